@@ -1,0 +1,94 @@
+"""What the compute agent asks of a host's disks: base images, overlays, config drives, injected files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+
+Fetch = Callable[[], AsyncIterator[bytes]]
+"""Opens a fresh download of an image's bytes."""
+
+
+class ImageSource(msgspec.Struct, frozen=True, kw_only=True):
+    """An image as the image service describes it. Sizes: `size` bytes, `min_disk` GiB."""
+
+    id: str
+    disk_format: str  # raw, qcow2, ami, aki, ari, iso …
+    container_format: str
+    size: int
+    hash_algo: str | None  # sha512
+    hash_value: str | None
+    min_disk: int = 0
+
+
+class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked image in the host's cache. `virtual_size` in bytes, `format` raw or qcow2."""
+
+    path: Path
+    format: str
+    virtual_size: int
+
+
+class InjectedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to write into a guest's root file system; parents are made."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+
+class DiskError(Exception):
+    """A disk operation failed; the text names the step, the image or server and the reason."""
+
+
+class DiskFull(DiskError):
+    """No room left on the host."""
+
+
+class ImageRefused(DiskError):
+    """The image's bytes are not what its record claims, or are unsafe: wrong checksum, format, backing file."""
+
+
+class DiskStore(ABC):
+    """The disks of one host. Every method is idempotent; a partial result of a crashed call is never used."""
+
+    @abstractmethod
+    async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
+        """The cached base image, downloaded once per host however many ask at once: written to a temporary file,
+        checked against size and hash, inspected (format_inspector), renamed into place. Raises DiskFull, ImageRefused."""
+
+    @abstractmethod
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
+        """The server's root disk as (path, format): copy-on-write on `base`, grown to `size_gb` (0: the base's size)."""
+
+    @abstractmethod
+    async def blank(self, server_uuid: str, name: str, *, size_gb: int, filesystem: str | None) -> tuple[Path, str]:
+        """An empty disk (ephemeral0, swap) as (path, format)."""
+
+    @abstractmethod
+    async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
+        """A kernel or ramdisk of the server (name is `kernel` or `ramdisk`) where the hypervisor may open it."""
+
+    @abstractmethod
+    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
+        """An ISO image labelled config-2 holding `files` (relative path → bytes)."""
+
+    @abstractmethod
+    async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
+        """Write files into the disk's root file system without mounting it on the host; raises DiskError naming what
+        could not be written."""
+
+    @abstractmethod
+    def console_log(self, server_uuid: str) -> Path:
+        """Where the server's serial console is logged."""
+
+    @abstractmethod
+    async def remove(self, server_uuid: str) -> None:
+        """All the server's files; nothing happens when there are none."""
+
+    @abstractmethod
+    async def servers(self) -> set[str]:
+        """Servers that have files here (for `kilonova verify`)."""

@@ -1,0 +1,188 @@
+"""What the compute agent asks of a hypervisor: the driver interface and its typed parts.
+
+A driver is one class with at most twenty methods and an entry in `kilonova.compute.virt.load`. Every driver passes
+`tests/virt/conformance.py`. All methods are coroutines; a driver moves blocking calls to threads itself.
+Every mutating method is idempotent: repeating it after a crash is harmless.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from kilonova.compute.virt.disks import DiskStore
+
+
+class PowerState(enum.IntEnum):
+    """Numbers as clients see them in `OS-EXT-STS:power_state`."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+class GuestDisk(msgspec.Struct, frozen=True, kw_only=True):
+    """One block device. `source` is a file; `format` is raw or qcow2; `bus` is virtio, scsi, ide or sata."""
+
+    source: Path
+    format: str
+    target: str  # vda, vdb, sda …
+    bus: str = "virtio"
+    device: str = "disk"  # disk | cdrom
+    readonly: bool = False
+    boot_index: int | None = None
+    serial: str | None = None
+
+
+class GuestInterface(msgspec.Struct, frozen=True, kw_only=True):
+    """One network interface: a tap device named by the network agent, put on a bridge by the driver."""
+
+    mac: str
+    tap: str
+    bridge: str
+    model: str = "virtio"
+    mtu: int | None = None
+
+
+class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a driver needs to define a guest. Memory in MiB."""
+
+    uuid: str
+    name: str  # libvirt's domain name, "instance-0000002a"
+    title: str = ""  # the user's name for the server, any text
+    vcpus: int
+    memory_mb: int
+    disks: tuple[GuestDisk, ...] = ()
+    interfaces: tuple[GuestInterface, ...] = ()
+    kernel: Path | None = None
+    initrd: Path | None = None
+    cmdline: str = ""
+    console_log: Path | None = None
+    machine: str | None = None  # hw_machine_type; None: the driver's choice
+    cpu_model: str | None = None
+    properties: dict[str, str] = {}  # image's hw_* properties the driver understands: hw_rng_model, hw_video_model …
+
+
+class GuestInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A guest the hypervisor knows, whoever defined it."""
+
+    uuid: str
+    name: str
+    power_state: PowerState
+
+
+class HostCapacity(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host has in all, before overcommit. Memory in MiB, disk in GiB."""
+
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    hypervisor_type: str  # QEMU, KVM or fake
+    hypervisor_version: int  # libvirt's number: 7002000 is 7.2.0
+    cpu_arch: str
+    cpu_info: dict[str, object] = {}
+    supported: tuple[tuple[str, str, str], ...] = ()  # (arch, hv_type, vm_mode), e.g. ("x86_64", "qemu", "hvm")
+
+
+class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something the hypervisor saw happen; `power_state` is the state after it."""
+
+    uuid: str
+    power_state: PowerState
+    detail: str = ""
+
+
+class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a graphical or serial console listens."""
+
+    kind: str  # vnc | serial
+    host: str
+    port: int
+
+
+class VirtError(Exception):
+    """The hypervisor refused or is away; the text names the call and the hypervisor's own words."""
+
+
+class GuestNotFound(VirtError):
+    """No guest with this uuid."""
+
+
+class HypervisorUnavailable(VirtError):
+    """The hypervisor can't be reached; the text says what to start or install."""
+
+
+class VirtDriver(ABC):
+    """A hypervisor on one host."""
+
+    name: str
+    disks: DiskStore
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect and prove that guests can run; raises HypervisorUnavailable with advice."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the connection; guests keep running."""
+
+    @abstractmethod
+    async def capacity(self) -> HostCapacity: ...
+
+    @abstractmethod
+    async def guests(self) -> list[GuestInfo]:
+        """Guests this cloud made (other people's domains are left out and left alone)."""
+
+    @abstractmethod
+    async def power_state(self, uuid: str) -> PowerState:
+        """NOSTATE for a guest that isn't there."""
+
+    @abstractmethod
+    async def define(self, guest: GuestSpec) -> None:
+        """Make or replace the persistent definition; the guest stays off."""
+
+    @abstractmethod
+    async def undefine(self, uuid: str) -> None:
+        """Forget the definition; nothing happens when there is none."""
+
+    @abstractmethod
+    async def start(self, uuid: str, *, paused: bool = False) -> None:
+        """Boot a defined guest; nothing happens when it runs. Returns when the hypervisor says it was started."""
+
+    @abstractmethod
+    async def pause(self, uuid: str) -> None: ...
+
+    @abstractmethod
+    async def resume(self, uuid: str) -> None:
+        """Let a paused guest run; nothing happens when it runs."""
+
+    @abstractmethod
+    async def shutdown(self, uuid: str, *, timeout: float) -> bool:
+        """Ask the guest by ACPI to power off and wait for the event; False when it did not within `timeout` s."""
+
+    @abstractmethod
+    async def reboot(self, uuid: str, *, timeout: float) -> bool:
+        """Soft reboot: ACPI shutdown, then start of the same definition; False when the guest did not obey."""
+
+    @abstractmethod
+    async def destroy(self, uuid: str) -> None:
+        """Pull the plug; nothing happens when the guest is off or unknown."""
+
+    @abstractmethod
+    async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
+        """The tail of the serial console's log; raises GuestNotFound."""
+
+    @abstractmethod
+    async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
+        """Where the console of this kind listens; raises GuestNotFound or VirtError for an unknown kind."""
+
+    @abstractmethod
+    def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> None:
+        """`listener` is called on the event loop for each lifecycle event."""
