@@ -1,0 +1,55 @@
+"""What the network agent asks of a host's data plane. Drivers: `bridge` (Linux bridge, dnsmasq, iptables), `noop`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import msgspec
+
+from kilonova.network.agent.model import HostModel
+
+
+class Vestige(msgspec.Struct, frozen=True, kw_only=True):
+    """A thing of ours found on the host: kind is bridge, namespace, dnsmasq, tap, chain, lease; `owner` the id (or the
+    name's id prefix) of the network or port it belongs to."""
+
+    kind: str
+    name: str
+    owner: str
+
+
+class DataPlaneError(Exception):
+    """The host could not be made so; the text names the command, the object and the reason."""
+
+
+class DataPlane(ABC):
+    name: str
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Check tools and rights; raises DataPlaneError with advice (what to install, that root is needed)."""
+
+    @abstractmethod
+    async def apply(self, state: HostModel) -> None:
+        """Make the host look like `state`: bridges, namespaces with dnsmasq and the metadata listener, filter chains
+        of every local port *before* its tap exists, static leases. Idempotent, also after a restart of the agent or a
+        reboot of the host; filters change atomically (one restore), fail closed; what is no longer named is removed.
+        Cheap when little changed."""
+
+    @abstractmethod
+    async def unplug(self, port_id: str) -> None:
+        """Remove a left-over tap of this port; nothing happens when there is none."""
+
+    @abstractmethod
+    def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
+        """`on_tap(tap_name, up)` is called on the event loop when a tap of ours appears on its bridge and is up, or goes
+        away (from netlink events, not polls). Taps already there when `open` ran are reported too."""
+
+    @abstractmethod
+    async def vestiges(self) -> list[Vestige]:
+        """All of ours on this host, read from the host, for `kilonova verify`."""
+
+    @abstractmethod
+    async def close(self, *, remove: bool = False) -> None:
+        """Stop listening; the data plane goes on working unless `remove`, which takes all of ours away."""
