@@ -1,0 +1,3 @@
+"""Kilonova: an OpenStack-compatible cloud in one package."""
+
+__version__ = "0.1.0"

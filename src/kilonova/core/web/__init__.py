@@ -1,0 +1,1 @@
+"""The HTTP layer of every service: route tables, authentication, microversions, errors, paging, clients."""

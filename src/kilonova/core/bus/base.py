@@ -1,0 +1,157 @@
+"""What every transport does: addressing, encoding, serving, replying. A transport only moves envelopes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from kilonova.core import errors, log
+from kilonova.core.bus.interface import Interface, Method, methods
+from kilonova.core.context import RequestContext
+
+logger = log.get("bus")
+I = TypeVar("I", bound=Interface)  # noqa: E741 - the customary letter for an interface
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """One message. `deadline` is epoch seconds after which a call's answer is of no use; `id` makes repeats known."""
+
+    id: str
+    topic: str
+    host: str | None
+    pattern: str
+    method: str
+    version: str
+    context: RequestContext
+    arguments: msgspec.Raw
+    deadline: float | None = None
+
+
+class Reply(msgspec.Struct, kw_only=True):
+    result: msgspec.Raw | None = None
+    error: dict[str, Any] | None = None
+
+
+Receipt = Awaitable[None]
+"""Done when the receiver has finished with the message (acknowledged after the effect)."""
+
+Handler = Callable[[Envelope], Awaitable[Reply]]
+Send = Callable[[Envelope, Method], Awaitable[Any]]
+
+
+class Server(msgspec.Struct, frozen=True):
+    """A manager that serves an interface on a topic, under a host's name."""
+
+    interface: type[Interface]
+    manager: Interface
+    host: str
+
+
+class Bus(ABC):
+    """Senders use `client`; components `serve` a manager. Closed buses refuse."""
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    async def serve(self, interface: type[I], manager: I, *, host: str, concurrency: int = 64) -> None:
+        """Receive for `topic` (shared with its other servers), `topic.host` and the topic's fanout; at most `concurrency`
+        messages at once."""
+
+    @abstractmethod
+    async def withdraw(self, interface: type[Interface], *, host: str) -> None:
+        """Stop receiving; work in progress is finished first."""
+
+    @abstractmethod
+    async def post(self, envelope: Envelope) -> Receipt:
+        """Send a cast or fanout; raises NoReceiver when nobody can receive it."""
+
+    @abstractmethod
+    async def request(self, envelope: Envelope, timeout: float) -> Reply:
+        """Send a call and wait for the reply; raises CallTimeout, NoReceiver."""
+
+    def client(self, interface: type[I], *, host: str | None = None) -> I:
+        """An object of the interface's type whose methods send; with `host`, to that host alone."""
+
+        async def send(envelope: Envelope, method: Method) -> Any:
+            if method.pattern != "call":
+                await self.post(envelope)
+                return None
+            reply = await self.request(envelope, method.timeout)
+            if reply.error is not None:
+                raise errors.from_wire(reply.error)
+            return msgspec.msgpack.decode(reply.result or b"\xc0", type=method.result)
+
+        return make_proxy(interface, host, send)
+
+
+def make_proxy(interface: type[I], host: str | None, send: Send) -> I:
+    """An instance whose methods encode their arguments and hand the envelope to `send`."""
+    table = methods(interface)
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            method = table[name]
+
+            async def invoke(context: RequestContext, *values: Any, **named: Any) -> Any:
+                return await send(envelope_for(interface, host, method, context, values, named), method)
+
+            setattr(self, name, invoke)
+            return invoke
+
+    return cast(I, Proxy())
+
+
+def envelope_for(
+    interface: type[Interface],
+    host: str | None,
+    method: Method,
+    context: RequestContext,
+    values: tuple[Any, ...],
+    named: dict[str, Any],
+) -> Envelope:
+    arguments = method.arguments(**dict(zip(method.parameters, values, strict=False)), **named)
+    return Envelope(
+        id=uuid.uuid4().hex,
+        topic=interface.topic,
+        host=host,
+        pattern=method.pattern,
+        method=method.name,
+        version=interface.version,
+        context=context,
+        arguments=msgspec.Raw(msgspec.msgpack.encode(arguments)),
+        deadline=time.time() + method.timeout if method.timeout else None,
+    )
+
+
+async def handle(server: Server, envelope: Envelope) -> Reply:
+    """Run the method an envelope names; an error becomes a typed reply, and is logged when nobody waits for it."""
+    method = methods(server.interface).get(envelope.method)
+    try:
+        if method is None:
+            raise errors.BusError(reason=f"{server.interface.topic} has no method {envelope.method}")
+        try:
+            arguments = msgspec.msgpack.decode(envelope.arguments, type=method.arguments)
+        except msgspec.DecodeError as error:
+            raise errors.BusError(reason=f"{server.interface.topic}.{method.name}: {error}") from None
+        values = [getattr(arguments, name) for name in method.parameters]
+        result = await getattr(server.manager, method.name)(envelope.context, *values)
+        return Reply(result=msgspec.Raw(msgspec.msgpack.encode(result)))
+    except asyncio.CancelledError:
+        raise
+    except errors.KilonovaError as error:
+        if envelope.pattern != "call" or error.status >= 500:
+            logger.warning("refused", topic=envelope.topic, method=envelope.method, error=error.message)
+        return Reply(error=errors.to_wire(error))
+    except Exception as error:
+        logger.exception("handler failed", topic=envelope.topic, method=envelope.method, host=server.host)
+        return Reply(error=errors.to_wire(error))

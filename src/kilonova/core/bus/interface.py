@@ -1,0 +1,94 @@
+"""Typed bus interfaces: a class whose methods are marked call, cast or fanout.
+
+    class ConductorAPI(Interface):
+        topic = "conductor"
+        @cast
+        async def build_servers(self, ctx: RequestContext, build: BuildServers) -> None: ...
+
+The manager subclasses it and does the work; `bus.client(ConductorAPI)` returns an object of the same type whose methods
+send. Arguments and results are encoded by their annotations; unknown fields are tolerated, so that neighbours of the
+next release may talk to us. Every method takes a RequestContext first.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+import msgspec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Interface:
+    """A component's methods on the bus. `version` is raised when a method or a required field is added."""
+
+    topic: ClassVar[str]
+    version: ClassVar[str] = "1.0"
+
+
+class Method(msgspec.Struct, frozen=True):
+    """One method: `pattern` is call, cast or fanout; `arguments` a Struct of its parameters after the context."""
+
+    name: str
+    pattern: str
+    timeout: float
+    arguments: Any
+    result: Any
+    parameters: tuple[str, ...]
+
+
+def _mark(pattern: str, timeout: float) -> Callable[[F], F]:
+    def mark(function: F) -> F:
+        function.__bus__ = (pattern, timeout)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def call(*, timeout: float) -> Callable[[F], F]:
+    """Wait for the result, at most `timeout` seconds."""
+    return _mark("call", timeout)
+
+
+def cast(function: F) -> F:
+    """Hand over to one receiver; no result."""
+    return _mark("cast", 0)(function)
+
+
+def fanout(function: F) -> F:
+    """Tell every receiver on the topic; no result."""
+    return _mark("fanout", 0)(function)
+
+
+def methods(interface: type[Interface]) -> dict[str, Method]:
+    """The table of an interface's methods, from its annotations."""
+    key: Any = interface
+    return _methods(key)
+
+
+@lru_cache
+def _methods(interface: Any) -> dict[str, Method]:
+    table: dict[str, Method] = {}
+    for owner in reversed(interface.__mro__):
+        for name, function in vars(owner).items():
+            mark = getattr(function, "__bus__", None)
+            if mark is not None:
+                table[name] = _describe(name, function, *mark)
+    return table
+
+
+def _describe(name: str, function: Callable[..., Any], pattern: str, timeout: float) -> Method:
+    hints = get_type_hints(function, include_extras=True)
+    fields: list[Any] = []
+    for parameter in list(inspect.signature(function).parameters.values())[2:]:
+        kind = hints[parameter.name]
+        fields.append(
+            (parameter.name, kind)
+            if parameter.default is parameter.empty
+            else (parameter.name, kind, parameter.default)
+        )
+    arguments = msgspec.defstruct(f"{name}_arguments", fields, kw_only=True)
+    return Method(name, pattern, timeout, arguments, hints["return"], tuple(f[0] for f in fields))

@@ -1,0 +1,58 @@
+"""Time, randomness and ids. Everything that needs one of them gets a `Clock`, so that a test can drive them."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import secrets
+import time
+import uuid
+
+
+class Clock:
+    """The real clock. Wall time is aware UTC; monotonic time is in seconds."""
+
+    def now(self) -> dt.datetime:
+        return dt.datetime.now(dt.UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def uuid(self) -> str:
+        """A random uuid with dashes, as servers, ports and images carry."""
+        return str(uuid.uuid4())
+
+    def hex_id(self) -> str:
+        """32 hex digits without dashes, as users and projects carry."""
+        return uuid.uuid4().hex
+
+    def random_bytes(self, n: int) -> bytes:
+        return secrets.token_bytes(n)
+
+    def secret(self, n: int = 24) -> str:
+        """A URL-safe secret made of `n` random bytes."""
+        return secrets.token_urlsafe(n)
+
+
+def iso(moment: dt.datetime) -> str:
+    """`2026-01-31T12:00:00Z`, the form of compute, image and network."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_micro(moment: dt.datetime) -> str:
+    """`2026-01-31T12:00:00.000000Z`, the form of identity's tokens."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def iso_bare(moment: dt.datetime) -> str:
+    """`2026-01-31T12:00:00.000000`, the form of older compute fields such as `OS-SRV-USG:launched_at`."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def parse_iso(text: str) -> dt.datetime:
+    """An aware UTC moment from any ISO 8601 text; raises ValueError."""
+    moment = dt.datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)

@@ -1,0 +1,49 @@
+"""Who asks, for which project, in which request. Travels with every call, over HTTP and over the bus."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The caller as the identity service proved it. Times are ISO text; `token` never reaches logs (see core/log)."""
+
+    request_id: str
+    user_id: str | None = None
+    user_name: str | None = None
+    user_domain_id: str | None = None
+    project_id: str | None = None
+    project_name: str | None = None
+    project_domain_id: str | None = None
+    domain_id: str | None = None  # domain scope
+    system_scope: str | None = None  # "all" for system scope
+    roles: tuple[str, ...] = ()
+    token: str | None = None
+    expires_at: str | None = None
+    is_service: bool = False  # a Kilonova component acting on its own account
+    global_request_id: str | None = None
+    traceparent: str | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles or self.is_service
+
+    def credentials(self) -> dict[str, object]:
+        """The names that policy rules use."""
+        return {
+            "user_id": self.user_id,
+            "project_id": self.project_id,
+            "tenant_id": self.project_id,
+            "domain_id": self.domain_id,
+            "user_domain_id": self.user_domain_id,
+            "project_domain_id": self.project_domain_id,
+            "system_scope": self.system_scope,
+            "roles": list(self.roles),
+            "service_roles": ["service"] if self.is_service else [],
+            "is_admin": self.is_admin,
+        }
+
+
+def service_context(request_id: str) -> RequestContext:
+    """A component acting for itself: reconcilers, recoveries."""
+    return RequestContext(request_id=request_id, is_service=True, roles=("admin", "service"))

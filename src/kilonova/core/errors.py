@@ -1,0 +1,116 @@
+"""Typed errors: one class for each kind of refusal, able to cross the bus and to become an HTTP reply."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class KilonovaError(Exception):
+    """Base of all our errors. `status` is the HTTP status; `message` is shown to users, so it holds no secret.
+
+    A subclass sets `template`, filled from the keyword parameters: `raise FlavorNotFound(flavor_id="x")`.
+    """
+
+    status: ClassVar[int] = 500
+    template: ClassVar[str] = "The server has either erred or is incapable of performing the requested operation."
+    registry: ClassVar[dict[str, type[KilonovaError]]] = {}
+
+    def __init__(self, message: str | None = None, /, *, headers: dict[str, str] | None = None, **params: Any) -> None:
+        self.params = params
+        self.headers = headers or {}
+        self.message = message if message is not None else self.template.format(**params)
+        super().__init__(self.message)
+
+    def __init_subclass__(cls) -> None:
+        KilonovaError.registry[cls.__name__] = cls
+
+
+class BadRequest(KilonovaError):
+    status = 400
+    template = "The server could not comply with the request since it is either malformed or otherwise incorrect."
+
+
+class Unauthorized(KilonovaError):
+    status = 401
+    template = "The request you have made requires authentication."
+
+
+class Forbidden(KilonovaError):
+    status = 403
+    template = "You are not authorized to perform the requested action: {action}."
+
+
+class QuotaExceeded(Forbidden):
+    template = "Quota exceeded for {resource}: Requested {requested}, but already used {used} of {limit} {resource}"
+
+
+class NotFound(KilonovaError):
+    status = 404
+    template = "The resource could not be found."
+
+
+class MethodNotAllowed(KilonovaError):
+    status = 405
+    template = "The method is not allowed for this resource."
+
+
+class NotAcceptable(KilonovaError):
+    status = 406
+    template = "The requested version or format is not acceptable."
+
+
+class Conflict(KilonovaError):
+    status = 409
+    template = "The request conflicts with the state of the resource."
+
+
+class Gone(KilonovaError):
+    status = 410
+    template = "The resource is no longer available."
+
+
+class TooLarge(KilonovaError):
+    status = 413
+    template = "The request body is larger than {limit} bytes."
+
+
+class UnsupportedMediaType(KilonovaError):
+    status = 415
+    template = "The content type {content_type} is not supported here."
+
+
+class ServiceUnavailable(KilonovaError):
+    status = 503
+    template = "The service is unavailable: {reason}"
+
+
+class BusError(KilonovaError):
+    template = "The message could not be delivered: {reason}"
+
+
+class NoReceiver(BusError):
+    """Nobody listens on the topic, or on this host of it."""
+
+
+class CallTimeout(BusError):
+    """No reply within the deadline; the work may or may not have been done."""
+
+    template = "No reply to {method} within {seconds} s"
+
+
+class RemoteError(KilonovaError):
+    """The other side failed with an error that has no type of its own here."""
+
+    template = "{kind}: {text}"
+
+
+def to_wire(error: BaseException) -> dict[str, Any]:
+    """A dict from which `from_wire` makes the same typed error on the other side of the bus."""
+    if isinstance(error, KilonovaError):
+        return {"type": type(error).__name__, "message": error.message, "params": error.params}
+    return {"type": "RemoteError", "message": f"{type(error).__name__}: {error}", "params": {}}
+
+
+def from_wire(wire: dict[str, Any]) -> KilonovaError:
+    kind = KilonovaError.registry.get(wire["type"], RemoteError)
+    return kind(wire["message"], **wire["params"])

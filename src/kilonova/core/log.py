@@ -1,0 +1,69 @@
+"""Logs: structlog, one redaction layer for everything that leaves the process as text."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+
+SECRET_KEYS = re.compile(
+    r"pass(word|wd)?$|^admin_?pass|secret|token|^auth$|user_data|private_key|x-auth-key|authorization|credential", re.I
+)
+SECRET_TEXT = re.compile(r"gAAAA[\w\-=]{20,}|://([^:/@\s]+):([^@\s]+)@")
+HIDDEN = "***"
+
+
+def redact(value: Any, key: str = "") -> Any:
+    """`value` with everything that looks like a secret hidden, at any depth."""
+    if key and SECRET_KEYS.search(key) and value not in (None, "", False, True):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {k: redact(v, str(k)) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(redact(v) for v in value) if not hasattr(value, "_fields") else value
+    if isinstance(value, str):
+        return SECRET_TEXT.sub(lambda m: f"://{m.group(1)}:{HIDDEN}@" if m.group(1) else HIDDEN, value)
+    return value
+
+
+def _redact_event(_logger: Any, _name: str, event: Any) -> Any:
+    return {k: redact(v, k) for k, v in event.items()}
+
+
+def configure(*, level: str = "info", json: bool = False) -> None:
+    """Send everything, the standard library's loggers included, to stderr through one chain."""
+    number = getattr(logging, level.upper())
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if json:
+        shared.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*shared, _redact_event, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact_event, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING))
+
+
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    return logger

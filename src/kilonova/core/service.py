@@ -1,0 +1,91 @@
+"""What a service is built from and how it lives: the core's parts in one object, `start` and `stop`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import MetaData
+
+from kilonova.core.bus import Bus
+from kilonova.core.clock import Clock
+from kilonova.core.db import Database
+from kilonova.core.faults import Faults
+from kilonova.core.policy import Policy
+from kilonova.core.web.app import Web
+from kilonova.core.web.auth import Authenticator
+from kilonova.core.web.client import ServiceClient, TokenSource
+from kilonova.core.web.errors import ErrorFormat
+from kilonova.core.web.microversion import Microversions
+from kilonova.core.web.transport import ASGIApp, Transport
+
+
+class Service(Protocol):
+    """A service or component of the cloud. `start` returns when it is ready for work; `stop` finishes what is in flight."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class WebService(Service, Protocol):
+    """A service with an HTTP application, mounted under `prefix`."""
+
+    prefix: str
+    app: ASGIApp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """Given to every service. `endpoints` maps service names (identity, image, …) to the base URLs where they are
+    reached, without version; `transport` is shared by all clients; `authenticator` proves callers' tokens and `tokens`
+    gives this process's own."""
+
+    clock: Clock
+    bus: Bus
+    faults: Faults
+    state_dir: Path
+    region: str
+    endpoints: Mapping[str, str]
+    public_url: str
+    transport: Transport
+    authenticator: Authenticator
+    tokens: TokenSource
+    database_urls: Mapping[str, str] = field(default_factory=dict)
+    policy_dir: Path | None = None
+
+    def database(self, service: str, metadata: MetaData) -> Database:
+        """The service's own database: as configured, else a SQLite file in the state directory."""
+        url = self.database_urls.get(service) or f"sqlite:///{self.state_dir / 'db' / service}.sqlite"
+        return Database(url, metadata, name=service)
+
+    def policy(self, service: str, defaults: dict[str, str]) -> Policy:
+        """The service's rules, overridden by `<policy_dir>/<service>.yaml` where that exists."""
+        file = self.policy_dir / f"{service}.yaml" if self.policy_dir else None
+        return Policy(defaults, file=file if file is not None and file.exists() else None)
+
+    def client(self, service: str, path: str = "", *, headers: dict[str, str] | None = None) -> ServiceClient:
+        """Requests to another service's REST API, at its base URL plus `path` (`/v3`, `/v2.1` …)."""
+        return ServiceClient(self.endpoints[service] + path, self.transport, self.tokens, headers=headers)
+
+    def web(
+        self,
+        name: str,
+        error_format: ErrorFormat,
+        policy: Policy,
+        *,
+        microversions: Microversions | None = None,
+        authenticator: Authenticator | None = None,
+    ) -> Web:
+        """What the routes of service `name` share; its prefix is `/name`."""
+        return Web(
+            name=name,
+            prefix=f"/{name}",
+            error_format=error_format,
+            authenticator=authenticator or self.authenticator,
+            policy=policy,
+            clock=self.clock,
+            identity_url=self.public_url + "/identity",
+            microversions=microversions,
+        )

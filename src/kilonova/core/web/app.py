@@ -1,0 +1,176 @@
+"""A service's HTTP application, made from its route table.
+
+    ROUTES = [Route("GET", "/servers/{server_id:str}", servers.show, policy="os_compute_api:servers:show"), …]
+
+A route without a policy is refused when the application is built, unless it says `public=True`. The order on the way in:
+request id, microversion, token, policy, handler; whatever goes wrong comes out in the service's own error format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Literal
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from kilonova.core import errors, log
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.policy import Policy
+from kilonova.core.web.auth import Authenticator, read_identity
+from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.errors import ErrorFormat
+from kilonova.core.web.microversion import Microversions
+from kilonova.core.web.wire import Version, encode
+
+logger = log.get("web")
+DEFAULT_MAX_BODY = 1 << 20
+REQUEST_ID = re.compile(r"^req-[0-9a-fA-F-]{8,64}$")
+Handler = Callable[..., Awaitable[Reply]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One method of one path. Path parameters reach the handler by name after the Call: `{server_id:str}`.
+
+    `status` is the reply's when the handler names none; `max_body` caps the body in bytes (None: the handler streams it);
+    `public` routes are answered without a token (a valid one is still read). `since`/`until` are microversions outside
+    of which the route does not exist.
+    """
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
+    path: str
+    handler: Handler
+    policy: str | None = None
+    status: int = 200
+    public: bool = False
+    max_body: int | None = DEFAULT_MAX_BODY
+    since: str | None = None
+    until: str | None = None
+
+
+class Web(msgspec.Struct, frozen=True, kw_only=True):
+    """What all routes of a service share. `prefix` is the service's path on a shared port, e.g. `/compute`."""
+
+    name: str
+    prefix: str
+    error_format: ErrorFormat
+    authenticator: Authenticator
+    policy: Policy
+    clock: Clock
+    identity_url: str
+    microversions: Microversions | None = None
+    default_policy_check: bool = True
+
+
+class RouteWithoutPolicy(Exception):
+    """A route table is wrong: every route needs a policy that is defined, or `public=True`."""
+
+
+def build_app(web: Web, routes: list[Route]) -> Litestar:
+    """The service's ASGI application."""
+    for route in routes:
+        if route.policy is None and not route.public:
+            raise RouteWithoutPolicy(f"{web.name}: {route.method} {route.path} has no policy")
+        if route.policy is not None and route.policy not in web.policy.names:
+            raise RouteWithoutPolicy(f"{web.name}: {route.method} {route.path}: no rule {route.policy}")
+    return Litestar(
+        route_handlers=[_http_handler(web, route) for route in routes],
+        exception_handlers={Exception: lambda request, error: _error_reply(web, request, error)},
+        openapi_config=None,
+        request_max_body_size=None,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
+    low = Version.parse(route.since) if route.since else None
+    high = Version.parse(route.until) if route.until else None
+
+    async def endpoint(request: Request[Any, Any, Any]) -> Response[Any]:
+        version = web.microversions.negotiate(request.headers) if web.microversions else None
+        request.scope["kilonova_version"] = version  # type: ignore[typeddict-unknown-key]
+        if version is not None and ((low and version < low) or (high and version > high)):
+            raise errors.NotFound
+        ctx = await read_identity(
+            request.headers, web.authenticator, _request_id(web, request),
+            required=not route.public, identity_url=web.identity_url)  # fmt: skip
+        if route.policy is not None and web.default_policy_check:
+            web.policy.enforce(ctx, route.policy)
+        cap = route.max_body if route.max_body is not None else DEFAULT_MAX_BODY
+        call = Call(request, ctx, web.policy, route.policy, version, cap, web.prefix)
+        reply = await route.handler(call, **request.path_params)
+        return _reply(web, request, reply, reply.status or route.status, version)
+
+    endpoint.__name__ = getattr(route.handler, "__name__", "endpoint")
+    handler = HTTPRouteHandler(
+        route.path, http_method=route.method, status_code=route.status, request_max_body_size=None
+    )
+    return handler(endpoint)
+
+
+def _request_id(web: Web, request: Request[Any, Any, Any]) -> str:
+    """Our own id of the request, one for its whole life."""
+    known = request.scope.get("kilonova_request_id")
+    if known is None:
+        known = "req-" + web.clock.uuid()
+        request.scope["kilonova_request_id"] = known  # type: ignore[typeddict-unknown-key]
+    return str(known)
+
+
+def _common_headers(web: Web, request: Request[Any, Any, Any]) -> dict[str, str]:
+    request_id = _request_id(web, request)
+    headers = {"x-openstack-request-id": request_id}
+    if web.microversions is not None:
+        headers["x-compute-request-id"] = request_id
+        version = request.scope.get("kilonova_version")
+        if isinstance(version, Version):
+            headers |= web.microversions.reply_headers(version)
+    return headers
+
+
+def _reply(
+    web: Web, request: Request[Any, Any, Any], reply: Reply, status: int, version: Version | None
+) -> Response[Any]:
+    headers = _common_headers(web, request) | reply.headers
+    if isinstance(reply.body, AsyncIterator):
+        return Stream(reply.body, status_code=status, headers=headers, media_type=reply.content_type)
+    content = (
+        reply.body if isinstance(reply.body, bytes) else b"" if reply.body is None else encode(reply.body, version)
+    )
+    if reply.body is None:
+        return Response(b"", status_code=status, headers=headers)
+    return Response(content, status_code=status, headers=headers, media_type=reply.content_type)
+
+
+def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    known = _known(error)
+    if known.status >= 500 and not isinstance(error, errors.ServiceUnavailable):
+        logger.error("request failed", service=web.name, path=request.url.path, exc_info=error)
+    body, content_type = web.error_format(known, _request_id(web, request), request.headers.get("accept", ""))
+    headers = _common_headers(web, request) | known.headers
+    return Response(body, status_code=known.status, headers=headers, media_type=content_type)
+
+
+def _known(error: Exception) -> errors.KilonovaError:
+    if isinstance(error, errors.KilonovaError):
+        return error if error.status else errors.KilonovaError()
+    if isinstance(error, HTTPException):
+        kinds = {404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.TooLarge}
+        kind = kinds.get(error.status_code)
+        if kind is errors.TooLarge:
+            return errors.TooLarge(limit=0)
+        if kind is not None:
+            return kind()
+        if error.status_code < 500:
+            return errors.BadRequest(str(error.detail))
+    return errors.KilonovaError()
+
+
+def anonymous(ctx: RequestContext) -> bool:
+    return ctx.user_id is None

@@ -1,0 +1,98 @@
+"""One HTTP request as a handler sees it, and the reply it gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request
+
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
+from kilonova.core.policy import Policy
+from kilonova.core.web.wire import Version, at_version
+
+T = TypeVar("T")
+
+
+class Reply(msgspec.Struct):
+    """What a handler answers. `body` is a Struct or plain data for JSON, bytes as they are, or a stream of bytes;
+    `status` None means the route's own."""
+
+    body: Any = None
+    status: int | None = None
+    headers: dict[str, str] = {}
+    content_type: str = "application/json"
+
+
+class MalformedBody(errors.BadRequest):
+    template = "Malformed request body: {reason}"
+
+
+class InvalidInput(errors.BadRequest):
+    template = "Invalid input: {reason}"
+
+
+class Call:
+    """A request that passed authentication and its route's policy."""
+
+    def __init__(
+        self, request: Request[Any, Any, Any], ctx: RequestContext, policy: Policy | None, rule: str | None,
+        version: Version | None, max_body: int, prefix: str,
+    ) -> None:  # fmt: skip
+        self.request, self.ctx, self.version = request, ctx, version
+        self._policy, self._rule, self._max_body, self._prefix = policy, rule, max_body, prefix
+
+    @property
+    def headers(self) -> Any:
+        return self.request.headers
+
+    @property
+    def query(self) -> Any:
+        """The query parameters, a multi-dict of text."""
+        return self.request.query_params
+
+    @property
+    def base_url(self) -> str:
+        """`http://HOST:PORT/PREFIX` as the client reached the service, for links."""
+        scope = self.request.scope
+        scheme = self.headers.get("x-forwarded-proto") or scope.get("scheme", "http")
+        return f"{scheme}://{self.headers.get('host', 'localhost')}{self._prefix}"
+
+    def authorize(self, target: dict[str, Any], rule: str | None = None) -> None:
+        """Check the route's rule (or another) against an object's owner; raises Forbidden. `target` has project_id, user_id …"""
+        if self._policy is not None:
+            self._policy.enforce(self.ctx, rule or self._rule or "", target)
+
+    def allowed(self, rule: str, target: dict[str, Any] | None = None) -> bool:
+        return self._policy is None or self._policy.allows(self.ctx, rule, target)
+
+    async def stream(self, limit: int | None = None) -> AsyncIterator[bytes]:
+        """The body in pieces; raises TooLarge past `limit` bytes."""
+        seen = 0
+        async for piece in self.request.stream():
+            seen += len(piece)
+            if limit is not None and seen > limit:
+                raise errors.TooLarge(limit=limit)
+            if piece:
+                yield piece
+
+    async def body(self) -> bytes:
+        """The whole body, at most the route's cap."""
+        declared = self.headers.get("content-length", "0")
+        if declared.isdecimal() and int(declared) > self._max_body:
+            raise errors.TooLarge(limit=self._max_body)
+        return b"".join([piece async for piece in self.stream(self._max_body)])
+
+    async def decode(self, kind: type[T]) -> T:
+        """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit."""
+        kind_now: Any = kind if self.version is None else at_version(kind, self.version)  # type: ignore[arg-type]
+        raw = await self.body()
+        try:
+            decoded: T = msgspec.json.decode(raw, type=kind_now)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(reason=str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedBody(reason=str(error)) from None
+        return decoded

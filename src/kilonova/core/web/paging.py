@@ -1,0 +1,43 @@
+"""Paging with `limit` and `marker`, and the `*_links` that lead to the next page."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from kilonova.core import errors
+from kilonova.core.web.call import Call
+
+
+class InvalidPaging(errors.BadRequest):
+    template = "{reason}"
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What a client asked for. `limit` is at most the service's maximum; `asked` is its own number, if any."""
+
+    limit: int
+    marker: str | None
+    asked: int | None
+
+
+def read_page(call: Call, *, maximum: int = 1000) -> Page:
+    """Raises a 400 for a limit that is no natural number."""
+    text, marker = call.query.get("limit"), call.query.get("marker")
+    if text is None or text == "":
+        return Page(maximum, marker, None)
+    if not (text.isdecimal() and text.isascii()):
+        raise InvalidPaging(reason=f"Invalid input for query parameter limit: {text!r} is not a non-negative integer")
+    number = int(text)
+    return Page(min(number, maximum) if number else maximum, marker, number)
+
+
+def next_links(call: Call, path: str, page: Page, items: list[Any], last_id: str | None) -> list[dict[str, str]] | None:
+    """The `[{rel: next, href}]` when a full page was given, else None."""
+    if last_id is None or len(items) < page.limit:
+        return None
+    kept = [(k, v) for k, v in call.query.multi_items() if k not in ("marker", "limit")]
+    query = urlencode([*kept, ("limit", str(page.limit)), ("marker", last_id)])
+    return [{"rel": "next", "href": f"{call.base_url}{path}?{query}"}]

@@ -1,0 +1,193 @@
+"""Wire shapes with microversions as data.
+
+    class ServerCreate(Body):
+        name: str
+        description: Annotated[str | None | UnsetType, versions("2.19")] = UNSET
+
+A field with `versions(since, until, name)` exists only in that range. Decoding refuses it outside, encoding leaves it out.
+Two fields may share a wire name in disjoint ranges by `name`. Optional fields default to UNSET and are then left out.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Version(msgspec.Struct, frozen=True, order=True):
+    """A microversion."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Raises ValueError unless the text is `N.M`."""
+        major, dot, minor = text.partition(".")
+        if not (dot and major.isdecimal() and minor.isdecimal() and major.isascii() and minor.isascii()):
+            raise ValueError(text)
+        if len(text) > 12 or major != str(int(major)) or minor != str(int(minor)):
+            raise ValueError(text)
+        return cls(int(major), int(minor))
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A request: unknown fields are refused."""
+
+
+class View(msgspec.Struct, kw_only=True):
+    """A response, or a request that tolerates unknown fields."""
+
+
+class _Range(msgspec.Struct, frozen=True):
+    since: Version
+    until: Version
+    name: str | None
+
+    def holds(self, version: Version) -> bool:
+        return self.since <= version <= self.until
+
+
+def versions(since: str = "0.0", until: str = "99.999", *, name: str | None = None) -> msgspec.Meta:
+    """Annotation of a field that exists from `since` to `until` (both included); `name` is its name on the wire."""
+    return msgspec.Meta(extra={"range": _Range(Version.parse(since), Version.parse(until), name)})
+
+
+def _range_of(kind: Any) -> _Range | None:
+    if get_origin(kind) is Annotated:
+        for meta in kind.__metadata__:
+            if isinstance(meta, msgspec.Meta) and meta.extra and "range" in meta.extra:
+                found: _Range = meta.extra["range"]
+                return found
+    return None
+
+
+@lru_cache(maxsize=4096)
+def at_version(kind: Any, version: Version) -> Any:
+    """The type to decode at a version: a Struct's subclass where fields out of range can't be met on the wire."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _struct_at(kind, version)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        inner = at_version(args[0], version)
+        return kind if inner is args[0] else Annotated[(inner, *kind.__metadata__)]
+    if not args:
+        return kind
+    narrowed = tuple(at_version(a, version) if _may_hold_struct(a) else a for a in args)
+    if narrowed == args:
+        return kind
+    if origin in (Union, UnionType):
+        return Union[narrowed]  # noqa: UP007 - built at run time
+    return origin[narrowed]
+
+
+def _may_hold_struct(kind: Any) -> bool:
+    return isinstance(kind, type) or bool(get_args(kind))
+
+
+def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
+    hints = get_type_hints(kind, include_extras=True)
+    changed: list[Any] = []
+    for field in msgspec.structs.fields(kind):
+        hint = hints[field.name]
+        window = _range_of(hint)
+        default = {"default": field.default} if field.default is not msgspec.NODEFAULT else {}
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = {"default_factory": field.default_factory}
+        if window is not None and not window.holds(version):
+            changed.append(
+                (field.name, hint, msgspec.field(default=default.get("default", msgspec.UNSET), name=f" {field.name}"))
+            )
+            continue
+        name = window.name if window and window.name else field.encode_name
+        narrowed = at_version(hint, version)
+        if narrowed is not hint or name != field.encode_name:
+            changed.append((field.name, narrowed, msgspec.field(name=name, **default)))
+    if not changed:
+        return kind
+    return msgspec.defstruct(
+        kind.__name__,
+        changed,
+        bases=(kind,),
+        kw_only=True,
+        module=kind.__module__,
+        forbid_unknown_fields=kind.__struct_config__.forbid_unknown_fields,
+    )
+
+
+class _Plan(msgspec.Struct):
+    """What to change in an encoded dict: keys to drop, keys to rename, plans for nested values."""
+
+    drop: list[str]
+    rename: list[tuple[str, str]]
+    nested: list[tuple[str, _Plan]]
+
+
+@lru_cache(maxsize=4096)
+def _plan(kind: Any, version: Version) -> _Plan | None:
+    plan = _Plan([], [], [])
+    hints = get_type_hints(kind, include_extras=True)
+    for field in msgspec.structs.fields(kind):
+        window = _range_of(hints[field.name])
+        if window is not None and not window.holds(version):
+            plan.drop.append(field.encode_name)
+            continue
+        inner = _struct_in(hints[field.name])
+        deeper = _plan(inner, version) if inner is not None else None
+        if deeper is not None:
+            plan.nested.append((field.encode_name, deeper))
+        if window is not None and window.name:
+            plan.rename.append((field.encode_name, window.name))
+    return plan if plan.drop or plan.rename or plan.nested else None
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    for arg in get_args(kind):
+        found = _struct_in(arg)
+        if found is not None:
+            return found
+    return None
+
+
+def _prune(value: Any, plan: _Plan) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _prune(item, plan)
+        return
+    if not isinstance(value, dict):
+        return
+    for key in plan.drop:
+        value.pop(key, None)
+    for key, deeper in plan.nested:
+        if key in value:
+            _prune(value[key], deeper)
+    for key, name in plan.rename:
+        if key in value:
+            value[name] = value.pop(key)
+
+
+def encode(body: Any, version: Version | None) -> bytes:
+    """JSON of a Struct as clients of this version see it, or of plain data."""
+    if version is None or not isinstance(body, msgspec.Struct):
+        return msgspec.json.encode(body)
+    plan = _plan(type(body), version)
+    if plan is None:
+        return msgspec.json.encode(body)
+    data = msgspec.to_builtins(body)
+    _prune(data, plan)
+    return msgspec.json.encode(data)
+
+
+def present(value: T | msgspec.UnsetType, default: T) -> T:
+    """The value, or the default where the client left the field out."""
+    return default if isinstance(value, msgspec.UnsetType) else value
