@@ -34,13 +34,11 @@ class Policy:
     def __init__(self, defaults: dict[str, str], *, file: Path | None = None) -> None:
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
-        self._enforcer = oslo.Enforcer(
-            conf, policy_file=str(file) if file else "policy.yaml", use_conf=file is not None
-        )
+        rules = oslo.Rules.from_dict(BASE_RULES | defaults)
+        if file is not None:
+            rules.update(oslo.Rules.load(file.read_text()))
+        self._enforcer = oslo.Enforcer(conf, rules=rules, use_conf=False)
         self.names = frozenset(defaults)
-        for name, expression in (BASE_RULES | defaults).items():
-            self._enforcer.register_default(oslo.RuleDefault(name, expression))
-        self._enforcer.load_rules()
 
     def allows(self, ctx: RequestContext, rule: str, target: dict[str, Any] | None = None) -> bool:
         """`target` describes the object; without one the caller's own project and user are meant."""

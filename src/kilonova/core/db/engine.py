@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import MetaData, event
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Connection = AsyncConnection
+Row = SqlRow[*tuple[Any, ...]]
 DuplicateRow = IntegrityError
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 

@@ -108,9 +108,8 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
         return _reply(web, request, reply, reply.status or route.status, version)
 
     endpoint.__name__ = getattr(route.handler, "__name__", "endpoint")
-    handler = HTTPRouteHandler(
-        route.path, http_method=route.method, status_code=route.status, request_max_body_size=None
-    )
+    # 200 here only satisfies Litestar's check of bodiless codes; the Response carries the real status
+    handler = HTTPRouteHandler(route.path, http_method=route.method, status_code=200, request_max_body_size=None)
     return handler(endpoint)
 
 

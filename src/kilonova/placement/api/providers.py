@@ -1,0 +1,79 @@
+"""Resource providers, inventories and usages over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kilonova.core.db import Row
+from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.wire import Version, present
+from kilonova.placement.logic.providers import ProviderLogic
+from kilonova.placement.schemas import providers as shapes
+
+
+class Providers:
+    def __init__(self, logic: ProviderLogic) -> None:
+        self.logic = logic
+
+    def _view(self, call: Call, row: Row) -> shapes.Provider:
+        base = f"/placement/resource_providers/{row.uuid}"
+        names = ("inventories", "usages", "allocations", "aggregates", "traits")
+        links = [shapes.Link(rel="self", href=base), *(shapes.Link(rel=n, href=f"{base}/{n}") for n in names)]
+        return shapes.Provider(
+            uuid=row.uuid,
+            name=row.name,
+            generation=row.generation,
+            links=links,
+            parent_provider_uuid=row.parent_uuid,
+            root_provider_uuid=row.parent_uuid or row.uuid,
+        )
+
+    async def list(self, call: Call) -> Reply:
+        rows = await self.logic.list(uuid=call.query.get("uuid"), name=call.query.get("name"))
+        return Reply(shapes.Providers(resource_providers=[self._view(call, row) for row in rows]))
+
+    async def show(self, call: Call, uuid: str) -> Reply:
+        return Reply(self._view(call, await self.logic.get(uuid)))
+
+    async def create(self, call: Call) -> Reply:
+        body = await call.decode(shapes.ProviderCreate)
+        row = await self.logic.create(
+            uuid=present(body.uuid, None), name=body.name, parent=present(body.parent_provider_uuid, None)
+        )
+        headers = {"Location": f"{call.base_url}/resource_providers/{row.uuid}"}
+        if call.version is not None and call.version >= Version(1, 20):
+            return Reply(self._view(call, row), status=200, headers=headers)
+        return Reply(status=201, headers=headers)
+
+    async def update(self, call: Call, uuid: str) -> Reply:
+        body = await call.decode(shapes.ProviderUpdate)
+        values: dict[str, Any] = {"name": body.name}
+        if isinstance(body.parent_provider_uuid, str):
+            values["parent_uuid"] = body.parent_provider_uuid
+        return Reply(self._view(call, await self.logic.update(uuid, values)))
+
+    async def delete(self, call: Call, uuid: str) -> Reply:
+        await self.logic.delete(uuid)
+        return Reply()
+
+    async def inventories(self, call: Call, uuid: str) -> Reply:
+        generation, rows = await self.logic.inventories(uuid)
+        return Reply(shapes.Inventories(resource_provider_generation=generation, inventories=_inventories(rows)))
+
+    async def set_inventories(self, call: Call, uuid: str) -> Reply:
+        body = await call.decode(shapes.InventoriesPut)
+        await self.logic.set_inventories(uuid, body.resource_provider_generation, body.inventories)
+        return await self.inventories(call, uuid)
+
+    async def usages(self, call: Call, uuid: str) -> Reply:
+        generation, rows = await self.logic.inventories(uuid)
+        used = {row.resource_class: row.used for row in rows}
+        return Reply(shapes.Usages(resource_provider_generation=generation, usages=used))
+
+    async def summaries(self, call: Call) -> Reply:
+        return Reply(await self.logic.summaries())
+
+
+def _inventories(rows: Any) -> dict[str, shapes.Inventory]:
+    fields = shapes.Inventory.__struct_fields__
+    return {row.resource_class: shapes.Inventory(**{f: getattr(row, f) for f in fields}) for row in rows}

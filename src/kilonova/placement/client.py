@@ -1,0 +1,100 @@
+"""The only door to placement for other services."""
+
+from __future__ import annotations
+
+from kilonova.core import errors
+from kilonova.core.service import Core
+from kilonova.placement.schemas.allocations import AllocationIn, Allocations, AllocationsPut
+from kilonova.placement.schemas.providers import (
+    Inventories,
+    InventoriesPut,
+    InventoryIn,
+    Provider,
+    Providers,
+    ProviderSummaries,
+    ProviderSummary,
+)
+
+HEADERS = {"OpenStack-API-Version": "placement 1.39"}
+
+
+class PlacementClient:
+    """Always acts on the component's own account."""
+
+    def __init__(self, core: Core) -> None:
+        self._http = core.client("placement", headers=HEADERS)
+
+    async def ensure_provider(self, uuid: str, name: str) -> Provider:
+        """The provider of this uuid, made when missing."""
+        try:
+            return await self._http.get(f"/resource_providers/{uuid}", Provider)
+        except errors.NotFound:
+            return await self._http.send("POST", "/resource_providers", {"uuid": uuid, "name": name}, Provider)
+
+    async def providers(self) -> list[Provider]:
+        return (await self._http.get("/resource_providers", Providers)).resource_providers
+
+    async def delete_provider(self, uuid: str) -> None:
+        await self._http.request("DELETE", f"/resource_providers/{uuid}")
+
+    async def set_inventories(self, uuid: str, inventories: dict[str, InventoryIn]) -> None:
+        """Replace a provider's inventories, whatever its generation; nothing is sent when they are so already."""
+        for _ in range(5):
+            held = await self._http.get(f"/resource_providers/{uuid}/inventories", Inventories)
+            if _same(held, inventories):
+                return
+            body = InventoriesPut(
+                resource_provider_generation=held.resource_provider_generation, inventories=inventories
+            )
+            try:
+                await self._http.request("PUT", f"/resource_providers/{uuid}/inventories", body=body)
+            except errors.Conflict as error:
+                if "generation" not in error.message:
+                    raise
+            else:
+                return
+        raise errors.Conflict(f"resource provider {uuid} keeps changing")
+
+    async def summaries(self) -> list[ProviderSummary]:
+        return (await self._http.get("/provider_summaries", ProviderSummaries)).provider_summaries
+
+    async def claim(
+        self, consumer: str, provider: str, resources: dict[str, int], *, project_id: str, user_id: str
+    ) -> bool:
+        """Take the resources for a consumer, giving back what it held elsewhere; False when they do not fit (any more).
+        Repeating a claim is harmless."""
+        body = AllocationsPut(
+            allocations={provider: AllocationIn(resources=resources)},
+            project_id=project_id,
+            user_id=user_id,
+            consumer_type="INSTANCE",
+        )
+        path = f"/allocations/{consumer}"
+        for _ in range(5):
+            try:
+                await self._http.request("PUT", path, body=body)
+            except errors.Conflict as error:
+                if "consumer generation" not in error.message:
+                    return False
+                held = await self._http.get(path, Allocations)
+                body.consumer_generation = held.consumer_generation or None
+            else:
+                return True
+        return False
+
+    async def allocations(self, consumer: str) -> Allocations:
+        return await self._http.get(f"/allocations/{consumer}", Allocations)
+
+    async def release(self, consumer: str) -> None:
+        """Give everything back; nothing happens when nothing is held."""
+        try:
+            await self._http.request("DELETE", f"/allocations/{consumer}")
+        except errors.NotFound:
+            return
+
+
+def _same(held: Inventories, wanted: dict[str, InventoryIn]) -> bool:
+    if held.inventories.keys() != wanted.keys():
+        return False
+    fields = InventoryIn.__struct_fields__
+    return all(getattr(held.inventories[n], f) == getattr(w, f) for n, w in wanted.items() for f in fields)

@@ -1,0 +1,103 @@
+"""Rules of allocations: the claim. Two schedulers never over-commit a provider, and neither waits for the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from kilonova.core.db import Connection, Database, Row
+from kilonova.placement import errors
+from kilonova.placement.logic.providers import check_class
+from kilonova.placement.schemas.allocations import AllocationsPut
+from kilonova.placement.store import allocations as store
+from kilonova.placement.store import providers as provider_store
+
+
+class AllocationLogic:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def of_consumer(self, uuid: str) -> tuple[Row | None, Sequence[Row]]:
+        """(consumer row or None, allocation rows)."""
+        async with self.database.reading() as connection:
+            return await store.consumer(connection, uuid), await store.of_consumer(connection, uuid)
+
+    async def of_provider(self, uuid: str) -> tuple[int, Sequence[Row]]:
+        async with self.database.reading() as connection:
+            found = await provider_store.find(connection, uuid=uuid)
+            if not found:
+                raise errors.ProviderNotFound(uuid=uuid)
+            return found[0].generation, await store.of_provider(connection, found[0].id)
+
+    async def usage_of_project(self, project_id: str, user_id: str | None) -> dict[str, int]:
+        async with self.database.reading() as connection:
+            return {
+                r.resource_class: int(r.used) for r in await store.usage_of_project(connection, project_id, user_id)
+            }
+
+    async def replace(self, consumer_uuid: str, wanted: AllocationsPut, *, check_generation: bool) -> None:
+        """Make the consumer hold exactly `wanted`: all of it, or a 409 and nothing changes. Repeating is harmless."""
+        async with self.database.transaction() as tx:
+            await self._replace(tx.connection, consumer_uuid, wanted, check_generation)
+
+    async def replace_many(self, wanted: dict[str, AllocationsPut], *, check_generation: bool) -> None:
+        """Several consumers in one transaction: all or nothing."""
+        async with self.database.transaction() as tx:
+            for consumer_uuid, item in wanted.items():
+                await self._replace(tx.connection, consumer_uuid, item, check_generation)
+
+    async def remove(self, consumer_uuid: str) -> None:
+        async with self.database.transaction() as tx:
+            known = await store.consumer(tx.connection, consumer_uuid)
+            if known is None:
+                raise errors.ConsumerNotFound(uuid=consumer_uuid)
+            await self._release(tx.connection, consumer_uuid)
+            await store.record(tx.connection, known.id, [])
+            await store.remove_consumer(tx.connection, known.id)
+
+    async def _release(self, connection: Connection, consumer_uuid: str) -> None:
+        held: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        for row in await store.of_consumer(connection, consumer_uuid):
+            held[row.provider_id][row.resource_class] = row.used
+        for provider_id, amounts in held.items():
+            await store.give_back(connection, provider_id, amounts)
+
+    async def _replace(
+        self, connection: Connection, consumer_uuid: str, wanted: AllocationsPut, check_generation: bool
+    ) -> None:
+        known = await store.consumer(connection, consumer_uuid)
+        have = known.generation if known is not None else None
+        if check_generation and wanted.consumer_generation != have:
+            raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
+        if known is not None:
+            await self._release(connection, consumer_uuid)
+        rows = await self._claim(connection, wanted)
+        if not rows:
+            if known is not None:
+                await store.record(connection, known.id, [])
+                await store.remove_consumer(connection, known.id)
+            return
+        owner = {"project_id": wanted.project_id, "user_id": wanted.user_id}
+        if known is None:
+            kind = wanted.consumer_type if isinstance(wanted.consumer_type, str) else None
+            consumer_id = await store.add_consumer(
+                connection, {"uuid": consumer_uuid, "consumer_type": kind, "generation": 1} | owner
+            )
+        else:
+            consumer_id = known.id
+            if not await store.advance_consumer(connection, consumer_id, known.generation, owner):
+                raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
+        await store.record(connection, consumer_id, rows)
+
+    async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
+        rows: list[tuple[int, str, int]] = []
+        for provider_uuid, item in wanted.allocations.items():
+            found = await provider_store.find(connection, uuid=provider_uuid)
+            if not found:
+                raise errors.ProviderNotFound(uuid=provider_uuid)
+            for name in item.resources:
+                check_class(name)
+            if not await store.claim(connection, found[0].id, item.resources):
+                raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=", ".join(sorted(item.resources)))
+            rows.extend((found[0].id, name, amount) for name, amount in item.resources.items())
+        return rows

@@ -1,0 +1,118 @@
+"""Rules of resource providers and inventories. Generations stand in for locks: who writes with an old one is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import os_resource_classes
+
+from kilonova.core.clock import Clock
+from kilonova.core.db import Connection, Database, Row
+from kilonova.placement import errors
+from kilonova.placement.schemas.providers import ClassUsage, InventoryIn, ProviderSummaries, ProviderSummary
+from kilonova.placement.store import providers as store
+
+CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+$")
+
+
+def check_class(name: str) -> None:
+    """Raises InvalidResourceClass unless it is a standard class or a CUSTOM_ one."""
+    if name not in os_resource_classes.STANDARDS and not CUSTOM.match(name):
+        raise errors.InvalidResourceClass(name=name)
+
+
+class ProviderLogic:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database, self.clock = database, clock
+
+    async def list(self, *, uuid: str | None = None, name: str | None = None) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            return await store.find(connection, uuid=uuid, name=name)
+
+    async def get(self, uuid: str) -> Row:
+        async with self.database.reading() as connection:
+            return await self._get(connection, uuid)
+
+    async def _get(self, connection: Connection, uuid: str) -> Row:
+        found = await store.find(connection, uuid=uuid)
+        if not found:
+            raise errors.ProviderNotFound(uuid=uuid)
+        return found[0]
+
+    async def create(self, *, uuid: str | None, name: str, parent: str | None) -> Row:
+        uuid = uuid or self.clock.uuid()
+        async with self.database.transaction() as tx:
+            if await store.find(tx.connection, uuid=uuid):
+                raise errors.ProviderExists(field="uuid", value=uuid)
+            if await store.find(tx.connection, name=name):
+                raise errors.ProviderExists(field="name", value=name)
+            if parent is not None:
+                await self._get(tx.connection, parent)
+            await store.add(tx.connection, uuid=uuid, name=name, parent_uuid=parent)
+            return await self._get(tx.connection, uuid)
+
+    async def update(self, uuid: str, values: dict[str, Any]) -> Row:
+        async with self.database.transaction() as tx:
+            await self._get(tx.connection, uuid)
+            others = await store.find(tx.connection, name=values["name"])
+            if any(other.uuid != uuid for other in others):
+                raise errors.ProviderExists(field="name", value=values["name"])
+            await store.rename(tx.connection, uuid, values)
+            return await self._get(tx.connection, uuid)
+
+    async def delete(self, uuid: str) -> None:
+        async with self.database.transaction() as tx:
+            provider = await self._get(tx.connection, uuid)
+            if await store.has_allocations(tx.connection, provider.id):
+                raise errors.ProviderInUse(uuid=uuid)
+            await store.remove(tx.connection, provider.id)
+
+    async def inventories(self, uuid: str) -> tuple[int, Sequence[Row]]:
+        """(generation, inventory rows)."""
+        async with self.database.reading() as connection:
+            provider = await self._get(connection, uuid)
+            return provider.generation, await store.inventories_of(connection, provider.id)
+
+    async def set_inventories(self, uuid: str, generation: int, wanted: dict[str, InventoryIn]) -> int:
+        """Replace all inventories; the new generation. A class in use can't be dropped."""
+        async with self.database.transaction() as tx:
+            provider = await self._get(tx.connection, uuid)
+            if not await store.bump(tx.connection, provider.id, generation):
+                raise errors.GenerationConflict
+            held = {row.resource_class: row for row in await store.inventories_of(tx.connection, provider.id)}
+            gone = [name for name in held if name not in wanted]
+            for name in gone:
+                if held[name].used > 0:
+                    raise errors.InventoryInUse(resource_class=name, uuid=uuid)
+            for name, item in wanted.items():
+                check_class(name)
+                await store.put_inventory(tx.connection, provider.id, name, self._values(uuid, name, item))
+            if gone:
+                await store.drop_inventories(tx.connection, provider.id, gone)
+            return generation + 1
+
+    def _values(self, uuid: str, name: str, item: InventoryIn) -> dict[str, Any]:
+        if item.reserved > item.total:
+            raise errors.InvalidInventory(resource_class=name, uuid=uuid)
+        return {
+            "total": item.total,
+            "reserved": item.reserved,
+            "min_unit": item.min_unit,
+            "max_unit": item.max_unit,
+            "step_size": item.step_size,
+            "allocation_ratio": item.allocation_ratio,
+            "capacity": int((item.total - item.reserved) * item.allocation_ratio),
+        }
+
+    async def summaries(self) -> ProviderSummaries:
+        """Capacity and usage of every provider in one statement."""
+        found: dict[str, ProviderSummary] = {}
+        async with self.database.reading() as connection:
+            rows = await store.summaries(connection)
+        for row in rows:
+            summary = found.setdefault(row.uuid, ProviderSummary(uuid=row.uuid, name=row.name, resources={}))
+            if row.resource_class is not None:
+                summary.resources[row.resource_class] = ClassUsage(capacity=row.capacity, used=row.used)
+        return ProviderSummaries(provider_summaries=list(found.values()))

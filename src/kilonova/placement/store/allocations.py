@@ -1,0 +1,118 @@
+"""SQL of consumers and allocations. A claim is a conditional UPDATE: it fits and is taken, or nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select, update
+
+from kilonova.core.db import Connection, Row
+from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
+
+
+async def consumer(connection: Connection, uuid: str) -> Row | None:
+    return (await connection.execute(select(consumers).where(consumers.c.uuid == uuid))).first()
+
+
+async def add_consumer(connection: Connection, values: dict[str, Any]) -> int:
+    result = await connection.execute(insert(consumers).values(**values))
+    return int((result.inserted_primary_key or (0,))[0])
+
+
+async def advance_consumer(connection: Connection, consumer_id: int, generation: int, values: dict[str, Any]) -> bool:
+    """The next generation of a consumer; False when somebody else changed it meanwhile."""
+    result = await connection.execute(
+        update(consumers)
+        .where(consumers.c.id == consumer_id, consumers.c.generation == generation)
+        .values(generation=generation + 1, **values)
+    )
+    return result.rowcount == 1
+
+
+async def remove_consumer(connection: Connection, consumer_id: int) -> None:
+    await connection.execute(delete(consumers).where(consumers.c.id == consumer_id))
+
+
+async def of_consumer(connection: Connection, uuid: str) -> Sequence[Row]:
+    """Rows with provider_id, provider_uuid, provider_generation, resource_class, used."""
+    query = (
+        select(
+            allocations.c.provider_id,
+            resource_providers.c.uuid.label("provider_uuid"),
+            resource_providers.c.generation.label("provider_generation"),
+            allocations.c.resource_class,
+            allocations.c.used,
+        )
+        .join(resource_providers, resource_providers.c.id == allocations.c.provider_id)
+        .join(consumers, consumers.c.id == allocations.c.consumer_id)
+        .where(consumers.c.uuid == uuid)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]:
+    """Rows with consumer_uuid, consumer_generation, resource_class, used."""
+    query = (
+        select(
+            consumers.c.uuid.label("consumer_uuid"),
+            consumers.c.generation.label("consumer_generation"),
+            allocations.c.resource_class,
+            allocations.c.used,
+        )
+        .join(consumers, consumers.c.id == allocations.c.consumer_id)
+        .where(allocations.c.provider_id == provider_id)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def claim(connection: Connection, provider_id: int, amounts: dict[str, int]) -> bool:
+    """Take `amounts` (class → units) from a provider if all of them fit; True when taken. On False the caller rolls back."""
+    amount = case(amounts, value=inventories.c.resource_class, else_=0)
+    result = await connection.execute(
+        update(inventories)
+        .where(
+            inventories.c.provider_id == provider_id,
+            inventories.c.resource_class.in_(list(amounts)),
+            inventories.c.used + amount <= inventories.c.capacity,
+            amount >= inventories.c.min_unit,
+            amount <= inventories.c.max_unit,
+            amount % inventories.c.step_size == 0,
+        )
+        .values(used=inventories.c.used + amount)
+    )
+    return result.rowcount == len(amounts)
+
+
+async def give_back(connection: Connection, provider_id: int, amounts: dict[str, int]) -> None:
+    amount = case(amounts, value=inventories.c.resource_class, else_=0)
+    await connection.execute(
+        update(inventories)
+        .where(inventories.c.provider_id == provider_id, inventories.c.resource_class.in_(list(amounts)))
+        .values(used=inventories.c.used - amount)
+    )
+
+
+async def record(connection: Connection, consumer_id: int, rows: list[tuple[int, str, int]]) -> None:
+    """Replace the consumer's rows by (provider_id, resource_class, used)."""
+    await connection.execute(delete(allocations).where(allocations.c.consumer_id == consumer_id))
+    if rows:
+        await connection.execute(
+            insert(allocations),
+            [
+                {"consumer_id": consumer_id, "provider_id": provider, "resource_class": name, "used": used}
+                for provider, name, used in rows
+            ],
+        )
+
+
+async def usage_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:
+    query = (
+        select(allocations.c.resource_class, func.sum(allocations.c.used).label("used"))
+        .join(consumers, consumers.c.id == allocations.c.consumer_id)
+        .where(consumers.c.project_id == project_id)
+        .group_by(allocations.c.resource_class)
+    )
+    if user_id is not None:
+        query = query.where(consumers.c.user_id == user_id)
+    return (await connection.execute(query)).all()

@@ -1,0 +1,87 @@
+"""SQL of resource providers and their inventories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from kilonova.core.db import Connection, Row
+from kilonova.placement.tables import allocations, inventories, resource_providers
+
+
+async def find(connection: Connection, *, uuid: str | None = None, name: str | None = None) -> Sequence[Row]:
+    query = select(resource_providers).order_by(resource_providers.c.id)
+    if uuid is not None:
+        query = query.where(resource_providers.c.uuid == uuid)
+    if name is not None:
+        query = query.where(resource_providers.c.name == name)
+    return (await connection.execute(query)).all()
+
+
+async def add(connection: Connection, *, uuid: str, name: str, parent_uuid: str | None) -> None:
+    await connection.execute(
+        insert(resource_providers).values(uuid=uuid, name=name, parent_uuid=parent_uuid, generation=0)
+    )
+
+
+async def rename(connection: Connection, uuid: str, values: dict[str, Any]) -> None:
+    await connection.execute(update(resource_providers).where(resource_providers.c.uuid == uuid).values(**values))
+
+
+async def remove(connection: Connection, provider_id: int) -> None:
+    await connection.execute(delete(inventories).where(inventories.c.provider_id == provider_id))
+    await connection.execute(delete(resource_providers).where(resource_providers.c.id == provider_id))
+
+
+async def has_allocations(connection: Connection, provider_id: int) -> bool:
+    query = select(allocations.c.id).where(allocations.c.provider_id == provider_id).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
+async def bump(connection: Connection, provider_id: int, generation: int) -> bool:
+    """Take the next generation; False when somebody else did meanwhile."""
+    table = resource_providers.c
+    result = await connection.execute(
+        update(resource_providers)
+        .where(table.id == provider_id, table.generation == generation)
+        .values(generation=generation + 1)
+    )
+    return result.rowcount == 1
+
+
+async def inventories_of(connection: Connection, provider_id: int) -> Sequence[Row]:
+    query = select(inventories).where(inventories.c.provider_id == provider_id).order_by(inventories.c.resource_class)
+    return (await connection.execute(query)).all()
+
+
+async def put_inventory(connection: Connection, provider_id: int, resource_class: str, values: dict[str, Any]) -> None:
+    """Insert or update; what is used stays."""
+    key = (inventories.c.provider_id == provider_id, inventories.c.resource_class == resource_class)
+    changed = await connection.execute(update(inventories).where(*key).values(**values))
+    if changed.rowcount == 0:
+        row = {"provider_id": provider_id, "resource_class": resource_class, "used": 0} | values
+        await connection.execute(insert(inventories).values(**row))
+
+
+async def drop_inventories(connection: Connection, provider_id: int, classes: list[str]) -> None:
+    await connection.execute(
+        delete(inventories).where(inventories.c.provider_id == provider_id, inventories.c.resource_class.in_(classes))
+    )
+
+
+async def summaries(connection: Connection) -> Sequence[Row]:
+    """(uuid, name, resource_class, capacity, used) of every provider."""
+    query = (
+        select(
+            resource_providers.c.uuid,
+            resource_providers.c.name,
+            inventories.c.resource_class,
+            inventories.c.capacity,
+            inventories.c.used,
+        )
+        .select_from(resource_providers.outerjoin(inventories))
+        .order_by(resource_providers.c.id)
+    )
+    return (await connection.execute(query)).all()
