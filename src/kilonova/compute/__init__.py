@@ -1,0 +1,1 @@
+"""Compute: Nova's API and what launches servers behind it."""

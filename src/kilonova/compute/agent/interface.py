@@ -1,0 +1,45 @@
+"""What a compute host does."""
+
+from __future__ import annotations
+
+from kilonova.compute import models
+from kilonova.core.bus import Interface, call, cast
+from kilonova.core.context import RequestContext
+
+
+class ComputeAPI(Interface):
+    topic = "compute"
+
+    @cast
+    async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
+        """Launch. A repeated message (same server, request, attempt) is ignored."""
+
+    @cast
+    async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        """Remove guest, disks and ports, whatever is there, also in the middle of a build."""
+
+    @cast
+    async def start_server(self, ctx: RequestContext, ref: models.ServerRef) -> None: ...
+
+    @cast
+    async def stop_server(self, ctx: RequestContext, ref: models.ServerRef) -> None: ...
+
+    @cast
+    async def reboot_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        """`ref.action` is reboot (soft) or reboot_hard."""
+
+    @call(timeout=30)
+    async def console_output(self, ctx: RequestContext, server_id: str, max_bytes: int) -> bytes:
+        """The tail of the serial console."""
+
+    @call(timeout=30)
+    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> tuple[str, int]:
+        """(host, port) where the console listens."""
+
+    @cast
+    async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
+        """Something a launch waits for has happened."""
+
+    @call(timeout=60)
+    async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
+        """For `kilonova verify`: uuids of `guests`, `disks` and `journal` (unfinished) on this host."""

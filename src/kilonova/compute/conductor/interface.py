@@ -1,0 +1,63 @@
+"""What the conductor does for the API and for the agents, who never touch the database."""
+
+from __future__ import annotations
+
+from kilonova.compute import models
+from kilonova.core.bus import Interface, call, cast
+from kilonova.core.context import RequestContext
+
+
+class ConductorAPI(Interface):
+    topic = "conductor"
+
+    @cast
+    async def build_servers(self, ctx: RequestContext, server_ids: list[str], request_id: str) -> None:
+        """Schedule and dispatch servers recorded with vm_state building. Repeating it is harmless: servers that are past
+        scheduling are left alone."""
+
+    @cast
+    async def delete_unhosted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
+        """Finish the deletion of a server that has no host (or whose host never accepted it)."""
+
+    @call(timeout=60)
+    async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
+        """Compare-and-swap; False when the server is elsewhere, otherwise busy or deleted: the caller must stop its work."""
+
+    @call(timeout=60)
+    async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
+        """An attempt succeeded (→ ACTIVE) or failed (→ next alternate, or ERROR with every host's reason). False: the server
+        was deleted or given to another meanwhile, the agent must undo what it made. Repeating it is harmless."""
+
+    @call(timeout=60)
+    async def action_ended(
+        self,
+        ctx: RequestContext,
+        server_id: str,
+        request_id: str,
+        action: str,
+        change: models.ServerChange,
+        fault: models.Fault | None,
+        steps: list[models.StepRecord],
+    ) -> bool:
+        """Start, stop, reboot ended: the new state, or the fault (task_state cleared)."""
+
+    @call(timeout=60)
+    async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
+        """The host has removed all traces: release the claim, mark the row deleted. Repeating it is harmless."""
+
+    @cast
+    async def record_steps(self, ctx: RequestContext, steps: list[models.StepRecord]) -> None:
+        """The journal's news, for the timeline."""
+
+    @call(timeout=60)
+    async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
+        """Heartbeat; makes the service, node and provider known when new."""
+
+    @call(timeout=60)
+    async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
+        """All servers whose row names this host, for an agent that starts and for `verify`. `action` is `create` for those
+        still building, else what runs on them (task_state) or an empty text."""
+
+    @cast
+    async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
+        """The hypervisor saw a guest change by itself (shut down inside, crashed): the row follows when nothing runs on it."""

@@ -1,0 +1,330 @@
+"""Records that components of compute hand each other: over the bus, and as stored documents. Sizes: memory MiB, disk GiB."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Tolerates unknown fields, so that neighbours of the next release may send more."""
+
+
+class Flavor(Record, kw_only=True):
+    """A flavor as it was when the server was made. `id` is the flavorid that users see."""
+
+    id: str
+    name: str
+    vcpus: int
+    memory_mb: int
+    root_gb: int
+    ephemeral_gb: int = 0
+    swap_mb: int = 0
+    rxtx_factor: float = 1.0
+    extra_specs: dict[str, str] = {}
+    description: str | None = None
+
+
+class Image(Record, kw_only=True):
+    """What a launch must know of an image; `size` in bytes."""
+
+    id: str
+    name: str | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    size: int = 0
+    min_disk: int = 0
+    min_ram: int = 0
+    hash_algo: str | None = None
+    hash_value: str | None = None
+    kernel: Image | None = None  # from the kernel_id and ramdisk_id properties
+    ramdisk: Image | None = None
+    properties: dict[str, str] = {}
+
+
+class NetworkRequest(Record, kw_only=True):
+    """One wanted interface: an existing port, or a port on a network, with a fixed address or without."""
+
+    network_id: str | None = None
+    port_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str | None = None
+
+
+class KeyPair(Record, kw_only=True):
+    name: str
+    public_key: str
+    type: str = "ssh"
+
+
+class PersonalityFile(Record, kw_only=True):
+    path: str
+    contents: bytes
+
+
+class RequestSpec(Record, kw_only=True):
+    """All that a launch needs and the server's row doesn't hold; kept for rebuilds and moves."""
+
+    flavor: Flavor
+    image: Image | None = None
+    availability_zone: str | None = None
+    force_host: str | None = None
+    force_node: str | None = None
+    requested_host: str | None = None  # checked by the filters, unlike force_host
+    ignore_hosts: list[str] = []
+    scheduler_hints: dict[str, list[str]] = {}
+    networks: list[NetworkRequest] = []
+    networks_auto: bool = False  # `networks: auto`
+    security_groups: list[str] = []  # ids
+    key_pair: KeyPair | None = None
+    personality: list[PersonalityFile] = []
+    admin_pass: str | None = None  # wiped when the server is active
+    attempts: int = 0
+    failed_hosts: dict[str, str] = {}  # host → reason, over all attempts
+
+
+class SubnetInfo(Record, kw_only=True):
+    """What a guest's network file and the addresses view need of a subnet."""
+
+    id: str
+    cidr: str
+    ip_version: int = 4
+    gateway_ip: str | None = None
+    enable_dhcp: bool = True
+    dns_nameservers: list[str] = []
+    host_routes: list[tuple[str, str]] = []
+
+
+class FixedIp(Record, kw_only=True):
+    address: str
+    subnet: SubnetInfo
+    floating_ips: list[str] = []
+
+
+class Vif(Record, kw_only=True):
+    """One interface of a server, as stored in `servers.network_info`. `created` tells that we made the port, so that it
+    goes when the server goes."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac_address: str
+    fixed_ips: list[FixedIp] = []
+    mtu: int = 1500
+    vif_type: str = "bridge"
+    tap: str = ""
+    bridge: str = ""
+    tag: str | None = None
+    created: bool = True
+    active: bool = False
+
+
+class Server(Record, kw_only=True):
+    """A server as the agent sees it: the row's facts, without the user's wishes."""
+
+    uuid: str
+    number: int  # the row's id; the domain is named instance-%08x after it
+    name: str
+    hostname: str
+    project_id: str
+    user_id: str
+    vm_state: str
+    task_state: str | None = None
+    power_state: int = 0
+    host: str | None = None
+    availability_zone: str | None = None
+    reservation_id: str = ""
+    launch_index: int = 0
+    config_drive: bool = False
+    user_data: str | None = None  # base64
+    metadata: dict[str, str] = {}
+    network_info: list[Vif] = []
+    security_groups: list[str] = []
+
+    @property
+    def domain_name(self) -> str:
+        return f"instance-{self.number:08x}"
+
+
+class ServerBuild(Record, kw_only=True):
+    """All a host needs to launch a server, or to make it again (start after a crash, hard reboot). `request_id` and
+    `attempt` make a repeated message known."""
+
+    server: Server
+    spec: RequestSpec
+    request_id: str
+    attempt: int = 1
+    action: str = "create"
+
+
+class StepRecord(Record, kw_only=True):
+    """A step that began and perhaps ended. `key` is unique to this run of the step."""
+
+    key: str
+    server_uuid: str
+    request_id: str
+    action: str
+    step: str
+    component: str
+    host: str | None = None
+    attempt: int = 1
+    started_at: dt.datetime
+    finished_at: dt.datetime | None = None
+    result: str | None = None  # Success | Error | Undone
+    detail: str | None = None
+
+
+class ServerChange(Record, kw_only=True):
+    """A compare-and-swap on a server: applied only while host, vm_state and task_state are among the expected ones.
+    Fields left UNSET stay as they are."""
+
+    expect_host: str | None = None
+    expect_vm_states: list[str] | None = None
+    expect_task_states: list[str | None] | None = None
+    vm_state: str | msgspec.UnsetType = msgspec.UNSET
+    task_state: str | msgspec.UnsetType | None = msgspec.UNSET
+    power_state: int | msgspec.UnsetType = msgspec.UNSET
+    network_info: list[Vif] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Fault(Record, kw_only=True):
+    """Why something failed: `step` and `reason` for everybody, `details` for admins."""
+
+    step: str
+    reason: str
+    details: str | None = None
+    code: int = 500
+
+
+class BuildOutcome(Record, kw_only=True):
+    """How a host's attempt at a launch ended. A failed attempt has undone its steps. `reschedule` False: another host
+    would fail alike (bad image)."""
+
+    server_uuid: str
+    request_id: str
+    attempt: int
+    host: str
+    ok: bool
+    fault: Fault | None = None
+    reschedule: bool = True
+    power_state: int = 0
+    network_info: list[Vif] = []
+    steps: list[StepRecord] = []
+
+
+class HostFacts(Record, kw_only=True):
+    cpu_arch: str = "x86_64"
+    cpu_info: dict[str, str] = {}
+    supported: list[tuple[str, str, str]] = []  # (arch, hv_type, vm_mode)
+    disk_available_gb: int = 0
+    virt_driver: str = ""
+
+
+class HostStats(Record, kw_only=True):
+    running_vms: int = 0
+    io_ops: int = 0  # builds, resizes, snapshots in progress
+    building: int = 0
+
+
+class HostReport(Record, kw_only=True):
+    """A compute host's heartbeat. `reserved_*` is kept for the host itself; ratios are the host's overcommit."""
+
+    host: str
+    hypervisor_hostname: str
+    node_uuid: str
+    host_ip: str = "127.0.0.1"
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    reserved_memory_mb: int = 0
+    reserved_disk_gb: int = 0
+    reserved_vcpus: int = 0
+    cpu_ratio: float = 4.0
+    ram_ratio: float = 1.0
+    disk_ratio: float = 1.0
+    hypervisor_type: str
+    hypervisor_version: int
+    facts: HostFacts = msgspec.field(default_factory=HostFacts)
+    stats: HostStats = msgspec.field(default_factory=HostStats)
+
+
+class HostState(Record, kw_only=True):
+    """A host as filters and weighers see it. Free = capacity (with overcommit) minus claims."""
+
+    host: str
+    node: str
+    node_uuid: str
+    enabled: bool = True
+    up: bool = True
+    availability_zone: str = "nova"
+    aggregates: list[dict[str, str]] = []  # their metadata
+    vcpus_total: int = 0
+    vcpus_free: int = 0
+    memory_mb_total: int = 0
+    memory_mb_free: int = 0
+    disk_gb_total: int = 0
+    disk_gb_free: int = 0
+    host_ip: str | None = None
+    hypervisor_type: str = ""
+    hypervisor_version: int = 0
+    facts: HostFacts = msgspec.field(default_factory=HostFacts)
+    stats: HostStats = msgspec.field(default_factory=HostStats)
+
+
+class FilterReason(Record, kw_only=True):
+    """What one filter did in one decision."""
+
+    filter: str
+    before: int
+    after: int
+
+
+class HostReason(Record, kw_only=True):
+    """Why a host was refused (first filter that did, with what it saw), or its weight."""
+
+    host: str
+    refused_by: str | None = None
+    saw: str = ""
+    weight: float | None = None
+    weights: dict[str, float] = {}
+
+
+class Decision(Record, kw_only=True):
+    """A scheduling decision with its reasons. `seconds` is what it took; at most 100 hosts are kept."""
+
+    scheduler: str
+    chosen: str | None
+    alternates: list[str] = []
+    filters: list[FilterReason] = []
+    hosts: list[HostReason] = []
+    candidates: int = 0
+    seconds: float = 0.0
+    at: dt.datetime | None = None
+
+
+class Selection(Record, kw_only=True):
+    """Where a server goes; None for no host. The claim on `host` is written."""
+
+    server_uuid: str
+    host: str | None
+    node: str | None = None
+    alternates: list[str] = []
+    decision: Decision
+
+
+class ServerRef(Record, kw_only=True):
+    """A server an agent already holds, and the action on it."""
+
+    build: ServerBuild
+    request_id: str
+    action: str
+
+
+class ExternalEvent(Record, kw_only=True):
+    """`network-vif-plugged` and the like; `tag` is the port's id."""
+
+    name: str
+    server_uuid: str
+    status: str = "completed"
+    tag: str | None = None
