@@ -1,0 +1,147 @@
+"""Disks as files of a directory: checked base images, copy-on-write overlays, config drives, injected files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from kilonova.compute.virt import config_drive, qemu_img
+from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.image_cache import ImageCache
+from kilonova.compute.virt.inject import Injector
+from kilonova.compute.virt.limited import Limits, must_run
+from kilonova.compute.virt.places import Places, os_errors
+
+GIB = 1 << 30
+DISK_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+LAZY = ("-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
+# file system → (command, option for its label or None)
+MAKERS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "ext2": (("mkfs.ext2", "-q", "-F", "-E", "nodiscard"), "-L"),
+    "ext3": (("mkfs.ext3", *LAZY), "-L"),
+    "ext4": (("mkfs.ext4", *LAZY), "-L"),
+    "swap": (("mkswap",), "-L"),
+}
+
+
+class FileDisksOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`state_dir` holds everything; `owner` is the user the hypervisor runs as (libvirt-qemu; None: ourselves);
+    `raw_disks`: root disks are full raw copies instead of overlays."""
+
+    state_dir: Path
+    owner: str | None = None
+    raw_disks: bool = False
+
+
+class FileDisks(DiskStore):
+    """The disks of one host as files."""
+
+    def __init__(self, options: FileDisksOptions) -> None:
+        self._options = options
+        self._places = Places(options.state_dir, options.owner)
+        self._cache = ImageCache(self._places)
+        self._injector = Injector(self._places.work)
+
+    async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
+        return await self._cache.get(image, fetch)
+
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
+        wanted = size_gb * GIB
+        if wanted and wanted < base.virtual_size:
+            raise DiskError(
+                f"root disk of server {server_uuid}: {size_gb} GiB ({wanted} bytes) is less than the "
+                f"{base.virtual_size} bytes of image {base.path.name}"
+            )
+        size = max(wanted, base.virtual_size)
+        format = "raw" if self._options.raw_disks else "qcow2"
+        step = f"root disk of server {server_uuid}"
+        async with self._places.making(server_uuid, "disk", step) as (final, temporary):
+            if final.exists():
+                await self._take_existing(final, format, base, size, step)
+            elif format == "qcow2":
+                await qemu_img.create_overlay(temporary, base.path, base.format, size, step=step)
+            else:
+                await self._full_copy(temporary, base, size, step)
+        return final, format
+
+    async def _take_existing(self, disk: Path, format: str, base: BaseImage, size: int, step: str) -> None:
+        """A repeated call keeps the disk, and only ever grows it."""
+        found = await qemu_img.info(disk, format)
+        if format == "qcow2" and found.backing_filename != str(base.path):
+            raise DiskError(f"{step}: there is one already, on {found.backing_filename}, not on {base.path}")
+        if found.virtual_size < size:
+            await qemu_img.grow(disk, format, size, step=step)
+
+    async def _full_copy(self, target: Path, base: BaseImage, size: int, step: str) -> None:
+        if base.format == "raw":
+            argv = ["cp", "--reflink=auto", "--sparse=always", str(base.path), str(target)]
+            await must_run(argv, qemu_img.COPYING, step=step)
+        else:
+            await qemu_img.convert_to_raw(base.path, base.format, target, step=step)
+        os.truncate(target, size)
+
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
+        """See `DiskStore.blank`. Always sparse raw, labelled with its name; `size_gb` may be a fraction, as swap is
+        given in MiB; `filesystem`: ext2, ext3, ext4 or swap."""
+        if not DISK_NAME.fullmatch(name):
+            raise DiskError(f"disk {name!r} of server {server_uuid}: not a disk's name")
+        if filesystem is not None and filesystem not in MAKERS:
+            raise DiskError(f"disk {name} of server {server_uuid}: can't make a {filesystem} file system")
+        step = f"disk {name} of server {server_uuid}"
+        async with self._places.making(server_uuid, f"disk.{name}", step) as (final, temporary):
+            if not final.exists():
+                with temporary.open("wb") as file:
+                    file.truncate(int(size_gb * GIB))
+                if filesystem is not None:
+                    command, label = MAKERS[filesystem]
+                    await must_run([*command, label, name[:16], str(temporary)], Limits(), step=step)
+        return final, "raw"
+
+    async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
+        if name not in ("kernel", "ramdisk"):
+            raise DiskError(f"{name!r} of server {server_uuid}: a kernel or a ramdisk is meant")
+        if base.format != "raw":
+            raise DiskError(f"{name} of server {server_uuid}: image {base.path.name} is {base.format}, not raw")
+        async with self._places.making(server_uuid, name, f"{name} of server {server_uuid}") as (final, temporary):
+            await asyncio.to_thread(_link_or_copy, base.path, temporary)
+        return final
+
+    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
+        step = f"config drive of server {server_uuid}"
+        async with self._places.making(server_uuid, "disk.config", step) as (final, temporary):
+            await asyncio.to_thread(config_drive.write_iso, files, temporary)
+        return final
+
+    async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
+        await asyncio.to_thread(self._places.make)
+        await self._injector.write(disk, format, files)
+
+    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+        """A file of the disk's root file system, None when there is none: so that a caller can add to
+        `/root/.ssh/authorized_keys` rather than replace it."""
+        await asyncio.to_thread(self._places.make)
+        return await self._injector.read(disk, format, path)
+
+    def console_log(self, server_uuid: str) -> Path:
+        """See `DiskStore.console_log`. Its directory exists as soon as the server has any file."""
+        return self._places.server(server_uuid) / "console.log"
+
+    async def remove(self, server_uuid: str) -> None:
+        await asyncio.to_thread(self._places.remove, server_uuid)
+
+    async def servers(self) -> set[str]:
+        with os_errors("listing servers with disks"):
+            return await asyncio.to_thread(self._places.servers)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)

@@ -1,0 +1,190 @@
+"""Reading and writing files of a guest's ext2/3/4 root file system with debugfs, on a disk that no guest uses.
+
+debugfs takes commands line by line, and a line may be a host shell's (`!`): so a path gets in only as a checked,
+quoted and bounded argument. It reports success whatever happened: so what was written is read back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import shutil
+import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from kilonova.compute.virt import partitions
+from kilonova.compute.virt.block_export import exported, unmount
+from kilonova.compute.virt.disks import DiskError, InjectedFile
+from kilonova.compute.virt.limited import Limits, Result, must_run, run
+from kilonova.compute.virt.places import os_errors
+
+LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes; debugfs splits lines at 8192
+LARGEST_READ = 16 << 20
+WRITING = Limits()
+SUPERBLOCK = 1024
+EXT_MAGIC = 0xEF53
+NEEDS_RECOVERY = 0x4  # of s_feature_incompat
+PRIVATE = ".ssh"
+NOISE = re.compile(r"^debugfs \d|already exists|^rm: File not found")
+
+
+class Injector:
+    """Edits disks; `work` is a directory of ours for what is in progress."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self._numbers = itertools.count()
+        self._swept = False
+
+    async def write(self, disk: Path, format: str, files: Sequence[InjectedFile]) -> None:
+        """See `DiskStore.inject`. Files are owned by root; an existing file or link is replaced; missing directories
+        are made with mode 0755 (0700 below `.ssh`)."""
+        wanted = {checked_path(file.path): file for file in files}
+        if not wanted:
+            return
+        async with self._opened(disk, format, writable=True) as (work, device):
+            commands = []
+            for number, (path, file) in enumerate(wanted.items()):
+                (work / f"in{number}").write_bytes(file.content)
+                commands += _write_commands(path, file.mode, number)
+            told = await _debugfs(work, device, commands, writable=True)
+            for number, (path, file) in enumerate(wanted.items()):
+                content = await _read(work, device, path, len(file.content), f"out{number}")
+                if content != (file.content, file.mode):
+                    raise DiskError(f"writing {path} into {disk.name}: {_reason(told, content)}")
+
+    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+        """A file's content (up to 16 MiB), None when there is no such file; symbolic links are not followed."""
+        path = checked_path(path)
+        async with self._opened(disk, format, writable=False) as (work, device):
+            found = await _read(work, device, path, LARGEST_READ, "out")
+        return None if found is None else found[0]
+
+    @asynccontextmanager
+    async def _opened(self, disk: Path, format: str, *, writable: bool) -> AsyncIterator[tuple[Path, str]]:
+        """(directory to work in, what debugfs opens) while the disk is exported."""
+        with os_errors(f"opening {disk}"):
+            await self._sweep()
+            work = self._work / f"{os.getpid()}-{next(self._numbers)}"
+            work.mkdir(mode=0o700)
+            try:
+                async with exported(disk, format, work, writable=writable) as export:
+                    yield work, await _find_root(work, export, disk, writable=writable)
+            finally:
+                shutil.rmtree(work)
+
+    async def _sweep(self) -> None:
+        """Once, clear away the work of processes that died."""
+        if self._swept:
+            return
+        self._swept = True
+        for left in self._left_by_the_dead():
+            await unmount(left / "disk")
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _left_by_the_dead(self) -> list[Path]:
+        return [left for left in self._work.glob("*-*") if not Path("/proc", left.name.partition("-")[0]).exists()]
+
+
+def checked_path(path: str) -> str:
+    """The path, when it is an absolute one that debugfs can be given; DiskError otherwise."""
+    try:
+        parts = [part.encode() for part in path.split("/")]
+    except UnicodeEncodeError as error:
+        raise DiskError(f"can't write a file named {path!r}: not Unicode") from error
+    names = parts[1:]
+    plain = path.isprintable() and '"' not in path and "\\" not in path
+    if parts[0] or not plain or any(name in (b"", b".", b"..") for name in names):
+        raise DiskError(f"can't write a file named {path!r}: give an absolute path of plain names")
+    if max(map(len, names)) > LONGEST_NAME or len(path.encode()) > LONGEST_PATH:
+        raise DiskError(f"can't write a file named {path[:80]!r}…: the path is too long")
+    return path
+
+
+def _write_commands(path: str, mode: int, number: int) -> list[str]:
+    commands = []
+    names = path.split("/")[1:]
+    for depth in range(1, len(names)):
+        parent = "/" + "/".join(names[:depth])
+        commands.append(f'mkdir "{parent}"')
+        if PRIVATE in names[:depth]:
+            commands.append(f'sif "{parent}" mode 040700')
+    fields = [("mode", f"010{mode & 0o7777:04o}"), ("uid", "0"), ("gid", "0")]
+    return [*commands, f'rm "{path}"', f'write in{number} "{path}"', *(f'sif "{path}" {k} {v}' for k, v in fields)]
+
+
+async def _debugfs(
+    work: Path, device: str, commands: Sequence[str], *, writable: bool, limits: Limits = WRITING
+) -> Result:
+    (work / "commands").write_text("".join(f"{command}\n" for command in commands))
+    argv = ["debugfs", *(["-w"] if writable else []), "-f", "commands", device]
+    return await must_run(argv, limits, step="editing the file system", cwd=work)
+
+
+async def _read(work: Path, device: str, path: str, largest: int, into: str) -> tuple[bytes, int] | None:
+    """(content, mode) of a regular file, by a debugfs of its own; None when there is none."""
+    limits = Limits(file_size=largest + 65536)
+    told = await _debugfs_or_cut(work, device, [f'stat "{path}"', f'dump "{path}" {into}'], limits)
+    status = re.search(r"Type: (\w+)\s+Mode:\s+(\d+).*?Size: (\d+)", told, re.DOTALL)
+    if status is None:
+        return None
+    kind, mode, size = status.groups()
+    if kind != "regular":
+        raise DiskError(f"{path} is a {kind} in the guest's file system, not a file")
+    if int(size) > largest:
+        raise DiskError(f"{path} has {size} bytes, more than the {largest} that may be read")
+    content = await asyncio.to_thread((work / into).read_bytes)
+    return content, int(mode, 8)
+
+
+async def _debugfs_or_cut(work: Path, device: str, commands: Sequence[str], limits: Limits) -> str:
+    """debugfs may be killed by the limit on what it writes; what it told before is kept."""
+    (work / "commands").write_text("".join(f"{command}\n" for command in commands))
+    result = await run(["debugfs", "-f", "commands", device], limits, cwd=work)
+    return result.stdout.decode("utf-8", "replace")
+
+
+async def _find_root(work: Path, export: Path, disk: Path, *, writable: bool) -> str:
+    """What debugfs opens: the export, or the export at a partition's offset."""
+    offsets = await asyncio.to_thread(_ext_offsets, export)
+    if not offsets:
+        raise DiskError(f"{disk.name} has no ext2, ext3 or ext4 file system to write to; use a config drive")
+    devices = [export.name if offset == 0 else f"{export.name}?offset={offset}" for offset in offsets]
+    device = devices[0]
+    for candidate in devices if len(devices) > 1 else ():  # a /boot of its own comes first on some disks
+        told = await _debugfs(work, candidate, ['stat "/etc"'], writable=False)
+        if b"Type: directory" in told.stdout:
+            device = candidate
+            break
+    unclean = await asyncio.to_thread(_needs_recovery, export, offsets[devices.index(device)])
+    if writable and unclean:
+        await must_run(["e2fsck", "-p", "-E", "journal_only", device], WRITING, step="replaying the journal", cwd=work)
+    return device
+
+
+def _ext_offsets(export: Path) -> list[int]:
+    with export.open("rb") as file:
+        head = file.read(partitions.HEAD)
+        found = []
+        for offset in partitions.linux_offsets(head):
+            file.seek(offset + SUPERBLOCK + 56)
+            if file.read(2) == struct.pack("<H", EXT_MAGIC):
+                found.append(offset)
+    return found
+
+
+def _needs_recovery(export: Path, offset: int) -> bool:
+    with export.open("rb") as file:
+        file.seek(offset + SUPERBLOCK + 96)
+        return bool(struct.unpack("<I", file.read(4))[0] & NEEDS_RECOVERY)
+
+
+def _reason(told: Result, found: tuple[bytes, int] | None) -> str:
+    words = [line.strip() for line in told.stderr.splitlines() if line.strip() and not NOISE.search(line)]
+    if words:
+        return "; ".join(words[:3])
+    return "it is not there" if found is None else "what was read back differs"

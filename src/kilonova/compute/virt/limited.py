@@ -1,0 +1,152 @@
+"""Running the disk tools (qemu-img, debugfs, mkfs …) under limits: address space, CPU seconds, file size, a time-out.
+
+The tools read files that strangers made, so a hostile image may at worst waste what is granted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from kilonova.compute.virt.disks import DiskError, DiskFull
+
+PACKAGES = {
+    "qemu-img": "qemu-utils",
+    "qemu-storage-daemon": "qemu-system-common",
+    "debugfs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "mkfs.ext2": "e2fsprogs",
+    "mkfs.ext3": "e2fsprogs",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.vfat": "dosfstools",
+    "mkfs.xfs": "xfsprogs",
+    "mkswap": "util-linux",
+    "prlimit": "util-linux",
+    "setpriv": "util-linux",
+    "fusermount3": "fuse3",
+    "cp": "coreutils",
+}
+PATH = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin"))
+NO_ROOM = ("No space left on device", "Disk quota exceeded")
+KEPT_OUTPUT = 256 * 1024
+T = TypeVar("T")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tool may use: bytes of address space and of any file it writes, CPU seconds, wall seconds."""
+
+    address_space: int = 1 << 30
+    file_size: int | None = None
+    cpu_seconds: int = 30
+    timeout: float = 60.0
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """How a tool ended; outputs are cut at 256 KiB."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def reason(self) -> str:
+        """The tool's last words, or how it was killed."""
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        if lines:
+            return lines[-1]
+        if self.returncode < 0:
+            return f"killed by {signal.Signals(-self.returncode).name}"
+        return f"exit status {self.returncode}"
+
+
+def tool(name: str) -> str:
+    """The tool's full path; DiskError naming its Debian package when it isn't installed."""
+    found = shutil.which(name, path=PATH)
+    if found is None:
+        raise DiskError(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
+    return found
+
+
+async def spawn(
+    argv: Sequence[str], limits: Limits, *, cwd: Path | None = None, die_with_us: bool = False
+) -> asyncio.subprocess.Process:
+    """Start a tool under its limits, in a session of its own, with a plain environment and both outputs piped."""
+    limit = [tool("prlimit"), f"--as={limits.address_space}", f"--cpu={limits.cpu_seconds}", "--core=0"]
+    if limits.file_size is not None:
+        limit.append(f"--fsize={limits.file_size}")
+    tied = [tool("setpriv"), "--pdeathsig", "TERM"] if die_with_us else []
+    return await asyncio.create_subprocess_exec(
+        *limit, "--", *tied, tool(argv[0]), *argv[1:],
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=cwd, env={"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__"}, start_new_session=True,
+    )  # fmt: skip
+
+
+async def run(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None) -> Result:
+    """Run a tool to its end; DiskError when it takes longer than its time-out. The exit status is the caller's."""
+    process = await spawn(argv, limits, cwd=cwd)
+    try:
+        async with asyncio.timeout(limits.timeout):
+            stdout, stderr = await drain(process)
+            returncode = await process.wait()
+    except TimeoutError as error:
+        raise DiskError(f"{argv[0]} took longer than {limits.timeout:g} s") from error
+    finally:
+        if process.returncode is None:
+            await to_the_end(kill(process))
+    return Result(returncode=returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
+
+
+async def must_run(argv: Sequence[str], limits: Limits, *, step: str, cwd: Path | None = None) -> Result:
+    """Like `run`, but anything other than exit status 0 is a DiskError (or DiskFull) that starts with `step`."""
+    result = await run(argv, limits, cwd=cwd)
+    if result.returncode != 0:
+        kind = DiskFull if any(words in result.stderr for words in NO_ROOM) else DiskError
+        raise kind(f"{step}: {argv[0]}: {result.reason}")
+    return result
+
+
+async def drain(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+    """Both outputs to their end, keeping the first 256 KiB of each."""
+    if process.stdout is None or process.stderr is None:
+        raise ValueError("the process was started without pipes")
+    stdout, stderr = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+    return stdout, stderr
+
+
+async def _read(stream: asyncio.StreamReader) -> bytes:
+    kept = bytearray()
+    while chunk := await stream.read(65536):
+        kept += chunk[: KEPT_OUTPUT - len(kept)]
+    return bytes(kept)
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL to the process and its session, and wait for it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Finish clean-up work even when the caller is cancelled meanwhile; the cancellation follows."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except Exception:
+            break
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

@@ -1,0 +1,151 @@
+"""Where a host's disks are: directories, ownership and files that appear whole or not at all.
+
+STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
+STATE_DIR/instances/<server uuid>/    disk, disk.config, disk.<name>, kernel, ramdisk, console.log
+STATE_DIR/_inject/                    work in progress
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import pwd
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from kilonova.compute.virt.disks import DiskError, DiskFull
+
+SEARCHABLE = 0o711
+
+
+def as_uuid(text: str, what: str) -> str:
+    """The canonical form of a uuid that is going to be a file name; DiskError for anything else."""
+    try:
+        return str(uuid.UUID(text))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DiskError(f"{what} {text!r} is not a UUID") from error
+
+
+@contextmanager
+def os_errors(step: str) -> Iterator[None]:
+    """OSError as DiskFull or DiskError, with the step in front."""
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else DiskError
+        raise kind(f"{step}: {error.strerror or error}") from error
+
+
+class KeyedLocks:
+    """One asyncio lock for each key in use."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def __getitem__(self, key: str) -> asyncio.Lock:
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+
+class Places:
+    """The directories of one host. `owner` is the user the hypervisor runs as; None: ourselves."""
+
+    def __init__(self, state_dir: Path, owner: str | None) -> None:
+        self.root = state_dir.absolute()
+        self.base = self.root / "_base"
+        self.instances = self.root / "instances"
+        self.work = self.root / "_inject"
+        self.owner = owner
+        self._made = False
+        self._locks = KeyedLocks()
+
+    def make(self) -> None:
+        """Make the directories once and prove that the hypervisor's user can reach them; blocking."""
+        if self._made:
+            return
+        with os_errors(f"making the state directory {self.root}"):
+            for place in (self.root, self.base, self.instances):
+                place.mkdir(parents=True, exist_ok=True)
+                place.chmod(place.stat().st_mode & 0o7777 | SEARCHABLE)  # whatever our umask is
+            self.work.mkdir(mode=0o700, exist_ok=True)
+        if self.owner is not None:
+            must_reach(self.instances, self.owner)
+            must_reach(self.base, self.owner)
+        self._made = True
+
+    def server(self, server_uuid: str) -> Path:
+        """The server's directory, made or not."""
+        return self.instances / as_uuid(server_uuid, "server")
+
+    def hand_over(self, path: Path) -> None:
+        """Let the hypervisor's user, and as few others as possible, use a file; blocking."""
+        if self.owner is not None and os.geteuid() == 0:
+            entry = pwd.getpwnam(self.owner)
+            os.chown(path, entry.pw_uid, entry.pw_gid)
+            os.chmod(path, 0o640)
+        elif self.owner is None:
+            os.chmod(path, 0o600)
+        else:
+            os.chmod(path, 0o644)
+
+    @asynccontextmanager
+    async def making(self, server_uuid: str, name: str, step: str) -> AsyncIterator[tuple[Path, Path]]:
+        """(final, temporary) of one file of a server: the temporary one replaces the final one if it exists at the end
+        of a block that did not fail, else it is removed. One maker at a time; what a crash left is overwritten."""
+        directory = self.server(server_uuid)
+        final, temporary = directory / name, directory / f".{name}.tmp"
+        async with self._locks[str(final)]:
+            with os_errors(step):
+                await asyncio.to_thread(self._prepare, directory, temporary)
+                try:
+                    yield final, temporary
+                    if temporary.exists():
+                        self.hand_over(temporary)
+                        temporary.replace(final)
+                finally:
+                    temporary.unlink(missing_ok=True)
+
+    def _prepare(self, directory: Path, temporary: Path) -> None:
+        self.make()
+        directory.mkdir(exist_ok=True)
+        directory.chmod(SEARCHABLE)
+        temporary.unlink(missing_ok=True)
+
+    def remove(self, server_uuid: str) -> None:
+        """Delete the server's directory; blocking."""
+        directory = self.server(server_uuid)
+        with os_errors(f"removing the disks of server {server_uuid}"), suppress(FileNotFoundError):
+            shutil.rmtree(directory)
+
+    def servers(self) -> set[str]:
+        """Names under `instances` that are uuids; blocking."""
+        found = set()
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(self.instances):
+                with suppress(ValueError):
+                    if str(uuid.UUID(entry.name)) == entry.name:
+                        found.add(entry.name)
+        return found
+
+
+def must_reach(directory: Path, owner: str) -> None:
+    """Raise DiskError with advice when `owner` may not search `directory` or one of its parents."""
+    try:
+        entry = pwd.getpwnam(owner)
+    except KeyError as error:
+        raise DiskError(f"no user {owner} on this host: install the hypervisor or set the disks' owner") from error
+    if entry.pw_uid == 0:
+        return
+    groups = os.getgrouplist(owner, entry.pw_gid)
+    for place in (directory, *directory.parents):
+        status = place.stat()
+        bit = 0o100 if status.st_uid == entry.pw_uid else 0o010 if status.st_gid in groups else 0o001
+        if not status.st_mode & bit:
+            raise DiskError(f"{owner} may not enter {place}: chmod o+x {place}, or choose another state directory")
