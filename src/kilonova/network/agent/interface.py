@@ -1,0 +1,89 @@
+"""What the network agent and the network service ask of each other over the bus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kilonova.core.bus.interface import Interface, call, cast
+from kilonova.core.context import RequestContext
+from kilonova.network.agent.model import HostModel
+
+
+class AgentState(msgspec.Struct, kw_only=True):
+    """A heartbeat. `started_at` is ISO text; `configurations` is shown to admins as it is."""
+
+    host: str
+    agent_type: str
+    binary: str
+    started_at: str
+    availability_zone: str = "nova"
+    configurations: dict[str, Any] = {}
+
+
+class NetworkPluginAPI(Interface):
+    """Served by the network service, which alone knows the database."""
+
+    topic = "network"
+
+    @call(timeout=30)
+    async def host_model(self, ctx: RequestContext, host: str) -> HostModel:
+        """All that the host must show."""
+        raise NotImplementedError
+
+    @call(timeout=30)
+    async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
+        """The ports' taps are up on the host: they become ACTIVE and compute is told, however often this is said."""
+        raise NotImplementedError
+
+    @call(timeout=30)
+    async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
+        """The ports' taps are gone: they become DOWN. Ports that are bound elsewhere by now stay as they are."""
+        raise NotImplementedError
+
+    @cast
+    async def report_state(self, ctx: RequestContext, state: AgentState) -> None:
+        """A sign of life."""
+        raise NotImplementedError
+
+
+class NetworkAgentAPI(Interface):
+    """Served by every host's network agent: call it with `host=`."""
+
+    topic = "network_agent"
+
+    @cast
+    async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        """Something this host shows has changed; `port_ids` are a hint for logs. Many of them become one synchronization."""
+        raise NotImplementedError
+
+    @call(timeout=120)
+    async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        """Returns when bridges, filters and leases of these ports are in place, so that the guest may start. Ports whose tap
+        is up already are reported up once more. Raises PortNotOnHost, PlugFailed."""
+        raise NotImplementedError
+
+    @call(timeout=120)
+    async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        """Remove left-over taps of these ports; nothing happens where there are none."""
+        raise NotImplementedError
+
+
+class ServerEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One event as compute's `os-server-external-events` takes it; `tag` is the port's id."""
+
+    name: str
+    server_uuid: str
+    tag: str = ""
+    status: str = ""
+
+
+class ComputeNotifierAPI(Interface):
+    """The network service to itself: events for compute, kept in the outbox until compute took them."""
+
+    topic = "network_events"
+
+    @cast
+    async def notify(self, ctx: RequestContext, events: list[ServerEvent]) -> None:
+        raise NotImplementedError

@@ -1,0 +1,134 @@
+"""The only door to the network service for other services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
+from kilonova.core.service import Core
+from kilonova.network.schemas.networks import Network as NetworkRecord
+from kilonova.network.schemas.networks import NetworkBody, NetworksBody
+from kilonova.network.schemas.ports import WIRE as PORT_WIRE
+from kilonova.network.schemas.ports import Port as PortRecord
+from kilonova.network.schemas.ports import PortBody, PortsBody
+from kilonova.network.schemas.security_groups import Group as SecurityGroupRecord
+from kilonova.network.schemas.security_groups import GroupsBody
+from kilonova.network.schemas.subnets import Subnet as SubnetRecord
+from kilonova.network.schemas.subnets import SubnetsBody
+
+__all__ = ["NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord", "SubnetRecord"]
+CHUNK = 100  # ids in one URL
+
+
+class PortRequest(msgspec.Struct, kw_only=True, omit_defaults=True, rename=PORT_WIRE):
+    """A port to make. With `id`, repeating the request gives the same port. `fixed_ips` holds dicts with `subnet_id`,
+    `ip_address` or both; `security_groups` ids, None for the project's default group, [] for none."""
+
+    network_id: str
+    project_id: str
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    name: str = ""
+    device_id: str = ""
+    device_owner: str = ""
+    host_id: str = ""
+    mac_address: str | msgspec.UnsetType = msgspec.UNSET
+    fixed_ips: list[dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
+    security_groups: list[str] | None = None
+    port_security_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    dns_name: str = ""
+    tags: list[str] = []
+
+
+class NetworkClient:
+    """With `ctx` on behalf of the caller it names, without with the component's own account, which sees everything."""
+
+    def __init__(self, core: Core) -> None:
+        self._http = core.client("network", "/v2.0")
+
+    async def networks(self, ctx: RequestContext | None = None, **filters: Any) -> list[NetworkRecord]:
+        """Networks by attribute; for a caller its own, shared and external ones."""
+        return (await self._http.get("/networks" + _query(filters), NetworksBody, ctx=ctx)).networks
+
+    async def network(self, network_id: str, ctx: RequestContext | None = None) -> NetworkRecord:
+        """Raises NotFound."""
+        return (await self._http.get(f"/networks/{network_id}", NetworkBody, ctx=ctx)).network
+
+    async def subnets(self, ctx: RequestContext | None = None, **filters: Any) -> list[SubnetRecord]:
+        """Subnets by attribute, e.g. `network_id=[…]`."""
+        return (await self._http.get("/subnets" + _query(filters), SubnetsBody, ctx=ctx)).subnets
+
+    async def port(self, port_id: str, ctx: RequestContext | None = None) -> PortRecord:
+        """Raises NotFound."""
+        return (await self._http.get(f"/ports/{port_id}", PortBody, ctx=ctx)).port
+
+    async def ports(self, ctx: RequestContext | None = None, **filters: Any) -> list[PortRecord]:
+        """Ports by attribute, e.g. `id=[…]`, `network_id=…`."""
+        return (await self._http.get("/ports" + _query(filters), PortsBody, ctx=ctx)).ports
+
+    async def ports_of(self, device_ids: Iterable[str], ctx: RequestContext | None = None) -> list[PortRecord]:
+        """Ports of these servers, for up to 100 of them in one request."""
+        ids = list(device_ids)
+        parts = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
+        found = await asyncio.gather(*(self.ports(ctx, device_id=part) for part in parts))
+        return [port for part in found for port in part]
+
+    async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]:
+        """Security groups by attribute, e.g. `name=[…]`, `id=[…]`, `project_id=…`."""
+        return (await self._http.get("/security-groups" + _query(filters), GroupsBody, ctx=ctx)).security_groups
+
+    async def create_ports(
+        self, requests: list[PortRequest], ctx: RequestContext | None = None, *, own: bool = True
+    ) -> list[PortRecord]:
+        """All of them or none, in the order asked. Raises NotFound (network, subnet, group), Conflict (address or MAC in
+        use, no address left, over quota), BadRequest. By default with the component's own account: only that may bind."""
+        if not requests:
+            return []
+        body = {"ports": requests}
+        return (await self._http.send("POST", "/ports", body, PortsBody, ctx=ctx, own=own)).ports
+
+    async def update_port(
+        self, port_id: str, changes: dict[str, Any], ctx: RequestContext | None = None, *, own: bool = True
+    ) -> PortRecord:
+        """`changes` by the wire's names. Raises NotFound, Conflict, BadRequest."""
+        body = {"port": changes}
+        return (await self._http.send("PUT", f"/ports/{port_id}", body, PortBody, ctx=ctx, own=own)).port
+
+    async def bind_port(
+        self, port_id: str, host: str, *, device_id: str, device_owner: str = "compute:nova", **more: Any
+    ) -> PortRecord:
+        """Give an existing port to a server on a host."""
+        changes = {"binding:host_id": host, "device_id": device_id, "device_owner": device_owner} | more
+        return await self.update_port(port_id, changes)
+
+    async def unbind_port(self, port_id: str) -> None:
+        """Take a port that the user made from its server; nothing happens when it is gone."""
+        changes = {"binding:host_id": "", "device_id": "", "device_owner": "", "binding:profile": {}}
+        try:
+            await self.update_port(port_id, changes)
+        except errors.NotFound:
+            return
+
+    async def delete_ports(self, port_ids: Iterable[str], ctx: RequestContext | None = None) -> None:
+        """Ports that are gone already are no error."""
+        await asyncio.gather(*(self._delete_port(port_id, ctx) for port_id in port_ids))
+
+    async def _delete_port(self, port_id: str, ctx: RequestContext | None) -> None:
+        try:
+            await self._http.request("DELETE", f"/ports/{port_id}", ctx=ctx, own=True)
+        except errors.NotFound:
+            return
+
+
+def _query(filters: dict[str, Any]) -> str:
+    pairs = [
+        (key, value)
+        for key, values in filters.items()
+        for value in (values if isinstance(values, list | tuple) else [values])
+    ]
+    return "?" + urlencode(pairs) if pairs else ""

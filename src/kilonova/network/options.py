@@ -1,0 +1,37 @@
+"""Settings of the network service and its agents: the section `[network]` of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+DEFAULT_QUOTAS: Mapping[str, int] = {
+    "network": 100,
+    "subnet": 100,
+    "port": 500,
+    "security_group": 10,
+    "security_group_rule": 100,
+}
+
+
+class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in seconds. A quota of -1 means no limit."""
+
+    mtu: int = 1500
+    mac_base: str = "fa:16:3e"  # three octets that every generated address begins with
+    dns_servers: tuple[str, ...] = ()  # of subnets that name none
+    dns_domain: str = "openstacklocal"
+    quota_network: int = DEFAULT_QUOTAS["network"]
+    quota_subnet: int = DEFAULT_QUOTAS["subnet"]
+    quota_port: int = DEFAULT_QUOTAS["port"]
+    quota_security_group: int = DEFAULT_QUOTAS["security_group"]
+    quota_security_group_rule: int = DEFAULT_QUOTAS["security_group_rule"]
+    agent_down_time: float = 75
+    report_interval: float = 30
+    availability_zone: str = "nova"
+    event_max_age: float = 600  # how long events for compute are retried while it is away
+
+    def quota(self, resource: str) -> int:
+        """The limit of a project without one of its own."""
+        return int(getattr(self, f"quota_{resource}"))

@@ -1,0 +1,65 @@
+"""Wire shapes that all resources share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from kilonova.core.web.wire import Body, View
+
+Name = Annotated[str, Meta(max_length=255)]
+Text = Annotated[str, Meta(max_length=255)]
+Uuid = Annotated[
+    str, Meta(pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z")
+]
+ProjectId = Annotated[str, Meta(max_length=255)]
+Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^,]+\Z")]
+Tags = Annotated[list[Tag], Meta(max_length=50)]
+
+
+class Owned(Body):
+    """What every body that creates something may say. A project other than the caller's is for admins."""
+
+    name: Name = ""
+    description: Text | None = ""
+    project_id: ProjectId | None = None
+    tenant_id: ProjectId | None = None
+
+
+class Renamed(Body):
+    """What every update may say."""
+
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class Resource(View, kw_only=True):
+    """What every resource shows. Times are ISO text."""
+
+    id: str
+    name: str
+    description: str
+    project_id: str
+    tenant_id: str
+    created_at: str
+    updated_at: str
+    revision_number: int
+    tags: list[str] = msgspec.field(default_factory=list)
+
+
+class TagsBody(Body):
+    tags: Tags
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client wants a list. `filters` maps attributes to the values of which one must match; `sorts` holds
+    (attribute, descending); `fields` is empty for all attributes."""
+
+    filters: dict[str, list[str]] = {}
+    sorts: tuple[tuple[str, bool], ...] = ()
+    limit: int | None = None
+    marker: str | None = None
+    page_reverse: bool = False
+    fields: frozenset[str] = frozenset()

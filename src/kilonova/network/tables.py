@@ -1,0 +1,189 @@
+"""Tables. An address belongs to one port of a subnet, and a MAC to one port of a network: the UNIQUE constraints say so,
+whatever races. `ip_allocations.address` is the address as a number, so that free ones are found by comparing."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from kilonova.core.db.outbox import outbox_table
+
+metadata = MetaData()
+outbox = outbox_table(metadata)
+
+
+def _standard() -> list[Column[object]]:
+    """What every resource has. Times are ISO text."""
+    return [
+        Column("id", String(36), primary_key=True),
+        Column("project_id", String(255), nullable=False),
+        Column("name", String(255), nullable=False),
+        Column("description", String(255), nullable=False),
+        Column("created_at", String(32), nullable=False),
+        Column("updated_at", String(32), nullable=False),
+        Column("revision_number", Integer, nullable=False),
+    ]
+
+
+# One row a project that ever made something here: locked while its quota is counted.
+projects = Table(
+    "projects",
+    metadata,
+    Column("project_id", String(255), primary_key=True),
+    Column("default_group_id", String(36), nullable=False),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("project_id", String(255), primary_key=True),
+    Column("resource", String(64), primary_key=True),
+    Column("amount", Integer, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("resource_id", String(36), primary_key=True),
+    Column("tag", String(255), primary_key=True),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    *_standard(),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    Column("external", Boolean, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("mtu", Integer, nullable=False),
+    Column("port_security_enabled", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("network_type", String(32), nullable=False),
+    Column("physical_network", String(64)),
+    Column("segmentation_id", Integer),
+    Column("dns_domain", String(255), nullable=False),
+    Column("availability_zone_hints", JSON, nullable=False),
+    Index("ix_networks_project", "project_id"),
+)
+
+subnets = Table(
+    "subnets",
+    metadata,
+    *_standard(),
+    Column("network_id", ForeignKey("networks.id"), nullable=False),
+    Column("ip_version", Integer, nullable=False),
+    Column("cidr", String(64), nullable=False),
+    Column("gateway_ip", String(64)),
+    Column("enable_dhcp", Boolean, nullable=False),
+    Column("allocation_pools", JSON, nullable=False),  # [[first, last], …] as text
+    Column("dns_nameservers", JSON, nullable=False),
+    Column("host_routes", JSON, nullable=False),  # [[destination, nexthop], …]
+    Column("service_types", JSON, nullable=False),
+    Column("next_address", BigInteger, nullable=False),  # where the search for a free one goes on
+    Index("ix_subnets_network", "network_id"),
+    Index("ix_subnets_project", "project_id"),
+)
+
+ports = Table(
+    "ports",
+    metadata,
+    *_standard(),
+    Column("network_id", ForeignKey("networks.id"), nullable=False),
+    Column("mac_address", String(17), nullable=False),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("device_id", String(255), nullable=False),
+    Column("device_owner", String(255), nullable=False),
+    Column("port_security_enabled", Boolean, nullable=False),
+    Column("allowed_address_pairs", JSON, nullable=False),  # [[ip_address, mac_address], …]
+    Column("dns_name", String(255), nullable=False),
+    Column("host_id", String(255), nullable=False),
+    Column("vnic_type", String(64), nullable=False),
+    Column("profile", JSON, nullable=False),
+    UniqueConstraint("network_id", "mac_address"),
+    Index("ix_ports_project", "project_id"),
+    Index("ix_ports_device", "device_id"),
+    Index("ix_ports_host", "host_id"),
+)
+
+ip_allocations = Table(
+    "ip_allocations",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("port_id", ForeignKey("ports.id", ondelete="CASCADE"), nullable=False),
+    Column("subnet_id", ForeignKey("subnets.id"), nullable=False),
+    Column("address", BigInteger, nullable=False),
+    Column("ip_address", String(64), nullable=False),
+    UniqueConstraint("subnet_id", "address"),
+    Index("ix_ip_allocations_port", "port_id"),
+)
+
+security_groups = Table(
+    "security_groups",
+    metadata,
+    *_standard(),
+    Column("stateful", Boolean, nullable=False),
+    Index("ix_security_groups_project", "project_id", "name"),
+)
+
+security_group_rules = Table(
+    "security_group_rules",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(255), nullable=False),
+    Column("security_group_id", ForeignKey("security_groups.id", ondelete="CASCADE"), nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("ethertype", String(8), nullable=False),
+    Column("protocol", String(40)),
+    Column("port_range_min", Integer),
+    Column("port_range_max", Integer),
+    Column("remote_ip_prefix", String(64)),
+    Column("remote_group_id", ForeignKey("security_groups.id", ondelete="CASCADE")),
+    Column("description", String(255), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Column("revision_number", Integer, nullable=False),
+    Column("signature", Text, nullable=False),  # what makes two rules of a group the same
+    UniqueConstraint("security_group_id", "signature"),
+    Index("ix_security_group_rules_remote", "remote_group_id"),
+    Index("ix_security_group_rules_project", "project_id"),
+)
+
+port_groups = Table(
+    "port_security_groups",
+    metadata,
+    Column("port_id", ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("security_group_id", ForeignKey("security_groups.id"), primary_key=True),
+    Index("ix_port_security_groups_group", "security_group_id"),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("agent_type", String(255), nullable=False),
+    Column("binary", String(255), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("topic", String(255), nullable=False),
+    Column("availability_zone", String(255), nullable=False),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("description", String(255), nullable=False),
+    Column("configurations", JSON, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("started_at", String(32), nullable=False),
+    Column("heartbeat_timestamp", String(32), nullable=False),
+    UniqueConstraint("agent_type", "host"),
+)
