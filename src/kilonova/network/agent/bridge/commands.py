@@ -1,0 +1,46 @@
+"""Running a tool: argument list, text on stdin, a time-out, and an error that names the tool and the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from kilonova.network.agent.dataplane import DataPlaneError
+
+PACKAGES = {
+    "iptables-restore": "iptables", "ip6tables-restore": "iptables", "iptables-save": "iptables",
+    "ip6tables-save": "iptables", "nft": "nftables", "dnsmasq": "dnsmasq-base", "conntrack": "conntrack",
+}
+
+
+def missing(tool: str) -> DataPlaneError:
+    return DataPlaneError(f"{tool} not found: install the package {PACKAGES.get(tool, tool)}")
+
+
+async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, ...] = (0,)) -> str:
+    """Standard output of `argv`; raises DataPlaneError with its last words when it fails."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    except FileNotFoundError:
+        raise missing(argv[0]) from None
+    try:
+        async with asyncio.timeout(timeout):
+            out, err = await process.communicate(text.encode())
+    except TimeoutError:
+        raise DataPlaneError(f"{argv[0]} did not end within {timeout:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode not in ok:
+        raise DataPlaneError(f"{' '.join(argv)}: {explain(err.decode(errors='replace'), text)}")
+    return out.decode(errors="replace")
+
+
+def explain(error: str, text: str) -> str:
+    """A tool's words, with the lines of its input that they name."""
+    lines = text.splitlines()
+    numbers = {int(n) for n in re.findall(r"line:? (\d+)|^\S*?:(\d+):", error) for n in n if n}
+    named = [f"line {n}: {lines[n - 1]}" for n in sorted(numbers) if 0 < n <= len(lines)]
+    return "; ".join([*(" ".join(error.split()) or "no reason given",), *named])

@@ -1,0 +1,178 @@
+"""A dnsmasq for each network, in the network's namespace: started, told of changes, taken over, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import select
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from kilonova.core import log
+from kilonova.network.agent.bridge import netns
+from kilonova.network.agent.bridge.commands import missing
+from kilonova.network.agent.bridge.dhcp_files import DhcpFiles, arguments, dhcp_files, served
+from kilonova.network.agent.bridge.names import check_uuid
+from kilonova.network.agent.bridge.options import BridgeOptions
+from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.model import NetworkModel, dhcp_namespace
+
+
+class Dhcp:
+    """Files of network N are under `state_dir/networks/N`."""
+
+    def __init__(self, options: BridgeOptions) -> None:
+        self.options = options
+        self.root = Path(options.state_dir) / "networks"
+        self.logger = log.get("network.dhcp")
+        self._told: dict[str, tuple[list[str], DhcpFiles]] = {}
+
+    def folder(self, network_id: str) -> Path:
+        return self.root / check_uuid("network", network_id)
+
+    def user(self) -> str:
+        """Whom dnsmasq becomes: it reads its files again when told to, so it must be able to reach them."""
+        if self.options.dnsmasq_user:
+            return self.options.dnsmasq_user
+        try:
+            pwd.getpwnam("dnsmasq")
+        except KeyError:
+            return "root"
+        reachable = all(parent.stat().st_mode & 0o001 for parent in (self.root, *self.root.parents) if parent.exists())
+        return "dnsmasq" if reachable else "root"
+
+    async def ensure(self, network: NetworkModel) -> None:
+        """As `network` says: nothing when nothing changed, a signal when leases or options did, a new process when
+        the ranges did or an address was taken from one guest and given to another."""
+        if not served(network):
+            await self.remove(network.id)
+            return
+        try:
+            files = dhcp_files(network, self.options.lease_time, self.options.dns_domain)
+        except ValueError as why:
+            raise DataPlaneError(f"network {network.id}: {why}") from None
+        argv = arguments(network, files, str(self.folder(network.id)), self.user())
+        if self._told.get(network.id) == (argv, files) and self.pid(network.id):
+            return
+        self._told.pop(network.id, None)
+        await asyncio.to_thread(self._ensure, network.id, argv, files)
+        self._told[network.id] = argv, files
+
+    def _ensure(self, network_id: str, argv: list[str], files: DhcpFiles) -> None:
+        folder = self.folder(network_id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        changed = [write(folder / name, text) for name, text in (("hosts", files.hosts), ("options", files.options))]
+        pid = self.pid(network_id)
+        stale = self._stale(network_id, files)
+        if pid and command_line(pid) == argv and not stale:
+            if any(changed):
+                os.kill(pid, signal.SIGHUP)
+            return
+        if pid:
+            stop(pid)
+        if stale:
+            keep = [line for line in self.lease_lines(network_id) if line not in stale]
+            write(folder / "leases", "".join(f"{line}\n" for line in keep))
+        self._start(network_id, argv)
+
+    def _start(self, network_id: str, argv: list[str]) -> None:
+        namespace = dhcp_namespace(network_id)
+        try:
+            done = netns.run_inside(namespace, lambda: subprocess.run(
+                argv, capture_output=True, timeout=self.options.command_timeout, check=False))
+        except FileNotFoundError:
+            raise missing("dnsmasq") from None
+        except subprocess.TimeoutExpired:
+            raise DataPlaneError(f"dnsmasq in {namespace} did not start within {self.options.command_timeout:g} s") \
+                from None
+        if done.returncode != 0:
+            raise DataPlaneError(f"dnsmasq in {namespace}: {done.stderr.decode(errors='replace').strip()}")
+        self.logger.info("dnsmasq started", network=network_id)
+
+    def lease_lines(self, network_id: str) -> list[str]:
+        """`EXPIRY MAC ADDRESS NAME CLIENT-ID` each."""
+        try:
+            return (self.folder(network_id) / "leases").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _stale(self, network_id: str, files: DhcpFiles) -> list[str]:
+        """Leases of guests that are gone: dnsmasq would refuse their addresses to the next ones."""
+        found = []
+        for line in self.lease_lines(network_id):
+            words = line.split()
+            if len(words) >= 3 and words[0].isdecimal() and ":" not in words[2] \
+                    and files.leases.get(words[2]) != words[1].lower():
+                found.append(line)
+        return found
+
+    def pid(self, network_id: str) -> int | None:
+        """Of the running dnsmasq of this network."""
+        folder = self.folder(network_id)
+        try:
+            pid = int((folder / "pid").read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if f"--pid-file={folder}/pid" in command_line(pid) else None
+
+    async def remove(self, network_id: str) -> None:
+        self._told.pop(network_id, None)
+        await asyncio.to_thread(self._remove, network_id)
+
+    def _remove(self, network_id: str) -> None:
+        pid = self.pid(network_id)
+        if pid:
+            stop(pid)
+        shutil.rmtree(self.folder(network_id), ignore_errors=True)
+
+    def known(self) -> list[str]:
+        """Networks that have a folder."""
+        try:
+            return sorted(entry.name for entry in self.root.iterdir())
+        except FileNotFoundError:
+            return []
+
+
+def command_line(pid: int) -> list[str]:
+    """Arguments of a live process; [] when there is none or only a zombie is left."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+    return [] if state in "ZX" else words
+
+
+def stop(pid: int) -> None:
+    """End a process and wait until it is gone; blocking, 2 s at most before it is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            for number, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
+                signal.pidfd_send_signal(handle, number)
+                if gone(handle, patience):
+                    return
+        finally:
+            os.close(handle)
+
+
+def gone(handle: int, patience: float) -> bool:
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(patience * 1000))
+
+
+def write(path: Path, text: str) -> bool:
+    """Replace a file atomically, readable for all; whether its text changed."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_text() == text:
+            return False
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.chmod(0o644)
+    fresh.rename(path)
+    return True

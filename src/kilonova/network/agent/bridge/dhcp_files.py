@@ -1,0 +1,101 @@
+"""What dnsmasq reads: its arguments, the hosts file (static leases) and the options file of a network. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import msgspec
+
+from kilonova.network.agent.bridge.links import METADATA_ADDRESS
+from kilonova.network.agent.bridge.names import HOSTNAME, clean_ip, clean_mac, clean_network, inner_link
+from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel
+
+
+class DhcpFiles(msgspec.Struct, frozen=True):
+    """`ranges` go on the command line: when they change, dnsmasq is started anew. `leases` maps an address to the MAC
+    it is kept for."""
+
+    ranges: tuple[str, ...]
+    hosts: str
+    options: str
+    leases: dict[str, str]
+
+
+def served(network: NetworkModel) -> list[SubnetModel]:
+    return [s for s in network.subnets if s.enable_dhcp and s.dhcp_ip]
+
+
+def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> DhcpFiles:
+    """Raises ValueError for a subnet that can't be read; a port that can't be read gets no lease."""
+    subnets = served(network)
+    lines: list[str] = []
+    leases: dict[str, str] = {}
+    for port in network.ports:
+        for mac, ip, line in _host_lines(port, {s.id for s in subnets}, dns_domain):
+            lines.append(line)
+            leases[ip] = mac
+    options = [line for subnet in subnets for line in _options(network, subnet, dns_domain)]
+    return DhcpFiles(tuple(_range(s, lease_time) for s in subnets), _text(lines), _text(options), leases)
+
+
+def _text(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _range(subnet: SubnetModel, lease_time: int) -> str:
+    cidr = ipaddress.ip_network(subnet.cidr, strict=False)
+    size = str(cidr.netmask) if cidr.version == 4 else str(cidr.prefixlen)
+    return f"--dhcp-range=set:{subnet.id},{cidr.network_address},static,{size},{lease_time}s"
+
+
+def _host_lines(port: PortModel, subnets: set[str], domain: str) -> list[tuple[str, str, str]]:
+    """(MAC, address, line): the first address of the port in each subnet, as DHCP hands out one."""
+    if port.device_owner.startswith("network:"):
+        return []
+    found: dict[str, tuple[str, str, str]] = {}
+    try:
+        mac = clean_mac(port.mac_address)
+        for fixed in port.fixed_ips:
+            if fixed.subnet_id in subnets and fixed.subnet_id not in found:
+                ip = clean_ip(fixed.ip_address)
+                written = f"[{ip}]" if ":" in ip else ip
+                found[fixed.subnet_id] = mac, ip, f"{mac},{written},{hostname(port, ip, domain)}"
+    except ValueError:
+        return []
+    return list(found.values())
+
+
+def hostname(port: PortModel, ip: str, domain: str) -> str:
+    name = port.hostname if HOSTNAME.fullmatch(port.hostname) else f"host-{ip.replace('.', '-').replace(':', '-')}"
+    return f"{name}.{domain}" if domain and "." not in name else name
+
+
+def _options(network: NetworkModel, subnet: SubnetModel, domain: str) -> list[str]:
+    tag = f"tag:{subnet.id}"
+    dns = [clean_ip(server) for server in subnet.dns_nameservers]
+    if subnet.ip_version == 6:
+        return [f"{tag},option6:dns-server,{','.join(f'[{server}]' for server in dns)}"] if dns else []
+    gateway = clean_ip(subnet.gateway_ip) if subnet.gateway_ip else ""
+    routes = [f"{METADATA_ADDRESS}/32,{clean_ip(subnet.dhcp_ip or '')}"]
+    routes += [f"{clean_network(prefix)},{clean_ip(hop)}" for prefix, hop in subnet.host_routes]
+    routes += [f"0.0.0.0/0,{gateway}"] if gateway else []
+    values = [
+        ("option:router", gateway),
+        ("option:dns-server", ",".join(dns)),
+        ("option:classless-static-route", ",".join(routes)),
+        ("249", ",".join(routes)),  # the same under the number that older Windows asks for
+        ("option:mtu", str(network.mtu)),
+        *([("option:domain-name", domain)] if domain else []),
+    ]
+    return [f"{tag},{name},{value}" if value else f"{tag},{name}" for name, value in values]
+
+
+def arguments(network: NetworkModel, files: DhcpFiles, folder: str, user: str) -> list[str]:
+    """The command line; a running dnsmasq with just this one is taken over."""
+    return [
+        "dnsmasq", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--port=0", f"--user={user}",
+        f"--pid-file={folder}/pid", f"--dhcp-hostsfile={folder}/hosts", f"--dhcp-optsfile={folder}/options",
+        f"--dhcp-leasefile={folder}/leases", "--bind-dynamic", f"--interface={inner_link(network.id)}",
+        "--except-interface=lo", "--dhcp-authoritative", "--dhcp-no-override", "--dhcp-ignore=tag:!known",
+        "--dhcp-lease-max=65536", "--quiet-dhcp", "--quiet-dhcp6", *files.ranges,
+    ]

@@ -1,0 +1,160 @@
+"""The Linux bridge data plane: puts the pieces of this package in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from kilonova.core import log
+from kilonova.network.agent.bridge import checks, conntrack, vestiges
+from kilonova.network.agent.bridge.compile import compile_filters
+from kilonova.network.agent.bridge.dhcp import Dhcp, write
+from kilonova.network.agent.bridge.filters import FilterTables
+from kilonova.network.agent.bridge.links import Links, Wiring, wiring
+from kilonova.network.agent.bridge.metadata_proxy import Caller, MetadataProxy, MetadataUpstream
+from kilonova.network.agent.bridge.names import check_ids, check_uuid, clean_ip
+from kilonova.network.agent.bridge.options import BridgeOptions
+from kilonova.network.agent.bridge.taps import TapWatch
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
+from kilonova.network.agent.model import HostModel, NetworkModel, tap_name
+
+T = TypeVar("T")
+
+
+class BridgeDataPlane(DataPlane):
+    """`metadata` None: no metadata listeners."""
+
+    name = "bridge"
+
+    def __init__(self, options: BridgeOptions, metadata: MetadataUpstream | None = None) -> None:
+        self.options = options
+        self.logger = log.get("network.bridge")
+        self.links = Links(options.instance)
+        self.taps = TapWatch(self.links)
+        self.dhcp = Dhcp(options)
+        self.filters = FilterTables(options.instance, options.command_timeout)
+        self.metadata = MetadataProxy(metadata, self._find_caller) if metadata else None
+        self.state = HostModel()
+        self._applied_file = Path(options.state_dir) / "applied.json"
+        self._lock = asyncio.Lock()
+        self._zones: dict[str, int] = {}
+        self._callers: dict[tuple[str, str], Caller] = {}
+        self._wired: dict[str, Wiring] = {}
+        self._networks: set[str] = set()  # what may be on the host
+        self._can_cut = False
+
+    async def open(self) -> None:
+        await asyncio.to_thread(checks.check_host)
+        self._can_cut = shutil.which("conntrack") is not None
+        if not self._can_cut:
+            self.logger.warning("conntrack not found: connections outlive the rules that allowed them")
+        await asyncio.to_thread(Path(self.options.state_dir).mkdir, parents=True, exist_ok=True)
+        await self.taps.open()
+        _links, ours = await asyncio.to_thread(self.links.survey)
+        self._networks = {*ours.values(), *self.dhcp.known()}
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            self.state = msgspec.json.decode(await asyncio.to_thread(self._applied_file.read_bytes), type=HostModel)
+
+    async def apply(self, state: HostModel) -> None:
+        check_ids(state)
+        async with self._lock:
+            await self._remove_networks(self._networks - {n.id for n in state.networks})
+            await self._filter(state)
+            self._networks |= {n.id for n in state.networks}
+            self._callers = dict(_callers(state))
+            await self._each(state.networks, self._ensure_network)
+
+    async def _filter(self, state: HostModel) -> None:
+        """Write the filters, then cut what they no longer allow."""
+        before = self.state
+        zones = conntrack.assign_zones([n.id for n in before.networks], self._zones)
+        self._zones = conntrack.assign_zones([n.id for n in state.networks], zones)
+        await self.filters.apply(compile_filters(
+            state, zones=self._zones, prefix=self.options.instance, mark=self.options.mark))
+        if state == before:
+            return
+        if self._can_cut:
+            cuts = conntrack.cuts(conntrack.permits(before, zones), conntrack.permits(state, self._zones))
+            await conntrack.cut(cuts, self.options.command_timeout)
+        self.state = state
+        await asyncio.to_thread(write, self._applied_file, msgspec.json.encode(state).decode())
+
+    async def _ensure_network(self, network: NetworkModel) -> None:
+        wanted = wiring(network)
+        if self._wired.get(network.id) != wanted:
+            self._wired.pop(network.id, None)
+            if self.metadata is not None and not wanted.addresses:
+                self.metadata.remove(network.id)
+            self.taps.bridges.add(await asyncio.to_thread(self.links.ensure, wanted))
+            self.taps.judge()
+            self._wired[network.id] = wanted
+        await self.dhcp.ensure(network)
+        if self.metadata is not None and any("." in address for address in wanted.addresses):
+            await self.metadata.ensure(network.id)
+
+    async def _remove_networks(self, network_ids: Iterable[str]) -> None:
+        async def remove(network_id: str) -> None:
+            check_uuid("network", network_id)
+            self._wired.pop(network_id, None)
+            if self.metadata is not None:
+                self.metadata.remove(network_id)
+            await self.dhcp.remove(network_id)
+            await asyncio.to_thread(self.links.remove, network_id)
+            self._networks.discard(network_id)
+
+        await self._each(sorted(network_ids), remove)
+
+    async def _each(self, items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+        """All are tried, four at a time; then the failures are told together."""
+        limit = asyncio.Semaphore(4)
+
+        async def one(item: T) -> None:
+            async with limit:
+                await work(item)
+
+        done = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+        failures = [d for d in done if isinstance(d, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, DataPlaneError | OSError):
+                raise failure
+        if failures:
+            raise DataPlaneError("; ".join(str(failure) for failure in failures))
+
+    async def unplug(self, port_id: str) -> None:
+        check_uuid("port", port_id)
+        await asyncio.to_thread(self.links.remove_tap, tap_name(port_id))
+
+    def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
+        self.taps.subscribe(on_tap)
+
+    async def vestiges(self) -> list[Vestige]:
+        chains = await self.filters.chains()
+        return await asyncio.to_thread(vestiges.collect, self.links, self.dhcp, chains, self.options.instance)
+
+    async def close(self, *, remove: bool = False) -> None:
+        try:
+            if remove:
+                await self.apply(HostModel())
+                await asyncio.to_thread(self._applied_file.unlink, missing_ok=True)
+        finally:
+            self.taps.close()
+            if self.metadata is not None:
+                self.metadata.close()
+
+    def _find_caller(self, network_id: str, source: str) -> Caller | None:
+        return self._callers.get((network_id, source))
+
+
+def _callers(state: HostModel) -> Iterable[tuple[tuple[str, str], Caller]]:
+    for network in state.networks:
+        for port in network.ports:
+            if port.device_id and not port.device_owner.startswith("network:"):
+                for fixed in port.fixed_ips:
+                    with contextlib.suppress(ValueError):
+                        yield (network.id, clean_ip(fixed.ip_address)), (port.device_id, port.project_id)

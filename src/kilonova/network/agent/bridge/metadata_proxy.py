@@ -1,0 +1,149 @@
+"""The metadata address of a network: a socket opened inside its namespace, answered on the agent's event loop.
+
+Who asks is known by the network and the source address, which anti-spoofing has checked. The guest's own words about
+who it is never pass: only the headers in `PASSED` do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+
+from kilonova.core import log
+from kilonova.network.agent.bridge import netns
+from kilonova.network.agent.bridge.http1 import BadRequest, Request, answer, fault, read_request
+from kilonova.network.agent.bridge.links import METADATA_ADDRESS
+from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.metadata_signature import (
+    FORWARDED_FOR,
+    INSTANCE_ID,
+    SIGNATURE,
+    TENANT_ID,
+    sign_instance,
+)
+from kilonova.network.agent.model import dhcp_namespace
+
+PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token",
+          "x-aws-ec2-metadata-token-ttl-seconds"}
+RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}
+CALLS_PER_GUEST, CALLS_PER_NETWORK = 16, 128
+
+Caller = tuple[str, str]  # (device_id, project_id)
+FindCaller = Callable[[str, str], Caller | None]  # (network id, source address)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MetadataUpstream:
+    """Where guests' requests go: the metadata service's base URL, the client to reach it by, the shared secret."""
+
+    client: httpx.AsyncClient
+    base_url: str
+    secret: str = dataclasses.field(repr=False)
+    timeout: float = 30.0
+
+
+class MetadataProxy:
+    """The listeners of all networks."""
+
+    def __init__(self, upstream: MetadataUpstream, find: FindCaller) -> None:
+        self.upstream, self.find = upstream, find
+        self.logger = log.get("network.metadata")
+        self._servers: dict[str, asyncio.Server] = {}
+        self._calls: Counter[tuple[str, str]] = Counter()
+
+    async def ensure(self, network_id: str) -> None:
+        """Listen in the network's namespace; nothing happens when it is done already."""
+        if network_id in self._servers:
+            return
+        try:
+            sock = await netns.inside(dhcp_namespace(network_id), _listen)
+        except OSError as why:
+            raise DataPlaneError(f"metadata listener of network {network_id}: {why.strerror}") from None
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._serve(network_id, reader, writer)
+
+        self._servers[network_id] = await asyncio.start_server(serve, sock=sock)
+
+    def remove(self, network_id: str) -> None:
+        server = self._servers.pop(network_id, None)
+        if server is not None:
+            server.close()
+
+    def close(self) -> None:
+        for network_id in list(self._servers):
+            self.remove(network_id)
+
+    async def _serve(self, network_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        source = peer[0] if peer else ""
+        calls, keys = self._calls, ((network_id, source), (network_id, ""))
+        calls.update(keys)
+        try:
+            if calls[keys[0]] > CALLS_PER_GUEST or calls[keys[1]] > CALLS_PER_NETWORK:
+                writer.write(fault(503))
+            else:
+                writer.write(await self._answer(network_id, source, reader))
+            async with asyncio.timeout(self.upstream.timeout):
+                await writer.drain()
+        except (ConnectionError, TimeoutError):
+            pass
+        finally:
+            calls.subtract(keys)
+            for key in keys:
+                if calls[key] <= 0:
+                    del calls[key]
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, network_id: str, source: str, reader: asyncio.StreamReader) -> bytes:
+        try:
+            request = await read_request(reader)
+        except BadRequest as why:
+            return fault(why.status)
+        if request is None:
+            return b""
+        caller = self.find(network_id, source)
+        if caller is None:
+            self.logger.warning("metadata asked for by an unknown address", network=network_id, source=source)
+            return fault(404)
+        try:
+            return await self._forward(request, source, caller)
+        except httpx.HTTPError as why:
+            self.logger.warning("metadata service away", network=network_id, reason=type(why).__name__)
+            return fault(503)
+
+    async def _forward(self, request: Request, source: str, caller: Caller) -> bytes:
+        up = self.upstream
+        instance_id, project_id = caller
+        headers = [(name, value) for name, value in request.headers if name in PASSED]
+        headers += [
+            ("accept-encoding", "identity"), (FORWARDED_FOR, source), (INSTANCE_ID, instance_id),
+            (TENANT_ID, project_id), (SIGNATURE, sign_instance(up.secret, instance_id, project_id)),
+        ]
+        reply = await up.client.request(
+            request.method, up.base_url.rstrip("/") + request.target, headers=headers, content=request.body,
+            timeout=up.timeout, follow_redirects=False)
+        back = [(name, value) for name, value in reply.headers.items() if name in RETURNED]
+        back += [(name, value) for name, value in reply.headers.items() if name.startswith("x-aws-ec2-metadata-")]
+        return answer(reply.status_code, back, reply.content, head=request.method == "HEAD")
+
+
+def _listen() -> socket.socket:
+    """Runs inside the namespace: a socket stays where it was opened."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((METADATA_ADDRESS, 80))
+        sock.listen(128)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,25 @@
+"""What an operator may set for the bridge data plane."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`state_dir` keeps dnsmasq's files and the last applied state. `instance` (1 to 4 of a-z0-9) prefixes chains and
+    tables and marks devices, so that several clouds can share a host. `mark` is the one bit of the packet mark that the
+    filters use. Times are in seconds."""
+
+    state_dir: str
+    instance: str = "kn"
+    mark: int = 0x10000
+    lease_time: int = 86400
+    dns_domain: str = ""
+    dnsmasq_user: str = ""  # "": dnsmasq where that user exists and can read state_dir, else root
+    command_timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not (1 <= len(self.instance) <= 4 and self.instance.isascii() and self.instance.isalnum()):
+            raise ValueError(f"instance must be 1 to 4 letters or digits, not {self.instance!r}")
+        if self.mark <= 0 or self.mark & (self.mark - 1) or self.mark > 0x80000000:
+            raise ValueError("mark must be one bit")

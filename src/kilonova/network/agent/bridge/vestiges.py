@@ -1,0 +1,47 @@
+"""All of ours on the host, as it is there. Blocking."""
+
+from __future__ import annotations
+
+import re
+
+from kilonova.network.agent.bridge import netns
+from kilonova.network.agent.bridge.dhcp import Dhcp
+from kilonova.network.agent.bridge.links import Links
+from kilonova.network.agent.bridge.names import dhcp_link
+from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.model import dhcp_namespace
+
+
+def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Vestige]:
+    found, ours = links.survey()
+    networks = {link.alias.removeprefix(links.alias) for link in found.values() if link.alias.startswith(links.alias)}
+    networks.update(dhcp.known())
+    namespaces = set(netns.listed())
+    vestiges = [Vestige(kind="bridge", name=name, owner=owner) for name, owner in ours.items()]
+    masters = {found[name].index for name in ours}
+    vestiges += [Vestige(kind="tap", name=link.name, owner=link.name[3:]) for link in found.values()
+                 if link.master in masters and link.name.startswith("tap")]
+    vestiges += [Vestige(kind="bridge", name=dhcp_link(n), owner=n) for n in networks if dhcp_link(n) in found
+                 and n not in ours.values()]
+    vestiges += [Vestige(kind="namespace", name=dhcp_namespace(n), owner=n) for n in networks
+                 if dhcp_namespace(n) in namespaces]
+    for network in dhcp.known():
+        pid = dhcp.pid(network)
+        vestiges += [Vestige(kind="dnsmasq", name=str(pid), owner=network)] if pid else []
+        vestiges += [Vestige(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
+                     for line in dhcp.lease_lines(network) if line[:1].isdecimal()]
+    vestiges += [Vestige(kind="chain", name=chain, owner=owner) for chain in sorted(chains)
+                 if (owner := chain_owner(chain, prefix))]
+    return sorted(vestiges, key=lambda v: (v.kind, v.name))
+
+
+def chain_owner(chain: str, prefix: str) -> str:
+    """The beginning of the id of the port or group that a chain belongs to; "" for those of the host."""
+    port = re.fullmatch(rf"{prefix}-[io]-([0-9a-f]{{8}}-[0-9a-f]{{2}})", chain)
+    group = re.fullmatch(rf"{prefix}-(?:gi|go|ms|md)-([0-9a-f]{{20}})", chain)
+    if port:
+        return port[1]
+    if group:
+        h = group[1]
+        return "-".join((h[:8], h[8:12], h[12:16], h[16:20]))
+    return ""

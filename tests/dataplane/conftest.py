@@ -1,0 +1,65 @@
+"""A bridge data plane of the test's own, on the machine itself: own chains, own table, own ids."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions, MetadataUpstream
+from kilonova.network.agent.model import PortModel
+from tests.dataplane.lab import Guest, leftovers
+
+
+class Lab:
+    """One data plane and the guests on it."""
+
+    def __init__(self, options: BridgeOptions) -> None:
+        self.options = options
+        self.guests: list[Guest] = []
+        self.networks: list[str] = []
+        self.planes: list[BridgeDataPlane] = []
+        self.taps: list[tuple[str, bool]] = []
+
+    async def plane(self, metadata: MetadataUpstream | None = None) -> BridgeDataPlane:
+        plane = BridgeDataPlane(self.options, metadata)
+        await plane.open()
+        plane.subscribe(lambda tap, up: self.taps.append((tap, up)))
+        self.planes.append(plane)
+        return plane
+
+    def guest(self, port: PortModel, *, static: bool = True) -> Guest:
+        guest = Guest(port)
+        self.guests.append(guest)
+        self.networks.append(port.network_id)
+        return guest.plug(static=static)
+
+
+@pytest.fixture
+def options() -> Iterator[BridgeOptions]:
+    """The state's directory is one that dnsmasq can read after it dropped its rights."""
+    folder = Path(tempfile.mkdtemp(prefix="kilonova-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield BridgeOptions(state_dir=str(folder), instance="t" + secrets.token_hex(2)[:3])
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def lab(options: BridgeOptions) -> AsyncIterator[Lab]:
+    lab = Lab(options)
+    try:
+        yield lab
+    finally:
+        for guest in lab.guests:
+            guest.unplug()
+        if lab.planes:
+            await lab.planes[-1].close(remove=True)
+            for plane in lab.planes[:-1]:
+                await plane.close()
+    assert leftovers(options.instance, lab.networks) == []
+
+
