@@ -1,0 +1,279 @@
+"""Compute's refusals, with upstream's wording and codes."""
+
+from __future__ import annotations
+
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, KilonovaError, NotFound
+
+
+class ServerNotFound(NotFound):
+    template = "Instance {server_id} could not be found."
+
+
+class FlavorNotFound(NotFound):
+    template = "Flavor {flavor_id} could not be found."
+
+
+class UnknownFlavor(BadRequest):
+    template = "Flavor {flavor_id} could not be found."
+
+
+class FlavorExists(Conflict):
+    template = "Flavor with {field} {value} already exists."
+
+
+class FlavorAccessExists(Conflict):
+    template = "Flavor access already exists for flavor {flavor_id} and project {project_id} combination."
+
+
+class FlavorAccessNotFound(NotFound):
+    template = "Flavor access not found for {flavor_id} / {project_id} combination."
+
+
+class FlavorIsPublic(NotFound):
+    template = "Access list not available for public flavors."
+
+
+class FlavorIsPublicConflict(Conflict):
+    template = "Can not add access to a public flavor."
+
+
+class ExtraSpecNotFound(NotFound):
+    template = "Flavor {flavor_id} has no extra specs with key {key}."
+
+
+class KeyPairNotFound(NotFound):
+    template = "Keypair {name} not found for user {user_id}"
+
+
+class KeyPairExists(Conflict):
+    template = "Key pair '{name}' already exists."
+
+
+class InvalidKeyPair(BadRequest):
+    template = "Keypair data is invalid: {reason}"
+
+
+class UnknownKeyPair(BadRequest):
+    template = "Invalid key_name provided."
+
+
+class KeyPairQuota(Forbidden):
+    template = "Quota exceeded, too many key pairs."
+
+
+class UnknownImage(BadRequest):
+    template = "Can not find requested image"
+
+
+class MissingImageRef(BadRequest):
+    template = "Missing imageRef attribute"
+
+
+class ImageNotActive(BadRequest):
+    template = "Image {image_id} is not active."
+
+
+class ImageUnacceptable(BadRequest):
+    template = "Image {image_id} is unacceptable: {reason}"
+
+
+class FlavorDiskTooSmall(BadRequest):
+    template = "Flavor's disk is too small for requested image. Flavor disk is {flavor_size} bytes, image is {image_size} bytes."
+
+
+class FlavorDiskSmallerThanMinDisk(BadRequest):
+    template = (
+        "Flavor's disk is smaller than the minimum size specified in image metadata. "
+        "Flavor disk is {flavor_size} bytes, minimum size is {min_disk} bytes."
+    )
+
+
+class FlavorMemoryTooSmall(BadRequest):
+    template = (
+        "Flavor's memory is too small for requested image. Flavor has {flavor_ram} MB, the image needs {image_ram} MB."
+    )
+
+
+class ZeroDiskFlavor(Forbidden):
+    template = "Only volume-backed servers are allowed for flavors with zero disk."
+
+
+class UnknownNetwork(BadRequest):
+    template = "Network {network_id} could not be found."
+
+
+class NetworkNeedsSubnet(BadRequest):
+    template = "Network {network_id} requires a subnet in order to boot instances on."
+
+
+class NetworkAmbiguous(Conflict):
+    template = "Multiple possible networks found, use a Network ID to be more specific."
+
+
+class NoAutoNetwork(BadRequest):
+    template = "Unable to automatically allocate a network for project {project_id}"
+
+
+class ExternalNetwork(Forbidden):
+    template = "It is not allowed to create an interface on external network {network_id}"
+
+
+class UnknownPort(BadRequest):
+    template = "Port id {port_id} could not be found."
+
+
+class PortInUse(Conflict):
+    template = "Port {port_id} is still in use."
+
+
+class PortNeedsFixedIp(BadRequest):
+    template = "Port {port_id} requires a FixedIP in order to be used."
+
+
+class FixedIpInUse(BadRequest):
+    template = "Fixed IP address {address} is already in use on instance {server_id}."
+
+
+class PortsForManyServers(BadRequest):
+    template = "Failed to launch multiple instances with a port ID. Please specify a network instead."
+
+
+class FixedIpForManyServers(BadRequest):
+    template = "Failed to launch instances: can't use a fixed IP address for more than one instance."
+
+
+class UnknownSecurityGroup(BadRequest):
+    template = "Security group {name} not found for project {project_id}."
+
+
+class AmbiguousSecurityGroup(Conflict):
+    template = "Multiple security_group matches found for name '{name}', use an ID to be more specific."
+
+
+class SecurityGroupNotFound(NotFound):
+    template = "Security group {name} not found for project {project_id}."
+
+
+class InvalidUserData(BadRequest):
+    template = "User data needs to be valid base 64."
+
+
+class InvalidMetadata(BadRequest):
+    template = "Invalid metadata: {reason}"
+
+
+class MetadataNotFound(NotFound):
+    template = "Metadata item was not found"
+
+
+class TagNotFound(NotFound):
+    template = "Instance {server_id} has no tag '{tag}'"
+
+
+class TooMany(Forbidden):
+    template = "{reason}"
+
+
+class OverQuota(Forbidden):
+    template = "Quota exceeded for {overs}: Requested {requested}, but already used {used} of {limits} {overs}"
+
+
+class ServerLocked(Conflict):
+    template = "Instance {server_id} is locked"
+
+
+class InvalidState(Conflict):
+    template = "Cannot '{action}' instance {server_id} while it is in {attribute} {state}"
+
+
+class NotReady(Conflict):
+    template = "Instance {server_id} is not ready"
+
+
+class HostUnreachable(Conflict):
+    template = "Unable to contact the host of instance {server_id}"
+
+
+class UnknownServerGroup(BadRequest):
+    template = "Instance group {group_id} could not be found."
+
+
+class ServerGroupNotFound(NotFound):
+    template = "Instance group {group_id} could not be found."
+
+
+class ServerGroupQuota(Forbidden):
+    template = "Quota exceeded, too many server groups."
+
+
+class ServerGroupMembersQuota(Forbidden):
+    template = "Quota exceeded, too many servers in group"
+
+
+class ActionNotFound(NotFound):
+    template = "Action for request_id {request_id} on instance {server_id} not found"
+
+
+class AggregateNotFound(NotFound):
+    template = "Aggregate {aggregate_id} could not be found."
+
+
+class AggregateExists(Conflict):
+    template = "Aggregate {name} already exists."
+
+
+class AggregateInUse(BadRequest):
+    template = "Cannot remove host from aggregate {aggregate_id}: {reason}"
+
+
+class AggregateHasHosts(BadRequest):
+    template = "Host aggregate is not empty"
+
+
+class AggregateHostExists(Conflict):
+    template = "Cannot add host {host} in aggregate {aggregate_id}: it is a member already"
+
+
+class AggregateHostInOtherZone(Conflict):
+    template = "Cannot add host to aggregate {aggregate_id}. Reason: One or more hosts already in availability zone(s) {zones}."
+
+
+class ComputeHostNotFound(NotFound):
+    template = "Compute host {host} could not be found."
+
+
+class UnknownComputeHost(BadRequest):
+    template = "Compute host {host} could not be found."
+
+
+class ServiceNotFound(NotFound):
+    template = "Service {service_id} not found."
+
+
+class HypervisorNotFound(NotFound):
+    template = "Hypervisor with ID '{hypervisor_id}' could not be found."
+
+
+class InterfaceNotFound(NotFound):
+    template = "Port {port_id} is not attached to instance {server_id}"
+
+
+class NetworkNameNotFound(NotFound):
+    template = "Instance does not belong to network {name}"
+
+
+class VolumeAttachmentNotFound(NotFound):
+    template = "Instance {server_id} is not attached to volume {volume_id}"
+
+
+class ExtensionNotFound(NotFound):
+    template = "Extension {alias} could not be found."
+
+
+class NoSuchAction(BadRequest):
+    template = "There is no such action: {action}"
+
+
+class NotBuiltYet(KilonovaError):
+    status = 501
+    template = "{what} is not available in this cloud yet."

@@ -1,0 +1,71 @@
+"""SQL of what was done to servers (actions) and how (steps)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, insert, select
+
+from kilonova.compute.models import StepRecord
+from kilonova.compute.tables import server_actions, server_steps
+from kilonova.compute.times import naive
+from kilonova.core.db import Connection, Row
+
+
+async def begin(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """server_uuid, request_id, action, user_id, project_id, started_at of each, in one statement."""
+    await connection.execute(insert(server_actions), rows)
+
+
+async def add_steps(connection: Connection, steps: Iterable[StepRecord]) -> None:
+    """New steps, in one statement; their keys must be unknown."""
+    await connection.execute(insert(server_steps), [step_row(step) for step in steps])
+
+
+def step_row(step: StepRecord) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.structs.asdict(step)
+    for name in ("started_at", "finished_at"):
+        if row[name] is not None:
+            row[name] = naive(row[name])
+    return row
+
+
+async def of_server(
+    connection: Connection,
+    server_uuid: str,
+    *,
+    limit: int,
+    marker: str | None = None,
+    since: dt.datetime | None = None,
+    before: dt.datetime | None = None,
+) -> Sequence[Row]:
+    """Newest first, after the action of request `marker`."""
+    table = server_actions.c
+    changed = func.coalesce(table.finished_at, table.started_at)
+    query = select(server_actions).where(table.server_uuid == server_uuid)
+    if marker is not None:
+        at = select(func.min(table.id)).where(table.server_uuid == server_uuid, table.request_id == marker)
+        query = query.where(table.id < at.scalar_subquery())
+    if since is not None:
+        query = query.where(changed >= since)
+    if before is not None:
+        query = query.where(changed <= before)
+    return (await connection.execute(query.order_by(table.id.desc()).limit(limit))).all()
+
+
+async def of_request(connection: Connection, server_uuid: str, request_id: str) -> Row | None:
+    query = select(server_actions).where(
+        server_actions.c.server_uuid == server_uuid, server_actions.c.request_id == request_id
+    )
+    return (await connection.execute(query.order_by(server_actions.c.id.desc()))).first()
+
+
+async def steps_of(connection: Connection, server_uuid: str, request_id: str) -> Sequence[Row]:
+    """In the order they began."""
+    query = select(server_steps).where(
+        server_steps.c.server_uuid == server_uuid, server_steps.c.request_id == request_id
+    )
+    return (await connection.execute(query.order_by(server_steps.c.started_at, server_steps.c.id))).all()
