@@ -57,6 +57,8 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     uuid: str
     name: str  # libvirt's domain name, "instance-0000002a"
     title: str = ""  # the user's name for the server, any text
+    flavor: str = ""  # names for the operator, kept with the definition
+    owner: str = ""  # project id
     vcpus: int
     memory_mb: int
     disks: tuple[GuestDisk, ...] = ()
@@ -184,5 +186,5 @@ class VirtDriver(ABC):
         """Where the console of this kind listens; raises GuestNotFound or VirtError for an unknown kind."""
 
     @abstractmethod
-    def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> None:
-        """`listener` is called on the event loop for each lifecycle event."""
+    def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
+        """`listener` is called on the event loop for each lifecycle event, until the returned function is called."""

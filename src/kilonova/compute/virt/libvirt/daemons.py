@@ -1,0 +1,91 @@
+"""libvirt's daemons, started by us on hosts where no init system does it (containers, small appliances)."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from kilonova.compute.virt.driver import HypervisorUnavailable
+from kilonova.core import log
+
+SOCKET = Path("/run/libvirt/libvirt-sock")
+VIRTLOGD_SOCKET = Path("/run/libvirt/virtlogd-sock")
+PID_DIR = Path("/run")
+KVM_DEVICE = Path("/dev/kvm")
+SYSTEMD = Path("/run/systemd/system")
+UDEV = Path("/run/udev")
+INSTALL = "apt-get install libvirt-daemon-system qemu-system-x86"
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+LOG = log.get(__name__)
+
+
+async def ensure_daemons(*, timeout: float = 60.0) -> None:
+    """Return when libvirtd answers on its socket, having started virtlogd and libvirtd if nobody else does.
+
+    They run on when this process ends. Raises HypervisorUnavailable with advice. `timeout` in seconds: the first start
+    on a host can take long, as libvirtd asks every emulator what it can do."""
+    await asyncio.to_thread(open_kvm_to_guests)
+    if await answers(SOCKET):
+        return
+    if await asyncio.to_thread(SYSTEMD.is_dir):
+        raise HypervisorUnavailable(f"libvirtd does not answer on {SOCKET}: systemctl start libvirtd (or: {INSTALL})")
+    if os.geteuid() != 0:
+        raise HypervisorUnavailable(f"libvirtd does not answer on {SOCKET}, and only root may start it")
+    if not await answers(VIRTLOGD_SOCKET):
+        await _start("virtlogd", VIRTLOGD_SOCKET, timeout)
+    await _start("libvirtd", SOCKET, timeout)
+
+
+async def answers(socket: Path) -> bool:
+    """Whether somebody accepts connections on this unix socket."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(socket), 5)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def open_kvm_to_guests(device: Path = KVM_DEVICE) -> None:
+    """Give /dev/kvm to the group `kvm`, as udev does everywhere else.
+
+    Where no udev runs it stays root's own. libvirtd then finds KVM when it asks QEMU as root, finds it gone when it
+    looks as the guests' user, throws its knowledge away and asks again: a minute for every call."""
+    try:
+        info = device.stat()
+        group = grp.getgrnam("kvm").gr_gid
+    except (OSError, KeyError):
+        return
+    if UDEV.exists() or os.geteuid() != 0 or info.st_gid != 0 or stat.S_IMODE(info.st_mode) != 0o600:
+        return
+    os.chown(device, 0, group)
+    device.chmod(0o660)
+    LOG.info("gave the KVM device to the group kvm, as udev would", device=str(device))
+
+
+async def _start(name: str, socket: Path, timeout: float) -> None:
+    binary = shutil.which(name, path=ENVIRONMENT["PATH"])
+    if binary is None:
+        raise HypervisorUnavailable(f"{name} is not installed: {INSTALL}")
+    process = await asyncio.create_subprocess_exec(
+        binary, "--daemon", "--pid-file", str(PID_DIR / f"{name}.pid"), cwd="/", env=ENVIRONMENT,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        _, words = await asyncio.wait_for(process.communicate(), timeout)
+    except TimeoutError:
+        process.kill()
+        raise HypervisorUnavailable(f"{name} did not come up within {timeout:g} s") from None
+    # somebody else may have won the race for the pid file, so the socket decides, not the exit code
+    for _ in range(50):
+        if await answers(socket):
+            LOG.info("daemon started", daemon=name)
+            return
+        await asyncio.sleep(0.1)
+    said = words.decode(errors="replace").strip() or "it said nothing"
+    raise HypervisorUnavailable(f"{name} ended with code {process.returncode} and {socket} does not answer: {said}")

@@ -1,0 +1,98 @@
+"""What is done to one domain: short functions on a `virDomain` that block, for the connection's threads."""
+
+from __future__ import annotations
+
+import functools
+import uuid as uuids
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import libvirt
+from lxml import etree
+
+from kilonova.compute.virt.driver import ConsoleEndpoint, PowerState, VirtError
+from kilonova.compute.virt.libvirt.events import STATES
+from kilonova.compute.virt.libvirt.taps import remove_leftover
+from kilonova.core import log
+
+FORGET = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+LOG = log.get(__name__)
+
+
+def state_of(domain: Any) -> PowerState:
+    return STATES.get(domain.state()[0], PowerState.NOSTATE)
+
+
+def undefine(domain: Any) -> None:
+    if domain.isActive():
+        raise VirtError(f"undefine: guest {domain.UUIDString()} is not off: destroy it first")
+    domain.undefineFlags(FORGET)
+
+
+def start(domain: Any, *, paused: bool) -> None:
+    if domain.isActive():
+        return
+    definition = etree.fromstring(domain.XMLDesc().encode())
+    for target in definition.iterfind("devices/interface/target"):
+        if remove_leftover(target.get("dev", "")):
+            LOG.warning("deleted a left-over tap", tap=target.get("dev"), uuid=domain.UUIDString())
+    unless(domain.isActive, lambda: domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0))
+
+
+def pause(domain: Any) -> None:
+    unless(lambda: state_of(domain) == PowerState.PAUSED, domain.suspend)
+
+
+def resume(domain: Any) -> None:
+    unless(lambda: state_of(domain) == PowerState.RUNNING, domain.resume)
+
+
+def ask_to_power_off(domain: Any) -> PowerState:
+    """The state before; a running guest was asked."""
+    state = state_of(domain)
+    if state == PowerState.RUNNING:
+        ask = functools.partial(domain.shutdownFlags, libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+        unless(lambda: state_of(domain) != PowerState.RUNNING, ask)
+    return state
+
+
+def destroy(domain: Any) -> None:
+    unless(lambda: not domain.isActive(), domain.destroy)
+
+
+def unless(reached: Callable[[], bool], act: Callable[[], object]) -> None:
+    """`act()` unless the aim is reached; its error counts only if the aim is still not reached then."""
+    if reached():
+        return
+    try:
+        act()
+    except libvirt.libvirtError:
+        if not reached():
+            raise
+
+
+def console_log_path(domain: Any) -> Path | None:
+    log_element = etree.fromstring(domain.XMLDesc().encode()).find("devices/serial/log")
+    return None if log_element is None else Path(log_element.get("file", ""))
+
+
+def vnc_endpoint(domain: Any) -> ConsoleEndpoint:
+    graphics = etree.fromstring(domain.XMLDesc().encode()).find("devices/graphics[@type='vnc']")
+    port = -1 if graphics is None else int(graphics.get("port", "-1"))
+    if graphics is None or port <= 0:
+        raise VirtError(f"console of guest {domain.UUIDString()}: it has none now; is it running?")
+    return ConsoleEndpoint(kind="vnc", host=graphics.get("listen", "127.0.0.1"), port=port)
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        return str(uuids.UUID(text)) == text.lower()
+    except ValueError:
+        return False

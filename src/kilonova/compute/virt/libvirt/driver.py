@@ -1,0 +1,249 @@
+"""The libvirt driver: every method is one short blocking function on a `virDomain`, run on the connection's threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import libvirt
+from lxml import etree
+
+from kilonova.compute.virt.disks import DiskStore
+from kilonova.compute.virt.driver import (
+    ConsoleEndpoint,
+    GuestInfo,
+    GuestNotFound,
+    GuestSpec,
+    HostCapacity,
+    HypervisorUnavailable,
+    LifecycleEvent,
+    PowerState,
+    VirtDriver,
+    VirtError,
+)
+from kilonova.compute.virt.libvirt import domains
+from kilonova.compute.virt.libvirt.connection import Connection
+from kilonova.compute.virt.libvirt.daemons import ensure_daemons
+from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
+from kilonova.compute.virt.libvirt.host import read_capacity
+from kilonova.compute.virt.libvirt.logtail import tail
+from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
+from kilonova.compute.virt.libvirt.probe import probe
+from kilonova.compute.virt.libvirt.taps import check_tap_name
+from kilonova.core import log
+
+T = TypeVar("T")
+LOCAL_URI = "qemu:///system"
+OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+LOG = log.get(__name__)
+
+
+class LibvirtDriver(VirtDriver):
+    """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
+
+    name = "libvirt"
+
+    def __init__(self, options: LibvirtOptions, disks: DiskStore) -> None:
+        self.options = options
+        self.disks = disks
+        self._listeners: list[Callable[[LifecycleEvent], None]] = []
+        self._states: dict[str, PowerState] = {}  # our guests, as last seen
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}  # for the guest to be off
+        self._held: list[tuple[str, PowerState, str]] | None = None  # events that came while we catch up
+        self._facts: HostFacts | None = None
+        self._connection = Connection(
+            options.uri,
+            prepare=self._prepare,
+            on_open=self._catch_up,
+            on_event=self._on_event,
+            workers=options.workers,
+            call_timeout=options.call_timeout,
+        )
+
+    async def open(self) -> None:
+        await self._connection.open()
+        virt_type = self.options.virt_type
+        if virt_type == "auto":
+            virt_type = (await probe(self.options.state_dir / "hypervisor-probe.json")).virt_type
+        arch = await self._connection.run("read the host's architecture", lambda conn: str(conn.getInfo()[0]))
+        self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch)
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def capacity(self) -> HostCapacity:
+        virt_type = self._host().virt_type
+        return await self._connection.run(
+            "read the host's capacity", lambda conn: read_capacity(conn, self.options, virt_type)
+        )
+
+    async def guests(self) -> list[GuestInfo]:
+        return await self._connection.run("list guests", self._list)
+
+    async def power_state(self, uuid: str) -> PowerState:
+        try:
+            return await self._domain("ask for the state", uuid, domains.state_of)
+        except GuestNotFound:
+            return PowerState.NOSTATE
+
+    async def define(self, guest: GuestSpec) -> None:
+        for interface in guest.interfaces:
+            check_tap_name(interface.tap)
+        text = domain_xml(guest, self._host())
+        await self._connection.run(
+            f"define guest {guest.uuid}", lambda conn: self._define(conn, guest.uuid, text, guest.console_log)
+        )
+        self._states.setdefault(guest.uuid, PowerState.SHUTDOWN)
+
+    async def undefine(self, uuid: str) -> None:
+        with contextlib.suppress(GuestNotFound):
+            await self._domain("undefine", uuid, domains.undefine)
+        self._states.pop(uuid, None)
+
+    async def start(self, uuid: str, *, paused: bool = False) -> None:
+        await self._domain("start", uuid, functools.partial(domains.start, paused=paused))
+
+    async def pause(self, uuid: str) -> None:
+        await self._domain("pause", uuid, domains.pause)
+
+    async def resume(self, uuid: str) -> None:
+        await self._domain("resume", uuid, domains.resume)
+
+    async def shutdown(self, uuid: str, *, timeout: float) -> bool:
+        off = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(uuid, set())
+        waiting.add(off)
+        try:
+            state = await self._domain("shut down", uuid, domains.ask_to_power_off)
+            if state in OFF:
+                return True
+            if state != PowerState.RUNNING:  # a paused guest hears nothing
+                return False
+            await asyncio.wait_for(off, timeout)
+        except TimeoutError:
+            return False
+        finally:
+            waiting.discard(off)
+            if not waiting:
+                self._waiting.pop(uuid, None)
+        return True
+
+    async def reboot(self, uuid: str, *, timeout: float) -> bool:
+        if not await self.shutdown(uuid, timeout=timeout):
+            return False
+        await self.start(uuid)
+        return True
+
+    async def destroy(self, uuid: str) -> None:
+        with contextlib.suppress(GuestNotFound):
+            await self._domain("destroy", uuid, domains.destroy)
+
+    async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
+        path = await self._domain("find the console log", uuid, domains.console_log_path)
+        if path is None:
+            return b""
+        try:
+            return await self._connection.thread("read the console log", lambda: tail(path, max_bytes))
+        except PermissionError:
+            raise VirtError(f"console log of guest {uuid}: {path} is readable by root only: run as root") from None
+
+    async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
+        if kind != "vnc":
+            raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
+        return await self._domain("find the console", uuid, domains.vnc_endpoint)
+
+    def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return functools.partial(self._listeners.remove, listener)
+
+    # inside
+
+    def _host(self) -> HostFacts:
+        if self._facts is None:
+            raise HypervisorUnavailable("the libvirt driver was not opened")
+        return self._facts
+
+    async def _prepare(self) -> None:
+        if self.options.start_daemons and self.options.uri == LOCAL_URI:
+            await ensure_daemons()
+
+    async def _domain(self, what: str, uuid: str, act: Callable[[Any], T]) -> T:
+        """`act(virDomain)` for one of our guests; raises GuestNotFound for unknown uuids and other people's."""
+        what = f"{what}: guest {uuid}"
+        if not domains.is_uuid(uuid):
+            raise GuestNotFound(f"{what}: not a uuid")
+
+        def call(conn: Any) -> T:
+            domain = conn.lookupByUUIDString(uuid)
+            if uuid not in self._states:
+                if not self._is_ours(domain):
+                    raise GuestNotFound(f"{what}: the domain of this uuid is not ours")
+                self._states[uuid] = domains.state_of(domain)  # defined by another process of ours: follow it from here
+            return act(domain)
+
+        return await self._connection.run(what, call)
+
+    def _define(self, conn: Any, uuid: str, text: str, console_log: Path | None) -> None:
+        try:
+            if not self._is_ours(conn.lookupByUUIDString(uuid)):
+                raise VirtError(f"define guest {uuid}: a domain with this uuid exists and is not ours")
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+        if console_log:
+            console_log.parent.mkdir(parents=True, exist_ok=True)
+        conn.defineXML(text)
+
+    def _list(self, conn: Any) -> list[GuestInfo]:
+        found = []
+        for domain in conn.listAllDomains():
+            with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
+                if self._is_ours(domain):
+                    state = domains.state_of(domain)
+                    found.append(GuestInfo(uuid=domain.UUIDString(), name=domain.name(), power_state=state))
+        return found
+
+    def _is_ours(self, domain: Any) -> bool:
+        try:
+            mark = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                return False
+            raise
+        return etree.fromstring(mark).get("cloud") == self.options.cloud
+
+    async def _catch_up(self, conn: Any) -> None:
+        """After connecting: report what happened to our guests while nobody listened."""
+        self._held = []
+        listed = await self._connection.thread("list guests", lambda: self._list(conn))
+        before, self._states = self._states, {info.uuid: info.power_state for info in listed}
+        for uuid, state in before.items():
+            now = self._states.get(uuid, PowerState.NOSTATE)
+            if now != state:
+                self._report(uuid, now, "seen after reconnecting")
+        held, self._held = self._held, None
+        for event in held:
+            self._on_event(*event)
+
+    def _on_event(self, uuid: str, state: PowerState, detail: str) -> None:
+        if self._held is not None:
+            self._held.append((uuid, state, detail))
+        elif uuid in self._states and self._states[uuid] != state:
+            self._states[uuid] = state
+            self._report(uuid, state, detail)
+
+    def _report(self, uuid: str, state: PowerState, detail: str) -> None:
+        if state in OFF or state == PowerState.NOSTATE:
+            for off in self._waiting.get(uuid, ()):
+                if not off.done():
+                    off.set_result(None)
+        for listener in tuple(self._listeners):
+            try:
+                listener(LifecycleEvent(uuid=uuid, power_state=state, detail=detail))
+            except Exception:  # one listener's mistake must not silence the others
+                LOG.exception("a lifecycle listener failed", uuid=uuid)

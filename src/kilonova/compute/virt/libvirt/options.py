@@ -1,0 +1,61 @@
+"""What an operator may say about the libvirt driver, and the facts of a host that a definition depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+VIRT_TYPES = ("kvm", "qemu")
+CPU_MODES = ("default", "none", "host-model", "host-passthrough", "maximum", "custom")
+
+
+class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of the libvirt driver. Times in seconds."""
+
+    uri: str = "qemu:///system"
+    virt_type: str = "auto"  # auto: kvm if a guest really runs with it, else qemu
+    cpu_mode: str = "default"  # default: host-model under kvm, none under qemu
+    cpu_model: str | None = None  # for cpu_mode custom
+    machine: str = "q35"
+    disk_cache: str = "none"  # needs O_DIRECT on the state directory's file system
+    vnc_listen: str = "127.0.0.1"
+    state_dir: Path = Path("/var/lib/kilonova")
+    cloud: str = "kilonova"  # only domains marked with this word are ours
+    start_daemons: bool = True  # where no init system does
+    workers: int = 6  # libvirtd serves five calls of one client at a time
+    call_timeout: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.virt_type not in ("auto", *VIRT_TYPES):
+            raise ValueError(f"virt_type must be auto, kvm or qemu, not {self.virt_type!r}")
+        if self.cpu_mode not in CPU_MODES:
+            raise ValueError(f"cpu_mode must be one of {', '.join(CPU_MODES)}, not {self.cpu_mode!r}")
+        if (self.cpu_mode == "custom") != (self.cpu_model is not None):
+            raise ValueError("cpu_mode custom and cpu_model belong together")
+
+
+class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a domain definition depends on besides the guest itself."""
+
+    virt_type: str = "qemu"  # kvm | qemu
+    arch: str = "x86_64"
+    machine: str = "q35"
+    cpu_mode: str = "default"
+    cpu_model: str | None = None
+    disk_cache: str = "none"
+    vnc_listen: str = "127.0.0.1"
+    cloud: str = "kilonova"
+
+    @classmethod
+    def of(cls, options: LibvirtOptions, *, virt_type: str, arch: str) -> HostFacts:
+        return cls(
+            virt_type=virt_type,
+            arch=arch,
+            machine=options.machine,
+            cpu_mode=options.cpu_mode,
+            cpu_model=options.cpu_model,
+            disk_cache=options.disk_cache,
+            vnc_listen=options.vnc_listen,
+            cloud=options.cloud,
+        )
