@@ -1,0 +1,132 @@
+"""The agent's journal: what was begun and how it ended, append-only, local to the process that acts.
+
+A line is written before a step begins and after it ended, so that a process which starts again knows what an earlier one
+left half done. Lines survive a killed process; a torn last line is ignored. One file serves all hosts of a process.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import msgspec
+
+from kilonova.compute.models import ServerBuild, StepRecord
+from kilonova.core.clock import Clock
+
+COMPACT_AFTER = 8 << 20
+
+
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`build` opens a run, `step` tells of one of its steps, `closed` ends it."""
+
+    host: str
+    run: str
+    build: ServerBuild | None = None
+    step: StepRecord | None = None
+    resumes: int = 0
+    closed: bool = False
+
+
+class Run(msgspec.Struct):
+    """An open run: a build that began and has not ended. `steps` holds each step's newest record, in order."""
+
+    host: str
+    build: ServerBuild
+    resumes: int
+    steps: dict[str, StepRecord]
+
+
+class Journal:
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        self._open: dict[str, Run] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._read()
+        self._compact()
+
+    def _read(self) -> None:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        for raw in data.split(b"\n"):
+            try:
+                line = msgspec.json.decode(raw, type=Line)
+            except msgspec.DecodeError:
+                continue  # the torn last line of a killed process
+            self._take(line)
+
+    def _take(self, line: Line) -> None:
+        if line.closed:
+            self._open.pop(line.run, None)
+        elif line.build is not None:
+            self._open[line.run] = Run(line.host, line.build, line.resumes, {})
+        elif line.step is not None and line.run in self._open:
+            self._open[line.run].steps[line.step.key] = line.step
+
+    def _compact(self) -> None:
+        """Keep only what is open; also makes the file anew while it is running, when it grew large."""
+        fresh = self._path.with_suffix(".new")
+        lines: list[Line] = []
+        for run, held in self._open.items():
+            lines.append(Line(host=held.host, run=run, build=held.build, resumes=held.resumes))
+            lines.extend(Line(host=held.host, run=run, step=step) for step in held.steps.values())
+        fresh.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        os.replace(fresh, self._path)
+        self._file = self._path.open("ab", buffering=0)
+        self._size = self._path.stat().st_size
+
+    def _write(self, line: Line) -> None:
+        self._take(line)
+        data = msgspec.json.encode(line) + b"\n"
+        self._file.write(data)
+        self._size += len(data)
+        if self._size > COMPACT_AFTER + 4096 * len(self._open):
+            self._file.close()
+            self._compact()
+
+    def open_run(self, host: str, build: ServerBuild, *, resumes: int = 0) -> str:
+        """Begin a run; its name."""
+        run = f"{build.server.uuid}/{build.request_id}/{build.attempt}/{build.action}"
+        self._write(Line(host=host, run=run, build=build, resumes=resumes))
+        return run
+
+    def begin(self, host: str, run: str, build: ServerBuild, step: str) -> StepRecord:
+        record = StepRecord(
+            key=self._clock.hex_id(),
+            server_uuid=build.server.uuid,
+            request_id=build.request_id,
+            action=build.action,
+            step=step,
+            component="compute",
+            host=host,
+            attempt=build.attempt,
+            started_at=self._now(),
+        )
+        self._write(Line(host=host, run=run, step=record))
+        return record
+
+    def end(self, run: str, record: StepRecord, result: str, detail: str | None = None) -> StepRecord:
+        """`result` is Success, Error or Undone."""
+        done = msgspec.structs.replace(record, finished_at=self._now(), result=result, detail=detail)
+        self._write(Line(host=record.host or "", run=run, step=done))
+        return done
+
+    def close_run(self, host: str, run: str) -> None:
+        self._write(Line(host=host, run=run, closed=True))
+
+    def steps(self, run: str) -> list[StepRecord]:
+        held = self._open.get(run)
+        return list(held.steps.values()) if held is not None else []
+
+    def unfinished(self, host: str) -> dict[str, Run]:
+        """Open runs of a host, by name."""
+        return {name: run for name, run in self._open.items() if run.host == host}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _now(self) -> dt.datetime:
+        return self._clock.now().replace(tzinfo=None)

@@ -1,0 +1,194 @@
+"""One launch on one host: what its steps share, and the runner that does, journals and undoes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from kilonova.compute.agent.events import EventBoard, PowerBoard
+from kilonova.compute.agent.journal import Journal
+from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
+from kilonova.compute.states import BUILD_TASKS, Vm
+from kilonova.compute.steps import BY_NAME
+from kilonova.compute.virt.disks import BaseImage, DiskError, ImageRefused
+from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver, VirtError
+from kilonova.core import errors, log
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.faults import Faults, InjectedFault
+from kilonova.image.client import ImageClient
+from kilonova.network.agent.interface import NetworkAgentAPI
+from kilonova.network.client import NetworkClient
+
+logger = log.get("agent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What every launch on a host uses."""
+
+    name: str
+    options: AgentOptions
+    driver: VirtDriver
+    conductor: ConductorAPI
+    wiring: NetworkAgentAPI  # the network agent of this host
+    network: NetworkClient
+    image: ImageClient
+    events: EventBoard
+    power: PowerBoard
+    journal: Journal
+    faults: Faults
+    clock: Clock
+
+
+@dataclass(kw_only=True)
+class Launch:
+    """The state that grows while the steps run."""
+
+    host: Host
+    ctx: RequestContext
+    build: ServerBuild
+    vifs: list[Vif] = field(default_factory=list)
+    base: BaseImage | None = None
+    disks: list[GuestDisk] = field(default_factory=list)
+    kernel: Path | None = None
+    initrd: Path | None = None
+    power_state: PowerState = PowerState.NOSTATE
+
+    @property
+    def uuid(self) -> str:
+        return self.build.server.uuid
+
+    def is_create(self) -> bool:
+        return self.build.action == "create"
+
+
+class LaunchStep:
+    """One step: `do` is idempotent, `undo` works whether `do` ran whole, in part or not at all, also in a new process."""
+
+    name: ClassVar[str]
+
+    async def do(self, launch: Launch) -> None:
+        return None
+
+    async def undo(self, launch: Launch) -> None:
+        return None
+
+
+class Refused(Exception):
+    """This host may not do the build (any more): it was deleted, moved, done already. Nothing is reported."""
+
+
+class CannotFit(Exception):
+    """The host has less than its claim says."""
+
+
+class NetworkNotReady(Exception):
+    """A port did not become ready in time."""
+
+
+class LaunchFailed(Exception):
+    """A step failed and all steps were undone."""
+
+    def __init__(self, fault: Fault, *, reschedule: bool) -> None:
+        super().__init__(f"{fault.step}: {fault.reason}")
+        self.fault, self.reschedule = fault, reschedule
+
+
+ELSEWHERE_TOO = (ImageRefused, errors.NotFound, errors.BadRequest, errors.Conflict, errors.Forbidden)
+"""Failures that another host would meet alike."""
+
+
+def reason_of(error: BaseException, step: str) -> str:
+    """What a user may read. Unknown errors are named by their kind alone; admins see the details."""
+    if isinstance(error, TimeoutError):
+        return f"no result within {BY_NAME[step].deadline:g} s"
+    if isinstance(error, errors.KilonovaError):
+        return error.message
+    if isinstance(error, VirtError | DiskError | CannotFit | NetworkNotReady | InjectedFault):
+        return str(error)
+    return f"internal error ({type(error).__name__})"
+
+
+async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> None:
+    """Do the steps in order; on a failure undo in reverse and raise LaunchFailed. Refused passes after undoing, except at
+    the first step, where nothing is ours to undo."""
+    begun: list[LaunchStep] = []
+    host = launch.host
+    for step in steps:
+        record = host.journal.begin(host.name, run_name, launch.build, step.name)
+        begun.append(step)
+        try:
+            await _do(launch, step)
+        except Refused as refusal:
+            host.journal.end(run_name, record, "Undone", str(refusal))
+            if len(begun) > 1:
+                await undo(launch, begun)
+            raise
+        except asyncio.CancelledError:
+            host.journal.end(run_name, record, "Undone", "interrupted")
+            raise
+        except Exception as error:
+            reason = reason_of(error, step.name)
+            logger.warning("step failed", step=step.name, server=launch.uuid, host=host.name, exc_info=error)
+            host.journal.end(run_name, record, "Error", reason)
+            await undo(launch, begun)
+            fault = Fault(step=step.name, reason=reason, details=f"{type(error).__name__}: {error}")
+            raise LaunchFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO)) from error
+        host.journal.end(run_name, record, "Success")
+        await host.faults.point(step.name, "after", host=host.name)
+
+
+async def _do(launch: Launch, step: LaunchStep) -> None:
+    await launch.host.faults.point(step.name, "before", host=launch.host.name)
+    async with asyncio.timeout(BY_NAME[step.name].deadline):
+        task_state = BY_NAME[step.name].task_state
+        if task_state is not None and launch.is_create():
+            await announce(launch, task_state)
+        await step.do(launch)
+
+
+async def announce(launch: Launch, task_state: str) -> None:
+    """Show a task_state to clients; raises Refused when the server is no longer ours to build."""
+    change = ServerChange(
+        expect_host=launch.host.name,
+        expect_vm_states=[Vm.BUILDING],
+        expect_task_states=[None, *BUILD_TASKS],
+        task_state=task_state,
+    )
+    if not await launch.host.conductor.update_server(launch.ctx, launch.uuid, change):
+        raise Refused(f"server {launch.uuid} is no longer to be built here")
+
+
+async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> None:
+    """Undo in reverse order; one step that can't be undone doesn't keep the others from it."""
+    for step in reversed(begun):
+        try:
+            async with asyncio.timeout(BY_NAME[step.name].deadline):
+                await step.undo(launch)
+        except Exception as error:
+            logger.error("undo failed", step=step.name, server=launch.uuid, host=launch.host.name, exc_info=error)
+
+
+def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | None) -> BuildOutcome:
+    """What the conductor is told."""
+    build = launch.build
+    return BuildOutcome(
+        server_uuid=build.server.uuid,
+        request_id=build.request_id,
+        attempt=build.attempt,
+        host=launch.host.name,
+        ok=failure is None,
+        fault=failure.fault if failure is not None else None,
+        reschedule=failure.reschedule if failure is not None else True,
+        power_state=int(launch.power_state),
+        network_info=launch.vifs,
+        steps=[msgspec.structs.replace(s) for s in steps],
+    )

@@ -1,0 +1,172 @@
+"""The compute agent's bus side: one task at a time for each server, builds bounded, every end reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from kilonova.compute import models
+from kilonova.compute.agent import power
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
+from kilonova.compute.agent.steps import CREATE
+from kilonova.compute.virt.driver import GuestNotFound, VirtError
+from kilonova.core import errors, log
+from kilonova.core.context import RequestContext
+
+logger = log.get("agent")
+
+
+class ConsoleUnavailable(errors.NotFound):
+    template = "Instance {server_id} has no console here: {reason}"
+
+
+class ComputeManager(ComputeAPI):
+    """`busy` holds the task that works on a server; a deletion interrupts it, everything else waits its turn."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.busy: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(host.options.max_concurrent_builds)
+
+    # ---- one task a server
+
+    async def _exclusively(self, server_id: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` after whatever runs on this server; returns when it is done."""
+        before = self.busy.get(server_id)
+
+        async def turn() -> None:
+            try:
+                if before is not None:
+                    await asyncio.wait([before])
+            except asyncio.CancelledError:
+                work.close()
+                raise
+            await work
+
+        task = asyncio.ensure_future(turn())
+        self.busy[server_id] = task
+        try:
+            await asyncio.wait([task])
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        finally:
+            if self.busy.get(server_id) is task:
+                del self.busy[server_id]
+
+    # ---- launches
+
+    async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
+        if build.server.uuid in self.busy:
+            return  # a repeated message; the first one is at work
+        await self._exclusively(build.server.uuid, self.launch(ctx, build))
+
+    async def launch(self, ctx: RequestContext, build: models.ServerBuild, *, resumes: int = 0) -> None:
+        """Do a build from its first step and report its end. All steps are idempotent, so that a build cut off by a crash
+        is taken up by doing it again."""
+        host = self.host
+        launch = Launch(host=host, ctx=ctx, build=build)
+        failure: LaunchFailed | None = None
+        async with self._slots:
+            run_name = host.journal.open_run(host.name, build, resumes=resumes)
+            try:
+                await run(launch, CREATE, run_name)
+            except Refused as refusal:
+                logger.info("build refused", server=build.server.uuid, reason=str(refusal))
+                host.journal.close_run(host.name, run_name)
+                return
+            except LaunchFailed as failed:
+                failure = failed
+            await self._report(launch, run_name, failure)
+
+    async def _report(self, launch: Launch, run_name: str, failure: LaunchFailed | None) -> None:
+        """Step 21: tell the conductor, again and again until it heard; the journal's run stays open until then."""
+        host = self.host
+        record = host.journal.begin(host.name, run_name, launch.build, "active") if failure is None else None
+        await host.faults.point("active", "before", host=host.name)
+        if record is not None:
+            host.journal.end(run_name, record, "Success")
+        ended = outcome(launch, host.journal.steps(run_name), failure)
+        accepted = await self._until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
+        await host.faults.point("active", "after", host=host.name)
+        if not accepted and failure is None:
+            await power.remove_traces(host, launch.build, launch.vifs)
+        host.journal.close_run(host.name, run_name)
+
+    async def _until_heard(self, ask: Any) -> bool:
+        """Repeat a call to the conductor until it gets through; its methods bear repetition."""
+        pause = 0.2
+        while True:
+            try:
+                return bool(await ask())
+            except (errors.BusError, errors.ServiceUnavailable) as error:
+                logger.warning("conductor away", host=self.host.name, error=error.message)
+                await self.host.clock.sleep(pause)
+                pause = min(pause * 2, 10)
+
+    # ---- the rest of a server's life
+
+    async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        server_id = ref.build.server.uuid
+        running = self.busy.get(server_id)
+        if running is not None:
+            running.cancel()
+        await self._exclusively(server_id, self.terminate(ctx, ref))
+
+    async def terminate(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        """Remove every trace, then report; open runs of this server end here."""
+        host = self.host
+        await power.remove_traces(host, ref.build, ref.build.server.network_info)
+        for name, held in host.journal.unfinished(host.name).items():
+            if held.build.server.uuid == ref.build.server.uuid:
+                host.journal.close_run(host.name, name)
+        await self._until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
+
+    async def start_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        await self._act(ctx, ref)
+
+    async def stop_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        await self._act(ctx, ref)
+
+    async def reboot_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        await self._act(ctx, ref)
+
+    async def _act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        await self._exclusively(ref.build.server.uuid, self.act(ctx, ref))
+
+    async def act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        """Start, stop or reboot, and report how it ended."""
+        result = await power.act(self.host, ctx, ref)
+        await self._until_heard(
+            lambda: self.host.conductor.action_ended(
+                ctx, ref.build.server.uuid, ref.request_id, ref.action, result.change, result.fault, result.steps
+            )
+        )
+
+    # ---- consoles, events, verify
+
+    async def console_output(self, ctx: RequestContext, server_id: str, max_bytes: int) -> bytes:
+        try:
+            return await self.host.driver.console_log(server_id, max_bytes=max_bytes)
+        except GuestNotFound as error:
+            raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
+
+    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> tuple[str, int]:
+        try:
+            endpoint = await self.host.driver.console(server_id, kind)
+        except VirtError as error:
+            raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
+        return endpoint.host, endpoint.port
+
+    async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
+        for event in events:
+            self.host.events.arrived(event)
+
+    async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
+        driver = self.host.driver
+        return {
+            "guests": sorted(guest.uuid for guest in await driver.guests()),
+            "disks": sorted(await driver.disks.servers()),
+            "journal": sorted({r.build.server.uuid for r in self.host.journal.unfinished(self.host.name).values()}),
+        }

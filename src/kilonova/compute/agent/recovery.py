@@ -1,0 +1,102 @@
+"""What an agent does when it starts: take up what an earlier process left half done, and look after its guests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from kilonova.compute import models
+from kilonova.compute.agent import power
+from kilonova.compute.agent.journal import Run
+from kilonova.compute.agent.launch import Launch, LaunchFailed, outcome, undo
+from kilonova.compute.agent.manager import ComputeManager
+from kilonova.compute.agent.steps import CREATE
+from kilonova.compute.states import Task, Vm
+from kilonova.compute.virt.driver import PowerState
+from kilonova.core import log
+from kilonova.core.context import RequestContext
+
+logger = log.get("agent")
+REDO = {
+    Task.POWERING_OFF: "stop",
+    Task.POWERING_ON: "start",
+    Task.REBOOTING: "reboot",
+    Task.REBOOTING_HARD: "reboot_hard",
+}
+"""task_state found at start → the action to do again."""
+
+
+async def recover(manager: ComputeManager, ctx: RequestContext) -> None:
+    """Bring every server whose row names this host, and every run the journal shows, to a stated end."""
+    host = manager.host
+    rows = {b.server.uuid: b for b in await host.conductor.servers_on_host(ctx, host.name)}
+    runs = {run.build.server.uuid: (name, run) for name, run in host.journal.unfinished(host.name).items()}
+    work = [_one(manager, ctx, rows.get(uuid), runs.get(uuid)) for uuid in rows.keys() | runs.keys()]
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            logger.error("recovery failed", host=host.name, exc_info=result)
+
+
+async def _one(
+    manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild | None, found: tuple[str, Run] | None
+) -> None:
+    server = row.server if row is not None else None
+    if row is None or server is None:
+        if found is not None:
+            await _abandon(manager, found)
+        return
+    if server.task_state == Task.DELETING:
+        await manager.terminate(ctx, models.ServerRef(build=row, request_id=row.request_id, action="delete"))
+    elif server.vm_state == Vm.BUILDING:
+        await _take_up(manager, ctx, row, found)
+    else:
+        if found is not None:
+            manager.host.journal.close_run(manager.host.name, found[0])
+        action = REDO.get(Task(server.task_state)) if server.task_state in set(Task) else None
+        if action is not None:
+            await manager.act(ctx, models.ServerRef(build=row, request_id=row.request_id, action=action))
+        elif server.task_state is None:
+            await _check_power(manager, ctx, row)
+
+
+async def _abandon(manager: ComputeManager, found: tuple[str, Run]) -> None:
+    """The row is gone or elsewhere: what this host made goes too."""
+    name, run = found
+    if run.build.action == "create":
+        await power.remove_traces(manager.host, run.build, [])
+    manager.host.journal.close_run(manager.host.name, name)
+
+
+async def _take_up(
+    manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild, found: tuple[str, Run] | None
+) -> None:
+    """Do the build again from its first step; one that was cut off too often is undone and reported as failed."""
+    host = manager.host
+    if found is None:
+        await manager.build_and_run_server(ctx, row)
+        return
+    name, run = found
+    if run.resumes < host.options.build_resumes:
+        logger.info("taking up a build", server=row.server.uuid, host=host.name)
+        await manager.launch(ctx, row, resumes=run.resumes + 1)
+        return
+    launch = Launch(host=host, ctx=ctx, build=row)
+    await undo(launch, CREATE)
+    last = list(run.steps.values())[-1].step if run.steps else "accept"
+    fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
+    await host.conductor.build_ended(
+        ctx, outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
+    )
+    host.journal.close_run(host.name, name)
+
+
+async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild) -> None:
+    """An active server whose guest is off (the host was rebooted) is started again, or its row follows the guest."""
+    host, server = manager.host, row.server
+    state = await host.driver.power_state(server.uuid)
+    if server.vm_state == Vm.ACTIVE and state is not PowerState.RUNNING and host.options.resume_guests_on_boot:
+        build = msgspec.structs.replace(row, action="start")
+        await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"))
+    elif int(state) != server.power_state:
+        await host.conductor.power_state_seen(ctx, host.name, server.uuid, int(state))

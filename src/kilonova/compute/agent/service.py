@@ -1,0 +1,132 @@
+"""A compute host as a service: the driver opened, the bus served, what was left half done taken up, the heart beating."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from kilonova.compute.agent.events import EventBoard, PowerBoard
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.agent.journal import Journal
+from kilonova.compute.agent.launch import Host
+from kilonova.compute.agent.manager import ComputeManager
+from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.agent.recovery import recover
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.models import HostFacts, HostReport, HostStats
+from kilonova.compute.virt.driver import HostCapacity, LifecycleEvent, PowerState, VirtDriver
+from kilonova.core import errors, log
+from kilonova.core.context import RequestContext, service_context
+from kilonova.core.service import Core
+from kilonova.image.client import ImageClient
+from kilonova.network.agent.interface import NetworkAgentAPI
+from kilonova.network.client import NetworkClient
+
+logger = log.get("agent")
+NODE_NAMESPACE = uuid.UUID("6f4f9a6e-6b5a-4b0e-9f0c-4b1c6f2d9a11")
+
+
+def node_uuid(host: str) -> str:
+    """The id of a host's node and placement provider: the same at every start."""
+    return str(uuid.uuid5(NODE_NAMESPACE, host))
+
+
+class ComputeAgent:
+    """One compute host. Needs the bus and the REST APIs of network and image; no database."""
+
+    def __init__(self, core: Core, host: str, driver: VirtDriver, journal: Journal, options: AgentOptions) -> None:
+        self.core, self.host, self.options = core, host, options
+        self._power = PowerBoard()
+        self._conductor = core.bus.client(ConductorAPI)
+        self.manager = ComputeManager(
+            Host(
+                name=host,
+                options=options,
+                driver=driver,
+                conductor=self._conductor,
+                wiring=core.bus.client(NetworkAgentAPI, host=host),
+                network=NetworkClient(core),
+                image=ImageClient(core),
+                events=EventBoard(),
+                power=self._power,
+                journal=journal,
+                faults=core.faults,
+                clock=core.clock,
+            )
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Raises HypervisorUnavailable. Recovery goes on in the background."""
+        driver = self.manager.host.driver
+        await driver.open()
+        driver.subscribe(self._seen)
+        await self._report()
+        await self.core.bus.serve(ComputeAPI, self.manager, host=self.host, concurrency=1000)
+        self._spawn(recover(self.manager, self._ctx()))
+        self._spawn(self._beat())
+
+    async def stop(self) -> None:
+        await self.core.bus.withdraw(ComputeAPI, host=self.host)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.manager.host.driver.close()
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _ctx(self) -> RequestContext:
+        return service_context("req-" + self.core.clock.uuid())
+
+    async def _beat(self) -> None:
+        while True:
+            await self.core.clock.sleep(self.options.heartbeat)
+            try:
+                await self._report()
+            except errors.KilonovaError as error:
+                logger.warning("heartbeat failed", host=self.host, error=error.message)
+
+    async def _report(self) -> None:
+        driver = self.manager.host.driver
+        capacity = await driver.capacity()
+        guests = await driver.guests()
+        await self._conductor.report_host(self._ctx(), self._host_report(capacity, len(guests)))
+
+    def _host_report(self, capacity: HostCapacity, guests: int) -> HostReport:
+        options, building = self.options, len(self.manager.busy)
+        return HostReport(
+            host=self.host,
+            hypervisor_hostname=self.host,
+            node_uuid=node_uuid(self.host),
+            host_ip=options.host_ip,
+            vcpus=capacity.vcpus,
+            memory_mb=capacity.memory_mb,
+            disk_gb=capacity.disk_gb,
+            reserved_memory_mb=min(options.reserved_memory_mb, capacity.memory_mb),
+            reserved_disk_gb=min(options.reserved_disk_gb, capacity.disk_gb),
+            reserved_vcpus=options.reserved_vcpus,
+            cpu_ratio=options.cpu_ratio,
+            ram_ratio=options.ram_ratio,
+            disk_ratio=options.disk_ratio,
+            hypervisor_type=capacity.hypervisor_type,
+            hypervisor_version=capacity.hypervisor_version,
+            facts=HostFacts(
+                cpu_arch=capacity.cpu_arch,
+                cpu_info={key: str(value) for key, value in capacity.cpu_info.items()},
+                supported=list(capacity.supported),
+                virt_driver=self.manager.host.driver.name,
+            ),
+            stats=HostStats(running_vms=guests, io_ops=building, building=building),
+        )
+
+    def _seen(self, event: LifecycleEvent) -> None:
+        """A guest changed. Those who wait are woken; when nobody works on it, its row is to follow."""
+        self._power.seen(event)
+        if event.uuid not in self.manager.busy and event.power_state is not PowerState.NOSTATE:
+            self._spawn(self._tell(event))
+
+    async def _tell(self, event: LifecycleEvent) -> None:
+        await self._conductor.power_state_seen(self._ctx(), self.host, event.uuid, int(event.power_state))

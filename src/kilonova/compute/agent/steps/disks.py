@@ -1,0 +1,92 @@
+"""Steps 12–14: block devices, the root disk from the image, and what makes the guest this user's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from kilonova.compute import models
+from kilonova.compute.agent.launch import Launch, LaunchStep
+from kilonova.compute.guest_facts import facts_of
+from kilonova.compute.virt.disks import BaseImage, DiskError, ImageSource
+from kilonova.compute.virt.driver import GuestDisk
+from kilonova.compute.virt.personalise import injection_files, openstack_tree
+
+MIB_PER_GIB = 1024
+
+
+class BlockDeviceMapping(LaunchStep):
+    """Volumes are attached here; local disks belong to step 13."""
+
+    name = "block_device_mapping"
+
+
+class Image(LaunchStep):
+    name = "image"
+
+    async def do(self, launch: Launch) -> None:
+        spec = launch.build.spec
+        if spec.image is None:
+            raise DiskError("the server has no image")
+        launch.base = await self._fetch(launch, spec.image)
+        store, uuid, flavor = launch.host.driver.disks, launch.uuid, spec.flavor
+        path, format = await store.overlay(uuid, launch.base, size_gb=flavor.root_gb)
+        launch.disks = [GuestDisk(source=path, format=format, target="vda", boot_index=1)]
+        if flavor.ephemeral_gb:
+            path, format = await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4")
+            self._add(launch, path, format)
+        if flavor.swap_mb:
+            size = -(-flavor.swap_mb // MIB_PER_GIB)
+            path, format = await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap")
+            self._add(launch, path, format)
+        if spec.image.kernel is not None:
+            launch.kernel = await store.kernel(uuid, "kernel", await self._fetch(launch, spec.image.kernel))
+        if spec.image.ramdisk is not None:
+            launch.initrd = await store.kernel(uuid, "ramdisk", await self._fetch(launch, spec.image.ramdisk))
+
+    async def undo(self, launch: Launch) -> None:
+        if launch.is_create():
+            await launch.host.driver.disks.remove(launch.uuid)
+
+    @staticmethod
+    def _add(launch: Launch, path: Path, format: str) -> None:
+        target = "vd" + chr(ord("a") + len(launch.disks))
+        launch.disks.append(GuestDisk(source=path, format=format, target=target))
+
+    @staticmethod
+    async def _fetch(launch: Launch, image: models.Image) -> BaseImage:
+        source = ImageSource(
+            id=image.id,
+            disk_format=image.disk_format or "raw",
+            container_format=image.container_format or "bare",
+            size=image.size,
+            hash_algo=image.hash_algo,
+            hash_value=image.hash_value,
+            min_disk=image.min_disk,
+        )
+        return await launch.host.driver.disks.fetch(source, _download(launch, image.id))
+
+
+def _download(launch: Launch, image_id: str) -> Callable[[], AsyncIterator[bytes]]:
+    return lambda: launch.host.image.download(image_id)
+
+
+class Personalise(LaunchStep):
+    """Config drive when asked for, files into the disk when the host is set to. The metadata service needs nothing here."""
+
+    name = "personalise"
+
+    async def do(self, launch: Launch) -> None:
+        host, build = launch.host, launch.build
+        drive = build.server.config_drive or host.options.force_config_drive
+        if not drive and not (host.options.inject and launch.is_create()):
+            return
+        facts = facts_of(build, launch.vifs, domain=host.options.dhcp_domain)
+        store = host.driver.disks
+        if drive:
+            path = await store.config_drive(launch.uuid, openstack_tree(facts))
+            target = "vd" + chr(ord("a") + len(launch.disks))
+            launch.disks.append(GuestDisk(source=path, format="raw", target=target, readonly=True))
+        if host.options.inject and launch.is_create():
+            root = launch.disks[0]
+            await store.inject(root.source, root.format, injection_files(facts))

@@ -1,0 +1,83 @@
+"""Steps 15, 17, 19 and 20: the guest itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kilonova.compute.agent.launch import Launch, LaunchStep
+from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState, VirtError
+
+DEFAULT_CMDLINE = "root=/dev/vda console=tty0 console=ttyS0"
+
+
+class Define(LaunchStep):
+    name = "define"
+
+    async def do(self, launch: Launch) -> None:
+        await launch.host.driver.define(guest_spec(launch))
+
+    async def undo(self, launch: Launch) -> None:
+        await launch.host.driver.destroy(launch.uuid)
+        if launch.is_create():
+            await launch.host.driver.undefine(launch.uuid)
+
+
+def guest_spec(launch: Launch) -> GuestSpec:
+    """The guest as the driver is to define it."""
+    server, spec = launch.build.server, launch.build.spec
+    image = spec.image
+    properties = image.properties if image is not None else {}
+    return GuestSpec(
+        uuid=server.uuid,
+        name=server.domain_name,
+        title=server.name,
+        vcpus=spec.flavor.vcpus,
+        memory_mb=spec.flavor.memory_mb,
+        disks=tuple(launch.disks),
+        interfaces=tuple(
+            GuestInterface(mac=vif.mac_address, tap=vif.tap, bridge=vif.bridge, mtu=vif.mtu) for vif in launch.vifs
+        ),
+        kernel=launch.kernel,
+        initrd=launch.initrd,
+        cmdline=properties.get("os_command_line", DEFAULT_CMDLINE) if launch.kernel is not None else "",
+        console_log=launch.host.driver.disks.console_log(server.uuid),
+        machine=properties.get("hw_machine_type"),
+        properties={key: value for key, value in properties.items() if key.startswith("hw_")},
+    )
+
+
+class Start(LaunchStep):
+    """Paused where a network must report first, so that no packet leaves before its filters are known to stand."""
+
+    name = "start"
+
+    async def do(self, launch: Launch) -> None:
+        await launch.host.driver.start(launch.uuid, paused=bool(launch.vifs))
+
+    async def undo(self, launch: Launch) -> None:
+        await launch.host.driver.destroy(launch.uuid)
+
+
+class Resume(LaunchStep):
+    name = "resume"
+
+    async def do(self, launch: Launch) -> None:
+        if launch.vifs:
+            await launch.host.driver.resume(launch.uuid)
+
+
+class Running(LaunchStep):
+    """RUNNING is seen, by the hypervisor's event or already."""
+
+    name = "running"
+
+    async def do(self, launch: Launch) -> None:
+        driver = launch.host.driver
+        event = launch.host.power.next(launch.uuid)
+        launch.power_state = await driver.power_state(launch.uuid)
+        if launch.power_state is not PowerState.RUNNING:
+            async with asyncio.timeout(launch.host.options.running_timeout):
+                await event
+            launch.power_state = await driver.power_state(launch.uuid)
+        if launch.power_state is not PowerState.RUNNING:
+            raise VirtError(f"the guest is {launch.power_state.name} instead of RUNNING")

@@ -1,0 +1,164 @@
+"""Steps 11, 16 and 18: ports, their wiring on this host, and the network's word that they work."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from kilonova.compute.agent.launch import Host, Launch, LaunchStep, NetworkNotReady
+from kilonova.compute.models import FixedIp, NetworkRequest, ServerBuild, SubnetInfo, Vif
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
+from kilonova.network.agent.model import bridge_name, tap_name
+from kilonova.network.client import NetworkRecord, PortRecord, PortRequest, SubnetRecord
+
+PLUGGED = "network-vif-plugged"
+
+
+def port_id_for(server_uuid: str, index: int) -> str:
+    """The id of a port we make: the same one however often a build is begun again."""
+    return str(uuid.uuid5(uuid.UUID(server_uuid), f"port/{index}"))
+
+
+class Networking(LaunchStep):
+    """One request makes and binds all new ports; existing ports are bound one by one."""
+
+    name = "networking"
+
+    async def do(self, launch: Launch) -> None:
+        wanted = launch.build.spec.networks
+        if not wanted:
+            launch.vifs = []
+            return
+        ids = [want.port_id or port_id_for(launch.uuid, n) for n, want in enumerate(wanted)]
+        launch.host.events.expect(launch.uuid, PLUGGED, ids)
+        made = await self._create(launch, wanted, ids)
+        for want in wanted:
+            if want.port_id is not None:
+                made[want.port_id] = await self._bind(launch, want.port_id)
+        launch.vifs = await _describe(launch.host, [made[i] for i in ids], wanted)
+
+    @staticmethod
+    async def _create(launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> dict[str, PortRecord]:
+        server, spec = launch.build.server, launch.build.spec
+        requests = [
+            PortRequest(
+                id=port_id,
+                network_id=want.network_id or "",
+                project_id=server.project_id,
+                device_id=server.uuid,
+                device_owner=_owner(launch.build),
+                host_id=launch.host.name,
+                fixed_ips=[{"ip_address": want.fixed_ip}] if want.fixed_ip else msgspec.UNSET,
+                security_groups=spec.security_groups or None,
+                dns_name=server.hostname,
+            )
+            for want, port_id in zip(wanted, ids, strict=True)
+            if want.port_id is None
+        ]
+        if not requests:
+            return {}
+        return {port.id: port for port in await launch.host.network.create_ports(requests)}
+
+    @staticmethod
+    async def _bind(launch: Launch, port_id: str) -> PortRecord:
+        port = await launch.host.network.port(port_id)
+        if port.device_id not in ("", launch.uuid):
+            raise errors.Conflict(f"Port {port_id} is still in use.")
+        return await launch.host.network.bind_port(
+            port_id, launch.host.name, device_id=launch.uuid, device_owner=_owner(launch.build)
+        )
+
+    async def undo(self, launch: Launch) -> None:
+        if launch.is_create():
+            ctx = launch.ctx
+            launch.host.events.forget(launch.uuid)
+            await release_ports(launch.host, ctx, launch.build, launch.vifs)
+
+
+def _owner(build: ServerBuild) -> str:
+    return f"compute:{build.server.availability_zone or 'nova'}"
+
+
+async def release_ports(host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif]) -> None:
+    """Delete the ports we made and let go of the user's; works from the request alone when nothing else is known."""
+    uuid_, wanted = build.server.uuid, build.spec.networks
+    given = {want.port_id for want in wanted if want.port_id} | {v.port_id for v in vifs if not v.created}
+    ours = {port_id_for(uuid_, n) for n, want in enumerate(wanted) if not want.port_id}
+    ours |= {vif.port_id for vif in vifs if vif.created}
+    if not given and not ours:
+        return
+    await host.network.delete_ports(sorted(ours))
+    for port in await host.network.ports(id=sorted(given)) if given else []:
+        if port.device_id == uuid_:
+            await host.network.unbind_port(port.id)
+    await host.wiring.unplug(ctx, sorted(given | ours))
+
+
+async def _describe(host: Host, ports: list[PortRecord], wanted: list[NetworkRequest]) -> list[Vif]:
+    network_ids = sorted({port.network_id for port in ports})
+    networks = {n.id: n for n in await host.network.networks(id=network_ids)}
+    subnets = {s.id: s for s in await host.network.subnets(network_id=network_ids)}
+    return [_vif(port, networks[port.network_id], subnets, want) for port, want in zip(ports, wanted, strict=True)]
+
+
+def _vif(port: PortRecord, network: NetworkRecord, subnets: dict[str, SubnetRecord], want: NetworkRequest) -> Vif:
+    return Vif(
+        port_id=port.id,
+        network_id=network.id,
+        network_name=network.name,
+        mac_address=port.mac_address,
+        fixed_ips=[FixedIp(address=ip.ip_address, subnet=_subnet(subnets[ip.subnet_id])) for ip in port.fixed_ips],
+        mtu=network.mtu,
+        tap=tap_name(port.id),
+        bridge=bridge_name(network.id),
+        tag=want.tag,
+        created=want.port_id is None,
+    )
+
+
+def _subnet(subnet: SubnetRecord) -> SubnetInfo:
+    return SubnetInfo(
+        id=subnet.id,
+        cidr=subnet.cidr,
+        ip_version=subnet.ip_version,
+        gateway_ip=subnet.gateway_ip,
+        enable_dhcp=subnet.enable_dhcp,
+        dns_nameservers=list(subnet.dns_nameservers),
+        host_routes=[(route.destination, route.nexthop) for route in subnet.host_routes],
+    )
+
+
+class Plug(LaunchStep):
+    """The network agent of this host stands ready: bridge, leases, filters, default drop first."""
+
+    name = "plug"
+
+    async def do(self, launch: Launch) -> None:
+        if launch.vifs:
+            ids = [vif.port_id for vif in launch.vifs]
+            launch.host.events.expect(launch.uuid, PLUGGED, ids)
+            await launch.host.wiring.plug(launch.ctx, ids)
+
+    async def undo(self, launch: Launch) -> None:
+        if launch.vifs:
+            await launch.host.wiring.unplug(launch.ctx, [vif.port_id for vif in launch.vifs])
+
+
+class AwaitNetwork(LaunchStep):
+    name = "await_network"
+
+    async def do(self, launch: Launch) -> None:
+        options = launch.host.options
+        if not launch.vifs:
+            return
+        failed, missing = await launch.host.events.wait(launch.uuid, PLUGGED, options.vif_plugging_timeout)
+        if failed:
+            raise NetworkNotReady(f"the network reported a failure for port {', '.join(failed)}")
+        if missing and options.vif_plugging_is_fatal:
+            raise NetworkNotReady(
+                f"no network-vif-plugged within {options.vif_plugging_timeout:g} s for port {', '.join(missing)}"
+            )
+        launch.vifs = [msgspec.structs.replace(vif, active=vif.port_id not in missing) for vif in launch.vifs]
