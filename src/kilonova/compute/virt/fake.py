@@ -1,0 +1,176 @@
+"""A hypervisor that only remembers: thousands of hosts in one process, for scale tests and for trying things out.
+
+What real guests do, these do too: they outlive the process that started them, they die, they ignore ACPI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from kilonova.compute.virt.disks import DiskStore
+from kilonova.compute.virt.driver import (
+    ConsoleEndpoint,
+    GuestInfo,
+    GuestNotFound,
+    GuestSpec,
+    HostCapacity,
+    HypervisorUnavailable,
+    LifecycleEvent,
+    PowerState,
+    VirtDriver,
+    VirtError,
+)
+from kilonova.compute.virt.fake_disks import FakeDiskStore
+from kilonova.compute.virt.fake_hypervisor import FakeGuest, FakeHypervisor
+from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
+
+__all__ = ["FakeDiskStore", "FakeDriver", "FakeGuest", "FakeHypervisor", "FakeOptions"]
+
+OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+
+class FakeDriver(VirtDriver):
+    """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
+
+    name = "fake"
+    __slots__ = ("_hypervisor", "_mishaps", "_options", "disks", "host")
+
+    def __init__(
+        self, host: str, hypervisor: FakeHypervisor, options: FakeOptions, disks: DiskStore | None = None
+    ) -> None:
+        self.host = host
+        self.disks = disks or FakeDiskStore(host, hypervisor, options)
+        self._hypervisor = hypervisor
+        self._options = options
+        self._mishaps = Mishaps(host, hypervisor, options)
+
+    async def open(self) -> None:
+        await self._mishaps.strike("open", HypervisorUnavailable, self.host)
+
+    async def close(self) -> None:
+        return
+
+    async def capacity(self) -> HostCapacity:
+        return HostCapacity(
+            vcpus=self._options.vcpus,
+            memory_mb=self._options.memory_mb,
+            disk_gb=self._options.disk_gb,
+            hypervisor_type="fake",
+            hypervisor_version=1000000,
+            cpu_arch="x86_64",
+            supported=(("x86_64", "fake", "hvm"),),
+        )
+
+    async def guests(self) -> list[GuestInfo]:
+        return [
+            GuestInfo(uuid=uuid, name=guest.name, power_state=PowerState(guest.state))
+            for uuid, guest in self._hypervisor.guests(self.host).items()
+        ]
+
+    async def power_state(self, uuid: str) -> PowerState:
+        guest = self._hypervisor.guests(self.host).get(uuid)
+        return PowerState.NOSTATE if guest is None else PowerState(guest.state)
+
+    async def define(self, guest: GuestSpec) -> None:
+        await self._mishaps.strike("define", VirtError, guest.title, guest.name, guest.uuid)
+        known = self._hypervisor.guests(self.host).get(guest.uuid)
+        fresh = FakeGuest(
+            guest.name, guest.title, known.state if known else PowerState.SHUTDOWN, bool(known and known.booted)
+        )
+        self._hypervisor.put(self.host, guest.uuid, fresh)
+
+    async def undefine(self, uuid: str) -> None:
+        guest = self._hypervisor.guests(self.host).get(uuid)
+        if guest is None:
+            return
+        await self._strike("undefine", uuid, guest)
+        if guest.state not in OFF:
+            raise VirtError(f"undefine: guest {uuid} is not off: destroy it first")
+        self._hypervisor.drop(self.host, uuid)
+
+    async def start(self, uuid: str, *, paused: bool = False) -> None:
+        guest = await self._act("start", uuid)
+        if guest.state in OFF:
+            self._become(uuid, PowerState.PAUSED if paused else PowerState.RUNNING)
+
+    async def pause(self, uuid: str) -> None:
+        await self._live("pause", uuid)
+        self._become(uuid, PowerState.PAUSED)
+
+    async def resume(self, uuid: str) -> None:
+        await self._live("resume", uuid)
+        self._become(uuid, PowerState.RUNNING)
+
+    async def shutdown(self, uuid: str, *, timeout: float) -> bool:
+        guest = await self._act("shutdown", uuid)
+        if guest.state in OFF:
+            return True
+        if guest.state != PowerState.RUNNING:
+            return False
+        deaf = self._options.ignore_acpi
+        if deaf and any(fnmatchcase(name, deaf) for name in (guest.title, guest.name, uuid)):
+            await self._hypervisor.clock.sleep(timeout)
+            return await self.power_state(uuid) in (*OFF, PowerState.NOSTATE)
+        self._become(uuid, PowerState.SHUTDOWN, "shutdown")
+        return True
+
+    async def reboot(self, uuid: str, *, timeout: float) -> bool:
+        if not await self.shutdown(uuid, timeout=timeout):
+            return False
+        await self.start(uuid)
+        return True
+
+    async def destroy(self, uuid: str) -> None:
+        guest = self._hypervisor.guests(self.host).get(uuid)
+        if guest is None:
+            return
+        await self._strike("destroy", uuid, guest)
+        if guest.state not in OFF:
+            self._become(uuid, PowerState.SHUTDOWN, "destroyed")
+
+    async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
+        guest = await self._act("console_log", uuid)
+        if not guest.booted:
+            return b""
+        host_name = guest.title or guest.name
+        text = (
+            "[    0.000000] Linux version 6.1.0-fake-amd64\n"
+            "[    0.004000] Command line: root=/dev/vda console=ttyS0\n"
+            f"cloud-init: instance-id {uuid}\n"
+            f"\n{host_name} login: "
+        )
+        return text.encode()[-max_bytes:] if max_bytes > 0 else b""
+
+    async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
+        guest = await self._act("console", uuid)
+        if kind != "vnc":
+            raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
+        if guest.state in OFF:
+            raise VirtError(f"console of guest {uuid}: it has none now; is it running?")
+        return ConsoleEndpoint(kind="vnc", host="127.0.0.1", port=5900)
+
+    def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
+        return self._hypervisor.subscribe(self.host, listener)
+
+    # inside
+
+    async def _strike(self, operation: str, uuid: str, guest: FakeGuest) -> None:
+        await self._mishaps.strike(operation, VirtError, guest.title, guest.name, uuid)
+
+    async def _act(self, operation: str, uuid: str) -> FakeGuest:
+        """The guest as it is once the operation took its time; raises GuestNotFound, or VirtError if told to fail."""
+        guest = self._hypervisor.guests(self.host).get(uuid)
+        if guest is not None:
+            await self._strike(operation, uuid, guest)
+            guest = self._hypervisor.guests(self.host).get(uuid)
+        if guest is None:
+            raise GuestNotFound(f"{operation}: guest {uuid}: no such guest")
+        return guest
+
+    async def _live(self, operation: str, uuid: str) -> None:
+        if (await self._act(operation, uuid)).state in OFF:
+            raise VirtError(f"{operation}: guest {uuid}: it is off")
+
+    def _become(self, uuid: str, state: PowerState, detail: str = "") -> None:
+        self._hypervisor.become(self.host, uuid, state, detail)

@@ -1,0 +1,61 @@
+"""Disks that are only remembered: no file is made and nothing is downloaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
+from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
+
+ROOT = Path("/nowhere/kilonova-fake")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class FakeDiskStore(DiskStore):
+    """The disks of one host of a FakeHypervisor. Paths name files that don't exist."""
+
+    __slots__ = ("_host", "_hypervisor", "_mishaps")
+
+    def __init__(self, host: str, hypervisor: FakeHypervisor, options: FakeOptions) -> None:
+        self._host = host
+        self._hypervisor = hypervisor
+        self._mishaps = Mishaps(host, hypervisor, options)
+
+    async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
+        await self._mishaps.strike("fetch", DiskError, image.id)
+        disk_format = "qcow2" if image.disk_format == "qcow2" else "raw"
+        return BaseImage(path=ROOT / "base" / image.id, format=disk_format, virtual_size=image.size)
+
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
+        return await self._make("overlay", server_uuid, "disk"), "qcow2"
+
+    async def blank(self, server_uuid: str, name: str, *, size_gb: int, filesystem: str | None) -> tuple[Path, str]:
+        return await self._make("blank", server_uuid, name), "qcow2"
+
+    async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
+        return await self._make("kernel", server_uuid, name)
+
+    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
+        return await self._make("config_drive", server_uuid, "disk.config")
+
+    async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
+        found = UUID.search(str(disk))
+        await self._mishaps.strike("inject", DiskError, found[0] if found else str(disk))
+
+    def console_log(self, server_uuid: str) -> Path:
+        return ROOT / "servers" / server_uuid / "console.log"
+
+    async def remove(self, server_uuid: str) -> None:
+        if server_uuid in self._hypervisor.disks(self._host):
+            await self._mishaps.strike("remove", DiskError, server_uuid)
+            self._hypervisor.set_disks(self._host, server_uuid, False)
+
+    async def servers(self) -> set[str]:
+        return self._hypervisor.disks(self._host)
+
+    async def _make(self, operation: str, server_uuid: str, name: str) -> Path:
+        await self._mishaps.strike(operation, DiskError, server_uuid)
+        self._hypervisor.set_disks(self._host, server_uuid, True)
+        return ROOT / "servers" / server_uuid / name
