@@ -1,0 +1,221 @@
+"""What every hypervisor driver must do. A test module inherits `Conformance` and gives the fixtures `driver` (opened)
+and `make_guest`; the guests it makes are gone when the test ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import pytest
+
+from kilonova.compute.virt.driver import (
+    GuestNotFound,
+    GuestSpec,
+    LifecycleEvent,
+    PowerState,
+    VirtDriver,
+    VirtError,
+)
+
+RUNNING, PAUSED, SHUTDOWN, NOSTATE = PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN, PowerState.NOSTATE
+
+
+class MakeGuest(Protocol):
+    def __call__(self, *, obeys_acpi: bool = True, title: str = "") -> GuestSpec: ...
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not await check():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+class Watcher:
+    """Lifecycle events of one guest, in order."""
+
+    def __init__(self, driver: VirtDriver, guest: GuestSpec) -> None:
+        self.events: list[LifecycleEvent] = []
+        self.stop = driver.subscribe(lambda e: self.events.append(e) if e.uuid == guest.uuid else None)
+
+    async def saw(self, *states: PowerState) -> None:
+        async def there() -> bool:
+            return [event.power_state for event in self.events] == list(states)
+
+        try:
+            await eventually(there, 10)
+        except AssertionError:
+            raise AssertionError(f"wanted {states}, saw {self.events}") from None
+
+
+async def boot(driver: VirtDriver, guest: GuestSpec) -> None:
+    """Define and start it, and wait until its code runs."""
+    await driver.define(guest)
+    await driver.start(guest.uuid)
+
+    async def speaks() -> bool:
+        return len(await driver.console_log(guest.uuid, max_bytes=1000)) > 0
+
+    await eventually(speaks)
+
+
+class Conformance:
+    async def test_a_guest_goes_through_its_states_and_tells_of_each(
+        self, driver: VirtDriver, make_guest: MakeGuest
+    ) -> None:
+        guest = make_guest()
+        watcher = Watcher(driver, guest)
+        await driver.define(guest)
+        assert await driver.power_state(guest.uuid) == SHUTDOWN
+        await driver.start(guest.uuid, paused=True)
+        assert await driver.power_state(guest.uuid) == PAUSED
+        await watcher.saw(PAUSED)  # never RUNNING before the network was ready
+        await driver.resume(guest.uuid)
+        assert await driver.power_state(guest.uuid) == RUNNING
+        await driver.pause(guest.uuid)
+        assert await driver.power_state(guest.uuid) == PAUSED
+        await driver.resume(guest.uuid)
+        await driver.destroy(guest.uuid)
+        assert await driver.power_state(guest.uuid) == SHUTDOWN
+        await watcher.saw(PAUSED, RUNNING, PAUSED, RUNNING, SHUTDOWN)
+        assert watcher.events[-1].detail == "destroyed"
+        await driver.undefine(guest.uuid)
+        assert await driver.power_state(guest.uuid) == NOSTATE
+
+    async def test_every_act_may_be_repeated(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        watcher = Watcher(driver, guest)
+        for act in (
+            lambda: driver.define(guest),
+            lambda: driver.start(guest.uuid, paused=True),
+            lambda: driver.resume(guest.uuid),
+            lambda: driver.start(guest.uuid),
+            lambda: driver.pause(guest.uuid),
+            lambda: driver.start(guest.uuid),  # a paused guest is a started one
+            lambda: driver.destroy(guest.uuid),
+            lambda: driver.undefine(guest.uuid),
+        ):
+            await act()
+            await act()
+        await watcher.saw(PAUSED, RUNNING, PAUSED, SHUTDOWN)
+
+    async def test_two_at_once_are_as_good_as_one(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await driver.define(guest)
+        await asyncio.gather(*(driver.start(guest.uuid) for _ in range(3)))
+        assert await driver.power_state(guest.uuid) == RUNNING
+        await asyncio.gather(*(driver.destroy(guest.uuid) for _ in range(3)))
+        assert await driver.power_state(guest.uuid) == SHUTDOWN
+
+    async def test_unknown_guests(self, driver: VirtDriver) -> None:
+        nobody = str(uuid.uuid4())
+        assert await driver.power_state(nobody) == NOSTATE
+        assert await driver.power_state("no uuid at all") == NOSTATE
+        await driver.destroy(nobody)
+        await driver.undefine(nobody)
+        for act in (
+            lambda: driver.start(nobody),
+            lambda: driver.pause(nobody),
+            lambda: driver.resume(nobody),
+            lambda: driver.shutdown(nobody, timeout=1),
+            lambda: driver.reboot(nobody, timeout=1),
+            lambda: driver.console_log(nobody, max_bytes=10),
+            lambda: driver.console(nobody, "vnc"),
+        ):
+            with pytest.raises(GuestNotFound, match=nobody):
+                await act()
+
+    async def test_what_an_off_guest_refuses(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await driver.define(guest)
+        for act in (driver.pause, driver.resume, lambda u: driver.console(u, "vnc")):
+            with pytest.raises(VirtError, match=guest.uuid):
+                await act(guest.uuid)
+        assert await driver.shutdown(guest.uuid, timeout=1)
+        assert await driver.console_log(guest.uuid, max_bytes=100) == b""
+
+    async def test_a_started_guest_is_not_forgotten(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await driver.define(guest)
+        await driver.start(guest.uuid, paused=True)
+        with pytest.raises(VirtError, match="destroy it first"):
+            await driver.undefine(guest.uuid)
+        await driver.define(guest)  # a new definition leaves it as it is
+        assert await driver.power_state(guest.uuid) == PAUSED
+
+    async def test_shutdown_and_reboot_of_a_guest_that_obeys(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+        watcher = Watcher(driver, guest)
+        assert await driver.reboot(guest.uuid, timeout=20)
+        await watcher.saw(SHUTDOWN, RUNNING)
+        assert watcher.events[0].detail == "shutdown"
+        await driver.pause(guest.uuid)
+        assert not await driver.shutdown(guest.uuid, timeout=20)  # paused guests hear nothing
+
+    async def test_shutdown_of_a_guest_that_does_not(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest(obeys_acpi=False)
+        await boot(driver, guest)
+        began = time.monotonic()
+        assert not await driver.shutdown(guest.uuid, timeout=0.7)
+        assert 0.5 < time.monotonic() - began < 5
+        assert not await driver.reboot(guest.uuid, timeout=0.1)
+        assert await driver.power_state(guest.uuid) == RUNNING
+
+    async def test_a_shutdown_ends_early_when_the_plug_is_pulled(
+        self, driver: VirtDriver, make_guest: MakeGuest
+    ) -> None:
+        guest = make_guest(obeys_acpi=False)
+        await boot(driver, guest)
+        waiting = asyncio.create_task(driver.shutdown(guest.uuid, timeout=5))
+        await asyncio.sleep(0.1)
+        await driver.destroy(guest.uuid)
+        assert await waiting
+
+    async def test_consoles(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+
+        async def whole() -> bool:
+            return len(await driver.console_log(guest.uuid, max_bytes=10_000)) > 8
+
+        await eventually(whole)
+        log = await driver.console_log(guest.uuid, max_bytes=10_000)
+        assert await driver.console_log(guest.uuid, max_bytes=3) == log[-3:]
+        endpoint = await driver.console(guest.uuid, "vnc")
+        assert (endpoint.kind, endpoint.host) == ("vnc", "127.0.0.1")
+        assert endpoint.port >= 5900
+        for kind in ("serial", "no such kind"):
+            with pytest.raises(VirtError, match=kind):
+                await driver.console(guest.uuid, kind)
+
+    async def test_listing(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        one, two = make_guest(title="Ümlaut <&> \x00\x1b[31m\n'\""), make_guest()
+        await driver.define(one)
+        await driver.define(two)
+        await driver.start(two.uuid, paused=True)
+        listed = {info.uuid: (info.name, info.power_state) for info in await driver.guests()}
+        assert listed[one.uuid] == (one.name, SHUTDOWN)
+        assert listed[two.uuid] == (two.name, PAUSED)
+        await driver.undefine(one.uuid)
+        assert one.uuid not in {info.uuid for info in await driver.guests()}
+
+    async def test_who_unsubscribed_hears_nothing(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        deaf, ears = Watcher(driver, guest), Watcher(driver, guest)
+        deaf.stop()
+        await driver.define(guest)
+        await driver.start(guest.uuid, paused=True)
+        await ears.saw(PAUSED)
+        assert deaf.events == []
+
+    async def test_capacity(self, driver: VirtDriver) -> None:
+        capacity = await driver.capacity()
+        assert capacity.vcpus > 0
+        assert capacity.memory_mb > 100
+        assert capacity.disk_gb > 0
+        assert capacity.hypervisor_version >= 1_000_000
+        assert (capacity.cpu_arch, capacity.hypervisor_type.lower(), "hvm") in capacity.supported
