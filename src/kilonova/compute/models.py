@@ -82,6 +82,7 @@ class RequestSpec(Record, kw_only=True):
     admin_pass: str | None = None  # wiped when the server is active
     attempts: int = 0
     failed_hosts: dict[str, str] = {}  # host → reason, over all attempts
+    alternates: list[str] = []  # hosts still to try when this attempt fails, best first
 
 
 class SubnetInfo(Record, kw_only=True):
@@ -265,6 +266,9 @@ class HostState(Record, kw_only=True):
     memory_mb_free: int = 0
     disk_gb_total: int = 0
     disk_gb_free: int = 0
+    vcpus_used: int = 0
+    memory_mb_used: int = 0
+    disk_gb_used: int = 0
     host_ip: str | None = None
     hypervisor_type: str = ""
     hypervisor_version: int = 0
@@ -309,7 +313,10 @@ class Selection(Record, kw_only=True):
     server_uuid: str
     host: str | None
     node: str | None = None
+    availability_zone: str | None = None
     alternates: list[str] = []
+    claim_began: dt.datetime | None = None
+    claim_ended: dt.datetime | None = None
     decision: Decision
 
 
