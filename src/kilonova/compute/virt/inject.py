@@ -12,15 +12,15 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from kilonova.compute.virt import partitions
 from kilonova.compute.virt.block_export import exported, unmount
 from kilonova.compute.virt.disks import DiskError, InjectedFile
-from kilonova.compute.virt.limited import Limits, Result, must_run, run
-from kilonova.compute.virt.places import os_errors
+from kilonova.compute.virt.limited import Limits, Result, must_run, run, to_the_end
+from kilonova.compute.virt.places import KeyedLocks, os_errors
 
 LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes; debugfs splits lines at 8192
 LARGEST_READ = 16 << 20
@@ -29,7 +29,8 @@ SUPERBLOCK = 1024
 EXT_MAGIC = 0xEF53
 NEEDS_RECOVERY = 0x4  # of s_feature_incompat
 PRIVATE = ".ssh"
-NOISE = re.compile(r"^debugfs \d|already exists|^rm: File not found")
+E2FSCK_REPAIRED = (0, 1)
+NOISE = re.compile(r"^debugfs \d")
 
 
 class Injector:
@@ -38,6 +39,7 @@ class Injector:
     def __init__(self, work: Path) -> None:
         self._work = work
         self._numbers = itertools.count()
+        self._locks = KeyedLocks()
         self._swept = False
 
     async def write(self, disk: Path, format: str, files: Sequence[InjectedFile]) -> None:
@@ -47,18 +49,21 @@ class Injector:
         if not wanted:
             return
         async with self._opened(disk, format, writable=True) as (work, device):
-            commands = []
-            for number, (path, file) in enumerate(wanted.items()):
+            for number, file in enumerate(wanted.values()):
                 (work / f"in{number}").write_bytes(file.content)
-                commands += _write_commands(path, file.mode, number)
-            told = await _debugfs(work, device, commands, writable=True)
+            commands = await _plan(work, device, wanted)
+            began = _begun(disk)
+            began.touch()
+            # Killed in the middle, debugfs would leave a damaged file system: a cancelled caller waits for it.
+            told = await to_the_end(_debugfs(work, device, commands, writable=True))
+            began.unlink()
             for number, (path, file) in enumerate(wanted.items()):
-                content = await _read(work, device, path, len(file.content), f"out{number}")
-                if content != (file.content, file.mode):
-                    raise DiskError(f"writing {path} into {disk.name}: {_reason(told, content)}")
+                found = await _read(work, device, path, len(file.content), f"out{number}")
+                if found != (file.content, file.mode):
+                    raise DiskError(f"writing {path} into {disk.name}: {_reason(told, found)}")
 
     async def read(self, disk: Path, format: str, path: str) -> bytes | None:
-        """A file's content (up to 16 MiB), None when there is no such file; symbolic links are not followed."""
+        """A file's content (up to 16 MiB), None when there is no such file; a symbolic link is not followed."""
         path = checked_path(path)
         async with self._opened(disk, format, writable=False) as (work, device):
             found = await _read(work, device, path, LARGEST_READ, "out")
@@ -67,15 +72,21 @@ class Injector:
     @asynccontextmanager
     async def _opened(self, disk: Path, format: str, *, writable: bool) -> AsyncIterator[tuple[Path, str]]:
         """(directory to work in, what debugfs opens) while the disk is exported."""
-        with os_errors(f"opening {disk}"):
-            await self._sweep()
-            work = self._work / f"{os.getpid()}-{next(self._numbers)}"
-            work.mkdir(mode=0o700)
-            try:
-                async with exported(disk, format, work, writable=writable) as export:
-                    yield work, await _find_root(work, export, disk, writable=writable)
-            finally:
-                shutil.rmtree(work)
+        async with self._locks[str(disk)]:
+            with os_errors(f"opening {disk}"):
+                async with self._worked(disk, format, writable=writable) as opened:
+                    yield opened
+
+    @asynccontextmanager
+    async def _worked(self, disk: Path, format: str, *, writable: bool) -> AsyncIterator[tuple[Path, str]]:
+        await self._sweep()
+        work = self._work / f"{os.getpid()}-{next(self._numbers)}"
+        work.mkdir(mode=0o700)
+        try:
+            async with exported(disk, format, work, writable=writable) as export:
+                yield work, await _find_root(work, export, disk, writable=writable)
+        finally:
+            shutil.rmtree(work)
 
     async def _sweep(self) -> None:
         """Once, clear away the work of processes that died."""
@@ -98,23 +109,61 @@ def checked_path(path: str) -> str:
         raise DiskError(f"can't write a file named {path!r}: not Unicode") from error
     names = parts[1:]
     plain = path.isprintable() and '"' not in path and "\\" not in path
-    if parts[0] or not plain or any(name in (b"", b".", b"..") for name in names):
+    if parts[0] or not names or not plain or any(name in (b"", b".", b"..") for name in names):
         raise DiskError(f"can't write a file named {path!r}: give an absolute path of plain names")
     if max(map(len, names)) > LONGEST_NAME or len(path.encode()) > LONGEST_PATH:
         raise DiskError(f"can't write a file named {path[:80]!r}…: the path is too long")
     return path
 
 
-def _write_commands(path: str, mode: int, number: int) -> list[str]:
+async def _plan(work: Path, device: str, wanted: Mapping[str, InjectedFile]) -> list[str]:
+    """The commands that write the files. Made from what is there: debugfs loses blocks when it is told to make a
+    directory that exists, and turns directories into files when told to."""
+    parents = sorted({parent for path in wanted for parent in _parents(path)}, key=lambda parent: parent.count("/"))
+    asked = [*parents, *(f"{parent}/." for parent in parents), *map(_through_links, wanted)]
+    told = await _debugfs(work, device, [f'stat "{path}"' for path in asked], writable=False)
+    answers = re.split(r"^debugfs: ", told.stdout.decode("utf-8", "replace"), flags=re.MULTILINE)[1:]
+    if len(answers) != len(asked):  # a link whose target spans lines, for one
+        raise DiskError("the guest's file system answers in riddles")
+    kinds = {path: _kind(answer) for path, answer in zip(asked, answers, strict=True)}
     commands = []
-    names = path.split("/")[1:]
-    for depth in range(1, len(names)):
-        parent = "/" + "/".join(names[:depth])
-        commands.append(f'mkdir "{parent}"')
-        if PRIVATE in names[:depth]:
-            commands.append(f'sif "{parent}" mode 040700')
-    fields = [("mode", f"010{mode & 0o7777:04o}"), ("uid", "0"), ("gid", "0")]
-    return [*commands, f'rm "{path}"', f'write in{number} "{path}"', *(f'sif "{path}" {k} {v}' for k, v in fields)]
+    for parent in parents:
+        if kinds[parent] is None:
+            mode = "040700" if PRIVATE in parent.split("/") else "040755"
+            commands += [f'mkdir "{_through_links(parent)}"', f'sif "{parent}" mode {mode}']
+        elif kinds[f"{parent}/."] != "directory":
+            raise DiskError(f"{parent} is no directory in the guest's file system")
+    for number, (path, file) in enumerate(wanted.items()):
+        name = _through_links(path)
+        if kinds[name] == "directory":
+            raise DiskError(f"{path} is a directory in the guest's file system")
+        if kinds[name] is not None:
+            commands.append(f'rm "{name}"')
+        commands.append(f'write in{number} "{name}"')
+        fields = {"mode": f"010{file.mode & 0o7777:04o}", "uid": "0", "gid": "0"}
+        commands += [f'sif "{name}" {field} {value}' for field, value in fields.items()]
+    return commands
+
+
+def _parents(path: str) -> list[str]:
+    names = path.split("/")[1:-1]
+    return ["/" + "/".join(names[: depth + 1]) for depth in range(len(names))]
+
+
+def _through_links(path: str) -> str:
+    """The same path in a form that makes debugfs follow its directory when that is a symbolic link."""
+    directory, _, name = path.rpartition("/")
+    return f"{directory}/./{name}"
+
+
+def _kind(answer: str) -> str | None:
+    found = re.search(r"^Inode: .*Type: (\w+)", answer, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _begun(disk: Path) -> Path:
+    """Marks a disk while debugfs writes to it: found later, it tells that something died meanwhile."""
+    return disk.with_name(f".{disk.name}.injecting")
 
 
 async def _debugfs(
@@ -127,8 +176,8 @@ async def _debugfs(
 
 async def _read(work: Path, device: str, path: str, largest: int, into: str) -> tuple[bytes, int] | None:
     """(content, mode) of a regular file, by a debugfs of its own; None when there is none."""
-    limits = Limits(file_size=largest + 65536)
-    told = await _debugfs_or_cut(work, device, [f'stat "{path}"', f'dump "{path}" {into}'], limits)
+    name, limits = _through_links(path), Limits(file_size=largest + 65536)
+    told = await _debugfs_or_cut(work, device, [f'stat "{name}"', f'dump "{name}" {into}'], limits)
     status = re.search(r"Type: (\w+)\s+Mode:\s+(\d+).*?Size: (\d+)", told, re.DOTALL)
     if status is None:
         return None
@@ -161,7 +210,11 @@ async def _find_root(work: Path, export: Path, disk: Path, *, writable: bool) ->
             device = candidate
             break
     unclean = await asyncio.to_thread(_needs_recovery, export, offsets[devices.index(device)])
-    if writable and unclean:
+    if writable and await asyncio.to_thread(_begun(disk).exists):
+        told = await run(["e2fsck", "-f", "-y", device], WRITING, cwd=work)
+        if told.returncode not in E2FSCK_REPAIRED:
+            raise DiskError(f"repairing {disk.name} after an injection that died: e2fsck: {told.reason}")
+    elif writable and unclean:
         await must_run(["e2fsck", "-p", "-E", "journal_only", device], WRITING, step="replaying the journal", cwd=work)
     return device
 
