@@ -37,7 +37,12 @@ def configure(*, level: str = "info", json: bool = False) -> None:
     """Send everything, the standard library's loggers included, to stderr through one chain."""
     number = getattr(logging, level.upper())
     renderer: Any = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # others print locals: secrets
+        )
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

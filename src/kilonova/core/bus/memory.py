@@ -83,7 +83,8 @@ class MemoryBus(Bus):
 
     async def post(self, envelope: Envelope) -> Receipt:
         body = msgspec.msgpack.encode(envelope)
-        return _all([receiver.start(body) for receiver in self._targets(envelope)])
+        # a future, not a coroutine: most senders do not wait for the receipt
+        return asyncio.ensure_future(_all([receiver.start(body) for receiver in self._targets(envelope)]))
 
     async def request(self, envelope: Envelope, timeout: float) -> Reply:
         (receiver,) = self._targets(envelope)
