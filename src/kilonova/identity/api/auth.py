@@ -1,0 +1,132 @@
+"""The v3 login, tokens, and what a token's owner may see of himself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from kilonova.core.db import Row
+from kilonova.core.web.call import Call, Reply
+from kilonova.identity import errors
+from kilonova.identity.api import links
+from kilonova.identity.logic import moments
+from kilonova.identity.logic.auth import AuthLogic
+from kilonova.identity.logic.projects import ProjectLogic
+from kilonova.identity.logic.tokens import Token, TokenLogic
+from kilonova.identity.schemas import auth as shapes
+
+SUBJECT = "x-subject-token"
+PLACEHOLDER = re.compile(r"[$%]\((project_id|tenant_id|user_id)\)s")
+VARY = {"Vary": "X-Auth-Token"}
+
+
+class Auth:
+    def __init__(self, auth: AuthLogic, tokens: TokenLogic, projects: ProjectLogic) -> None:
+        self.auth, self.tokens, self.projects = auth, tokens, projects
+
+    async def login(self, call: Call) -> Reply:
+        request = await call.decode(shapes.AuthRequest)
+        text, token = await self.auth.login(request.auth, catalog=with_catalog(call))
+        return Reply(shapes.TokenReply(token=token_view(token)), headers=VARY | {"X-Subject-Token": text})
+
+    async def show(self, call: Call) -> Reply:
+        text, token = await self._subject(call, "identity:validate_token")
+        return Reply(shapes.TokenReply(token=token_view(token)), headers=VARY | {"X-Subject-Token": text})
+
+    async def check(self, call: Call) -> Reply:
+        text, _ = await self._subject(call, "identity:check_token")
+        return Reply(headers=VARY | {"X-Subject-Token": text})
+
+    async def revoke(self, call: Call) -> Reply:
+        text, _ = await self._subject(call, "identity:revoke_token")
+        await self.tokens.revoke(text)
+        return Reply()
+
+    async def _subject(self, call: Call, rule: str) -> tuple[str, Token]:
+        text = call.headers.get(SUBJECT)
+        if not text:
+            raise errors.TokenNotFound("No token in the request")
+        if not call.allowed(rule, {"target.token.user_id": None}) and text != call.ctx.token:
+            # who may only see his own learns nothing about others' but that they are not his
+            token = await self.tokens.validate(text)
+            if not call.allowed(rule, {"target.token.user_id": token.payload.user_id}):
+                raise errors.NotAllowed(action=rule)
+        wanted = call.request.method == "GET" and with_catalog(call)
+        return text, await self.tokens.validate(text, catalog=wanted)
+
+    async def catalog(self, call: Call) -> Reply:
+        token = await self.tokens.validate(call.ctx.token or "", catalog=True)
+        if token.payload.scope == "unscoped":
+            raise errors.NotAllowed(action="identity:get_auth_catalog")
+        body = {"catalog": catalog_view(token), "links": links.collection(call, "/v3/auth/catalog")}
+        return Reply(body)
+
+    async def my_projects(self, call: Call) -> Reply:
+        rows = await self.projects.of_user(call.ctx.user_id or "")
+        return Reply(links.listing(call, "/v3/auth/projects", "projects", [links.project(call, row) for row in rows]))
+
+    async def my_domains(self, call: Call) -> Reply:
+        rows = await self.projects.of_user(call.ctx.user_id or "", domains=True)
+        return Reply(links.listing(call, "/v3/auth/domains", "domains", [links.domain(call, row) for row in rows]))
+
+    async def my_system(self, call: Call) -> Reply:
+        held = await self.projects.has_system_role(call.ctx.user_id or "")
+        body = {"system": [{"all": True}] if held else [], "links": links.collection(call, "/v3/auth/system")}
+        return Reply(body)
+
+
+def with_catalog(call: Call) -> bool:
+    return "nocatalog" not in call.query
+
+
+def token_view(token: Token) -> shapes.TokenView:
+    payload, subject = token.payload, token.subject
+    user_domain = shapes.Named(id=subject.user_domain_id, name=subject.user_domain_name)
+    view = shapes.TokenView(
+        methods=list(payload.methods),
+        user=shapes.Owned(domain=user_domain, id=subject.user_id, name=subject.user_name, password_expires_at=None),
+        audit_ids=list(payload.audit_ids),
+        expires_at=moments.text(payload.expires_at),
+        issued_at=moments.text(payload.issued_at),
+    )
+    if payload.scope == "project":
+        owner = shapes.Named(id=subject.target_domain_id or "", name=subject.target_domain_name)
+        view.project = shapes.Owned(domain=owner, id=subject.target_id, name=subject.target_name)
+        view.is_domain = subject.target_is_domain
+    elif payload.scope == "domain":
+        view.domain = shapes.Named(id=subject.target_id, name=subject.target_name)
+    elif payload.scope == "system":
+        view.system = {"all": True}
+    if payload.scope != "unscoped":
+        view.roles = [shapes.Named(id=role.id, name=role.name) for role in token.roles]
+        view.catalog = catalog_view(token) if token.catalog is not None else UNSET
+    if payload.credential_id is not None:
+        view.application_credential = shapes.ApplicationCredentialView(
+            id=payload.credential_id, name=subject.credential_name, restricted=not subject.credential_unrestricted
+        )
+    return view
+
+
+def catalog_view(token: Token) -> list[shapes.CatalogService]:
+    """The catalog as this token's holder sees it: with his project's id in URLs that have room for it."""
+    facts = {"user_id": token.payload.user_id}
+    if token.payload.scope == "project":
+        facts |= {"project_id": token.payload.scope_id or "", "tenant_id": token.payload.scope_id or ""}
+    services: dict[str, shapes.CatalogService] = {}
+    rows: Sequence[Row] = token.catalog or ()
+    for row in rows:
+        service = services.setdefault(
+            row.service_id,
+            shapes.CatalogService(endpoints=[], id=row.service_id, type=row.service_type, name=row.service_name or ""),
+        )
+        if any(name not in facts for name in PLACEHOLDER.findall(row.url)):
+            continue
+        url = PLACEHOLDER.sub(lambda found: facts[found.group(1)], row.url)
+        service.endpoints.append(
+            shapes.EndpointView(
+                id=row.id, interface=row.interface, region_id=row.region_id, url=url, region=row.region_id
+            )
+        )
+    return list(services.values())

@@ -1,0 +1,238 @@
+"""The only door to identity for other services: proving callers' tokens, a component's own token, lookups."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TypeVar
+
+import msgspec
+
+from kilonova.core import errors
+from kilonova.core.bus import Bus
+from kilonova.core.cache import MemoryCache
+from kilonova.core.clock import Clock, parse_iso
+from kilonova.core.context import RequestContext
+from kilonova.core.service import Core
+from kilonova.core.web.client import ServiceClient, TokenSource, refusal
+from kilonova.core.web.transport import Transport
+from kilonova.core.web.wire import View
+from kilonova.identity.interface import IdentityEvents, Revoked
+from kilonova.identity.schemas.auth import TokenReply, TokenView
+
+T = TypeVar("T")
+SERVICE_ROLE = "service"
+RENEW_BEFORE = 300.0  # seconds of life a token of our own must have left
+
+
+class ServiceCredentials(msgspec.Struct, frozen=True, kw_only=True):
+    """A component's own account."""
+
+    password: str
+    username: str = "kilonova"
+    project_name: str = "service"
+    user_domain_id: str = "default"
+    project_domain_id: str = "default"
+
+
+class ServiceAccount:
+    """A TokenSource (see core/web/client) that logs in with a password, keeps the token and renews it in time. Callers
+    that come together share one login."""
+
+    def __init__(self, identity_url: str, transport: Transport, credentials: ServiceCredentials, clock: Clock) -> None:
+        self._http = ServiceClient(identity_url, transport, None)
+        self._credentials, self._clock = credentials, clock
+        self._token: str | None = None
+        self._good_until = 0.0
+        self._login = asyncio.Lock()
+
+    async def token(self) -> str:
+        """Raises ServiceUnavailable when identity is not there or refuses the account."""
+        if self._token is not None and self._clock.monotonic() < self._good_until:
+            return self._token
+        return await self._renewed(self._token)
+
+    async def renew(self, rejected: str) -> str:
+        return await self._renewed(rejected)
+
+    async def _renewed(self, old: str | None) -> str:
+        async with self._login:
+            if self._token is None or self._token == old:
+                await self._log_in()
+            return self._token or ""
+
+    async def _log_in(self) -> None:
+        account = self._credentials
+        user = {"name": account.username, "domain": {"id": account.user_domain_id}, "password": account.password}
+        project = {"name": account.project_name, "domain": {"id": account.project_domain_id}}
+        body = {
+            "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": {"project": project}}
+        }
+        try:
+            data, headers = await self._http.request("POST", "/v3/auth/tokens?nocatalog", body=body)
+        except errors.Unauthorized:
+            reason = f"identity refuses the service account {account.username}"
+            raise errors.ServiceUnavailable(reason=reason) from None
+        expires = parse_iso(msgspec.json.decode(data, type=TokenReply).token.expires_at)
+        life = (expires - self._clock.now()).total_seconds()
+        self._token = headers["x-subject-token"]
+        self._good_until = self._clock.monotonic() + max(life - RENEW_BEFORE, life / 2)
+
+
+class _Proof(msgspec.Struct, frozen=True):
+    """A token's owner as identity told us; `asked` is the monotonic moment before we asked."""
+
+    context: RequestContext
+    audit_ids: tuple[str, ...]
+    asked: float
+    until: float
+
+
+class RemoteAuthenticator(IdentityEvents):
+    """An Authenticator (see core/web/auth) that asks identity and remembers the answer: a valid token for `ttl` seconds
+    and never past its end, an invalid one for `negative_ttl`. Callers with one token share one question. Revocations
+    heard on the bus (`listen`) count at once."""
+
+    def __init__(
+        self, identity_url: str, transport: Transport, tokens: TokenSource, clock: Clock, *, ttl: float = 30,
+        negative_ttl: float = 1, size: int = 20_000,
+    ) -> None:  # fmt: skip
+        self._http = ServiceClient(identity_url, transport, tokens)
+        self._clock, self._ttl = clock, ttl
+        self._known: MemoryCache[_Proof] = MemoryCache(size=size, ttl=ttl)
+        self._unknown: MemoryCache[bool] = MemoryCache(size=size, ttl=negative_ttl)
+        self._revoked: MemoryCache[float] = MemoryCache(size=size, ttl=ttl + 60)
+        self._forgotten = float("-inf")
+        self._asking: dict[bytes, asyncio.Task[RequestContext | None]] = {}
+
+    async def listen(self, bus: Bus, *, host: str) -> None:
+        """`host` must differ between the authenticators of one cloud."""
+        await bus.serve(IdentityEvents, self, host=host)
+
+    async def authenticate(self, token: str) -> RequestContext | None:
+        """Raises ServiceUnavailable when identity can't be asked."""
+        key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        proof = await self._known.get(key)
+        if proof is not None and proof.until > self._clock.monotonic() and not await self._is_revoked(proof):
+            return proof.context
+        if await self._unknown.get(key):
+            return None
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = asyncio.ensure_future(self._ask(key, token))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(asking)
+
+    async def revoked(self, ctx: RequestContext, what: Revoked) -> None:
+        now = self._clock.monotonic()
+        if what.everything:
+            self._forgotten = now
+        for name in (*what.audit_ids, *what.user_ids, *what.project_ids):
+            await self._revoked.set(name, now)
+        self._asking.clear()  # an answer on its way may be older than this: the next caller asks again
+
+    async def _is_revoked(self, proof: _Proof) -> bool:
+        if self._forgotten >= proof.asked:
+            return True
+        for name in (*proof.audit_ids, proof.context.user_id, proof.context.project_id):
+            moment = await self._revoked.get(name) if name else None
+            if moment is not None and moment >= proof.asked:
+                return True
+        return False
+
+    async def _ask(self, key: bytes, token: str) -> RequestContext | None:
+        asked = self._clock.monotonic()
+        view = await self._validate(token)
+        if view is None:
+            await self._unknown.set(key, True)
+            return None
+        context = context_of(view)
+        left = (parse_iso(view.expires_at) - self._clock.now()).total_seconds()
+        proof = _Proof(context, tuple(view.audit_ids), asked, asked + min(left, self._ttl))
+        await self._known.set(key, proof)
+        return context
+
+    async def _validate(self, token: str) -> TokenView | None:
+        if not token.isascii() or not token.isprintable():
+            return None
+        headers = {"x-subject-token": token, "accept": "application/json"}
+        async with self._http.open("GET", "/v3/auth/tokens?nocatalog", own=True, headers=headers) as answer:
+            data = await answer.read()
+        if answer.status == 404:
+            return None
+        if answer.status in (401, 403):
+            raise errors.ServiceUnavailable(reason="identity refuses this service's own account")
+        if answer.status != 200:
+            raise refusal(answer.status, data)
+        return msgspec.json.decode(data, type=TokenReply).token
+
+
+def context_of(view: TokenView) -> RequestContext:
+    """The caller that a token's description names."""
+    project = view.project if isinstance(view.project, msgspec.Struct) else None
+    domain = view.domain if isinstance(view.domain, msgspec.Struct) else None
+    roles = tuple(role.name or "" for role in view.roles) if isinstance(view.roles, list) else ()
+    return RequestContext(
+        request_id="",
+        user_id=view.user.id,
+        user_name=view.user.name,
+        user_domain_id=view.user.domain.id,
+        project_id=project.id if project else None,
+        project_name=project.name if project else None,
+        project_domain_id=project.domain.id if project else None,
+        domain_id=domain.id if domain else None,
+        system_scope="all" if isinstance(view.system, dict) else None,
+        roles=roles,
+        expires_at=view.expires_at,
+        is_service=SERVICE_ROLE in roles,
+    )
+
+
+class Project(View):
+    id: str
+    name: str
+    domain_id: str | None = None
+    enabled: bool = True
+
+
+class User(View):
+    id: str
+    name: str
+    domain_id: str
+    enabled: bool = True
+
+
+class Ec2Credential(View):
+    access: str
+    secret: str
+    user_id: str
+    tenant_id: str | None = None
+
+
+class _Project(View):
+    project: Project
+
+
+class _Projects(View):
+    projects: list[Project]
+
+
+class _User(View):
+    user: User
+
+
+class IdentityClient:
+    """Lookups on the component's own account, or on a caller's behalf with his context."""
+
+    def __init__(self, core: Core) -> None:
+        self._http = core.client("identity", "/v3")
+
+    async def project(self, project_id: str, *, ctx: RequestContext | None = None) -> Project:
+        return (await self._http.get(f"/projects/{project_id}", _Project, ctx=ctx)).project
+
+    async def projects(self) -> list[Project]:
+        return (await self._http.get("/projects", _Projects)).projects
+
+    async def user(self, user_id: str, *, ctx: RequestContext | None = None) -> User:
+        return (await self._http.get(f"/users/{user_id}", _User, ctx=ctx)).user

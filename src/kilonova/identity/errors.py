@@ -1,0 +1,99 @@
+"""Identity's refusals, with upstream's wording and codes."""
+
+from __future__ import annotations
+
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+
+ASSUMED = " The server could not comply with the request since it is either malformed or otherwise incorrect."
+
+
+class NotAuthenticated(Unauthorized):
+    """Says no more than this, whatever the reason: who asks must not learn which part was wrong."""
+
+
+class UnsupportedMethod(Unauthorized):
+    template = "Attempted to authenticate with an unsupported method."
+
+
+class NotAllowed(Forbidden):
+    template = "You are not authorized to perform the requested action: {action}."
+
+
+class Refused(Forbidden):
+    template = "{reason}"
+
+
+class Missing(BadRequest):
+    template = "Expecting to find {attribute} in {target}." + ASSUMED + " The client is assumed to be in error."
+
+
+class Invalid(BadRequest):
+    template = "{reason}"
+
+
+class Duplicate(Conflict):
+    template = "Conflict occurred attempting to store {kind} - {details}."
+
+
+class UserNotFound(NotFound):
+    template = "Could not find user: {id}."
+
+
+class GroupNotFound(NotFound):
+    template = "Could not find group: {id}."
+
+
+class ProjectNotFound(NotFound):
+    template = "Could not find project: {id}."
+
+
+class DomainNotFound(NotFound):
+    template = "Could not find domain: {id}."
+
+
+class RoleNotFound(NotFound):
+    template = "Could not find role: {id}."
+
+
+class ImpliedRoleNotFound(NotFound):
+    template = "{prior} does not imply {implied}."
+
+
+class AssignmentNotFound(NotFound):
+    template = "Could not find role assignment with role: {role}, user or group: {actor}, project, domain, or system: {target}."
+
+
+class RegionNotFound(NotFound):
+    template = "Could not find region: {id}."
+
+
+class ServiceNotFound(NotFound):
+    template = "Could not find service: {id}."
+
+
+class EndpointNotFound(NotFound):
+    template = "Could not find endpoint: {id}."
+
+
+class CredentialNotFound(NotFound):
+    template = "Could not find credential: {id}."
+
+
+class ApplicationCredentialNotFound(NotFound):
+    template = "Could not find Application Credential: {id}."
+
+
+class ApplicationCredentialLimit(Forbidden):
+    template = "Unable to create additional application credentials, maximum of {limit} already exceeded for user."
+
+
+class TokenNotFound(NotFound):
+    template = "Failed to validate token"
+
+
+class TagNotFound(NotFound):
+    template = "Could not find project tag: {tag}."
+
+
+class RegionInUse(Forbidden):
+    template = "Unable to delete region {id} because it or its child regions have associated endpoints."

@@ -1,0 +1,206 @@
+"""Logins: who it is (methods) and for what (scope). Every refusal is the same 401, at the same cost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from kilonova.core.db import Database
+from kilonova.identity import errors
+from kilonova.identity.logic.passwords import Passwords
+from kilonova.identity.logic.providers import METHODS, Payload
+from kilonova.identity.logic.tokens import Scope, Token, TokenLogic
+from kilonova.identity.schemas import auth as shapes
+from kilonova.identity.store import records
+from kilonova.identity.store import tokens as store
+from kilonova.identity.tables import application_credentials, users
+
+
+class Proof(msgspec.Struct, kw_only=True):
+    """What a method found out. `forced` is the only scope it may be used for, `default` the one meant when none is asked
+    for and it can be had."""
+
+    user_id: str
+    default: str | None = None
+    parent: Payload | None = None
+    credential_id: str | None = None
+    forced: Scope | None = None
+
+
+class AuthLogic:
+    def __init__(self, database: Database, tokens: TokenLogic, passwords: Passwords) -> None:
+        self.database, self.tokens, self.passwords = database, tokens, passwords
+        self._methods: dict[str, Callable[[shapes.Identity], Awaitable[Proof]]] = {
+            "password": self._by_password,
+            "token": self._by_token,
+            "application_credential": self._by_credential,
+        }
+
+    async def login(self, request: shapes.Auth, *, catalog: bool = True) -> tuple[str, Token]:
+        """The v3 login."""
+        proof = await self._prove(request.identity)
+        asked = await self._scope(request.scope)
+        if proof.forced is not None and asked not in (None, proof.forced):
+            raise errors.NotAuthenticated
+        methods = tuple(dict.fromkeys(request.identity.methods))
+        return await self._issue(proof, methods, proof.forced or asked, catalog=catalog)
+
+    async def login_password(
+        self, password: str, *, user_id: str | None, name: str | None, domain: dict[str, str], project: dict[str, str],
+        method: str = "password",
+    ) -> tuple[str, Token]:  # fmt: skip
+        """The older logins: `project` is {"id"} or {"name"} in the user's domain, or empty for the default."""
+        proof = await self._check_password(password, user_id=user_id, name=name, domain=domain)
+        return await self._issue(proof, (method,), await self._project(project, domain))
+
+    async def login_token(self, text: str, *, project: dict[str, str], domain: dict[str, str]) -> tuple[str, Token]:
+        proof = await self._by_token(shapes.Identity(methods=["token"], token=shapes.TokenRef(id=text)))
+        return await self._issue(proof, ("token",), await self._project(project, domain))
+
+    async def check_user_password(self, user_id: str, password: str) -> None:
+        """Raises NotAuthenticated unless it is the user's password."""
+        await self._check_password(password, user_id=user_id, name=None, domain={})
+
+    async def _issue(
+        self, proof: Proof, methods: tuple[str, ...], scope: Scope | None, *, catalog: bool = True
+    ) -> tuple[str, Token]:
+        if scope is None and proof.default is not None and proof.parent is None:
+            try:
+                return await self._issue(proof, methods, Scope("project", proof.default), catalog=catalog)
+            except errors.NotAuthenticated:
+                pass  # upstream too then gives an unscoped one
+        return await self.tokens.issue(
+            proof.user_id,
+            methods,
+            scope or Scope(),
+            parent=proof.parent,
+            credential_id=proof.credential_id,
+            catalog=catalog,
+        )
+
+    async def _prove(self, identity: shapes.Identity) -> Proof:
+        if not identity.methods:
+            raise errors.NotAuthenticated
+        if any(method not in self._methods or method not in METHODS for method in identity.methods):
+            raise errors.UnsupportedMethod
+        found: Proof | None = None
+        for method in dict.fromkeys(identity.methods):
+            if getattr(identity, method) is None:
+                raise errors.Missing(attribute=method, target="identity")
+            proof = await self._methods[method](identity)
+            if found is not None:
+                if found.user_id != proof.user_id or found.forced != proof.forced:
+                    raise errors.NotAuthenticated
+                proof.default = found.default or proof.default
+                proof.parent = found.parent or proof.parent
+                proof.credential_id = found.credential_id or proof.credential_id
+            found = proof
+        if found is None:
+            raise errors.NotAuthenticated
+        return found
+
+    async def _by_password(self, identity: shapes.Identity) -> Proof:
+        if identity.password is None:
+            raise errors.Missing(attribute="password", target="identity")
+        user = identity.password.user
+        return await self._check_password(
+            user.password, user_id=user.id, name=user.name, domain={} if user.id else domain_key(user.domain, "user")
+        )
+
+    async def _check_password(
+        self, password: str, *, user_id: str | None, name: str | None, domain: dict[str, str]
+    ) -> Proof:
+        if user_id is None and name is None:
+            raise errors.Missing(attribute="id or name", target="user")
+        async with self.database.reading() as connection:
+            user = await store.login(connection, user_id=user_id, name=name, domain=domain)
+        right = await self.passwords.verify(user.password_hash if user is not None else None, password)
+        if user is None or not right or not (user.user_enabled and user.user_domain_enabled):
+            raise errors.NotAuthenticated
+        if self.passwords.outdated(user.password_hash):
+            fresh = await self.passwords.hash(password)
+            async with self.database.transaction() as tx:
+                where = {"id": user.user_id, "password_hash": user.password_hash}
+                await records.change(tx.connection, users, {"password_hash": fresh}, **where)
+        return Proof(user_id=user.user_id, default=user.default_project_id)
+
+    async def _by_token(self, identity: shapes.Identity) -> Proof:
+        if identity.token is None:
+            raise errors.Missing(attribute="token", target="identity")
+        try:
+            token = await self.tokens.validate(identity.token.id)
+        except errors.TokenNotFound:
+            raise errors.NotAuthenticated from None
+        if token.payload.credential_id is not None:
+            raise errors.NotAllowed(action="rescope a scoped token")
+        return Proof(user_id=token.payload.user_id, parent=token.payload)
+
+    async def _by_credential(self, identity: shapes.Identity) -> Proof:
+        given = identity.application_credential
+        if given is None or (given.id is None and (given.name is None or given.user is None)):
+            raise errors.Missing(attribute="id, or name and user,", target="application_credential")
+        user: dict[str, str] = {}
+        domain: dict[str, str] = {}
+        if given.id is None and given.user is not None:
+            user = {"id": given.user.id} if given.user.id else {"name": given.user.name or ""}
+            domain = {} if given.user.id else domain_key(given.user.domain, "user")
+        async with self.database.reading() as connection:
+            found = await store.credential(
+                connection, credential_id=given.id, name=given.name, user=user, domain=domain
+            )
+        right = await self.passwords.verify(found.secret_hash if found is not None else None, given.secret)
+        if found is None or not right:
+            raise errors.NotAuthenticated
+        if self.passwords.outdated(found.secret_hash):
+            fresh = await self.passwords.hash(given.secret)
+            async with self.database.transaction() as tx:
+                await records.change(tx.connection, application_credentials, {"secret_hash": fresh}, id=found.id)
+        return Proof(user_id=found.user_id, credential_id=found.id, forced=Scope("project", found.project_id))
+
+    async def _scope(self, asked: Any) -> Scope | None:
+        """None when the client leaves it to the user's default project."""
+        if asked is msgspec.UNSET:
+            return None
+        if asked == "unscoped" or asked.unscoped is not None:
+            return Scope()
+        parts = [part for part in (asked.project, asked.domain, asked.system) if part is not None]
+        if len(parts) != 1:
+            raise errors.Missing(attribute="one of project, domain or system", target="scope")
+        if asked.system is not None:
+            if not asked.system.all:
+                raise errors.Missing(attribute="all", target="system")
+            return Scope("system")
+        if asked.domain is not None:
+            return await self._domain(domain_key(asked.domain, "scope"))
+        if asked.project.id is not None:
+            return Scope("project", asked.project.id)
+        if asked.project.name is None:
+            raise errors.Missing(attribute="id or name", target="project")
+        return await self._project({"name": asked.project.name}, domain_key(asked.project.domain, "project"))
+
+    async def _domain(self, domain: dict[str, str]) -> Scope:
+        if "id" in domain:
+            return Scope("domain", domain["id"])
+        async with self.database.reading() as connection:
+            found = await store.domain(connection, domain["name"])
+        return Scope("domain", found or "")
+
+    async def _project(self, project: dict[str, str], domain: dict[str, str]) -> Scope | None:
+        if "id" in project:
+            return Scope("project", project["id"])
+        if "name" not in project:
+            return None
+        async with self.database.reading() as connection:
+            found = await store.project(connection, name=project["name"], domain=domain)
+        return Scope("project", found or "")
+
+
+def domain_key(domain: shapes.DomainRef | None, target: str) -> dict[str, str]:
+    """{"id"} or {"name"}; raises Missing."""
+    if domain is not None and domain.id is not None:
+        return {"id": domain.id}
+    if domain is not None and domain.name is not None:
+        return {"name": domain.name}
+    raise errors.Missing(attribute="domain", target=target)

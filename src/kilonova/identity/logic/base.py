@@ -1,0 +1,58 @@
+"""What the rules of every noun share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kilonova.core.clock import Clock
+from kilonova.core.db import Connection, Database, Row, Transaction
+from kilonova.core.db.engine import DuplicateRow
+from kilonova.core.errors import NotFound
+from kilonova.identity import errors
+from kilonova.identity.logic.passwords import Passwords
+from kilonova.identity.logic.revocation import Revocations
+from kilonova.identity.options import IdentityOptions
+from kilonova.identity.store import records
+from kilonova.identity.store.records import Table
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Given to every noun's logic."""
+
+    database: Database
+    clock: Clock
+    options: IdentityOptions
+    revocations: Revocations
+    passwords: Passwords
+
+
+class Logic:
+    def __init__(self, parts: Parts) -> None:
+        self.database, self.clock, self.options = parts.database, parts.clock, parts.options
+        self.revocations, self.passwords = parts.revocations, parts.passwords
+
+    @asynccontextmanager
+    async def storing(self, kind: str, details: str) -> AsyncIterator[Transaction]:
+        """A transaction in which a row that exists already is a Duplicate with these details."""
+        try:
+            async with self.database.transaction() as tx:
+                yield tx
+        except DuplicateRow:
+            raise errors.Duplicate(kind=kind, details=details) from None
+
+
+async def must_get(connection: Connection, table: Table, missing: type[NotFound], record_id: str, **where: Any) -> Row:
+    """The row with this id; raises `missing`."""
+    row = await records.get(connection, table, id=record_id, **where)
+    if row is None:
+        raise missing(id=record_id)
+    return row
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The filters a client really asked for."""
+    return {name: value for name, value in values.items() if value is not None}

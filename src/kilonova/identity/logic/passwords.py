@@ -1,0 +1,55 @@
+"""Passwords and other secrets, as argon2id hashes computed in a bounded number of threads."""
+
+from __future__ import annotations
+
+import asyncio
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from kilonova.identity import errors
+from kilonova.identity.options import IdentityOptions
+
+MAX_LENGTH = 4096
+
+
+class Passwords:
+    def __init__(self, options: IdentityOptions) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=options.password_passes,
+            memory_cost=options.password_memory_kib,
+            parallelism=options.password_lanes,
+        )
+        self._slots = asyncio.Semaphore(options.hash_workers)
+        self._decoy: str | None = None
+
+    async def hash(self, secret: str) -> str:
+        if len(secret) > MAX_LENGTH:
+            raise errors.Invalid(reason=f"The password length must be less than or equal to {MAX_LENGTH}.")
+        async with self._slots:
+            return await asyncio.to_thread(self._hasher.hash, secret)
+
+    async def verify(self, known: str | None, secret: str) -> bool:
+        """Whether `secret` is what `known` was made from. Without `known` the effort is the same and the answer no."""
+        if len(secret) > MAX_LENGTH:
+            secret, known = "", None
+        if known is None and self._decoy is None:
+            self._decoy = await self.hash("decoy")
+        async with self._slots:
+            right = await asyncio.to_thread(self._check, known or self._decoy or "", secret)
+        return right and known is not None
+
+    def _check(self, known: str, secret: str) -> bool:
+        try:
+            return self._hasher.verify(known, secret)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+    def outdated(self, known: str) -> bool:
+        """Whether a hash was made with other parameters than are set now."""
+        return self._hasher.check_needs_rehash(known)
+
+    async def prepare(self) -> None:
+        """Make the decoy ahead, so that the first unknown user takes no longer than the next."""
+        if self._decoy is None:
+            self._decoy = await self.hash("decoy")

@@ -1,0 +1,114 @@
+"""SQL of role assignments: what a user may do where, with groups, inheritance and implied roles, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Select, and_, delete, false, func, or_, select, true
+
+from kilonova.core.db import Connection, Row
+from kilonova.identity.tables import (
+    application_credential_roles,
+    assignments,
+    groups,
+    implied_roles,
+    memberships,
+    projects,
+    roles,
+    users,
+)
+
+A = assignments.c
+
+
+def _acts_as(user_id: str) -> ColumnElement[bool]:
+    mine = select(memberships.c.group_id).where(memberships.c.user_id == user_id)
+    return or_(and_(A.actor_kind == "user", A.actor_id == user_id), and_(A.actor_kind == "group", A.actor_id.in_(mine)))
+
+
+def _with_implied(start: Select[Any], name: str) -> CTE:
+    found = start.cte(name, recursive=True)
+    return found.union(select(implied_roles.c.implied_id).join(found, found.c.role_id == implied_roles.c.prior_id))
+
+
+def _ancestors(project_id: str) -> CTE:
+    """Ids of the projects above one, up to its domain."""
+    above = select(projects.c.parent_id.label("id")).where(projects.c.id == project_id).cte("above", recursive=True)
+    return above.union(select(projects.c.parent_id).join(above, above.c.id == projects.c.id))
+
+
+async def effective(
+    connection: Connection, user_id: str, kind: str, target_id: str, credential_id: str | None = None
+) -> Sequence[Row]:
+    """Roles (id, name) of a user on a target, by name; with an application credential no more than it was given.
+    Roles of a single domain only imply others."""
+    here = and_(A.target_kind == kind, A.target_id == target_id, A.inherited == false())
+    if kind == "project":
+        chain = _ancestors(target_id)
+        above = select(chain.c.id).where(chain.c.id.is_not(None))
+        here = or_(here, and_(A.inherited == true(), A.target_id.in_(above)))
+    held = _with_implied(select(A.role_id).where(_acts_as(user_id), here), "held")
+    query = select(roles.c.id, roles.c.name).where(roles.c.id.in_(select(held.c.role_id)), roles.c.domain_id == "")
+    if credential_id is not None:
+        given = application_credential_roles.c
+        chosen = _with_implied(select(given.role_id).where(given.credential_id == credential_id), "chosen")
+        query = query.where(roles.c.id.in_(select(chosen.c.role_id)))
+    return (await connection.execute(query.order_by(roles.c.name))).all()
+
+
+async def projects_of(connection: Connection, user_id: str, *, domains: bool = False) -> Sequence[Row]:
+    """Enabled projects (or domains) on which a user has a role, inherited ones included."""
+    direct = select(A.target_id).where(_acts_as(user_id), A.inherited == false())
+    above = select(A.target_id).where(_acts_as(user_id), A.inherited == true())
+    below = select(projects.c.id).where(projects.c.parent_id.in_(above)).cte("below", recursive=True)
+    below = below.union(select(projects.c.id).join(below, below.c.id == projects.c.parent_id))
+    reach = or_(projects.c.id.in_(direct), projects.c.id.in_(select(below.c.id)))
+    domain = projects.alias("domain")
+    alive = or_(
+        projects.c.is_domain, select(domain.c.enabled).where(domain.c.id == projects.c.domain_id).scalar_subquery()
+    )
+    query = select(projects).where(reach, projects.c.is_domain == domains, projects.c.enabled, alive)
+    return (await connection.execute(query.order_by(projects.c.name))).all()
+
+
+async def has_system_role(connection: Connection, user_id: str) -> bool:
+    query = select(A.role_id).where(_acts_as(user_id), A.target_kind == "system").limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
+async def listing(connection: Connection, where: dict[str, Any]) -> Sequence[Row]:
+    """Assignments as stored, with the names of everything they join."""
+    target, target_domain = projects.alias("target"), projects.alias("target_domain")
+    user_domain, group_domain = projects.alias("user_domain"), projects.alias("group_domain")
+    role_domain = projects.alias("role_domain")
+    query = (
+        select(
+            assignments,
+            roles.c.name.label("role_name"),
+            role_domain.c.id.label("role_domain_id"),
+            role_domain.c.name.label("role_domain_name"),
+            func.coalesce(users.c.name, groups.c.name).label("actor_name"),
+            func.coalesce(user_domain.c.id, group_domain.c.id).label("actor_domain_id"),
+            func.coalesce(user_domain.c.name, group_domain.c.name).label("actor_domain_name"),
+            target.c.name.label("target_name"),
+            target_domain.c.id.label("target_domain_id"),
+            target_domain.c.name.label("target_domain_name"),
+        )
+        .join(roles, roles.c.id == A.role_id)
+        .outerjoin(role_domain, role_domain.c.id == roles.c.domain_id)
+        .outerjoin(users, and_(A.actor_kind == "user", users.c.id == A.actor_id))
+        .outerjoin(user_domain, user_domain.c.id == users.c.domain_id)
+        .outerjoin(groups, and_(A.actor_kind == "group", groups.c.id == A.actor_id))
+        .outerjoin(group_domain, group_domain.c.id == groups.c.domain_id)
+        .outerjoin(target, target.c.id == A.target_id)
+        .outerjoin(target_domain, target_domain.c.id == target.c.domain_id)
+    )
+    for name, value in where.items():
+        query = query.where(A[name].in_(value) if isinstance(value, list) else A[name] == value)
+    return (await connection.execute(query.order_by(A.actor_id, A.target_id, roles.c.name))).all()
+
+
+async def forget(connection: Connection, *ids: str) -> None:
+    """Remove what actors or targets that are being deleted had or gave."""
+    await connection.execute(delete(assignments).where(or_(A.actor_id.in_(ids), A.target_id.in_(ids))))

@@ -1,0 +1,46 @@
+"""SQL that every noun needs: find, get, add, change and remove rows by the values of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, delete, insert, select, update
+
+from kilonova.core.db import Connection, Row
+
+__all__ = ["Table", "add", "change", "find", "get", "remove"]
+
+
+def _match(table: Table, values: dict[str, Any]) -> list[ColumnElement[bool]]:
+    return [
+        table.c[name].in_(value) if isinstance(value, list | set | tuple) else table.c[name] == value
+        for name, value in values.items()
+    ]
+
+
+async def find(connection: Connection, table: Table, **values: Any) -> Sequence[Row]:
+    """Rows whose columns have these values; a list means any of them. In order of name where there is one."""
+    order = table.c.name if "name" in table.c else next(iter(table.primary_key.columns))
+    return (await connection.execute(select(table).where(*_match(table, values)).order_by(order))).all()
+
+
+async def get(connection: Connection, table: Table, **values: Any) -> Row | None:
+    return (await connection.execute(select(table).where(*_match(table, values)).limit(1))).first()
+
+
+async def add(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
+    if rows:
+        await connection.execute(insert(table), list(rows))
+
+
+async def change(connection: Connection, table: Table, values: dict[str, Any], **where: Any) -> int:
+    """The number of rows changed."""
+    if not values:
+        return 0
+    return (await connection.execute(update(table).where(*_match(table, where)).values(**values))).rowcount
+
+
+async def remove(connection: Connection, table: Table, **where: Any) -> int:
+    """The number of rows removed."""
+    return (await connection.execute(delete(table).where(*_match(table, where)))).rowcount

@@ -1,0 +1,156 @@
+"""SQL of tokens: everything a check needs of the token's subject in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, literal, null, select, true
+
+from kilonova.core.db import Connection, Row
+from kilonova.identity.tables import (
+    application_credentials,
+    endpoints,
+    projects,
+    revocations,
+    services,
+    tokens,
+    users,
+)
+
+_domain = projects.alias("user_domain")
+_target = projects.alias("target")
+_target_domain = projects.alias("target_domain")
+
+
+def _subject(target: ColumnElement[bool], revoked: Any, credential_id: str | None) -> Select[Any]:
+    held = application_credentials.c
+    return (
+        select(
+            users.c.id.label("user_id"),
+            users.c.name.label("user_name"),
+            users.c.domain_id.label("user_domain_id"),
+            users.c.enabled.label("user_enabled"),
+            users.c.password_hash,
+            users.c.default_project_id,
+            _domain.c.name.label("user_domain_name"),
+            _domain.c.enabled.label("user_domain_enabled"),
+            _target.c.id.label("target_id"),
+            _target.c.name.label("target_name"),
+            _target.c.is_domain.label("target_is_domain"),
+            _target.c.enabled.label("target_enabled"),
+            _target_domain.c.id.label("target_domain_id"),
+            _target_domain.c.name.label("target_domain_name"),
+            _target_domain.c.enabled.label("target_domain_enabled"),
+            held.id.label("credential_id"),
+            held.name.label("credential_name"),
+            held.unrestricted.label("credential_unrestricted"),
+            held.expires_at.label("credential_expires_at"),
+            revoked.label("revoked"),
+        )
+        .join(_domain, _domain.c.id == users.c.domain_id)
+        .outerjoin(_target, target)
+        .outerjoin(_target_domain, _target_domain.c.id == _target.c.domain_id)
+        .outerjoin(application_credentials, and_(held.id == credential_id, held.user_id == users.c.id))
+    )
+
+
+async def subject(
+    connection: Connection, user_id: str, target_id: str | None, credential_id: str | None,
+    revocable: list[str], issued_at: int,
+) -> Row | None:  # fmt: skip
+    """The user, the project or domain a token is for, and whether any of `revocable` (or their domains) was revoked at or
+    after `issued_at`."""
+    subjects: list[ColumnElement[str]] = [literal(text) for text in revocable]
+    subjects += [literal("domain:") + users.c.domain_id, literal("domain:") + _target.c.domain_id]
+    revoked = exists().where(revocations.c.subject.in_(subjects), revocations.c.issued_before >= issued_at)
+    query = _subject(_target.c.id == target_id, revoked, credential_id).where(users.c.id == user_id)
+    found: Row | None = (await connection.execute(query)).first()
+    return found
+
+
+async def login(connection: Connection, *, user_id: str | None, name: str | None, domain: dict[str, str]) -> Row | None:
+    """The user by id, or by name and `domain` ({"id"} or {"name"}), with the user's default project as target."""
+    query = _subject(_target.c.id == users.c.default_project_id, null(), None)
+    if user_id is not None:
+        query = query.where(users.c.id == user_id)
+    else:
+        query = query.where(users.c.name == name, *[_domain.c[key] == value for key, value in domain.items()])
+    found: Row | None = (await connection.execute(query)).first()
+    return found
+
+
+async def credential(
+    connection: Connection, *, credential_id: str | None, name: str | None, user: dict[str, str], domain: dict[str, str]
+) -> Row | None:
+    """An application credential by id, or by name and its user ({"id"} or {"name"} and the user's domain)."""
+    query = (
+        select(application_credentials)
+        .join(users, users.c.id == application_credentials.c.user_id)
+        .join(_domain, _domain.c.id == users.c.domain_id)
+    )
+    if credential_id is not None:
+        query = query.where(application_credentials.c.id == credential_id)
+    else:
+        conditions = [users.c[key] == value for key, value in user.items()]
+        conditions += [_domain.c[key] == value for key, value in domain.items()]
+        query = query.where(application_credentials.c.name == name, *conditions)
+    return (await connection.execute(query)).first()
+
+
+async def project(connection: Connection, *, name: str, domain: dict[str, str]) -> str | None:
+    """The id of a project by name and domain ({"id"} or {"name"})."""
+    query = select(projects.c.id).join(_domain, _domain.c.id == projects.c.domain_id)
+    query = query.where(projects.c.name == name, *[_domain.c[key] == value for key, value in domain.items()])
+    found: str | None = (await connection.execute(query)).scalar()
+    return found
+
+
+async def domain(connection: Connection, name: str) -> str | None:
+    """The id of a domain by name."""
+    found: str | None = (
+        await connection.execute(select(projects.c.id).where(projects.c.name == name, projects.c.is_domain))
+    ).scalar()
+    return found
+
+
+async def catalog(connection: Connection) -> Sequence[Row]:
+    """Every enabled endpoint with its service, in a stable order."""
+    query = (
+        select(
+            endpoints.c.id,
+            endpoints.c.interface,
+            endpoints.c.region_id,
+            endpoints.c.url,
+            services.c.id.label("service_id"),
+            services.c.type.label("service_type"),
+            services.c.name.label("service_name"),
+        )
+        .join(services, services.c.id == endpoints.c.service_id)
+        .where(endpoints.c.enabled == true(), services.c.enabled == true())
+        .order_by(services.c.type, services.c.id, endpoints.c.region_id, endpoints.c.interface)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def revoke(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    await connection.execute(insert(revocations), rows)
+
+
+async def keep(connection: Connection, id_hash: str, payload: bytes, expires_at: int) -> None:
+    await connection.execute(insert(tokens).values(id_hash=id_hash, payload=payload, expires_at=expires_at))
+
+
+async def kept(connection: Connection, id_hash: str) -> bytes | None:
+    found: bytes | None = (
+        await connection.execute(select(tokens.c.payload).where(tokens.c.id_hash == id_hash))
+    ).scalar()
+    return found
+
+
+async def purge(connection: Connection, now: int) -> int:
+    """Forget tokens and revocations that time has made void; how many."""
+    count = 0
+    for table in (tokens, revocations):
+        count += (await connection.execute(delete(table).where(table.c.expires_at < now))).rowcount
+    return count
