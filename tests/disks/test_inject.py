@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kilonova.compute.virt.disks import DiskError, InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.inject import checked_path
 
-from .support import MIB, Download, disk_of, dos_table, ext4, gpt_table, image, qcow2, tool
+from .support import MIB, Download, disk_of, dos_table, ext4, gpt_table, image, tool
 
 pytestmark = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="needs /dev/fuse")
 
@@ -127,7 +128,21 @@ async def test_hostile_paths(disks: FileDisks, tmp_path: Path, path: str) -> Non
 async def test_names_that_mean_something_to_a_shell_are_only_names(disks: FileDisks, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw", 4 * MIB)
     mark = tmp_path / "mark"
-    names = ["/!touch x", "/$(touch x)", "/`id`", "/<2>", "/-w", "/;id", "/a'b", "/#x", "/in0", "/%s", "/{}", "/~", "/*"]
+    names = [
+        "/!touch x",
+        "/$(touch x)",
+        "/`id`",
+        "/<2>",
+        "/-w",
+        "/;id",
+        "/a'b",
+        "/#x",
+        "/in0",
+        "/%s",
+        "/{}",
+        "/~",
+        "/*",
+    ]
     files = [InjectedFile(path=name, content=name.encode()) for name in names]
     files.append(InjectedFile(path="/" + "/".join(["!" * 100] * 9), content=b"deep"))
     await disks.inject(raw, "raw", files)
@@ -143,7 +158,7 @@ async def test_what_cannot_be_written_is_named(disks: FileDisks, state: Path, tm
         with pytest.raises(DiskError, match=match):
             await disks.inject(raw, "raw", [InjectedFile(path=path, content=b"x")])
     look(raw, "/etc/motd")
-    with pytest.raises(DiskError, match="writing /big into raw: .*allocate"):
+    with pytest.raises(DiskError, match=r"writing /big into raw: .*allocate"):
         await disks.inject(raw, "raw", [InjectedFile(path="/big", content=os.urandom(5 * MIB))])
     with pytest.raises(DiskError, match="is a directory"):
         await disks.read(raw, "raw", "/etc")
@@ -177,7 +192,7 @@ async def test_disks_that_have_no_linux_root(disks: FileDisks, state: Path, tmp_
     (tmp_path / "zeros").write_bytes(bytes(MIB))
     with pytest.raises(DiskError, match="no ext2, ext3 or ext4 file system"):
         await disks.inject(tmp_path / "zeros", "raw", FILES)
-    with pytest.raises(DiskError, match="qemu-storage-daemon.*missing"):
+    with pytest.raises(DiskError, match=r"qemu-storage-daemon.*missing"):
         await disks.inject(tmp_path / "missing", "raw", FILES)
     (tmp_path / "broken").write_bytes(b"no qcow2")
     with pytest.raises(DiskError, match="qemu-storage-daemon"):
@@ -252,9 +267,9 @@ async def test_a_missing_tool_is_named_with_its_package(
     disks: FileDisks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: Path
 ) -> None:
     raw = ext4(tmp_path / "raw", 4 * MIB)
-    which = limited.shutil.which
+    which = shutil.which
     for name, package in (("qemu-storage-daemon", "qemu-system-common"), ("debugfs", "e2fsprogs")):
-        monkeypatch.setattr(limited.shutil, "which", lambda n, path, gone=name: None if n == gone else which(n, path=path))
+        monkeypatch.setattr(shutil, "which", lambda n, path, gone=name: None if n == gone else which(n, path=path))
         with pytest.raises(DiskError, match=f"{name} is not installed: apt-get install {package}"):
             await disks.inject(raw, "raw", FILES)
     monkeypatch.undo()

@@ -200,7 +200,7 @@ async def test_tools_run_under_limits() -> None:
     assert "Max address space         1073741824" in limits
     assert "Max cpu time              7 " in limits
     assert "Max file size             4096" in limits
-    with pytest.raises(DiskError, match="sleep took longer than 0.1 s"):
+    with pytest.raises(DiskError, match=r"sleep took longer than 0\.1 s"):
         await run(["sleep", "5"], Limits(timeout=0.1))
     with pytest.raises(DiskError, match="nosuchtool is not installed: apt-get install nosuchtool"):
         await run(["nosuchtool"], Limits())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from kilonova.compute.virt.guest_facts import GuestFacts
 
+BARE = re.compile(r"=|^\d+\.\d+$|^\d{4}-\d\d-\d\d$|^latest$")
 EC2_VERSIONS = (
     "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01",
     "2009-04-04", "latest",
@@ -60,8 +62,8 @@ def _public_keys(facts: GuestFacts) -> Tree:
 
 
 def lookup(tree: Tree, path: str) -> bytes | None:
-    """The file at `path`, a directory's listing (sorted names, one a line, `/` after directories), or None. A key
-    pair `0=name` is listed so, without a slash, and entered as `0`."""
+    """The file at `path`, a directory's listing (sorted names, one a line, `/` after directories), or None. Versions
+    are listed without a slash, and so is a key pair `0=name`, which is entered as `0`."""
     node: Any = tree
     for part in filter(None, path.split("/")):
         if not isinstance(node, dict):
@@ -76,7 +78,7 @@ def lookup(tree: Tree, path: str) -> bytes | None:
 
 
 def _listed(name: str, value: Any) -> str:
-    return f"{name}/" if isinstance(value, dict) and "=" not in name else name
+    return f"{name}/" if isinstance(value, dict) and not BARE.search(name) else name
 
 
 def nested(flat: Mapping[str, bytes]) -> Tree:

@@ -82,7 +82,7 @@ class GuestFacts(msgspec.Struct, frozen=True, kw_only=True):
     ramdisk_id: str | None = None
     security_groups: tuple[str, ...] = ()
     public_ipv4: str = ""
-    block_devices: Mapping[str, str] = {"ami": "vda", "root": "/dev/vda"}
+    block_devices: Mapping[str, str] = msgspec.field(default_factory=lambda: {"ami": "vda", "root": "/dev/vda"})
     devices: tuple[Mapping[str, Any], ...] = ()  # tagged NICs and disks, in the form of meta_data.json
     vendor_data: Mapping[str, Any] = {}
     dynamic_vendor_data: Mapping[str, Any] = {}
