@@ -170,7 +170,7 @@ class Guest:
     def send(self, frame: str) -> None:
         self.inside("python3", "-c", FRAME, frame.replace(" ", "").replace(":", ""))
 
-    def sees(self, needle: str, sender: Guest, frame: str, patience: float = 0.8) -> bool:
+    def sees(self, needle: str, sender: Guest, frame: str, patience: float = 0.5) -> bool:
         """Whether `needle` (hex) arrives here when `sender` sends `frame` (hex)."""
         sniffer = self.start(SNIFF, needle.replace(" ", "").replace(":", ""), str(patience))
         sender.send(frame)

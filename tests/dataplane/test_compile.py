@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import uuid
 
 import pytest
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.bridge.compile import Filters, compile_filters, restore_text
 from kilonova.network.agent.bridge.conntrack import Cut, assign_zones, cuts, permits
+from kilonova.network.agent.bridge.l2 import L2, change, script
 from kilonova.network.agent.bridge.names import check_ids, link_local
 from kilonova.network.agent.bridge.rules import PROTOCOLS, match
 from kilonova.network.agent.dataplane import DataPlaneError
@@ -32,6 +32,11 @@ NET, GROUP, PORT = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit *
 
 def compiled(state: HostModel) -> Filters:
     return compile_filters(state, zones=assign_zones([n.id for n in state.networks], {}))
+
+
+def l2_text(filters: Filters) -> str:
+    assert filters.l2 is not None
+    return script(filters.l2, "kn_l2")
 
 
 def one_port(*rules: RuleModel, **words: object) -> HostModel:
@@ -95,7 +100,7 @@ COMMIT
 
 def test_nothing_makes_no_text() -> None:
     filters = compiled(HostModel())
-    assert filters.l2 == ""
+    assert filters.l2 is None
     assert restore_text("kn", filters.tables[4], {}) == ""
 
 
@@ -159,13 +164,14 @@ def test_a_port_that_cannot_be_read_is_closed(words: dict[str, object]) -> None:
     filters = compiled(one_port(rule("egress"), rule(), **words))
     for chain in ("kn-i-33333333-33", "kn-o-33333333-33"):
         assert filters.tables[4]["filter"][chain] == filters.tables[6]["filter"][chain] == ("-j DROP",)
-    assert " chain p-33333333-33 {\n  drop\n }" in filters.l2
+    assert [line for line in l2_text(filters).splitlines() if line.startswith("add rule")] == [
+        "add rule bridge kn_l2 p-33333333-33 drop"]
 
 
 def test_a_port_that_is_down_is_closed_also_without_port_security() -> None:
     filters = compiled(one_port(rule("egress"), rule(), admin_state_up=False, port_security_enabled=False))
     assert filters.tables[4]["filter"]["kn-i-33333333-33"] == ("-j DROP",)
-    assert 'elements = { "tap33333333-33" }' in filters.l2
+    assert 'add element bridge kn_l2 down { "tap33333333-33" }' in l2_text(filters)
 
 
 def test_without_port_security_there_are_no_filters() -> None:
@@ -174,7 +180,7 @@ def test_without_port_security_there_are_no_filters() -> None:
     assert "kn-i-33333333-33" not in chains
     assert chains["kn-from"][0] == "-m physdev --physdev-in tap33333333-33 -j RETURN"
     assert chains["kn-to"][0] == "-m physdev --physdev-out tap33333333-33 --physdev-is-bridged -j ACCEPT"
-    assert "p-33333333-33" not in filters.l2
+    assert "p-33333333-33" not in l2_text(filters)
 
 
 def test_ids_that_are_no_uuids_are_refused() -> None:
@@ -185,7 +191,7 @@ def test_ids_that_are_no_uuids_are_refused() -> None:
 def test_address_pairs_may_overlap() -> None:
     pairs = (AddressPair(ip_address="198.18.7.0/24"), AddressPair(ip_address="198.18.7.10"),
              AddressPair(ip_address="198.18.8.1", mac_address="FA:16:3E:00:00:FF"))
-    text = compiled(one_port(allowed_address_pairs=pairs)).l2
+    text = l2_text(compiled(one_port(allowed_address_pairs=pairs)))
     assert "ether saddr fa:16:3e:00:00:0a ip saddr { 198.18.7.0/24 } accept" in text
     assert "ether saddr fa:16:3e:00:00:ff ip saddr { 198.18.8.1/32 } accept" in text
 
@@ -215,12 +221,14 @@ def test_cuts() -> None:
     assert after(security_groups=(replace(web, rules=web.rules[1:]),)) == [Cut(zone, "198.18.7.10", "ingress", 6)]
     assert after(security_groups=(replace(web, members=()),)) == [
         Cut(zone, "198.18.7.10", "ingress", peer="198.18.7.10"), Cut(zone, "fd00:7::a", "ingress", peer="fd00:7::a")]
+    assert after(networks=()) == [Cut(zone)]
+    net = replace(state.networks[0], ports=(replace(state.networks[0].ports[0], id=NET),))
     everything = {Cut(zone, ip, way) for ip in ("198.18.7.10", "fd00:7::a") for way in ("ingress", "egress")}
-    assert set(after(networks=())) == everything
+    assert set(after(networks=(replace(net, ports=(replace(net.ports[0], fixed_ips=()),)),))) == everything
     opened = one_port(port_security_enabled=False)
     assert cuts(before, permits(opened, zones)) == []
     assert set(cuts(permits(opened, zones), before)) == everything
-    assert Cut(zone, "198.18.7.10", "ingress", 6).argv() == [
+    assert Cut(zone, "198.18.7.10", "ingress", 6).argv(4) == [
         "-D", "-f", "ipv4", "-w", str(zone), "-d", "198.18.7.10", "-p", "6"]
 
 
@@ -288,13 +296,25 @@ def test_text_is_whole(state: HostModel) -> None:
                     words = line.split()
                     target = words[1 + max(i for i, w in enumerate(words) if w in ("-j", "-g"))]
                     assert target in {"ACCEPT", "DROP", "RETURN", "MARK", "CT"} or target in chains
-    for line in filters.l2.splitlines():
+    for line in l2_text(filters).splitlines() if filters.l2 else ():
         assert line.strip()[:1] in set("abcdefghijklmnopqrstuvwxyz}")
+        assert not line.startswith("add rule") or line.endswith(("drop", "accept"))
+
+
+def test_layer_2_changes_by_port() -> None:
+    one, two = L2({"tapa": ("drop",)}), L2({"tapa": ("drop",), "tapb": ("accept", "drop")}, frozenset({"tapb"}))
+    assert change(one, one, "t") == ""
+    assert change(one, two, "t").splitlines() == [
+        "add chain bridge t p-b", "flush chain bridge t p-b", "add rule bridge t p-b accept", "add rule bridge t p-b drop",
+        'add element bridge t ports { "tapb" : jump p-b }', 'add element bridge t down { "tapb" }']
+    assert change(two, one, "t").splitlines() == [
+        'delete element bridge t ports { "tapb" : jump p-b }', "delete chain bridge t p-b",
+        'delete element bridge t down { "tapb" }']
 
 
 @given(st.sets(st.ip_addresses(v=4).map(str), max_size=5), states)
 def test_cutting_never_fails(addresses: set[str], state: HostModel) -> None:
     zones = assign_zones([n.id for n in state.networks], {})
     for one in cuts(permits(state, zones), {}):
-        ipaddress.ip_address(one.ip)
+        assert one.argv(4)[0] == "-D"
         assert 0 < one.zone < 65536

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 
 from kilonova.network.agent.dataplane import DataPlaneError
@@ -19,14 +20,17 @@ def missing(tool: str) -> DataPlaneError:
 
 async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, ...] = (0,)) -> str:
     """Standard output of `argv`; raises DataPlaneError with its last words when it fails."""
+    given = _file(text)
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     except FileNotFoundError:
         raise missing(argv[0]) from None
+    finally:
+        os.close(given)
     try:
         async with asyncio.timeout(timeout):
-            out, err = await process.communicate(text.encode())
+            out, err = await process.communicate()
     except TimeoutError:
         raise DataPlaneError(f"{argv[0]} did not end within {timeout:g} s") from None
     finally:
@@ -36,6 +40,14 @@ async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, 
     if process.returncode not in ok:
         raise DataPlaneError(f"{' '.join(argv)}: {explain(err.decode(errors='replace'), text)}")
     return out.decode(errors="replace")
+
+
+def _file(text: str) -> int:
+    """An open file in memory: unlike a pipe, a tool that stops reading early does not break it."""
+    descriptor = os.memfd_create("input")
+    os.write(descriptor, text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def explain(error: str, text: str) -> str:

@@ -1,4 +1,5 @@
-"""HostModel → filters, purely: chains for iptables and ip6tables, and one nft script for layer 2.
+"""HostModel → filters, purely: chains for iptables and ip6tables, and what one nft
+table does at layer 2.
 
 docs/network.md draws the chains. A rule that can't be said is left out (nothing is admitted by it) and told in
 `problems`; a port whose addresses can't be read gets chains that drop everything.
@@ -34,10 +35,10 @@ ND_TO_GUEST = (130, 131, 132, 134, 135, 136)
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """Compiled filters of a host; `l2` is an nft script ("" when there is nothing to filter)."""
+    """Compiled filters of a host; `l2` None: no table at all."""
 
     tables: dict[int, Tables]  # 4, 6
-    l2: str
+    l2: l2.L2 | None
     problems: tuple[str, ...]
 
 
@@ -53,9 +54,9 @@ class Compiler:
 
     def compile(self) -> Filters:
         if not self.state.networks:
-            return Filters({4: {}, 6: {}}, "", ())
+            return Filters({4: {}, 6: {}}, None, ())
         tables = {version: self.tables(version) for version in (4, 6)}
-        return Filters(tables, l2.script(self.state, f"{self.prefix}_l2"), tuple(self.problems))
+        return Filters(tables, l2.compile_l2(self.state), tuple(self.problems))
 
     def chain(self, kind: str, key: str = "") -> str:
         return f"{self.prefix}-{kind}-{key}" if key else f"{self.prefix}-{kind}"

@@ -3,32 +3,41 @@ for `cut`."""
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable
 
 import msgspec
 
 from kilonova.network.agent.bridge.commands import run
-from kilonova.network.agent.bridge.names import clean_ip, clean_network
+from kilonova.network.agent.bridge.names import clean_ip, clean_network, memo
 from kilonova.network.agent.bridge.rules import match, protocol_number, version_of
 from kilonova.network.agent.model import HostModel, PortModel, RuleModel
+
+ENTRY = re.compile(r"^.*?src=(\S+) dst=(\S+)", re.M)  # the first direction of each connection
 
 
 class Cut(msgspec.Struct, frozen=True):
     """Connections of an address in a zone: begun from it (egress) or to it (ingress), of one protocol or with one peer
-    where these are given."""
+    where these are given. Without an address: all of the zone."""
 
     zone: int
-    ip: str
-    direction: str
+    ip: str = ""
+    direction: str = ""
     protocol: int | None = None
     peer: str | None = None
 
-    def argv(self) -> list[str]:
-        own, other = ("-d", "-s") if self.direction == "ingress" else ("-s", "-d")
-        words = ["-D", "-f", "ipv6" if ":" in self.ip else "ipv4", "-w", str(self.zone), own, self.ip]
-        words += [other, self.peer] if self.peer else []
+    def argv(self, version: int) -> list[str]:
+        words = ["-D", "-f", f"ipv{version}", "-w", str(self.zone)]
+        if self.ip:
+            own, other = ("-d", "-s") if self.direction == "ingress" else ("-s", "-d")
+            words += [own, self.ip, *([other, self.peer] if self.peer else [])]
         return words + (["-p", str(self.protocol)] if self.protocol else [])
+
+    def hits(self, entries: set[tuple[str, str]]) -> bool:
+        """Whether one of the (source, destination) is meant; the protocol is left to the tool."""
+        way = 1 if self.direction == "ingress" else 0
+        return bool(entries) if not self.ip else any(e[way] == self.ip for e in entries)
 
 
 class Permits(msgspec.Struct, frozen=True):
@@ -81,6 +90,7 @@ def _ips(port: PortModel) -> Iterable[str]:
             continue
 
 
+@memo
 def _rule(rule: RuleModel) -> tuple[str, int, str, int | None]:
     try:
         version = version_of(rule)
@@ -92,9 +102,12 @@ def _rule(rule: RuleModel) -> tuple[str, int, str, int | None]:
 
 def cuts(old: dict[str, Permits], new: dict[str, Permits]) -> list[Cut]:
     """The connections that `old` allowed and `new` may not."""
-    found: dict[Cut, None] = {}
+    kept_zones = {p.zone for p in new.values()}
+    found: dict[Cut, None] = {Cut(p.zone): None for p in old.values() if p.zone not in kept_zones}
     for port_id, before in old.items():
         after = new.get(port_id)
+        if before.zone not in kept_zones:
+            continue
         kept = after.ips if after is not None and after.zone == before.zone else frozenset()
         for ip in sorted(before.ips - kept):
             found.update(dict.fromkeys(Cut(before.zone, ip, way) for way in ("ingress", "egress")))
@@ -120,6 +133,12 @@ def _port_cuts(ip: str, before: Permits, after: Permits) -> Iterable[Cut]:
 
 
 async def cut(found: list[Cut], timeout: float) -> None:
-    """Delete the entries; the tool ends with 1 when there were none."""
-    for one in found:
-        await run("conntrack", *one.argv(), timeout=timeout, ok=(0, 1))
+    """Delete the entries. What connections there are is asked first, once for a zone: most cuts hit nothing."""
+    for zone in sorted({c.zone for c in found}):
+        for version in (4, 6):
+            meant = [c for c in found if c.zone == zone and (not c.ip or (":" in c.ip) == (version == 6))]
+            if meant:
+                listed = await run("conntrack", "-L", "-f", f"ipv{version}", "-w", str(zone), timeout=timeout, ok=(0, 1))
+                entries = set(ENTRY.findall(listed))
+                for one in (c for c in meant if c.hits(entries)):
+                    await run("conntrack", *one.argv(version), timeout=timeout, ok=(0, 1))  # 1: there were none

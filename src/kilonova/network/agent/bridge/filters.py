@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from kilonova.core import log
@@ -24,7 +25,8 @@ class FilterTables:
         self.prefix, self.timeout = prefix, timeout
         self.logger = log.get("network.filters")
         self._written: dict[int, Tables] = {}
-        self._l2: str | None = None
+        self._l2: l2.L2 | None = None
+        self._l2_known = False
 
     async def apply(self, filters: Filters) -> bool:
         """Layer 2 first: a new port's frames are checked before its chains let any through. Returns whether
@@ -32,15 +34,28 @@ class FilterTables:
         for problem in filters.problems:
             self.logger.warning("filter left out", problem=problem)
         changed = await self._apply_l2(filters.l2)
-        for version in (4, 6):
-            changed |= await self._apply_family(version, filters.tables[version])
+        done = await asyncio.gather(*(self._apply_family(v, filters.tables[v]) for v in (4, 6)), return_exceptions=True)
+        for result in done:
+            if isinstance(result, BaseException):
+                raise result
+            changed |= result
         return changed
 
-    async def _apply_l2(self, script: str) -> bool:
-        if script == self._l2:
+    async def _apply_l2(self, wanted: l2.L2 | None) -> bool:
+        table = f"{self.prefix}_l2"
+        if self._l2_known and wanted == self._l2:
             return False
-        await run("nft", "-f", "-", text=script or l2.removal(f"{self.prefix}_l2"), timeout=self.timeout)
-        self._l2 = script
+        if self._l2_known and wanted is not None and self._l2 is not None:
+            try:
+                await run("nft", "-f", "-", text=l2.change(self._l2, wanted, table), timeout=self.timeout)
+                self._l2 = wanted
+                return True
+            except DataPlaneError as why:
+                self.logger.warning("table differs from what was written; writing all", reason=str(why))
+                self._l2_known = False
+        text = l2.removal(table) if wanted is None else l2.script(wanted, table)
+        await run("nft", "-f", "-", text=text, timeout=self.timeout)
+        self._l2, self._l2_known = wanted, True
         return True
 
     async def _apply_family(self, version: int, tables: Tables) -> bool:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from kilonova.network.agent.bridge.names import clean_ip, clean_mac, clean_network, link_local
+import msgspec
+
+from kilonova.network.agent.bridge.names import clean_ip, clean_mac, clean_network, link_local, memo
 from kilonova.network.agent.model import HostModel, PortModel, tap_name
 
 DROPS = (
@@ -17,6 +19,7 @@ DROPS = (
 )
 
 
+@memo
 def unusable(port: PortModel) -> str:
     """Why the port's own addresses can't be used, "" when they can."""
     try:
@@ -54,10 +57,11 @@ def _target(prefix: str) -> str:
     return f"0x{first:032x}" if first == last else f"0x{first:032x}-0x{last:032x}"
 
 
-def port_rules(port: PortModel) -> list[str]:
+@memo
+def port_rules(port: PortModel) -> tuple[str, ...]:
     """The rules for frames that come from this port's tap."""
     if not port.admin_state_up or unusable(port):
-        return ["drop"]
+        return ("drop",)
     sources = _sources(port)
     rules = [*DROPS, f"ether saddr != {{ {', '.join(sources)} }} drop"]
     for mac, (v4, v6) in sources.items():
@@ -71,7 +75,24 @@ def port_rules(port: PortModel) -> list[str]:
         rules.append(f"{mine} icmpv6 type nd-neighbor-advert @th,64,128 != {{ {targets} }} drop")
         rules.append(f"{mine} ip6 saddr {{ {', '.join(v6)} }} accept")
         rules.append(f"{mine} ip6 saddr :: icmpv6 type {{ nd-neighbor-solicit, 131, 132, 143 }} accept")
-    return [*rules, "drop"]
+    return (*rules, "drop")
+
+
+class L2(msgspec.Struct, frozen=True):
+    """Compiled: the rules for each tap that has filters, and the taps that get nothing either."""
+
+    taps: dict[str, tuple[str, ...]] = {}
+    down: frozenset[str] = frozenset()
+
+
+def compile_l2(state: HostModel) -> L2:
+    ports = [p for n in state.networks for p in n.ports if p.local]
+    return L2({tap_name(p.id): port_rules(p) for p in ports if p.port_security_enabled or not p.admin_state_up},
+              frozenset(tap_name(p.id) for p in ports if not p.admin_state_up))
+
+
+def chain(tap: str) -> str:
+    return f"p-{tap.removeprefix('tap')}"
 
 
 def removal(table: str) -> str:
@@ -79,23 +100,45 @@ def removal(table: str) -> str:
     return f"table bridge {table}\ndelete table bridge {table}\n"
 
 
-def script(state: HostModel, table: str) -> str:
-    """The script that replaces the table."""
-    ports = [p for n in state.networks for p in n.ports if p.local]
-    secured = [p for p in ports if p.port_security_enabled or not p.admin_state_up]
-    down = [f'"{tap_name(p.id)}"' for p in ports if not p.admin_state_up]
-    jumps = [f'"{tap_name(p.id)}" : jump p-{p.id[:11]}' for p in secured]
-    lines = [removal(table) + f"table bridge {table} {{",
-             " map ports {", "  type ifname : verdict", *_elements(jumps), " }",
-             " set down {", "  type ifname", *_elements(down), " }"]
-    for port in secured:
-        lines += [f" chain p-{port.id[:11]} {{", *(f"  {rule}" for rule in port_rules(port)), " }"]
-    lines += [" chain from-guest {", "  type filter hook prerouting priority -300; policy accept;",
-              "  iifname vmap @ports", " }",
-              " chain to-guest {", "  type filter hook postrouting priority 0; policy accept;",
-              "  oifname @down drop", " }", "}", ""]
-    return "\n".join(lines)
+def script(new: L2, table: str) -> str:
+    """The script that replaces the table by what `new` says."""
+    return removal(table) + f"""\
+table bridge {table} {{
+ map ports {{
+  type ifname : verdict
+ }}
+ set down {{
+  type ifname
+ }}
+ chain from-guest {{
+  type filter hook prerouting priority -300; policy accept;
+  iifname vmap @ports
+ }}
+ chain to-guest {{
+  type filter hook postrouting priority 0; policy accept;
+  oifname @down drop
+ }}
+}}
+""" + change(L2(), new, table)
 
 
-def _elements(items: list[str]) -> list[str]:
-    return [f"  elements = {{ {', '.join(items)} }}"] if items else []
+def change(old: L2, new: L2, table: str) -> str:
+    """The script that leads from `old` to `new` in one transaction, "" when they are equal."""
+    lines = []
+    for tap, rules in new.taps.items():
+        if old.taps.get(tap) != rules:
+            name = f"{table} {chain(tap)}"
+            lines += [f"add chain bridge {name}", f"flush chain bridge {name}"]
+            lines += [f"add rule bridge {name} {rule}" for rule in rules]
+    lines += _elements("add", table, [tap for tap in new.taps if tap not in old.taps])
+    gone = [tap for tap in old.taps if tap not in new.taps]
+    lines += _elements("delete", table, gone)
+    lines += [f"delete chain bridge {table} {chain(tap)}" for tap in gone]
+    for verb, taps in (("add", new.down - old.down), ("delete", old.down - new.down)):
+        lines += [f'{verb} element bridge {table} down {{ "{tap}" }}' for tap in sorted(taps)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _elements(verb: str, table: str, taps: list[str]) -> list[str]:
+    items = ", ".join(f'"{tap}" : jump {chain(tap)}' for tap in taps)
+    return [f"{verb} element bridge {table} ports {{ {items} }}"] if items else []

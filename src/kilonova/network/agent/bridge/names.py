@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import uuid
@@ -13,6 +14,8 @@ MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+memo = functools.lru_cache(maxsize=16384)  # pure functions, asked again for every address at every change
 
 
 def check_ids(state: HostModel) -> None:
@@ -36,6 +39,7 @@ def check_uuid(what: str, value: str) -> str:
     raise DataPlaneError(f"{what} id {value!r} is not a uuid")
 
 
+@memo
 def clean_mac(value: str) -> str:
     """Lower case with colons; raises ValueError."""
     mac = value.lower().replace("-", ":")
@@ -44,14 +48,17 @@ def clean_mac(value: str) -> str:
     return mac
 
 
+@memo
 def clean_ip(value: str) -> str:
     return str(ipaddress.ip_address(value))
 
 
+@memo
 def clean_network(value: str) -> Network:
     return ipaddress.ip_network(value, strict=False)
 
 
+@memo
 def link_local(mac: str) -> str:
     """The IPv6 link-local address that a guest makes of its MAC (EUI-64)."""
     b = bytes.fromhex(clean_mac(mac).replace(":", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.network.agent.bridge.names import clean_network
+from kilonova.network.agent.bridge.names import clean_network, memo
 from kilonova.network.agent.model import RuleModel
 
 PROTOCOLS = {
@@ -23,6 +23,7 @@ def version_of(rule: RuleModel) -> int:
     return versions[rule.ethertype]
 
 
+@memo
 def match(rule: RuleModel) -> str:
     """The words before `-j`, in the order iptables-save prints them; "" matches everything. Raises ValueError for a rule
     that cannot be said: such a rule admits nothing."""

@@ -1,0 +1,318 @@
+"""DHCP and metadata on the machine, and what a network leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions, MetadataUpstream
+from kilonova.network.agent.bridge.dhcp import command_line
+from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.metadata_signature import sign_instance
+from kilonova.network.agent.model import HostModel, dhcp_namespace
+from tests.dataplane.conftest import Lab
+from tests.dataplane.lab import Guest, group, leftovers, model, network, port, rule
+from tests.dataplane.test_bridge_filters import saved
+
+pytestmark = pytest.mark.lab
+do = asyncio.to_thread
+
+
+class Client:
+    """busybox's DHCP client: what it was given, by its own names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.script = folder / "udhcpc.sh"
+        self.script.write_text('#!/bin/sh\n[ "$1" = bound ] && env | grep -v ^PATH | sed "s/^/GOT /"\nexit 0\n')
+        self.script.chmod(self.script.stat().st_mode | stat.S_IXUSR)
+
+    def ask(self, guest: Guest) -> dict[str, str]:
+        out = guest.inside("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "3", "-T", "1", "-s",
+                           str(self.script), "-O", "mtu", "-O", "staticroutes", "-O", "dns", "-O", "0xf9", check=False)
+        return dict(re.findall(r"^GOT (\w+)=(.*)$", out, re.M))
+
+
+@pytest.fixture
+def client(options: BridgeOptions) -> Client:
+    return Client(Path(options.state_dir))
+
+
+def processes(network_id: str) -> list[int]:
+    found = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdecimal()]
+    return [p for p in found if (words := command_line(p)) and words[0] == "dnsmasq" and network_id in " ".join(words)]
+
+
+async def test_a_guest_gets_its_lease_and_options(lab: Lab, client: Client) -> None:
+    plane, base = await lab.plane(), network()
+    v4 = replace(base.subnets[0], host_routes=(("198.18.9.0/24", "198.18.7.9"),))
+    net, closed = replace(base, subnets=(v4, base.subnets[1])), group()
+    one, stranger = port(net, 10, closed), port(net, 11, closed)
+    await plane.apply(model(net, (one, replace(stranger, fixed_ips=())), closed))
+    guest = lab.guest(one, static=False)
+    got = await do(client.ask, guest)
+    assert got["ip"] == "198.18.7.10"
+    assert (got["router"], got["dns"], got["mtu"]) == ("198.18.7.1", "198.18.7.53", "1450")
+    assert (got["serverid"], got["subnet"], got["lease"]) == ("198.18.7.2", "255.255.255.0", "86400")
+    assert got["staticroutes"].split() == [
+        "169.254.169.254/32", "198.18.7.2", "198.18.9.0/24", "198.18.7.9", "0.0.0.0/0", "198.18.7.1"]
+    assert await do(client.ask, lab.guest(stranger, static=False)) == {}
+
+
+async def test_a_new_lease_needs_no_new_dnsmasq(lab: Lab, client: Client) -> None:
+    plane, net = await lab.plane(), network()
+    one, two = port(net, 10), port(net, 11)
+    await plane.apply(model(net, (one,)))
+    pids = processes(net.id)
+    await plane.apply(model(replace(net, subnets=(replace(net.subnets[0], dns_nameservers=("198.18.7.54",)),)),
+                            (one, two)))
+    assert (await do(client.ask, lab.guest(two, static=False)))["dns"] == "198.18.7.54"
+    assert processes(net.id) == pids
+    other = replace(net.subnets[0], cidr="198.18.0.0/16")
+    await plane.apply(model(replace(net, subnets=(other,)), (one, two)))
+    assert len(processes(net.id)) == 1
+    assert processes(net.id) != pids
+    assert (await do(client.ask, lab.guest(one, static=False)))["subnet"] == "255.255.0.0"
+
+
+async def test_an_address_goes_to_another_guest(lab: Lab, client: Client) -> None:
+    """Its first holder never gave the lease back."""
+    plane, net = await lab.plane(), network()
+    first = port(net, 10)
+    await plane.apply(model(net, (first,)))
+    guest = lab.guest(first, static=False)
+    assert (await do(client.ask, guest))["ip"] == "198.18.7.10"
+    assert [v.name for v in await plane.vestiges() if v.kind == "lease"] == ["198.18.7.10 fa:16:3e:00:00:0a"]
+    await plane.apply(model(net, ()))
+    guest.unplug()
+    assert [v for v in await plane.vestiges() if v.kind in ("lease", "chain", "tap")] == []
+    second = port(net, 10, mac_address="fa:16:3e:00:00:bb", hostname="second")
+    await plane.apply(model(net, (second,)))
+    assert (await do(client.ask, lab.guest(second, static=False)))["ip"] == "198.18.7.10"
+
+
+async def test_a_dead_dnsmasq_is_started_again(lab: Lab) -> None:
+    plane, net = await lab.plane(), network()
+    state = model(net, (port(net, 10),))
+    await plane.apply(state)
+    (pid,) = processes(net.id)
+    os.kill(pid, 9)
+    while processes(net.id):
+        await asyncio.sleep(0.01)
+    await plane.apply(state)
+    assert len(processes(net.id)) == 1
+
+
+async def test_a_rogue_server_is_not_heard(lab: Lab, client: Client) -> None:
+    """Its ports are open for everything, and yet it hands out nothing."""
+    plane, base = await lab.plane(), network()
+    net = replace(base, subnets=(replace(base.subnets[0], enable_dhcp=False), base.subnets[1]))
+    everything = group(rule())
+    rogue, victim = port(net, 10, everything), port(net, 11, everything)
+    await plane.apply(model(net, (rogue, victim), everything))
+    server, asks = lab.guest(rogue), lab.guest(victim, static=False)
+    process = subprocess.Popen([
+        "ip", "netns", "exec", server.namespace, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0",
+        "--user=root", "--interface=eth0", "--bind-interfaces", "--dhcp-authoritative",
+        "--dhcp-leasefile=" + str(Path(lab.options.state_dir) / "rogue"),
+        "--dhcp-range=198.18.7.200,198.18.7.210,255.255.255.0"], stderr=subprocess.DEVNULL)
+    try:
+        await asyncio.sleep(0.3)
+        assert await do(client.ask, asks) == {}
+        open_ = replace(rogue, port_security_enabled=False)
+        await plane.apply(model(net, (open_, victim), everything))
+        assert (await do(client.ask, asks))["serverid"] == "198.18.7.10"  # so it did try
+    finally:
+        process.terminate()
+        process.wait()
+
+
+SECRET = "shared"
+
+
+def backend(seen: list[httpx.Request]) -> MetadataUpstream:
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if request.url.path == "/away":
+            raise httpx.ConnectError("no")
+        if request.url.path == "/latest/user-data":
+            return httpx.Response(200, content=b"#!/bin/sh\n" * 3000, headers={"Content-Type": "text/x-sh"})
+        return httpx.Response(200, json={"uuid": request.headers["X-Instance-ID"], "url": str(request.url)})
+
+    return MetadataUpstream(client=httpx.AsyncClient(transport=httpx.MockTransport(handle)),
+                            base_url="http://metadata.test/", secret=SECRET)
+
+
+def fetch(guest: Guest, path: str, *headers: str) -> tuple[int, str]:
+    """Status and body, by a plain client in the guest."""
+    script = ("import http.client, sys\n"
+              "c = http.client.HTTPConnection('169.254.169.254', timeout=5)\n"
+              "c.request('GET', sys.argv[1], headers=dict(h.split(': ') for h in sys.argv[2:]))\n"
+              "r = c.getresponse(); print(r.status); print(r.read().decode())")
+    status, _, body = guest.inside("python3", "-c", script, path, *headers).partition("\n")
+    return int(status), body.removesuffix("\n")
+
+
+async def test_metadata_knows_who_asks(lab: Lab) -> None:
+    seen: list[httpx.Request] = []
+    plane, net, closed = await lab.plane(backend(seen)), network(), group()
+    one, two = port(net, 10, closed), port(net, 11, closed)
+    unknown = port(net, 12, closed, device_id="")
+    await plane.apply(model(net, (one, two, unknown), closed))
+    guest = lab.guest(one)
+    status, body = await do(fetch, guest, "/openstack/latest/meta_data.json?x=1", "x-Instance-id: forged",
+                            "X-Forwarded-For: 1.2.3.4", "X-Tenant-ID: forged", "X-Instance-ID-Signature: forged",
+                            "X-Auth-Token: forged", "Accept: application/json")
+    assert status == 200
+    assert json.loads(body) == {"uuid": one.device_id,
+                                "url": "http://metadata.test/openstack/latest/meta_data.json?x=1"}
+    headers = seen[0].headers
+    assert headers.get_list("X-Instance-ID") == [one.device_id]
+    assert headers.get_list("X-Tenant-ID") == [one.project_id]
+    assert headers.get_list("X-Forwarded-For") == ["198.18.7.10"]
+    assert headers.get_list("X-Instance-ID-Signature") == [sign_instance(SECRET, one.device_id, one.project_id)]
+    assert headers["Accept"] == "application/json"
+    assert "X-Auth-Token" not in headers
+    assert (await do(fetch, guest, "/latest/user-data"))[1] == "#!/bin/sh\n" * 3000
+    assert (await do(fetch, lab.guest(two), "/"))[1].startswith('{"uuid":"' + two.device_id)
+    assert (await do(fetch, guest, "/away"))[0] == 503
+    assert (await do(fetch, lab.guest(unknown), "/"))[0] == 404
+    assert await do(guest.inside, "timeout", "5", "busybox", "wget", "-qO-", "http://169.254.169.254/")
+
+
+@pytest.mark.parametrize(("words", "status"), [
+    ("GET http://other/ HTTP/1.1\r\n\r\n", "400"), ("nonsense\r\n\r\n", "400"),
+    ("GET / HTTP/1.1\r\nX: " + "y" * 40000 + "\r\n\r\n", "431"),
+    ("POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + "y" * 200000, "413"),
+    ("GET / HTTP/1.0\r\n\r\n", "200"), ("HEAD / HTTP/1.1\r\n\r\n", "200"),
+])
+async def test_metadata_limits(lab: Lab, words: str, status: str) -> None:
+    seen: list[httpx.Request] = []
+    plane, net, closed = await lab.plane(backend(seen)), network(), group()
+    one = port(net, 10, closed)
+    await plane.apply(model(net, (one,), closed))
+    script = ("import socket, sys\ns = socket.create_connection(('169.254.169.254', 80), timeout=5)\n"
+              "try:\n s.sendall(sys.stdin.buffer.read())\nexcept OSError: pass\nprint(s.recv(999).decode())")
+    out = await do(lab.guest(one).inside, "python3", "-c", script, text=words)
+    assert out.split()[1] == status
+
+
+async def test_applying_again_changes_nothing(lab: Lab) -> None:
+    """Neither with the same object nor with a new one, as after a restart of the agent."""
+    plane, net, closed = await lab.plane(backend([])), network(), group()
+    one = port(net, 10, closed)
+    state = model(net, (one,), closed)
+    await plane.apply(state)
+    guest = lab.guest(one)
+
+    def picture() -> tuple[object, ...]:
+        links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+        inode = os.stat(f"/run/netns/{dhcp_namespace(net.id)}").st_ino
+        return saved(lab.options.instance), processes(net.id), inode, [
+            line for line in links.splitlines() if net.id[:11] in line]
+
+    before = await do(picture)
+    assert await plane.filters.apply(await do(_filters, plane, state)) is False
+    await plane.apply(state)
+    assert await do(picture) == before
+    assert (await do(fetch, guest, "/"))[0] == 200
+    vestiges = await plane.vestiges()
+    await plane.close()
+    again = await lab.plane(backend([]))
+    assert await again.vestiges() == vestiges
+    await again.apply(state)
+    assert await do(picture) == before
+    assert await again.vestiges() == vestiges
+    assert (await do(fetch, guest, "/"))[0] == 200
+
+
+def _filters(plane: BridgeDataPlane, state: HostModel) -> object:
+    from kilonova.network.agent.bridge.compile import compile_filters
+
+    return compile_filters(state, zones=plane._zones, prefix=plane.options.instance)
+
+
+async def test_what_is_no_longer_named_is_removed(lab: Lab) -> None:
+    plane, closed = await lab.plane(backend([])), group()
+    first, second = network(), network()
+    one, two = port(first, 10, closed), port(second, 10, closed)
+    both = HostModel(networks=(replace(first, ports=(one,)), replace(second, ports=(two,))), security_groups=(closed,))
+    await plane.apply(both)
+    assert {v.owner for v in await plane.vestiges() if v.kind == "bridge"} == {first.id, second.id}
+    await plane.close()
+    again = await lab.plane(backend([]))  # a new agent takes away what an older one made
+    await again.apply(model(second, (two,), closed))
+    assert leftovers("none", [first.id]) == []
+    assert {v.owner for v in await again.vestiges() if v.kind in ("bridge", "namespace", "dnsmasq")} == {second.id}
+    await again.apply(HostModel())
+    assert await again.vestiges() == []
+    assert leftovers(lab.options.instance, [first.id, second.id]) == []
+    await again.apply(both)
+    await again.close(remove=True)
+    assert leftovers(lab.options.instance, [first.id, second.id]) == []
+
+
+async def test_a_network_without_dhcp_has_no_namespace(lab: Lab) -> None:
+    plane, base = await lab.plane(backend([])), network()
+    bare = replace(base, subnets=(replace(base.subnets[0], dhcp_ip=None),))
+    await plane.apply(model(base, ()))
+    await plane.apply(model(bare, ()))
+    assert {v.kind for v in await plane.vestiges()} == {"bridge"}
+    await plane.apply(model(base, ()))
+    assert {v.kind for v in await plane.vestiges()} == {"bridge", "namespace", "dnsmasq"}
+
+
+async def test_after_a_reboot_everything_is_made_again(lab: Lab) -> None:
+    """Only files outlive a reboot: the state's directory and, at worst, an empty file for the namespace."""
+    plane, net, closed = await lab.plane(), network(), group()
+    state = model(net, (port(net, 10, closed),), closed)
+    await plane.apply(state)
+    (pid,) = processes(net.id)
+    os.kill(pid, 9)
+    await plane.close()
+    name = dhcp_namespace(net.id)
+    await do(subprocess.run, ["ip", "netns", "del", name], check=True)
+    await do(subprocess.run, ["ip", "link", "del", f"brq{net.id[:11]}"], check=True)
+    Path(f"/run/netns/{name}").touch()
+    again = await lab.plane()
+    await again.apply(state)
+    assert {v.kind for v in await again.vestiges()} == {"bridge", "chain", "namespace", "dnsmasq"}
+
+
+async def test_a_foreign_bridge_is_left_alone(lab: Lab) -> None:
+    plane, net = await lab.plane(), network()
+    name = f"brq{net.id[:11]}"
+    await do(subprocess.run, ["ip", "link", "add", name, "type", "bridge"], check=True)
+    await do(subprocess.run, ["ip", "link", "set", name, "alias", "kilonova/else/network/x"], check=True)
+    try:
+        with pytest.raises(DataPlaneError, match=f"bridge {name} belongs to another"):
+            await plane.apply(model(net, ()))
+        await plane.apply(HostModel())
+        assert await do(os.path.exists, f"/sys/class/net/{name}")
+    finally:
+        await do(subprocess.run, ["ip", "link", "del", name], check=True)
+
+
+async def test_without_rights_there_is_advice(options: BridgeOptions) -> None:
+    script = ("import asyncio\nfrom kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions\n"
+              "asyncio.run(BridgeDataPlane(BridgeOptions(state_dir='/nowhere')).open())")
+    done = await do(subprocess.run, ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", script],
+                    capture_output=True, text=True)
+    assert "DataPlaneError: the bridge data plane needs root (CAP_NET_ADMIN" in done.stderr
+
+
+async def test_a_missing_tool_names_its_package(options: BridgeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kilonova.network.agent.bridge import checks
+
+    monkeypatch.setattr(checks.shutil, "which", lambda tool: None if tool == "dnsmasq" else f"/usr/sbin/{tool}")
+    with pytest.raises(DataPlaneError, match="install the package dnsmasq-base"):
+        await BridgeDataPlane(options).open()
