@@ -97,13 +97,16 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
         request.scope["kilonova_version"] = version  # type: ignore[typeddict-unknown-key]
         if version is not None and ((low and version < low) or (high and version > high)):
             raise errors.NotFound
+        received = web.clock.now()
         ctx = await read_identity(
             request.headers, web.authenticator, _request_id(web, request),
             required=not route.public, identity_url=web.identity_url)  # fmt: skip
+        authenticated = web.clock.now()
         if route.policy is not None and web.default_policy_check:
             web.policy.enforce(ctx, route.policy)
         cap = route.max_body if route.max_body is not None else DEFAULT_MAX_BODY
-        call = Call(request, ctx, web.policy, route.policy, version, cap, web.prefix)
+        times = (received, authenticated, web.clock.now())
+        call = Call(request, ctx, web.policy, route.policy, version, cap, web.prefix, times)
         reply = await route.handler(call, **request.path_params)
         return _reply(web, request, reply, reply.status or route.status, version)
 

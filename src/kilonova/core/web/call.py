@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
@@ -39,8 +40,9 @@ class Call:
 
     def __init__(
         self, request: Request[Any, Any, Any], ctx: RequestContext, policy: Policy | None, rule: str | None,
-        version: Version | None, max_body: int, prefix: str,
+        version: Version | None, max_body: int, prefix: str, times: tuple[dt.datetime, ...] = (),
     ) -> None:  # fmt: skip
+        self.times = times  # when the request was received, authenticated, authorized
         self.request, self.ctx, self.version = request, ctx, version
         self._policy, self._rule, self._max_body, self._prefix = policy, rule, max_body, prefix
 
