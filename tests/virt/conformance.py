@@ -88,7 +88,7 @@ class Conformance:
     async def test_every_act_may_be_repeated(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()
         watcher = Watcher(driver, guest)
-        for act in (
+        acts: tuple[Callable[[], Awaitable[None]], ...] = (
             lambda: driver.define(guest),
             lambda: driver.start(guest.uuid, paused=True),
             lambda: driver.resume(guest.uuid),
@@ -97,7 +97,8 @@ class Conformance:
             lambda: driver.start(guest.uuid),  # a paused guest is a started one
             lambda: driver.destroy(guest.uuid),
             lambda: driver.undefine(guest.uuid),
-        ):
+        )
+        for act in acts:
             await act()
             await act()
         await watcher.saw(PAUSED, RUNNING, PAUSED, SHUTDOWN)

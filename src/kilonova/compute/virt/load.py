@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import HypervisorUnavailable, VirtDriver
 from kilonova.core.clock import Clock
+
+T = TypeVar("T")
 
 
 class DriverContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ def _fake(context: DriverContext) -> VirtDriver:
     from kilonova.compute.virt.fake import FakeDriver, FakeOptions
     from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 
-    options = msgspec.convert(dict(context.options), FakeOptions, strict=False)
+    options = _options(FakeOptions, context.options)
     hypervisor = context.shared or FakeHypervisor(options.state, clock=context.clock)
     return FakeDriver(context.host, hypervisor, options, context.disks)
 
@@ -58,8 +60,18 @@ def _libvirt(context: DriverContext) -> VirtDriver:
 
     if context.disks is None:
         raise HypervisorUnavailable("the libvirt driver needs a disk store")
-    known = {"state_dir": str(context.state_dir), **context.options}
-    return LibvirtDriver(msgspec.convert(known, LibvirtOptions, strict=False), context.disks)
+    options = _options(LibvirtOptions, {"state_dir": str(context.state_dir), **context.options})
+    return LibvirtDriver(options, context.disks)
+
+
+def _options(kind: type[T], table: Mapping[str, Any]) -> T:
+    return msgspec.convert(dict(table), kind, strict=False, dec_hook=_decode_path)
+
+
+def _decode_path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
 
 
 DRIVERS: dict[str, Callable[[DriverContext], VirtDriver]] = {"fake": _fake, "libvirt": _libvirt}

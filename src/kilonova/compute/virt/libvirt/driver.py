@@ -215,7 +215,7 @@ class LibvirtDriver(VirtDriver):
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
                 return False
             raise
-        return etree.fromstring(mark).get("cloud") == self.options.cloud
+        return etree.fromstring(mark).get("cloud") == self.options.mark
 
     async def _catch_up(self, conn: Any) -> None:
         """After connecting: report what happened to our guests while nobody listened."""

@@ -21,7 +21,7 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     disk_cache: str = "none"  # needs O_DIRECT on the state directory's file system
     vnc_listen: str = "127.0.0.1"
     state_dir: Path = Path("/var/lib/kilonova")
-    cloud: str = "kilonova"  # only domains marked with this word are ours
+    cloud: str = ""  # only domains marked with this word are ours; "": the state directory's path
     start_daemons: bool = True  # where no init system does
     workers: int = 6  # libvirtd serves five calls of one client at a time
     call_timeout: float = 120.0
@@ -33,6 +33,11 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"cpu_mode must be one of {', '.join(CPU_MODES)}, not {self.cpu_mode!r}")
         if (self.cpu_mode == "custom") != (self.cpu_model is not None):
             raise ValueError("cpu_mode custom and cpu_model belong together")
+
+    @property
+    def mark(self) -> str:
+        """Tells our domains from those of another cloud on the same libvirtd."""
+        return self.cloud or str(self.state_dir)
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,5 +62,5 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
             cpu_model=options.cpu_model,
             disk_cache=options.disk_cache,
             vnc_listen=options.vnc_listen,
-            cloud=options.cloud,
+            cloud=options.mark,
         )

@@ -1,0 +1,321 @@
+"""The driver against a real libvirtd: the guests are single boot sectors, so a test takes seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+libvirt = pytest.importorskip("libvirt")
+
+from kilonova.compute.virt.driver import (  # noqa: E402
+    GuestDisk,
+    GuestInterface,
+    GuestSpec,
+    HypervisorUnavailable,
+    PowerState,
+    VirtError,
+)
+from kilonova.compute.virt.fake import FakeDiskStore, FakeHypervisor, FakeOptions  # noqa: E402
+from kilonova.compute.virt.libvirt.daemons import ensure_daemons  # noqa: E402
+from kilonova.compute.virt.libvirt.driver import LibvirtDriver  # noqa: E402
+from kilonova.compute.virt.libvirt.options import LibvirtOptions  # noqa: E402
+from kilonova.compute.virt.load import DriverContext, load  # noqa: E402
+from tests.virt.boot_sectors import GREETING, boot_disk  # noqa: E402
+from tests.virt.conformance import Conformance, MakeGuest, Watcher, boot, eventually  # noqa: E402
+
+pytestmark = [
+    pytest.mark.guest,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(shutil.which("libvirtd") is None, reason="needs libvirtd"),
+]
+
+CLOUD = f"test-{uuid.uuid4()}"
+DISKS = FakeDiskStore("here", FakeHypervisor(), FakeOptions())
+
+
+def options(**more: object) -> LibvirtOptions:
+    return LibvirtOptions(**{"virt_type": "qemu", "cloud": CLOUD, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def daemons() -> None:
+    asyncio.run(ensure_daemons())
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Unlike tmp_path, one that QEMU's own user may search."""
+    with tempfile.TemporaryDirectory(prefix="kilonova-test-", dir="/var/tmp") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture
+def make_guest(folder: Path) -> Iterator[MakeGuest]:
+    made = []
+
+    def make(*, obeys_acpi: bool = True, title: str = "") -> GuestSpec:
+        server = str(uuid.uuid4())
+        made.append(server)
+        disk = boot_disk(folder / f"{server}.img", obeys_acpi=obeys_acpi)
+        return GuestSpec(
+            uuid=server,
+            name=f"kilonova-test-{server[:8]}",
+            title=title,
+            vcpus=1,
+            memory_mb=32,
+            disks=(GuestDisk(source=disk, format="raw", target="vda", boot_index=0),),
+            console_log=folder / server / "console.log",
+        )
+
+    yield make
+    with raw_connection() as conn:
+        for server in made:
+            forget(conn, server)
+
+
+class raw_connection:
+    """A connection beside the driver's, to see and do what the driver should not."""
+
+    def __enter__(self) -> Any:
+        self.conn = libvirt.open("qemu:///system")
+        return self.conn
+
+    def __exit__(self, *_: object) -> None:
+        self.conn.close()
+
+
+def forget(conn: Any, server: str) -> None:
+    try:
+        domain = conn.lookupByUUIDString(server)
+    except libvirt.libvirtError:
+        return
+    if domain.isActive():
+        domain.destroy()
+    domain.undefine()
+
+
+@pytest.fixture
+async def driver() -> AsyncIterator[LibvirtDriver]:
+    driver = LibvirtDriver(options(), DISKS)
+    await driver.open()
+    yield driver
+    await driver.close()
+
+
+class TestLibvirt(Conformance):
+    pass
+
+
+async def test_the_guest_really_runs(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    await boot(driver, guest)
+
+    async def greets() -> bool:
+        return GREETING in await driver.console_log(guest.uuid, max_bytes=1000)
+
+    await eventually(greets)
+    endpoint = await driver.console(guest.uuid, "vnc")
+    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    assert (await reader.readexactly(4)) == b"RFB "
+    writer.close()
+
+
+async def test_other_peoples_domains_are_left_alone(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    stranger = make_guest()
+    xml = (
+        f"<domain type='qemu'><name>{stranger.name}</name><uuid>{stranger.uuid}</uuid>"
+        "<memory unit='MiB'>16</memory><os><type>hvm</type></os></domain>"
+    )
+    with raw_connection() as conn:
+        domain = conn.defineXML(xml)
+        assert stranger.uuid not in {info.uuid for info in await driver.guests()}
+        assert await driver.power_state(stranger.uuid) == PowerState.NOSTATE
+        with pytest.raises(VirtError, match="not ours"):
+            await driver.define(stranger)
+        with pytest.raises(VirtError, match="not ours"):
+            await driver.start(stranger.uuid)
+        await driver.destroy(stranger.uuid)
+        await driver.undefine(stranger.uuid)
+        assert not domain.isActive()
+        assert domain.isPersistent()
+
+
+async def test_another_cloud_on_the_same_host_is_a_stranger(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    await driver.define(guest)
+    other = LibvirtDriver(options(cloud="another"), DISKS)
+    await other.open()
+    try:
+        assert guest.uuid not in {info.uuid for info in await other.guests()}
+        assert await other.power_state(guest.uuid) == PowerState.NOSTATE
+    finally:
+        await other.close()
+
+
+async def test_guests_outlive_the_driver_and_deaths_are_seen(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    guest = make_guest(obeys_acpi=False)
+    await boot(driver, guest)
+    await driver.close()
+    again = LibvirtDriver(options(), DISKS)
+    await again.open()
+    try:
+        assert await again.power_state(guest.uuid) == PowerState.RUNNING
+        watcher = Watcher(again, guest)
+        pid = int(Path(f"/run/libvirt/qemu/{guest.name}.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        await watcher.saw(PowerState.SHUTDOWN)
+        assert watcher.events[0].detail in ("crashed", "failed")
+        await again.start(guest.uuid)
+    finally:
+        await again.close()
+
+
+async def test_a_guest_defined_by_another_process_is_followed(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    guest, other = make_guest(), LibvirtDriver(options(), DISKS)
+    await other.open()
+    await driver.define(guest)
+    watcher = Watcher(other, guest)
+    await other.start(guest.uuid, paused=True)
+    await watcher.saw(PowerState.PAUSED)
+    await other.close()
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=10)
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    name = f"kt{uuid.uuid4().hex[:8]}"
+    ip("link", "add", name, "type", "bridge")
+    yield name
+    ip("link", "del", name)
+
+
+async def test_a_left_over_tap_is_replaced(driver: LibvirtDriver, make_guest: MakeGuest, bridge: str) -> None:
+    tap = f"tap{uuid.uuid4().hex[:8]}"
+    guest = make_guest()
+    interface = GuestInterface(mac="fa:16:3e:00:00:01", tap=tap, bridge=bridge, mtu=1450)
+    guest = msgspec.structs.replace(guest, interfaces=(interface,))
+    ip("tuntap", "add", tap, "mode", "tap")
+    await driver.define(guest)
+    await driver.start(guest.uuid)
+    device = Path("/sys/class/net", tap)
+    assert (device / "master").resolve().name == bridge
+    assert (device / "mtu").read_text().strip() == "1450"
+    await driver.destroy(guest.uuid)
+    assert not device.exists()
+
+
+async def test_what_is_no_tap_is_not_deleted(driver: LibvirtDriver, make_guest: MakeGuest, bridge: str) -> None:
+    guest = make_guest()
+    for tap, why in ((bridge, "is no tap"), ("../../etc", "can't name"), ("a" * 16, "can't name")):
+        interface = GuestInterface(mac="fa:16:3e:00:00:01", tap=tap, bridge=bridge)
+
+        async def launch(interface: GuestInterface = interface) -> None:
+            await driver.define(msgspec.structs.replace(guest, interfaces=(interface,)))
+            await driver.start(guest.uuid)
+
+        with pytest.raises(VirtError, match=why):
+            await launch()
+    assert Path("/sys/class/net", bridge).exists()
+
+
+async def test_a_refusal_carries_libvirts_words(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    guest.disks[0].source.unlink()
+    await driver.define(guest)
+    with pytest.raises(VirtError, match=rf"start: guest {guest.uuid}: libvirt says: .*\.img"):
+        await driver.start(guest.uuid)
+    assert await driver.power_state(guest.uuid) == PowerState.SHUTDOWN
+
+
+class Relay:
+    """A socket in front of libvirtd's, to cut its line without harming it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def start(self) -> None:
+        self.server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def cut(self) -> None:
+        self.server.close()
+        for writer in self.writers:
+            writer.close()
+        self.path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection("/run/libvirt/libvirt-sock")
+        self.writers += [writer, far_writer]
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+        except ConnectionError:
+            pass
+        writer.close()
+
+
+async def test_a_lost_connection_comes_back_with_what_was_missed(
+    driver: LibvirtDriver, make_guest: MakeGuest, folder: Path
+) -> None:
+    relay = Relay(folder / "relay")
+    await relay.start()
+    behind = LibvirtDriver(options(uri=f"qemu+unix:///system?socket={relay.path}", start_daemons=False), DISKS)
+    await behind.open()
+    try:
+        guest = make_guest()
+        await behind.define(guest)
+        await behind.start(guest.uuid, paused=True)
+        watcher = Watcher(behind, guest)
+        await watcher.saw()
+        await relay.cut()
+        with pytest.raises(HypervisorUnavailable, match="systemctl start libvirtd"):
+            await behind.power_state(guest.uuid)
+        await driver.destroy(guest.uuid)
+        await relay.start()
+        await watcher.saw(PowerState.SHUTDOWN)  # nobody asked: it reconnects by itself
+        assert watcher.events[0].detail == "seen after reconnecting"
+        assert await behind.power_state(guest.uuid) == PowerState.SHUTDOWN
+        await behind.start(guest.uuid, paused=True)
+        await watcher.saw(PowerState.SHUTDOWN, PowerState.PAUSED)
+    finally:
+        await behind.close()
+        await relay.cut()
+
+
+async def test_open_probes_and_loads(folder: Path) -> None:
+    context = DriverContext(host="h", state_dir=folder, disks=DISKS, options={"cloud": CLOUD})
+    driver = load("libvirt", context)
+    await driver.open()
+    try:
+        kind = (await driver.capacity()).hypervisor_type
+        assert kind in ("KVM", "QEMU")
+        assert (folder / "hypervisor-probe.json").exists()
+    finally:
+        await driver.close()
+    with pytest.raises(HypervisorUnavailable, match="was closed"):
+        await driver.capacity()
+
+
+async def test_open_advises(folder: Path) -> None:
+    away = LibvirtDriver(options(uri=f"qemu+unix:///system?socket={folder}/none", start_daemons=False), DISKS)
+    with pytest.raises(HypervisorUnavailable, match="apt-get install libvirt-daemon-system"):
+        await away.open()
+    await away.close()
