@@ -277,3 +277,15 @@ class NoSuchAction(BadRequest):
 class NotBuiltYet(KilonovaError):
     status = 501
     template = "{what} is not available in this cloud yet."
+
+
+class UnknownMarker(BadRequest):
+    template = "marker [{marker}] not found"
+
+
+class UnknownZone(BadRequest):
+    template = "The requested availability zone is not available"
+
+
+class AmbiguousHostname(BadRequest):
+    template = "Unable to allocate a single hostname to multiple instances"

@@ -166,6 +166,7 @@ servers = Table(
     Column("availability_zone", String(255)),
     Column("key_name", String(255)),
     Column("config_drive", Boolean, nullable=False, default=False),
+    Column("disk_config", String(8), nullable=False, default="MANUAL"),  # AUTO | MANUAL
     Column("user_data", Text),  # base64
     Column("reservation_id", String(64), nullable=False),
     Column("launch_index", Integer, nullable=False, default=0),

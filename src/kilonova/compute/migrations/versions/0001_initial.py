@@ -192,6 +192,7 @@ def upgrade() -> None:
     sa.Column('availability_zone', sa.String(length=255), nullable=True),
     sa.Column('key_name', sa.String(length=255), nullable=True),
     sa.Column('config_drive', sa.Boolean(), nullable=False),
+    sa.Column('disk_config', sa.String(length=8), nullable=False),
     sa.Column('user_data', sa.Text(), nullable=True),
     sa.Column('reservation_id', sa.String(length=64), nullable=False),
     sa.Column('launch_index', sa.Integer(), nullable=False),

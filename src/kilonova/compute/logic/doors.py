@@ -1,0 +1,27 @@
+"""What compute asks of the image and network services. Their clients fit these; tests put something small here."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from kilonova.core.context import RequestContext
+from kilonova.image.schemas.images import ImageRecord
+from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord
+
+
+class ImageDoor(Protocol):
+    """The part of ImageClient that the API uses."""
+
+    async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
+        """As the caller may see it; raises NotFound."""
+
+
+class NetworkDoor(Protocol):
+    """The part of NetworkClient that the API uses."""
+
+    async def networks(self, ctx: RequestContext | None = None, **filters: Any) -> list[NetworkRecord]: ...
+    async def ports(self, ctx: RequestContext | None = None, **filters: Any) -> list[PortRecord]: ...
+    async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]: ...
+    async def update_port(
+        self, port_id: str, changes: dict[str, Any], ctx: RequestContext | None = None, *, own: bool = True
+    ) -> PortRecord: ...

@@ -1,0 +1,35 @@
+"""The API's part of a launch's timeline: when each step began and ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from kilonova.compute.models import StepRecord
+from kilonova.core.clock import Clock
+
+
+class Timeline:
+    """Steps one after the other; `times` are the moments the web layer knows: received, authenticated, authorized."""
+
+    def __init__(self, clock: Clock, times: tuple[dt.datetime, ...] = ()) -> None:
+        self.clock = clock
+        self.steps: list[tuple[str, dt.datetime, dt.datetime]] = []
+        self._last = times[0] if times else clock.now()
+        for step, moment in zip(("authenticate", "authorize"), times[1:], strict=False):
+            self._add(step, moment)
+
+    def _add(self, step: str, moment: dt.datetime) -> None:
+        self.steps.append((step, self._last, moment))
+        self._last = moment
+
+    def ended(self, step: str) -> None:
+        """The step that began when the last one ended is done."""
+        self._add(step, self.clock.now())
+
+    def records(self, server_uuid: str, request_id: str, action: str = "create") -> list[StepRecord]:
+        return [
+            StepRecord(
+                key=f"{server_uuid}:{request_id}:{step}", server_uuid=server_uuid, request_id=request_id, action=action,
+                step=step, component="api", started_at=began, finished_at=ended, result="Success")
+            for step, began, ended in self.steps
+        ]  # fmt: skip

@@ -1,0 +1,118 @@
+"""Wire shapes of server requests."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from kilonova.compute.schemas.common import Boolean, HostName, Metadata, Name, Positive, ShortDescription, Tag, Uuid
+from kilonova.core.web.wire import Body, versions
+
+NAMES = {
+    "image_ref": "imageRef",
+    "flavor_ref": "flavorRef",
+    "admin_pass": "adminPass",
+    "access_ip_v4": "accessIPv4",
+    "access_ip_v6": "accessIPv6",
+    "disk_config": "OS-DCF:diskConfig",
+}
+ImageRef = Annotated[str, Meta(pattern=r"\A([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?\Z")]
+FlavorRef = Annotated[str, Meta(min_length=1, max_length=1024)] | Annotated[int, Meta(ge=0)]
+DiskConfig = Literal["AUTO", "MANUAL"]
+Address = Annotated[str, Meta(max_length=39)]
+UserData = Annotated[str, Meta(max_length=65535)]
+Label = Annotated[str, Meta(min_length=2, max_length=63, pattern=r"\A[a-zA-Z0-9]+[a-zA-Z0-9\-]*[a-zA-Z0-9]+\Z")]
+Certificates = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1, max_length=50)]
+Text255 = Annotated[str, Meta(max_length=255)]
+
+
+class NetworkIn(Body, kw_only=True):
+    uuid: Annotated[str, Meta(max_length=255)] | None = None
+    port: Uuid | None = None
+    fixed_ip: Address | None = None
+    tag: Annotated[Tag | None, versions("2.32")] = None
+
+
+class SecurityGroupIn(Body, kw_only=True):
+    name: Name
+
+
+class PersonalityIn(Body, kw_only=True):
+    path: Annotated[str, Meta(min_length=1)]
+    contents: str
+
+
+class BlockDeviceIn(Body, kw_only=True):
+    source_type: Literal["volume", "image", "snapshot", "blank"] | UnsetType = UNSET
+    destination_type: Literal["local", "volume"] | UnsetType | None = UNSET
+    uuid: Text255 | None = None
+    image_id: Uuid | None = None
+    volume_id: Uuid | None = None
+    snapshot_id: Uuid | None = None
+    boot_index: Annotated[str, Meta(pattern=r"\A-?[0-9]{1,4}\Z")] | int | None = None
+    volume_size: int | str | None = None
+    device_name: Text255 | None = None
+    delete_on_termination: Boolean = True
+    guest_format: Text255 | None = None
+    device_type: Text255 | None = None
+    disk_bus: Text255 | None = None
+    virtual_name: Text255 | None = None
+    no_device: Any = None
+    tag: Annotated[Tag | None, versions("2.32")] = None
+    volume_type: Annotated[Text255 | None, versions("2.67")] = None
+
+
+class ServerIn(Body, kw_only=True, rename=NAMES):
+    name: Name
+    flavor_ref: FlavorRef
+    image_ref: ImageRef = ""
+    admin_pass: str | UnsetType = UNSET
+    metadata: Metadata = msgspec.field(default_factory=dict)
+    networks_old: Annotated[list[NetworkIn] | UnsetType, versions("2.1", "2.36", name="networks")] = UNSET
+    networks: Annotated[list[NetworkIn] | Literal["auto", "none"] | UnsetType, versions("2.37")] = UNSET
+    disk_config: DiskConfig = "MANUAL"
+    access_ip_v4: Address | None = None
+    access_ip_v6: Address | None = None
+    personality: Annotated[list[PersonalityIn], versions("2.1", "2.56")] = msgspec.field(default_factory=list)
+    availability_zone: Name | UnsetType = UNSET
+    block_device_mapping: list[BlockDeviceIn] = msgspec.field(default_factory=list)
+    block_device_mapping_v2: list[BlockDeviceIn] = msgspec.field(default_factory=list)
+    config_drive: Boolean | Literal[""] | None = None
+    key_name: Name | UnsetType = UNSET
+    min_count: Positive = 1
+    max_count: Positive | UnsetType = UNSET
+    return_reservation_id: Boolean = False
+    security_groups: list[SecurityGroupIn] | UnsetType = UNSET
+    user_data: UserData | None = None
+    description: Annotated[ShortDescription | UnsetType | None, versions("2.19")] = UNSET
+    tags: Annotated[Annotated[list[Tag], Meta(max_length=50)], versions("2.52")] = msgspec.field(default_factory=list)
+    trusted_image_certificates: Annotated[Certificates | UnsetType | None, versions("2.63")] = UNSET
+    host: Annotated[HostName | UnsetType, versions("2.74")] = UNSET
+    hypervisor_hostname: Annotated[HostName | UnsetType, versions("2.74")] = UNSET
+    hostname_label: Annotated[Label | UnsetType, versions("2.90", "2.93", name="hostname")] = UNSET
+    hostname: Annotated[HostName | UnsetType, versions("2.94")] = UNSET
+
+
+class ServerCreate(
+    Body, kw_only=True, rename={"hints": "os:scheduler_hints", "old_hints": "OS-SCH-HNT:scheduler_hints"}
+):
+    server: ServerIn
+    hints: dict[str, Any] | UnsetType = UNSET
+    old_hints: dict[str, Any] | UnsetType = UNSET
+
+
+class ServerChange(Body, kw_only=True, rename=NAMES):
+    name: Name | UnsetType = UNSET
+    disk_config: DiskConfig | UnsetType = UNSET
+    access_ip_v4: Address | UnsetType | None = UNSET
+    access_ip_v6: Address | UnsetType | None = UNSET
+    description: Annotated[ShortDescription | UnsetType | None, versions("2.19")] = UNSET
+    hostname_label: Annotated[Label | UnsetType, versions("2.90", "2.93", name="hostname")] = UNSET
+    hostname: Annotated[HostName | UnsetType, versions("2.94")] = UNSET
+    pinned_availability_zone: Annotated[Name | UnsetType | None, versions("2.104")] = UNSET
+
+
+class ServerUpdate(Body, kw_only=True):
+    server: ServerChange
