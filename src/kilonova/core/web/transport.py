@@ -73,6 +73,7 @@ class AsgiTransport(Transport):
             yield Answer(status, reply_headers, exchange.body())
         finally:
             exchange.gone.set()
+            exchange.over.set()
             if not task.done():
                 exchange.drain()
             await asyncio.gather(task, return_exceptions=True)
@@ -96,6 +97,7 @@ class _Exchange:
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=2)
         self.started: asyncio.Future[tuple[int, dict[str, str]]] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
+        self.over = asyncio.Event()  # as servers do, a disconnect is told once the whole reply was sent
 
     async def run(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         try:
@@ -119,7 +121,7 @@ class _Exchange:
     async def _receive(self) -> dict[str, Any]:
         if isinstance(self._content, bytes):
             if self._sent:
-                await self.gone.wait()
+                await self.over.wait()
                 return {"type": "http.disconnect"}
             self._sent = True
             return {"type": "http.request", "body": self._content, "more_body": False}
@@ -133,8 +135,11 @@ class _Exchange:
         if message["type"] == "http.response.start":
             headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in message.get("headers", [])}
             self.started.set_result((message["status"], headers))
-        elif message.get("body"):
+            return
+        if message.get("body"):
             await self._put(bytes(message["body"]))
+        if not message.get("more_body"):
+            self.over.set()
 
     async def body(self) -> AsyncIterator[bytes]:
         while (piece := await self._pieces.get()) is not None:
