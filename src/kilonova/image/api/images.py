@@ -1,0 +1,86 @@
+"""Images over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from kilonova.core.web.call import Call, Reply
+from kilonova.image import errors
+from kilonova.image.api.access import check_visibility, fetch
+from kilonova.image.api.listing import read_query
+from kilonova.image.logic import patch
+from kilonova.image.logic.images import ImageLogic
+from kilonova.image.schemas.fields import Field, check
+from kilonova.image.schemas.images import ImageRecord, flat
+
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+
+
+class Images:
+    def __init__(self, logic: ImageLogic, fields: dict[str, Field]) -> None:
+        self.logic, self.fields = logic, fields
+
+    def _view(self, image: ImageRecord) -> dict[str, Any]:
+        return flat(image, self.logic.data.name if image.status in ("active", "deactivated") else None)
+
+    async def list(self, call: Call) -> Reply:
+        options = self.logic.options
+        query = read_query(call, options.limit_default, options.limit_max)
+        found = await self.logic.list(call.ctx, query)
+        member = call.ctx.project_id or ""
+        shown = [image for image in found if call.allowed("get_image", _target(image, member))]
+        kept = [(k, v) for k, v in call.query.multi_items() if k != "marker"]
+        body: dict[str, Any] = {"images": [self._view(image) for image in shown], "schema": "/v2/schemas/images"}
+        body["first"] = "/v2/images" + (f"?{urlencode(kept)}" if kept else "")
+        if found and len(found) == query.limit:
+            body["next"] = f"/v2/images?{urlencode([*kept, ('marker', found[-1].id)])}"
+        return Reply(body)
+
+    async def create(self, call: Call) -> Reply:
+        body = await call.decode(dict[str, Any])
+        for name in body:
+            if name != "id":
+                patch.check_name(name)
+        check(self.fields, body)
+        owner = body.get("owner", call.ctx.project_id)
+        target = {"project_id": owner or "", "tenant_id": owner or "", "owner": owner or "", "visibility": "shared"}
+        if not call.allowed("add_image", target) and owner != call.ctx.project_id:
+            raise errors.ForeignOwner(owner=owner)
+        call.authorize(target, "add_image")
+        check_visibility(call, body.get("visibility", "shared"), owner)
+        image = await self.logic.create(owner, body)
+        return Reply(self._view(image), headers={"Location": f"{call.base_url}/v2/images/{image.id}"})
+
+    async def show(self, call: Call, image_id: str) -> Reply:
+        return Reply(self._view(await fetch(call, self.logic, image_id, "get_image")))
+
+    async def update(self, call: Call, image_id: str) -> Reply:
+        if call.headers.get("content-type", "").split(";")[0].strip() != PATCH_TYPE:
+            raise errors.NotAPatch(allowed=PATCH_TYPE, headers={"Accept-Patch": PATCH_TYPE})
+        changes = patch.parse(await call.decode(object), self.fields)
+        image = await fetch(call, self.logic, image_id, "modify_image")
+        for change in changes:
+            if change.name == "visibility":
+                check_visibility(call, str(change.value), image.owner)
+        changed = await self.logic.update(
+            image.id, lambda current: patch.apply(current, changes, is_admin=call.ctx.is_admin)
+        )
+        return Reply(self._view(changed))
+
+    async def delete(self, call: Call, image_id: str) -> Reply:
+        await self.logic.delete(await fetch(call, self.logic, image_id, "delete_image"))
+        return Reply()
+
+    async def deactivate(self, call: Call, image_id: str) -> Reply:
+        await self.logic.act(await fetch(call, self.logic, image_id, "deactivate"), "deactivate")
+        return Reply()
+
+    async def reactivate(self, call: Call, image_id: str) -> Reply:
+        await self.logic.act(await fetch(call, self.logic, image_id, "reactivate"), "reactivate")
+        return Reply()
+
+
+def _target(image: ImageRecord, member: str) -> dict[str, Any]:
+    owner = image.owner or ""
+    return {"project_id": owner, "owner": owner, "visibility": image.visibility, "member_id": member}

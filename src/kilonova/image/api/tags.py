@@ -1,0 +1,33 @@
+"""Tags of images over HTTP."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kilonova.core import errors as core_errors
+from kilonova.core.web.call import Call, Reply
+from kilonova.image.api.access import fetch
+from kilonova.image.logic.images import ImageLogic
+from kilonova.image.schemas.fields import Field, check
+
+
+class Tags:
+    def __init__(self, logic: ImageLogic, fields: dict[str, Field]) -> None:
+        self.logic, self.fields = logic, fields
+
+    async def put(self, call: Call, image_id: str, tag: str) -> Reply:
+        check(self.fields, {"tags": [tag]})
+        image = await fetch(call, self.logic, image_id, "modify_image")
+        await self.logic.update(
+            image.id, lambda current: msgspec.structs.replace(current, tags=sorted({*current.tags, tag}))
+        )
+        return Reply()
+
+    async def delete(self, call: Call, image_id: str, tag: str) -> Reply:
+        image = await fetch(call, self.logic, image_id, "modify_image")
+        if tag not in image.tags:
+            raise core_errors.NotFound
+        await self.logic.update(
+            image.id, lambda current: msgspec.structs.replace(current, tags=[t for t in current.tags if t != tag])
+        )
+        return Reply()

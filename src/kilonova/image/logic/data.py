@@ -1,0 +1,208 @@
+"""Image data on the way in and out. Memory stays flat: a batch at a time is hashed, inspected and written by a worker
+thread while the loop serves others."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kilonova.core import log
+from kilonova.image import errors
+from kilonova.image.logic.images import ImageLogic
+from kilonova.image.logic.inspection import Inspection
+from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.store import images as store
+from kilonova.image.stores.base import Reader, StoreFull, Upload
+
+logger = log.get("image")
+BATCH = 1 << 20
+DRAIN = 64 << 20  # of a refused upload this much is still read, so that the client gets to see the reason
+HASH = "sha512"
+NO_DATA: dict[str, Any] = {
+    "size": None, "virtual_size": None, "checksum": None, "os_hash_algo": None, "os_hash_value": None, "upload_id": None,
+}  # fmt: skip
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Bytes `start` to `end`, both included."""
+
+    start: int
+    end: int
+
+
+class _Sink:
+    """Where the batches of one upload go; used by one worker thread at a time."""
+
+    def __init__(self, upload: Upload, image: ImageRecord) -> None:
+        self._upload = upload
+        self._inspection = Inspection(image.disk_format or "", image.container_format or "")
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha = hashlib.new(HASH)
+        self.size = 0
+
+    def take(self, data: bytes) -> None:
+        self.size += len(data)
+        self._md5.update(data)
+        self._sha.update(data)
+        self._inspection.feed(data)
+        self._upload.write(data)
+
+    def finish(self) -> dict[str, Any]:
+        """What the record is to say; raises InvalidImageData before anything is committed."""
+        virtual_size = self._inspection.verdict()
+        self._upload.commit()
+        return {
+            "size": self.size, "virtual_size": virtual_size, "checksum": self._md5.hexdigest(), "os_hash_algo": HASH,
+            "os_hash_value": self._sha.hexdigest(),
+        }  # fmt: skip
+
+
+class DataLogic:
+    def __init__(self, images: ImageLogic) -> None:
+        self.images, self.database, self.data = images, images.database, images.data
+        self._endings: set[asyncio.Future[None]] = set()
+
+    async def recover(self) -> None:
+        """Make good what a killed process left: half uploads go and their images may be tried again, half deletions
+        are finished. Uploads of other living processes stay."""
+        for name in await asyncio.to_thread(self.data.prepare):
+            logger.warning("removed a half upload", upload_id=name)
+        async with self.database.reading() as connection:
+            rows = await store.in_status(connection, "saving", "pending_delete")
+        for row in rows:
+            if row.status == "pending_delete":
+                await self.images.purge(row.id)
+            elif not await asyncio.to_thread(self.data.in_progress, UUID(row.id), UUID(row.upload_id)):
+                await asyncio.to_thread(self.data.delete, UUID(row.id))
+                await self._back_to_queued(row.id, row.upload_id)
+                logger.warning("an upload was cut off, the image waits for another", image_id=row.id)
+
+    async def upload(self, image: ImageRecord, pieces: AsyncIterator[bytes], announced: int | None) -> None:
+        """Take the data in; afterwards the image is active, or as it was before and an error is raised."""
+        self._check_start(image, announced)
+        upload_id = self.images.clock.uuid()
+        upload = self.data.begin(UUID(image.id), UUID(upload_id))
+        try:
+            await asyncio.to_thread(upload.start)
+            await self._claim(image.id, upload_id)
+            values = await self._receive(_Sink(upload, image), pieces, announced)
+            await self._activate(image.id, upload_id, values)
+        except BaseException as error:
+            await self._undo(upload, image.id, upload_id)
+            if isinstance(error, StoreFull):
+                await _drain(pieces)
+                raise errors.StorageFull from error
+            raise
+        await asyncio.to_thread(upload.close)
+
+    def _check_start(self, image: ImageRecord, announced: int | None) -> None:
+        if image.status != "queued":
+            raise errors.InvalidStatusTransition(current=image.status, wanted="saving")
+        missing = [name for name in ("disk_format", "container_format") if not getattr(image, name)]
+        if missing:
+            raise errors.FormatsMissing(names=", ".join(missing))
+        if announced is not None and announced > self.images.options.max_image_size:
+            raise errors.ImageTooLarge(limit=self.images.options.max_image_size)
+
+    async def _claim(self, image_id: str, upload_id: str) -> None:
+        values = {"status": "saving", "upload_id": upload_id, "updated_at": self.images.now()}
+        async with self.database.transaction() as tx:
+            if await store.change(tx.connection, image_id, values, status=("queued",)):
+                return
+            row = await store.find(tx.connection, image_id)
+        if row is None:
+            raise errors.ImageNotFound(image_id=image_id)
+        raise errors.InvalidStatusTransition(current=row.status, wanted="saving")
+
+    async def _receive(self, sink: _Sink, pieces: AsyncIterator[bytes], announced: int | None) -> dict[str, Any]:
+        limit = self.images.options.max_image_size
+        if announced is not None and announced > (await asyncio.to_thread(self.data.usage)).free:
+            raise StoreFull
+        async for batch in _batches(pieces):
+            if sink.size + len(batch) > limit:
+                await _drain(pieces)
+                raise errors.ImageTooLarge(limit=limit)
+            await asyncio.to_thread(sink.take, batch)
+        if announced is not None and announced != sink.size:
+            raise errors.ShortUpload(announced=announced, received=sink.size)
+        return await asyncio.to_thread(sink.finish)
+
+    async def _activate(self, image_id: str, upload_id: str, values: dict[str, Any]) -> None:
+        values = values | {"status": "active", "upload_id": None, "updated_at": self.images.now()}
+        async with self.database.transaction() as tx:
+            if not await store.change(tx.connection, image_id, values, status=("saving",), upload_id=upload_id):
+                raise errors.DeletedDuringUpload(image_id=image_id)
+
+    async def _undo(self, upload: Upload, image_id: str, upload_id: str) -> None:
+        """Also when the request's task is being cancelled."""
+
+        async def steps() -> None:
+            await asyncio.to_thread(upload.abort)
+            await self._back_to_queued(image_id, upload_id)
+
+        ending = asyncio.ensure_future(steps())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        await asyncio.shield(ending)
+
+    async def _back_to_queued(self, image_id: str, upload_id: str) -> None:
+        values = NO_DATA | {"status": "queued", "updated_at": self.images.now()}
+        async with self.database.transaction() as tx:
+            await store.change(tx.connection, image_id, values, status=("saving",), upload_id=upload_id)
+
+    async def close(self) -> None:
+        """Wait for uploads that are being undone."""
+        await asyncio.gather(*self._endings, return_exceptions=True)
+
+    async def open(self, image: ImageRecord, *, is_admin: bool) -> Reader | None:
+        """The image's data, None when it has none (yet)."""
+        if image.status == "deactivated" and not is_admin:
+            raise errors.Deactivated
+        if image.status not in ("active", "deactivated"):
+            return None
+        reader = await asyncio.to_thread(self.data.open, UUID(image.id))
+        if reader is None:
+            logger.error("the store has lost an image's data", image_id=image.id, store=self.data.name)
+            raise errors.DataMissing(image_id=image.id)
+        return reader
+
+
+async def pieces_of(reader: Reader, wanted: Range) -> AsyncIterator[bytes]:
+    """The bytes of a range; the reader is closed at the end, however that comes."""
+    offset = wanted.start
+    try:
+        while offset <= wanted.end:
+            data = await asyncio.to_thread(reader.read, offset, min(BATCH, wanted.end + 1 - offset))
+            if not data:
+                return
+            offset += len(data)
+            yield data
+    finally:
+        # not awaited: this may run while the task is cancelled, and a read may still hold the file
+        asyncio.get_running_loop().run_in_executor(None, reader.close)
+
+
+async def _batches(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= BATCH:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    seen = 0
+    async for piece in pieces:
+        seen += len(piece)
+        if seen > DRAIN:
+            return

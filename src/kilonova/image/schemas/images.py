@@ -1,0 +1,68 @@
+"""Wire shapes of images. Extra properties lie flat beside the fixed ones, so a request is a plain dict checked against
+`schemas/fields.py`, and a reply is `Image` plus the properties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kilonova.core.web.wire import View
+
+FIXED = frozenset({
+    "id", "name", "status", "visibility", "owner", "protected", "os_hidden", "min_disk", "min_ram", "disk_format",
+    "container_format", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
+    "tags",
+})  # fmt: skip
+LINKS = frozenset({"self", "file", "schema", "direct_url", "stores"})
+READ_ONLY = LINKS | {
+    "id", "status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
+}  # fmt: skip
+RESERVED = frozenset({"location", "locations", "deleted", "deleted_at"})
+RESERVED_PREFIX = "os_glance_"
+
+
+class Image(View):
+    """The fixed part of an image. Times are `2026-01-31T12:00:00Z`, sizes bytes, `min_disk` GiB, `min_ram` MiB."""
+
+    id: str
+    name: str | None
+    status: str
+    visibility: str
+    owner: str | None
+    protected: bool
+    os_hidden: bool
+    min_disk: int
+    min_ram: int
+    disk_format: str | None
+    container_format: str | None
+    size: int | None
+    virtual_size: int | None
+    checksum: str | None
+    os_hash_algo: str | None
+    os_hash_value: str | None
+    created_at: str
+    updated_at: str
+    tags: list[str]
+
+
+class ImageRecord(Image):
+    """An image with its extra properties, as `ImageClient` gives it."""
+
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def flat(image: ImageRecord, store: str | None) -> dict[str, Any]:
+    """The image as clients see it; `store` names where its data lies."""
+    shown: dict[str, Any] = dict(image.properties)
+    shown |= {name: getattr(image, name) for name in FIXED}
+    if store is not None:
+        shown["stores"] = store
+    path = f"/v2/images/{image.id}"
+    return shown | {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
+
+
+def from_flat(shown: dict[str, Any]) -> ImageRecord:
+    """The inverse of `flat`."""
+    extra = {k: v for k, v in shown.items() if k not in FIXED and k not in LINKS and isinstance(v, str)}
+    return msgspec.convert({k: shown[k] for k in FIXED} | {"properties": extra}, ImageRecord)

@@ -1,0 +1,33 @@
+"""SQL of image members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from kilonova.core.db import Connection, Row
+from kilonova.image.tables import image_members
+
+
+async def find(connection: Connection, image_id: str, member: str) -> Row | None:
+    query = select(image_members).where(image_members.c.image_id == image_id, image_members.c.member == member)
+    return (await connection.execute(query)).first()
+
+
+async def of_image(connection: Connection, image_id: str) -> Sequence[Row]:
+    query = select(image_members).where(image_members.c.image_id == image_id).order_by(image_members.c.id)
+    return (await connection.execute(query)).all()
+
+
+async def add(connection: Connection, values: dict[str, Any]) -> None:
+    await connection.execute(insert(image_members).values(**values))
+
+
+async def change(connection: Connection, member_id: int, values: dict[str, Any]) -> None:
+    await connection.execute(update(image_members).where(image_members.c.id == member_id).values(**values))
+
+
+async def remove(connection: Connection, member_id: int) -> None:
+    await connection.execute(delete(image_members).where(image_members.c.id == member_id))
