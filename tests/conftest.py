@@ -1,0 +1,3 @@
+"""Plug-ins all tests share."""
+
+pytest_plugins = ["tests.conftest_guest"]
