@@ -61,10 +61,10 @@ def _section(name: str, kind: Any, values: dict[str, Any], env: Mapping[str, str
         try:
             if variable in env:
                 where = f"environment: {variable}"
-                converted[key] = msgspec.convert(_from_text(env[variable], field.type), field.type, strict=False)
+                converted[key] = _convert(_from_text(env[variable], field.type), field.type, strict=False)
             elif key in values:
                 where = f"{source}: [{name}] {key}"
-                converted[key] = msgspec.convert(values[key], field.type)
+                converted[key] = _convert(values[key], field.type, strict=True)
         except msgspec.ValidationError as error:
             raise ConfigError(f"{where}: {error}") from None
     try:
@@ -73,12 +73,22 @@ def _section(name: str, kind: Any, values: dict[str, Any], env: Mapping[str, str
         raise ConfigError(f"{source}: [{name}]: {error}") from None
 
 
+def _convert(value: Any, kind: Any, *, strict: bool) -> Any:
+    return msgspec.convert(value, kind, strict=strict, dec_hook=_decode_path)
+
+
+def _decode_path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
 def _from_text(text: str, kind: Any) -> Any:
     """Environment text for a list field is comma separated, for a table JSON."""
     origin = getattr(kind, "__origin__", None)
     if origin in (list, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if origin is dict:
+    if origin is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:

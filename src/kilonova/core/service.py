@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-from sqlalchemy import MetaData
+from typing import TYPE_CHECKING, Protocol
 
 from kilonova.core.bus import Bus
 from kilonova.core.clock import Clock
-from kilonova.core.db import Database
 from kilonova.core.faults import Faults
 from kilonova.core.policy import Policy
 from kilonova.core.web.app import Web
@@ -20,6 +17,11 @@ from kilonova.core.web.client import ServiceClient, TokenSource
 from kilonova.core.web.errors import ErrorFormat
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.transport import ASGIApp, Transport
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from kilonova.core.db import Database
 
 
 class Service(Protocol):
@@ -57,6 +59,8 @@ class Core:
 
     def database(self, service: str, metadata: MetaData) -> Database:
         """The service's own database: as configured, else a SQLite file in the state directory."""
+        from kilonova.core.db import Database  # here, so that agents, which have none, load no SQL
+
         url = self.database_urls.get(service) or f"sqlite:///{self.state_dir / 'db' / service}.sqlite"
         return Database(url, metadata, name=service)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kilonova.core import errors
 from kilonova.core.service import Core
-from kilonova.placement.schemas.allocations import AllocationIn, Allocations, AllocationsPut
+from kilonova.placement.schemas.allocations import AllocationIn, Allocations, AllocationsPut, ProviderAllocations
 from kilonova.placement.schemas.providers import (
     Inventories,
     InventoriesPut,
@@ -81,6 +81,11 @@ class PlacementClient:
             else:
                 return True
         return False
+
+    async def consumers_of(self, provider: str) -> list[str]:
+        """Who holds resources of a provider."""
+        found = await self._http.get(f"/resource_providers/{provider}/allocations", ProviderAllocations)
+        return list(found.allocations)
 
     async def allocations(self, consumer: str) -> Allocations:
         return await self._http.get(f"/allocations/{consumer}", Allocations)

@@ -1,0 +1,34 @@
+# make launch   from nothing to a real guest that you can log in to        make stop, make clean
+# make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: launch stop clean test check venv client system
+launch: system venv client
+	@scripts/launch.sh
+
+stop:
+	@scripts/stop.sh
+
+clean: stop
+	@scripts/clean.sh
+
+test: system venv client
+	@scripts/test.sh
+
+check: venv
+	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/mypy -p kilonova
+	$(BIN)/lint-imports
+
+system:
+	@scripts/install-system.sh
+
+venv: system
+	@scripts/install-python.sh $(VENV)
+
+client: system
+	@scripts/install-client.sh

@@ -1,0 +1,5 @@
+"""`python -m kilonova`."""
+
+from kilonova.cli.main import main
+
+main()

@@ -1,0 +1,46 @@
+"""`kilonova clean`: take away everything a cloud made on this host."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import typer
+
+from kilonova.cli.common import CONFIG, STATE, console, running, settings_of
+from kilonova.settings import Settings
+
+
+def clean(
+    state: Path | None = STATE,
+    config: Path | None = CONFIG,
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+) -> None:
+    """Remove this cloud's guests, disks, bridges, namespaces and filters from the host. What users made is lost."""
+    settings = settings_of(state, config)
+    if running(settings.state_dir) is not None:
+        raise typer.BadParameter("the cloud runs; `kilonova down` first")
+    if not yes:
+        typer.confirm(f"remove all guests and networks of {settings.state_dir}?", abort=True)
+    guests = asyncio.run(_clean(settings))
+    console.print(f"removed {guests} guests, their disks and networks")
+
+
+async def _clean(settings: Settings) -> int:
+    from kilonova.cloud import data_plane_of, drivers_of
+    from kilonova.core.clock import Clock
+
+    removed = 0
+    for driver in drivers_of(settings, settings.state_dir, Clock()).values():
+        await driver.open()
+        for guest in await driver.guests():
+            await driver.destroy(guest.uuid)
+            await driver.undefine(guest.uuid)
+            removed += 1
+        for server in await driver.disks.servers():
+            await driver.disks.remove(server)
+        plane = data_plane_of(settings, driver.name, "")
+        await plane.open()
+        await plane.close(remove=True)
+        await driver.close()
+    return removed

@@ -1,0 +1,58 @@
+"""What several subcommands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from kilonova.settings import Settings, load
+
+STATE = typer.Option(None, "--state", help="Directory that keeps everything (default: /var/lib/kilonova for root).")
+CONFIG = typer.Option(None, "--config", help="TOML configuration file.")
+FORMAT = typer.Option("text", "-f", "--format", help="text or json")
+
+console = Console()
+complaints = Console(stderr=True)
+
+
+def settings_of(state: Path | None, config: Path | None, **cloud: Any) -> Settings:
+    """The settings with what the command line said; None values say nothing."""
+    said = {key: value for key, value in cloud.items() if value is not None}
+    if state is not None:
+        said["state_dir"] = str(state.resolve())
+    return load(config, overrides={"cloud": said})
+
+
+class Running(msgspec.Struct):
+    """What a running cloud leaves in `kilonova.json` of its state directory."""
+
+    pid: int
+    url: str
+    region: str
+
+
+def running(state_dir: Path) -> Running | None:
+    """The cloud that runs from this directory, if one does."""
+    try:
+        found = msgspec.json.decode((state_dir / "kilonova.json").read_bytes(), type=Running)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return found if is_alive(found.pid) else None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether this process lives and is ours. A zombie, as some containers leave them, does not live."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return False
+    return state not in "ZX" and b"kilonova" in command
+
+
+def print_json(data: Any) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())

@@ -1,0 +1,66 @@
+"""`kilonova openrc` and `kilonova clouds-yaml`: how clients log in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from kilonova import secrets_file
+from kilonova.cli.common import CONFIG, STATE, running, settings_of
+from kilonova.settings import Settings
+
+USERS = ("admin", "demo")
+
+
+def login(settings: Settings, user: str) -> dict[str, str]:
+    """What a client needs, by the names of clouds.yaml's `auth`."""
+    kept = secrets_file.read(settings.state_dir)
+    alive = running(settings.state_dir)
+    password = getattr(settings.secrets, f"{user}_password") or getattr(kept, f"{user}_password")
+    if not password:
+        raise typer.BadParameter(f"no cloud was started from {settings.state_dir} yet: run `kilonova up` first")
+    return {
+        "auth_url": (alive.url if alive else settings.public_url) + "/identity/v3",
+        "username": user,
+        "password": password,
+        "project_name": user,
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+    }
+
+
+def openrc(
+    user: str = typer.Argument("admin", help="admin or demo"),
+    state: Path | None = STATE,
+    config: Path | None = CONFIG,
+) -> None:
+    """Print shell exports for a user: eval "$(kilonova openrc admin)"."""
+    if user not in USERS:
+        raise typer.BadParameter(f"there are {' and '.join(USERS)}, not {user}")
+    settings = settings_of(state, config)
+    for key, value in login(settings, user).items():
+        typer.echo(f"export OS_{key.upper()}='{value}'")
+    typer.echo(f"export OS_REGION_NAME='{settings.cloud.region}'\nexport OS_IDENTITY_API_VERSION=3")
+
+
+def clouds_yaml(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
+    """Print a clouds.yaml with the entries `kilonova` (user demo) and `kilonova-admin`."""
+    typer.echo(clouds_text(settings_of(state, config)), nl=False)
+
+
+def clouds_text(settings: Settings) -> str:
+    lines = ["clouds:"]
+    for cloud, user in (("kilonova", "demo"), ("kilonova-admin", "admin")):
+        lines += [
+            f"  {cloud}:",
+            f"    region_name: {settings.cloud.region}",
+            "    identity_api_version: 3",
+            "    auth:",
+        ]
+        lines += [f"      {key}: {_quoted(value)}" for key, value in login(settings, user).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

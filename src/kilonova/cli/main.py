@@ -1,0 +1,46 @@
+"""The `kilonova` command: one file a subcommand."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from kilonova import __version__
+from kilonova.cli import clean, config, credentials, doctor, explain, image, trace, up, verify
+from kilonova.core.config import ConfigError
+
+app = typer.Typer(
+    name="kilonova",
+    help="An OpenStack-compatible cloud in one program, launching real virtual machines.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("up")(up.up)
+app.command("down")(up.down)
+app.command("clean")(clean.clean)
+app.command("doctor")(doctor.doctor)
+app.command("openrc")(credentials.openrc)
+app.command("clouds-yaml")(credentials.clouds_yaml)
+app.command("trace")(trace.trace)
+app.command("explain")(explain.explain)
+app.command("verify")(verify.verify)
+app.add_typer(config.app, name="config")
+app.add_typer(image.app, name="image")
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run; what the user can mend is told in one line with exit code 2."""
+    try:
+        app()
+    except (ConfigError, up.CannotStart) as error:
+        print(f"kilonova: {error}", file=sys.stderr)
+        sys.exit(2)

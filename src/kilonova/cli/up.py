@@ -1,0 +1,153 @@
+"""`kilonova up` and `kilonova down`: the whole cloud in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import typer
+import uvicorn
+import uvloop
+
+from kilonova.cli.common import CONFIG, STATE, Running, console, is_alive, running
+from kilonova.compute.virt.driver import HypervisorUnavailable
+from kilonova.core import log
+from kilonova.core.errors import ServiceUnavailable
+from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.settings import Settings, default_state_dir, load
+
+READY_TIMEOUT = 60.0
+STOP_TIMEOUT = 60.0
+
+
+class CannotStart(Exception):
+    """The text says what to do."""
+
+
+def up(
+    state: Path | None = STATE,
+    port: int | None = typer.Option(None, help="Port of all APIs (default 8774)."),
+    listen: str | None = typer.Option(None, help="Address to listen on (default 127.0.0.1)."),
+    driver: str | None = typer.Option(None, help="libvirt (real guests; needs root) or fake (no guests, no root)."),
+    fake_hosts: int | None = typer.Option(None, min=1, max=10000, help="Number of hosts with --driver fake."),
+    config: Path | None = CONFIG,
+    detach: bool = typer.Option(
+        False, "--detach", help="Go on in the background when ready; `kilonova down` stops it."
+    ),
+) -> None:
+    """Start a whole cloud in this process: all APIs on one port, and this machine as its compute host."""
+    cloud = {"listen": listen, "port": port, "fake_hosts": fake_hosts}
+    if state is not None:
+        cloud["state_dir"] = str(state.resolve())
+    overrides = {"cloud": {k: v for k, v in cloud.items() if v is not None}}
+    if driver is not None:
+        overrides["agent"] = {"driver": driver}
+    settings = load(config, overrides=overrides)
+    if (other := running(settings.state_dir)) is not None:
+        raise CannotStart(f"a cloud runs from {settings.state_dir} already (pid {other.pid}, {other.url})")
+    if detach:
+        _detach(settings)
+        return
+    log.configure(level=settings.log.level, json=settings.log.json)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+def down(state: Path | None = STATE) -> None:
+    """Stop the cloud that runs from the state directory; guests keep running."""
+    settings = load(None, overrides={"cloud": {"state_dir": str(state.resolve())}} if state else None)
+    found = running(settings.state_dir)
+    if found is None:
+        console.print(f"no cloud runs from {settings.state_dir}")
+        return
+    os.kill(found.pid, signal.SIGTERM)
+    until = time.monotonic() + STOP_TIMEOUT
+    while is_alive(found.pid):
+        if time.monotonic() > until:
+            raise CannotStart(f"pid {found.pid} is still there after {STOP_TIMEOUT:g} s")
+        time.sleep(0.05)
+    console.print(f"stopped (pid {found.pid}); guests keep running")
+
+
+async def _serve(settings: Settings) -> None:
+    """Start, tell how to get in, answer until SIGTERM or Ctrl-C, stop."""
+    from kilonova.cloud import Cloud  # here, so that `--help` need not load the services
+
+    listener = _listen(settings)
+    try:
+        cloud = Cloud(settings)
+        await cloud.start()
+    except (HypervisorUnavailable, DataPlaneError, ServiceUnavailable) as error:
+        listener.close()
+        raise CannotStart(f"{error} (`kilonova doctor` tells what is missing)") from error
+    note = settings.state_dir / "kilonova.json"
+    note.write_bytes(msgspec.json.encode(Running(os.getpid(), settings.public_url, settings.cloud.region)))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            cloud.app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            http="httptools",
+            ws="none",
+            server_header=False,
+        )
+    )
+    _welcome(settings)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        note.unlink(missing_ok=True)
+        await cloud.stop()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, taken first: a port in use is said before anything is started."""
+    host, port = settings.cloud.listen, settings.cloud.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            f"can't listen on {host} port {port}: {error.strerror}; choose another with --port"
+        ) from error
+    return listener
+
+
+def _welcome(settings: Settings) -> None:
+    where = "" if settings.state_dir == default_state_dir() else f" --state {settings.state_dir}"
+    console.print(f"identity is at [bold]{settings.public_url}/identity/v3[/bold]", highlight=False)
+    console.print(
+        f'log in with    eval "$(kilonova openrc admin{where})"    then e.g.  openstack server list', highlight=False
+    )
+
+
+def _detach(settings: Settings) -> None:
+    """Start the same command in its own session and wait until it is ready; its words go to `kilonova.log`."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    log_path = settings.state_dir / "kilonova.log"
+    command = [sys.executable, "-m", "kilonova", *(part for part in sys.argv[1:] if part != "--detach")]
+    with log_path.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    until = time.monotonic() + READY_TIMEOUT
+    while running(settings.state_dir) is None:
+        if process.poll() is not None:
+            tail = log_path.read_text(errors="replace").strip().splitlines()[-1:]
+            raise CannotStart(f"it ended at once: {' '.join(tail)} (all of it: {log_path})")
+        if time.monotonic() > until:
+            process.terminate()
+            raise CannotStart(f"not ready within {READY_TIMEOUT:g} s; see {log_path}")
+        time.sleep(0.02)
+    _welcome(settings)

@@ -1,0 +1,72 @@
+"""The metadata service: answers the network agents' proxies, who have proven which server asks.
+
+The proxy names the server and its project and signs both; a request without a right signature learns nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+
+from kilonova.compute.guest_facts import facts_of
+from kilonova.compute.metadata.lookup import answer
+from kilonova.compute.models import ServerBuild
+from kilonova.compute.store.builds import build_of
+from kilonova.core import errors
+from kilonova.core.cache import MemoryCache
+from kilonova.core.db import Database
+from kilonova.core.service import Core
+from kilonova.core.web.app import Route, build_app
+from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.errors import image_format
+from kilonova.network.agent.metadata_signature import INSTANCE_ID, SIGNATURE, TENANT_ID, sign_instance
+
+CACHE_SECONDS = 5.0
+
+
+class MetadataService:
+    prefix = "/metadata"
+
+    def __init__(self, core: Core, database: Database, secret: str, *, domain: str = "novalocal") -> None:
+        self.database, self._secret, self._domain = database, secret, domain
+        self._cache: MemoryCache[ServerBuild] = MemoryCache(size=1000, ttl=CACHE_SECONDS)
+        web = core.web("metadata", image_format, core.policy("metadata", {}))
+        self.app = build_app(
+            web, [Route("GET", "/", self.show, public=True), Route("GET", "/{path:path}", self.show, public=True)]
+        )
+
+    async def start(self) -> None:
+        return None
+
+    async def stop(self) -> None:
+        return None
+
+    async def show(self, call: Call, path: Path = Path("/")) -> Reply:
+        build = await self._build(*self._prove(call))
+        facts = facts_of(build, build.server.network_info, domain=self._domain)
+        content = answer(facts, str(path))
+        if content is None:
+            raise errors.NotFound
+        kind = "application/json" if str(path).endswith(".json") else "text/plain; charset=UTF-8"
+        return Reply(content, content_type=kind)
+
+    def _prove(self, call: Call) -> tuple[str, str]:
+        """(server uuid, project id) that the proxy signed; raises Forbidden."""
+        server_id, project_id = call.headers.get(INSTANCE_ID.lower(), ""), call.headers.get(TENANT_ID.lower(), "")
+        given = call.headers.get(SIGNATURE.lower(), "")
+        if not hmac.compare_digest(given.encode(), sign_instance(self._secret, server_id, project_id).encode()):
+            raise errors.Forbidden("Invalid proxy request signature.")
+        return server_id, project_id
+
+    async def _build(self, server_id: str, project_id: str) -> ServerBuild:
+        """A guest reads many paths at its boot: they are answered from one look into the database."""
+        known = await self._cache.get(server_id)
+        if known is None:
+            async with self.database.reading() as connection:
+                known = await build_of(connection, server_id)
+            if known is None:
+                raise errors.NotFound
+            await self._cache.set(server_id, known)
+        if known.server.project_id != project_id:
+            raise errors.NotFound
+        return known

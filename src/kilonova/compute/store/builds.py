@@ -1,0 +1,38 @@
+"""A server with its request spec, as hosts and the metadata service need them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from kilonova.compute.models import ServerBuild
+from kilonova.compute.store import request_specs, rows
+from kilonova.compute.tables import request_specs as specs_table
+from kilonova.compute.tables import servers
+from kilonova.core.db import Connection, Row
+
+
+def _query() -> Select[Any]:
+    join = servers.join(specs_table, specs_table.c.server_uuid == servers.c.uuid)
+    return select(servers, specs_table.c.spec).select_from(join).where(servers.c.deleted == 0)
+
+
+def from_row(row: Row, *, request_id: str = "", action: str = "") -> ServerBuild:
+    """A row of `servers` with its `spec`."""
+    spec = request_specs.decode(row.spec)
+    return ServerBuild(
+        server=rows.server(row), spec=spec, request_id=request_id, attempt=max(spec.attempts, 1), action=action
+    )
+
+
+async def build_of(connection: Connection, server_uuid: str) -> ServerBuild | None:
+    """None for a server that is unknown or deleted."""
+    row = (await connection.execute(_query().where(servers.c.uuid == server_uuid))).first()
+    return from_row(row) if row is not None else None
+
+
+async def builds_on_host(connection: Connection, host: str) -> Sequence[Row]:
+    """Rows for `from_row` of all living servers of a host."""
+    return (await connection.execute(_query().where(servers.c.host == host).order_by(servers.c.id))).all()

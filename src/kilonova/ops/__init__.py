@@ -1,0 +1,1 @@
+"""Operations: does everything that exists have a reason to? Asks all services by their public doors."""

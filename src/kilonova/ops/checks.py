@@ -1,0 +1,86 @@
+"""The rules of `verify`: each names what exists without a reason, or lacks what it should have. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from kilonova.ops.facts import Facts
+
+WITHOUT_GUEST = {"BUILD", "ERROR", "DELETED", "SHELVED_OFFLOADED", "SOFT_DELETED"}
+NETWORK_KINDS = {"bridge", "namespace", "dnsmasq"}
+
+
+class Finding(msgspec.Struct):
+    where: str
+    what: str
+    why: str
+
+
+def servers(facts: Facts) -> Iterator[Finding]:
+    """A server that is settled has a host, a claim there and a guest there; none is left busy."""
+    guests = {host.name: host.guests for host in facts.hosts if not host.away}
+    for server in facts.servers.values():
+        label = f"server {server.id} ({server.name}, {server.status})"
+        if server.status == "BUILD" or server.task_state is not None:
+            yield Finding("database", label, f"is busy: task_state {server.task_state}")
+        if server.host is None or server.status in WITHOUT_GUEST:
+            continue
+        if facts.allocations.get(server.id) != server.host:
+            held = facts.allocations.get(server.id, "nowhere")
+            yield Finding("placement", label, f"is on host {server.host}, its claim is {held}")
+        if server.host in guests and server.id not in guests[server.host]:
+            yield Finding(server.host, label, "has no guest on its host")
+
+
+def allocations(facts: Facts) -> Iterator[Finding]:
+    for consumer, provider in facts.allocations.items():
+        if consumer not in facts.servers:
+            yield Finding("placement", f"allocation of {consumer} on {provider}", "no server has this id")
+        elif facts.servers[consumer].host is None:
+            yield Finding("placement", f"allocation of {consumer} on {provider}", "its server is on no host")
+
+
+def ports(facts: Facts) -> Iterator[Finding]:
+    for port in facts.ports.values():
+        if port.device_owner.startswith("compute:") and port.device_id not in facts.servers:
+            yield Finding("network", f"port {port.id}", f"its server {port.device_id} does not exist")
+
+
+def guests(facts: Facts) -> Iterator[Finding]:
+    """Guests, disks and open journal entries belong to servers of that host."""
+    for host in facts.hosts:
+        if host.away:
+            yield Finding(host.name, "compute host", f"does not answer: {host.away}")
+        for kind, ids in (("guest", host.guests), ("disk", host.disks), ("journal", host.journal)):
+            for uuid in sorted(ids):
+                server = facts.servers.get(uuid)
+                if server is None:
+                    yield Finding(host.name, f"{kind} of {uuid}", "no server has this id")
+                elif server.host != host.name:
+                    yield Finding(host.name, f"{kind} of {uuid}", f"its server is on host {server.host}")
+
+
+def wiring(facts: Facts) -> Iterator[Finding]:
+    """Bridges, namespaces, taps and chains belong to networks and ports."""
+    for host in facts.hosts:
+        for item in host.vestiges:
+            known = facts.networks if item.kind in NETWORK_KINDS else facts.networks | facts.ports.keys()
+            if item.owner and not any(known_id.startswith(item.owner) for known_id in known):
+                yield Finding(host.name, f"{item.kind} {item.name}", f"no network or port {item.owner}")
+
+
+CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (servers, allocations, ports, guests, wiring)
+
+
+def counted(facts: Facts) -> dict[str, int]:
+    return {
+        "servers": len(facts.servers),
+        "allocations": len(facts.allocations),
+        "ports": len(facts.ports),
+        "hosts": len(facts.hosts),
+        "guests": sum(len(host.guests) for host in facts.hosts),
+        "disks": sum(len(host.disks) for host in facts.hosts),
+        "devices and chains": sum(len(host.vestiges) for host in facts.hosts),
+    }

@@ -1,0 +1,105 @@
+"""What `verify` compares: everything that exists, from the services' APIs and from every host."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.core.context import RequestContext
+from kilonova.core.errors import BusError
+from kilonova.core.service import Core
+from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.interface import NetworkAgentAPI
+from kilonova.network.client import NetworkClient, PortRecord
+from kilonova.placement.client import PlacementClient
+
+
+class ServerFact(msgspec.Struct):
+    id: str
+    name: str
+    status: str
+    host: str | None
+    task_state: str | None
+
+
+class HostFact(msgspec.Struct):
+    """What a host told; `away` when nobody answered there."""
+
+    name: str
+    guests: set[str] = msgspec.field(default_factory=set)
+    disks: set[str] = msgspec.field(default_factory=set)
+    journal: set[str] = msgspec.field(default_factory=set)
+    vestiges: list[Vestige] = msgspec.field(default_factory=list)
+    away: str = ""
+
+
+class Facts(msgspec.Struct):
+    servers: dict[str, ServerFact]
+    allocations: dict[str, str]  # consumer → provider's name
+    ports: dict[str, PortRecord]
+    networks: set[str]
+    hosts: list[HostFact]
+
+
+async def gather(core: Core, ctx: RequestContext) -> Facts:
+    """All at once; what changes meanwhile may show."""
+    compute = core.client("compute", "/v2.1", headers={"OpenStack-API-Version": "compute 2.90"})
+    network, placement = NetworkClient(core), PlacementClient(core)
+    servers, allocations, ports, networks, services = await asyncio.gather(
+        _servers(compute), _allocations(placement), network.ports(), network.networks(), _hosts(compute)
+    )
+    hosts = await asyncio.gather(*(_host(core, ctx, name) for name in services))
+    return Facts(
+        servers=servers,
+        allocations=allocations,
+        ports={port.id: port for port in ports},
+        networks={item.id for item in networks},
+        hosts=list(hosts),
+    )
+
+
+async def _servers(compute: Any) -> dict[str, ServerFact]:
+    found: dict[str, ServerFact] = {}
+    marker = ""
+    while True:
+        page = await compute.get(f"/servers/detail?all_tenants=1&limit=1000{marker}", dict[str, Any], own=True)
+        for item in page["servers"]:
+            found[item["id"]] = ServerFact(
+                item["id"],
+                item["name"],
+                item["status"],
+                item.get("OS-EXT-SRV-ATTR:host"),
+                item.get("OS-EXT-STS:task_state"),
+            )
+        if "servers_links" not in page:
+            return found
+        marker = "&marker=" + page["servers"][-1]["id"]
+
+
+async def _allocations(placement: PlacementClient) -> dict[str, str]:
+    providers = await placement.providers()
+    held = await asyncio.gather(*(placement.consumers_of(provider.uuid) for provider in providers))
+    return {consumer: p.name for p, consumers in zip(providers, held, strict=True) for consumer in consumers}
+
+
+async def _hosts(compute: Any) -> list[str]:
+    services = await compute.get("/os-services?binary=nova-compute", dict[str, Any], own=True)
+    return [service["host"] for service in services["services"]]
+
+
+async def _host(core: Core, ctx: RequestContext, name: str) -> HostFact:
+    try:
+        inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
+        vestiges = await core.bus.client(NetworkAgentAPI, host=name).vestiges(ctx)
+    except BusError as error:
+        return HostFact(name, away=error.message)
+    return HostFact(
+        name,
+        guests=set(inventory["guests"]),
+        disks=set(inventory["disks"]),
+        journal=set(inventory["journal"]),
+        vestiges=vestiges,
+    )

@@ -1,0 +1,131 @@
+"""All settings of a cloud: one section a component, each with its own Struct of defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.options import ComputeOptions
+from kilonova.compute.scheduler.options import SchedulerOptions
+from kilonova.core import config
+from kilonova.identity.options import IdentityOptions
+from kilonova.image.options import ImageOptions
+from kilonova.network.options import NetworkOptions
+
+SECRET_KEYS = frozenset({"admin_password", "demo_password", "service_password", "metadata_secret"})
+
+
+class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`state_dir` keeps everything; "" is /var/lib/kilonova for root, else ~/.local/share/kilonova. `public_url` is what the
+    catalog names; "" is made of listen and port."""
+
+    state_dir: str = ""
+    region: str = "RegionOne"
+    listen: str = "127.0.0.1"
+    port: int = 8774
+    public_url: str = ""
+    policy_dir: str = ""
+    fake_hosts: int = 1
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    level: str = "info"
+    json: bool = False
+
+
+class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    url: str = "memory://"
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A service's database URL; "" is a SQLite file in the state directory."""
+
+    identity: str = ""
+    image: str = ""
+    placement: str = ""
+    compute: str = ""
+    network: str = ""
+
+
+class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Passwords and keys; "" means: made at the first start and kept in `secrets.json` of the state directory."""
+
+    admin_password: str = ""
+    demo_password: str = ""
+    service_password: str = ""
+    metadata_secret: str = ""
+
+
+class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The hypervisor drivers' own options, by their names (see compute/virt)."""
+
+    libvirt: dict[str, Any] = {}
+    fake: dict[str, Any] = {}
+
+
+class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`driver` is bridge, noop, or "" for what goes with the hypervisor driver."""
+
+    driver: str = ""
+    instance: str = "kn"
+    dns_domain: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    cloud: CloudSettings
+    log: LogSettings
+    bus: BusSettings
+    database: DatabaseSettings
+    secrets: SecretSettings
+    identity: IdentityOptions
+    image: ImageOptions
+    network: NetworkOptions
+    compute: ComputeOptions
+    scheduler: SchedulerOptions
+    conductor: ConductorOptions
+    agent: AgentOptions
+    driver: DriverSettings
+    dataplane: DataPlaneSettings
+
+    @property
+    def state_dir(self) -> Path:
+        return Path(self.cloud.state_dir) if self.cloud.state_dir else default_state_dir()
+
+    @property
+    def public_url(self) -> str:
+        if self.cloud.public_url:
+            return self.cloud.public_url.rstrip("/")
+        host = "127.0.0.1" if self.cloud.listen in ("0.0.0.0", "::") else self.cloud.listen  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.cloud.port}"
+
+
+def default_state_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/kilonova")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
+
+
+def load(
+    path: Path | None = None,
+    *,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings from a TOML file, the environment and `overrides` (section → key → value, from the command line, which
+    win). Raises ConfigError."""
+    variables = dict(os.environ if env is None else env)
+    for short in ("admin_password", "demo_password"):
+        if value := variables.get(f"KILONOVA_{short}".upper()):
+            variables[f"KILONOVA_SECRETS_{short}".upper()] = value
+    document = config.read(path)
+    for section, values in (overrides or {}).items():
+        document.setdefault(section, {}).update(values)
+        for key in values:
+            variables.pop(f"KILONOVA_{section}_{key}".upper(), None)
+    return config.build(Settings, document, variables, str(path) if path else "defaults")
