@@ -127,7 +127,8 @@ async def test_blank(disks: FileDisks, server: str, filesystem: str | None, kind
 
 
 async def test_names_of_disks_are_checked(disks: FileDisks, server: str) -> None:
-    for name in ("../x", "", "A", "a/b", "a" * 40):
+    assert (await disks.blank(server, "disk.eph0", size_gb=0.01, filesystem=None))[0].name == "disk.eph0"
+    for name in ("../x", "", "A", "a/b", "a" * 40, "config", "disk.config", "disk.", "disk.a.b"):
         with pytest.raises(DiskError, match="not a disk's name"):
             await disks.blank(server, name, size_gb=1, filesystem=None)
     with pytest.raises(DiskError, match="can't make a zfs"):

@@ -19,7 +19,7 @@ from kilonova.compute.virt.limited import Limits, must_run
 from kilonova.compute.virt.places import Places, os_errors
 
 GIB = 1 << 30
-DISK_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+DISK_NAME = re.compile(r"(?:disk\.)?(?!config$)([a-z][a-z0-9_-]{0,31})")
 LAZY = ("-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
 # file system → (command, option for its label or None)
 MAKERS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -87,12 +87,14 @@ class FileDisks(DiskStore):
         os.truncate(target, size)
 
     async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
-        """See `DiskStore.blank`. Always sparse raw, labelled with its name; `size_gb` may be a fraction, as swap is
-        given in MiB; `filesystem`: ext2, ext3, ext4 or swap."""
-        if not DISK_NAME.fullmatch(name):
+        """See `DiskStore.blank`. Always sparse raw, in `disk.<name>` and labelled with its name (`disk.eph0` is `eph0`);
+        `size_gb` may be a fraction, as swap is given in MiB; `filesystem`: ext2, ext3, ext4 or swap."""
+        known = DISK_NAME.fullmatch(name)
+        if known is None:
             raise DiskError(f"disk {name!r} of server {server_uuid}: not a disk's name")
         if filesystem is not None and filesystem not in MAKERS:
             raise DiskError(f"disk {name} of server {server_uuid}: can't make a {filesystem} file system")
+        name = known[1]
         step = f"disk {name} of server {server_uuid}"
         async with self._places.making(server_uuid, f"disk.{name}", step) as (final, temporary):
             if not final.exists():
