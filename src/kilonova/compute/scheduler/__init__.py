@@ -1,0 +1,1 @@
+"""The scheduler: filters, weighers, one host and alternates for each server, with the reasons."""

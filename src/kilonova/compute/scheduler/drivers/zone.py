@@ -1,0 +1,26 @@
+"""Filters and weighers, and the servers of a request spread over the availability zones that are open to it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.drivers.filter import FilterDriver
+from kilonova.compute.scheduler.request import FilterRequest
+from kilonova.compute.scheduler.weighing import Ranked
+
+
+class ZoneDriver(FilterDriver):
+    name = "zone"
+
+    def order(self, hosts: Sequence[HostState], request: FilterRequest, placed: Sequence[HostState]) -> list[Ranked]:
+        """The best host of each zone, the zone with the fewest servers of this request first; then the second best …"""
+        zones: defaultdict[str, list[Ranked]] = defaultdict(list)
+        for entry in super().order(hosts, request, placed):
+            zones[entry.host.availability_zone].append(entry)
+        held = Counter(host.availability_zone for host in placed)
+        in_turn = sorted(zones, key=lambda zone: held[zone])  # stable: the zone of the best host wins a tie
+        rows = zip_longest(*(zones[zone] for zone in in_turn))
+        return [entry for entry in chain.from_iterable(rows) if entry is not None]

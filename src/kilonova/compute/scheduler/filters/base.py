@@ -1,0 +1,28 @@
+"""What a filter is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.options import SchedulerOptions
+from kilonova.compute.scheduler.request import FilterRequest
+
+
+class Filter(ABC):
+    """Says which hosts may take a server. Pure: the same host and request give the same answer, nothing is changed, and
+    hostile hints or extra specs refuse hosts instead of raising."""
+
+    name: ClassVar[str]
+
+    def __init__(self, options: SchedulerOptions) -> None:
+        self.options = options
+
+    def applies(self, request: FilterRequest) -> bool:
+        """False: no host would be refused, so the filter need not run at all."""
+        return True
+
+    @abstractmethod
+    def passes(self, host: HostState, request: FilterRequest) -> str | None:
+        """None when the host may take the server, else what was seen there, for the reasons."""

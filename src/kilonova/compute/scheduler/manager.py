@@ -1,0 +1,181 @@
+"""The scheduler's work: hosts for the servers of a request, claimed in placement, with the reasons."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Sequence
+
+import msgspec
+
+from kilonova.compute.models import RequestSpec, Selection
+from kilonova.compute.scheduler.drivers import load_driver
+from kilonova.compute.scheduler.hosts import HostReader, Hosts, is_up
+from kilonova.compute.scheduler.interface import SchedulerAPI
+from kilonova.compute.scheduler.options import SchedulerOptions
+from kilonova.compute.scheduler.plan import Plan, Planner
+from kilonova.compute.scheduler.request import FilterRequest, GroupView, resources
+from kilonova.compute.store import hosts as store
+from kilonova.core import errors
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Database
+from kilonova.core.faults import Faults
+from kilonova.placement.client import PlacementClient
+
+LOST = "another scheduler took the room first"
+
+
+class Owner(msgspec.Struct, frozen=True):
+    project_id: str
+    user_id: str
+
+
+class SchedulerManager(SchedulerAPI):
+    """Many of them work side by side: a claim fits and is taken, or the next best host is asked."""
+
+    def __init__(
+        self,
+        database: Database,
+        placement: PlacementClient,
+        options: SchedulerOptions,
+        clock: Clock,
+        faults: Faults | None = None,
+    ) -> None:
+        self.database, self.placement, self.options, self.clock = database, placement, options, clock
+        self.faults = faults or Faults()
+        self.hosts = HostReader(database, placement, options, clock)
+        self.driver = load_driver(options, random.Random(clock.random_bytes(8)))  # noqa: S311 - spreads load
+        self._claims = asyncio.Semaphore(options.claims_at_once)
+
+    async def select_destinations(
+        self, ctx: RequestContext, server_ids: list[str], spec: RequestSpec, project_id: str, user_id: str
+    ) -> list[Selection]:
+        began = self.clock.monotonic()
+        done: dict[str, Selection] = {}
+        lost: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        pending, first, owner = list(dict.fromkeys(server_ids)), True, Owner(project_id, user_id)
+        while pending:
+            hosts = await (self.hosts.shared() if first else self.hosts.fresh())
+            request = await self._request(spec, server_ids, list(done.values()))
+            plans = Planner(self.driver, hosts, request).plan(pending, lost)
+            hopeless = [plan.server_uuid for plan in plans if plan.host is None]
+            claims = [self._claim(plan, spec, owner, began) for plan in plans if plan.host is not None]
+            for plan, selection in await _all(claims):
+                if selection is not None:
+                    done[plan.server_uuid] = selection
+                elif plan.host is not None:
+                    lost[plan.server_uuid][plan.host.host] = LOST
+            if first:
+                await self._forget(hopeless)
+            else:
+                for plan in plans:
+                    if plan.host is None:
+                        done[plan.server_uuid] = self._selection(plan, began)
+            pending, first = [uuid for uuid in pending if uuid not in done], False
+        return [done[uuid] for uuid in server_ids]
+
+    async def _forget(self, hopeless: Sequence[str]) -> None:
+        """Before saying no: a claim of the server itself, left by an attempt that was cut off, must not fill the host.
+        The next look is at fresh numbers."""
+        await asyncio.gather(*(self._release(uuid) for uuid in hopeless))
+
+    async def _release(self, uuid: str) -> None:
+        async with self._claims:
+            await self.placement.release(uuid)
+
+    async def _request(self, spec: RequestSpec, server_ids: list[str], done: list[Selection]) -> FilterRequest:
+        request = FilterRequest.of(spec)
+        named = [*request.hint("same_host"), *request.hint("different_host")]
+        groups = request.hint("group")
+        if not named and not groups:
+            return request
+        async with self.database.reading() as connection:
+            if named:
+                request.server_hosts = await store.server_hosts(connection, named)
+            if groups:
+                request.group = await read_group(connection, groups[0], server_ids)
+        if request.group is not None:
+            for selection in done:
+                if selection.host is not None:
+                    held = request.group.hosts
+                    held[selection.host] = held.get(selection.host, 0) + 1
+        return request
+
+    async def _claim(self, plan: Plan, spec: RequestSpec, owner: Owner, began: float) -> tuple[Plan, Selection | None]:
+        if plan.host is None:
+            return plan, None
+        async with self._claims:
+            await self.faults.point("claim", "before")
+            claim_began = self._now()
+            taken = await self._take(plan.server_uuid, plan.host.node_uuid, spec, owner)
+            await self.faults.point("claim", "after")
+        if not taken:
+            return plan, None
+        selection = self._selection(plan, began)
+        selection.claim_began, selection.claim_ended = claim_began, self._now()
+        return plan, selection
+
+    async def _take(self, server_id: str, node_uuid: str, spec: RequestSpec, owner: Owner) -> bool:
+        wanted = resources(spec)
+        if not wanted:
+            return True  # a flavor of nothing claims nothing
+        try:
+            return await self.placement.claim(
+                server_id, node_uuid, wanted, project_id=owner.project_id, user_id=owner.user_id
+            )
+        except errors.NotFound:
+            return False  # the host's provider is not known yet
+
+    def _selection(self, plan: Plan, began: float) -> Selection:
+        plan.decision.seconds = round(self.clock.monotonic() - began, 6)
+        plan.decision.at = self._now()
+        host = plan.host
+        return Selection(
+            server_uuid=plan.server_uuid,
+            host=host.host if host is not None else None,
+            node=host.node if host is not None else None,
+            availability_zone=host.availability_zone if host is not None else None,
+            alternates=plan.alternates,
+            decision=plan.decision,
+        )
+
+    async def claim(
+        self, ctx: RequestContext, server_id: str, host: str, spec: RequestSpec, project_id: str, user_id: str
+    ) -> bool:
+        async with self.database.reading() as connection:
+            node = await store.node(connection, host)
+        since = self._now() - dt.timedelta(seconds=self.options.service_down_time)
+        if node is None or node.disabled or not is_up(node, since):
+            return False
+        return await self._take(server_id, node.uuid, spec, Owner(project_id, user_id))
+
+    def _now(self) -> dt.datetime:
+        return self.clock.now().replace(tzinfo=None)
+
+
+async def _all(claims: Sequence[Awaitable[tuple[Plan, Selection | None]]]) -> list[tuple[Plan, Selection | None]]:
+    """All results, none left running behind an error: a late claim must not overtake the next attempt's."""
+    results = await asyncio.gather(*claims, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def read_group(
+    connection: Connection, uuid: str, without: Sequence[str], *, lock: bool = False
+) -> GroupView | None:
+    """A server group with its members' hosts, not counting the servers `without`; None when it is gone."""
+    row = await store.group(connection, uuid, lock=lock)
+    if row is None:
+        return None
+    rules = {name: int(value) for name, value in (row.rules or {}).items() if str(value).isdecimal()}
+    return GroupView(
+        uuid=uuid, policy=row.policy, rules=rules, hosts=await store.group_hosts(connection, uuid, without)
+    )
+
+
+__all__ = ["Hosts", "SchedulerManager", "read_group"]

@@ -1,0 +1,32 @@
+"""What a weigher is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.options import SchedulerOptions
+from kilonova.compute.scheduler.request import FilterRequest
+
+
+class Weigher(ABC):
+    """Prefers some hosts: what `weigh` gives is stretched to 0..1 over the hosts and multiplied by `multiplier`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, options: SchedulerOptions) -> None:
+        self.options = options
+
+    @property
+    @abstractmethod
+    def multiplier(self) -> float:
+        """From the options; negative turns the preference round, 0 switches it off."""
+
+    def applies(self, request: FilterRequest) -> bool:
+        """False: all hosts weigh the same, so the weigher need not run."""
+        return True
+
+    @abstractmethod
+    def weigh(self, host: HostState, request: FilterRequest) -> float:
+        """More is better."""

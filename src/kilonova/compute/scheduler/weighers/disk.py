@@ -1,0 +1,18 @@
+"""Free disk."""
+
+from __future__ import annotations
+
+from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.request import FilterRequest
+from kilonova.compute.scheduler.weighers.base import Weigher
+
+
+class DiskWeigher(Weigher):
+    name = "DiskWeigher"
+
+    @property
+    def multiplier(self) -> float:
+        return self.options.disk_weight_multiplier
+
+    def weigh(self, host: HostState, request: FilterRequest) -> float:
+        return host.disk_gb_free

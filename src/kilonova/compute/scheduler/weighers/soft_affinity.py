@@ -1,0 +1,21 @@
+"""Members of a soft-affinity group attract each other."""
+
+from __future__ import annotations
+
+from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.request import FilterRequest
+from kilonova.compute.scheduler.weighers.base import Weigher
+
+
+class ServerGroupSoftAffinityWeigher(Weigher):
+    name = "ServerGroupSoftAffinityWeigher"
+
+    @property
+    def multiplier(self) -> float:
+        return self.options.soft_affinity_weight_multiplier
+
+    def applies(self, request: FilterRequest) -> bool:
+        return request.group is not None and request.group.policy == "soft-affinity"
+
+    def weigh(self, host: HostState, request: FilterRequest) -> float:
+        return request.group.hosts.get(host.host, 0) if request.group is not None else 0

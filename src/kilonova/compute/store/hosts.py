@@ -1,0 +1,142 @@
+"""SQL of services, compute nodes and aggregates: what the scheduler reads of hosts, what the conductor writes of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, update
+
+from kilonova.compute.tables import aggregate_hosts, aggregates, compute_nodes, server_groups, servers, services
+from kilonova.core.db import Connection, Row
+
+COMPUTE = "nova-compute"
+
+
+async def states(connection: Connection) -> Sequence[Row]:
+    """Every compute node with its service; `facts` and `stats` as JSON text."""
+    n, s = compute_nodes.c, services.c
+    query = (
+        select(
+            n.uuid,
+            n.host,
+            n.hypervisor_hostname,
+            n.vcpus,
+            n.memory_mb,
+            n.disk_gb,
+            n.hypervisor_type,
+            n.hypervisor_version,
+            n.host_ip,
+            cast(n.facts, Text).label("facts"),
+            cast(n.stats, Text).label("stats"),
+            s.disabled,
+            s.forced_down,
+            s.last_seen,
+        )
+        .join(services, (s.host == n.host) & (s.binary == COMPUTE))
+        .order_by(n.id)
+    )
+    return (await connection.execute(query)).all()
+
+
+async def aggregate_metadata(connection: Connection, host: str | None = None) -> Sequence[Row]:
+    """(host, metadata) of every aggregate a host is in."""
+    query = select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates).order_by(aggregates.c.id)
+    if host is not None:
+        query = query.where(aggregate_hosts.c.host == host)
+    return (await connection.execute(query)).all()
+
+
+async def node(connection: Connection, host: str) -> Row | None:
+    """uuid, hypervisor_hostname, disabled, forced_down, last_seen of one host."""
+    n, s = compute_nodes.c, services.c
+    query = (
+        select(n.uuid, n.hypervisor_hostname, s.disabled, s.forced_down, s.last_seen)
+        .join(services, (s.host == n.host) & (s.binary == COMPUTE))
+        .where(n.host == host)
+    )
+    return (await connection.execute(query)).first()
+
+
+async def node_uuids(connection: Connection) -> dict[str, str]:
+    """host → provider uuid."""
+    rows = (await connection.execute(select(compute_nodes.c.host, compute_nodes.c.uuid))).all()
+    return {row.host: row.uuid for row in rows}
+
+
+async def group(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+    """policy and rules; with `lock`, other writers that ask for it wait."""
+    query = select(server_groups.c.policy, server_groups.c.rules).where(server_groups.c.uuid == uuid)
+    if lock:
+        query = query.with_for_update()
+    return (await connection.execute(query)).first()
+
+
+async def group_hosts(connection: Connection, uuid: str, without: Sequence[str]) -> dict[str, int]:
+    """host → members there; `without` are servers that don't count (being placed anew)."""
+    query = (
+        select(servers.c.host, func.count().label("members"))
+        .where(
+            servers.c.server_group_id == uuid,
+            servers.c.deleted == 0,
+            servers.c.host.is_not(None),
+            servers.c.uuid.not_in(without),
+        )
+        .group_by(servers.c.host)
+    )
+    return {row.host: int(row.members) for row in (await connection.execute(query)).all()}
+
+
+async def server_hosts(connection: Connection, uuids: Sequence[str]) -> dict[str, str]:
+    """uuid → host of living servers."""
+    query = select(servers.c.uuid, servers.c.host).where(
+        servers.c.uuid.in_(uuids), servers.c.deleted == 0, servers.c.host.is_not(None)
+    )
+    return {row.uuid: row.host for row in (await connection.execute(query)).all()}
+
+
+async def put_service(connection: Connection, *, host: str, binary: str, uuid: str, now: dt.datetime) -> None:
+    """Make the service known, or note that it was seen."""
+    key = (services.c.host == host, services.c.binary == binary)
+    changed = await connection.execute(update(services).where(*key).values(last_seen=now))
+    if changed.rowcount == 0:
+        row = {"host": host, "binary": binary, "uuid": uuid, "last_seen": now, "created_at": now}
+        await connection.execute(insert(services).values(**row))
+
+
+async def put_node(connection: Connection, host: str, values: dict[str, Any], now: dt.datetime) -> None:
+    """Insert or update a host's node."""
+    values = values | {"updated_at": now}
+    changed = await connection.execute(update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
+    if changed.rowcount == 0:
+        await connection.execute(insert(compute_nodes).values(host=host, created_at=now, **values))
+
+
+async def seen(connection: Connection, hosts: Sequence[str], binaries: Sequence[str], now: dt.datetime) -> int:
+    """Note a heartbeat of services that are known; how many they were."""
+    result = await connection.execute(
+        update(services).where(services.c.host.in_(hosts), services.c.binary.in_(binaries)).values(last_seen=now)
+    )
+    return int(result.rowcount)
+
+
+async def put_stats(connection: Connection, stats: dict[str, dict[str, Any]], now: dt.datetime) -> None:
+    """host → HostStats of hosts where nothing else changed."""
+    statement = (
+        update(compute_nodes)
+        .where(compute_nodes.c.host == bindparam("of_host"))
+        .values(stats=bindparam("new_stats", type_=compute_nodes.c.stats.type), updated_at=now)
+    )
+    await connection.execute(statement, [{"of_host": host, "new_stats": held} for host, held in stats.items()])
+
+
+async def alive(connection: Connection, hosts: Sequence[str], since: dt.datetime) -> set[str]:
+    """Those of the hosts whose compute service was seen since then and is not forced down."""
+    query = select(services.c.host).where(
+        services.c.host.in_(hosts),
+        services.c.binary == COMPUTE,
+        services.c.last_seen >= since,
+        or_(services.c.forced_down.is_(False), services.c.forced_down.is_(None)),
+    )
+    return {row.host for row in (await connection.execute(query)).all()}
