@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -63,3 +64,9 @@ async def lab(options: BridgeOptions) -> AsyncIterator[Lab]:
     assert leftovers(options.instance, lab.networks) == []
 
 
+
+
+@pytest.fixture(autouse=True)
+def _lab_needs_root(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("lab") and (os.geteuid() != 0 or not shutil.which("nft")):
+        pytest.skip("needs root and the data plane's tools")

@@ -131,10 +131,12 @@ class Dhcp:
 
     def known(self) -> list[str]:
         """Networks that have a folder."""
-        try:
-            return sorted(entry.name for entry in self.root.iterdir())
-        except FileNotFoundError:
-            return []
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for entry in self.root.iterdir():
+                with contextlib.suppress(DataPlaneError):
+                    found.append(check_uuid("network", entry.name))
+        return sorted(found)
 
 
 def command_line(pid: int) -> list[str]:

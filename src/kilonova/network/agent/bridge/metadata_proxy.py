@@ -115,8 +115,10 @@ class MetadataProxy:
             return fault(404)
         try:
             return await self._forward(request, source, caller)
-        except httpx.HTTPError as why:
-            self.logger.warning("metadata service away", network=network_id, reason=type(why).__name__)
+        except httpx.InvalidURL:
+            return fault(400)
+        except Exception as why:  # in one process with the metadata service, its failures come here as they are
+            self.logger.warning("metadata service away", network=network_id, reason=repr(why))
             return fault(503)
 
     async def _forward(self, request: Request, source: str, caller: Caller) -> bytes:
