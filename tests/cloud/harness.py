@@ -1,0 +1,181 @@
+"""A whole cloud as its own process, as a user starts it, and a client that speaks to it over a socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+READY = 30.0
+PASSWORD = "test-password-1"
+DOMAIN = {"name": "Default"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Api:
+    """A user's requests. `api("POST", "compute", "/servers", {...})` returns an httpx.Response."""
+
+    def __init__(self, url: str, user: str, *, version: str = "2.90") -> None:
+        self.url, self.user, self.version = url, user, version
+        self.http = httpx.Client(timeout=60, trust_env=False)
+        self.paths = {
+            "identity": "/identity/v3", "compute": "/compute/v2.1", "image": "/image/v2", "network": "/network/v2.0",
+            "placement": "/placement", "ops": "/ops",
+        }  # fmt: skip
+        self.token: str | None = self.login()
+
+    def login(self) -> str:
+        user = {"name": self.user, "domain": DOMAIN, "password": PASSWORD}
+        body = {
+            "auth": {
+                "identity": {"methods": ["password"], "password": {"user": user}},
+                "scope": {"project": {"name": self.user, "domain": DOMAIN}},
+            }
+        }
+        answer = self.http.post(f"{self.url}/identity/v3/auth/tokens", json=body)
+        assert answer.status_code == 201, answer.text
+        self.project_id = answer.json()["token"]["project"]["id"]
+        return answer.headers["x-subject-token"]
+
+    def __call__(
+        self, method: str, service: str, path: str, body: Any = None, *, content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:  # fmt: skip
+        sent = {"OpenStack-API-Version": f"compute {self.version}", "Accept": "application/json"} | (headers or {})
+        if service == "placement":
+            sent["OpenStack-API-Version"] = "placement 1.39"
+        if self.token is not None:
+            sent["X-Auth-Token"] = self.token
+        return self.http.request(
+            method, self.url + self.paths[service] + path, json=body, content=content, headers=sent
+        )
+
+    def ok(self, method: str, service: str, path: str, body: Any = None, **more: Any) -> Any:
+        """The JSON of a successful answer."""
+        answer = self(method, service, path, body, **more)
+        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def server(self, server_id: str) -> dict[str, Any]:
+        return dict(self.ok("GET", "compute", f"/servers/{server_id}")["server"])
+
+    def wait(self, server_id: str, *statuses: str, timeout: float = 60) -> dict[str, Any]:
+        """The server once it is idle in one of the statuses; fails early on an unexpected ERROR."""
+        until = time.monotonic() + timeout
+        while True:
+            found = self.server(server_id)
+            if found["status"] in statuses and found["OS-EXT-STS:task_state"] is None:
+                return found
+            assert found["status"] != "ERROR" or "ERROR" in statuses, found.get("fault")
+            assert time.monotonic() < until, f"still {found['status']}/{found['OS-EXT-STS:task_state']}"
+            time.sleep(0.05)
+
+    def wait_gone(self, server_id: str, timeout: float = 60) -> None:
+        until = time.monotonic() + timeout
+        while self("GET", "compute", f"/servers/{server_id}").status_code != 404:
+            assert time.monotonic() < until, self.server(server_id)
+            time.sleep(0.05)
+
+    def flavor_id(self, name: str = "m1.tiny") -> str:
+        flavors = self.ok("GET", "compute", "/flavors")["flavors"]
+        return str(next(f["id"] for f in flavors if f["name"] == name))
+
+    def image(self, name: str, content: bytes = b"\0" * 65536, **fields: Any) -> str:
+        """A new raw image with this content; its id."""
+        body = {"name": name, "disk_format": "raw", "container_format": "bare"} | fields
+        image_id = self.ok("POST", "image", "/images", body)["id"]
+        answer = self(
+            "PUT", "image", f"/images/{image_id}/file", content=content,
+            headers={"Content-Type": "application/octet-stream"},
+        )  # fmt: skip
+        assert answer.status_code == 204, answer.text
+        return str(image_id)
+
+    def network(self, name: str = "net", cidr: str = "10.50.0.0/24") -> str:
+        network_id = self.ok("POST", "network", "/networks", {"network": {"name": name}})["network"]["id"]
+        self.ok("POST", "network", "/subnets", {"subnet": {"network_id": network_id, "cidr": cidr, "ip_version": 4}})
+        return str(network_id)
+
+    def launch(self, image_id: str, networks: Any = "none", **fields: Any) -> str:
+        body = {"name": "vm", "imageRef": image_id, "flavorRef": self.flavor_id(), "networks": networks} | fields
+        return str(self.ok("POST", "compute", "/servers", {"server": body})["server"]["id"])
+
+
+class CloudProcess:
+    """`kilonova up` from a state directory. Can be killed and started again."""
+
+    def __init__(self, state: Path, *, driver: str = "fake", extra: list[str] | None = None) -> None:
+        self.state, self.driver, self.extra = state, driver, extra or []
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.state / "test.log"
+
+    def start(self, **env: str) -> CloudProcess:
+        self.state.mkdir(parents=True, exist_ok=True)
+        given = {"KILONOVA_ADMIN_PASSWORD": PASSWORD, "KILONOVA_DEMO_PASSWORD": PASSWORD} | env
+        command = [
+            sys.executable, "-m", "kilonova", "up", "--state", str(self.state), "--port", str(self.port),
+            "--driver", self.driver, *self.extra,
+        ]  # fmt: skip
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | given)
+        until = time.monotonic() + READY
+        while not (self.state / "kilonova.json").exists() or self._noted_pid() != self.process.pid:
+            assert self.process.poll() is None, f"it ended: {self.words()}"
+            assert time.monotonic() < until, f"not ready: {self.words()}"
+            time.sleep(0.02)
+        return self
+
+    def _noted_pid(self) -> int | None:
+        try:
+            return int(json.loads((self.state / "kilonova.json").read_text())["pid"])
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def words(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+    def api(self, user: str = "admin", **more: Any) -> Api:
+        return Api(self.url, user, **more)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def died(self, timeout: float = 20) -> int:
+        """Wait for the process's own death; its return code."""
+        assert self.process is not None
+        return self.process.wait(timeout)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+
+    def verify(self, timeout: float = 15) -> list[dict[str, str]]:
+        """What nothing explains, once work in progress had time to end; [] is clean."""
+        admin = self.api()
+        until = time.monotonic() + timeout
+        while True:
+            found = admin.ok("GET", "ops", "/verify")["unexplained"]
+            if not found or time.monotonic() > until:
+                return list(found)
+            time.sleep(0.2)
