@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import grp
 import os
+import select
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 from kilonova.compute.virt.driver import HypervisorUnavailable
+from kilonova.compute.virt.libvirt import reaper
 from kilonova.core import log
 
 SOCKET = Path("/run/libvirt/libvirt-sock")
 VIRTLOGD_SOCKET = Path("/run/libvirt/virtlogd-sock")
 PID_DIR = Path("/run")
+LOG_DIR = Path("/var/log/libvirt")
+POLL = 0.05
 KVM_DEVICE = Path("/dev/kvm")
 SYSTEMD = Path("/run/systemd/system")
 UDEV = Path("/run/udev")
@@ -69,23 +74,39 @@ def open_kvm_to_guests(device: Path = KVM_DEVICE) -> None:
 
 
 async def _start(name: str, socket: Path, timeout: float) -> None:
+    """Run the daemon under our reaper and wait until its socket answers."""
     binary = shutil.which(name, path=ENVIRONMENT["PATH"])
     if binary is None:
         raise HypervisorUnavailable(f"{name} is not installed: {INSTALL}")
-    process = await asyncio.create_subprocess_exec(
-        binary, "--daemon", "--pid-file", str(PID_DIR / f"{name}.pid"), cwd="/", env=ENVIRONMENT,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    log_file = LOG_DIR / f"{name}.log"
+    await asyncio.to_thread(LOG_DIR.mkdir, parents=True, exist_ok=True)
+    ended, held = os.pipe()
     try:
-        _, words = await asyncio.wait_for(process.communicate(), timeout)
-    except TimeoutError:
-        process.kill()
-        raise HypervisorUnavailable(f"{name} did not come up within {timeout:g} s") from None
-    # somebody else may have won the race for the pid file, so the socket decides, not the exit code
-    for _ in range(50):
-        if await answers(socket):
-            LOG.info("daemon started", daemon=name)
-            return
-        await asyncio.sleep(0.1)
-    said = words.decode(errors="replace").strip() or "it said nothing"
-    raise HypervisorUnavailable(f"{name} ended with code {process.returncode} and {socket} does not answer: {said}")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", reaper.__file__, str(log_file), str(held),
+                binary, "--pid-file", str(PID_DIR / f"{name}.pid"),
+                cwd="/", env=ENVIRONMENT, pass_fds=(held,), stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        finally:
+            os.close(held)
+        await process.wait()
+        for _ in range(int(timeout / POLL)):
+            over = bool(select.select([ended], [], [], 0)[0])
+            # somebody else may have won the race for the pid file, so the socket decides, not our daemon's end
+            if await answers(socket):
+                LOG.info("daemon started", daemon=name)
+                return
+            if over:
+                break
+            await asyncio.sleep(POLL)
+    finally:
+        os.close(ended)
+    said = await asyncio.to_thread(_last_line, log_file)
+    raise HypervisorUnavailable(f"{name} does not answer on {socket}: {said} ({log_file})")
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1] if lines else "it said nothing"
