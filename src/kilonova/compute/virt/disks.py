@@ -65,7 +65,7 @@ class DiskStore(ABC):
         """The server's root disk as (path, format): copy-on-write on `base`, grown to `size_gb` (0: the base's size)."""
 
     @abstractmethod
-    async def blank(self, server_uuid: str, name: str, *, size_gb: int, filesystem: str | None) -> tuple[Path, str]:
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
         """An empty disk (ephemeral0, swap) as (path, format)."""
 
     @abstractmethod
@@ -80,6 +80,10 @@ class DiskStore(ABC):
     async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
         """Write files into the disk's root file system without mounting it on the host; raises DiskError naming what
         could not be written."""
+
+    @abstractmethod
+    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+        """A file of the disk's root file system; None where there is none."""
 
     @abstractmethod
     def console_log(self, server_uuid: str) -> Path:

@@ -31,7 +31,7 @@ class FakeDiskStore(DiskStore):
     async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
         return await self._make("overlay", server_uuid, "disk"), "qcow2"
 
-    async def blank(self, server_uuid: str, name: str, *, size_gb: int, filesystem: str | None) -> tuple[Path, str]:
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
         return await self._make("blank", server_uuid, name), "qcow2"
 
     async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
@@ -43,6 +43,9 @@ class FakeDiskStore(DiskStore):
     async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
         found = UUID.search(str(disk))
         await self._mishaps.strike("inject", DiskError, found[0] if found else str(disk))
+
+    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+        return None
 
     def console_log(self, server_uuid: str) -> Path:
         return ROOT / "servers" / server_uuid / "console.log"

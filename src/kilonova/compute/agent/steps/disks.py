@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
+
 from kilonova.compute import models
 from kilonova.compute.agent.launch import Launch, LaunchStep
 from kilonova.compute.guest_facts import facts_of
-from kilonova.compute.virt.disks import BaseImage, DiskError, ImageSource
+from kilonova.compute.virt.disks import BaseImage, DiskError, ImageSource, InjectedFile
 from kilonova.compute.virt.driver import GuestDisk
-from kilonova.compute.virt.personalise import injection_files, openstack_tree
+from kilonova.compute.virt.personalise import config_drive_tree, injection_files
 
 MIB_PER_GIB = 1024
+KEYS = "/root/.ssh/authorized_keys"
 
 
 class BlockDeviceMapping(LaunchStep):
@@ -36,7 +39,7 @@ class Image(LaunchStep):
             path, format = await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4")
             self._add(launch, path, format)
         if flavor.swap_mb:
-            size = -(-flavor.swap_mb // MIB_PER_GIB)
+            size = flavor.swap_mb / MIB_PER_GIB
             path, format = await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap")
             self._add(launch, path, format)
         if spec.image.kernel is not None:
@@ -84,9 +87,18 @@ class Personalise(LaunchStep):
         facts = facts_of(build, launch.vifs, domain=host.options.dhcp_domain)
         store = host.driver.disks
         if drive:
-            path = await store.config_drive(launch.uuid, openstack_tree(facts))
+            path = await store.config_drive(launch.uuid, config_drive_tree(facts))
             target = "vd" + chr(ord("a") + len(launch.disks))
             launch.disks.append(GuestDisk(source=path, format="raw", target=target, readonly=True))
         if host.options.inject and launch.is_create():
             root = launch.disks[0]
-            await store.inject(root.source, root.format, injection_files(facts))
+            files = injection_files(facts)
+            held = await store.read(root.source, root.format, KEYS)
+            await store.inject(root.source, root.format, [_added(file, held) for file in files])
+
+
+def _added(file: InjectedFile, held: bytes | None) -> InjectedFile:
+    """Keys that the image brought stay."""
+    if file.path != KEYS or not held or file.content.strip() in held:
+        return file
+    return msgspec.structs.replace(file, content=held.rstrip(b"\n") + b"\n" + file.content)
