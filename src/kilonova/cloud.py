@@ -29,7 +29,7 @@ from kilonova.core.service import Core, Service, WebService
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.identity.app import IdentityService
-from kilonova.identity.client import RemoteAuthenticator, ServiceAccount
+from kilonova.identity.client import RemoteAuthenticator, ServiceAccount, ServiceCredentials
 from kilonova.identity.logic.bootstrap import CatalogEntry
 from kilonova.image.app import ImageService
 from kilonova.network.agent.dataplane import DataPlane
@@ -48,7 +48,6 @@ CATALOG: tuple[tuple[str, str, str, str], ...] = (
     ("network", "neutron", "network", ""),
     ("compute", "nova", "compute", "/v2.1"),
 )
-SERVICE_USER = "kilonova"
 
 
 class Cloud:
@@ -71,8 +70,9 @@ class Cloud:
         clock, bus = Clock(), open_bus(settings.bus.url)
         identity_url = f"{url}/identity"
         account = ServiceAccount(
-            identity_url, transport, username=SERVICE_USER, password=self.secrets.service_password, clock=clock
+            identity_url, transport, ServiceCredentials(password=self.secrets.service_password), clock
         )
+        self.authenticator = RemoteAuthenticator(identity_url, transport, account, clock)
         urls = {k: v for k in settings.database.__struct_fields__ if (v := getattr(settings.database, k))}
         names = ("identity", "image", "network", "compute", "placement", "metadata")
         return Core(
@@ -84,7 +84,7 @@ class Cloud:
             endpoints={name: f"{url}/{name}" for name in names},
             public_url=url,
             transport=transport,
-            authenticator=RemoteAuthenticator(identity_url, transport, account, bus=bus, clock=clock),
+            authenticator=self.authenticator,
             tokens=account,
             database_urls=urls,
             policy_dir=Path(settings.cloud.policy_dir) if settings.cloud.policy_dir else None,
@@ -147,8 +147,8 @@ class Cloud:
         await self.core.bus.close()
 
     def _catalog(self) -> list[CatalogEntry]:
-        url = self.settings.public_url
-        return [CatalogEntry(type=t, name=n, url=f"{url}/{place}{path}") for t, n, place, path in CATALOG]
+        url, region = self.settings.public_url, self.settings.cloud.region
+        return [CatalogEntry(type=t, name=n, public=f"{url}/{place}{path}", region=region) for t, n, place, path in CATALOG]
 
 
 def drivers_of(settings: Settings, state_dir: Path, clock: Clock) -> dict[str, VirtDriver]:

@@ -29,4 +29,5 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     force_config_drive: bool = False
     inject: bool = False
     resume_guests_on_boot: bool = True
+    instance_name_template: str = "instance-%08x"  # the domain's name, made of the server's number
     dhcp_domain: str = "novalocal"

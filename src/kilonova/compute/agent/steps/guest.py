@@ -29,8 +29,10 @@ def guest_spec(launch: Launch) -> GuestSpec:
     properties = image.properties if image is not None else {}
     return GuestSpec(
         uuid=server.uuid,
-        name=server.domain_name,
+        name=launch.host.options.instance_name_template % server.number,
         title=server.name,
+        flavor=spec.flavor.name,
+        owner=server.project_id,
         vcpus=spec.flavor.vcpus,
         memory_mb=spec.flavor.memory_mb,
         disks=tuple(launch.disks),

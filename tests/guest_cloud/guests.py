@@ -1,0 +1,110 @@
+"""Launching real guests in tests and speaking to them, from the namespace of their network."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from kilonova.guest.build import GuestImages
+from tests.cloud.harness import Api, CloudProcess
+
+BOOT = 60.0
+
+
+class Guest:
+    def __init__(self, guests: Guests, server_id: str) -> None:
+        self.guests, self.id = guests, server_id
+        server = guests.demo.wait(server_id, "ACTIVE", timeout=90)
+        (addresses,) = server["addresses"].values()
+        self.ip: str = addresses[0]["addr"]
+
+    def console(self) -> str:
+        body = {"os-getConsoleOutput": {}}
+        return str(self.guests.demo.ok("POST", "compute", f"/servers/{self.id}/action", body)["output"])
+
+    def wait_console(self, pattern: str, timeout: float = BOOT) -> re.Match[str]:
+        until = time.monotonic() + timeout
+        while (found := re.search(pattern, self.console())) is None:
+            assert time.monotonic() < until, f"no {pattern!r} in:\n{self.console()[-1500:]}"
+            time.sleep(0.2)
+        return found
+
+    def ssh(self, command: str, *, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=3"]
+        flags = [part for option in options for part in ("-o", option)]
+        return self.guests.inside(
+            ["ssh", "-i", str(self.guests.key), *flags, f"root@{self.ip}", command], timeout=timeout
+        )
+
+    def wait_ssh(self, command: str = "true", timeout: float = BOOT) -> str:
+        until = time.monotonic() + timeout
+        while (done := self.ssh(command)).returncode != 0:
+            assert time.monotonic() < until, f"no ssh: {done.stderr}\n{self.console()[-1500:]}"
+            time.sleep(0.3)
+        return done.stdout
+
+    def port_open(self, port: int = 22) -> bool:
+        script = f"import socket; socket.create_connection(('{self.ip}', {port}), 2)"
+        return self.guests.inside(["python3", "-c", script], timeout=10).returncode == 0
+
+    def action(self, body: dict[str, Any], *statuses: str) -> None:
+        self.guests.demo.ok("POST", "compute", f"/servers/{self.id}/action", body)
+        self.guests.demo.wait(self.id, *statuses, timeout=90)
+
+    def delete(self) -> None:
+        self.guests.demo.ok("DELETE", "compute", f"/servers/{self.id}")
+        self.guests.demo.wait_gone(self.id)
+
+
+class Guests:
+    """Images, network, key and group that the guests of a session share."""
+
+    def __init__(self, cloud: CloudProcess, images: GuestImages) -> None:
+        self.cloud, self.files = cloud, images
+        self.demo: Api = cloud.api("demo")
+        self.key: Path = cloud.state / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
+        public = self.key.with_suffix(".pub").read_text().strip()
+        self.demo.ok("POST", "compute", "/os-keypairs", {"keypair": {"name": "key", "public_key": public}})
+        self.network = self.demo.network("guests", "10.66.0.0/24")
+        self.whole_disk = self.demo.image("disk", images.disk_qcow2.read_bytes(), disk_format="qcow2")
+        self.group = self._group()
+        self.made: list[str] = []
+
+    def _group(self) -> str:
+        body = {"security_group": {"name": "guests"}}
+        return str(self.demo.ok("POST", "network", "/security-groups", body)["security_group"]["id"])
+
+    def allow(self, protocol: str, port: int | None = None) -> str:
+        """A new ingress rule of the group; its id."""
+        rule = {"security_group_id": self.group, "direction": "ingress", "ethertype": "IPv4", "protocol": protocol}
+        if port is not None:
+            rule |= {"port_range_min": port, "port_range_max": port}
+        made = self.demo.ok("POST", "network", "/security-group-rules", {"security_group_rule": rule})
+        return str(made["security_group_rule"]["id"])
+
+    def forbid(self, rule_id: str) -> None:
+        self.demo.ok("DELETE", "network", f"/security-group-rules/{rule_id}")
+
+    def launch(self, image: str | None = None, **fields: Any) -> Guest:
+        flavor = self.demo.flavor_id("m1.nano")
+        asked = {"flavorRef": flavor, "key_name": "key", "security_groups": [{"name": "guests"}]} | fields
+        server_id = self.demo.launch(image or self.whole_disk, [{"uuid": self.network}], **asked)
+        self.made.append(server_id)
+        return Guest(self, server_id)
+
+    def inside(self, command: list[str], *, timeout: float) -> subprocess.CompletedProcess[str]:
+        """Run a command in the network's namespace."""
+        namespace = ["ip", "netns", "exec", f"qdhcp-{self.network}"]
+        try:
+            return subprocess.run([*namespace, *command], capture_output=True, text=True, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 124, "", "timed out")
+
+    def remove_all(self) -> None:
+        for server_id in self.made:
+            self.demo("DELETE", "compute", f"/servers/{server_id}")
+            self.demo.wait_gone(server_id)

@@ -1,0 +1,114 @@
+"""Real guests: launched through the API, personalised in three ways, filtered, restarted, removed without a trace."""
+
+from __future__ import annotations
+
+import base64
+import time
+
+import pytest
+
+from tests.guest_cloud.guests import Guest, Guests
+
+pytestmark = pytest.mark.guest
+
+
+@pytest.fixture(scope="module")
+def guest(guests: Guests) -> Guest:
+    script = base64.b64encode(b"#!/bin/sh\necho user-data ran > /run/user-data\n").decode()
+    return guests.launch(name="plain", user_data=script)
+
+
+def wait_until(check, timeout: float = 15) -> bool:
+    until = time.monotonic() + timeout
+    while not check():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def test_the_metadata_service_personalises(guest: Guest) -> None:
+    found = guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+) keys=(\d)")
+    assert found.groups() == ("metadata", "plain", "1")
+
+
+def test_security_group_rules_open_and_close(guests: Guests, guest: Guest) -> None:
+    guest.wait_console("tinycloud ready|ready:")
+    assert not guest.port_open()
+    rule = guests.allow("tcp", 22)
+    assert wait_until(guest.port_open)
+    assert guest.wait_ssh("cat /run/user-data").strip() == "user-data ran"
+    guests.forbid(rule)
+    assert wait_until(lambda: not guest.port_open())
+
+
+def test_a_spoofed_source_is_dropped(guests: Guests, guest: Guest) -> None:
+    rule = guests.allow("tcp", 22)
+    guest.wait_ssh()
+    dhcp = guest.wait_ssh("ip route | sed -n 's/.*169.254.169.254 via \\([0-9.]*\\).*/\\1/p'").strip()
+    assert dhcp.startswith("10.66.0.")
+    spoofed = "10.66.0.250"
+    guest.wait_ssh(f"ip addr add {spoofed}/32 dev eth0")
+    assert guest.ssh(f"ping -c 2 -W 2 -I {guest.ip} {dhcp}").returncode == 0
+    assert guest.ssh(f"ping -c 2 -W 2 -I {spoofed} {dhcp}").returncode != 0
+    # the same address allowed to the port goes through: it was the filter that dropped it
+    (port,) = guests.demo.ok("GET", "network", f"/ports?device_id={guest.id}")["ports"]
+    pairs = {"port": {"allowed_address_pairs": [{"ip_address": spoofed}]}}
+    guests.demo.ok("PUT", "network", f"/ports/{port['id']}", pairs)
+    assert wait_until(lambda: guest.ssh(f"ping -c 1 -W 2 -I {spoofed} {dhcp}").returncode == 0)
+    guests.demo.ok("PUT", "network", f"/ports/{port['id']}", {"port": {"allowed_address_pairs": []}})
+    assert wait_until(lambda: guest.ssh(f"ping -c 1 -W 2 -I {spoofed} {dhcp}").returncode != 0)
+    guests.forbid(rule)
+
+
+def test_stop_start_and_reboots(guests: Guests, guest: Guest) -> None:
+    rule = guests.allow("tcp", 22)
+    guest.wait_ssh("echo kept > /root/kept && sync")
+    guest.action({"os-stop": None}, "SHUTOFF")
+    guest.action({"os-start": None}, "ACTIVE")
+    assert guest.wait_ssh("cat /root/kept").strip() == "kept"
+    guest.action({"reboot": {"type": "SOFT"}}, "ACTIVE")
+    guest.wait_ssh()
+    guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
+    assert guest.wait_ssh("cat /root/kept").strip() == "kept"
+    guests.forbid(rule)
+
+
+def test_a_config_drive_personalises(guests: Guests) -> None:
+    guest = guests.launch(name="driven", config_drive=True)
+    found = guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+) keys=(\d)")
+    assert found.groups() == ("configdrive", "driven", "1")
+    guest.delete()
+
+
+def test_kernel_ramdisk_and_root_images(guests: Guests) -> None:
+    files, demo = guests.files, guests.demo
+    kernel = demo.image("k", files.kernel.read_bytes(), disk_format="aki", container_format="aki")
+    ramdisk = demo.image("r", files.initrd.read_bytes(), disk_format="ari", container_format="ari")
+    root = demo.image(
+        "uec", files.root.read_bytes(), disk_format="ami", container_format="ami", kernel_id=kernel,
+        ramdisk_id=ramdisk, os_command_line=f"root=/dev/vda {files.kernel_args}",
+    )  # fmt: skip
+    guest = guests.launch(root, name="uec")
+    assert guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+)").groups() == ("metadata", "uec")
+    guest.delete()
+
+
+def test_two_guests_reach_each_other_only_by_rule(guests: Guests, guest: Guest) -> None:
+    rules = [guests.allow("tcp", 22)]
+    other = guests.launch(name="other")
+    other.wait_ssh()
+    assert guest.ssh(f"ping -c 1 -W 2 {other.ip}").returncode != 0
+    rules.append(guests.allow("icmp"))
+    assert wait_until(lambda: guest.ssh(f"ping -c 1 -W 2 {other.ip}").returncode == 0)
+    other.delete()
+    for rule in rules:
+        guests.forbid(rule)
+
+
+def test_nothing_is_left(guests: Guests, guest: Guest) -> None:
+    assert guests.cloud.verify() == []
+    guest.delete()
+    assert guests.cloud.verify() == []
+    found = guests.cloud.api().ok("GET", "ops", "/verify")["counted"]
+    assert (found["guests"], found["disks"], found["allocations"]) == (0, 0, 0)
