@@ -14,6 +14,8 @@ UNSTRUCTURED = frozenset({"ami", "ari", "aki", "ploop"})
 ACCEPTED_AS = {"raw": frozenset({"raw", "gpt", "iso"})} | {name: frozenset({"raw", "gpt"}) for name in UNSTRUCTURED}
 MBR_MAY_BE_ODD = frozenset({"aki", "ari"})  # kernels carry a boot sector signature without partitions
 MAX_SIZE = (1 << 63) - 1
+# the inspector follows one pointer inside a piece, so headers are fed in small ones
+HEAD, SMALL, LARGE = 4 << 20, 4096, 64 << 10
 
 
 class _Chunk:
@@ -38,9 +40,11 @@ class Inspection:
         self._size = 0
 
     def feed(self, data: bytes) -> None:
-        self._chunk.data = data
+        step = SMALL if self._size < HEAD else LARGE
+        for start in range(0, len(data), step):
+            self._chunk.data = data[start : start + step]
+            self._inspector.read(step)
         self._size += len(data)
-        self._inspector.read(len(data))
 
     def verdict(self) -> int | None:
         """The virtual size in bytes, None where the format tells none. Raises InvalidImageData."""
