@@ -15,17 +15,30 @@ from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.errors import identity_format
 from kilonova.identity import errors, policies
 from kilonova.identity.api import discovery
+from kilonova.identity.api.assignments import Assignments, RoleAssignments
 from kilonova.identity.api.auth import Auth
+from kilonova.identity.api.catalog import Endpoints, Regions, Services
+from kilonova.identity.api.credentials import ApplicationCredentials, Credentials
+from kilonova.identity.api.older import V1, V2
+from kilonova.identity.api.projects import Domains, Projects
+from kilonova.identity.api.roles import Roles
+from kilonova.identity.api.users import Groups, Users
+from kilonova.identity.logic.application_credentials import ApplicationCredentialLogic
+from kilonova.identity.logic.assignments import AssignmentLogic
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.authenticator import LocalAuthenticator
 from kilonova.identity.logic.base import Parts
 from kilonova.identity.logic.bootstrap import Bootstrap, CatalogEntry
+from kilonova.identity.logic.catalog import EndpointLogic, RegionLogic, ServiceLogic
+from kilonova.identity.logic.credentials import CredentialLogic
 from kilonova.identity.logic.keys import KeyRepository
 from kilonova.identity.logic.passwords import Passwords
 from kilonova.identity.logic.projects import ProjectLogic
 from kilonova.identity.logic.providers import FernetProvider, TokenProvider, UuidProvider
 from kilonova.identity.logic.revocation import Revocations
+from kilonova.identity.logic.roles import RoleLogic
 from kilonova.identity.logic.tokens import TokenLogic
+from kilonova.identity.logic.users import GroupLogic, UserLogic
 from kilonova.identity.options import IdentityOptions
 from kilonova.identity.tables import metadata
 
@@ -33,7 +46,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MAX_BODY = 114688  # bytes, as upstream
 
 
-def auth_routes(auth: Auth) -> list[Route]:
+def login_routes(auth: Auth, v2: V2, v1: V1) -> list[Route]:
     t = "/v3/auth/tokens"
     return [
         Route("GET", "/", discovery.versions, public=True, status=300),
@@ -47,6 +60,130 @@ def auth_routes(auth: Auth) -> list[Route]:
         Route("GET", "/v3/auth/projects", auth.my_projects, "identity:get_auth_projects"),
         Route("GET", "/v3/auth/domains", auth.my_domains, "identity:get_auth_domains"),
         Route("GET", "/v3/auth/system", auth.my_system, "identity:get_auth_system"),
+        Route("POST", "/v2.0/tokens", v2.login, public=True),
+        # only who may see anyone's token may name one here: the subject is not read before the check
+        Route("GET", "/v2.0/tokens/{token_id:str}", v2.show, "identity:validate_token_v2"),
+        Route("GET", "/v2.0/tenants", v2.tenants, "identity:get_auth_projects"),
+        *[Route("GET", path, v1.login, public=True, status=204) for path in ("/v1", "/v1.0", "/v1.1")],
+    ]
+
+
+def crud(path: str, noun: str, key: str, api: Any) -> list[Route]:
+    """The five routes of a noun; `api` has list, create, show, update, delete."""
+    one, plural = f"{path}/{{{key}:str}}", path.rsplit("/", 1)[1]
+    return [
+        Route("GET", path, api.list, f"identity:list_{plural}"),
+        Route("POST", path, api.create, f"identity:create_{noun}", 201),
+        Route("GET", one, api.show, f"identity:get_{noun}"),
+        Route("PATCH", one, api.update, f"identity:update_{noun}"),
+        Route("DELETE", one, api.delete, f"identity:delete_{noun}", 204),
+    ]
+
+
+def user_routes(users: Users, groups: Groups) -> list[Route]:
+    user, group = "/v3/users/{user_id:str}", "/v3/groups/{group_id:str}"
+    member = group + "/users/{user_id:str}"
+    return [
+        *crud("/v3/users", "user", "user_id", users),
+        Route("POST", user + "/password", users.change_password, public=True, status=204),  # the old one proves it
+        Route("GET", user + "/projects", users.projects, "identity:list_user_projects"),
+        Route("GET", user + "/groups", users.groups, "identity:list_groups_for_user"),
+        Route("GET", user + "/access_rules", users.access_rules, "identity:list_access_rules"),
+        *crud("/v3/groups", "group", "group_id", groups),
+        Route("GET", group + "/users", groups.members, "identity:list_users_in_group"),
+        Route("PUT", member, groups.add_member, "identity:add_user_to_group", 204),
+        Route("GET", member, groups.check_member, "identity:check_user_in_group", 204),
+        Route("HEAD", member, groups.check_member, "identity:check_user_in_group", 204),
+        Route("DELETE", member, groups.remove_member, "identity:remove_user_from_group", 204),
+    ]
+
+
+def project_routes(projects: Projects, domains: Domains) -> list[Route]:
+    tags = "/v3/projects/{project_id:str}/tags"
+    tag = tags + "/{value:str}"
+    return [
+        *crud("/v3/projects", "project", "project_id", projects),
+        Route("GET", tags, projects.tags, "identity:list_project_tags"),
+        Route("PUT", tags, projects.set_tags, "identity:update_project_tags"),
+        Route("DELETE", tags, projects.clear_tags, "identity:delete_project_tags", 204),
+        Route("GET", tag, projects.check_tag, "identity:get_project_tag", 204),
+        Route("PUT", tag, projects.add_tag, "identity:create_project_tag", 201),
+        Route("DELETE", tag, projects.remove_tag, "identity:delete_project_tag", 204),
+        *crud("/v3/domains", "domain", "domain_id", domains),
+    ]
+
+
+def role_routes(roles: Roles, listing: RoleAssignments) -> list[Route]:
+    implies = "/v3/roles/{prior_role_id:str}/implies"
+    pair = implies + "/{implied_role_id:str}"
+    return [
+        *crud("/v3/roles", "role", "role_id", roles),
+        Route("GET", implies, roles.implied, "identity:list_implied_roles"),
+        Route("PUT", pair, roles.imply, "identity:create_implied_role", 201),
+        Route("GET", pair, roles.show_implied, "identity:get_implied_role"),
+        Route("HEAD", pair, roles.check_implied, "identity:check_implied_role", 204),
+        Route("DELETE", pair, roles.stop_implying, "identity:delete_implied_role", 204),
+        Route("GET", "/v3/role_inferences", roles.inferences, "identity:list_role_inference_rules"),
+        Route("GET", "/v3/role_assignments", listing.list, "identity:list_role_assignments"),
+    ]
+
+
+def grant_routes(logic: AssignmentLogic) -> list[Route]:
+    """`/TARGET/ACTOR/roles[/ROLE]` for every pair, and the inherited ones of projects and domains."""
+    made: list[Route] = []
+    for actor in ("user", "group"):
+        for target in ("project", "domain", "system"):
+            where = "system" if target == "system" else f"{target}s/{{{target}_id:str}}"
+            path = f"{where}/{actor}s/{{{actor}_id:str}}/roles"
+            rules = [f"{verb}_system_grant{plural}_for_{actor}" for verb, plural in SYSTEM_VERBS]
+            if target != "system":
+                rules = ["list_grants", "check_grant", "create_grant", "revoke_grant"]
+            api = Assignments(logic, actor=actor, target=target)
+            made += _grants(api, f"/v3/{path}", f"/v3/{path}/{{role_id:str}}", rules)
+            if target != "system":
+                api = Assignments(logic, actor=actor, target=target, inherited=True)
+                base, tail = f"/v3/OS-INHERIT/{path}", "/inherited_to_projects"
+                made += _grants(api, base + tail, f"{base}/{{role_id:str}}{tail}", rules)
+    return made
+
+
+SYSTEM_VERBS = (("list", "s"), ("check", ""), ("create", ""), ("revoke", ""))
+
+
+def _grants(api: Assignments, several: str, one: str, rules: list[str]) -> list[Route]:
+    listing, check, create, revoke = (f"identity:{rule}" for rule in rules)
+    return [
+        Route("GET", several, api.list, listing),
+        Route("GET", one, api.check, check, 204),
+        Route("HEAD", one, api.check, check, 204),
+        Route("PUT", one, api.grant, create, 204),
+        Route("DELETE", one, api.revoke, revoke, 204),
+    ]
+
+
+def catalog_routes(regions: Regions, services: Services, endpoints: Endpoints) -> list[Route]:
+    return [
+        *crud("/v3/regions", "region", "region_id", regions),
+        Route("PUT", "/v3/regions/{region_id:str}", regions.create, "identity:create_region", 201),
+        *crud("/v3/services", "service", "service_id", services),
+        *crud("/v3/endpoints", "endpoint", "endpoint_id", endpoints),
+    ]
+
+
+def credential_routes(application: ApplicationCredentials, other: Credentials) -> list[Route]:
+    mine = "/v3/users/{user_id:str}/application_credentials"
+    ec2 = "/v3/users/{user_id:str}/credentials/OS-EC2"
+    one, noun = mine + "/{application_credential_id:str}", "application_credential"
+    return [
+        Route("GET", mine, application.list, f"identity:list_{noun}s"),
+        Route("POST", mine, application.create, f"identity:create_{noun}", 201),
+        Route("GET", one, application.show, f"identity:get_{noun}"),
+        Route("DELETE", one, application.delete, f"identity:delete_{noun}", 204),
+        Route("GET", ec2, other.list_ec2, "identity:ec2_list_credentials"),
+        Route("POST", ec2, other.create_ec2, "identity:ec2_create_credential", 201),
+        Route("GET", ec2 + "/{credential_id:str}", other.show_ec2, "identity:ec2_get_credential"),
+        Route("DELETE", ec2 + "/{credential_id:str}", other.delete_ec2, "identity:ec2_delete_credential", 204),
+        *crud("/v3/credentials", "credential", "credential_id", other),
     ]
 
 
@@ -61,6 +198,8 @@ class IdentityService:
         self._keys = KeyRepository(
             Path(options.key_dir or core.state_dir / "fernet-keys"), core.clock, max_active=options.max_active_keys
         )
+        folder = Path(options.credential_key_dir or core.state_dir / "credential-keys")
+        self._credential_keys = KeyRepository(folder, core.clock, max_active=options.max_active_keys)
         provider: TokenProvider = FernetProvider(self._keys)
         if options.token_provider == "uuid":  # noqa: S105
             provider = UuidProvider(self.database, core.clock)
@@ -76,13 +215,36 @@ class IdentityService:
         self.app = build_app(msgspec.structs.replace(web, default_policy_check=False), self.routes)
 
     def _routes(self, parts: Parts) -> list[Route]:
-        logins = AuthLogic(self.database, self.tokens, self.passwords)
-        projects = ProjectLogic(parts)
-        return auth_routes(Auth(logins, self.tokens, projects))
+        logins, projects = AuthLogic(self.database, self.tokens, self.passwords), ProjectLogic(parts)
+        domain_id = parts.options.default_domain_id
+        assignments = AssignmentLogic(parts)
+        credentials = CredentialLogic(parts, self._credential_keys)
+        return [
+            *login_routes(
+                Auth(logins, self.tokens, projects),
+                V2(logins, self.tokens, projects, domain_id),
+                V1(logins, projects, domain_id),
+            ),
+            *user_routes(Users(UserLogic(parts), projects, logins), Groups(GroupLogic(parts))),
+            *project_routes(Projects(projects), Domains(projects)),
+            *role_routes(Roles(RoleLogic(parts)), RoleAssignments(assignments, projects)),
+            *grant_routes(assignments),
+            *catalog_routes(
+                Regions(RegionLogic(parts)), Services(ServiceLogic(parts)), Endpoints(EndpointLogic(parts))
+            ),
+            *credential_routes(
+                ApplicationCredentials(ApplicationCredentialLogic(parts), self.tokens),
+                Credentials(credentials, self.tokens),
+            ),
+        ]
 
     async def start(self) -> None:
         await upgrade(self.database, MIGRATIONS)
-        await asyncio.gather(asyncio.to_thread(self._keys.create), self.passwords.prepare())
+        await asyncio.gather(
+            asyncio.to_thread(self._keys.create),
+            asyncio.to_thread(self._credential_keys.create),
+            self.passwords.prepare(),
+        )
 
     async def stop(self) -> None:
         await self.database.close()
@@ -120,4 +282,6 @@ def target_of(ids: dict[str, str]) -> dict[str, Any]:
     for name, value in ids.items():
         if name.endswith("_id"):
             target[f"target.{name.removesuffix('_id')}.id"] = value
+    if "user_id" in ids:
+        target["target.credential.user_id"] = ids["user_id"]  # of the EC2 keys below a user
     return target

@@ -43,6 +43,10 @@ class GroupNotFound(NotFound):
     template = "Could not find group: {id}."
 
 
+class MembershipNotFound(NotFound):
+    template = "User '{user}' not found in group '{group}'"
+
+
 class ProjectNotFound(NotFound):
     template = "Could not find project: {id}."
 

@@ -40,6 +40,8 @@ RULES: dict[str, str] = (
         "identity:get_auth_domains": ANYONE,
         "identity:get_auth_system": ANYONE,
         "identity:validate_token": f"{READER} or rule:service_role or {SUBJECT}",
+        "identity:validate_token_v2": f"{READER} or rule:service_role",  # not upstream's
+        "identity:list_access_rules": SELF_READ,
         "identity:check_token": f"{READER} or {SUBJECT}",
         "identity:revoke_token": f"{ADMIN} or {SUBJECT}",
         "identity:list_user_projects": SELF_READ,

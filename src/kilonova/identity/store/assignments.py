@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, delete, false, func, or_, select, true
+from sqlalchemy import CTE, ColumnElement, Select, and_, case, delete, false, func, literal, null, or_, select, true
 
 from kilonova.core.db import Connection, Row
 from kilonova.identity.tables import (
@@ -77,14 +77,18 @@ async def has_system_role(connection: Connection, user_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def listing(connection: Connection, where: dict[str, Any]) -> Sequence[Row]:
-    """Assignments as stored, with the names of everything they join."""
+async def listing(connection: Connection, where: dict[str, Any], *, effective: bool = False) -> Sequence[Row]:
+    """Assignments with the names of everything they join: as stored, or what users may effectively do, with groups,
+    inheritance and implied roles dissolved; `via_group` is then the group a role comes through."""
+    source: Any = _flat().subquery("flat") if effective else assignments
+    of = source.c
     target, target_domain = projects.alias("target"), projects.alias("target_domain")
     user_domain, group_domain = projects.alias("user_domain"), projects.alias("group_domain")
     role_domain = projects.alias("role_domain")
     query = (
         select(
-            assignments,
+            *[of[column.name] for column in assignments.columns],
+            (of.via_group if effective else null()).label("via_group"),
             roles.c.name.label("role_name"),
             role_domain.c.id.label("role_domain_id"),
             role_domain.c.name.label("role_domain_name"),
@@ -95,18 +99,51 @@ async def listing(connection: Connection, where: dict[str, Any]) -> Sequence[Row
             target_domain.c.id.label("target_domain_id"),
             target_domain.c.name.label("target_domain_name"),
         )
-        .join(roles, roles.c.id == A.role_id)
+        .select_from(source)
+        .join(roles, roles.c.id == of.role_id)
         .outerjoin(role_domain, role_domain.c.id == roles.c.domain_id)
-        .outerjoin(users, and_(A.actor_kind == "user", users.c.id == A.actor_id))
+        .outerjoin(users, and_(of.actor_kind == "user", users.c.id == of.actor_id))
         .outerjoin(user_domain, user_domain.c.id == users.c.domain_id)
-        .outerjoin(groups, and_(A.actor_kind == "group", groups.c.id == A.actor_id))
+        .outerjoin(groups, and_(of.actor_kind == "group", groups.c.id == of.actor_id))
         .outerjoin(group_domain, group_domain.c.id == groups.c.domain_id)
-        .outerjoin(target, target.c.id == A.target_id)
+        .outerjoin(target, target.c.id == of.target_id)
         .outerjoin(target_domain, target_domain.c.id == target.c.domain_id)
     )
     for name, value in where.items():
-        query = query.where(A[name].in_(value) if isinstance(value, list) else A[name] == value)
-    return (await connection.execute(query.order_by(A.actor_id, A.target_id, roles.c.name))).all()
+        query = query.where(of[name].in_(value) if isinstance(value, list) else of[name] == value)
+    return (await connection.execute(query.order_by(of.actor_id, of.target_id, roles.c.name))).all()
+
+
+def _flat() -> Select[Any]:
+    """Every (user, target, role) that assignments amount to, in the columns of `assignments` and `via_group`."""
+    start = select(roles.c.id.label("prior_id"), roles.c.id.label("role_id")).cte("follows", recursive=True)
+    follows = start.union(
+        select(start.c.prior_id, implied_roles.c.implied_id).join(start, start.c.role_id == implied_roles.c.prior_id)
+    )
+    first = select(projects.c.parent_id.label("top_id"), projects.c.id).where(projects.c.parent_id.is_not(None))
+    tree = first.cte("tree", recursive=True)
+    tree = tree.union(select(tree.c.top_id, projects.c.id).join(tree, tree.c.id == projects.c.parent_id))
+    through = and_(A.actor_kind == "group", memberships.c.group_id == A.actor_id)
+    return (
+        select(
+            literal("user").label("actor_kind"),
+            func.coalesce(memberships.c.user_id, A.actor_id).label("actor_id"),
+            case((A.inherited == true(), "project"), else_=A.target_kind).label("target_kind"),
+            func.coalesce(tree.c.id, A.target_id).label("target_id"),
+            follows.c.role_id,
+            literal(False).label("inherited"),
+            memberships.c.group_id.label("via_group"),
+        )
+        .select_from(assignments)
+        .join(follows, follows.c.prior_id == A.role_id)
+        .outerjoin(memberships, through)
+        .outerjoin(tree, and_(A.inherited == true(), tree.c.top_id == A.target_id))
+        .where(
+            or_(A.actor_kind == "user", memberships.c.user_id.is_not(None)),
+            or_(A.inherited == false(), tree.c.id.is_not(None)),
+        )
+        .distinct()
+    )
 
 
 async def forget(connection: Connection, *ids: str) -> None:

@@ -1,0 +1,106 @@
+"""Rules of application credentials: secrets with which programs act for a user on one project, with no more roles than
+they were given and never more than the user still has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Row
+from kilonova.identity import errors
+from kilonova.identity.logic import moments
+from kilonova.identity.logic.base import Logic, must_get
+from kilonova.identity.store import assignments as assignment_store
+from kilonova.identity.store import records
+from kilonova.identity.tables import application_credential_roles, application_credentials, roles, users
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A credential's row, the roles it was given, and its secret when it was just made."""
+
+    row: Row
+    roles: Sequence[Row]
+    secret: str | None = None
+
+
+class ApplicationCredentialLogic(Logic):
+    async def list(self, user_id: str, **filters: Any) -> Sequence[Held]:
+        async with self.database.reading() as connection:
+            await must_get(connection, users, errors.UserNotFound, user_id)
+            rows = await records.find(connection, application_credentials, user_id=user_id, **filters)
+            return await self._with_roles(connection, rows)
+
+    async def get(self, user_id: str, credential_id: str) -> Held:
+        async with self.database.reading() as connection:
+            row = await self._get(connection, user_id, credential_id)
+            return (await self._with_roles(connection, [row]))[0]
+
+    async def _get(self, connection: Connection, user_id: str, credential_id: str) -> Row:
+        missing = errors.ApplicationCredentialNotFound
+        return await must_get(connection, application_credentials, missing, credential_id, user_id=user_id)
+
+    async def _with_roles(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Held]:
+        given = await records.find(connection, application_credential_roles, credential_id=[row.id for row in rows])
+        known = {row.id: row for row in await records.find(connection, roles, id=[pair.role_id for pair in given])}
+        return [Held(row, [known[pair.role_id] for pair in given if pair.credential_id == row.id]) for row in rows]
+
+    async def create(
+        self, ctx: RequestContext, values: dict[str, Any], wanted: Sequence[dict[str, str]], expires_at: str | None,
+        secret: str | None,
+    ) -> Held:  # fmt: skip
+        """For the caller, on the project of his token. `wanted` are roles by {"id"} or {"name"}; empty means all he has."""
+        if ctx.user_id is None or ctx.project_id is None:
+            raise errors.Invalid(reason="Invalid application credential: a project scoped token is needed")
+        secret = secret or self.clock.secret(64)
+        row = values | {
+            "id": self.clock.hex_id(),
+            "user_id": ctx.user_id,
+            "project_id": ctx.project_id,
+            "expires_at": self._expiry(expires_at),
+            "secret_hash": await self.passwords.hash(secret),
+        }
+        details = f"Duplicate entry found with name {values['name']}"
+        async with self.storing("application_credential", details) as tx:
+            held = await records.find(tx.connection, application_credentials, user_id=ctx.user_id)
+            if len(held) >= self.options.max_application_credentials:
+                raise errors.ApplicationCredentialLimit(limit=self.options.max_application_credentials)
+            has = await assignment_store.effective(tx.connection, ctx.user_id, "project", ctx.project_id)
+            given = _choose(has, wanted)
+            await records.add(tx.connection, application_credentials, row)
+            pairs = [{"credential_id": row["id"], "role_id": role.id} for role in given]
+            await records.add(tx.connection, application_credential_roles, *pairs)
+            made = await self._get(tx.connection, ctx.user_id, row["id"])
+            return Held(made, await records.find(tx.connection, roles, id=[role.id for role in given]), secret)
+
+    async def delete(self, user_id: str, credential_id: str) -> None:
+        """Ends the tokens got with it."""
+        async with self.database.transaction() as tx:
+            await self._get(tx.connection, user_id, credential_id)
+            await records.remove(tx.connection, application_credentials, id=credential_id)
+        await self.revocations.tell(user_ids=[user_id])
+
+    def _expiry(self, text: str | None) -> int | None:
+        if text is None:
+            return None
+        try:
+            moment = moments.parse(text)
+        except ValueError:
+            raise errors.Invalid(reason="Timestamp not in expected format." + errors.ASSUMED) from None
+        if moment <= moments.now(self.clock):
+            raise errors.Invalid(reason="The 'expires_at' must not be before now." + errors.ASSUMED)
+        return moment
+
+
+def _choose(has: Sequence[Row], wanted: Sequence[dict[str, str]]) -> list[Row]:
+    chosen: dict[str, Row] = {}
+    for reference in wanted:
+        found = [role for role in has if all(getattr(role, key) == value for key, value in reference.items())]
+        if not found:
+            raise errors.Invalid(
+                reason=f"Invalid application credential: Could not find role assignment with role: {reference}"
+            )
+        chosen[found[0].id] = found[0]
+    return list(chosen.values()) if wanted else list(has)

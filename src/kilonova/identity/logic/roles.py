@@ -1,0 +1,103 @@
+"""Rules of roles and of which role implies which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kilonova.core.db import Connection, Row
+from kilonova.identity import errors
+from kilonova.identity.logic.base import Logic, must_get
+from kilonova.identity.store import records
+from kilonova.identity.tables import implied_roles, projects, roles
+
+NEVER_IMPLIED = frozenset({"admin"})
+
+
+class RoleLogic(Logic):
+    async def list(self, **filters: Any) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            return await records.find(connection, roles, **filters)
+
+    async def get(self, role_id: str) -> Row:
+        async with self.database.reading() as connection:
+            return await must_get(connection, roles, errors.RoleNotFound, role_id)
+
+    async def create(self, values: dict[str, Any]) -> Row:
+        row = values | {"id": self.clock.hex_id(), "domain_id": values.get("domain_id") or ""}
+        async with self.storing("role", _twin(row)) as tx:
+            if row["domain_id"]:
+                await must_get(tx.connection, projects, errors.DomainNotFound, row["domain_id"], is_domain=True)
+            await records.add(tx.connection, roles, row)
+            return await must_get(tx.connection, roles, errors.RoleNotFound, row["id"])
+
+    async def update(self, role_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
+        known = await self.get(role_id)
+        if (values.pop("domain_id", known.domain_id) or "") != known.domain_id:
+            raise errors.Invalid(reason="Update of `domain_id` is not allowed.")
+        async with self.storing("role", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
+            row = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
+            await records.change(tx.connection, roles, values | {"extra": row.extra | extra}, id=role_id)
+            updated = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
+        if updated.name != known.name:
+            await self.revocations.tell(everything=True)
+        return updated
+
+    async def delete(self, role_id: str) -> None:
+        """With all its assignments."""
+        async with self.database.transaction() as tx:
+            if not await records.remove(tx.connection, roles, id=role_id):
+                raise errors.RoleNotFound(id=role_id)
+        await self.revocations.tell(everything=True)
+
+    async def implied(self, prior_id: str) -> tuple[Row, Sequence[Row]]:
+        """(the role, the roles it implies directly)."""
+        async with self.database.reading() as connection:
+            prior = await must_get(connection, roles, errors.RoleNotFound, prior_id)
+            pairs = await records.find(connection, implied_roles, prior_id=prior_id)
+            return prior, await records.find(connection, roles, id=[pair.implied_id for pair in pairs])
+
+    async def inferences(self) -> Mapping[str, tuple[Row, Sequence[Row]]]:
+        """Of every role that implies others: (role, those it implies)."""
+        async with self.database.reading() as connection:
+            known = {row.id: row for row in await records.find(connection, roles)}
+            pairs = await records.find(connection, implied_roles)
+        found: dict[str, tuple[Row, list[Row]]] = {}
+        for pair in pairs:
+            found.setdefault(pair.prior_id, (known[pair.prior_id], []))[1].append(known[pair.implied_id])
+        return found
+
+    async def pair(self, prior_id: str, implied_id: str) -> tuple[Row, Row]:
+        """Both roles; raises ImpliedRoleNotFound unless one implies the other."""
+        async with self.database.reading() as connection:
+            both = await self._both(connection, prior_id, implied_id)
+            if await records.get(connection, implied_roles, prior_id=prior_id, implied_id=implied_id) is None:
+                raise errors.ImpliedRoleNotFound(prior=prior_id, implied=implied_id)
+            return both
+
+    async def imply(self, prior_id: str, implied_id: str) -> tuple[Row, Row]:
+        """Harmless to repeat."""
+        async with self.database.transaction() as tx:
+            both = await self._both(tx.connection, prior_id, implied_id)
+            if both[1].name in NEVER_IMPLIED:
+                raise errors.Refused(reason=f"{implied_id} cannot be an implied roles.")
+            key = {"prior_id": prior_id, "implied_id": implied_id}
+            if await records.get(tx.connection, implied_roles, **key) is None:
+                await records.add(tx.connection, implied_roles, key)
+        await self.revocations.tell(everything=True)
+        return both
+
+    async def stop_implying(self, prior_id: str, implied_id: str) -> None:
+        async with self.database.transaction() as tx:
+            if not await records.remove(tx.connection, implied_roles, prior_id=prior_id, implied_id=implied_id):
+                raise errors.ImpliedRoleNotFound(prior=prior_id, implied=implied_id)
+        await self.revocations.tell(everything=True)
+
+    async def _both(self, connection: Connection, prior_id: str, implied_id: str) -> tuple[Row, Row]:
+        prior = await must_get(connection, roles, errors.RoleNotFound, prior_id)
+        return prior, await must_get(connection, roles, errors.RoleNotFound, implied_id)
+
+
+def _twin(row: dict[str, Any]) -> str:
+    where = f" at domain ID {row['domain_id']}" if row["domain_id"] else ""
+    return f"Duplicate entry found with name {row['name']}{where}"
