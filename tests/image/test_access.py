@@ -9,7 +9,7 @@ import pytest
 from kilonova.image import policies
 from tests.image.conftest import Cloud
 from tests.image.support import IMAGES, JSON, OCTETS, PATCH, active, create, patch, put, show
-from tests.support import OTHER_PROJECT, PROJECT
+from tests.support import CALLERS, OTHER_PROJECT, PROJECT, caller
 
 IMAGE = "{image_id:str}"
 
@@ -140,3 +140,14 @@ async def test_upstreams_rule_for_shared_images_opens_nothing(client):
     image = await create(client)
     assert (await client("GET", f"{IMAGES}/{image['id']}", token="foreign")).status == 404
     assert (await put(client, image["id"], b"x", "foreign")).status == 404
+
+
+async def test_who_has_no_project_owns_nothing(client, monkeypatch):
+    monkeypatch.setitem(CALLERS, "domain", caller("d", None, "member", "reader", domain_id="default"))
+    answer = await client("POST", IMAGES, token="domain", json={"name": "x"}, headers=JSON)
+    assert answer.status == 403
+    owned_by_none = await client("POST", IMAGES, token="admin", json={"owner": None, "visibility": "private"})
+    assert owned_by_none.status == 201
+    path = f"{IMAGES}/{owned_by_none.json['id']}"
+    for method in ("GET", "DELETE"):
+        assert (await client(method, path, token="domain")).status in (403, 404)

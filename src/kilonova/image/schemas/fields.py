@@ -136,7 +136,7 @@ WELL_KNOWN = {
 MEMBER_FIELDS = {
     "created_at": Field(kind="string", about="When the member was added."),
     "image_id": Field(kind="string", about="The image's UUID.", pattern=UUID_PATTERN),
-    "member_id": Field(kind="string", about="The project that the image is shared with."),
+    "member_id": Field(kind="string", about="The project that the image is shared with.", max_length=255, plain=True),
     "status": Field(kind="string", about="What the member decided.", enum=("pending", "accepted", "rejected")),
     "updated_at": Field(kind="string", about="When the member was changed last."),
     "schema": Field(kind="string", about="Path of this schema."),
