@@ -104,7 +104,7 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
             default = {"default_factory": field.default_factory}
         if window is not None and not window.holds(version):
             changed.append(
-                (field.name, hint, msgspec.field(default=default.get("default", msgspec.UNSET), name=f" {field.name}"))
+                (field.name, hint, msgspec.field(**(default or {"default": msgspec.UNSET}), name=f" {field.name}"))
             )
             continue
         name = window.name if window and window.name else field.encode_name
