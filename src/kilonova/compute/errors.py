@@ -289,3 +289,35 @@ class UnknownZone(BadRequest):
 
 class AmbiguousHostname(BadRequest):
     template = "Unable to allocate a single hostname to multiple instances"
+
+
+class InvalidPattern(BadRequest):
+    template = "Invalid filter field: name. {pattern} is not a regular expression that can be used here."
+
+
+class InvalidFilter(BadRequest):
+    template = "Invalid filter field: {name}."
+
+
+class ZonePinned(Conflict):
+    template = (
+        "Cannot change pinned availability zone directly. Unpin first by setting pinned_availability_zone to null."
+    )
+
+
+class ZoneElsewhere(Conflict):
+    template = "Server can only be pinned to its current availability zone '{here}', but '{zone}' was requested."
+
+
+class TwoDestinations(BadRequest):
+    template = (
+        "One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are "
+        "mutually exclusive."
+    )
+
+
+class InvalidBootSequence(BadRequest):
+    template = (
+        "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination "
+        "is not valid."
+    )

@@ -1,0 +1,112 @@
+"""Servers over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from kilonova.compute.api.common import ROOT, at_least, links
+from kilonova.compute.api.server_query import read_filter, read_sorts
+from kilonova.compute.api.server_request import address, to_launch
+from kilonova.compute.api.server_views import ServerViews
+from kilonova.compute.logic.launch import LaunchLogic
+from kilonova.compute.logic.server_actions import ActionLogic
+from kilonova.compute.logic.servers import ServerLogic
+from kilonova.compute.logic.timeline import Timeline
+from kilonova.compute.options import ComputeOptions
+from kilonova.compute.schemas import server_views as views
+from kilonova.compute.schemas import servers as shapes
+from kilonova.compute.schemas.common import truth
+from kilonova.core.clock import Clock
+from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.paging import next_links, read_page
+
+RULE = "os_compute_api:servers"
+
+
+class Servers:
+    def __init__(
+        self, servers: ServerLogic, launches: LaunchLogic, actions: ActionLogic, clock: Clock, options: ComputeOptions
+    ) -> None:
+        self.servers, self.launches, self.actions, self.clock, self.options = servers, launches, actions, clock, options
+
+    async def create(self, call: Call) -> Reply:
+        timeline = Timeline(self.clock, call.times)
+        body = await call.decode(shapes.ServerCreate)
+        wanted = to_launch(
+            call, body, clock=self.clock, password_length=self.options.password_length,
+            most=self.options.max_servers_per_request,
+        )  # fmt: skip
+        done = await self.launches.launch(call.ctx, wanted, timeline)
+        if truth(body.server.return_reservation_id):
+            return Reply({"reservation_id": done.reservation_id})
+        first = done.ids[0]
+        groups = wanted.security_groups if wanted.security_groups is not None else ["default"]
+        view = views.Created(
+            id=first,
+            links=links(call, "servers", first),
+            disk_config=wanted.disk_config,
+            security_groups=[{"name": name} for name in groups],
+            admin_pass=wanted.admin_pass,
+        )
+        location = f"{call.base_url}{ROOT}/servers/{first}"
+        return Reply(views.CreatedBody(server=view), headers={"Location": location})
+
+    async def list(self, call: Call) -> Reply:
+        page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:index")
+        rows: Any = []
+        if wanted is not None:
+            rows = await self.servers.brief(wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call))
+        view = ServerViews(call)
+        more = next_links(call, f"{ROOT}/servers", page, rows, rows[-1].uuid if rows else None)
+        return Reply(views.Briefs(servers=[view.brief(row) for row in rows], servers_links=more or UNSET))
+
+    async def detail(self, call: Call) -> Reply:
+        page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:detail")
+        if wanted is None:
+            return Reply(views.ServerDetails(servers=[]))
+        view = ServerViews(call)
+        rows, extras = await self.servers.detailed(
+            wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call), with_spec=view.needs_spec,
+            with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
+        )  # fmt: skip
+        more = next_links(call, f"{ROOT}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
+        shown = [view.detail(row, extras, one=False) for row in rows]
+        return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
+
+    async def show(self, call: Call, server_id: str) -> Reply:
+        view = ServerViews(call)
+        row, extras = await self.servers.one(call.ctx, server_id, with_host_status=view.host_status)
+        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
+        return Reply(views.ServerBody(server=view.detail(row, extras)))
+
+    async def update(self, call: Call, server_id: str) -> Reply:
+        change = (await call.decode(shapes.ServerUpdate)).server
+        row = await self.servers.get(call.ctx, server_id)
+        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
+        await self.servers.edit(call.ctx, server_id, _values(change), change.pinned_availability_zone)
+        view = ServerViews(call)
+        row, extras = await self.servers.one(call.ctx, server_id, with_host_status=view.host_status)
+        return Reply(views.ServerBody(server=view.detail(row, extras, full=at_least(call, "2.75"))))
+
+    async def delete(self, call: Call, server_id: str) -> Reply:
+        row = await self.servers.get(call.ctx, server_id)
+        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
+        await self.actions.delete(call.ctx, server_id)
+        return Reply()
+
+
+def _values(change: shapes.ServerChange) -> dict[str, Any]:
+    """The columns that a change sets."""
+    values: dict[str, Any] = {}
+    for name in ("name", "description", "disk_config", "hostname"):
+        if not isinstance(getattr(change, name), UnsetType):
+            values[name] = getattr(change, name)
+    if not isinstance(change.hostname_label, UnsetType):
+        values["hostname"] = change.hostname_label
+    if not isinstance(change.access_ip_v4, UnsetType):
+        values["access_ip_v4"] = address(change.access_ip_v4, 4)
+    if not isinstance(change.access_ip_v6, UnsetType):
+        values["access_ip_v6"] = address(change.access_ip_v6, 6)
+    return values

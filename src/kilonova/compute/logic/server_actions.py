@@ -1,0 +1,111 @@
+"""Actions on servers. Each checks the table of states, takes the server by a compare-and-swap, writes the action down
+and hands it to the server's host: all in one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kilonova.compute import errors, models
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.logic.servers import owned
+from kilonova.compute.states import ACTIONS
+from kilonova.compute.store import actions as action_store
+from kilonova.compute.store import builds
+from kilonova.compute.store import servers as store
+from kilonova.compute.times import now
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Database, Row, Transaction
+
+CASTS = {"start": "start_server", "stop": "stop_server", "reboot": "reboot_server", "reboot_hard": "reboot_server"}
+SHOWN = {"reboot_hard": "reboot"}  # what clients call it
+
+
+class ActionLogic:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database, self.clock = database, clock
+
+    async def power(self, ctx: RequestContext, server_id: str, action: str) -> None:
+        """start, stop, reboot or reboot_hard."""
+        async with self.database.transaction() as tx:
+            row = await self._take(tx, ctx, server_id, action)
+            if row.host is None:
+                raise errors.NotReady(server_id=server_id)
+            ref = await self._ref(tx.connection, ctx, row, action)
+            agent = tx.outbox(ComputeAPI, host=row.host)
+            await getattr(agent, CASTS[action])(_sender(ctx), ref)
+
+    async def delete(self, ctx: RequestContext, server_id: str) -> None:
+        async with self.database.transaction() as tx:
+            row = await self._take(tx, ctx, server_id, "delete")
+            if row.host is None:
+                await tx.outbox(ConductorAPI).delete_unhosted(_sender(ctx), row.uuid, ctx.request_id)
+                return
+            ref = await self._ref(tx.connection, ctx, row, "delete")
+            await tx.outbox(ComputeAPI, host=row.host).terminate_server(_sender(ctx), ref)
+
+    async def _take(self, tx: Transaction, ctx: RequestContext, server_id: str, action: str) -> Row:
+        """The server as it was, now busy with the action."""
+        row = await owned(tx.connection, ctx, server_id)
+        check_lock(ctx, row)
+        transition, shown = ACTIONS[action], SHOWN.get(action, action)
+        check_state(row, action, shown)
+        taken = await store.change(
+            tx.connection, row.uuid, {"task_state": transition.task.value}, now(self.clock),
+            vm_states=[row.vm_state], task_states=[row.task_state],
+        )  # fmt: skip
+        if not taken:
+            raise errors.InvalidState(action=shown, server_id=server_id, attribute="task_state", state="changing")
+        await self._write_down(tx.connection, ctx, row, shown)
+        return row
+
+    async def _write_down(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> None:
+        entry = {
+            "server_uuid": row.uuid, "request_id": ctx.request_id, "action": action, "user_id": ctx.user_id,
+            "project_id": ctx.project_id, "started_at": now(self.clock),
+        }  # fmt: skip
+        await action_store.begin(connection, [entry])
+
+    async def _ref(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> models.ServerRef:
+        build = await builds.build_of(connection, row.uuid)
+        if build is None:
+            raise errors.NotReady(server_id=row.uuid)
+        build.request_id, build.action = ctx.request_id, action
+        return models.ServerRef(build=build, request_id=ctx.request_id, action=action)
+
+    async def lock(self, ctx: RequestContext, server_id: str, reason: str | None, *, as_owner: bool) -> None:
+        await self._set_lock(
+            ctx, server_id, "lock", {"locked_by": "owner" if as_owner else "admin", "locked_reason": reason}
+        )
+
+    async def unlock(self, ctx: RequestContext, server_id: str) -> None:
+        await self._set_lock(ctx, server_id, "unlock", {"locked_by": None, "locked_reason": None})
+
+    async def _set_lock(self, ctx: RequestContext, server_id: str, action: str, values: dict[str, Any]) -> None:
+        async with self.database.transaction() as tx:
+            row = await owned(tx.connection, ctx, server_id)
+            if action == "lock" and row.locked_by == "owner":
+                values = values | {"locked_by": "owner"}  # an admin's lock does not take the owner's key away
+            await store.change(tx.connection, row.uuid, values, now(self.clock))
+            await self._write_down(tx.connection, ctx, row, action)
+
+
+def check_lock(ctx: RequestContext, row: Row) -> None:
+    if row.locked_by is not None and not ctx.is_admin:
+        raise errors.ServerLocked(server_id=row.uuid)
+
+
+def check_state(row: Row, action: str, shown: str) -> None:
+    """Raises InvalidState unless the table of states lets the action start here."""
+    transition = ACTIONS[action]
+    if row.vm_state not in transition.vm_states:
+        raise errors.InvalidState(action=shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)
+    if transition.task_states is not None and row.task_state not in transition.task_states:
+        raise errors.InvalidState(action=shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
+
+
+def _sender(ctx: RequestContext) -> RequestContext:
+    return msgspec.structs.replace(ctx, token=None)

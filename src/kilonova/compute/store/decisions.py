@@ -1,0 +1,31 @@
+"""SQL of scheduling decisions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import msgspec
+from sqlalchemy import insert, select
+
+from kilonova.compute.models import Decision
+from kilonova.compute.tables import decisions
+from kilonova.core.db import Connection
+
+
+async def add(connection: Connection, made: Mapping[str, Decision], request_id: str, now: dt.datetime) -> None:
+    """server uuid → decision, in one statement."""
+    encode = msgspec.msgpack.Encoder().encode
+    rows = [
+        {"server_uuid": uuid, "request_id": request_id, "decision": encode(decision), "created_at": now}
+        for uuid, decision in made.items()
+    ]
+    if rows:
+        await connection.execute(insert(decisions), rows)
+
+
+async def of_server(connection: Connection, server_uuid: str) -> list[Decision]:
+    """In the order in which they were made."""
+    query = select(decisions.c.decision).where(decisions.c.server_uuid == server_uuid).order_by(decisions.c.id)
+    decode = msgspec.msgpack.Decoder(Decision).decode
+    return [decode(row.decision) for row in (await connection.execute(query)).all()]

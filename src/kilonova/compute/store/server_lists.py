@@ -1,0 +1,181 @@
+"""SQL of lists of servers: filters, sorting and pages, in one statement."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal, or_, select
+
+from kilonova.compute.states import STATUS
+from kilonova.compute.tables import request_specs, servers
+from kilonova.core.db import Connection, Row
+
+C = servers.c
+EPOCH = dt.datetime(1970, 1, 1)
+EQUALS = {
+    "reservation_id": C.reservation_id, "availability_zone": C.availability_zone, "key_name": C.key_name,
+    "power_state": C.power_state, "task_state": C.task_state, "vm_state": C.vm_state, "progress": C.progress,
+    "user_id": C.user_id, "host": C.host, "node": C.node, "hostname": C.hostname, "uuid": C.uuid,
+    "launch_index": C.launch_index, "image": C.image_id, "project_id": C.project_id, "config_drive": C.config_drive,
+    "description": C.description, "access_ip_v4": C.access_ip_v4, "access_ip_v6": C.access_ip_v6,
+    "server_group": C.server_group_id,
+}  # fmt: skip
+NUMBERS = frozenset(["power_state", "progress", "launch_index"])
+SORT_KEYS: dict[str, ColumnElement[Any]] = {
+    name: func.coalesce(getattr(C, column), default)
+    for name, column, default in (
+        ("created_at", "created_at", EPOCH), ("updated_at", "updated_at", EPOCH), ("launched_at", "launched_at", EPOCH),
+        ("terminated_at", "terminated_at", EPOCH), ("display_name", "name", ""), ("name", "name", ""), ("uuid", "uuid", ""),
+        ("hostname", "hostname", ""), ("image_ref", "image_id", ""), ("key_name", "key_name", ""), ("host", "host", ""),
+        ("node", "node", ""), ("availability_zone", "availability_zone", ""), ("user_id", "user_id", ""),
+        ("project_id", "project_id", ""), ("vm_state", "vm_state", ""), ("task_state", "task_state", ""),
+        ("power_state", "power_state", 0), ("progress", "progress", 0), ("launch_index", "launch_index", 0),
+        ("locked", "locked_by", ""), ("access_ip_v4", "access_ip_v4", ""), ("access_ip_v6", "access_ip_v6", ""),
+        ("display_description", "description", ""), ("config_drive", "config_drive", False),
+        ("instance_type_id", "vcpus", 0), ("root_device_name", "id", 0), ("kernel_id", "id", 0), ("ramdisk_id", "id", 0),
+        ("auto_disk_config", "disk_config", ""),
+    )
+}  # fmt: skip
+
+
+class ServerFilter(msgspec.Struct, kw_only=True):
+    """`equals` maps keys of EQUALS to values; `deleted` None: both; `name` and `ip` as their docs say; tags by meaning:
+    all of, any of, not all of, none of."""
+
+    project_id: str | None = None
+    user_id: str | None = None
+    deleted: bool | None = False
+    name: str | None = None
+    statuses: list[str] | None = None
+    flavor: str | None = None
+    locked: bool | None = None
+    changes_since: dt.datetime | None = None
+    changes_before: dt.datetime | None = None
+    addresses: list[str] = []
+    metadata: dict[str, str] = {}
+    tags: list[str] = []
+    tags_any: list[str] = []
+    not_tags: list[str] = []
+    not_tags_any: list[str] = []
+    equals: dict[str, Any] = {}
+
+
+async def page(
+    connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]],
+    with_spec: bool, with_user_data: bool,
+) -> Sequence[Row]:  # fmt: skip
+    """`sorts` holds (key, descending); the row's id decides ties. With `with_spec` rows also have `spec` (bytes)."""
+    columns: list[Any] = [c for c in C if with_user_data or c.name != "user_data"]
+    source: Any = servers
+    if with_spec:
+        columns.append(request_specs.c.spec)
+        source = servers.outerjoin(request_specs, request_specs.c.server_uuid == C.uuid)
+    query = select(*columns).select_from(source).where(*_conditions(wanted))
+    keys = [(SORT_KEYS[name], descending) for name, descending in sorts]
+    keys.append((C.id, keys[0][1] if keys else True))
+    if marker is not None:
+        query = _after(query, keys, marker.id)
+    order = [column.desc() if descending else column.asc() for column, descending in keys]
+    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+
+
+async def brief(
+    connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]]
+) -> Sequence[Row]:
+    """Rows with uuid and name alone."""
+    query = select(C.uuid, C.name).where(*_conditions(wanted))
+    keys = [(SORT_KEYS[name], descending) for name, descending in sorts]
+    keys.append((C.id, keys[0][1] if keys else True))
+    if marker is not None:
+        query = _after(query, keys, marker.id)
+    order = [column.desc() if descending else column.asc() for column, descending in keys]
+    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+
+
+def _after(query: Select[Any], keys: list[tuple[ColumnElement[Any], bool]], marker_id: int) -> Select[Any]:
+    """Only what comes after the marker in the order of `keys`."""
+    at = [select(column).where(C.id == marker_id).correlate(None).scalar_subquery() for column, _ in keys]
+    choices = []
+    for n, (column, descending) in enumerate(keys):
+        same = [keys[k][0] == at[k] for k in range(n)]
+        choices.append(and_(*same, column < at[n] if descending else column > at[n]))
+    return query.where(or_(*choices))
+
+
+def _conditions(wanted: ServerFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [EQUALS[key] == value for key, value in wanted.equals.items()]
+    if wanted.project_id is not None:
+        found.append(C.project_id == wanted.project_id)
+    if wanted.user_id is not None:
+        found.append(C.user_id == wanted.user_id)
+    if wanted.deleted is not None:
+        found.append(C.deleted != 0 if wanted.deleted else C.deleted == 0)
+    if wanted.name is not None:
+        found.append(_named(wanted.name))
+    if wanted.statuses is not None:
+        found.append(or_(*(_status(status) for status in wanted.statuses)))
+    if wanted.flavor is not None:
+        found.append(C.flavor["id"].as_string() == wanted.flavor)
+    if wanted.locked is not None:
+        found.append(C.locked_by.is_not(None) if wanted.locked else C.locked_by.is_(None))
+    changed = func.coalesce(C.updated_at, C.created_at)
+    if wanted.changes_since is not None:
+        found.append(changed >= wanted.changes_since)
+    if wanted.changes_before is not None:
+        found.append(changed <= wanted.changes_before)
+    return found + _in_documents(wanted)
+
+
+def _in_documents(wanted: ServerFilter) -> list[ColumnElement[bool]]:
+    """Conditions on the JSON columns, as text: `json.dumps` wrote them, so the text is known."""
+    network = cast(C.network_info, Text)
+    found = [network.contains(f'"address": "{address}', autoescape=True) for address in wanted.addresses]
+    for key, value in wanted.metadata.items():
+        pair = f"{json.dumps(key)}: {json.dumps(value)}"
+        found.append(cast(C.metadata, Text).contains(pair, autoescape=True))
+    held = cast(C.tags, Text)
+    has = {tag: held.contains(json.dumps(tag), autoescape=True) for tag in _all_tags(wanted)}
+    found += [has[tag] for tag in wanted.tags]
+    if wanted.tags_any:
+        found.append(or_(*(has[tag] for tag in wanted.tags_any)))
+    if wanted.not_tags:
+        found.append(~and_(*(has[tag] for tag in wanted.not_tags)))
+    if wanted.not_tags_any:
+        found.append(~or_(*(has[tag] for tag in wanted.not_tags_any)))
+    return found
+
+
+def _all_tags(wanted: ServerFilter) -> set[str]:
+    return {*wanted.tags, *wanted.tags_any, *wanted.not_tags, *wanted.not_tags_any}
+
+
+def _named(pattern: str) -> ColumnElement[bool]:
+    """A regular expression; plain text, perhaps with ^ and $, is searched without one."""
+    text = pattern.removeprefix("^").removesuffix("$")
+    if any(mark in text for mark in r"\.[](){}*+?|^$"):
+        return C.name.regexp_match(pattern)
+    if pattern.startswith("^") and pattern.endswith("$"):
+        return C.name == text
+    if pattern.startswith("^"):
+        return C.name.startswith(text, autoescape=True)
+    if pattern.endswith("$"):
+        return C.name.endswith(text, autoescape=True)
+    return C.name.contains(text, autoescape=True)
+
+
+def _status(status: str) -> ColumnElement[bool]:
+    """The states in which clients see this status."""
+    choices: list[ColumnElement[bool]] = []
+    for vm_state, (default, during) in STATUS.items():
+        tasks = [task for task, shown in during.items() if shown == status]
+        if tasks:
+            choices.append(and_(C.vm_state == vm_state, C.task_state.in_(tasks)))
+        if default == status:
+            other = [task for task, shown in during.items() if shown != status]
+            idle = or_(C.task_state.is_(None), C.task_state.not_in(other)) if other else literal(True)
+            choices.append(and_(C.vm_state == vm_state, idle))
+    return or_(*choices) if choices else literal(False)

@@ -1,0 +1,178 @@
+"""Small fakes at the doors of compute's API, and a cloud made of it: real HTTP, real database, memory bus."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.app import ComputeApiService
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.options import ComputeOptions
+from kilonova.core import errors
+from kilonova.image.schemas.images import ImageRecord
+from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord
+from kilonova.network.schemas.ports import FixedIP
+from tests.support import PROJECT, Client, make_core
+
+IMAGE, NETWORK, GROUP = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
+NEWEST = "2.104"
+TIMES = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+
+
+def version(text: str) -> dict[str, str]:
+    return {"OpenStack-API-Version": f"compute {text}"}
+
+
+def image(image_id: str = IMAGE, **more: Any) -> ImageRecord:
+    fields: dict[str, Any] = {
+        "id": image_id, "name": "cirros", "status": "active", "visibility": "public", "owner": PROJECT, "protected": False,
+        "os_hidden": False, "min_disk": 0, "min_ram": 0, "disk_format": "qcow2", "container_format": "bare",
+        "size": 16 << 20, "virtual_size": None, "checksum": None, "os_hash_algo": "sha512", "os_hash_value": "ab", "tags": [],
+    }  # fmt: skip
+    return ImageRecord(**fields | TIMES | more)
+
+
+class Images:
+    """`held` maps ids to records; like the image service it hides what is not there."""
+
+    def __init__(self) -> None:
+        self.held = {IMAGE: image()}
+
+    async def get(self, ctx: Any, image_id: str) -> ImageRecord:
+        if image_id not in self.held:
+            raise errors.NotFound(f"No image found with ID {image_id}")
+        return self.held[image_id]
+
+
+def network(network_id: str = NETWORK, **more: Any) -> NetworkRecord:
+    fields: dict[str, Any] = {
+        "id": network_id, "name": "private", "description": "", "project_id": PROJECT, "tenant_id": PROJECT,
+        "revision_number": 1, "admin_state_up": True, "status": "ACTIVE", "shared": False, "external": False,
+        "is_default": False, "mtu": 1450, "port_security_enabled": True, "subnets": ["subnet"],
+    }  # fmt: skip
+    return NetworkRecord(**fields | TIMES | more)
+
+
+def port(port_id: str, address: str, **more: Any) -> PortRecord:
+    fields: dict[str, Any] = {
+        "id": port_id, "name": "", "description": "", "project_id": PROJECT, "tenant_id": PROJECT, "revision_number": 1,
+        "network_id": NETWORK, "mac_address": "fa:16:3e:00:00:01", "admin_state_up": True, "status": "DOWN",
+        "device_id": "", "device_owner": "", "fixed_ips": [FixedIP(subnet_id="subnet", ip_address=address)],
+        "security_groups": [GROUP], "port_security_enabled": True, "allowed_address_pairs": [],
+    }  # fmt: skip
+    return PortRecord(**fields | TIMES | more)
+
+
+def group(group_id: str, name: str, project: str = PROJECT) -> SecurityGroupRecord:
+    return SecurityGroupRecord(
+        id=group_id, name=name, description="", project_id=project, tenant_id=project, revision_number=1, **TIMES
+    )
+
+
+class Networks:
+    def __init__(self) -> None:
+        self.held_networks = [network()]
+        self.held_ports: list[PortRecord] = []
+        self.groups = [group(GROUP, "default"), group(str(uuid.UUID(int=4)), "web")]
+        self.updates: list[tuple[str, dict[str, Any]]] = []
+
+    async def networks(self, ctx: Any = None, **filters: Any) -> list[NetworkRecord]:
+        return [n for n in self.held_networks if "id" not in filters or n.id in filters["id"]]
+
+    async def ports(self, ctx: Any = None, **filters: Any) -> list[PortRecord]:
+        wanted = filters.get("fixed_ips", "").removeprefix("ip_address=")
+        return [
+            p
+            for p in self.held_ports
+            if ("id" not in filters or p.id in filters["id"])
+            and ("device_id" not in filters or p.device_id == filters["device_id"])
+            and (not wanted or any(f.ip_address == wanted for f in p.fixed_ips))
+        ]
+
+    async def security_groups(self, ctx: Any = None, **filters: Any) -> list[SecurityGroupRecord]:
+        return [g for g in self.groups if filters.get("project_id", g.project_id) == g.project_id]
+
+    async def update_port(
+        self, port_id: str, changes: dict[str, Any], ctx: Any = None, *, own: bool = True
+    ) -> PortRecord:
+        self.updates.append((port_id, changes))
+        return next(p for p in self.held_ports if p.id == port_id)
+
+
+class Recorder:
+    """Stands where the conductor or an agent is, and keeps what arrives: (method, arguments)."""
+
+    def __init__(self, answers: dict[str, Any] | None = None) -> None:
+        self.seen: list[tuple[str, tuple[Any, ...]]] = []
+        self.contexts: list[Any] = []
+        self.answers = answers or {}
+
+    def __getattr__(self, name: str) -> Any:
+        async def method(ctx: Any, *values: Any) -> Any:
+            self.contexts.append(ctx)
+            self.seen.append((name, values))
+            return self.answers.get(name)
+
+        return method
+
+    async def wait(self, count: int = 1) -> list[tuple[str, tuple[Any, ...]]]:
+        for _ in range(200):
+            if len(self.seen) >= count:
+                break
+            await asyncio.sleep(0.01)
+        return self.seen
+
+
+@dataclass
+class Cloud:
+    client: Client
+    service: ComputeApiService
+    images: Images = field(default_factory=Images)
+    networks: Networks = field(default_factory=Networks)
+    conductor: Recorder = field(default_factory=Recorder)
+    agent: Recorder = field(default_factory=lambda: Recorder({"console_output": b"login: \xff"}))
+
+    async def __call__(
+        self, method: str, path: str, at: str = NEWEST, token: str | None = "member", **more: Any
+    ) -> Any:
+        headers = version(at) | more.pop("headers", {})
+        return await self.client(method, f"/compute/v2.1{path}", token=token, headers=headers, **more)
+
+    async def boot(self, *, at: str = NEWEST, token: str = "member", top: Any = None, **fields: Any) -> Any:
+        """The answer to POST /servers; fields given as None are left out."""
+        body = {"name": "vm", "imageRef": IMAGE, "flavorRef": "42", "networks": "none"} | fields
+        body = {key: value for key, value in body.items() if value is not None}
+        return await self("POST", "/servers", at, token, json={"server": body} | (top or {}))
+
+    async def row(self, server_id: str, **values: Any) -> None:
+        """Set columns of a server behind the API's back, as conductor and agent would."""
+        from sqlalchemy import update
+
+        from kilonova.compute.tables import servers
+
+        async with self.service.database.transaction() as tx:
+            await tx.connection.execute(update(servers).where(servers.c.uuid == server_id).values(**values))
+
+    async def active(self, **fields: Any) -> str:
+        """The id of a server that runs on host-1."""
+        made = await self.boot(**fields)
+        assert made.status == 202, made.content
+        server_id: str = made.json["server"]["id"]
+        await self.row(server_id, vm_state="active", task_state=None, host="host-1", node="host-1", power_state=1)
+        return server_id
+
+
+async def make_cloud(tmp_path: Path, options: ComputeOptions | None = None) -> Cloud:
+    core, gateway, client = make_core(tmp_path)
+    images, networks = Images(), Networks()
+    service = ComputeApiService(core, options, images=images, networks=networks)
+    gateway.apps[service.prefix] = service.app
+    cloud = Cloud(client, service, images, networks)
+    await core.bus.serve(ConductorAPI, cloud.conductor, host="conductor-1")  # type: ignore[arg-type]
+    await core.bus.serve(ComputeAPI, cloud.agent, host="host-1")  # type: ignore[arg-type]
+    await service.start()
+    return cloud
