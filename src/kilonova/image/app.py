@@ -65,7 +65,7 @@ class ImageService:
 
     def __init__(self, core: Core, options: ImageOptions | None = None, *, store: ImageStore | None = None) -> None:
         options = options or ImageOptions()
-        self.store = store or make_store(options.store, options.store_dir or core.state_dir / "images")
+        self.store = store or make_store(options.store, Path(options.store_dir or core.state_dir / "images"))
         self.database = core.database("image", metadata)
         images = ImageLogic(self.database, core.clock, options, self.store)
         self._data = DataLogic(images)

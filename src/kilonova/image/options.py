@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 GiB = 1 << 30
@@ -14,7 +12,7 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     directory). Sizes are in bytes."""
 
     store: str = "file"
-    store_dir: Path | None = None
+    store_dir: str | None = None
     max_image_size: int = 1024 * GiB
     disk_formats: tuple[str, ...] = (
         "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",

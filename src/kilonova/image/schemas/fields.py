@@ -18,6 +18,12 @@ JSON_TYPES: dict[str, type] = {
 }  # fmt: skip
 
 
+def shown(value: Any) -> str:
+    """A client's value for a message, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One attribute. `kind` is its JSON type, `null` says that it may be null as well."""
 
@@ -52,32 +58,32 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             return None if self.null else f"None is not of type '{self.kind}'"
         if not isinstance(value, JSON_TYPES[self.kind]) or (self.kind == "integer" and isinstance(value, bool)):
             kinds = f"'null', '{self.kind}'" if self.null else f"'{self.kind}'"
-            return f"{value!r} is not of type {kinds}"
+            return f"{shown(value)} is not of type {kinds}"
         if self.enum is not None and value not in self.enum:
-            return f"{value!r} is not one of {list(self.enum)!r}"
+            return f"{shown(value)} is not one of {list(self.enum)!r}"
         if isinstance(value, str):
             return self._text_problem(value)
         if isinstance(value, int) and not isinstance(value, bool):
-            return None if 0 <= value <= MAX_INT else f"{value!r} is not between 0 and {MAX_INT}"
+            return None if 0 <= value <= MAX_INT else f"{shown(value)} is not between 0 and {MAX_INT}"
         if isinstance(value, list):
             return next((found for item in value if (found := self._item_problem(item))), None)
         return None
 
     def _text_problem(self, value: str) -> str | None:
         if self.max_length is not None and len(value) > self.max_length:
-            return f"{value!r} is too long"
+            return f"{shown(value)} is too long"
         if self.pattern is not None and not re.fullmatch(self.pattern.strip("^$"), value):
-            return f"{value!r} does not match {self.pattern!r}"
+            return f"{shown(value)} does not match {self.pattern!r}"
         if self.plain and CONTROL.search(value):
-            return f"{value!r} contains control characters"
+            return f"{shown(value)} contains control characters"
         return "NUL characters are not allowed" if "\x00" in value else None
 
     def _item_problem(self, item: Any) -> str | None:
         if not isinstance(item, str):
-            return f"{item!r} is not of type 'string'"
+            return f"{shown(item)} is not of type 'string'"
         if self.item_length is not None and len(item) > self.item_length:
-            return f"{item!r} is too long"
-        return f"{item!r} contains control characters" if CONTROL.search(item) else None
+            return f"{shown(item)} is too long"
+        return f"{shown(item)} contains control characters" if CONTROL.search(item) else None
 
 
 VISIBILITIES = ("community", "public", "private", "shared")
@@ -151,5 +157,4 @@ def check(fields: Mapping[str, Field], values: Mapping[str, Any], schema: str = 
         if problem is None and field is EXTRA and (len(name) > 255 or not name or CONTROL.search(name)):
             problem = "property names have 1 to 255 characters, none of them a control character"
         if problem is not None:
-            shown = problem if len(problem) <= 300 else problem[:300] + "…"
-            raise InvalidObject(schema=schema, reason=shown)
+            raise InvalidObject(schema=schema, reason=problem)
