@@ -21,7 +21,6 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int = 1500
     mac_base: str = "fa:16:3e"  # three octets that every generated address begins with
     dns_servers: tuple[str, ...] = ()  # of subnets that name none
-    dns_domain: str = "openstacklocal"
     quota_network: int = DEFAULT_QUOTAS["network"]
     quota_subnet: int = DEFAULT_QUOTAS["subnet"]
     quota_port: int = DEFAULT_QUOTAS["port"]

@@ -74,7 +74,6 @@ networks = Table(
     Column("network_type", String(32), nullable=False),
     Column("physical_network", String(64)),
     Column("segmentation_id", Integer),
-    Column("dns_domain", String(255), nullable=False),
     Column("availability_zone_hints", JSON, nullable=False),
     Index("ix_networks_project", "project_id"),
 )

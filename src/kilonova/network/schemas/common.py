@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -57,7 +57,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """How a client wants a list. `filters` maps attributes to the values of which one must match; `sorts` holds
     (attribute, descending); `fields` is empty for all attributes."""
 
-    filters: dict[str, list[str]] = {}
+    filters: dict[str, list[Any]] = {}
     sorts: tuple[tuple[str, bool], ...] = ()
     limit: int | None = None
     marker: str | None = None

@@ -30,7 +30,6 @@ class NetworkCreate(Owned, kw_only=True, rename=WIRE):
     is_default: bool = False
     mtu: Mtu | None = None
     port_security_enabled: bool = True
-    dns_domain: Text = ""
     availability_zone_hints: list[Text] = msgspec.field(default_factory=list)
     network_type: NetworkType | None = None
     physical_network: Physical | None = None
@@ -44,7 +43,6 @@ class NetworkUpdate(Renamed, rename=WIRE):
     is_default: bool | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
-    dns_domain: Text | UnsetType = UNSET
 
 
 class Network(Resource, kw_only=True, rename=WIRE):
@@ -56,7 +54,6 @@ class Network(Resource, kw_only=True, rename=WIRE):
     mtu: int
     port_security_enabled: bool
     subnets: list[str]
-    dns_domain: str = ""
     availability_zone_hints: list[str] = msgspec.field(default_factory=list)
     availability_zones: list[str] = msgspec.field(default_factory=list)
     ipv4_address_scope: str | None = None

@@ -84,12 +84,6 @@ class AddressPair(View):
     mac_address: str
 
 
-class DnsAssignment(View):
-    hostname: str
-    ip_address: str
-    fqdn: str
-
-
 class Port(Resource, kw_only=True, rename=WIRE):
     """The `binding:` fields except `vnic_type` are shown to admins and components alone."""
 
@@ -105,7 +99,6 @@ class Port(Resource, kw_only=True, rename=WIRE):
     allowed_address_pairs: list[AddressPair]
     vnic_type: str = "normal"
     dns_name: str = ""
-    dns_assignment: list[DnsAssignment] = msgspec.field(default_factory=list)
     host_id: str | UnsetType = UNSET
     profile: dict[str, Any] | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET

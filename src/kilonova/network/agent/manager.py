@@ -1,0 +1,230 @@
+"""The network agent: keeps one host's data plane as the network service says, and reports its taps.
+
+It never touches the database: state comes over the bus as a HostModel. Whatever happens at once becomes one
+synchronization: while one runs, wishes for the next one gather.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kilonova.core import errors, log
+from kilonova.core.bus import Bus
+from kilonova.core.clock import Clock, iso
+from kilonova.core.context import RequestContext, service_context
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError
+from kilonova.network.agent.interface import AgentState, NetworkAgentAPI, NetworkPluginAPI
+from kilonova.network.agent.model import tap_name
+from kilonova.network.errors import PlugFailed, PortNotOnHost
+from kilonova.network.options import NetworkOptions
+
+logger = log.get("network.agent")
+AGENT_TYPE = "Kilonova network agent"
+BINARY = "kilonova-network-agent"
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between tries
+RESYNC_EVERY = 10  # heartbeats
+
+
+class NetworkAgent(NetworkAgentAPI):
+    """One host's agent. `start` returns when the data plane is open and its first synchronization was tried."""
+
+    def __init__(
+        self, *, bus: Bus, clock: Clock, dataplane: DataPlane, host: str, options: NetworkOptions | None = None
+    ) -> None:
+        self.bus, self.clock, self.dataplane, self.host = bus, clock, dataplane, host
+        self.options = options or NetworkOptions()
+        self._plugin = bus.client(NetworkPluginAPI)
+        self._ports: dict[str, str] = {}  # tap -> local port, as last applied
+        self._up: set[str] = set()  # taps that are there
+        self._sync = _Coalesced(self._synchronize)
+        self._reports: dict[str, bool] = {}  # port -> up, to be told
+        self._reporting: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started_at = ""
+
+    async def start(self) -> None:
+        """Raises DataPlaneError when the host cannot do it."""
+        self._started_at = iso(self.clock.now())
+        await self.dataplane.open()
+        self.dataplane.subscribe(self._on_tap)
+        await self.bus.serve(NetworkAgentAPI, self, host=self.host)
+        await self._report_state()
+        settled = asyncio.Event()
+        self._tasks = [
+            asyncio.ensure_future(self._begin(settled)),
+            asyncio.ensure_future(self._heartbeats()),
+        ]
+        await settled.wait()
+
+    async def stop(self) -> None:
+        """The data plane goes on working."""
+        await self.bus.withdraw(NetworkAgentAPI, host=self.host)
+        tasks = [task for task in (*self._tasks, self._reporting, self._recovery) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sync.stop()
+        await self.dataplane.close()
+
+    async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        if not await self._try_to_synchronize() and (self._recovery is None or self._recovery.done()):
+            self._recovery = asyncio.ensure_future(self._recover())
+
+    async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        taps = {tap_name(port_id): port_id for port_id in port_ids}
+        if any(tap not in self._ports or tap not in self._up for tap in taps):
+            try:
+                await self._sync.run()
+            except (errors.KilonovaError, DataPlaneError) as error:
+                raise PlugFailed(host=self.host, reason=str(error)) from error
+        for tap, port_id in taps.items():
+            if tap not in self._ports:
+                raise PortNotOnHost(id=port_id, host=self.host)
+            if tap in self._up:
+                self._report(tap, True)
+
+    async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        try:
+            for port_id in port_ids:
+                await self.dataplane.unplug(port_id)
+        except DataPlaneError as error:
+            raise PlugFailed(host=self.host, reason=str(error)) from error
+
+    async def _begin(self, settled: asyncio.Event) -> None:
+        """Synchronize until it worked, then tell which ports have lost their tap while nobody looked."""
+        if not await self._try_to_synchronize():
+            settled.set()
+            await self._recover()
+        for tap in self._ports:
+            if tap not in self._up:
+                self._report(tap, False)
+        settled.set()
+
+    async def _synchronize(self) -> None:
+        model = await self._plugin.host_model(self._ctx(), self.host)
+        known = self._ports.keys()
+        await self.dataplane.apply(model)
+        self._ports = {tap_name(p.id): p.id for n in model.networks for p in n.ports if p.local}
+        for tap in self._up & (self._ports.keys() - known):
+            self._report(tap, True)
+
+    async def _try_to_synchronize(self) -> bool:
+        try:
+            await self._sync.run()
+        except Exception as error:  # whatever it is, the agent lives on and tries again
+            logger.warning("synchronization failed", host=self.host, reason=str(error) or type(error).__name__)
+            return False
+        return True
+
+    async def _recover(self) -> None:
+        """Try until a synchronization worked."""
+        pause = FIRST_PAUSE
+        while True:
+            await self.clock.sleep(pause)
+            if await self._try_to_synchronize():
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _on_tap(self, tap: str, up: bool) -> None:
+        if up:
+            self._up.add(tap)
+        else:
+            self._up.discard(tap)
+        self._report(tap, up)
+
+    def _report(self, tap: str, up: bool) -> None:
+        """Queue it; reports that come together are sent together, and the last word on a port counts."""
+        port_id = self._ports.get(tap)
+        if port_id is None:
+            return
+        self._reports[port_id] = up
+        if self._reporting is None or self._reporting.done():
+            self._reporting = asyncio.ensure_future(self._send_reports())
+
+    async def _send_reports(self) -> None:
+        pause = FIRST_PAUSE
+        while self._reports:
+            batch, self._reports = self._reports, {}
+            try:
+                await self._tell(batch)
+                pause = FIRST_PAUSE
+            except errors.KilonovaError as error:
+                logger.warning("ports not reported", host=self.host, ports=len(batch), reason=error.message)
+                self._reports = batch | self._reports
+                await self.clock.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _tell(self, batch: dict[str, bool]) -> None:
+        down = [port_id for port_id, up in batch.items() if not up]
+        if down:
+            await self._plugin.port_down(self._ctx(), self.host, down)
+        up_now = [port_id for port_id, up in batch.items() if up]
+        if up_now:
+            await self._plugin.port_up(self._ctx(), self.host, up_now)
+
+    async def _heartbeats(self) -> None:
+        count = 0
+        while True:
+            await self.clock.sleep(self.options.report_interval)
+            count += 1
+            await self._report_state()
+            if count % RESYNC_EVERY == 0:
+                await self._try_to_synchronize()  # makes up for what the bus may have lost
+
+    async def _report_state(self) -> None:
+        state = AgentState(
+            host=self.host,
+            agent_type=AGENT_TYPE,
+            binary=BINARY,
+            started_at=self._started_at,
+            availability_zone=self.options.availability_zone,
+            configurations={"driver": self.dataplane.name, "devices": len(self._ports)},
+        )
+        try:
+            await self._plugin.report_state(self._ctx(), state)
+        except errors.BusError as error:
+            logger.info("heartbeat not delivered", host=self.host, reason=error.message)
+
+    def _ctx(self) -> RequestContext:
+        return service_context("req-" + self.clock.uuid())
+
+
+class _Coalesced:
+    """Work that is done once for all who asked while an earlier run was under way."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._work = work
+        self._next: asyncio.Future[None] | None = None
+        self._runner: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Returns when a run that began after this call has ended; raises what it raised."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+            self._next.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.ensure_future(self._loop())
+        await asyncio.shield(self._next)
+
+    async def _loop(self) -> None:
+        while self._next is not None:
+            await asyncio.sleep(0)  # whoever is about to ask may still join
+            done, self._next = self._next, None
+            try:
+                await self._work()
+            except Exception as error:
+                done.set_exception(error)
+            except asyncio.CancelledError:
+                done.cancel()
+                raise
+            else:
+                done.set_result(None)
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+        if self._next is not None:
+            self._next.cancel()

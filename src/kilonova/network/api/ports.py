@@ -1,0 +1,39 @@
+"""Ports over HTTP."""
+
+from __future__ import annotations
+
+from kilonova.core.web.call import Call, Reply
+from kilonova.network.api.common import Readable, Shape, guard, read_many, read_one
+from kilonova.network.logic.port_creation import PortCreation
+from kilonova.network.logic.ports import PortLogic
+from kilonova.network.schemas.ports import Port, PortCreate, PortUpdate
+
+SHAPE = Shape(
+    resource="port",
+    collection="ports",
+    path="ports",
+    view=Port,
+    extra=frozenset({"fixed_ips", "security_groups"}),
+    derived=frozenset({"binding:vif_type"}),
+)
+
+
+class Ports(Readable[PortLogic]):
+    shape = SHAPE
+
+    def __init__(self, logic: PortLogic) -> None:
+        super().__init__(logic)
+        self.creation = PortCreation(logic)
+
+    async def create(self, call: Call) -> Reply:
+        bodies, bulk = await read_many(call, SHAPE, PortCreate)
+        guards = [guard(call, "create", SHAPE, body, see="see_network") for body in bodies]
+        return self._created(call, await self.creation.create(call.ctx, bodies, guards), bulk)
+
+    async def update(self, call: Call, id: str) -> Reply:
+        body = await read_one(call, SHAPE, PortUpdate)
+        return self._one(call, await self.logic.update(call.ctx, id, body, guard(call, "update", SHAPE, body)))
+
+    async def delete(self, call: Call, id: str) -> Reply:
+        await self.logic.delete(call.ctx, id, guard(call, "delete", SHAPE))
+        return Reply()

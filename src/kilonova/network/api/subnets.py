@@ -1,0 +1,33 @@
+"""Subnets over HTTP."""
+
+from __future__ import annotations
+
+from kilonova.core.web.call import Call, Reply
+from kilonova.network.api.common import Readable, Shape, guard, read_many, read_one
+from kilonova.network.logic.subnets import SubnetLogic
+from kilonova.network.schemas.subnets import Subnet, SubnetCreate, SubnetUpdate
+
+SHAPE = Shape(
+    resource="subnet",
+    collection="subnets",
+    path="subnets",
+    view=Subnet,
+    constant={"ipv6_ra_mode": None, "ipv6_address_mode": None, "subnetpool_id": None},
+)
+
+
+class Subnets(Readable[SubnetLogic]):
+    shape = SHAPE
+
+    async def create(self, call: Call) -> Reply:
+        bodies, bulk = await read_many(call, SHAPE, SubnetCreate)
+        guards = [guard(call, "create", SHAPE, body, see="see_network") for body in bodies]
+        return self._created(call, await self.logic.create(call.ctx, bodies, guards), bulk)
+
+    async def update(self, call: Call, id: str) -> Reply:
+        body = await read_one(call, SHAPE, SubnetUpdate)
+        return self._one(call, await self.logic.update(call.ctx, id, body, guard(call, "update", SHAPE, body)))
+
+    async def delete(self, call: Call, id: str) -> Reply:
+        await self.logic.delete(call.ctx, id, guard(call, "delete", SHAPE))
+        return Reply()

@@ -1,0 +1,145 @@
+"""What a host must show, compiled from the database; and what hosts say about their ports."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row
+from kilonova.network.agent.interface import ServerEvent
+from kilonova.network.agent.model import (
+    AddressPair,
+    FixedIP,
+    HostModel,
+    NetworkModel,
+    PortModel,
+    RuleModel,
+    SecurityGroupModel,
+    SubnetModel,
+)
+from kilonova.network.logic import rule_plan
+from kilonova.network.logic.base import Parts
+from kilonova.network.logic.dhcp import OWNER as DHCP
+from kilonova.network.logic.port_rules import COMPUTE
+from kilonova.network.store import hosts as store
+from kilonova.network.store import ports as port_store
+
+Grouped = dict[str, list[Row]]
+
+
+class HostLogic:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def model(self, host: str) -> HostModel:
+        """Seven statements, whatever the number of ports."""
+        async with self.parts.database.reading() as connection:
+            ports = await store.ports_on(connection, host)
+            if not ports:
+                return HostModel()
+            networks = await store.networks_on(connection, host)
+            subnets = _by(await store.subnets_on(connection, host), "network_id")
+            addresses = _by(await store.addresses_on(connection, host), "port_id")
+            groups = _by(await store.groups_on(connection, host), "port_id")
+            rules = _by(await store.rules_on(connection, host), "security_group_id")
+            remote = sorted({r.remote_group_id for rs in rules.values() for r in rs if r.remote_group_id})
+            members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
+        by_network = _by(ports, "network_id")
+        used = {row.security_group_id for rows in groups.values() for row in rows} | set(remote)
+        return HostModel(
+            networks=tuple(
+                self._network(host, n, subnets.get(n.id, []), by_network[n.id], addresses, groups) for n in networks
+            ),
+            security_groups=tuple(
+                SecurityGroupModel(
+                    id=group,
+                    rules=tuple(_rule(row) for row in rules.get(group, [])),
+                    members=tuple(row.ip_address for row in members.get(group, [])),
+                )
+                for group in sorted(used)
+            ),
+        )
+
+    def _network(
+        self, host: str, row: Row, subnets: Sequence[Row], ports: Sequence[Row], addresses: Grouped, groups: Grouped
+    ) -> NetworkModel:
+        dhcp = next((port for port in ports if port.device_owner == DHCP), None)
+        served = {a.subnet_id: a.ip_address for a in addresses.get(dhcp.id, [])} if dhcp is not None else {}
+        servers = self.parts.options.dns_servers
+        return NetworkModel(
+            id=row.id,
+            project_id=row.project_id,
+            mtu=row.mtu,
+            subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
+            ports=tuple(_port(port, host, addresses, groups) for port in ports if port.device_owner != DHCP),
+            dhcp_port_id=dhcp.id if dhcp is not None else None,
+            dhcp_mac=dhcp.mac_address if dhcp is not None else None,
+        )
+
+    async def report(self, ctx: RequestContext, host: str, port_ids: Sequence[str], *, up: bool) -> None:
+        """Ports of this host are up or down. Compute hears of every port that is up, as it may wait for a second time, and of
+        those that went down."""
+        async with self.parts.database.transaction() as tx:
+            rows = await port_store.bound_to(tx.connection, host, port_ids)
+            changed = [row.id for row in rows if row.status != ("ACTIVE" if up else "DOWN")]
+            if changed:
+                await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.parts.now())
+            told = [row for row in rows if row.device_owner.startswith(COMPUTE) and (up or row.id in changed)]
+            name, status = ("network-vif-plugged", "completed") if up else ("network-vif-unplugged", "completed")
+            events = [ServerEvent(name=name, server_uuid=r.device_id, tag=r.id, status=status) for r in told]
+            await self.parts.announcer.events(tx, ctx, events)
+
+
+def _by(rows: Iterable[Row], key: str) -> Grouped:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[getattr(row, key)].append(row)
+    return found
+
+
+def _subnet(row: Row, dhcp_ip: str | None, dns_servers: Sequence[str]) -> SubnetModel:
+    return SubnetModel(
+        id=row.id,
+        cidr=row.cidr,
+        ip_version=row.ip_version,
+        gateway_ip=row.gateway_ip,
+        enable_dhcp=row.enable_dhcp,
+        dns_nameservers=tuple(row.dns_nameservers or dns_servers),
+        host_routes=tuple((destination, nexthop) for destination, nexthop in row.host_routes),
+        dhcp_ip=dhcp_ip,
+    )
+
+
+def _port(row: Row, host: str, addresses: Grouped, groups: Grouped) -> PortModel:
+    return PortModel(
+        id=row.id,
+        network_id=row.network_id,
+        project_id=row.project_id,
+        mac_address=row.mac_address,
+        fixed_ips=tuple(FixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses.get(row.id, [])),
+        device_id=row.device_id,
+        device_owner=row.device_owner,
+        hostname=row.dns_name,
+        admin_state_up=row.admin_state_up,
+        port_security_enabled=row.port_security_enabled,
+        security_groups=tuple(g.security_group_id for g in groups.get(row.id, [])),
+        allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
+        local=row.host_id == host,
+    )
+
+
+def _rule(row: Row) -> RuleModel:
+    protocol = row.protocol
+    if row.ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
+        protocol = "ipv6-icmp"
+    return RuleModel(
+        id=row.id,
+        direction=row.direction,
+        ethertype=row.ethertype,
+        protocol=protocol,
+        port_range_min=row.port_range_min,
+        port_range_max=row.port_range_max,
+        remote_ip_prefix=rule_plan.normalized(row.remote_ip_prefix),
+        remote_group_id=row.remote_group_id,
+    )

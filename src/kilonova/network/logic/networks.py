@@ -1,0 +1,174 @@
+"""Rules of networks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row
+from kilonova.network import errors
+from kilonova.network.logic.addresses import pools_of
+from kilonova.network.logic.base import Guard, Parts, facts, network_facts, shown, standard
+from kilonova.network.logic.projects import Projects
+from kilonova.network.schemas.common import Filters
+from kilonova.network.schemas.networks import (
+    Network,
+    NetworkCreate,
+    NetworkIpAvailability,
+    NetworkUpdate,
+    SubnetIpAvailability,
+)
+from kilonova.network.store import networks as store
+from kilonova.network.store import resources
+from kilonova.network.tables import networks
+
+PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_enabled")
+SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id")
+
+
+def view(row: Row, subnet_ids: Sequence[str], tags: Sequence[str], zone: str) -> Network:
+    values = {name: getattr(row, name) for name in SHOWN}
+    zones = [zone] if subnet_ids else []
+    return Network(**shown(row, tags), **values, subnets=list(subnet_ids), availability_zones=zones)
+
+
+def _subnet_availability(row: Row, used: int) -> SubnetIpAvailability:
+    total = sum(pool.size for pool in pools_of(row))
+    return SubnetIpAvailability(
+        subnet_id=row.id, subnet_name=row.name, cidr=row.cidr, ip_version=row.ip_version, total_ips=total, used_ips=used
+    )
+
+
+def _availability(row: Row, subnets: list[SubnetIpAvailability]) -> NetworkIpAvailability:
+    return NetworkIpAvailability(
+        network_id=row.id,
+        network_name=row.name,
+        project_id=row.project_id,
+        tenant_id=row.project_id,
+        total_ips=sum(subnet.total_ips for subnet in subnets),
+        used_ips=sum(subnet.used_ips for subnet in subnets),
+        subnet_ip_availability=subnets,
+    )
+
+
+class NetworkLogic:
+    def __init__(self, parts: Parts, projects: Projects) -> None:
+        self.parts, self.projects = parts, projects
+
+    async def list(self, filters: Filters, project_id: str | None) -> Sequence[Network]:
+        """Networks that a project sees; all of them for None."""
+        where = resources.conditions(networks, filters.filters)
+        if project_id is not None:
+            where.append(store.networks_seen_by(project_id))
+        async with self.parts.database.reading() as connection:
+            rows = await resources.page(connection, networks, where, filters)
+            if rows is None:
+                raise errors.NetworkNotFound(id=filters.marker)
+            return await self._views(connection, rows)
+
+    async def get(self, network_id: str, guard: Guard) -> Network:
+        async with self.parts.database.reading() as connection:
+            row = await self._guarded(connection, network_id, guard)
+            return (await self._views(connection, [row]))[0]
+
+    async def create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
+        """All or none."""
+        rows = [self._row(ctx, body) for body in bodies]
+        async with self.parts.database.transaction() as tx:
+            for project_id, count in Counter(row["project_id"] for row in rows).items():
+                await self.projects.enter(tx, project_id)
+                await self.projects.check_quota(tx, project_id, "network", count)
+            await resources.add(tx.connection, networks, rows)
+            made = await resources.by_ids(tx.connection, networks, [row["id"] for row in rows])
+        return [view(made[row["id"]], [], [], self.parts.options.availability_zone) for row in rows]
+
+    async def update(self, ctx: RequestContext, network_id: str, body: NetworkUpdate, guard: Guard) -> Network:
+        changes = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
+        if "description" in changes:
+            changes["description"] = changes["description"] or ""
+        self._check_mtu(changes.get("mtu"))
+        async with self.parts.database.transaction() as tx:
+            row = await self._guarded(tx.connection, network_id, guard)
+            unshared = row.shared and changes.get("shared") is False
+            if unshared and await store.foreign_ports(tx.connection, network_id, row.project_id):
+                raise errors.InvalidSharedSetting(id=network_id)
+            await resources.change(tx.connection, networks, network_id, changes, self.parts.now())
+            hosts = await store.hosts_of(tx.connection, network_id) if "mtu" in changes else []
+            (changed,) = await self._views(
+                tx.connection, list((await resources.by_ids(tx.connection, networks, [network_id])).values())
+            )
+        await self.parts.announcer.changed(ctx, hosts)
+        return changed
+
+    async def delete(self, ctx: RequestContext, network_id: str, guard: Guard) -> None:
+        """With its subnets and DHCP's port; anything else on it keeps it."""
+        async with self.parts.database.transaction() as tx:
+            await self._guarded(tx.connection, network_id, guard)
+            used_by = await store.ports_in_use(tx.connection, network_id)
+            if used_by:
+                raise errors.NetworkInUse(id=network_id, ports=", ".join(used_by))
+            subnets = (await store.subnet_ids(tx.connection, [network_id])).get(network_id, [])
+            await store.delete_ports_of(tx.connection, network_id)
+            await store.delete_subnets_of(tx.connection, network_id)
+            await resources.remove(tx.connection, networks, [network_id])
+            for subnet_id in subnets:
+                await resources.remove_tags(tx.connection, subnet_id, None)
+
+    async def availability(self, network_id: str | None) -> Sequence[NetworkIpAvailability]:
+        """How many addresses pools hold and ports use, of one network or all."""
+        where = resources.conditions(networks, {"id": [network_id]} if network_id else {})
+        async with self.parts.database.reading() as connection:
+            rows = await resources.page(connection, networks, where, Filters())
+            subnets = await store.subnets_for_update(connection, [row.id for row in rows or []])
+            used = await store.used_by_subnet(connection)
+        if network_id is not None and not rows:
+            raise errors.NetworkNotFound(id=network_id)
+        by_network: defaultdict[str, list[SubnetIpAvailability]] = defaultdict(list)
+        for subnet in subnets:
+            by_network[subnet.network_id].append(_subnet_availability(subnet, used.get(subnet.id, 0)))
+        return [_availability(row, by_network[row.id]) for row in rows or []]
+
+    def _row(self, ctx: RequestContext, body: NetworkCreate) -> dict[str, Any]:
+        if body.network_type not in (None, "local"):
+            raise errors.InvalidInput(
+                reason=f"provider:network_type {body.network_type!r} is not supported, only 'local' is"
+            )
+        if body.physical_network is not None or body.segmentation_id is not None:
+            raise errors.InvalidInput(reason="a network of type 'local' has no physical network and no segmentation id")
+        self._check_mtu(body.mtu)
+        return (
+            standard(self.parts, ctx, body)
+            | {name: getattr(body, name) for name in PLAIN}
+            | {
+                "mtu": body.mtu or self.parts.options.mtu,
+                "status": "ACTIVE",
+                "network_type": "local",
+                "physical_network": None,
+                "segmentation_id": None,
+                "availability_zone_hints": body.availability_zone_hints,
+            }
+        )
+
+    def _check_mtu(self, mtu: int | None) -> None:
+        if mtu is not None and mtu > self.parts.options.mtu:
+            raise errors.InvalidInput(reason=f"Requested MTU is too big, maximum is {self.parts.options.mtu}")
+
+    async def _guarded(self, connection: Any, network_id: str, guard: Guard) -> Row:
+        missing = errors.NetworkNotFound(id=network_id)
+        row = await resources.get(connection, networks, network_id)
+        if row is None:
+            raise missing
+        guard(facts(row) | network_facts(row), missing)
+        return row
+
+    async def _views(self, connection: Any, rows: Sequence[Row]) -> Sequence[Network]:
+        ids = [row.id for row in rows]
+        subnets = await store.subnet_ids(connection, ids)
+        tags = await resources.tags_of(connection, ids)
+        zone = self.parts.options.availability_zone
+        return [view(row, subnets.get(row.id, []), tags.get(row.id, []), zone) for row in rows]

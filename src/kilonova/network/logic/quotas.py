@@ -1,0 +1,52 @@
+"""Rules of quotas: limits of projects and how much of them is used."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from kilonova.network import errors
+from kilonova.network.logic.base import Parts
+from kilonova.network.store import agents as store
+
+
+class QuotaLogic:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def defaults(self) -> dict[str, int]:
+        return {resource: self.parts.options.quota(resource) for resource in store.COUNTED}
+
+    async def of_project(self, project_id: str) -> dict[str, int]:
+        async with self.parts.database.reading() as connection:
+            own = {row.resource: row.amount for row in await store.limits(connection, project_id)}
+        return self.defaults() | own
+
+    async def details(self, project_id: str) -> dict[str, dict[str, int]]:
+        """limit, used and reserved (always 0: nothing is held back) of every resource."""
+        found: dict[str, dict[str, int]] = {}
+        async with self.parts.database.reading() as connection:
+            for resource, limit in self.defaults().items():
+                used, own = await store.usage(connection, project_id, resource)
+                found[resource] = {"limit": limit if own is None else own, "used": used, "reserved": 0}
+        return found
+
+    async def list(self) -> dict[str, dict[str, int]]:
+        """Projects that have limits of their own, with all of their limits."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(self.defaults)
+        async with self.parts.database.reading() as connection:
+            for row in await store.limits(connection):
+                found[row.project_id][row.resource] = row.amount
+        return found
+
+    async def update(self, project_id: str, amounts: dict[str, int]) -> dict[str, int]:
+        unknown = sorted(set(amounts) - set(store.COUNTED))
+        if unknown:
+            raise errors.HTTPBadRequest(reason=f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+        async with self.parts.database.transaction() as tx:
+            await store.set_limits(tx.connection, project_id, amounts)
+        return await self.of_project(project_id)
+
+    async def reset(self, project_id: str) -> None:
+        async with self.parts.database.transaction() as tx:
+            if not await store.clear_limits(tx.connection, project_id):
+                raise errors.TenantQuotaNotFound(project_id=project_id)

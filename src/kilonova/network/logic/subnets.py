@@ -1,0 +1,170 @@
+"""Rules of subnets."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Row, Transaction
+from kilonova.network import errors
+from kilonova.network.logic import subnet_plan as plan
+from kilonova.network.logic.base import Guard, Parts, facts, network_facts, owner, shown, standard
+from kilonova.network.logic.dhcp import keep_port
+from kilonova.network.logic.projects import Projects
+from kilonova.network.schemas.common import Filters
+from kilonova.network.schemas.subnets import HostRoute, Pool, Subnet, SubnetCreate, SubnetUpdate
+from kilonova.network.store import networks as store
+from kilonova.network.store import resources
+from kilonova.network.tables import networks, subnets
+
+SHOWN = ("network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types")
+
+
+def view(row: Row, tags: Sequence[str]) -> Subnet:
+    return Subnet(
+        **shown(row, tags),
+        **{name: getattr(row, name) for name in SHOWN},
+        allocation_pools=[Pool(start=start, end=end) for start, end in row.allocation_pools],
+        host_routes=[HostRoute(destination=to, nexthop=via) for to, via in row.host_routes],
+    )
+
+
+class SubnetLogic:
+    def __init__(self, parts: Parts, projects: Projects) -> None:
+        self.parts, self.projects = parts, projects
+
+    async def list(self, filters: Filters, project_id: str | None) -> Sequence[Subnet]:
+        """Subnets that a project sees; all of them for None."""
+        where = resources.conditions(subnets, filters.filters)
+        if project_id is not None:
+            where.append(store.subnets_seen_by(project_id))
+        async with self.parts.database.reading() as connection:
+            rows = await resources.page(connection, subnets, where, filters)
+            if rows is None:
+                raise errors.SubnetNotFound(id=filters.marker)
+            tags = await resources.tags_of(connection, [row.id for row in rows])
+        return [view(row, tags.get(row.id, [])) for row in rows]
+
+    async def get(self, subnet_id: str, guard: Guard) -> Subnet:
+        async with self.parts.database.reading() as connection:
+            return await self._view(connection, await self._guarded(connection, subnet_id, guard))
+
+    async def create(
+        self, ctx: RequestContext, bodies: Sequence[SubnetCreate], guards: Sequence[Guard]
+    ) -> Sequence[Subnet]:
+        """All or none; `guards` holds one for each body."""
+        owners = [owner(ctx, body.project_id, body.tenant_id) for body in bodies]
+        made: list[Subnet] = []
+        async with self.parts.database.transaction() as tx:
+            for project_id, count in Counter(owners).items():
+                await self.projects.enter(tx, project_id)
+                await self.projects.check_quota(tx, project_id, "subnet", count)
+            for body, guard in zip(bodies, guards, strict=True):
+                made.append(await self._create(tx, ctx, body, guard))
+            hosts = [
+                h
+                for network_id in {b.network_id for b in bodies}
+                for h in await store.hosts_of(tx.connection, network_id)
+            ]
+        await self.parts.announcer.changed(ctx, hosts)
+        return made
+
+    async def _create(self, tx: Transaction, ctx: RequestContext, body: SubnetCreate, guard: Guard) -> Subnet:
+        row = standard(self.parts, ctx, body)
+        missing = errors.NetworkNotFound(id=body.network_id)
+        network = await resources.get(tx.connection, networks, body.network_id, lock=True)
+        if network is None:
+            raise missing
+        target = {"project_id": row["project_id"], "tenant_id": row["project_id"]}
+        guard(target | network_facts(network) | {"network:project_id": network.project_id}, missing)
+        cidr = plan.new_cidr(body)
+        for other in await store.subnets_for_update(tx.connection, [network.id]):
+            if ipaddress.IPv4Network(other.cidr).overlaps(cidr):
+                raise errors.InvalidInput(
+                    reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"
+                )
+        gateway = plan.gateway(cidr, body.gateway_ip)
+        pools = plan.pools(cidr, gateway, body.allocation_pools or UNSET)
+        row |= {
+            "network_id": network.id,
+            "ip_version": 4,
+            "cidr": str(cidr),
+            "gateway_ip": gateway,
+            "enable_dhcp": body.enable_dhcp,
+            "allocation_pools": pools,
+            "dns_nameservers": plan.nameservers(body.dns_nameservers or []),
+            "host_routes": plan.routes(body.host_routes or []),
+            "service_types": body.service_types or [],
+            "next_address": 0,
+        }
+        await resources.add(tx.connection, subnets, [row])
+        if body.enable_dhcp:
+            await keep_port(self.parts, tx, network.id, network.project_id)
+        made = await resources.get(tx.connection, subnets, row["id"])
+        assert made is not None  # noqa: S101 - inserted above, in this transaction
+        return view(made, [])
+
+    async def update(self, ctx: RequestContext, subnet_id: str, body: SubnetUpdate, guard: Guard) -> Subnet:
+        async with self.parts.database.transaction() as tx:
+            row = await self._guarded(tx.connection, subnet_id, guard)
+            await resources.change(tx.connection, subnets, subnet_id, _changes(row, body), self.parts.now())
+            if body.enable_dhcp is not UNSET and body.enable_dhcp != row.enable_dhcp:
+                await keep_port(self.parts, tx, row.network_id, row.project_id)
+            changed = await resources.get(tx.connection, subnets, subnet_id)
+            result = await self._view(tx.connection, changed or row)
+            hosts = await store.hosts_of(tx.connection, row.network_id)
+        await self.parts.announcer.changed(ctx, hosts)
+        return result
+
+    async def delete(self, ctx: RequestContext, subnet_id: str, guard: Guard) -> None:
+        """Addresses of DHCP's port go with it; anything else keeps it."""
+        async with self.parts.database.transaction() as tx:
+            row = await self._guarded(tx.connection, subnet_id, guard)
+            if await store.subnet_in_use(tx.connection, subnet_id):
+                raise errors.SubnetInUse(id=subnet_id)
+            await resources.change(tx.connection, subnets, subnet_id, {"enable_dhcp": False}, self.parts.now())
+            await keep_port(self.parts, tx, row.network_id, row.project_id)
+            await resources.remove(tx.connection, subnets, [subnet_id])
+            hosts = await store.hosts_of(tx.connection, row.network_id)
+        await self.parts.announcer.changed(ctx, hosts)
+
+    async def _guarded(self, connection: Connection, subnet_id: str, guard: Guard) -> Row:
+        missing = errors.SubnetNotFound(id=subnet_id)
+        row = await resources.get(connection, subnets, subnet_id)
+        if row is None:
+            raise missing
+        guard(facts(row, await resources.get(connection, networks, row.network_id)), missing)
+        return row
+
+    async def _view(self, connection: Connection, row: Row) -> Subnet:
+        return view(row, (await resources.tags_of(connection, [row.id])).get(row.id, []))
+
+
+def _changes(row: Row, body: SubnetUpdate) -> dict[str, Any]:
+    cidr = ipaddress.IPv4Network(row.cidr)
+    changes: dict[str, Any] = {}
+    for name in ("name", "enable_dhcp"):
+        if getattr(body, name) is not UNSET:
+            changes[name] = getattr(body, name)
+    if body.description is not UNSET:
+        changes["description"] = body.description or ""
+    if body.service_types is not UNSET:
+        changes["service_types"] = body.service_types or []
+    if body.dns_nameservers is not UNSET:
+        changes["dns_nameservers"] = plan.nameservers(body.dns_nameservers or [])
+    if body.host_routes is not UNSET:
+        changes["host_routes"] = plan.routes(body.host_routes or [])
+    if body.gateway_ip is UNSET and body.allocation_pools is UNSET:
+        return changes
+    gateway = row.gateway_ip if isinstance(body.gateway_ip, UnsetType) else plan.gateway(cidr, body.gateway_ip)
+    given = body.allocation_pools
+    if isinstance(given, UnsetType):
+        given = [Pool(start=start, end=end) for start, end in row.allocation_pools]
+    changes["allocation_pools"] = plan.pools(cidr, gateway, given)
+    changes["gateway_ip"] = gateway
+    return changes

@@ -1,0 +1,26 @@
+"""The network service on the bus: what agents ask of it."""
+
+from __future__ import annotations
+
+from kilonova.core.context import RequestContext
+from kilonova.network.agent.interface import AgentState, NetworkPluginAPI
+from kilonova.network.agent.model import HostModel
+from kilonova.network.logic.agents import AgentLogic
+from kilonova.network.logic.hosts import HostLogic
+
+
+class NetworkPlugin(NetworkPluginAPI):
+    def __init__(self, hosts: HostLogic, agents: AgentLogic) -> None:
+        self._hosts, self._agents = hosts, agents
+
+    async def host_model(self, ctx: RequestContext, host: str) -> HostModel:
+        return await self._hosts.model(host)
+
+    async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
+        await self._hosts.report(ctx, host, port_ids, up=True)
+
+    async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
+        await self._hosts.report(ctx, host, port_ids, up=False)
+
+    async def report_state(self, ctx: RequestContext, state: AgentState) -> None:
+        await self._agents.heartbeat(state)

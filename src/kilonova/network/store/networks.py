@@ -1,0 +1,86 @@
+"""SQL of networks and subnets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import delete, func, or_, select, update
+
+from kilonova.core.db import Connection, Row
+from kilonova.network.store.resources import Condition
+from kilonova.network.tables import ip_allocations, networks, ports, subnets
+
+
+def networks_seen_by(project_id: str | None) -> Condition:
+    """A project sees its own networks, shared and external ones."""
+    return or_(networks.c.project_id == project_id, networks.c.shared, networks.c.external)
+
+
+def subnets_seen_by(project_id: str | None) -> Condition:
+    seen = select(networks.c.id).where(networks_seen_by(project_id))
+    return or_(subnets.c.project_id == project_id, subnets.c.network_id.in_(seen))
+
+
+async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids of subnets by network."""
+    query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(list(network_ids)))
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in (await connection.execute(query.order_by(subnets.c.created_at, subnets.c.id))).all():
+        found[row.network_id].append(row.id)
+    return found
+
+
+async def subnets_for_update(connection: Connection, network_ids: Iterable[str]) -> Sequence[Row]:
+    """Subnets of networks, oldest first, locked: who allocates an address takes turns on the subnet."""
+    query = select(subnets).where(subnets.c.network_id.in_(list(network_ids)))
+    return (await connection.execute(query.order_by(subnets.c.created_at, subnets.c.id).with_for_update())).all()
+
+
+async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:
+    """Where the next search for a free address begins."""
+    await connection.execute(update(subnets).where(subnets.c.id == subnet_id).values(next_address=next_address))
+
+
+async def ports_in_use(connection: Connection, network_id: str) -> Sequence[str]:
+    """Ids of ports that keep a network from being deleted; DHCP's own ports do not."""
+    query = select(ports.c.id).where(ports.c.network_id == network_id, ports.c.device_owner != "network:dhcp").limit(5)
+    return (await connection.execute(query)).scalars().all()
+
+
+async def foreign_ports(connection: Connection, network_id: str, project_id: str) -> bool:
+    """Whether another project has ports on the network."""
+    query = select(ports.c.id).where(
+        ports.c.network_id == network_id, ports.c.project_id != project_id, ~ports.c.device_owner.like("network:%")
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
+async def delete_ports_of(connection: Connection, network_id: str) -> None:
+    """The ports that are left when nothing keeps the network."""
+    await connection.execute(delete(ports).where(ports.c.network_id == network_id))
+
+
+async def delete_subnets_of(connection: Connection, network_id: str) -> None:
+    await connection.execute(delete(subnets).where(subnets.c.network_id == network_id))
+
+
+async def subnet_in_use(connection: Connection, subnet_id: str) -> bool:
+    query = (
+        select(ports.c.id)
+        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+        .where(ip_allocations.c.subnet_id == subnet_id, ports.c.device_owner != "network:dhcp")
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
+async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
+    """Hosts that have ports of the network."""
+    query = select(ports.c.host_id).where(ports.c.network_id == network_id, ports.c.host_id != "").distinct()
+    return (await connection.execute(query)).scalars().all()
+
+
+async def used_by_subnet(connection: Connection) -> dict[str, int]:
+    """How many addresses are in use, by subnet."""
+    query = select(ip_allocations.c.subnet_id, func.count().label("used")).group_by(ip_allocations.c.subnet_id)
+    return {row.subnet_id: row.used for row in (await connection.execute(query)).all()}

@@ -1,0 +1,138 @@
+"""SQL of ports and their addresses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, insert, or_, select, tuple_, update
+
+from kilonova.core.db import Connection, Row
+from kilonova.network.store.resources import Condition
+from kilonova.network.tables import ip_allocations, networks, port_groups, ports, subnets
+
+
+def seen_by(project_id: str | None) -> Condition:
+    """A project sees its own ports and all ports of its own networks."""
+    own = select(networks.c.id).where(networks.c.project_id == project_id)
+    return or_(ports.c.project_id == project_id, ports.c.network_id.in_(own))
+
+
+def with_address(key: str, values: Sequence[str]) -> Condition:
+    """`key` is subnet_id, ip_address or ip_address_substr."""
+    column = ip_allocations.c.subnet_id if key == "subnet_id" else ip_allocations.c.ip_address
+    match: Condition = column.in_(values)
+    if key == "ip_address_substr":
+        match = or_(*(column.contains(value, autoescape=True) for value in values))
+    return exists().where(ip_allocations.c.port_id == ports.c.id, match)
+
+
+def with_group(group_ids: Sequence[str]) -> Condition:
+    return exists().where(port_groups.c.port_id == ports.c.id, port_groups.c.security_group_id.in_(group_ids))
+
+
+async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """(port_id, subnet_id, ip_address) by port, in the order they were given out."""
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    query = (
+        select(ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address)
+        .where(ip_allocations.c.port_id.in_(port_ids))
+        .order_by(ip_allocations.c.id)
+    )
+    for row in (await connection.execute(query)).all():
+        found[row.port_id].append(row)
+    return found
+
+
+async def groups_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Ids of security groups by port."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    query = select(port_groups).where(port_groups.c.port_id.in_(port_ids)).order_by(port_groups.c.security_group_id)
+    for row in (await connection.execute(query)).all():
+        found[row.port_id].append(row.security_group_id)
+    return found
+
+
+async def taken(connection: Connection, subnet_id: str, windows: Sequence[tuple[int, int]]) -> set[int]:
+    """Addresses in use within any of the windows (first, last)."""
+    within = [ip_allocations.c.address.between(first, last) for first, last in windows]
+    query = select(ip_allocations.c.address).where(ip_allocations.c.subnet_id == subnet_id, or_(*within))
+    return set((await connection.execute(query)).scalars())
+
+
+async def owner_of(connection: Connection, subnet_id: str, ip_address: str) -> Row | None:
+    """The port (id, device_owner) that has an address."""
+    query = (
+        select(ports.c.id, ports.c.device_owner)
+        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+        .where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.ip_address == ip_address)
+    )
+    return (await connection.execute(query)).first()
+
+
+async def macs_taken(connection: Connection, pairs: Sequence[tuple[str, str]], but: Sequence[str]) -> list[Row]:
+    """(network_id, mac_address) of these pairs that ports other than `but` have."""
+    query = select(ports.c.network_id, ports.c.mac_address).where(
+        tuple_(ports.c.network_id, ports.c.mac_address).in_(pairs), ports.c.id.not_in(but)
+    )
+    return list((await connection.execute(query)).all())
+
+
+async def give_addresses(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        await connection.execute(insert(ip_allocations), list(rows))
+
+
+async def take_addresses(connection: Connection, port_id: str, subnet_id: str | None = None) -> None:
+    """Give back a port's addresses, all or those of one subnet."""
+    query = delete(ip_allocations).where(ip_allocations.c.port_id == port_id)
+    if subnet_id is not None:
+        query = query.where(ip_allocations.c.subnet_id == subnet_id)
+    await connection.execute(query)
+
+
+async def take_address(connection: Connection, port_id: str, ip_addresses: Sequence[str]) -> None:
+    await connection.execute(
+        delete(ip_allocations).where(ip_allocations.c.port_id == port_id, ip_allocations.c.ip_address.in_(ip_addresses))
+    )
+
+
+async def set_groups(connection: Connection, port_id: str, group_ids: Sequence[str]) -> None:
+    await connection.execute(delete(port_groups).where(port_groups.c.port_id == port_id))
+    if group_ids:
+        await connection.execute(
+            insert(port_groups), [{"port_id": port_id, "security_group_id": group} for group in group_ids]
+        )
+
+
+async def add_groups(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
+    if rows:
+        await connection.execute(insert(port_groups), list(rows))
+
+
+async def dhcp_port(connection: Connection, network_id: str) -> Row | None:
+    query = select(ports).where(ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp")
+    return (await connection.execute(query)).first()
+
+
+async def dhcp_networks(connection: Connection, network_ids: Iterable[str]) -> set[str]:
+    """Which of the networks have a subnet with DHCP."""
+    query = select(subnets.c.network_id).where(subnets.c.network_id.in_(list(network_ids)), subnets.c.enable_dhcp)
+    return set((await connection.execute(query)).scalars())
+
+
+async def bound_to(connection: Connection, host: str, port_ids: Sequence[str]) -> Sequence[Row]:
+    """(id, device_id, device_owner, status) of the ports that are bound to the host."""
+    query = select(ports.c.id, ports.c.device_id, ports.c.device_owner, ports.c.status).where(
+        ports.c.id.in_(port_ids), ports.c.host_id == host
+    )
+    return (await connection.execute(query)).all()
+
+
+async def set_status(connection: Connection, port_ids: Sequence[str], status: str, now: str) -> None:
+    await connection.execute(
+        update(ports)
+        .where(and_(ports.c.id.in_(port_ids), ports.c.status != status))
+        .values(status=status, updated_at=now, revision_number=ports.c.revision_number + 1)
+    )
