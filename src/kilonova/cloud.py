@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from kilonova import secrets_file
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.service import ComputeAgent
 from kilonova.compute.app import ComputeApiService
-from kilonova.compute.conductor.service import ConductorService
+from kilonova.compute.conductor.service import ConductorService, ReconcilerService
 from kilonova.compute.database import open_database
 from kilonova.compute.metadata.app import MetadataService
 from kilonova.compute.scheduler.service import SchedulerService
@@ -104,25 +104,25 @@ class Cloud:
         ]
         for service in (self.identity, *web):
             self.app.apps[service.prefix] = service.app
-        self.services += [
-            *web,
-            SchedulerService(core, settings.scheduler, database),
-            ConductorService(core, settings.conductor, database),
-        ]
-        self._add_hosts()
+        controller = settings.agent.host or socket.gethostname()
+        conductor = ConductorService(core, settings.conductor, database, host=controller)
+        scheduler = SchedulerService(core, settings.scheduler, database, host=controller)
+        self.services += [*web, scheduler, conductor, *self._hosts(), ReconcilerService(conductor)]
 
-    def _add_hosts(self) -> None:
-        journal = Journal(self.state_dir / "journal" / "compute.jsonl", self.core.clock)
-        drivers = drivers_of(self.settings, self.state_dir, self.core.clock)
-        for host, driver in drivers.items():
-            plane = data_plane_of(self.settings, driver.name, self.secrets.metadata_secret)
-            self.services.append(NetworkAgent(self.core, plane, host, self.settings.network))
-            self.services.append(ComputeAgent(self.core, host, driver, journal, self.settings.agent))
+    def _hosts(self) -> Iterator[Service]:
+        """The agents of each host, the network's first: a launch needs it."""
+        core, settings = self.core, self.settings
+        journal = Journal(self.state_dir / "journal" / "compute.jsonl", core.clock)
+        for host, driver in drivers_of(settings, self.state_dir, core.clock).items():
+            plane = data_plane_of(settings, driver.name, self.secrets.metadata_secret)
+            yield NetworkAgent(bus=core.bus, clock=core.clock, dataplane=plane, host=host, options=settings.network)
+            yield ComputeAgent(core, host, driver, journal, settings.agent)
 
     async def start(self) -> None:
         """Start all in order; what was started is stopped again when one fails."""
         try:
             await self.core.bus.open()
+            await self.authenticator.listen(self.core.bus, host="all-in-one")
             await self._start(self.identity)
             await self.identity.bootstrap(
                 admin_password=self.secrets.admin_password,
@@ -148,7 +148,9 @@ class Cloud:
 
     def _catalog(self) -> list[CatalogEntry]:
         url, region = self.settings.public_url, self.settings.cloud.region
-        return [CatalogEntry(type=t, name=n, public=f"{url}/{place}{path}", region=region) for t, n, place, path in CATALOG]
+        return [
+            CatalogEntry(type=t, name=n, public=f"{url}/{place}{path}", region=region) for t, n, place, path in CATALOG
+        ]
 
 
 def drivers_of(settings: Settings, state_dir: Path, clock: Clock) -> dict[str, VirtDriver]:

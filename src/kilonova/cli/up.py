@@ -126,7 +126,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _welcome(settings: Settings) -> None:
     where = "" if settings.state_dir == default_state_dir() else f" --state {settings.state_dir}"
-    console.print(f"identity is at [bold]{settings.public_url}/identity/v3[/bold]", highlight=False)
+    console.print(f"identity is at [bold]{settings.public_url}/identity/v3[/bold]", highlight=False, soft_wrap=True)
     console.print(
         f'log in with    eval "$(kilonova openrc admin{where})"    then e.g.  openstack server list', highlight=False
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from kilonova.core.bus.interface import Interface, call, cast
 from kilonova.core.context import RequestContext
+from kilonova.network.agent.dataplane import Vestige
 from kilonova.network.agent.model import HostModel
 
 
@@ -67,6 +68,11 @@ class NetworkAgentAPI(Interface):
     @call(timeout=120)
     async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         """Remove left-over taps of these ports; nothing happens where there are none."""
+        raise NotImplementedError
+
+    @call(timeout=60)
+    async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
+        """For `kilonova verify`: all of ours on the host, as found there."""
         raise NotImplementedError
 
 

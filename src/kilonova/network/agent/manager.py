@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kilonova.core import errors, log
-from kilonova.core.bus import Bus
-from kilonova.core.clock import Clock, iso
+from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError
+from kilonova.core.service import Core
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
 from kilonova.network.agent.interface import AgentState, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
@@ -29,12 +29,10 @@ RESYNC_EVERY = 10  # heartbeats
 class NetworkAgent(NetworkAgentAPI):
     """One host's agent. `start` returns when the data plane is open and its first synchronization was tried."""
 
-    def __init__(
-        self, *, bus: Bus, clock: Clock, dataplane: DataPlane, host: str, options: NetworkOptions | None = None
-    ) -> None:
-        self.bus, self.clock, self.dataplane, self.host = bus, clock, dataplane, host
+    def __init__(self, core: Core, dataplane: DataPlane, host: str, options: NetworkOptions | None = None) -> None:
+        self.bus, self.clock, self.dataplane, self.host = core.bus, core.clock, dataplane, host
         self.options = options or NetworkOptions()
-        self._plugin = bus.client(NetworkPluginAPI)
+        self._plugin = core.bus.client(NetworkPluginAPI)
         self._ports: dict[str, str] = {}  # tap -> local port, as last applied
         self._up: set[str] = set()  # taps that are there
         self._sync = _Coalesced(self._synchronize)
@@ -91,6 +89,9 @@ class NetworkAgent(NetworkAgentAPI):
                 await self.dataplane.unplug(port_id)
         except DataPlaneError as error:
             raise PlugFailed(host=self.host, reason=str(error)) from error
+
+    async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
+        return await self.dataplane.vestiges()
 
     async def _begin(self, settled: asyncio.Event) -> None:
         """Synchronize until it worked, then tell which ports have lost their tap while nobody looked."""

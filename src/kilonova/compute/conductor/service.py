@@ -1,0 +1,41 @@
+"""The conductor as a service: its manager on the bus, its heartbeat, and the reconciler once the hosts are there."""
+
+from __future__ import annotations
+
+from kilonova.compute.conductor.heartbeat import Heartbeat
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.manager import ConductorManager
+from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.core.db import Database
+from kilonova.core.service import Core
+from kilonova.placement.client import PlacementClient
+
+
+class ConductorService:
+    def __init__(self, core: Core, options: ConductorOptions, database: Database, *, host: str) -> None:
+        self.core, self.host = core, host
+        self.manager = ConductorManager(database, core.bus, PlacementClient(core), core.clock, core.faults, options)
+        self.heartbeat = Heartbeat(database, core.clock, host)
+
+    async def start(self) -> None:
+        await self.manager.start()
+        await self.core.bus.serve(ConductorAPI, self.manager, host=self.host, concurrency=256)
+        await self.heartbeat.start()
+
+    async def stop(self) -> None:
+        await self.core.bus.withdraw(ConductorAPI, host=self.host)
+        await self.heartbeat.stop()
+        await self.manager.stop()
+
+
+class ReconcilerService:
+    """Started last where one process is the whole cloud: what an earlier process left is taken up at once."""
+
+    def __init__(self, conductor: ConductorService) -> None:
+        self.reconciler = conductor.manager.reconciler
+
+    async def start(self) -> None:
+        await self.reconciler.start(all_in_one=True)
+
+    async def stop(self) -> None:
+        await self.reconciler.stop()
