@@ -115,7 +115,7 @@ class Cloud:
         journal = Journal(self.state_dir / "journal" / "compute.jsonl", core.clock)
         for host, driver in drivers_of(settings, self.state_dir, core.clock).items():
             plane = data_plane_of(settings, driver.name, self.secrets.metadata_secret)
-            yield NetworkAgent(bus=core.bus, clock=core.clock, dataplane=plane, host=host, options=settings.network)
+            yield NetworkAgent(core, plane, host, settings.network)
             yield ComputeAgent(core, host, driver, journal, settings.agent)
 
     async def start(self) -> None:
