@@ -249,6 +249,11 @@ class IdentityService:
     async def stop(self) -> None:
         await self.database.close()
 
+    def rotate_keys(self) -> int:
+        """Seal tokens with the next Fernet key from now on; its number. Rotate at most `max_active_keys` - 2 times within
+        a token's life, or tokens die before their time."""
+        return self._keys.rotate()
+
     async def bootstrap(
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],
         *, reset_passwords: bool = False,

@@ -121,8 +121,12 @@ class RemoteAuthenticator(IdentityEvents):
         if asking is None:
             asking = asyncio.ensure_future(self._ask(key, token))
             self._asking[key] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+            asking.add_done_callback(lambda task: self._answered(key, task))
         return await asyncio.shield(asking)
+
+    def _answered(self, key: bytes, asking: asyncio.Task[RequestContext | None]) -> None:
+        if self._asking.get(key) is asking:
+            del self._asking[key]
 
     async def revoked(self, ctx: RequestContext, what: Revoked) -> None:
         now = self._clock.monotonic()
@@ -130,6 +134,7 @@ class RemoteAuthenticator(IdentityEvents):
             self._forgotten = now
         for name in (*what.audit_ids, *what.user_ids, *what.project_ids):
             await self._revoked.set(name, now)
+        await self._unknown.clear()  # a role may have been granted as well as taken
         self._asking.clear()  # an answer on its way may be older than this: the next caller asks again
 
     async def _is_revoked(self, proof: _Proof) -> bool:

@@ -80,8 +80,8 @@ class Credentials:
 
     async def update(self, call: Call, credential_id: str) -> Reply:
         await forbid_restricted(call, self.tokens)
-        body, _ = await read(call, "credential", shapes.CredentialUpdate)
         await self._get(call, credential_id, "identity:update_credential")
+        body, _ = await read(call, "credential", shapes.CredentialUpdate)
         blob = body.blob if isinstance(body.blob, str) else None
         held = await self.credentials.update(credential_id, columns(body, "blob"), blob)
         return Reply({"credential": credential_view(call, held)})
