@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import insert, select
 
 from kilonova.compute.models import Decision
 from kilonova.compute.tables import decisions
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, Row
 
 
 async def add(connection: Connection, made: Mapping[str, Decision], request_id: str, now: dt.datetime) -> None:
@@ -29,3 +29,9 @@ async def of_server(connection: Connection, server_uuid: str) -> list[Decision]:
     query = select(decisions.c.decision).where(decisions.c.server_uuid == server_uuid).order_by(decisions.c.id)
     decode = msgspec.msgpack.Decoder(Decision).decode
     return [decode(row.decision) for row in (await connection.execute(query)).all()]
+
+
+async def latest(connection: Connection, server_uuid: str, *, limit: int) -> Sequence[Row]:
+    """Rows with request_id, decision (encoded) and created_at, newest first."""
+    query = select(decisions).where(decisions.c.server_uuid == server_uuid)
+    return (await connection.execute(query.order_by(decisions.c.id.desc()).limit(limit))).all()

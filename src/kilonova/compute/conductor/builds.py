@@ -1,0 +1,240 @@
+"""Scheduling and dispatch: from a recorded server to a message its host has, or to a fault that says why not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from kilonova.compute import models
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.parts import Parts, finished_spec, logger
+from kilonova.compute.conductor.selecting import next_alternate, select
+from kilonova.compute.models import RequestSpec, Selection, StepRecord
+from kilonova.compute.scheduler.manager import read_group
+from kilonova.compute.scheduler.plan import why_none
+from kilonova.compute.scheduler.request import without_secrets
+from kilonova.compute.states import Vm
+from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store import decisions, request_specs, rows, steps
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row, Transaction
+from kilonova.core.faults import InjectedFault
+
+GROUP_RACES = 5
+
+
+class Candidate(msgspec.Struct):
+    """A server that waits for a host."""
+
+    row: Row
+    spec: RequestSpec
+
+
+class Verdict(msgspec.Struct):
+    """What became of the candidates of one round, by server uuid."""
+
+    placed: dict[str, Selection] = {}
+    failed: dict[str, Selection] = {}
+    stale: list[str] = []  # changed by somebody else meanwhile
+    again: list[str] = []  # the server group's policy was broken by somebody faster
+
+
+class Builds:
+    """`in_flight` are the servers this process is scheduling, `dispatched` those handed to a host that may not be there."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.in_flight: set[str] = set()
+        self.dispatched: set[str] = set()
+
+    async def build(self, ctx: RequestContext, server_ids: Sequence[str], request_id: str) -> None:
+        """Place all of them that wait for a host; the others are left alone."""
+        mine = [uuid for uuid in dict.fromkeys(server_ids) if uuid not in self.in_flight]
+        self.in_flight.update(mine)
+        try:
+            async with self.parts.database.reading() as connection:
+                found = await store.unplaced(connection, mine)
+            for batch in _alike(found):
+                await self._batch(ctx, batch, request_id)
+        finally:
+            self.in_flight.difference_update(mine)
+
+    async def _batch(self, ctx: RequestContext, batch: list[Candidate], request_id: str) -> None:
+        parts, began = self.parts, self.parts.now()
+        for _ in range(GROUP_RACES):
+            try:
+                await parts.faults.point("schedule", "before")
+                selections = await self._select(ctx, batch)
+                await parts.faults.point("schedule", "after")
+                await parts.faults.point("dispatch", "before")
+            except (errors.KilonovaError, InjectedFault) as error:
+                reason = error.message if isinstance(error, errors.KilonovaError) else str(error)
+                await self._give_up(batch, request_id, began, f"Scheduling failed: {reason}")
+                return
+            verdict = await self._commit(ctx, batch, selections, request_id, began)
+            await parts.faults.point("dispatch", "after")
+            await parts.settle_claims([*verdict.stale, *verdict.failed])
+            batch = [candidate for candidate in batch if candidate.row.uuid in verdict.again]
+            if not batch:
+                return
+        await self._give_up(batch, request_id, began, "No valid host was found. The server group left no host free.")
+
+    async def _select(self, ctx: RequestContext, batch: list[Candidate]) -> list[Selection]:
+        """Alternates of an earlier decision first; whoever has none left is scheduled (anew)."""
+        found: list[Selection] = []
+        rest: list[Candidate] = []
+        for candidate in batch:
+            spec = candidate.spec
+            kept = await next_alternate(self.parts, ctx, candidate.row, spec) if spec.alternates else None
+            if kept is None:
+                rest.append(candidate)
+            else:
+                found.append(kept)
+        if rest:
+            found.extend(await select(self.parts, ctx, [candidate.row for candidate in rest], rest[0].spec))
+        return found
+
+    async def _commit(
+        self,
+        ctx: RequestContext,
+        batch: list[Candidate],
+        selections: list[Selection],
+        request_id: str,
+        began: dt.datetime,
+    ) -> Verdict:
+        """Everything that follows from the selections, in one transaction: rows, specs, decisions, steps, messages."""
+        by_uuid = {candidate.row.uuid: candidate for candidate in batch}
+        async with self.parts.database.transaction() as tx:
+            verdict = await self._judge(tx, by_uuid, selections)
+            told = verdict.placed | verdict.failed
+            now = self.parts.now()
+            if verdict.placed:
+                await self._dispatch(tx, ctx, by_uuid, verdict.placed, request_id, now)
+            if verdict.failed:
+                words = {u: reasons.no_host(by_uuid[u].spec, s.decision) for u, s in verdict.failed.items()}
+                await self._fail(tx, by_uuid, words, request_id, now)
+            await decisions.add(tx.connection, {u: s.decision for u, s in told.items()}, request_id, now)
+            records = [r for u, s in told.items() for r in self._records(by_uuid[u], s, request_id, began, now)]
+            await steps.put(tx.connection, records)
+        self.dispatched.update(verdict.placed)
+        return verdict
+
+    async def _judge(self, tx: Transaction, by_uuid: dict[str, Candidate], selections: list[Selection]) -> Verdict:
+        open_ids = await store.lock_unplaced(tx.connection, list(by_uuid))
+        hint = next(iter(by_uuid.values())).spec.scheduler_hints.get("group")
+        group = await read_group(tx.connection, hint[0], list(by_uuid), lock=True) if hint else None
+        verdict = Verdict(placed={}, failed={}, stale=[], again=[])
+        for selection in selections:
+            uuid, host = selection.server_uuid, selection.host
+            if uuid not in open_ids:
+                verdict.stale.append(uuid)
+            elif host is None:
+                verdict.failed[uuid] = selection
+            elif group is not None and group.refuses(host) is not None:
+                verdict.again.append(uuid)
+            else:
+                verdict.placed[uuid] = selection
+                if group is not None:
+                    group.hosts[host] = group.hosts.get(host, 0) + 1
+        return verdict
+
+    async def _dispatch(
+        self,
+        tx: Transaction,
+        ctx: RequestContext,
+        by_uuid: dict[str, Candidate],
+        placed: dict[str, Selection],
+        request_id: str,
+        now: dt.datetime,
+    ) -> None:
+        values, specs = [], {}
+        for uuid, selection in placed.items():
+            candidate, host = by_uuid[uuid], selection.host
+            spec = candidate.spec = msgspec.structs.replace(
+                candidate.spec, attempts=candidate.spec.attempts + 1, alternates=selection.alternates
+            )
+            values.append(
+                {"uuid": uuid, "host": host, "node": selection.node, "availability_zone": selection.availability_zone}
+            )
+            specs[uuid] = spec
+            server = msgspec.structs.replace(
+                rows.server(candidate.row), host=host, availability_zone=selection.availability_zone
+            )
+            build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
+            await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, build)
+        await store.place(tx.connection, values, now)
+        await store.save_specs(tx.connection, specs)
+
+    async def _fail(
+        self,
+        tx: Transaction,
+        by_uuid: dict[str, Candidate],
+        words: dict[str, tuple[str, str]],
+        request_id: str,
+        now: dt.datetime,
+    ) -> None:
+        """ERROR for rows that are locked; `words` are (message, details)."""
+        values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
+        await store.set_many(tx.connection, words, values)
+        faults = [
+            {"server_uuid": u, "code": 500, "message": m, "details": d, "host": None, "created_at": now}
+            for u, (m, d) in words.items()
+        ]
+        await store.add_faults(tx.connection, faults)
+        await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
+        await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
+
+    async def _give_up(self, batch: list[Candidate], request_id: str, began: dt.datetime, reason: str) -> None:
+        """ERROR with this reason for all that still wait, and their claims released."""
+        parts, by_uuid = self.parts, {candidate.row.uuid: candidate for candidate in batch}
+        logger.warning("build given up", servers=len(batch), reason=reason)
+        async with parts.database.transaction() as tx:
+            open_ids = await store.lock_unplaced(tx.connection, list(by_uuid))
+            words = {}
+            for uuid in by_uuid:
+                if uuid in open_ids:
+                    text = " ".join(filter(None, [reason, reasons.of_attempts(by_uuid[uuid].spec)]))
+                    words[uuid] = (reasons.short(text), text)
+            if words:
+                await self._fail(tx, by_uuid, words, request_id, parts.now())
+                records = [
+                    parts.step(by_uuid[u].row, request_id, "schedule", began, error=reason,
+                               attempt=by_uuid[u].spec.attempts + 1)
+                    for u in words
+                ]  # fmt: skip
+                await steps.put(tx.connection, records)
+        await parts.settle_claims(list(by_uuid))
+
+    def _records(
+        self, candidate: Candidate, selection: Selection, request_id: str, began: dt.datetime, now: dt.datetime
+    ) -> list[StepRecord]:
+        """Steps 7 to 9 of the launch."""
+        step, row, host = self.parts.step, candidate.row, selection.host
+        if host is None:
+            reason = why_none(selection.decision)
+            return [step(row, request_id, "schedule", began, error=reason, attempt=candidate.spec.attempts + 1)]
+        attempt = candidate.spec.attempts
+        taking, taken = selection.claim_began or now, selection.claim_ended or now
+        return [
+            step(row, request_id, "schedule", began, ended=taking, attempt=attempt),
+            step(row, request_id, "claim", taking, ended=taken, component="scheduler", host=host, attempt=attempt),
+            step(row, request_id, "dispatch", taken, ended=now, host=host, attempt=attempt),
+        ]
+
+
+def _alike(found: Sequence[Row]) -> list[list[Candidate]]:
+    """Servers with the same owner and the same wishes to the scheduler, which it then places in one pass."""
+    batches: defaultdict[tuple[str, str, bytes], list[Candidate]] = defaultdict(list)
+    for row in found:
+        if row.spec is None:
+            logger.error("a server without a request spec", server=row.uuid)
+            continue
+        spec = request_specs.decode(row.spec)
+        wishes = msgspec.msgpack.encode(without_secrets(spec))
+        batches[row.project_id, row.user_id, wishes].append(Candidate(row, spec))
+    return list(batches.values())

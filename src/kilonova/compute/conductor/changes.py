@@ -1,0 +1,101 @@
+"""Changes that agents report of servers that exist: states, actions, power, steps. All are compare-and-swap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.models import Fault, ServerChange, StepRecord
+from kilonova.compute.states import ACTIONS, Vm
+from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store import steps as step_store
+from kilonova.compute.store.conductor_servers import Condition
+from kilonova.core.db import Connection
+
+SHUTDOWN, CRASHED, RUNNING = 4, 6, 1
+FOLLOWS: dict[int, tuple[Vm, Vm]] = {
+    SHUTDOWN: (Vm.ACTIVE, Vm.STOPPED),
+    CRASHED: (Vm.ACTIVE, Vm.STOPPED),
+    RUNNING: (Vm.STOPPED, Vm.ACTIVE),
+}
+"""power state a guest took by itself → the vm_state that then no longer holds, and the one that does."""
+RECORDED = {"reboot_hard": "reboot"}
+"""Actions whose record carries another name."""
+
+
+class Changes:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def update(self, uuid: str, change: ServerChange) -> bool:
+        values = _values(change)
+        if not values:  # only the question whether the expectation still holds
+            async with self.parts.database.reading() as connection:
+                return await store.holds(connection, uuid, _expected(change))
+        async with self.parts.database.transaction() as tx:
+            return await store.swap(tx.connection, uuid, _expected(change), values | {"updated_at": self.parts.now()})
+
+    async def action_ended(
+        self, uuid: str, request_id: str, action: str, change: ServerChange, fault: Fault | None,
+        steps: list[StepRecord],
+    ) -> bool:  # fmt: skip
+        """The end of a power action, once: a late repetition must not undo what was begun since."""
+        now, names = self.parts.now(), {action, RECORDED.get(action, action)}
+        async with self.parts.database.transaction() as tx:
+            await step_store.put(tx.connection, steps)
+            record = await store.action(tx.connection, uuid, request_id, names)
+            if record is not None and record.finished_at is not None:
+                return True
+            values = _values(change) | {"task_state": None, "updated_at": now}
+            running = ACTIONS[action].task if action in ACTIONS else None
+            guard = [*_expected(change), store.task_in([None, *([running] if running else [])])]
+            applied = await store.swap(tx.connection, uuid, guard, values)
+            message = "Error" if fault is not None else None
+            await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
+            if applied and fault is not None:
+                await self._fault(tx.connection, uuid, action, change.expect_host, fault)
+            return applied
+
+    async def _fault(self, connection: Connection, uuid: str, action: str, host: str | None, fault: Fault) -> None:
+        message = reasons.short(f"{action} failed: {reasons.of_attempt(fault)}")
+        row = {
+            "server_uuid": uuid, "code": fault.code, "message": message, "details": fault.details, "host": host,
+            "created_at": self.parts.now(),
+        }  # fmt: skip
+        await store.add_faults(connection, [row])
+
+    async def power_state_seen(self, host: str, uuid: str, power_state: int) -> None:
+        """The row follows the guest while nothing runs on it."""
+        values: dict[str, Any] = {"power_state": power_state, "updated_at": self.parts.now()}
+        where = [store.on_host(host), store.task_in([None])]
+        async with self.parts.database.transaction() as tx:
+            if power_state in FOLLOWS:
+                before, after = FOLLOWS[power_state]
+                if await store.swap(tx.connection, uuid, [*where, store.vm_in([before])], values | {"vm_state": after}):
+                    return
+            settled = [Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.RESCUED, Vm.ERROR]
+            await store.swap(tx.connection, uuid, [*where, store.vm_in(settled)], values)
+
+    async def record_steps(self, steps: list[StepRecord]) -> None:
+        async with self.parts.database.transaction() as tx:
+            await step_store.put(tx.connection, steps)
+
+
+def _expected(change: ServerChange) -> list[Condition]:
+    where: list[Condition] = []
+    if change.expect_host is not None:
+        where.append(store.on_host(change.expect_host))
+    if change.expect_vm_states is not None:
+        where.append(store.vm_in(change.expect_vm_states))
+    if change.expect_task_states is not None:
+        where.append(store.task_in(change.expect_task_states))
+    return where
+
+
+def _values(change: ServerChange) -> dict[str, Any]:
+    names = ("vm_state", "task_state", "power_state", "network_info")
+    held = {name: getattr(change, name) for name in names}
+    return {n: msgspec.to_builtins(v) for n, v in held.items() if not isinstance(v, msgspec.UnsetType)}

@@ -1,0 +1,90 @@
+"""How attempts at a launch end: ACTIVE, another host, or ERROR with every host's reason. Each is one transaction."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.parts import Parts, finished_spec, logger
+from kilonova.compute.models import BuildOutcome, Fault, RequestSpec
+from kilonova.compute.states import BUILD_TASKS, Task, Vm
+from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store import request_specs, steps
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row, Transaction
+
+
+class Endings:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
+        """False when the server is no longer this host's to build: deleted, moved, given up."""
+        async with self.parts.database.transaction() as tx:
+            await steps.put(tx.connection, outcome.steps)
+            row = await store.get(tx.connection, outcome.server_uuid, lock=True)
+            if row is None or row.deleted or row.host != outcome.host or row.spec is None:
+                return False
+            if row.vm_state != Vm.BUILDING:  # told before: the reply was lost
+                return outcome.ok and row.vm_state != Vm.ERROR
+            spec = request_specs.decode(row.spec)
+            if row.task_state not in (None, *BUILD_TASKS) or outcome.attempt != spec.attempts:
+                return False
+            if outcome.ok:
+                return await self._active(tx, row, spec, outcome)
+            released = await self._failed(tx, ctx, row, spec, outcome)
+        if released:
+            await self.parts.settle_claims([outcome.server_uuid])
+        return True
+
+    async def _active(self, tx: Transaction, row: Row, spec: RequestSpec, outcome: BuildOutcome) -> bool:
+        now = self.parts.now()
+        values = {
+            "vm_state": Vm.ACTIVE, "task_state": None, "power_state": outcome.power_state, "launched_at": now,
+            "updated_at": now, "progress": 100, "network_info": msgspec.to_builtins(outcome.network_info),
+        }  # fmt: skip
+        if not await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
+            return False
+        kept = finished_spec(spec)
+        if kept != spec:
+            await store.save_specs(tx.connection, {row.uuid: kept})
+        await store.finish_actions(tx.connection, [row.uuid], ["create"], now)
+        return True
+
+    async def _failed(
+        self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
+    ) -> bool:
+        """Back to scheduling with what was learnt, or ERROR. True when the claim is no longer wanted: while another host is
+        looked for it stays, and moves with the next claim."""
+        spec.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
+        logger.info("attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
+        if outcome.reschedule and spec.attempts < self.parts.options.max_attempts and spec.force_host is None:
+            await self._again(tx, ctx, row, spec, outcome)
+            return False
+        await self._error(tx, row, spec, outcome.fault)
+        return True
+
+    async def _again(
+        self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
+    ) -> None:
+        values = {"host": None, "node": None, "task_state": Task.SCHEDULING, "updated_at": self.parts.now()}
+        if await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
+            await store.save_specs(tx.connection, {row.uuid: spec})
+            await tx.outbox(ConductorAPI).build_servers(ctx, [row.uuid], outcome.request_id)
+
+    async def _error(self, tx: Transaction, row: Row, spec: RequestSpec, fault: Fault | None) -> None:
+        now, host = self.parts.now(), row.host
+        values = {"host": None, "node": None, "vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
+        if not await store.swap(tx.connection, row.uuid, store.building_on(host), values):
+            return
+        message = reasons.of_attempts(spec)
+        details = "\n".join(filter(None, [message, fault.details if fault is not None else None]))
+        code = fault.code if fault is not None else 500
+        entry = {
+            "server_uuid": row.uuid, "code": code, "message": reasons.short(message), "details": details, "host": host,
+            "created_at": now,
+        }  # fmt: skip
+        await store.add_faults(tx.connection, [entry])
+        await store.save_specs(tx.connection, {row.uuid: finished_spec(spec)})
+        await store.finish_actions(tx.connection, [row.uuid], ["create"], now, message="Error")

@@ -1,0 +1,105 @@
+"""The conductor's bus side. Every method bears repetition."""
+
+from __future__ import annotations
+
+from kilonova.compute import models
+from kilonova.compute.conductor.builds import Builds
+from kilonova.compute.conductor.changes import Changes
+from kilonova.compute.conductor.deletion import Deletion
+from kilonova.compute.conductor.endings import Endings
+from kilonova.compute.conductor.host_reports import HostReports
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.reconciler import Reconciler
+from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.states import Vm
+from kilonova.compute.store import builds as build_store
+from kilonova.compute.store import conductor_servers as store
+from kilonova.core.bus import Bus
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Database
+from kilonova.core.faults import Faults
+from kilonova.placement.client import PlacementClient
+
+
+class ConductorManager(ConductorAPI):
+    """`database` is compute's, with its outbox. `start` begins the watch over dispatched builds; `reconciler` is started
+    apart, in as many processes as one likes."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        placement: PlacementClient,
+        clock: Clock,
+        faults: Faults,
+        options: ConductorOptions,
+    ) -> None:
+        self.parts = parts = Parts(database, bus, placement, clock, faults, options)
+        self.builds = Builds(parts)
+        self.endings = Endings(parts)
+        self.changes = Changes(parts)
+        self.deletion = Deletion(parts)
+        self.reports = HostReports(parts)
+        self.watch = Watch(parts, self.builds, self.endings)
+        self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch)
+
+    async def start(self) -> None:
+        self.watch.start()
+
+    async def stop(self) -> None:
+        await self.watch.stop()
+        await self.reports.close()
+
+    async def build_servers(self, ctx: RequestContext, server_ids: list[str], request_id: str) -> None:
+        await self.builds.build(ctx, server_ids, request_id)
+
+    async def delete_unhosted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
+        await self.deletion.unhosted(ctx, server_id, request_id)
+
+    async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
+        self.builds.dispatched.discard(server_id)  # whoever asks has the message
+        return await self.changes.update(server_id, change)
+
+    async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
+        self.builds.dispatched.discard(outcome.server_uuid)
+        return await self.endings.ended(ctx, outcome)
+
+    async def action_ended(
+        self,
+        ctx: RequestContext,
+        server_id: str,
+        request_id: str,
+        action: str,
+        change: models.ServerChange,
+        fault: models.Fault | None,
+        steps: list[models.StepRecord],
+    ) -> bool:
+        return await self.changes.action_ended(server_id, request_id, action, change, fault, steps)
+
+    async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
+        await self.deletion.deleted(server_id, request_id)
+
+    async def record_steps(self, ctx: RequestContext, steps: list[models.StepRecord]) -> None:
+        await self.changes.record_steps(steps)
+
+    async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
+        await self.reports.report(report)
+
+    async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
+        async with self.parts.database.reading() as connection:
+            rows = await build_store.builds_on_host(connection, host)
+            actions = await store.open_actions(connection, [row.uuid for row in rows])
+        return [
+            build_store.from_row(
+                row,
+                request_id=actions[row.uuid].request_id if row.uuid in actions else ctx.request_id,
+                action="create" if row.vm_state == Vm.BUILDING else row.task_state or "",
+            )
+            for row in rows
+        ]
+
+    async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
+        await self.changes.power_state_seen(host, server_id, power_state)

@@ -1,0 +1,116 @@
+"""What the pieces of the conductor share."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from kilonova.compute import times
+from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.models import RequestSpec, StepRecord
+from kilonova.compute.scheduler.interface import SchedulerAPI
+from kilonova.compute.scheduler.request import resources
+from kilonova.compute.states import Task, Vm
+from kilonova.compute.store import conductor_servers as servers
+from kilonova.compute.store import hosts, request_specs
+from kilonova.core import log
+from kilonova.core.bus import Bus
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Database, Row
+from kilonova.core.faults import Faults
+from kilonova.placement.client import PlacementClient
+
+logger = log.get("conductor")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`database` has an outbox."""
+
+    database: Database
+    bus: Bus
+    placement: PlacementClient
+    clock: Clock
+    faults: Faults
+    options: ConductorOptions
+
+    @cached_property
+    def scheduler(self) -> SchedulerAPI:
+        return self.bus.client(SchedulerAPI)
+
+    def now(self) -> dt.datetime:
+        return times.now(self.clock)
+
+    def ago(self, seconds: float) -> dt.datetime:
+        return self.now() - dt.timedelta(seconds=seconds)
+
+    def step(
+        self,
+        row: Row,
+        request_id: str,
+        step: str,
+        began: dt.datetime,
+        *,
+        component: str = "conductor",
+        host: str | None = None,
+        attempt: int = 1,
+        ended: dt.datetime | None = None,
+        error: str | None = None,
+    ) -> StepRecord:
+        """A step that ended, now unless told when; `error` is its reason when it failed."""
+        return StepRecord(
+            key=self.clock.hex_id(),
+            server_uuid=row.uuid,
+            request_id=request_id,
+            action="create",
+            step=step,
+            component=component,
+            host=host,
+            attempt=attempt,
+            started_at=began,
+            finished_at=ended or self.now(),
+            result="Success" if error is None else "Error",
+            detail=error,
+        )
+
+    async def settle_claims(self, uuids: Sequence[str]) -> None:
+        """`settle_claim` for each; what can't be done now is left to the reconciler."""
+        for error in await asyncio.gather(*(self.settle_claim(uuid) for uuid in uuids), return_exceptions=True):
+            if isinstance(error, BaseException):
+                logger.warning("a claim is left to the reconciler", error=str(error))
+
+    async def settle_claim(self, uuid: str) -> None:
+        """After a claim was written for a server that somebody else has changed meanwhile: make the claim what the row
+        says."""
+        async with self.database.reading() as connection:
+            row = await servers.get(connection, uuid)
+            node = await hosts.node(connection, row.host) if row is not None and row.host is not None else None
+        if row is None or row.deleted or row.task_state == Task.DELETING:
+            await self.placement.release(uuid)
+        elif row.host is None:
+            if row.vm_state != Vm.BUILDING:
+                await self.placement.release(uuid)
+        elif node is not None and row.spec is not None:
+            wanted = resources(request_specs.decode(row.spec))
+            if wanted and not await self.placement.claim(
+                uuid, node.uuid, wanted, project_id=row.project_id, user_id=row.user_id
+            ):
+                logger.error("the claim of a placed server was lost", server=uuid, host=row.host)
+
+
+def finished_spec(spec: RequestSpec) -> RequestSpec:
+    """What is kept of a spec once the launch ended: no password, nothing of its attempts."""
+    return msgspec.structs.replace(spec, admin_pass=None, alternates=[], failed_hosts={})
+
+
+def on_behalf(request_id: str, project_id: str, user_id: str) -> RequestContext:
+    """The component itself, for a user's server."""
+    return RequestContext(
+        request_id=request_id, project_id=project_id, user_id=user_id, is_service=True, roles=("admin", "service")
+    )

@@ -1,0 +1,125 @@
+"""What owns the servers that no message moves any more, and the claims that nobody holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.background import Repeated
+from kilonova.compute.conductor.builds import Builds
+from kilonova.compute.conductor.deletion import Deletion
+from kilonova.compute.conductor.parts import Parts, logger, on_behalf
+from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.states import Vm
+from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store import pending_casts, steps
+from kilonova.core.db import Row
+
+OURS = "INSTANCE"
+
+
+class Reconciler:
+    """Made by `ConductorManager.reconciler`. Every round does all its kinds of work; one that fails is logged and done
+    again in the next."""
+
+    def __init__(self, parts: Parts, builds: Builds, deletion: Deletion, watch: Watch) -> None:
+        self.parts, self.builds, self.deletion, self.watch = parts, builds, deletion, watch
+        options = parts.options
+        self._nobodys: dict[str, float] = {}
+        self._rounds = Repeated("reconcile", parts.clock, options.reconcile_interval, self.run)
+        self._sweeps = Repeated("orphaned claims", parts.clock, options.orphan_interval, self.release_orphans)
+
+    async def start(self, *, all_in_one: bool = False) -> None:
+        """Where one process is the whole cloud nobody else can be at work on anything: the first round knows no grace. Call
+        it when the hosts have reported."""
+        if all_in_one:
+            await self.run(grace=0)
+            await self.release_orphans(grace=0)
+        self._rounds.start()
+        self._sweeps.start()
+
+    async def stop(self) -> None:
+        await self._rounds.stop()
+        await self._sweeps.stop()
+
+    async def run(self, *, grace: float | None = None) -> None:
+        """One round; `grace` in seconds, else the option's."""
+        age = self.parts.options.grace if grace is None else grace
+        await self.schedule_waiting(age)
+        await self.finish_deletions(age)
+        await self.give_up_builds()
+        await self.watch.check_all()
+
+    async def schedule_waiting(self, grace: float) -> None:
+        """Servers that wait for a host and whom no message will bring to one."""
+        async with self.parts.database.reading() as connection:
+            found = await store.waiting(connection, self.parts.ago(grace))
+            if not found:
+                return
+            coming = await pending_casts.servers_to_build(connection)
+            left = [row for row in found if row.uuid not in coming and row.uuid not in self.builds.in_flight]
+            actions = await store.open_actions(connection, [row.uuid for row in left])
+        requests: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for row in left:
+            request_id = actions[row.uuid].request_id if row.uuid in actions else "req-" + self.parts.clock.uuid()
+            requests[request_id, row.project_id, row.user_id].append(row.uuid)
+        for (request_id, project_id, user_id), uuids in requests.items():
+            logger.warning("taking up servers nobody schedules", servers=len(uuids), request_id=request_id)
+            await self.builds.build(on_behalf(request_id, project_id, user_id), uuids, request_id)
+
+    async def finish_deletions(self, grace: float) -> None:
+        async with self.parts.database.reading() as connection:
+            rows = await store.deleting_unhosted(connection, self.parts.ago(grace))
+        for row in rows:
+            await self.deletion.deleted(row.uuid, "")
+
+    async def give_up_builds(self) -> None:
+        """Builds that showed nothing new for longer than all their steps may take."""
+        limit = self.parts.options.build_timeout
+        async with self.parts.database.reading() as connection:
+            rows = await store.building(connection, self.parts.ago(limit))
+            last = await steps.newest(connection, [row.uuid for row in rows]) if rows else {}
+        if rows:
+            await self._error(rows, {row.uuid: _last_seen(row, last.get(row.uuid), limit) for row in rows})
+
+    async def _error(self, rows: Sequence[Row], words: dict[str, str]) -> None:
+        """The row keeps its host and the claim: what is there is known to the host alone, which removes it on deletion."""
+        async with self.parts.database.transaction() as tx:
+            now = self.parts.now()
+            values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
+            late = [
+                row for row in rows if await store.swap(tx.connection, row.uuid, store.building_on(row.host), values)
+            ]
+            faults = [
+                {"server_uuid": row.uuid, "code": 500, "message": reasons.short(words[row.uuid]),
+                 "details": words[row.uuid], "host": row.host, "created_at": now}
+                for row in late
+            ]  # fmt: skip
+            await store.add_faults(tx.connection, faults)
+            uuids = [row.uuid for row in late]
+            await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
+
+    async def release_orphans(self, *, grace: float | None = None) -> int:
+        """Give back claims whose server is deleted, unknown, or failed without a host; how many. Claims of other owners
+        (made by hand through placement's API) are left alone."""
+        age, now = self.parts.options.grace if grace is None else grace, self.parts.clock.monotonic()
+        held: set[str] = set()
+        for provider in await self.parts.placement.providers():
+            held |= (await self.parts.placement.allocations_of_provider(provider.uuid)).allocations.keys()
+        async with self.parts.database.reading() as connection:
+            rightful = await store.claim_holders(connection, held) if held else set()
+        self._nobodys = {uuid: self._nobodys.get(uuid, now) for uuid in held - rightful}
+        released = 0
+        for uuid in [uuid for uuid, since in self._nobodys.items() if now - since >= age]:
+            if (await self.parts.placement.allocations(uuid)).consumer_type == OURS:
+                logger.warning("releasing an orphaned claim", consumer=uuid)
+                await self.parts.placement.release(uuid)
+                released += 1
+            del self._nobodys[uuid]
+        return released
+
+
+def _last_seen(row: Row, step: Row | None, limit: float) -> str:
+    seen = f"the last step seen is {step.step}" if step is not None else "no step was seen"
+    return f"The build on {row.host} showed nothing new for {limit:g} s; {seen}."

@@ -1,0 +1,70 @@
+"""Asking the scheduler, again and again while it is away, until a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+
+import msgspec
+
+from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.models import Decision, RequestSpec, Selection
+from kilonova.compute.scheduler.hosts import zone_of
+from kilonova.compute.scheduler.request import without_secrets
+from kilonova.compute.store import hosts
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row
+
+
+class SchedulerAway(errors.ServiceUnavailable):
+    template = "the scheduler gave no answer within {seconds:g} s: {reason}"
+
+
+async def select(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
+    """A selection for each row: servers of one request, alike in project, user and spec. Raises SchedulerAway."""
+    clock, limit = parts.clock, parts.options.schedule_timeout
+    deadline, pause, first = clock.monotonic() + limit, 0.1, rows[0]
+    lean, ids = without_secrets(spec), [row.uuid for row in rows]
+    while True:
+        try:
+            async with asyncio.timeout(max(deadline - clock.monotonic(), 0.01)):
+                return await parts.scheduler.select_destinations(ctx, ids, lean, first.project_id, first.user_id)
+        except (errors.BusError, errors.ServiceUnavailable, TimeoutError) as error:
+            reason = error.message if isinstance(error, errors.KilonovaError) else "no reply"
+        if clock.monotonic() + pause > deadline:
+            raise SchedulerAway(seconds=limit, reason=reason)
+        await clock.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
+async def next_alternate(parts: Parts, ctx: RequestContext, row: Row, spec: RequestSpec) -> Selection | None:
+    """Move the claim to the first alternate of an earlier decision where it still fits; None when there is none."""
+    lean = without_secrets(spec)
+    left = [host for host in spec.alternates if host not in spec.failed_hosts]
+    while left:
+        host = left.pop(0)
+        began = parts.now()
+        try:
+            taken = await parts.scheduler.claim(ctx, row.uuid, host, lean, row.project_id, row.user_id)
+        except (errors.BusError, errors.ServiceUnavailable):
+            return None  # whoever asks next knows how to wait
+        if taken:
+            return await _selection(parts, row, host, left, began=began)
+    return None
+
+
+async def _selection(parts: Parts, row: Row, host: str, left: list[str], *, began: dt.datetime) -> Selection | None:
+    async with parts.database.reading() as connection:
+        node = await hosts.node(connection, host)
+        memberships = await hosts.aggregate_metadata(connection, host)
+    if node is None:
+        return None
+    zone = zone_of([row.metadata for row in memberships], parts.options.default_availability_zone)
+    decision = Decision(scheduler="alternates", chosen=host, alternates=left, candidates=1, at=parts.now())
+    made = Selection(
+        server_uuid=row.uuid, host=host, node=node.hypervisor_hostname, availability_zone=zone, alternates=left,
+        decision=decision,
+    )  # fmt: skip
+    return msgspec.structs.replace(made, claim_began=began, claim_ended=parts.now())

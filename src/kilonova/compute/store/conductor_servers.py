@@ -1,0 +1,212 @@
+"""SQL of servers as the conductor changes them: compare-and-swap, and for many servers of a request in one statement."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
+
+from kilonova.compute.models import RequestSpec
+from kilonova.compute.states import BUILD_TASKS, Task, Vm
+from kilonova.compute.tables import block_devices, request_specs, server_actions, server_faults, servers
+from kilonova.core.db import Connection, Row
+
+Condition = ColumnElement[bool]
+WITH_SPEC = servers.outerjoin(request_specs, request_specs.c.server_uuid == servers.c.uuid)
+UNPLACED = (
+    servers.c.deleted == 0,
+    servers.c.vm_state == Vm.BUILDING,
+    servers.c.task_state == Task.SCHEDULING,
+    servers.c.host.is_(None),
+)
+
+
+async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+    """The row with its `spec` (encoded, None when gone), deleted or not."""
+    query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid == uuid)
+    if lock:
+        query = query.with_for_update(of=servers)
+    return (await connection.execute(query)).first()
+
+
+async def unplaced(connection: Connection, uuids: Sequence[str]) -> Sequence[Row]:
+    """Rows with `spec` of those that wait for a host."""
+    query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid.in_(uuids), *UNPLACED)
+    return (await connection.execute(query.order_by(servers.c.id))).all()
+
+
+async def lock_unplaced(connection: Connection, uuids: Sequence[str]) -> set[str]:
+    """Those that still wait for a host; nobody else changes them before this transaction ends."""
+    query = select(servers.c.uuid).where(servers.c.uuid.in_(uuids), *UNPLACED).with_for_update()
+    return {row.uuid for row in (await connection.execute(query)).all()}
+
+
+async def place(connection: Connection, rows: Sequence[dict[str, Any]], now: dt.datetime) -> None:
+    """uuid, host, node, availability_zone of each: rows locked by `lock_unplaced`."""
+    statement = (
+        update(servers)
+        .where(servers.c.uuid == bindparam("of_uuid"))
+        .values(
+            host=bindparam("new_host"), node=bindparam("new_node"), availability_zone=bindparam("new_zone"),
+            updated_at=now,
+        )
+    )  # fmt: skip
+    names = {"uuid": "of_uuid", "host": "new_host", "node": "new_node", "availability_zone": "new_zone"}
+    await connection.execute(statement, [{names[key]: value for key, value in row.items()} for row in rows])
+
+
+async def save_specs(connection: Connection, specs: Mapping[str, RequestSpec]) -> None:
+    """server uuid → spec, in one statement."""
+    encode = msgspec.msgpack.Encoder().encode
+    statement = (
+        update(request_specs).where(request_specs.c.server_uuid == bindparam("of")).values(spec=bindparam("document"))
+    )
+    if specs:
+        await connection.execute(statement, [{"of": uuid, "document": encode(s)} for uuid, s in specs.items()])
+
+
+async def swap(connection: Connection, uuid: str, where: Collection[Condition], values: Any) -> bool:
+    """Change a living server while `where` holds; True when it did."""
+    result = await connection.execute(
+        update(servers).where(servers.c.uuid == uuid, servers.c.deleted == 0, *where).values(**values)
+    )
+    return result.rowcount == 1
+
+
+async def holds(connection: Connection, uuid: str, where: Collection[Condition]) -> bool:
+    """Does `where` hold of a living server?"""
+    query = select(servers.c.id).where(servers.c.uuid == uuid, servers.c.deleted == 0, *where)
+    return (await connection.execute(query)).first() is not None
+
+
+async def set_many(connection: Connection, uuids: Collection[str], values: Any) -> None:
+    """The same values for many servers, which the caller has locked or guarded."""
+    await connection.execute(update(servers).where(servers.c.uuid.in_(list(uuids))).values(**values))
+
+
+def on_host(host: str) -> Condition:
+    return servers.c.host == host
+
+
+def vm_in(states: Collection[str]) -> Condition:
+    return servers.c.vm_state.in_(list(states))
+
+
+def building_on(host: str) -> tuple[Condition, ...]:
+    """The condition that a build runs on this host and nobody deletes it."""
+    return (servers.c.host == host, servers.c.vm_state == Vm.BUILDING, task_in([None, *BUILD_TASKS]))
+
+
+def task_in(tasks: Collection[str | None]) -> Condition:
+    named = servers.c.task_state.in_([task for task in tasks if task is not None])
+    return or_(named, servers.c.task_state.is_(None)) if None in tasks else named
+
+
+async def add_faults(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """server_uuid, code, message (≤ 255), details, host, created_at of each."""
+    if rows:
+        await connection.execute(insert(server_faults), rows)
+
+
+async def finish_actions(
+    connection: Connection,
+    uuids: Collection[str],
+    actions: Collection[str],
+    now: dt.datetime,
+    *,
+    request_id: str | None = None,
+    message: str | None = None,
+) -> int:
+    """End the open actions of these servers (of one request, or of any); how many were open. `message` None means
+    success."""
+    table = server_actions.c
+    where = [table.server_uuid.in_(list(uuids)), table.action.in_(list(actions)), table.finished_at.is_(None)]
+    if request_id is not None:
+        where.append(table.request_id == request_id)
+    result = await connection.execute(update(server_actions).where(*where).values(finished_at=now, message=message))
+    return int(result.rowcount)
+
+
+async def action(connection: Connection, uuid: str, request_id: str, names: Collection[str]) -> Row | None:
+    table = server_actions.c
+    query = select(server_actions).where(
+        table.server_uuid == uuid, table.request_id == request_id, table.action.in_(list(names))
+    )
+    return (await connection.execute(query)).first()
+
+
+async def open_actions(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
+    """server uuid → the newest action that has not ended, else the newest of all."""
+    query = select(server_actions).where(server_actions.c.server_uuid.in_(list(uuids))).order_by(server_actions.c.id)
+    found: dict[str, Row] = {}
+    for row in (await connection.execute(query)).all():
+        known = found.get(row.server_uuid)
+        if known is None or row.finished_at is None or known.finished_at is not None:
+            found[row.server_uuid] = row
+    return found
+
+
+async def mark_deleted(connection: Connection, uuid: str, now: dt.datetime) -> bool:
+    """The row as deleted, its block devices and its spec gone; False when somebody was first."""
+    values = {
+        "deleted": servers.c.id, "deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": Vm.DELETED,
+        "task_state": None, "power_state": 0,
+    }  # fmt: skip
+    if not await swap(connection, uuid, [], values):
+        return False
+    await connection.execute(delete(block_devices).where(block_devices.c.server_uuid == uuid))
+    await connection.execute(delete(request_specs).where(request_specs.c.server_uuid == uuid))
+    return True
+
+
+# ---- for the reconciler
+
+
+def _age() -> ColumnElement[Any]:
+    return func.coalesce(servers.c.updated_at, servers.c.created_at)
+
+
+async def waiting(connection: Connection, before: dt.datetime) -> Sequence[Row]:
+    """Servers that have waited for a host since `before`."""
+    return (await connection.execute(select(servers).where(*UNPLACED, _age() < before).order_by(servers.c.id))).all()
+
+
+async def building(
+    connection: Connection, before: dt.datetime, *, unaccepted: bool = False, uuids: Collection[str] | None = None
+) -> Sequence[Row]:
+    """Rows with `spec` of servers (all, or some) whose build on a host has shown nothing new since `before`; `unaccepted`
+    only those the host has not yet taken."""
+    query = (
+        select(servers, request_specs.c.spec)
+        .select_from(WITH_SPEC)
+        .where(
+            servers.c.deleted == 0,
+            servers.c.vm_state == Vm.BUILDING,
+            servers.c.host.is_not(None),
+            task_in([Task.SCHEDULING] if unaccepted else [None, *BUILD_TASKS]),
+            _age() < before,
+        )
+    )
+    if uuids is not None:
+        query = query.where(servers.c.uuid.in_(list(uuids)))
+    return (await connection.execute(query.order_by(servers.c.id))).all()
+
+
+async def deleting_unhosted(connection: Connection, before: dt.datetime) -> Sequence[Row]:
+    query = select(servers.c.uuid).where(
+        servers.c.deleted == 0, servers.c.task_state == Task.DELETING, servers.c.host.is_(None), _age() < before
+    )
+    return (await connection.execute(query)).all()
+
+
+async def claim_holders(connection: Connection, uuids: Collection[str]) -> set[str]:
+    """Those of the uuids whose server lives and is on a host or on its way to one."""
+    query = select(servers.c.uuid).where(
+        servers.c.uuid.in_(list(uuids)),
+        servers.c.deleted == 0,
+        or_(servers.c.host.is_not(None), servers.c.vm_state == Vm.BUILDING),
+    )
+    return {row.uuid for row in (await connection.execute(query)).all()}
