@@ -88,10 +88,9 @@ async def run_guest(binary: str, accelerator: str, *, limit: float) -> str | Non
             "-accel", accelerator, "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-drive", f"file={disk},format=raw,if=ide",
         ]  # fmt: skip
-        user, group, groups = _guest_user()
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE, cwd="/", user=user, group=group, extra_groups=groups,
+            *_as_guest_user(), *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE, cwd="/",
         )  # fmt: skip
         try:
             _, words = await asyncio.wait_for(process.communicate(), limit)
@@ -115,14 +114,17 @@ def _boot_disk(folder: str) -> Path:
     return disk
 
 
-def _guest_user() -> tuple[int | None, int | None, list[int] | None]:
-    """User, group and more groups of libvirt's guests; Nones when we may not change the user."""
-    if os.geteuid() == 0:
-        for name in GUEST_USERS:
-            with contextlib.suppress(KeyError):
-                user = pwd.getpwnam(name)
-                return user.pw_uid, user.pw_gid, [group.gr_gid for group in grp.getgrall() if name in group.gr_mem]
-    return None, None, None
+def _as_guest_user() -> list[str]:
+    """The words before a command that run it as libvirt runs guests; none when we may not change the user. By a program,
+    as not every event loop can start a process as somebody else."""
+    if os.geteuid() != 0:
+        return []
+    for name in GUEST_USERS:
+        with contextlib.suppress(KeyError):
+            user = pwd.getpwnam(name)
+            groups = [str(group.gr_gid) for group in grp.getgrall() if name in group.gr_mem] or [str(user.pw_gid)]
+            return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", f"--groups={','.join(groups)}"]
+    return []
 
 
 def _known(cache: Path, binary: str, boot_id: Path) -> tuple[str, str, Verdict | None]:
