@@ -74,7 +74,7 @@ class Cloud:
 
     async def agent(self, host: str = HOST) -> tuple[NetworkAgent, NoopDataPlane]:
         plane = NoopDataPlane()
-        agent = NetworkAgent(bus=self.core.bus, clock=self.core.clock, dataplane=plane, host=host)
+        agent = NetworkAgent(self.core, plane, host)
         await agent.start()
         self.agents.append(agent)
         return agent, plane

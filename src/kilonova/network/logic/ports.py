@@ -94,11 +94,11 @@ class PortLogic:
             before = await self._change_groups(tx, ctx, row, body, changes)
             readdressed = await self._change_addresses(tx, row, body)
             await resources.change(tx.connection, ports, port_id, changes, self.parts.now())
-            after = await store.groups_of(tx.connection, [port_id])
-            groups = {*before, *after.get(port_id, [])}
+            after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
             hosts = {row.host_id, changes.get("host_id", "")}
-            if readdressed or groups != set(before):
-                hosts.update(await group_store.hosts_with(tx.connection, list(groups), self.parts.alive_since()))
+            if readdressed or set(after) != set(before):
+                groups = [*before, *after]
+                hosts.update(await group_store.hosts_with(tx.connection, groups, self.parts.alive_since()))
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
             if (readdressed or "mac_address" in changes) and changed.device_owner.startswith(rules.COMPUTE):

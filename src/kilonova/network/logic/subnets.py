@@ -101,6 +101,7 @@ class SubnetLogic:
             "host_routes": plan.routes(body.host_routes or []),
             "service_types": body.service_types or [],
             "next_address": 0,
+            "born": int(self.parts.clock.now().timestamp() * 1_000_000),
         }
         await resources.add(tx.connection, subnets, [row])
         if body.enable_dhcp:

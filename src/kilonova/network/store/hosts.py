@@ -36,7 +36,7 @@ async def networks_on(connection: Connection, host: str) -> Sequence[Row]:
 
 async def subnets_on(connection: Connection, host: str) -> Sequence[Row]:
     query = select(subnets).where(subnets.c.network_id.in_(_network_ids(host)))
-    return (await connection.execute(query.order_by(subnets.c.created_at, subnets.c.id))).all()
+    return (await connection.execute(query.order_by(subnets.c.born, subnets.c.id))).all()
 
 
 async def ports_on(connection: Connection, host: str) -> Sequence[Row]:

@@ -26,7 +26,7 @@ async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict
     """Ids of subnets by network."""
     query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(list(network_ids)))
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for row in (await connection.execute(query.order_by(subnets.c.created_at, subnets.c.id))).all():
+    for row in (await connection.execute(query.order_by(subnets.c.born, subnets.c.id))).all():
         found[row.network_id].append(row.id)
     return found
 
@@ -34,7 +34,7 @@ async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict
 async def subnets_for_update(connection: Connection, network_ids: Iterable[str]) -> Sequence[Row]:
     """Subnets of networks, oldest first, locked: who allocates an address takes turns on the subnet."""
     query = select(subnets).where(subnets.c.network_id.in_(list(network_ids)))
-    return (await connection.execute(query.order_by(subnets.c.created_at, subnets.c.id).with_for_update())).all()
+    return (await connection.execute(query.order_by(subnets.c.born, subnets.c.id).with_for_update())).all()
 
 
 async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:

@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("host_routes", sa.JSON(), nullable=False),
         sa.Column("service_types", sa.JSON(), nullable=False),
         sa.Column("next_address", sa.BigInteger(), nullable=False),
+        sa.Column("born", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["network_id"],
             ["networks.id"],
