@@ -1,0 +1,94 @@
+"""Heartbeats of hosts and components."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kilonova.compute import tables
+from kilonova.compute.conductor.heartbeat import Heartbeat
+from kilonova.compute.models import HostStats
+from kilonova.core import errors
+from tests.conductor.lab import CTX, report
+
+
+async def test_a_new_host_is_made_known(lab):
+    await lab.client.report_host(CTX, report("host-1", cpu_ratio=4.0, reserved_memory_mb=512))
+    (service,) = await lab.rows(tables.services)
+    (node,) = await lab.rows(tables.compute_nodes)
+    assert (service.host, service.binary, service.disabled) == ("host-1", "nova-compute", False)
+    assert (node.vcpus, node.memory_mb, node.facts["cpu_arch"] if node.facts else None) in [
+        (8, 8192, None),
+        (8, 8192, "x86_64"),
+    ]
+    (summary,) = await lab.placement.summaries()
+    assert summary.uuid == node.uuid
+    assert {name: usage.capacity for name, usage in summary.resources.items()} == {
+        "VCPU": 32,
+        "MEMORY_MB": 7680,
+        "DISK_GB": 100,
+    }
+
+
+async def test_unchanged_heartbeats_cost_one_statement_together(lab):
+    reports = [report(f"host-{n}") for n in range(1, 31)]
+    await asyncio.gather(*(lab.conductor.report_host(CTX, r) for r in reports))
+    before = [row.last_seen for row in await lab.rows(tables.services)]
+    count = lab.database.statements
+    await asyncio.gather(*(lab.conductor.report_host(CTX, r) for r in reports))
+    await lab.conductor.reports.flush()
+    assert lab.database.statements - count <= 2  # BEGIN and the update
+    after = [row.last_seen for row in await lab.rows(tables.services)]
+    assert all(new > old for new, old in zip(after, before, strict=True))
+
+
+async def test_changed_load_is_written_with_the_batch(lab):
+    await lab.conductor.report_host(CTX, report("host-1"))
+    await lab.conductor.report_host(CTX, report("host-1", stats=HostStats(running_vms=3)))
+    await asyncio.sleep(0.1)
+    (node,) = await lab.rows(tables.compute_nodes)
+    assert node.stats["running_vms"] == 3
+
+
+async def test_changed_capacity_is_written_at_once(lab):
+    await lab.conductor.report_host(CTX, report("host-1"))
+    await lab.conductor.report_host(CTX, report("host-1", memory_mb=1024))
+    (node,) = await lab.rows(tables.compute_nodes)
+    (summary,) = await lab.placement.summaries()
+    assert (node.memory_mb, summary.resources["MEMORY_MB"].capacity) == (1024, 1024)
+
+
+async def test_a_removed_service_is_made_again(lab):
+    await lab.conductor.report_host(CTX, report("host-1"))
+    async with lab.database.transaction() as tx:
+        await tx.connection.execute(tables.services.delete())
+    await lab.conductor.report_host(CTX, report("host-1"))
+    await lab.conductor.reports.flush()
+    await lab.conductor.report_host(CTX, report("host-1"))
+    assert len(await lab.rows(tables.services)) == 1
+
+
+async def test_a_host_made_anew_takes_over_its_name(lab):
+    await lab.host("host-1")
+    new = "99999999-0000-4000-8000-000000000001"
+    await lab.conductor.report_host(CTX, report("host-1", node_uuid=new))
+    assert [p.uuid for p in await lab.placement.providers()] == [new]
+    (uuid,) = await lab.servers()
+    await lab.build([uuid])
+    with pytest.raises(errors.Conflict):  # servers are still allocated from the old one
+        await lab.conductor.report_host(CTX, report("host-1"))
+
+
+async def test_components_have_services_too(lab):
+    heartbeat = Heartbeat(lab.database, lab.clock, "here", interval=0.01)
+    await heartbeat.start()
+    first = {row.binary: row.last_seen for row in await lab.rows(tables.services)}
+    await asyncio.sleep(0.05)
+    async with lab.database.transaction() as tx:
+        await tx.connection.execute(tables.services.delete().where(tables.services.c.binary == "nova-conductor"))
+    await asyncio.sleep(0.1)
+    await heartbeat.stop()
+    second = {row.binary: row.last_seen for row in await lab.rows(tables.services)}
+    assert set(first) == set(second) == {"nova-conductor", "nova-scheduler"}
+    assert second["nova-scheduler"] > first["nova-scheduler"]
