@@ -71,7 +71,8 @@ class Planner:
                 self.passing[name] = host
 
     def _one(self, uuid: str, lost: Mapping[str, str]) -> Plan:
-        open_hosts = [host for name, host in self.passing.items() if name not in lost]
+        passing = self.passing
+        open_hosts = [host for name, host in passing.items() if name not in lost] if lost else list(passing.values())
         ranked = self.driver.order(open_hosts, self.request, self.placed) if open_hosts else []
         chosen = ranked[0].host if ranked else None
         alternates = [entry.host.host for entry in ranked[1 : self.driver.options.max_attempts]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 import msgspec
@@ -19,23 +20,29 @@ class Ranked(msgspec.Struct):
     weights: dict[str, float] = {}
 
 
-def rank(hosts: Sequence[HostState], weighers: Sequence[Weigher], request: FilterRequest) -> list[Ranked]:
-    """Best first; hosts of the same weight stay in their order."""
+def rank(
+    hosts: Sequence[HostState], weighers: Sequence[Weigher], request: FilterRequest, *, keep: int | None = None
+) -> list[Ranked]:
+    """Best first, at most `keep` of them; hosts of the same weight stay in their order."""
     columns = [(w.name, _weights(w, hosts, request)) for w in weighers if w.applies(request)]
-    names = [name for name, _ in columns]
-    if not columns:
-        return [Ranked(host) for host in hosts]
-    rows = list(zip(*(column for _, column in columns), strict=True))
-    ranked = [Ranked(host, sum(row), dict(zip(names, row, strict=True))) for host, row in zip(hosts, rows, strict=True)]
-    ranked.sort(key=lambda entry: -entry.weight)
-    return ranked
+    differ = [column for _, column in columns if column is not None]
+    if not differ:
+        return [Ranked(host, 0.0, dict.fromkeys((name for name, _ in columns), 0.0)) for host in hosts[:keep]]
+    totals = differ[0] if len(differ) == 1 else list(map(sum, zip(*differ, strict=True)))
+    numbers = range(len(hosts))
+    best = heapq.nlargest(len(hosts) if keep is None else keep, numbers, key=totals.__getitem__)
+    return [
+        Ranked(hosts[n], totals[n], {name: column[n] if column is not None else 0.0 for name, column in columns})
+        for n in best
+    ]
 
 
-def _weights(weigher: Weigher, hosts: Sequence[HostState], request: FilterRequest) -> list[float]:
+def _weights(weigher: Weigher, hosts: Sequence[HostState], request: FilterRequest) -> list[float] | None:
+    """None where all hosts are alike."""
     weigh, multiplier = weigher.weigh, weigher.multiplier
     raw = [weigh(host, request) for host in hosts]
     low, high = min(raw, default=0.0), max(raw, default=0.0)
     if high == low:
-        return [0.0] * len(raw)
+        return None
     scale = multiplier / (high - low)
     return [(value - low) * scale for value in raw]

@@ -13,6 +13,8 @@ from kilonova.compute.scheduler.plugins import load_filters, load_weighers
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighing import Ranked, rank
 
+KEPT_HOSTS = 100
+
 
 class FilterDriver(Driver):
     name = "filter"
@@ -20,12 +22,13 @@ class FilterDriver(Driver):
     def __init__(self, options: SchedulerOptions, dice: random.Random) -> None:
         super().__init__(options, dice)
         self.weighers = load_weighers(options)
+        self.keep = None if options.shuffle_best_same_weighed_hosts else max(KEPT_HOSTS, options.host_subset_size)
 
     def load(self) -> list[Filter]:
         return load_filters(self.options)
 
     def order(self, hosts: Sequence[HostState], request: FilterRequest, placed: Sequence[HostState]) -> list[Ranked]:
-        ranked = rank(hosts, self.weighers, request)
+        ranked = rank(hosts, self.weighers, request, keep=self.keep)
         if len(ranked) > 1:
             self._shuffle_best(ranked)
         return ranked

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.drivers.filter import FilterDriver
+from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighing import Ranked
 
 
 class ZoneDriver(FilterDriver):
     name = "zone"
+
+    def __init__(self, options: SchedulerOptions, dice: random.Random) -> None:
+        super().__init__(options, dice)
+        self.keep = None  # the best hosts may all be in one zone
 
     def order(self, hosts: Sequence[HostState], request: FilterRequest, placed: Sequence[HostState]) -> list[Ranked]:
         """The best host of each zone, the zone with the fewest servers of this request first; then the second best …"""
