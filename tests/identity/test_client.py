@@ -179,6 +179,13 @@ async def test_lookups(identity):
     assert (await client.user(await identity.find("/users", "users", "demo"))).name == "demo"
     with pytest.raises(errors.NotFound):
         await client.project("none")
+    user = await identity.find("/users", "users", "admin")
+    made = await identity.api("POST", f"/users/{user}/credentials/OS-EC2", {"tenant_id": project.id})
+    keys = made.json["credential"]
+    held = await client.ec2_credential(keys["access"])
+    assert (held.secret, held.user_id, held.project_id) == (keys["secret"], user, project.id)
+    with pytest.raises(errors.NotFound):
+        await client.ec2_credential("none")
 
 
 async def test_events_cross_the_bus_whole():

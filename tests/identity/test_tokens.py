@@ -242,6 +242,25 @@ async def test_what_ends_a_users_tokens(any_identity):
     assert (await show(identity, text)).status == 404
 
 
+@pytest.mark.parametrize("method", ["password", "token"])
+async def test_what_is_revoked_during_a_login_counts_for_its_token(identity, method, monkeypatch):
+    user = await identity.find("/users", "users", "demo")
+    parent = await identity.login("demo", "demo-pw", "demo")
+    issue = identity.service.tokens.issue
+
+    async def slow(*values, **named):
+        await identity.api("PATCH", f"/users/{user}", {"user": {"password": "changed"}})
+        return await issue(*values, **named)
+
+    monkeypatch.setattr(identity.service.tokens, "issue", slow)
+    if method == "password":
+        answer = await identity.post_token({"name": "demo", "password": "demo-pw"})
+    else:
+        auth = {"identity": {"methods": ["token"], "token": {"id": parent}}}
+        answer = await identity.call("POST", "/identity/v3/auth/tokens", token=None, json={"auth": auth})
+    assert answer.status == 401
+
+
 async def test_flush_removes_what_time_made_void(tmp_path):
     identity = await start(tmp_path, msgspec.structs.replace(CHEAP, token_provider="uuid", token_ttl=10))
     text = await identity.login("demo", "demo-pw", "demo")

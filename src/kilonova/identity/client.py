@@ -209,10 +209,27 @@ class User(View):
 
 
 class Ec2Credential(View):
+    """Whose an EC2 access key is, and the secret that its requests are signed with."""
+
     access: str
     secret: str
     user_id: str
-    tenant_id: str | None = None
+    project_id: str
+
+
+class _Credential(View):
+    user_id: str
+    project_id: str
+    blob: str
+
+
+class _CredentialReply(View):
+    credential: _Credential
+
+
+class _Keys(View):
+    access: str
+    secret: str
 
 
 class _Project(View):
@@ -238,6 +255,13 @@ class IdentityClient:
 
     async def projects(self) -> list[Project]:
         return (await self._http.get("/projects", _Projects)).projects
+
+    async def ec2_credential(self, access: str) -> Ec2Credential:
+        """Raises NotFound for an unknown key."""
+        credential_id = hashlib.sha256(access.encode(errors="surrogatepass")).hexdigest()
+        found = (await self._http.get(f"/credentials/{credential_id}", _CredentialReply)).credential
+        keys = msgspec.json.decode(found.blob, type=_Keys)
+        return Ec2Credential(access=keys.access, secret=keys.secret, user_id=found.user_id, project_id=found.project_id)
 
     async def user(self, user_id: str, *, ctx: RequestContext | None = None) -> User:
         return (await self._http.get(f"/users/{user_id}", _User, ctx=ctx)).user

@@ -9,6 +9,7 @@ import msgspec
 
 from kilonova.core.db import Database
 from kilonova.identity import errors
+from kilonova.identity.logic import moments
 from kilonova.identity.logic.passwords import Passwords
 from kilonova.identity.logic.providers import METHODS, Payload
 from kilonova.identity.logic.tokens import Scope, Token, TokenLogic
@@ -19,10 +20,11 @@ from kilonova.identity.tables import application_credentials, users
 
 
 class Proof(msgspec.Struct, kw_only=True):
-    """What a method found out. `forced` is the only scope it may be used for, `default` the one meant when none is asked
-    for and it can be had."""
+    """What a method found out, and the moment it began to look. `forced` is the only scope it may be used for, `default`
+    the one meant when none is asked for and it can be had."""
 
     user_id: str
+    began: int
     default: str | None = None
     parent: Payload | None = None
     credential_id: str | None = None
@@ -75,6 +77,7 @@ class AuthLogic:
             proof.user_id,
             methods,
             scope or Scope(),
+            began=proof.began,
             parent=proof.parent,
             credential_id=proof.credential_id,
             catalog=catalog,
@@ -93,6 +96,7 @@ class AuthLogic:
             if found is not None:
                 if found.user_id != proof.user_id or found.forced != proof.forced:
                     raise errors.NotAuthenticated
+                proof.began = min(found.began, proof.began)
                 proof.default = found.default or proof.default
                 proof.parent = found.parent or proof.parent
                 proof.credential_id = found.credential_id or proof.credential_id
@@ -114,6 +118,7 @@ class AuthLogic:
     ) -> Proof:
         if user_id is None and name is None:
             raise errors.Missing(attribute="id or name", target="user")
+        began = moments.now(self.tokens.clock)
         async with self.database.reading() as connection:
             user = await store.login(connection, user_id=user_id, name=name, domain=domain)
         right = await self.passwords.verify(user.password_hash if user is not None else None, password)
@@ -124,18 +129,19 @@ class AuthLogic:
             async with self.database.transaction() as tx:
                 where = {"id": user.user_id, "password_hash": user.password_hash}
                 await records.change(tx.connection, users, {"password_hash": fresh}, **where)
-        return Proof(user_id=user.user_id, default=user.default_project_id)
+        return Proof(user_id=user.user_id, began=began, default=user.default_project_id)
 
     async def _by_token(self, identity: shapes.Identity) -> Proof:
         if identity.token is None:
             raise errors.Missing(attribute="token", target="identity")
+        began = moments.now(self.tokens.clock)
         try:
             token = await self.tokens.validate(identity.token.id)
         except errors.TokenNotFound:
             raise errors.NotAuthenticated from None
         if token.payload.credential_id is not None:
             raise errors.NotAllowed(action="rescope a scoped token")
-        return Proof(user_id=token.payload.user_id, parent=token.payload)
+        return Proof(user_id=token.payload.user_id, began=began, parent=token.payload)
 
     async def _by_credential(self, identity: shapes.Identity) -> Proof:
         given = identity.application_credential
@@ -146,6 +152,7 @@ class AuthLogic:
         if given.id is None and given.user is not None:
             user = {"id": given.user.id} if given.user.id else {"name": given.user.name or ""}
             domain = {} if given.user.id else domain_key(given.user.domain, "user")
+        began = moments.now(self.tokens.clock)
         async with self.database.reading() as connection:
             found = await store.credential(
                 connection, credential_id=given.id, name=given.name, user=user, domain=domain
@@ -157,7 +164,9 @@ class AuthLogic:
             fresh = await self.passwords.hash(given.secret)
             async with self.database.transaction() as tx:
                 await records.change(tx.connection, application_credentials, {"secret_hash": fresh}, id=found.id)
-        return Proof(user_id=found.user_id, credential_id=found.id, forced=Scope("project", found.project_id))
+        return Proof(
+            user_id=found.user_id, began=began, credential_id=found.id, forced=Scope("project", found.project_id)
+        )
 
     async def _scope(self, asked: Any) -> Scope | None:
         """None when the client leaves it to the user's default project."""

@@ -48,20 +48,20 @@ class TokenLogic:
         self.provider, self.revocations = provider, revocations
 
     async def issue(
-        self, user_id: str, methods: tuple[str, ...], scope: Scope, *, parent: Payload | None = None,
+        self, user_id: str, methods: tuple[str, ...], scope: Scope, *, began: int, parent: Payload | None = None,
         credential_id: str | None = None, catalog: bool = True,
     ) -> tuple[str, Token]:  # fmt: skip
         """(the token's text, what it says); NotAuthenticated when the user may not have that scope. A token got with
-        another one ends when that one does."""
-        now = moments.now(self.clock)
+        another one ends when that one does. `began` is the moment before the proof was looked at: what is revoked while
+        a login is on its way counts for its token too."""
         own = base64.urlsafe_b64encode(self.clock.random_bytes(16)).rstrip(b"=").decode()
         payload = Payload(
             user_id=user_id,
             methods=tuple(dict.fromkeys([*methods, *(parent.methods if parent else ())])),
             scope=scope.kind,
             scope_id=scope.id,
-            issued_at=now,
-            expires_at=parent.expires_at if parent else now + self.options.token_ttl * moments.SECOND,
+            issued_at=began,
+            expires_at=parent.expires_at if parent else began + self.options.token_ttl * moments.SECOND,
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
             credential_id=credential_id,
         )

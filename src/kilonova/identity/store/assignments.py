@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, and_, case, delete, false, func, literal, null, or_, select, true
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
 
 from kilonova.core.db import Connection, Row
 from kilonova.identity.tables import (
@@ -22,7 +39,11 @@ from kilonova.identity.tables import (
 A = assignments.c
 
 
-def _acts_as(user_id: str) -> ColumnElement[bool]:
+# parameters of the statements that are made once and used at every check of a token
+USER, KIND, TARGET, CREDENTIAL = (bindparam(name, type_=String) for name in ("user", "kind", "target", "credential"))
+
+
+def _acts_as(user_id: Any) -> ColumnElement[bool]:
     mine = select(memberships.c.group_id).where(memberships.c.user_id == user_id)
     return or_(and_(A.actor_kind == "user", A.actor_id == user_id), and_(A.actor_kind == "group", A.actor_id.in_(mine)))
 
@@ -32,10 +53,26 @@ def _with_implied(start: Select[Any], name: str) -> CTE:
     return found.union(select(implied_roles.c.implied_id).join(found, found.c.role_id == implied_roles.c.prior_id))
 
 
-def _ancestors(project_id: str) -> CTE:
+def _ancestors(project_id: Any) -> CTE:
     """Ids of the projects above one, up to its domain."""
     above = select(projects.c.parent_id.label("id")).where(projects.c.id == project_id).cte("above", recursive=True)
     return above.union(select(projects.c.parent_id).join(above, above.c.id == projects.c.id))
+
+
+@lru_cache
+def _effective(*, project: bool, limited: bool) -> Select[Any]:
+    here = and_(A.target_kind == KIND, A.target_id == TARGET, A.inherited == false())
+    if project:
+        chain = _ancestors(TARGET)
+        above = select(chain.c.id).where(chain.c.id.is_not(None))
+        here = or_(here, and_(A.inherited == true(), A.target_id.in_(above)))
+    held = _with_implied(select(A.role_id).where(_acts_as(USER), here), "held")
+    query = select(roles.c.id, roles.c.name).where(roles.c.id.in_(select(held.c.role_id)), roles.c.domain_id == "")
+    if limited:
+        given = application_credential_roles.c
+        chosen = _with_implied(select(given.role_id).where(given.credential_id == CREDENTIAL), "chosen")
+        query = query.where(roles.c.id.in_(select(chosen.c.role_id)))
+    return query.order_by(roles.c.name)
 
 
 async def effective(
@@ -43,18 +80,12 @@ async def effective(
 ) -> Sequence[Row]:
     """Roles (id, name) of a user on a target, by name; with an application credential no more than it was given.
     Roles of a single domain only imply others."""
-    here = and_(A.target_kind == kind, A.target_id == target_id, A.inherited == false())
-    if kind == "project":
-        chain = _ancestors(target_id)
-        above = select(chain.c.id).where(chain.c.id.is_not(None))
-        here = or_(here, and_(A.inherited == true(), A.target_id.in_(above)))
-    held = _with_implied(select(A.role_id).where(_acts_as(user_id), here), "held")
-    query = select(roles.c.id, roles.c.name).where(roles.c.id.in_(select(held.c.role_id)), roles.c.domain_id == "")
+    values = {"user": user_id, "kind": kind, "target": target_id}
     if credential_id is not None:
-        given = application_credential_roles.c
-        chosen = _with_implied(select(given.role_id).where(given.credential_id == credential_id), "chosen")
-        query = query.where(roles.c.id.in_(select(chosen.c.role_id)))
-    return (await connection.execute(query.order_by(roles.c.name))).all()
+        values["credential"] = credential_id
+    query = _effective(project=kind == "project", limited=credential_id is not None)
+    found: Sequence[Row] = (await connection.execute(query, values)).all()
+    return found
 
 
 async def projects_of(connection: Connection, user_id: str, *, domains: bool = False) -> Sequence[Row]:

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, insert, literal, null, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
 
 from kilonova.core.db import Connection, Row
 from kilonova.identity.tables import (
@@ -23,7 +38,11 @@ _target = projects.alias("target")
 _target_domain = projects.alias("target_domain")
 
 
-def _subject(target: ColumnElement[bool], revoked: Any, credential_id: str | None) -> Select[Any]:
+# parameters of the statements that are made once and used at every check of a token
+USER, TARGET, CREDENTIAL = (bindparam(name, type_=String) for name in ("user", "target", "credential"))
+
+
+def _subject(target: ColumnElement[bool], revoked: Any) -> Select[Any]:
     held = application_credentials.c
     return (
         select(
@@ -51,8 +70,20 @@ def _subject(target: ColumnElement[bool], revoked: Any, credential_id: str | Non
         .join(_domain, _domain.c.id == users.c.domain_id)
         .outerjoin(_target, target)
         .outerjoin(_target_domain, _target_domain.c.id == _target.c.domain_id)
-        .outerjoin(application_credentials, and_(held.id == credential_id, held.user_id == users.c.id))
+        .outerjoin(application_credentials, and_(held.id == CREDENTIAL, held.user_id == users.c.id))
     )
+
+
+_revoked = exists().where(
+    or_(
+        revocations.c.subject.in_(bindparam("revocable", expanding=True)),
+        revocations.c.subject == literal("domain:") + users.c.domain_id,
+        revocations.c.subject == literal("domain:") + _target.c.domain_id,
+    ),
+    revocations.c.issued_before >= bindparam("issued_at", type_=BigInteger),
+)
+SUBJECT = _subject(_target.c.id == TARGET, _revoked).where(users.c.id == USER)
+LOGIN = _subject(_target.c.id == users.c.default_project_id, null())
 
 
 async def subject(
@@ -61,22 +92,25 @@ async def subject(
 ) -> Row | None:  # fmt: skip
     """The user, the project or domain a token is for, and whether any of `revocable` (or their domains) was revoked at or
     after `issued_at`."""
-    subjects: list[ColumnElement[str]] = [literal(text) for text in revocable]
-    subjects += [literal("domain:") + users.c.domain_id, literal("domain:") + _target.c.domain_id]
-    revoked = exists().where(revocations.c.subject.in_(subjects), revocations.c.issued_before >= issued_at)
-    query = _subject(_target.c.id == target_id, revoked, credential_id).where(users.c.id == user_id)
-    found: Row | None = (await connection.execute(query)).first()
+    values = {
+        "user": user_id,
+        "target": target_id,
+        "credential": credential_id,
+        "revocable": revocable,
+        "issued_at": issued_at,
+    }
+    found: Row | None = (await connection.execute(SUBJECT, values)).first()
     return found
 
 
 async def login(connection: Connection, *, user_id: str | None, name: str | None, domain: dict[str, str]) -> Row | None:
     """The user by id, or by name and `domain` ({"id"} or {"name"}), with the user's default project as target."""
-    query = _subject(_target.c.id == users.c.default_project_id, null(), None)
+    query = LOGIN
     if user_id is not None:
         query = query.where(users.c.id == user_id)
     else:
         query = query.where(users.c.name == name, *[_domain.c[key] == value for key, value in domain.items()])
-    found: Row | None = (await connection.execute(query)).first()
+    found: Row | None = (await connection.execute(query, {"credential": None})).first()
     return found
 
 
@@ -114,23 +148,25 @@ async def domain(connection: Connection, name: str) -> str | None:
     return found
 
 
+CATALOG = (
+    select(
+        endpoints.c.id,
+        endpoints.c.interface,
+        endpoints.c.region_id,
+        endpoints.c.url,
+        services.c.id.label("service_id"),
+        services.c.type.label("service_type"),
+        services.c.name.label("service_name"),
+    )
+    .join(services, services.c.id == endpoints.c.service_id)
+    .where(endpoints.c.enabled == true(), services.c.enabled == true())
+    .order_by(services.c.type, services.c.id, endpoints.c.region_id, endpoints.c.interface)
+)
+
+
 async def catalog(connection: Connection) -> Sequence[Row]:
     """Every enabled endpoint with its service, in a stable order."""
-    query = (
-        select(
-            endpoints.c.id,
-            endpoints.c.interface,
-            endpoints.c.region_id,
-            endpoints.c.url,
-            services.c.id.label("service_id"),
-            services.c.type.label("service_type"),
-            services.c.name.label("service_name"),
-        )
-        .join(services, services.c.id == endpoints.c.service_id)
-        .where(endpoints.c.enabled == true(), services.c.enabled == true())
-        .order_by(services.c.type, services.c.id, endpoints.c.region_id, endpoints.c.interface)
-    )
-    return (await connection.execute(query)).all()
+    return (await connection.execute(CATALOG)).all()
 
 
 async def revoke(connection: Connection, rows: list[dict[str, Any]]) -> None:
