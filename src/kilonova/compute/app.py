@@ -1,21 +1,43 @@
-"""The route table of compute, and the service around it."""
+"""The compute API as a service: its parts put together, its life."""
 
 from __future__ import annotations
 
-from kilonova.compute import policies
+from kilonova.compute import admin_routes, policies, routes
+from kilonova.compute.api.aggregates import Aggregates
+from kilonova.compute.api.extensions import Extensions
+from kilonova.compute.api.external_events import ExternalEvents
 from kilonova.compute.api.flavor_extras import FlavorExtras
 from kilonova.compute.api.flavors import Flavors
+from kilonova.compute.api.history import History
+from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.key_pairs import KeyPairs
+from kilonova.compute.api.quotas import Quotas
+from kilonova.compute.api.server_actions import ServerActions
+from kilonova.compute.api.server_groups import ServerGroups
+from kilonova.compute.api.server_metadata import ServerMetadata
+from kilonova.compute.api.server_parts import ServerParts
+from kilonova.compute.api.server_tags import ServerTags
 from kilonova.compute.api.servers import Servers
+from kilonova.compute.api.services import Services
 from kilonova.compute.api.versions import Versions
 from kilonova.compute.database import MIGRATIONS, open_database
+from kilonova.compute.logic.aggregates import AggregateLogic
+from kilonova.compute.logic.console import ConsoleLogic
 from kilonova.compute.logic.doors import ImageDoor, NetworkDoor
+from kilonova.compute.logic.external_events import ExternalEventLogic
 from kilonova.compute.logic.flavors import FlavorLogic
+from kilonova.compute.logic.history import HistoryLogic
+from kilonova.compute.logic.hypervisors import HypervisorLogic
 from kilonova.compute.logic.key_pairs import KeyPairLogic
 from kilonova.compute.logic.launch import LaunchLogic
 from kilonova.compute.logic.launch_checks import LaunchChecks
+from kilonova.compute.logic.quota_sets import QuotaSetLogic
 from kilonova.compute.logic.server_actions import ActionLogic
+from kilonova.compute.logic.server_groups import ServerGroupLogic
+from kilonova.compute.logic.server_items import ItemLogic
+from kilonova.compute.logic.server_network import ServerNetworkLogic
 from kilonova.compute.logic.servers import ServerLogic
+from kilonova.compute.logic.services import ServiceLogic
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.tables import outbox
 from kilonova.core.db import Database
@@ -30,58 +52,6 @@ from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
 
 MICROVERSIONS = Microversions("compute", Version(2, 1), Version(2, 104), "X-OpenStack-Nova-API-Version")
-R = "os_compute_api"
-V = "/v2.1"
-
-
-def version_routes(versions: Versions) -> list[Route]:
-    return [
-        Route("GET", "/", versions.list, public=True),
-        Route("GET", V, versions.current, public=True),
-        Route("GET", "/v2", versions.legacy, public=True),
-    ]
-
-
-def flavor_routes(flavors: Flavors, extras: FlavorExtras) -> list[Route]:
-    one, manage, specs = V + "/flavors/{flavor_id:str}", f"{R}:os-flavor-manage", f"{R}:os-flavor-extra-specs"
-    spec = one + "/os-extra_specs/{key:str}"
-    return [
-        Route("GET", V + "/flavors", flavors.list, f"{R}:flavors"),
-        Route("GET", V + "/flavors/detail", flavors.detail, f"{R}:flavors"),
-        Route("POST", V + "/flavors", flavors.create, f"{manage}:create"),
-        Route("GET", one, flavors.show, f"{R}:flavors"),
-        Route("PUT", one, flavors.update, f"{manage}:update", since="2.55"),
-        Route("DELETE", one, flavors.delete, f"{manage}:delete", 202),
-        Route("GET", one + "/os-extra_specs", extras.specs, f"{specs}:index"),
-        Route("POST", one + "/os-extra_specs", extras.create_specs, f"{specs}:create"),
-        Route("GET", spec, extras.spec, f"{specs}:show"),
-        Route("PUT", spec, extras.update_spec, f"{specs}:update"),
-        Route("DELETE", spec, extras.delete_spec, f"{specs}:delete"),
-        Route("GET", one + "/os-flavor-access", extras.access, f"{R}:os-flavor-access"),
-        Route("POST", one + "/action", extras.action, f"{R}:os-flavor-access:add_tenant_access"),
-    ]
-
-
-def key_pair_routes(pairs: KeyPairs) -> list[Route]:
-    every, one, rule = V + "/os-keypairs", V + "/os-keypairs/{name:str}", f"{R}:os-keypairs"
-    return [
-        Route("GET", every, pairs.list, f"{rule}:index"),
-        Route("POST", every, pairs.create, f"{rule}:create"),
-        Route("GET", one, pairs.show, f"{rule}:show"),
-        Route("DELETE", one, pairs.delete, f"{rule}:delete"),
-    ]
-
-
-def server_routes(servers: Servers) -> list[Route]:
-    every, one, rule = V + "/servers", V + "/servers/{server_id:str}", f"{R}:servers"
-    return [
-        Route("GET", every, servers.list, f"{rule}:index"),
-        Route("POST", every, servers.create, f"{rule}:create", 202),
-        Route("GET", every + "/detail", servers.detail, f"{rule}:detail"),
-        Route("GET", one, servers.show, f"{rule}:show"),
-        Route("PUT", one, servers.update, f"{rule}:update"),
-        Route("DELETE", one, servers.delete, f"{rule}:delete", 204),
-    ]
 
 
 class ComputeApiService:
@@ -105,16 +75,37 @@ class ComputeApiService:
         self.app = build_app(web, self.routes)
 
     def _routes(self) -> list[Route]:
-        database, clock, options = self.database, self.core.clock, self.options
-        checks = LaunchChecks(database, options, self.images, self.networks)
-        servers = ServerLogic(database, clock, options)
-        launches = LaunchLogic(database, clock, options, checks)
-        actions = ActionLogic(database, clock)
         return [
-            *version_routes(Versions(MICROVERSIONS)),
-            *flavor_routes(Flavors(self.flavors, clock), FlavorExtras(self.flavors)),
-            *key_pair_routes(KeyPairs(KeyPairLogic(database, clock, options))),
-            *server_routes(Servers(servers, launches, actions, clock, options)),
+            *routes.version_routes(Versions(MICROVERSIONS)),
+            *routes.flavor_routes(Flavors(self.flavors, self.core.clock), FlavorExtras(self.flavors)),
+            *self._server_routes(),
+            *self._admin_routes(),
+        ]
+
+    def _server_routes(self) -> list[Route]:
+        database, clock, options, bus = self.database, self.core.clock, self.options, self.core.bus
+        servers, items = ServerLogic(database, clock, options), ItemLogic(database, clock, options)
+        launches = LaunchLogic(database, clock, options, LaunchChecks(database, options, self.images, self.networks))
+        actions, network = ActionLogic(database, clock), ServerNetworkLogic(database, clock, self.networks)
+        console = ConsoleLogic(database, bus, options.console_bytes)
+        parts, history = ServerParts(servers, network), History(HistoryLogic(database))
+        return [
+            *routes.server_routes(
+                Servers(servers, launches, actions, clock, options), ServerActions(servers, actions, network, console)
+            ),
+            *routes.server_item_routes(ServerMetadata(servers, items), ServerTags(servers, items)),
+            *routes.server_part_routes(parts, history, ExternalEvents(ExternalEventLogic(database, bus))),
+        ]
+
+    def _admin_routes(self) -> list[Route]:
+        database, clock, options = self.database, self.core.clock, self.options
+        services, hypervisors = ServiceLogic(database, clock, options), HypervisorLogic(database, clock, options)
+        groups = ServerGroups(ServerGroupLogic(database, clock, options))
+        return [
+            *routes.key_pair_routes(KeyPairs(KeyPairLogic(database, clock, options))),
+            *admin_routes.host_routes(Services(services), Hypervisors(hypervisors)),
+            *admin_routes.quota_routes(Quotas(QuotaSetLogic(database, options)), Extensions()),
+            *admin_routes.group_routes(Aggregates(AggregateLogic(database, clock)), groups),
         ]
 
     async def start(self) -> None:

@@ -222,16 +222,12 @@ class AggregateExists(Conflict):
     template = "Aggregate {name} already exists."
 
 
-class AggregateInUse(BadRequest):
-    template = "Cannot remove host from aggregate {aggregate_id}: {reason}"
-
-
 class AggregateHasHosts(BadRequest):
     template = "Host aggregate is not empty"
 
 
 class AggregateHostExists(Conflict):
-    template = "Cannot add host {host} in aggregate {aggregate_id}: it is a member already"
+    template = "Aggregate {aggregate_id} already has host {host}."
 
 
 class AggregateHostInOtherZone(Conflict):
@@ -321,3 +317,73 @@ class InvalidBootSequence(BadRequest):
         "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination "
         "is not valid."
     )
+
+
+class TooManyTags(BadRequest):
+    template = "The number of tags exceeded the per-server limit {limit}"
+
+
+class InvalidTag(BadRequest):
+    template = "Tag '{tag}' is invalid. It must be a non empty string without characters '/' and ','."
+
+
+class UriMismatch(BadRequest):
+    template = "Request body and URI mismatch"
+
+
+class GroupNotOnServer(NotFound):
+    template = "Security group {name} not associated with the instance {server_id}"
+
+
+class NoPorts(BadRequest):
+    template = "Network requires port_security_enabled and subnet associated in order to apply security groups."
+
+
+class MissingTag(NotFound):
+    template = "Server {server_id} has no tag '{tag}'"
+
+
+class OnlyCompute(BadRequest):
+    template = "Updating a {binary} service is not supported. Only nova-compute services can be updated."
+
+
+class HostBinaryNotFound(NotFound):
+    template = "Could not find binary {binary} on host {host}."
+
+
+class HostHasServers(Conflict):
+    template = "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
+
+
+class NoHypervisorMatches(NotFound):
+    template = "No hypervisor matching '{pattern}' could be found."
+
+
+class QuotaTooLow(BadRequest):
+    template = "Quota limit {limit} for {resource} must be greater than or equal to already used and reserved {used}."
+
+
+class ZoneInUse(BadRequest):
+    template = "Cannot update aggregate {aggregate_id}. Reason: One or more hosts contain instances in this zone."
+
+
+class ZoneConflict(BadRequest):
+    template = (
+        "Cannot update aggregate {aggregate_id}. Reason: One or more hosts already in availability zone(s) {zones}."
+    )
+
+
+class HostWithServers(Conflict):
+    template = (
+        "Cannot add host to aggregate {aggregate_id}. Reason: One or more hosts contain instances in another zone."
+    )
+
+
+class HostStillUsed(Conflict):
+    template = (
+        "Cannot remove host from aggregate {aggregate_id}. Reason: One or more hosts contain instances in this zone."
+    )
+
+
+class HostNotInAggregate(NotFound):
+    template = "Cannot remove host {host} in aggregate {aggregate_id}"

@@ -87,6 +87,7 @@ RULES: dict[str, str] = {
     "os_compute_api:os-quota-sets:defaults": ANYONE,
     "os_compute_api:os-quota-sets:show": READER,
     "os_compute_api:os-quota-sets:delete": ADMIN,
+    "os_compute_api:os-quota-sets:detail": READER,
     "os_compute_api:os-remote-consoles": MEMBER,
     "os_compute_api:os-rescue": MEMBER,
     "os_compute_api:os-unrescue": MEMBER,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from kilonova.compute.tables import compute_nodes
+from kilonova.compute.tables import compute_nodes, servers
 from kilonova.core.db import Connection, Row
 
 
@@ -23,3 +23,13 @@ async def find(
     if like is not None:
         query = query.where(table.hypervisor_hostname.contains(like, autoescape=True))
     return (await connection.execute(query)).all()
+
+
+async def loads(connection: Connection, hosts: Sequence[str]) -> dict[str, list[Row]]:
+    """host → (uuid, id, vcpus, memory_mb, flavor) of its living servers."""
+    c = servers.c
+    query = select(c.host, c.uuid, c.id, c.vcpus, c.memory_mb, c.flavor).where(c.host.in_(hosts), c.deleted == 0)
+    found: dict[str, list[Row]] = {}
+    for row in (await connection.execute(query.order_by(c.id))).all():
+        found.setdefault(row.host, []).append(row)
+    return found

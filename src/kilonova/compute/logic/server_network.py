@@ -1,0 +1,63 @@
+"""Security groups of a server that runs: its ports have them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kilonova.compute import errors
+from kilonova.compute.logic.doors import NetworkDoor
+from kilonova.compute.logic.server_actions import check_lock
+from kilonova.compute.logic.servers import owned
+from kilonova.compute.store import servers as store
+from kilonova.compute.times import now
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Database
+from kilonova.network.client import PortRecord, SecurityGroupRecord
+
+
+class ServerNetworkLogic:
+    def __init__(self, database: Database, clock: Clock, networks: NetworkDoor) -> None:
+        self.database, self.clock, self.networks = database, clock, networks
+
+    async def ports(self, server_id: str) -> list[PortRecord]:
+        return await self.networks.ports(device_id=server_id)
+
+    async def groups(self, project_id: str, ids: list[str]) -> list[SecurityGroupRecord]:
+        known = {group.id: group for group in await self.networks.security_groups(project_id=project_id)}
+        return [known[group_id] for group_id in ids if group_id in known]
+
+    async def add_group(self, ctx: RequestContext, server_id: str, name: str) -> None:
+        await self._change(ctx, server_id, name, add=True)
+
+    async def remove_group(self, ctx: RequestContext, server_id: str, name: str) -> None:
+        await self._change(ctx, server_id, name, add=False)
+
+    async def _change(self, ctx: RequestContext, server_id: str, name: str, *, add: bool) -> None:
+        async with self.database.reading() as connection:
+            row = await owned(connection, ctx, server_id)
+        check_lock(ctx, row)
+        group = await self._group(row.project_id, name)
+        ports = [port for port in await self.ports(server_id) if port.port_security_enabled and port.fixed_ips]
+        if add and not ports:
+            raise errors.NoPorts
+        touched = [port for port in ports if (group.id in port.security_groups) != add]
+        if not add and not touched:
+            raise errors.GroupNotOnServer(name=name, server_id=server_id)
+        await asyncio.gather(*(self._set(port, group.id, add=add) for port in touched))
+        names = [kept for kept in row.security_groups if kept != group.name] + ([group.name] if add else [])
+        async with self.database.transaction() as tx:
+            await store.change(tx.connection, server_id, {"security_groups": names}, now(self.clock))
+
+    async def _set(self, port: PortRecord, group_id: str, *, add: bool) -> None:
+        groups = [held for held in port.security_groups if held != group_id] + ([group_id] if add else [])
+        await self.networks.update_port(port.id, {"security_groups": groups})
+
+    async def _group(self, project_id: str, name: str) -> SecurityGroupRecord:
+        known = await self.networks.security_groups(project_id=project_id)
+        matching = [group for group in known if group.id == name] or [group for group in known if group.name == name]
+        if not matching:
+            raise errors.SecurityGroupNotFound(name=name, project_id=project_id)
+        if len(matching) > 1:
+            raise errors.AmbiguousSecurityGroup(name=name)
+        return matching[0]

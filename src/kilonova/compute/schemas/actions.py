@@ -1,0 +1,28 @@
+"""Wire shapes of server actions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from kilonova.compute.schemas.common import Name
+from kilonova.core.web.wire import Body
+
+
+class Reboot(Body, kw_only=True):
+    type: Literal["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]
+
+
+class Lock(Body, kw_only=True):
+    locked_reason: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+
+class ConsoleOutput(Body, kw_only=True):
+    """`length` is a number of lines; -1 and None are all."""
+
+    length: Annotated[str, Meta(pattern=r"\A-?[0-9]{1,9}\Z")] | Annotated[int, Meta(ge=-1)] | None = None
+
+
+class GroupName(Body, kw_only=True):
+    name: Name
