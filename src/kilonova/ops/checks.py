@@ -63,12 +63,13 @@ def guests(facts: Facts) -> Iterator[Finding]:
 
 
 def wiring(facts: Facts) -> Iterator[Finding]:
-    """Bridges, namespaces, taps and chains belong to networks and ports."""
+    """Bridges, namespaces, taps and chains belong to networks, ports and security groups."""
+    known = facts.networks | facts.ports.keys() | facts.security_groups
     for host in facts.hosts:
         for item in host.vestiges:
-            known = facts.networks if item.kind in NETWORK_KINDS else facts.networks | facts.ports.keys()
-            if item.owner and not any(known_id.startswith(item.owner) for known_id in known):
-                yield Finding(host.name, f"{item.kind} {item.name}", f"no network or port {item.owner}")
+            wanted = facts.networks if item.kind in NETWORK_KINDS else known
+            if item.owner and not any(known_id.startswith(item.owner) for known_id in wanted):
+                yield Finding(host.name, f"{item.kind} {item.name}", f"no network, port or group {item.owner}")
 
 
 CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (servers, allocations, ports, guests, wiring)

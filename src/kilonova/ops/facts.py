@@ -41,6 +41,7 @@ class Facts(msgspec.Struct):
     allocations: dict[str, str]  # consumer → provider's name
     ports: dict[str, PortRecord]
     networks: set[str]
+    security_groups: set[str]
     hosts: list[HostFact]
 
 
@@ -48,8 +49,13 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
     """All at once; what changes meanwhile may show."""
     compute = core.client("compute", "/v2.1", headers={"OpenStack-API-Version": "compute 2.90"})
     network, placement = NetworkClient(core), PlacementClient(core)
-    servers, allocations, ports, networks, services = await asyncio.gather(
-        _servers(compute), _allocations(placement), network.ports(), network.networks(), _hosts(compute)
+    servers, allocations, ports, networks, groups, services = await asyncio.gather(
+        _servers(compute),
+        _allocations(placement),
+        network.ports(),
+        network.networks(),
+        network.security_groups(),
+        _hosts(compute),
     )
     hosts = await asyncio.gather(*(_host(core, ctx, name) for name in services))
     return Facts(
@@ -57,6 +63,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         allocations=allocations,
         ports={port.id: port for port in ports},
         networks={item.id for item in networks},
+        security_groups={item.id for item in groups},
         hosts=list(hosts),
     )
 
