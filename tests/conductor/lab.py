@@ -21,6 +21,7 @@ from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.manager import SchedulerManager
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.core.bus import MemoryBus
+from kilonova.core.bus.base import Envelope
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database
@@ -96,7 +97,7 @@ class Lab:
         self.scheduler = self.new_scheduler()
         self.conductor = ConductorManager(
             self.database, self.bus, self.placement, self.clock, self.faults,
-            conductor or ConductorOptions(schedule_timeout=0.5, accept_timeout=0.05, heartbeat_batch=0.01),
+            conductor or ConductorOptions(schedule_timeout=0.5, accept_timeout=0.05, heartbeat_batch=0.01, startup_grace=0),
         )  # fmt: skip
         self.client = self.bus.client(ConductorAPI)
         self.agents: dict[str, Agent] = {}
@@ -187,8 +188,6 @@ class Lab:
 
     async def undelivered(self) -> int:
         hosts = set(self.bus._receivers.get("compute", {}))
-        from kilonova.core.bus.base import Envelope
-
         rows = [msgspec.msgpack.decode(row.body, type=Envelope) for row in await self.rows(tables.outbox)]
         return sum(1 for e in rows if e.topic == "compute" and e.host not in hosts)
 
@@ -219,8 +218,7 @@ class Lab:
         """host → servers that hold a claim there."""
         found = {}
         for provider in await self.placement.providers():
-            held = await self.placement.allocations_of_provider(provider.uuid)
-            found[provider.name] = sorted(held.allocations)
+            found[provider.name] = sorted(await self.placement.consumers_of(provider.uuid))
         return found
 
     def now(self) -> dt.datetime:

@@ -9,10 +9,12 @@ import pytest
 
 from kilonova.compute import tables
 from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor.manager import ConductorManager
+from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.store import decisions
 from kilonova.core.faults import FaultRule
-from tests.conductor.lab import CTX, FLAVOR, REQUEST
+from tests.conductor.lab import CTX, FLAVOR, REQUEST, Lab
 
 
 async def test_a_launch_becomes_active(lab):
@@ -114,8 +116,6 @@ async def test_repeated_messages_change_nothing(lab):
 
 async def test_two_conductors_with_the_same_message(lab):
     """As when a broker delivers again while the first is still at work: the claim ends up where the row says."""
-    from kilonova.compute.conductor.manager import ConductorManager
-
     for number in range(4):
         await lab.host(f"host-{number}")
     parts = lab.conductor.parts
@@ -256,3 +256,16 @@ async def test_forced_host_skips_filters_but_not_the_claim(lab):
         await lab.fault(small)
     ).message == "No valid host was found. 2 hosts: ForcedHost removed 1, claim removed 1."
     assert (await lab.fault(unknown)).message == "No valid host was found. 2 hosts: ForcedHost removed 2."
+
+
+async def test_hosts_that_are_just_starting_are_waited_for(tmp_path):
+    """After a restart of everything the message of a launch may be here before the hosts are."""
+    lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=5))
+    await lab.open()
+    (uuid,) = await lab.servers()
+    task = asyncio.ensure_future(lab.build([uuid]))
+    await asyncio.sleep(0.2)
+    await lab.host("host-1")
+    await task
+    assert (await lab.server(uuid)).vm_state == "active"
+    await lab.close()

@@ -90,10 +90,6 @@ class PlacementClient:
     async def allocations(self, consumer: str) -> Allocations:
         return await self._http.get(f"/allocations/{consumer}", Allocations)
 
-    async def allocations_of_provider(self, uuid: str) -> ProviderAllocations:
-        """Who holds what of a provider."""
-        return await self._http.get(f"/resource_providers/{uuid}/allocations", ProviderAllocations)
-
     async def release(self, consumer: str) -> None:
         """Give everything back; nothing happens when nothing is held."""
         try:

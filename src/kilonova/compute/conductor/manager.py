@@ -37,7 +37,8 @@ class ConductorManager(ConductorAPI):
         faults: Faults,
         options: ConductorOptions,
     ) -> None:
-        self.parts = parts = Parts(database, bus, placement, clock, faults, options)
+        settled_at = clock.monotonic() + options.startup_grace
+        self.parts = parts = Parts(database, bus, placement, clock, faults, options, settled_at)
         self.builds = Builds(parts)
         self.endings = Endings(parts)
         self.changes = Changes(parts)

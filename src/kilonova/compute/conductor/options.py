@@ -12,7 +12,8 @@ COMPUTE_STEPS = sum(step.deadline for step in STEPS if step.component == "comput
 class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`max_attempts` counts hosts tried for one launch. `schedule_timeout`: how long a silent scheduler is asked again.
     `build_timeout`: how long a build on a host may show nothing new. `accept_timeout`: after it, a host that has not yet
-    taken its build is asked whether it is there. The reconciler looks every `reconcile_interval`, at claims nobody holds
+    taken its build is asked whether it is there. For `startup_grace` after its start the conductor does not believe that
+    hosts are down: they may just be starting too. The reconciler looks every `reconcile_interval`, at claims nobody holds
     every `orphan_interval`; `grace` is the age from which it touches anything."""
 
     host: str = "conductor"
@@ -21,6 +22,7 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     build_timeout: float = float(COMPUTE_STEPS)
     accept_timeout: float = 2.0
     watch_interval: float = 1.0
+    startup_grace: float = 20.0
     heartbeat: float = 10.0
     heartbeat_batch: float = 0.5
     service_down_time: float = 60.0

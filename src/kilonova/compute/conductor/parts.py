@@ -31,7 +31,7 @@ logger = log.get("conductor")
 
 @dataclass(frozen=True)
 class Parts:
-    """`database` has an outbox."""
+    """`database` has an outbox; until `settled_at` (monotonic) hosts may just be starting."""
 
     database: Database
     bus: Bus
@@ -39,6 +39,7 @@ class Parts:
     clock: Clock
     faults: Faults
     options: ConductorOptions
+    settled_at: float = 0.0
 
     @cached_property
     def scheduler(self) -> SchedulerAPI:

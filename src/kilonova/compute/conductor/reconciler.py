@@ -106,7 +106,7 @@ class Reconciler:
         age, now = self.parts.options.grace if grace is None else grace, self.parts.clock.monotonic()
         held: set[str] = set()
         for provider in await self.parts.placement.providers():
-            held |= (await self.parts.placement.allocations_of_provider(provider.uuid)).allocations.keys()
+            held.update(await self.parts.placement.consumers_of(provider.uuid))
         async with self.parts.database.reading() as connection:
             rightful = await store.claim_holders(connection, held) if held else set()
         self._nobodys = {uuid: self._nobodys.get(uuid, now) for uuid in held - rightful}

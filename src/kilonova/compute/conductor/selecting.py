@@ -10,6 +10,7 @@ import msgspec
 
 from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.models import Decision, RequestSpec, Selection
+from kilonova.compute.scheduler.filters.base import DOWN
 from kilonova.compute.scheduler.hosts import zone_of
 from kilonova.compute.scheduler.request import without_secrets
 from kilonova.compute.store import hosts
@@ -23,7 +24,25 @@ class SchedulerAway(errors.ServiceUnavailable):
 
 
 async def select(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
-    """A selection for each row: servers of one request, alike in project, user and spec. Raises SchedulerAway."""
+    """A selection for each row: servers of one request, alike in project, user and spec. Raises SchedulerAway. Where the
+    whole cloud is starting, a host that is not up yet is waited for."""
+    made = {s.server_uuid: s for s in await _ask(parts, ctx, rows, spec)}
+    while parts.clock.monotonic() < parts.settled_at:
+        again = [row for row in rows if _may_come(made[row.uuid])]
+        if not again:
+            break
+        await parts.clock.sleep(0.5)
+        made |= {s.server_uuid: s for s in await _ask(parts, ctx, again, spec)}
+    return [made[row.uuid] for row in rows]
+
+
+def _may_come(selection: Selection) -> bool:
+    decision = selection.decision
+    return selection.host is None and (decision.candidates == 0 or any(h.saw == DOWN for h in decision.hosts))
+
+
+async def _ask(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
+    """One answer of the scheduler, asked again while it is away."""
     clock, limit = parts.clock, parts.options.schedule_timeout
     deadline, pause, first = clock.monotonic() + limit, 0.1, rows[0]
     lean, ids = without_secrets(spec), [row.uuid for row in rows]

@@ -9,6 +9,7 @@ import msgspec
 
 from kilonova.compute.models import Decision, FilterReason, HostReason, HostState
 from kilonova.compute.scheduler.drivers import Driver
+from kilonova.compute.scheduler.filters.base import DOWN
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighing import Ranked
 
@@ -66,7 +67,7 @@ class Planner:
             if host_name not in (None, name) or node not in (None, host.node):
                 self.refused[name] = (FORCED, f"{host_name or node} was asked for")
             elif not host.up:
-                self.refused[name] = (FORCED, "service is down")
+                self.refused[name] = (FORCED, DOWN)
             else:
                 self.passing[name] = host
 

@@ -9,6 +9,9 @@ from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.request import FilterRequest
 
+DOWN = "service is down"
+"""What is seen of a host that has not reported for too long; the conductor knows it by these words."""
+
 
 class Filter(ABC):
     """Says which hosts may take a server. Pure: the same host and request give the same answer, nothing is changed, and

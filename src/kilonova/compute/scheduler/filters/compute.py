@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonova.compute.models import HostState
-from kilonova.compute.scheduler.filters.base import Filter
+from kilonova.compute.scheduler.filters.base import DOWN, Filter
 from kilonova.compute.scheduler.request import FilterRequest
 
 
@@ -13,4 +13,4 @@ class ComputeFilter(Filter):
     def passes(self, host: HostState, request: FilterRequest) -> str | None:
         if not host.enabled:
             return "service is disabled"
-        return None if host.up else "service is down"
+        return None if host.up else DOWN
