@@ -1,0 +1,225 @@
+"""What can be done to servers, who hears of it, and what the timeline tells afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import msgspec
+import pytest
+from sqlalchemy import insert
+
+from kilonova.compute import models, tables
+from kilonova.compute.client import ComputeClient
+from kilonova.compute.models import ExternalEvent
+from kilonova.compute.times import now
+from tests.compute_api.support import GROUP, port
+
+
+async def act(cloud, server_id, token="member", at="2.104", **action):
+    return await cloud("POST", f"/servers/{server_id}/action", at, token, json=action)
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "method", "task"),
+    [
+        ({"os-stop": None}, "active", "stop_server", "powering-off"),
+        ({"os-start": None}, "stopped", "start_server", "powering-on"),
+        ({"reboot": {"type": "SOFT"}}, "active", "reboot_server", "rebooting"),
+        ({"reboot": {"type": "hard"}}, "stopped", "reboot_server", "rebooting_hard"),
+        ({"forceDelete": None}, "error", "terminate_server", "deleting"),
+    ],
+)
+async def test_actions_reach_the_host(cloud, action, state, method, task):
+    server_id = await cloud.active()
+    await cloud.row(server_id, vm_state=state)
+    answer = await act(cloud, server_id, **action)
+    assert (answer.status, answer.content) == (202, b"")
+    ((heard, (ref,)),) = await cloud.agent.wait()
+    assert heard == method
+    assert ref.build.server.uuid == server_id
+    assert ref.build.server.task_state == task
+    assert ref.build.spec.flavor.id == "42"
+    assert ref.request_id == answer.headers["x-openstack-request-id"]
+    assert cloud.agent.contexts[0].token is None
+    shown = (await cloud("GET", f"/servers/{server_id}")).json["server"]
+    assert shown["OS-EXT-STS:task_state"] == task
+    actions = (await cloud("GET", f"/servers/{server_id}/os-instance-actions")).json["instanceActions"]
+    names = {"forceDelete": "delete", "reboot": "reboot", "os-stop": "stop", "os-start": "start"}
+    assert actions[0]["action"] == names[next(iter(action))]
+    assert actions[0]["request_id"] == ref.request_id
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "words"),
+    [
+        ({"os-start": None}, {"vm_state": "active"}, "Cannot 'start' instance {id} while it is in vm_state active"),
+        ({"os-stop": None}, {"vm_state": "stopped"}, "Cannot 'stop' instance {id} while it is in vm_state stopped"),
+        (
+            {"os-stop": None},
+            {"task_state": "rebooting"},
+            "Cannot 'stop' instance {id} while it is in task_state rebooting",
+        ),
+        (
+            {"reboot": {"type": "SOFT"}},
+            {"vm_state": "stopped"},
+            "Cannot 'reboot' instance {id} while it is in vm_state stopped",
+        ),
+        ({"os-stop": None}, {"locked_by": "owner"}, "Instance {id} is locked"),
+        ({"forceDelete": None}, {"locked_by": "admin"}, "Instance {id} is locked"),
+    ],
+)
+async def test_the_table_of_states_decides(cloud, action, values, words):
+    server_id = await cloud.active()
+    await cloud.row(server_id, **values)
+    answer = await act(cloud, server_id, **action)
+    assert answer.status == 409
+    assert answer.json["conflictingRequest"]["message"] == words.format(id=server_id)
+    assert cloud.agent.seen == []
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [
+        ({"fly": None}, 400), ({}, 400), ({"os-start": None, "os-stop": None}, 400), ({"reboot": {}}, 400),
+        ({"reboot": {"type": "GENTLE"}}, 400), ({"resize": {"flavorRef": "2"}}, 501), ({"createImage": {"name": "x"}}, 501),
+        ({"os-getVNCConsole": {"type": "novnc"}}, 501), ({"migrate": None}, 403), ({"addSecurityGroup": {}}, 400),
+    ],
+)  # fmt: skip
+async def test_actions_that_are_none(cloud, action, status):
+    server_id = await cloud.active()
+    answer = await act(cloud, server_id, **action)
+    assert answer.status == status, answer.content
+    if "fly" in action:
+        assert answer.json["badRequest"]["message"] == "There is no such action: fly"
+    if status == 501:
+        assert "not available" in answer.json["notImplemented"]["message"]
+
+
+async def test_delete(cloud):
+    server_id = await cloud.active()
+    for count in (1, 2):  # a second request is harmless
+        assert (await cloud("DELETE", f"/servers/{server_id}")).status == 204
+        seen = await cloud.agent.wait(count)
+        assert [name for name, _ in seen] == ["terminate_server"] * count
+    building = (await cloud.boot()).json["server"]["id"]
+    await cloud.conductor.wait(2)
+    answer = await cloud("DELETE", f"/servers/{building}")
+    seen = await cloud.conductor.wait(3)
+    assert seen[2] == ("delete_unhosted", (building, answer.headers["x-openstack-request-id"]))
+    assert (await cloud("DELETE", f"/servers/{uuid.uuid4()}")).status == 404
+
+
+async def test_locks(cloud):
+    server_id = await cloud.active()
+    assert (await act(cloud, server_id, lock={"locked_reason": "mine"})).status == 202
+    shown = (await cloud("GET", f"/servers/{server_id}")).json["server"]
+    assert (shown["locked"], shown["locked_reason"]) == (True, "mine")
+    assert (await act(cloud, server_id, unlock=None)).status == 202
+    assert (await act(cloud, server_id, "admin", lock=None)).status == 202
+    assert (await act(cloud, server_id, unlock=None)).status == 403
+    assert (await cloud("POST", f"/servers/{server_id}/metadata", json={"metadata": {"a": "b"}})).status == 409
+    assert (await act(cloud, server_id, "admin", **{"os-stop": None})).status == 202  # admins pass locks
+    assert (await act(cloud, server_id, "admin", unlock=None)).status == 202
+
+
+async def test_console_output(cloud):
+    server_id = await cloud.active()
+    cloud.agent.answers["console_output"] = b"one\ntwo\x1b[0m\nlogin: \xff"
+    assert (await act(cloud, server_id, **{"os-getConsoleOutput": {"length": 1}})).json == {"output": "login: \ufffd"}
+    everything = await act(cloud, server_id, **{"os-getConsoleOutput": {}})
+    assert everything.json == {"output": "one\ntwo[0m\nlogin: \ufffd"}
+    assert (await act(cloud, server_id, **{"os-getConsoleOutput": {"length": "x"}})).status == 400
+    await cloud.row(server_id, host="host-gone")
+    assert (await act(cloud, server_id, **{"os-getConsoleOutput": {}})).status == 409
+    await cloud.row(server_id, host=None)
+    assert (await act(cloud, server_id, **{"os-getConsoleOutput": {}})).status == 409
+
+
+async def test_security_groups_of_a_running_server(cloud):
+    server_id = await cloud.active()
+    refused = await act(cloud, server_id, addSecurityGroup={"name": "web"})
+    assert refused.status == 400  # no port yet
+    cloud.networks.held_ports = [port("p1", "10.0.0.5", device_id=server_id)]
+    web = str(uuid.UUID(int=4))
+    assert (await act(cloud, server_id, addSecurityGroup={"name": "web"})).status == 202
+    assert cloud.networks.updates == [("p1", {"security_groups": [GROUP, web]})]
+    assert (await act(cloud, server_id, addSecurityGroup={"name": "nope"})).status == 404
+    assert (await act(cloud, server_id, removeSecurityGroup={"name": "web"})).status == 404  # the port has it not
+    assert (await act(cloud, server_id, removeSecurityGroup={"name": "default"})).status == 202
+    listed = (await cloud("GET", f"/servers/{server_id}/os-security-groups")).json["security_groups"]
+    assert [group["name"] for group in listed] == ["default"]
+    shown = (await cloud("GET", f"/servers/{server_id}")).json["server"]
+    assert shown["security_groups"] == [{"name": "web"}]
+
+
+async def test_timeline(cloud):
+    made = await cloud.boot()
+    server_id, request_id = made.json["server"]["id"], made.headers["x-openstack-request-id"]
+    moment = now(cloud.service.core.clock)
+    step = {
+        "key": "k", "server_uuid": server_id, "request_id": request_id, "action": "create", "step": "networking",
+        "component": "compute", "host": "host-1", "started_at": moment, "finished_at": moment + dt.timedelta(seconds=1),
+        "result": "Error", "detail": "no address left",
+    }  # fmt: skip
+    async with cloud.service.database.transaction() as tx:
+        await tx.connection.execute(insert(tables.server_steps).values(**step))
+    path = f"/servers/{server_id}/os-instance-actions"
+    (listed,) = (await cloud("GET", path)).json["instanceActions"]
+    assert (listed["action"], listed["request_id"], listed["message"]) == ("create", request_id, None)
+    member = (await cloud("GET", f"{path}/{request_id}")).json["instanceAction"]
+    names = ["authenticate", "authorize", "validate", "quota", "record", "hand_over"]
+    assert [event["event"] for event in member["events"]] == [f"api_{n}" for n in names] + ["compute_networking"]
+    last = member["events"][-1]
+    assert (last["result"], "host" in last, "details" in last, len(last["hostId"])) == ("Error", False, False, 56)
+    admin = (await cloud("GET", f"{path}/{request_id}", token="admin")).json["instanceAction"]["events"][-1]
+    assert (admin["host"], admin["details"], admin["traceback"]) == ("host-1", "no address left", None)
+    assert (
+        "details"
+        not in (await cloud("GET", f"{path}/{request_id}", "2.83", "admin")).json["instanceAction"]["events"][0]
+    )
+    assert "events" not in (await cloud("GET", f"{path}/{request_id}", "2.50")).json["instanceAction"]
+    assert (await cloud("GET", f"{path}/req-{uuid.uuid4()}")).status == 404
+    assert (await cloud("GET", f"{path}?limit=1")).json["links"][0]["rel"] == "next"
+    assert (await cloud("GET", f"{path}?marker=nope")).status == 400
+
+
+async def test_decisions_are_for_admins(cloud):
+    server_id = await cloud.active()
+    decision = models.Decision(
+        scheduler="s", chosen="host-1", filters=[models.FilterReason(filter="RamFilter", before=2, after=1)],
+        hosts=[models.HostReason(host="host-2", refused_by="RamFilter", saw="needs 128 MB, has 64 MB")],
+    )  # fmt: skip
+    async with cloud.service.database.transaction() as tx:
+        row = {"server_uuid": server_id, "request_id": "req-1", "decision": msgspec.msgpack.encode(decision),
+               "created_at": now(cloud.service.core.clock)}  # fmt: skip
+        await tx.connection.execute(insert(tables.decisions).values(**row))
+    path = f"/servers/{server_id}/os-kilonova-decisions"
+    assert (await cloud("GET", path)).status == 403
+    (shown,) = (await cloud("GET", path, token="admin")).json["decisions"]
+    assert shown["decision"]["hosts"][0]["saw"] == "needs 128 MB, has 64 MB"
+    assert shown["decision"]["chosen"] == "host-1"
+
+
+async def test_external_events(cloud):
+    here, hostless = await cloud.active(), (await cloud.boot()).json["server"]["id"]
+    events = [
+        {"name": "network-vif-plugged", "server_uuid": here, "tag": "p1"},
+        {"name": "network-vif-plugged", "server_uuid": hostless, "tag": "p2"},
+        {"name": "network-vif-plugged", "server_uuid": str(uuid.uuid4()), "tag": "p3"},
+        {"name": "volume-extended", "server_uuid": here},
+    ]
+    path = "/os-server-external-events"
+    answer = await cloud("POST", path, token="service", json={"events": events})
+    assert answer.status == 207
+    assert [event["code"] for event in answer.json["events"]] == [200, 422, 404, 400]
+    ((method, (heard,)),) = await cloud.agent.wait()
+    assert (method, heard) == (
+        "external_events", [ExternalEvent(name="network-vif-plugged", server_uuid=here, tag="p1")]
+    )  # fmt: skip
+    assert (await cloud("POST", path, token="service", json={"events": events[:1]})).status == 200
+    assert (await cloud("POST", path, "2.50", "service", json={"events": events[3:]})).status == 400
+    assert (await cloud("POST", path, token="service", json={"events": []})).status == 400
+    client = ComputeClient(cloud.service.core)
+    codes = await client.external_events([ExternalEvent(name="network-changed", server_uuid=here)])
+    assert codes == {here: 200}
