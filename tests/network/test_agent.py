@@ -85,6 +85,24 @@ async def test_the_model_costs_the_same_for_many_ports(cloud: Cloud):
     assert cloud.service.database.statements - before <= 7
 
 
+async def test_statements_of_one_launch_and_delete(cloud: Cloud):
+    _, plane = await cloud.agent()
+    network, _ = await cloud.network()
+    await cloud.bound(network)  # the project's first: its default group
+    await until(lambda: cloud.compute.named("network-vif-plugged"))
+    await asyncio.sleep(0.1)
+    before = cloud.service.database.statements
+    port = await cloud.bound(network)
+    await until(lambda: len(cloud.compute.events) > 1)
+    await asyncio.sleep(0.1)
+    made = cloud.service.database.statements - before
+    await cloud.network_client.delete_ports([port["id"]])
+    await until(lambda: len(plane.state.networks[0].ports) == 1)
+    await asyncio.sleep(0.1)
+    total = cloud.service.database.statements - before
+    assert (made <= 24, total <= 38) == (True, True), (made, total)
+
+
 async def test_a_port_comes_up_and_compute_hears_of_it(cloud: Cloud):
     _, plane = await cloud.agent()
     network, _ = await cloud.network()

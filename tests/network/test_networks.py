@@ -270,7 +270,18 @@ async def test_quotas(cloud: Cloud):
     listed = (await cloud("GET", "/quotas", token="admin")).json["quotas"]
     assert [q["project_id"] for q in listed] == [PROJECT]
     assert (await cloud("GET", path + "/default")).json["quota"]["network"] == 100
-    for bad in ({"quota": {"colours": 1}}, {"quota": {"port": -2}}, {"quota": {"port": "many"}}, {"limits": {}}, []):
+    below = {"quota": {"network": 1}}
+    assert (await cloud("PUT", path, token="admin", json=below)).status == 400
+    below["quota"] |= {"force": True, "check_limit": False}
+    assert (await cloud("PUT", path, token="admin", json=below)).json["quota"]["network"] == 1
+    for bad in (
+        {"quota": {"colours": 1}},
+        {"quota": {"port": True}},
+        {"quota": {"port": -2}},
+        {"quota": {"port": "many"}},
+        {"limits": {}},
+        [],
+    ):
         assert (await cloud("PUT", path, token="admin", json=bad)).status == 400, bad
     assert (await cloud("DELETE", path, token="admin")).status == 204
     assert (await cloud("GET", path)).json["quota"]["network"] == 100

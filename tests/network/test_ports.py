@@ -209,11 +209,14 @@ async def test_a_component_may_repeat_itself(cloud: Cloud):
     (second,) = await cloud.network_client.create_ports([asked])
     assert first == second
     assert [p.id for p in await cloud.network_client.ports_of(["d", "e"])] == [asked.id]
+    asked.host_id = "host-2"
+    (moved,) = await cloud.network_client.create_ports([asked])
+    assert (moved.host_id, moved.fixed_ips, moved.mac_address) == ("host-2", first.fixed_ips, first.mac_address)
     stolen = {"id": asked.id, "network_id": network["id"], "project_id": PROJECT, "device_id": "other"}
     answer = await cloud("POST", "/ports", token="service", json={"port": stolen})
     assert (answer.status, answer.json["NeutronError"]["type"]) == (409, "PortIdInUse")
-    bound = await cloud.network_client.bind_port(first.id, "host-2", device_id="x")
-    assert (bound.host_id, bound.status, bound.device_owner) == ("host-2", "DOWN", "compute:nova")
+    bound = await cloud.network_client.bind_port(first.id, "host-3", device_id="x")
+    assert (bound.host_id, bound.status, bound.device_owner) == ("host-3", "DOWN", "compute:nova")
     await cloud.network_client.unbind_port(first.id)
     assert (await cloud.network_client.port(first.id)).vif_type == "unbound"
     await cloud.network_client.delete_ports([first.id, first.id])

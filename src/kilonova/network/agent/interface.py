@@ -56,7 +56,8 @@ class NetworkAgentAPI(Interface):
 
     @cast
     async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
-        """Something this host shows has changed; `port_ids` are a hint for logs. Many of them become one synchronization."""
+        """Something this host shows has changed: these ports of its own, or (none named) something it filters by, which may
+        wait a moment. Many of them become one synchronization."""
         raise NotImplementedError
 
     @call(timeout=120)

@@ -24,6 +24,7 @@ AGENT_TYPE = "Kilonova network agent"
 BINARY = "kilonova-network-agent"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between tries
 RESYNC_EVERY = 10  # heartbeats
+GATHER = 0.1  # seconds during which changes made elsewhere gather
 
 
 class NetworkAgent(NetworkAgentAPI):
@@ -41,6 +42,7 @@ class NetworkAgent(NetworkAgentAPI):
         self._recovery: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._started_at = ""
+        self._gathering = False
 
     async def start(self) -> None:
         """Raises DataPlaneError when the host cannot do it."""
@@ -67,6 +69,14 @@ class NetworkAgent(NetworkAgentAPI):
         await self.dataplane.close()
 
     async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        if not port_ids:  # nobody waits for it: others may join
+            if self._gathering:
+                return
+            self._gathering = True
+            try:
+                await self.clock.sleep(GATHER)
+            finally:
+                self._gathering = False
         if not await self._try_to_synchronize() and (self._recovery is None or self._recovery.done()):
             self._recovery = asyncio.ensure_future(self._recover())
 

@@ -24,6 +24,8 @@ EXTENSIONS = {
     "port-security-groups-filtering": "Ports by security group",
     "project-id": "project_id beside tenant_id",
     "provider": "Provider attributes of networks",
+    "quota-check-limit": "Limits below what is used need force",
+    "quota-check-limit-default": "Limits are checked unless forced",
     "quota_details": "Quotas with their use",
     "quotas": "Limits of projects",
     "security-group": "Security groups",

@@ -11,7 +11,7 @@ from kilonova.core.web.call import Call, Reply
 from kilonova.network import errors
 from kilonova.network.logic.quotas import QuotaLogic
 
-Limits = dict[str, Annotated[int, Meta(ge=-1, le=2147483647)]]
+Limits = dict[str, Annotated[int, Meta(ge=-1, le=2147483647)] | bool]
 
 
 class Quotas:
@@ -39,13 +39,20 @@ class Quotas:
         return Reply({"quota": self.logic.defaults()})
 
     async def update(self, call: Call, project_id: str) -> Reply:
+        """`force` sets limits below what is used; `check_limit` is what happens without it."""
         try:
             body = await call.decode(dict[str, Limits])
         except core_errors.BadRequest as error:
             raise errors.HTTPBadRequest(reason=error.message) from None
         if "quota" not in body:
             raise errors.HTTPBadRequest(reason="Unable to find 'quota' in request body")
-        return Reply({"quota": await self.logic.update(project_id, body["quota"])})
+        asked = body["quota"]
+        force = asked.pop("force", False) is True
+        asked.pop("check_limit", None)
+        wrong = [name for name, limit in asked.items() if isinstance(limit, bool)]
+        if wrong:
+            raise errors.HTTPBadRequest(reason=f"Invalid input for {wrong[0]}. Reason: it is not an integer.")
+        return Reply({"quota": await self.logic.update(project_id, dict(asked), force=force)})
 
     async def reset(self, call: Call, project_id: str) -> Reply:
         await self.logic.reset(project_id)

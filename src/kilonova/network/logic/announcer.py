@@ -20,12 +20,16 @@ class Announcer:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
 
-    async def changed(self, ctx: RequestContext, hosts: Iterable[str], port_ids: Sequence[str] = ()) -> None:
-        """Tell hosts after the commit; those that do not listen will ask for everything when they come."""
-        for host in {h for h in hosts if h}:
+    async def changed(
+        self, ctx: RequestContext, hosts: Iterable[str], port_ids: Sequence[str] = (), *, also: Iterable[str] = ()
+    ) -> None:
+        """Tell hosts after the commit; those that do not listen will ask for everything when they come. `hosts` show the
+        ports; `also` only filter by their addresses and need not hurry."""
+        shown = {host for host in hosts if host}
+        for host in shown | {host for host in also if host}:
             try:
                 agent = self.bus.client(NetworkAgentAPI, host=host)
-                await agent.changed(service_context(ctx.request_id), list(port_ids))
+                await agent.changed(service_context(ctx.request_id), list(port_ids) if host in shown else [])
             except errors.BusError as error:
                 logger.info("network agent not told", host=host, reason=error.message)
 

@@ -35,27 +35,27 @@ class PortCreation:
         self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
     ) -> Sequence[Port]:
         """All or none, in the order asked; `guards` holds one for each body. A body whose `id` is there already means that
-        port."""
+        port, bound to the body's host."""
         for attempt in range(ATTEMPTS):
             try:
-                made, hosts = await self._create(ctx, bodies, guards)
+                made, hosts, also = await self._create(ctx, bodies, guards)
             except DuplicateRow:
                 if attempt + 1 == ATTEMPTS:
                     raise
             else:
-                await self.parts.announcer.changed(ctx, hosts, [port.id for port in made])
+                await self.parts.announcer.changed(ctx, hosts, [port.id for port in made], also=also)
                 return made
         raise AssertionError("unreachable")
 
     async def _create(
         self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
-    ) -> tuple[Sequence[Port], set[str]]:
+    ) -> tuple[Sequence[Port], set[str], Sequence[str]]:
         async with self.parts.database.transaction() as tx:
             batch = _Batch(self, tx, ctx)
             await batch.load(bodies, guards)
             await batch.fill()
             await batch.write()
-            return await batch.views(), await batch.hosts()
+            return await batch.views(), batch.hosts(), await batch.filtering_hosts()
 
 
 class _Batch:
@@ -65,6 +65,7 @@ class _Batch:
         self.creation, self.parts, self.tx, self.ctx = creation, creation.parts, tx, ctx
         self.known: dict[str, Row] = {}
         self.networks: dict[str, Row] = {}
+        self.moved: set[str] = set()  # hosts that a repeated port left or came to
         self.order: list[str] = []
         self.new: list[tuple[dict[str, Any], PortCreate]] = []
         self.groups: dict[str, list[str]] = {}
@@ -85,11 +86,20 @@ class _Batch:
             guard(self._facts(row, body, network), missing)
             if row["id"] in self.known:
                 _check_same(self.known[row["id"]], row, body)
+                await self._move(self.known[row["id"]], body)
             elif row["id"] in self.order:
                 raise errors.PortIdInUse(id=row["id"])
             else:
                 self.new.append((row, body))
             self.order.append(row["id"])
+
+    async def _move(self, known: Row, body: PortCreate) -> None:
+        """A server that is built again elsewhere takes its port with it."""
+        if body.host_id and body.host_id != known.host_id:
+            self.moved |= {known.host_id, body.host_id}
+            values = {"host_id": body.host_id, "status": "DOWN"}
+            await resources.change(self.tx.connection, ports, known.id, values, self.parts.now())
+            self.known |= await resources.by_ids(self.tx.connection, ports, [known.id])
 
     def _facts(self, row: dict[str, Any], body: PortCreate, network: Row) -> Facts:
         device = (body.device_owner or "").startswith("network:")
@@ -186,13 +196,16 @@ class _Batch:
         tags = sorted(set(body.tags))
         return view(cast(Row, SimpleNamespace(**row)), addresses, sorted(self.groups[row["id"]]), tags)
 
-    async def hosts(self) -> set[str]:
-        """Where the new ports are shown, or their addresses matter to filters."""
-        groups = {group for groups in self.groups.values() for group in groups}
-        found = {row["host_id"] for row, _ in self.new}
-        if groups:
-            found.update(await group_store.hosts_with(self.tx.connection, sorted(groups), self.parts.alive_since()))
-        return found
+    def hosts(self) -> set[str]:
+        """Where the ports are shown."""
+        return self.moved | {row["host_id"] for row, _ in self.new}
+
+    async def filtering_hosts(self) -> Sequence[str]:
+        """Where the new ports' addresses matter to filters."""
+        groups = sorted({group for groups in self.groups.values() for group in groups})
+        if not groups:
+            return []
+        return await group_store.hosts_with(self.tx.connection, groups, self.parts.alive_since())
 
 
 def _check_same(known: Row, row: dict[str, Any], body: PortCreate) -> None:

@@ -95,16 +95,16 @@ class PortLogic:
             readdressed = await self._change_addresses(tx, row, body)
             await resources.change(tx.connection, ports, port_id, changes, self.parts.now())
             after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
-            hosts = {row.host_id, changes.get("host_id", "")}
+            hosts, also = {row.host_id, changes.get("host_id", "")}, set[str]()
             if readdressed or set(after) != set(before):
                 groups = [*before, *after]
-                hosts.update(await group_store.hosts_with(tx.connection, groups, self.parts.alive_since()))
+                also.update(await group_store.hosts_with(tx.connection, groups, self.parts.alive_since()))
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
             if (readdressed or "mac_address" in changes) and changed.device_owner.startswith(rules.COMPUTE):
                 event = ServerEvent(name="network-changed", server_uuid=changed.device_id, tag=port_id)
                 await self.parts.announcer.events(tx, ctx, [event])
-        await self.parts.announcer.changed(ctx, hosts, [port_id])
+        await self.parts.announcer.changed(ctx, hosts, [port_id], also=also)
         return result
 
     async def _changes(self, tx: Transaction, row: Row, body: PortUpdate) -> dict[str, Any]:
@@ -173,14 +173,14 @@ class PortLogic:
         async with self.parts.database.transaction() as tx:
             row = await self._guarded(tx.connection, port_id, guard)
             groups = group_store.groups_of_port(port_id)
-            hosts = {row.host_id, *await group_store.hosts_with(tx.connection, groups, self.parts.alive_since())}
+            also = await group_store.hosts_with(tx.connection, groups, self.parts.alive_since())
             await resources.remove(tx.connection, ports, [port_id])
             if row.device_owner == DHCP:
                 await keep_port(self.parts, tx, row.network_id, row.project_id)
             if row.device_owner.startswith(rules.COMPUTE) and "service" not in ctx.roles:  # compute knows its own doing
                 event = ServerEvent(name="network-vif-deleted", server_uuid=row.device_id, tag=port_id)
                 await self.parts.announcer.events(tx, ctx, [event])
-        await self.parts.announcer.changed(ctx, hosts, [port_id])
+        await self.parts.announcer.changed(ctx, [row.host_id], [port_id], also=also)
 
     async def _guarded(self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "") -> Row:
         missing = errors.PortNotFound(id=port_id)

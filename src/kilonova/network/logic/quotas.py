@@ -38,11 +38,18 @@ class QuotaLogic:
                 found[row.project_id][row.resource] = row.amount
         return found
 
-    async def update(self, project_id: str, amounts: dict[str, int]) -> dict[str, int]:
+    async def update(self, project_id: str, amounts: dict[str, int], *, force: bool = False) -> dict[str, int]:
+        """Set limits; one that is below what is used already only with `force`."""
         unknown = sorted(set(amounts) - set(store.COUNTED))
         if unknown:
             raise errors.HTTPBadRequest(reason=f"Unrecognized attribute(s) '{', '.join(unknown)}'")
         async with self.parts.database.transaction() as tx:
+            for resource, limit in () if force else amounts.items():
+                used, _ = await store.usage(tx.connection, project_id, resource)
+                if 0 <= limit < used:
+                    raise errors.HTTPBadRequest(
+                        reason=f"Quota limit {limit} for {resource} must be greater than or equal to already used {used}"
+                    )
             await store.set_limits(tx.connection, project_id, amounts)
         return await self.of_project(project_id)
 
