@@ -13,7 +13,7 @@ from kilonova.compute.app import ComputeApiService
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.options import ComputeOptions
 from kilonova.core import errors
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.client import ImageRecord
 from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord
 from kilonova.network.schemas.ports import FixedIP
 from tests.support import PROJECT, Client, make_core

@@ -158,10 +158,6 @@ class InvalidUserData(BadRequest):
     template = "User data needs to be valid base 64."
 
 
-class InvalidMetadata(BadRequest):
-    template = "Invalid metadata: {reason}"
-
-
 class MetadataNotFound(NotFound):
     template = "Metadata item was not found"
 

@@ -16,6 +16,7 @@ from kilonova.core.web.client import refusal
 from kilonova.image.errors import ImageNotFound
 from kilonova.image.schemas.images import ImageRecord, from_flat
 
+__all__ = ["ImageClient", "ImageRecord"]
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 PAGE = 1000
 

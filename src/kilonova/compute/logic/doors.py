@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from kilonova.core.context import RequestContext
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.client import ImageRecord
 from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord
 
 

@@ -23,27 +23,32 @@ from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Transaction
+from kilonova.core.faults import Faults
 
 
 class LaunchLogic:
-    def __init__(self, database: Database, clock: Clock, options: ComputeOptions, checks: LaunchChecks) -> None:
-        self.database, self.clock, self.options, self.checks = database, clock, options, checks
+    def __init__(
+        self, database: Database, clock: Clock, options: ComputeOptions, checks: LaunchChecks, faults: Faults
+    ) -> None:
+        self.database, self.clock, self.options, self.checks, self.faults = database, clock, options, checks, faults
 
-    async def launch(self, ctx: RequestContext, wanted: LaunchRequest, timeline: Timeline) -> Launched:
-        """As many servers as asked and the quota leaves room for, recorded and handed to the conductor."""
-        resolved = await self.checks.resolve(ctx, wanted)
-        timeline.ended("validate")
+    async def launch(self, ctx: RequestContext, wanted: LaunchRequest, times: tuple[dt.datetime, ...] = ()) -> Launched:
+        """As many servers as asked and the quota leaves room for, recorded and handed to the conductor. `times` are when
+        the request was received, authenticated and authorized."""
+        timeline = Timeline(self.clock, times, self.faults)
+        async with timeline.step("validate"):
+            resolved = await self.checks.resolve(ctx, wanted)
         async with self.database.transaction() as tx:
-            count = await self._count(tx, ctx, wanted, resolved)
-            timeline.ended("quota")
+            async with timeline.step("quota"):
+                count = await self._count(tx, ctx, wanted, resolved)
             ids = [self.clock.uuid() for _ in range(count)]
             reservation_id = self._reservation_id()
-            await self._record(tx, ctx, wanted, resolved, ids, reservation_id)
-            timeline.ended("record")
+            async with timeline.step("record"):
+                await self._record(tx, ctx, wanted, resolved, ids, reservation_id)
             # the token stays here: the launch goes on after it expired, on the components' own accounts
             sender = msgspec.structs.replace(ctx, token=None)
             await tx.outbox(ConductorAPI).build_servers(sender, ids, ctx.request_id)
-            timeline.ended("hand_over")
+            timeline.handed_over()
             await actions.add_steps(
                 tx.connection, [step for uuid in ids for step in timeline.records(uuid, ctx.request_id)]
             )

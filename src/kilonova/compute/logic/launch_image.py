@@ -8,7 +8,7 @@ from kilonova.compute import errors, models
 from kilonova.compute.logic.doors import ImageDoor
 from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.client import ImageRecord
 
 GIB = 1 << 30
 

@@ -30,7 +30,7 @@ async def resolve_networks(
             request.network_id = ports[request.port_id].network_id
             request.fixed_ip = None
     await _check_networks(door, ctx, asked, external=wanted.port_may_be_external)
-    await _check_addresses(door, asked)
+    await _check_addresses(door, ctx, asked)
     return asked
 
 
@@ -93,7 +93,7 @@ async def _check_networks(
             raise errors.ExternalNetwork(network_id=network.id)
 
 
-async def _check_addresses(door: NetworkDoor, asked: list[models.NetworkRequest]) -> None:
+async def _check_addresses(door: NetworkDoor, ctx: RequestContext, asked: list[models.NetworkRequest]) -> None:
     """Addresses in use are refused now; that somebody takes one before the port is made, the network service refuses."""
     pairs = [(request.network_id, request.fixed_ip) for request in asked if request.fixed_ip]
     for network_id, address in pairs:
@@ -102,7 +102,8 @@ async def _check_addresses(door: NetworkDoor, asked: list[models.NetworkRequest]
         holders = await door.ports(network_id=network_id, fixed_ips=f"ip_address={address}")
         for holder in holders:
             if any(fixed.ip_address == address for fixed in holder.fixed_ips):
-                raise errors.FixedIpInUse(address=address, server_id=holder.device_id or "unknown")
+                mine = holder.project_id == ctx.project_id  # whose it is else, is not the caller's to know
+                raise errors.FixedIpInUse(address=address, server_id=holder.device_id if mine else "unknown")
 
 
 async def resolve_groups(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from kilonova.compute.models import StepRecord
 from kilonova.core.clock import Clock
+from kilonova.core.faults import Faults
 
 
 class Timeline:
     """Steps one after the other; `times` are the moments the web layer knows: received, authenticated, authorized."""
 
-    def __init__(self, clock: Clock, times: tuple[dt.datetime, ...] = ()) -> None:
-        self.clock = clock
+    def __init__(self, clock: Clock, times: tuple[dt.datetime, ...] = (), faults: Faults | None = None) -> None:
+        self.clock, self.faults = clock, faults or Faults()
         self.steps: list[tuple[str, dt.datetime, dt.datetime]] = []
         self._last = times[0] if times else clock.now()
         for step, moment in zip(("authenticate", "authorize"), times[1:], strict=False):
@@ -22,9 +25,17 @@ class Timeline:
         self.steps.append((step, self._last, moment))
         self._last = moment
 
-    def ended(self, step: str) -> None:
-        """The step that began when the last one ended is done."""
-        self._add(step, self.clock.now())
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        """A step that begins when the last one ended."""
+        await self.faults.point(name, "before")
+        yield
+        self._add(name, self.clock.now())
+        await self.faults.point(name, "after")
+
+    def handed_over(self) -> None:
+        """The message lies in the transaction that is about to be committed; the outbox has its fault points."""
+        self._add("hand_over", self.clock.now())
 
     def records(self, server_uuid: str, request_id: str, action: str = "create") -> list[StepRecord]:
         return [
