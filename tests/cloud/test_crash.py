@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from pathlib import Path
+
+import httpx
 import pytest
 
 from kilonova.compute.steps import STEPS
 from tests.cloud.harness import CloudProcess
 
-API_STEPS = {"authenticate", "authorize", "validate", "quota", "record"}
-POINTS = [(step.name, when) for step in STEPS for when in ("before", "after") if step.name not in API_STEPS]
-# the request is answered only after step 5: a crash before that means there is no server at all
-EARLY = [("record", "before")]
+EARLY = ("authenticate", "authorize", "validate", "quota", "record")
+"""Before the transaction of step 5 is committed there is no server at all; the client gets no answer."""
+GRID = [(step.name, when) for step in STEPS for when in ("before", "after")]
+POINTS = [point for point in GRID if point[0] not in EARLY]
 
 
-def launch_and_die(cloud: CloudProcess, step: str, when: str) -> tuple[str | None, str]:
-    """Start with a fault, ask for a server with a port; (its id if the client got one, network id)."""
-    api = cloud.start().api("demo")
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A stopped cloud with an image and a network: (state directory, image id, network id)."""
+    cloud = CloudProcess(tmp_path_factory.mktemp("seed") / "state").start()
+    api = cloud.api("demo")
     image, network = api.image("crash"), api.network()
     cloud.stop()
-    cloud.start(KILONOVA_FAULTS=f"step={step},when={when},do=kill")
+    return cloud.state, image, network
+
+
+def launch_and_die(cloud: CloudProcess, seed: tuple[Path, str, str], step: str, when: str) -> str | None:
+    """Start with a fault, ask for a server with a port; its id if the client got one."""
+    state, image, network = seed
+    shutil.copytree(state, cloud.state)
+    where = ",at=POST /compute/v2.1/servers" if step in ("authenticate", "authorize") else ""
+    cloud.start(KILONOVA_FAULTS=f"step={step},when={when},do=kill{where}")
     api = cloud.api("demo")
     body = {"name": "vm", "imageRef": image, "flavorRef": api.flavor_id(), "networks": [{"uuid": network}]}
-    try:
-        answer = api("POST", "compute", "/servers", {"server": body})
-        server_id = answer.json()["server"]["id"]
-    except Exception:
-        server_id = None
+    server_id = None
+    with contextlib.suppress(httpx.TransportError):
+        server_id = api.ok("POST", "compute", "/servers", {"server": body})["server"]["id"]
     assert cloud.died() == -9, "the fault did not strike"
-    return server_id, network
+    return server_id
 
 
 @pytest.mark.parametrize(("step", "when"), POINTS)
-def test_killed_at_a_step(scratch_cloud: CloudProcess, step: str, when: str) -> None:
-    launch_and_die(scratch_cloud, step, when)
+def test_killed_at_a_step(scratch_cloud: CloudProcess, seed: tuple[Path, str, str], step: str, when: str) -> None:
+    launch_and_die(scratch_cloud, seed, step, when)
     scratch_cloud.start()
     api = scratch_cloud.api("demo")
     (server,) = api.ok("GET", "compute", "/servers")["servers"]
@@ -46,10 +59,12 @@ def test_killed_at_a_step(scratch_cloud: CloudProcess, step: str, when: str) -> 
     assert scratch_cloud.verify() == []
 
 
-@pytest.mark.parametrize(("step", "when"), EARLY)
-def test_killed_before_the_server_is_recorded(scratch_cloud: CloudProcess, step: str, when: str) -> None:
-    server_id, _ = launch_and_die(scratch_cloud, step, when)
-    assert server_id is None
+@pytest.mark.parametrize(("step", "when"), [point for point in GRID if point[0] in EARLY])
+def test_killed_before_the_server_is_recorded(
+    scratch_cloud: CloudProcess, seed: tuple[Path, str, str], step: str, when: str
+) -> None:
+    server_id = launch_and_die(scratch_cloud, seed, step, when)
     scratch_cloud.start()
-    assert scratch_cloud.api("demo").ok("GET", "compute", "/servers")["servers"] == []
+    servers = scratch_cloud.api("demo").ok("GET", "compute", "/servers")["servers"]
+    assert server_id is None and servers == []
     assert scratch_cloud.verify() == []

@@ -85,7 +85,8 @@ class ComputeApiService:
     def _server_routes(self) -> list[Route]:
         database, clock, options, bus = self.database, self.core.clock, self.options, self.core.bus
         servers, items = ServerLogic(database, clock, options), ItemLogic(database, clock, options)
-        launches = LaunchLogic(database, clock, options, LaunchChecks(database, options, self.images, self.networks))
+        checks = LaunchChecks(database, options, self.images, self.networks)
+        launches = LaunchLogic(database, clock, options, checks, self.core.faults)
         actions, network = ActionLogic(database, clock), ServerNetworkLogic(database, clock, self.networks)
         console = ConsoleLogic(database, bus, options.console_bytes)
         parts, history = ServerParts(servers, network), History(HistoryLogic(database))
@@ -114,7 +115,7 @@ class ComputeApiService:
         if self.options.default_flavors:
             await self.flavors.seed()
         if self.database.outbox is None:
-            self.outbox = Outbox(self.database, outbox, self.core.bus)
+            self.outbox = Outbox(self.database, outbox, self.core.bus, faults=self.core.faults)
             await self.outbox.resume()
 
     async def stop(self) -> None:

@@ -1,7 +1,8 @@
 """Fault points: places with a step's name where anyone can kill, fail or delay a process from outside.
 
 `KILONOVA_FAULTS=step=networking,when=after,do=kill` (several joined by `;`). `when` is before or after; `do` is
-kill (SIGKILL to this process), fail, delay:SECONDS or hang; `count=N` limits how often it strikes (default: 1).
+kill (SIGKILL to this process), fail, delay:SECONDS or hang; `count=N` limits how often it strikes (default: 1); `host=NAME`
+and `at=METHOD /path` (for the web layer's steps) limit where.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class FaultRule(msgspec.Struct):
     when: str
     do: str
     host: str | None = None
+    at: str | None = None
     count: int = 1
 
 
@@ -41,12 +43,18 @@ class Faults:
         fields = dict(pair.strip().split("=", 1) for pair in text.split(","))
         return msgspec.convert(fields, FaultRule, strict=False)
 
-    async def point(self, step: str, when: str, *, host: str | None = None) -> None:
+    async def point(self, step: str, when: str, *, host: str | None = None, at: str | None = None) -> None:
         """Strike here if a rule names this step and moment."""
         if not self.rules:
             return
         for rule in self.rules:
-            if rule.step == step and rule.when == when and rule.count > 0 and rule.host in (None, host):
+            if (
+                rule.step == step
+                and rule.when == when
+                and rule.count > 0
+                and rule.host in (None, host)
+                and rule.at in (None, at)
+            ):
                 rule.count -= 1
                 await self._strike(rule)
 

@@ -91,5 +91,6 @@ class Core:
             policy=policy,
             clock=self.clock,
             identity_url=self.public_url + "/identity",
+            faults=self.faults,
             microversions=microversions,
         )

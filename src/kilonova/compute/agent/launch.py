@@ -127,6 +127,8 @@ async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> Non
         begun.append(step)
         try:
             await _do(launch, step)
+            host.journal.end(run_name, record, "Success")
+            await host.faults.point(step.name, "after", host=host.name)
         except Refused as refusal:
             host.journal.end(run_name, record, "Undone", str(refusal))
             if len(begun) > 1:
@@ -142,8 +144,6 @@ async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> Non
             await undo(launch, begun)
             fault = Fault(step=step.name, reason=reason, details=f"{type(error).__name__}: {error}")
             raise LaunchFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO)) from error
-        host.journal.end(run_name, record, "Success")
-        await host.faults.point(step.name, "after", host=host.name)
 
 
 async def _do(launch: Launch, step: LaunchStep) -> None:

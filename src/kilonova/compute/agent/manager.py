@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from kilonova.compute import models
 from kilonova.compute.agent import power
@@ -16,6 +16,7 @@ from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 
 logger = log.get("agent")
+T = TypeVar("T")
 
 
 class ConsoleUnavailable(errors.NotFound):
@@ -32,8 +33,8 @@ class ComputeManager(ComputeAPI):
 
     # ---- one task a server
 
-    async def _exclusively(self, server_id: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` after whatever runs on this server; returns when it is done."""
+    def begin(self, server_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Let `work` run after whatever runs on this server; cancelling it ends what it waits for too."""
         before = self.busy.get(server_id)
 
         async def turn() -> None:
@@ -42,18 +43,26 @@ class ComputeManager(ComputeAPI):
                     await asyncio.wait([before])
             except asyncio.CancelledError:
                 work.close()
+                if before is not None and before.cancel():
+                    await asyncio.wait([before])
                 raise
             await work
 
         task = asyncio.ensure_future(turn())
         self.busy[server_id] = task
+        task.add_done_callback(lambda _: self.busy.pop(server_id) if self.busy.get(server_id) is task else None)
+        return task
+
+    async def _exclusively(self, server_id: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` after whatever runs on this server; returns when it is done."""
+        task = self.begin(server_id, work)
         try:
             await asyncio.wait([task])
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
-        finally:
-            if self.busy.get(server_id) is task:
-                del self.busy[server_id]
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
 
     # ---- launches
 
@@ -88,18 +97,18 @@ class ComputeManager(ComputeAPI):
         if record is not None:
             host.journal.end(run_name, record, "Success")
         ended = outcome(launch, host.journal.steps(run_name), failure)
-        accepted = await self._until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
+        accepted = await self.until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
         await host.faults.point("active", "after", host=host.name)
         if not accepted and failure is None:
-            await power.remove_traces(host, launch.build, launch.vifs)
+            await power.remove_traces(host, launch.build, launch.vifs, moved=True)
         host.journal.close_run(host.name, run_name)
 
-    async def _until_heard(self, ask: Any) -> bool:
+    async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call to the conductor until it gets through; its methods bear repetition."""
         pause = 0.2
         while True:
             try:
-                return bool(await ask())
+                return await ask()
             except (errors.BusError, errors.ServiceUnavailable) as error:
                 logger.warning("conductor away", host=self.host.name, error=error.message)
                 await self.host.clock.sleep(pause)
@@ -121,7 +130,7 @@ class ComputeManager(ComputeAPI):
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
-        await self._until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
+        await self.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
 
     async def start_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         await self._act(ctx, ref)
@@ -138,7 +147,7 @@ class ComputeManager(ComputeAPI):
     async def act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         """Start, stop or reboot, and report how it ended."""
         result = await power.act(self.host, ctx, ref)
-        await self._until_heard(
+        await self.until_heard(
             lambda: self.host.conductor.action_ended(
                 ctx, ref.build.server.uuid, ref.request_id, ref.action, result.change, result.fault, result.steps
             )

@@ -11,7 +11,7 @@ from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, reason_of,
 from kilonova.compute.agent.steps import POWER_ON
 from kilonova.compute.agent.steps.networking import release_ports
 from kilonova.compute.states import ACTIONS, Vm
-from kilonova.compute.virt.driver import PowerState
+from kilonova.compute.virt.driver import PowerState, VirtError
 from kilonova.core import log
 from kilonova.core.context import RequestContext
 
@@ -40,7 +40,11 @@ async def act(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Result:
         fault = models.Fault(step=ref.action, reason=reason, details=f"{type(error).__name__}: {error}")
     steps = host.journal.steps(run_name)
     host.journal.close_run(host.name, run_name)
-    state = await host.driver.power_state(launch.uuid)
+    try:
+        state = await host.driver.power_state(launch.uuid)
+    except VirtError as error:  # the end must be told all the same
+        state = PowerState.NOSTATE
+        fault = fault or models.Fault(step=ref.action, reason=str(error), details=f"{type(error).__name__}: {error}")
     return Result(_change(host, ref, state, fault), fault, steps)
 
 
@@ -83,12 +87,15 @@ async def _reboot(launch: Launch, run_name: str) -> None:
 ACTS = {"stop": _stop, "start": _power_on, "reboot": _reboot, "reboot_hard": _power_on}
 
 
-async def remove_traces(host: Host, build: models.ServerBuild, vifs: Sequence[models.Vif]) -> None:
-    """Guest, wiring, ports, disks: whatever is there. Raises when something could not be removed."""
+async def remove_traces(
+    host: Host, build: models.ServerBuild, vifs: Sequence[models.Vif], *, moved: bool = False
+) -> None:
+    """Guest, wiring, ports, disks: whatever is there. Raises when something could not be removed. `moved`: the server may
+    be another host's by now, whose ports stay."""
     uuid = build.server.uuid
     ctx = RequestContext(request_id=build.request_id)
     host.events.forget(uuid)
     await host.driver.destroy(uuid)
     await host.driver.undefine(uuid)
-    await release_ports(host, ctx, build, vifs)
+    await release_ports(host, ctx, build, vifs, moved=moved)
     await host.driver.disks.remove(uuid)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
@@ -27,20 +29,37 @@ REDO = {
 """task_state found at start → the action to do again."""
 
 
-async def recover(manager: ComputeManager, ctx: RequestContext) -> None:
-    """Bring every server whose row names this host, and every run the journal shows, to a stated end."""
+async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.Task[None]]:
+    """Bring every server whose row names this host, and every run the journal shows, to a stated end.
+
+    To be called before the first message is taken: each server found is busy when this returns, so that a message which
+    the bus delivers again is known as a repeat, and a deletion interrupts. The tasks do the work."""
     host = manager.host
-    rows = {b.server.uuid: b for b in await host.conductor.servers_on_host(ctx, host.name)}
-    runs = {run.build.server.uuid: (name, run) for name, run in host.journal.unfinished(host.name).items()}
-    work = [_one(manager, ctx, rows.get(uuid), runs.get(uuid)) for uuid in rows.keys() | runs.keys()]
-    for result in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(result, BaseException):
-            logger.error("recovery failed", host=host.name, exc_info=result)
+    rows = {b.server.uuid: b for b in await manager.until_heard(lambda: host.conductor.servers_on_host(ctx, host.name))}
+    runs: dict[str, list[tuple[str, Run]]] = {}
+    for name, run in host.journal.unfinished(host.name).items():
+        runs.setdefault(run.build.server.uuid, []).append((name, run))
+    return [
+        manager.begin(uuid, _told(_one(manager, ctx, rows.get(uuid), runs.get(uuid, [])), host.name, uuid))
+        for uuid in sorted(rows.keys() | runs.keys())
+    ]
+
+
+async def _told(work: Coroutine[Any, Any, None], host: str, server: str) -> None:
+    try:
+        await work
+    except Exception as error:
+        logger.error("recovery failed", host=host, server=server, exc_info=error)
 
 
 async def _one(
-    manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild | None, found: tuple[str, Run] | None
+    manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild | None, runs: list[tuple[str, Run]]
 ) -> None:
+    # of several, the one that was taken up most often counts
+    found = max(runs, key=lambda item: (item[1].build.action == "create", item[1].resumes)) if runs else None
+    for name, run in runs:
+        if found is not None and name != found[0]:
+            manager.host.journal.close_run(run.host, name)
     server = row.server if row is not None else None
     if row is None or server is None:
         if found is not None:
@@ -64,7 +83,7 @@ async def _abandon(manager: ComputeManager, found: tuple[str, Run]) -> None:
     """The row is gone or elsewhere: what this host made goes too."""
     name, run = found
     if run.build.action == "create":
-        await power.remove_traces(manager.host, run.build, [])
+        await power.remove_traces(manager.host, run.build, [], moved=True)
     manager.host.journal.close_run(manager.host.name, name)
 
 
@@ -74,20 +93,21 @@ async def _take_up(
     """Do the build again from its first step; one that was cut off too often is undone and reported as failed."""
     host = manager.host
     if found is None:
-        await manager.build_and_run_server(ctx, row)
+        await manager.launch(ctx, row)
         return
     name, run = found
     if run.resumes < host.options.build_resumes:
         logger.info("taking up a build", server=row.server.uuid, host=host.name)
         await manager.launch(ctx, row, resumes=run.resumes + 1)
+        if name in host.journal.unfinished(host.name):  # the row's attempt has another name
+            host.journal.close_run(host.name, name)
         return
     launch = Launch(host=host, ctx=ctx, build=row)
     await undo(launch, CREATE)
     last = list(run.steps.values())[-1].step if run.steps else "accept"
     fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
-    await host.conductor.build_ended(
-        ctx, outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
-    )
+    ended = outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
+    await manager.until_heard(lambda: host.conductor.build_ended(ctx, ended))
     host.journal.close_run(host.name, name)
 
 
@@ -99,4 +119,5 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
         build = msgspec.structs.replace(row, action="start")
         await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"))
     elif int(state) != server.power_state:
-        await host.conductor.power_state_seen(ctx, host.name, server.uuid, int(state))
+        seen = int(state)
+        await manager.until_heard(lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen))

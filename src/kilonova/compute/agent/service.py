@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Coroutine
+from typing import Any
 
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.interface import ComputeAPI
@@ -14,7 +16,7 @@ from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.recovery import recover
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import HostFacts, HostReport, HostStats
-from kilonova.compute.virt.driver import HostCapacity, LifecycleEvent, PowerState, VirtDriver
+from kilonova.compute.virt.driver import HostCapacity, LifecycleEvent, PowerState, VirtDriver, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.service import Core
@@ -62,8 +64,8 @@ class ComputeAgent:
         await driver.open()
         driver.subscribe(self._seen)
         await self._report()
+        self._keep(*await recover(self.manager, self._ctx()))
         await self.core.bus.serve(ComputeAPI, self.manager, host=self.host, concurrency=1000)
-        self._spawn(recover(self.manager, self._ctx()))
         self._spawn(self._beat())
 
     async def stop(self) -> None:
@@ -73,10 +75,13 @@ class ComputeAgent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.manager.host.driver.close()
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._keep(asyncio.ensure_future(work))
+
+    def _keep(self, *tasks: asyncio.Task[None]) -> None:
+        for task in tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _ctx(self) -> RequestContext:
         return service_context("req-" + self.core.clock.uuid())
@@ -126,7 +131,17 @@ class ComputeAgent:
         """A guest changed. Those who wait are woken; when nobody works on it, its row is to follow."""
         self._power.seen(event)
         if event.uuid not in self.manager.busy and event.power_state is not PowerState.NOSTATE:
-            self._spawn(self._tell(event))
+            self._spawn(self._tell(event.uuid))
 
-    async def _tell(self, event: LifecycleEvent) -> None:
-        await self._conductor.power_state_seen(self._ctx(), self.host, event.uuid, int(event.power_state))
+    async def _tell(self, server_id: str) -> None:
+        """What the guest is when the conductor can be told, which may be later than the event."""
+
+        async def tell() -> None:
+            state = await self.manager.host.driver.power_state(server_id)
+            if state is not PowerState.NOSTATE:
+                await self._conductor.power_state_seen(self._ctx(), self.host, server_id, int(state))
+
+        try:
+            await self.manager.until_heard(tell)
+        except VirtError as error:
+            logger.warning("power state not told", host=self.host, server=server_id, error=str(error))

@@ -13,7 +13,6 @@ from kilonova.compute.api.server_views import ServerViews
 from kilonova.compute.logic.launch import LaunchLogic
 from kilonova.compute.logic.server_actions import ActionLogic
 from kilonova.compute.logic.servers import ServerLogic
-from kilonova.compute.logic.timeline import Timeline
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.schemas import server_views as views
 from kilonova.compute.schemas import servers as shapes
@@ -32,13 +31,12 @@ class Servers:
         self.servers, self.launches, self.actions, self.clock, self.options = servers, launches, actions, clock, options
 
     async def create(self, call: Call) -> Reply:
-        timeline = Timeline(self.clock, call.times)
         body = await call.decode(shapes.ServerCreate)
         wanted = to_launch(
             call, body, clock=self.clock, password_length=self.options.password_length,
             most=self.options.max_servers_per_request,
         )  # fmt: skip
-        done = await self.launches.launch(call.ctx, wanted, timeline)
+        done = await self.launches.launch(call.ctx, wanted, call.times)
         if truth(body.server.return_reservation_id):
             return Reply({"reservation_id": done.reservation_id})
         first = done.ids[0]

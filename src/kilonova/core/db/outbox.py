@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table
 from kilonova.core import errors, log
 from kilonova.core.bus.base import Bus, Envelope, make_proxy
 from kilonova.core.bus.interface import Interface, Method
+from kilonova.core.faults import Faults
 
 if TYPE_CHECKING:
     from kilonova.core.db.engine import Connection, Database, Transaction
@@ -34,10 +35,14 @@ def outbox_table(metadata: MetaData) -> Table:
 
 
 class Outbox:
-    """The outbox of one database; `retry` is the pause in seconds after a failed delivery."""
+    """The outbox of one database; `retry` is the pause in seconds after a failed delivery. `faults` strike at `hand_over`:
+    before the message is posted, and after it was handled but not yet forgotten."""
 
-    def __init__(self, database: Database, table: Table, bus: Bus, *, retry: float = 1.0) -> None:
+    def __init__(
+        self, database: Database, table: Table, bus: Bus, *, retry: float = 1.0, faults: Faults | None = None
+    ) -> None:
         self.database, self.table, self.bus, self.retry = database, table, bus, retry
+        self.faults = faults or Faults()
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[int] = []
         self._sweep: asyncio.Task[None] | None = None
@@ -72,6 +77,7 @@ class Outbox:
 
     async def _deliver(self, row_id: int, body: bytes) -> None:
         envelope = msgspec.msgpack.decode(body, type=Envelope)
+        await self.faults.point("hand_over", "before")
         while True:
             try:
                 receipt = await self.bus.post(envelope)
@@ -80,6 +86,7 @@ class Outbox:
             except errors.BusError as error:
                 logger.warning("not delivered yet", topic=envelope.topic, method=envelope.method, error=error.message)
                 await asyncio.sleep(self.retry)
+        await self.faults.point("hand_over", "after")
         self._done.append(row_id)
         if self._sweep is None or self._sweep.done():
             self._sweep = asyncio.ensure_future(self._forget())

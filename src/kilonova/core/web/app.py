@@ -21,6 +21,7 @@ from litestar.response import Stream
 from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
+from kilonova.core.faults import Faults
 from kilonova.core.policy import Policy
 from kilonova.core.web.auth import Authenticator, read_identity
 from kilonova.core.web.call import Call, Reply
@@ -63,6 +64,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     clock: Clock
     identity_url: str
+    faults: Faults = msgspec.field(default_factory=Faults)
     microversions: Microversions | None = None
     default_policy_check: bool = True
 
@@ -91,6 +93,7 @@ def build_app(web: Web, routes: list[Route]) -> Litestar:
 def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
     low = Version.parse(route.since) if route.since else None
     high = Version.parse(route.until) if route.until else None
+    place = f"{route.method} {web.prefix}{route.path}"
 
     async def endpoint(request: Request[Any, Any, Any]) -> Response[Any]:
         version = web.microversions.negotiate(request.headers) if web.microversions else None
@@ -98,12 +101,16 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
         if version is not None and ((low and version < low) or (high and version > high)):
             raise errors.NotFound
         received = web.clock.now()
+        await web.faults.point("authenticate", "before", at=place)
         ctx = await read_identity(
             request.headers, web.authenticator, _request_id(web, request),
             required=not route.public, identity_url=web.identity_url)  # fmt: skip
         authenticated = web.clock.now()
+        await web.faults.point("authenticate", "after", at=place)
+        await web.faults.point("authorize", "before", at=place)
         if route.policy is not None and web.default_policy_check:
             web.policy.enforce(ctx, route.policy)
+        await web.faults.point("authorize", "after", at=place)
         cap = route.max_body if route.max_body is not None else DEFAULT_MAX_BODY
         times = (received, authenticated, web.clock.now())
         call = Call(request, ctx, web.policy, route.policy, version, cap, web.prefix, times)

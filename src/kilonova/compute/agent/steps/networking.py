@@ -75,26 +75,32 @@ class Networking(LaunchStep):
         if launch.is_create():
             ctx = launch.ctx
             launch.host.events.forget(launch.uuid)
-            await release_ports(launch.host, ctx, launch.build, launch.vifs)
+            await release_ports(launch.host, ctx, launch.build, launch.vifs, moved=True)
 
 
 def _owner(build: ServerBuild) -> str:
     return f"compute:{build.server.availability_zone or 'nova'}"
 
 
-async def release_ports(host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif]) -> None:
-    """Delete the ports we made and let go of the user's; works from the request alone when nothing else is known."""
+async def release_ports(
+    host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif], *, moved: bool = False
+) -> None:
+    """Delete the ports we made and let go of the user's; works from the request alone when nothing else is known. With
+    `moved`, ports that are bound to another host by now stay: their ids are the same there."""
     uuid_, wanted = build.server.uuid, build.spec.networks
     given = {want.port_id for want in wanted if want.port_id} | {v.port_id for v in vifs if not v.created}
     ours = {port_id_for(uuid_, n) for n, want in enumerate(wanted) if not want.port_id}
     ours |= {vif.port_id for vif in vifs if vif.created}
     if not given and not ours:
         return
-    await host.network.delete_ports(sorted(ours))
-    for port in await host.network.ports(id=sorted(given)) if given else []:
-        if port.device_id == uuid_:
+    taps = sorted(given | ours)
+    found = await host.network.ports(id=taps if moved else sorted(given)) if moved or given else []
+    elsewhere = {port.id for port in found if moved and port.host_id not in (msgspec.UNSET, "", host.name)}
+    await host.network.delete_ports(sorted(ours - elsewhere))
+    for port in found:
+        if port.id in given - elsewhere and port.device_id == uuid_:
             await host.network.unbind_port(port.id)
-    await host.wiring.unplug(ctx, sorted(given | ours))
+    await host.wiring.unplug(ctx, taps)
 
 
 async def _describe(host: Host, ports: list[PortRecord], wanted: list[NetworkRequest]) -> list[Vif]:
