@@ -66,5 +66,6 @@ def test_killed_before_the_server_is_recorded(
     server_id = launch_and_die(scratch_cloud, seed, step, when)
     scratch_cloud.start()
     servers = scratch_cloud.api("demo").ok("GET", "compute", "/servers")["servers"]
-    assert server_id is None and servers == []
+    assert server_id is None
+    assert servers == []
     assert scratch_cloud.verify() == []
