@@ -1,0 +1,369 @@
+"""One compute host on a real bus with a fake hypervisor; conductor and network are stand-ins that remember everything."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kilonova.compute import models
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.agent.journal import Journal
+from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.agent.service import ComputeAgent
+from kilonova.compute.agent.steps.networking import port_id_for
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.states import Vm
+from kilonova.compute.virt.driver import PowerState
+from kilonova.compute.virt.fake import FakeDriver, FakeGuest, FakeHypervisor, FakeOptions
+from kilonova.core import errors
+from kilonova.core.bus import MemoryBus
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.faults import FaultRule, Faults
+from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.interface import NetworkAgentAPI
+from kilonova.network.client import NetworkRecord, PortRecord, PortRequest, SubnetRecord
+from tests.support import make_core
+
+HOST = "node-1"
+CTX = RequestContext(request_id="req-1")
+NETWORK = "aaaaaaaa-0000-4000-8000-000000000001"
+SUBNET = "aaaaaaaa-0000-4000-8000-000000000002"
+STEPS = (
+    "accept", "networking", "block_device_mapping", "image", "personalise", "define", "plug", "start", "await_network",
+    "resume", "running",
+)  # fmt: skip
+CREATED = (*STEPS, "active")
+POWERED_ON = (*STEPS[3:],)
+
+
+def server_id(number: int = 1) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+PORT = port_id_for(server_id(), 0)
+
+
+def build_of(number: int = 1, *, networks: int = 1, action: str = "create", **server: Any) -> models.ServerBuild:
+    """A server to launch with ports on one network."""
+    facts: dict[str, Any] = {
+        "uuid": server_id(number), "number": number, "name": f"vm-{number}", "hostname": f"vm-{number}",
+        "project_id": "p", "user_id": "u", "vm_state": "building", "host": HOST,
+    }  # fmt: skip
+    return models.ServerBuild(
+        server=models.Server(**facts | server),
+        spec=models.RequestSpec(
+            flavor=models.Flavor(id="1", name="small", vcpus=1, memory_mb=512, root_gb=1),
+            image=models.Image(id="image-1", disk_format="qcow2", size=100),
+            networks=[models.NetworkRequest(network_id=NETWORK) for _ in range(networks)],
+        ),
+        request_id="req-1",
+        action=action,
+    )
+
+
+class Conductor(ConductorAPI):
+    """Servers as rows with vm_state, task_state and host; `away` makes the next calls fail so often."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, models.ServerBuild] = {}
+        self.tasks: list[str] = []
+        self.outcomes: list[models.BuildOutcome] = []
+        self.ended: list[tuple[str, models.ServerChange, models.Fault | None, list[models.StepRecord]]] = []
+        self.deleted: list[str] = []
+        self.powers: list[tuple[str, int]] = []
+        self.reports: list[models.HostReport] = []
+        self.away: dict[str, int] = {}
+        self.accepts = True
+
+    def _stumble(self, method: str) -> None:
+        if self.away.get(method, 0) > 0:
+            self.away[method] -= 1
+            raise errors.ServiceUnavailable(reason="the conductor starts")
+
+    def take(self, build: models.ServerBuild) -> models.ServerBuild:
+        self.rows[build.server.uuid] = build
+        return build
+
+    async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
+        self._stumble("update_server")
+        row = self.rows.get(server_id)
+        if row is None or row.server.host != change.expect_host:
+            return False
+        if change.expect_vm_states and row.server.vm_state not in change.expect_vm_states:
+            return False
+        if change.expect_task_states and row.server.task_state not in change.expect_task_states:
+            return False
+        if isinstance(change.task_state, str):
+            self.tasks.append(change.task_state)
+        return True
+
+    async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
+        self._stumble("build_ended")
+        self.outcomes.append(outcome)
+        row = self.rows.get(outcome.server_uuid)
+        if row is not None and outcome.ok and self.accepts:
+            active = msgspec.structs.replace(row.server, vm_state="active", task_state=None)
+            self.rows[outcome.server_uuid] = msgspec.structs.replace(row, server=active, action="")
+        return self.accepts
+
+    async def action_ended(
+        self, ctx: RequestContext, server_id: str, request_id: str, action: str, change: models.ServerChange,
+        fault: models.Fault | None, steps: list[models.StepRecord],
+    ) -> bool:  # fmt: skip
+        self._stumble("action_ended")
+        self.ended.append((action, change, fault, steps))
+        return True
+
+    async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
+        self._stumble("server_deleted")
+        self.deleted.append(server_id)
+        self.rows.pop(server_id, None)
+
+    async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
+        self.reports.append(report)
+
+    async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
+        self._stumble("servers_on_host")
+        return [row for row in self.rows.values() if row.server.host == host]
+
+    async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
+        self._stumble("power_state_seen")
+        self.powers.append((server_id, power_state))
+
+
+class Network:
+    """The network service's client, with ports in a dict. `fail` names a method that fails."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, PortRecord] = {}
+        self.fail: dict[str, Exception] = {}
+
+    def _strike(self, method: str) -> None:
+        if method in self.fail:
+            raise self.fail[method]
+
+    def add(self, port_id: str, **more: Any) -> PortRecord:
+        values = {"id": port_id, "network_id": NETWORK, "mac_address": "fa:16:3e:00:00:01", "fixed_ips": [
+            {"subnet_id": SUBNET, "ip_address": "10.0.0.5"}]}  # fmt: skip
+        self.made[port_id] = msgspec.convert(_port(values | more), PortRecord)
+        return self.made[port_id]
+
+    async def create_ports(self, requests: list[PortRequest]) -> list[PortRecord]:
+        self._strike("create_ports")
+        return [
+            self.made.get(str(r.id))
+            or self.add(str(r.id), device_id=r.device_id, device_owner=r.device_owner, **{"binding:host_id": r.host_id})
+            for r in requests
+        ]
+
+    async def port(self, port_id: str) -> PortRecord:
+        if port_id not in self.made:
+            raise errors.NotFound(f"Port {port_id} could not be found.")
+        return self.made[port_id]
+
+    async def ports(self, id: list[str]) -> list[PortRecord]:
+        return [self.made[i] for i in id if i in self.made]
+
+    async def bind_port(self, port_id: str, host: str, *, device_id: str, device_owner: str) -> PortRecord:
+        self.made[port_id] = msgspec.structs.replace(
+            self.made[port_id], device_id=device_id, device_owner=device_owner, host_id=host
+        )
+        return self.made[port_id]
+
+    async def unbind_port(self, port_id: str) -> None:
+        self.made[port_id] = msgspec.structs.replace(self.made[port_id], device_id="", device_owner="", host_id="")
+
+    async def delete_ports(self, ids: list[str]) -> None:
+        self._strike("delete_ports")
+        for port_id in ids:
+            self.made.pop(port_id, None)
+
+    async def networks(self, id: list[str]) -> list[NetworkRecord]:
+        return [msgspec.convert(_network({"id": i, "name": "net"}), NetworkRecord) for i in id]
+
+    async def subnets(self, network_id: list[str]) -> list[SubnetRecord]:
+        return [msgspec.convert(_subnet({"id": SUBNET, "network_id": network_id[0]}), SubnetRecord)]
+
+
+class Wiring(NetworkAgentAPI):
+    """The host's network agent: plugging tells compute `event` for each port, unless that is empty."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.event, self.early = lab, "completed", False
+        self.plugged: set[str] = set()
+        self.fail: Exception | None = None
+
+    async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.plugged |= set(port_ids)
+        if self.event:
+            await self.lab.plugged(*port_ids, status=self.event)
+
+    async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        self.plugged -= set(port_ids)
+
+    async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        return None
+
+    async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
+        return []
+
+
+class Image:
+    async def download(self, image_id: str) -> Any:
+        raise AssertionError("the fake disk store downloads nothing")
+
+
+class Lab:
+    """`await lab.start()` is a new agent process: what an earlier one had in memory is gone, files and guests are not."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self.path, self.clock, self.bus = path, Clock(), MemoryBus()
+        self.options = AgentOptions(**{"vif_plugging_timeout": 5.0, "running_timeout": 1.0, **options})
+        self.conductor, self.network, self.wiring = Conductor(), Network(), Wiring(self)
+        self.hypervisor = FakeHypervisor(clock=self.clock)
+        self.faults = Faults()
+        self.agent: ComputeAgent | None = None
+        self.host = self.bus.client(ComputeAPI, host=HOST)
+
+    async def open(self) -> None:
+        await self.bus.serve(ConductorAPI, self.conductor, host="c")
+        await self.bus.serve(NetworkAgentAPI, self.wiring, host=HOST)
+
+    async def start(self, *, serve: bool = True, driver: FakeDriver | None = None, **fake: Any) -> ComputeAgent:
+        core, _, _ = make_core(self.path, bus=self.bus)
+        core = dataclasses.replace(core, faults=self.faults)
+        self.driver = driver or FakeDriver(HOST, self.hypervisor, FakeOptions(**fake))
+        self.journal = Journal(self.path / "journal.jsonl", self.clock)
+        self.agent = agent = ComputeAgent(core, HOST, self.driver, self.journal, self.options)
+        doors: dict[str, Any] = {"network": self.network, "image": Image()}
+        agent.manager.host = dataclasses.replace(agent.manager.host, **doors)
+        if serve:
+            await agent.start()
+        return agent
+
+    async def crash(self) -> None:
+        """The process dies: its tasks are gone, its journal's file is as it stands."""
+        assert self.agent is not None
+        manager = self.agent.manager
+        receivers = self.bus._receivers.get("compute", {})
+        receiver = receivers.pop(HOST, None)
+        tasks = [*(receiver.running if receiver else ()), *self.agent._tasks, *manager.busy.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.journal.close()
+        self.agent = None
+
+    async def close(self) -> None:
+        if self.agent is not None:
+            await self.crash()
+        await self.bus.close()
+
+    # what tests ask and do
+
+    def fault(self, step: str, do: str, when: str = "before", **more: Any) -> None:
+        self.faults.rules.append(FaultRule(step=step, when=when, do=do, **more))
+
+    async def plugged(self, *ports: str, status: str = "completed", server: str = "") -> None:
+        events = [
+            models.ExternalEvent(name="network-vif-plugged", server_uuid=server or server_id(), status=status, tag=port)
+            for port in ports
+        ]
+        await self.host.external_events(CTX, events)
+
+    async def launch(self, build: models.ServerBuild) -> models.BuildOutcome:
+        """A build from message to report."""
+        self.conductor.take(build)
+        before = len(self.conductor.outcomes)
+        await self.host.build_and_run_server(CTX, build)
+        await until(lambda: len(self.conductor.outcomes) > before)
+        await self.idle()
+        return self.conductor.outcomes[-1]
+
+    async def act(
+        self, action: str, number: int = 1
+    ) -> tuple[str, models.ServerChange, models.Fault | None, list[str]]:
+        row = self.row(number)
+        ref = models.ServerRef(build=row, request_id="req-2", action=action)
+        methods = {"start": self.host.start_server, "stop": self.host.stop_server}
+        before = len(self.conductor.ended)
+        await methods.get(action, self.host.reboot_server)(CTX, ref)
+        await until(lambda: len(self.conductor.ended) > before)
+        done, change, fault, steps = self.conductor.ended[-1]
+        return done, change, fault, [s.step for s in steps]
+
+    def row(self, number: int = 1) -> models.ServerBuild:
+        """The conductor's row with the vifs that the launch reported."""
+        row = self.conductor.rows[server_id(number)]
+        known = [o.network_info for o in self.conductor.outcomes if o.server_uuid == row.server.uuid and o.ok]
+        return msgspec.structs.replace(
+            row, server=msgspec.structs.replace(row.server, network_info=known[-1] if known else [])
+        )
+
+    async def terminate(self, number: int = 1) -> None:
+        ref = models.ServerRef(build=self.conductor.rows[server_id(number)], request_id="req-9", action="delete")
+        await self.host.terminate_server(CTX, ref)
+        await until(lambda: server_id(number) in self.conductor.deleted)
+
+    async def idle(self) -> None:
+        assert self.agent is not None
+        agent = self.agent
+        await until(lambda: not agent.manager.busy)
+
+    def power(self, number: int = 1) -> PowerState:
+        guest = self.hypervisor.guests(HOST).get(server_id(number))
+        return PowerState(guest.state) if guest else PowerState.NOSTATE
+
+    def put_guest(self, state: PowerState, number: int = 1) -> None:
+        self.hypervisor.put(HOST, server_id(number), FakeGuest(f"instance-{number}", f"vm-{number}", int(state)))
+        self.hypervisor.set_disks(HOST, server_id(number), True)
+
+    def traces(self) -> dict[str, Any]:
+        """What is on the host and in the network; all empty when nothing is left over."""
+        return {
+            "guests": set(self.hypervisor.guests(HOST)), "disks": self.hypervisor.disks(HOST), "ports": set(self.network.made),
+            "plugged": set(self.wiring.plugged), "journal": set(self.journal.unfinished(HOST)),
+        }  # fmt: skip
+
+
+NOTHING: dict[str, set[str]] = {"guests": set(), "disks": set(), "ports": set(), "plugged": set(), "journal": set()}
+
+
+RESOURCE: dict[str, Any] = {
+    "name": "", "description": "", "project_id": "p", "tenant_id": "p", "created_at": "", "updated_at": "",
+    "revision_number": 1, "admin_state_up": True, "status": "ACTIVE",
+}  # fmt: skip
+
+
+def _port(values: dict[str, Any]) -> dict[str, Any]:
+    more: dict[str, Any] = {"device_id": "", "device_owner": "", "security_groups": [], "allowed_address_pairs": []}
+    return RESOURCE | more | {"port_security_enabled": True, "binding:host_id": ""} | values
+
+
+def _network(values: dict[str, Any]) -> dict[str, Any]:
+    more = {"shared": False, "router:external": False, "is_default": False, "port_security_enabled": True}
+    return RESOURCE | more | {"mtu": 1450, "subnets": [SUBNET]} | values
+
+
+def _subnet(values: dict[str, Any]) -> dict[str, Any]:
+    lists: dict[str, Any] = {"allocation_pools": [], "dns_nameservers": [], "host_routes": []}
+    return RESOURCE | lists | {"ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": None, "enable_dhcp": True} | values
+
+
+async def until(condition: Any, timeout: float = 5.0) -> None:
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def active(build: models.ServerBuild, **more: Any) -> models.ServerBuild:
+    """The same server as a row that is ACTIVE."""
+    facts = {"vm_state": Vm.ACTIVE.value, "task_state": None, "power_state": 1} | more
+    return msgspec.structs.replace(build, server=msgspec.structs.replace(build.server, **facts), action="")

@@ -1,0 +1,355 @@
+"""A build on one host: its steps, its end, what is left when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kilonova.compute import models
+from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.virt.driver import PowerState
+from kilonova.core import errors
+from tests.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id, until
+
+
+async def test_a_launch_does_its_steps_in_order_and_tells_of_each(lab: Lab) -> None:
+    await lab.start()
+    outcome = await lab.launch(build_of())
+    assert (outcome.ok, outcome.fault, outcome.host, outcome.attempt) == (True, None, HOST, 1)
+    assert tuple(step.step for step in outcome.steps) == CREATED
+    for step in outcome.steps:
+        assert (step.result, step.host, step.component, step.server_uuid) == ("Success", HOST, "compute", server_id())
+        assert step.request_id == "req-1"
+        assert step.finished_at is not None
+        assert step.started_at <= step.finished_at
+    assert len({step.key for step in outcome.steps}) == len(CREATED)
+    assert outcome.power_state == PowerState.RUNNING
+    assert lab.power() is PowerState.RUNNING
+    (vif,) = outcome.network_info
+    assert (vif.port_id, vif.active, vif.created, vif.mtu) == (PORT, True, True, 1450)
+    assert vif.fixed_ips[0].address == "10.0.0.5"
+    assert lab.conductor.tasks == ["networking", "block_device_mapping", "spawning"]
+    assert lab.journal.unfinished(HOST) == {}
+
+
+async def test_without_networks_nothing_is_plugged_or_awaited(lab: Lab) -> None:
+    lab.wiring.event = ""
+    await lab.start()
+    outcome = await lab.launch(build_of(networks=0))
+    assert outcome.ok
+    assert outcome.network_info == []
+    assert lab.network.made == {}
+
+
+async def test_a_users_port_is_bound_and_given_back(lab: Lab) -> None:
+    await lab.start()
+    port = "bbbbbbbb-0000-4000-8000-000000000001"
+    lab.network.add(port)
+    build = build_of(networks=0)
+    build = msgspec.structs.replace(
+        build, spec=msgspec.structs.replace(build.spec, networks=[models.NetworkRequest(port_id=port)])
+    )
+    outcome = await lab.launch(build)
+    assert outcome.ok
+    assert not outcome.network_info[0].created
+    assert (lab.network.made[port].device_id, lab.network.made[port].host_id) == (server_id(), HOST)
+    await lab.terminate()
+    assert lab.traces() == NOTHING | {"ports": {port}}
+    assert (lab.network.made[port].device_id, lab.network.made[port].host_id) == ("", "")
+
+
+async def test_a_users_port_that_another_server_has_is_refused_and_left(lab: Lab) -> None:
+    await lab.start()
+    port = "bbbbbbbb-0000-4000-8000-000000000001"
+    lab.network.add(port, device_id=server_id(7), **{"binding:host_id": "other"})
+    build = build_of(networks=0)
+    build = msgspec.structs.replace(
+        build, spec=msgspec.structs.replace(build.spec, networks=[models.NetworkRequest(port_id=port)])
+    )
+    outcome = await lab.launch(build)
+    assert outcome.fault is not None
+    assert (outcome.fault.step, outcome.reschedule) == ("networking", False)
+    assert (lab.network.made[port].device_id, lab.network.made[port].host_id) == (server_id(7), "other")
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_failure_at_any_step_leaves_nothing(lab: Lab, step: str) -> None:
+    await lab.start()
+    lab.fault(step, "fail")
+    outcome = await lab.launch(build_of())
+    assert not outcome.ok
+    assert outcome.fault is not None
+    assert outcome.fault.step == step
+    assert outcome.fault.reason == f"injected fault before step {step}"
+    assert outcome.reschedule
+    assert lab.traces() == NOTHING
+    results = {s.step: s.result for s in outcome.steps}
+    assert results == dict.fromkeys(STEPS[: STEPS.index(step)], "Success") | {step: "Error"}
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_fault_after_a_step(lab: Lab, step: str) -> None:
+    await lab.start()
+    lab.fault(step, "fail", "after")
+    outcome = await lab.launch(build_of())
+    assert not outcome.ok
+    assert outcome.fault is not None
+    assert outcome.fault.step == step
+    assert lab.traces() == NOTHING
+
+
+async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    await lab.start()
+    undone: list[str] = []
+    from kilonova.compute.agent.steps import CREATE
+
+    for step in CREATE:
+        kind = type(step)
+
+        async def undo(self: Any, launch: Any, plain: Any = kind.undo) -> None:
+            undone.append(self.name)
+            await plain(self, launch)
+
+        monkeypatch.setattr(kind, "undo", undo)
+    lab.fault("resume", "fail")
+    await lab.launch(build_of())
+    assert undone == list(reversed(STEPS[: STEPS.index("resume") + 1]))
+
+
+FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [
+    # step, what fails, part of the reason, whether another host may try
+    ("accept", {"vcpus": 0}, "vcpus wanted", True),
+    ("accept", {"memory_mb": 256}, "512 MiB of memory wanted, the host has 256 MiB in all", True),
+    ("image", {"fail": {"fetch": "*"}}, "told to fail", True),
+    ("image", {"fail": {"overlay": "*"}}, "told to fail", True),
+    ("define", {"fail": {"define": "*"}}, "told to fail", True),
+    ("start", {"fail": {"start": "*"}}, "told to fail", True),
+    ("resume", {"fail": {"resume": "*"}}, "told to fail", True),
+]
+
+
+@pytest.mark.parametrize(("step", "fake", "reason", "reschedule"), FAILURES)
+async def test_what_the_host_lacks_is_named(
+    lab: Lab, step: str, fake: dict[str, Any], reason: str, reschedule: bool
+) -> None:
+    await lab.start(**fake)
+    outcome = await lab.launch(build_of())
+    assert outcome.fault is not None
+    assert (outcome.fault.step, outcome.reschedule) == (step, reschedule)
+    assert reason in outcome.fault.reason
+    assert lab.traces() == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "reschedule"),
+    [
+        (errors.Conflict("No more IP addresses available on network X."), "No more IP addresses", False),
+        (errors.NotFound("Network X could not be found."), "Network X", False),
+        (errors.Forbidden("no"), "no", False),
+        (errors.ServiceUnavailable(reason="network away"), "network away", True),
+        (RuntimeError("password=hunter2"), "internal error (RuntimeError)", True),
+    ],
+)
+async def test_what_the_network_says_decides_on_another_host(
+    lab: Lab, error: Exception, reason: str, reschedule: bool
+) -> None:
+    await lab.start()
+    lab.network.fail["create_ports"] = error
+    outcome = await lab.launch(build_of())
+    assert outcome.fault is not None
+    assert (outcome.fault.step, outcome.reschedule) == ("networking", reschedule)
+    assert reason in outcome.fault.reason
+    assert "hunter2" not in outcome.fault.reason
+    assert lab.traces() == NOTHING
+
+
+async def test_an_undo_that_fails_does_not_keep_the_others(lab: Lab) -> None:
+    await lab.start(fail={"start": "*"})
+    lab.network.fail["delete_ports"] = errors.ServiceUnavailable(reason="network away")
+    outcome = await lab.launch(build_of())
+    assert outcome.fault is not None
+    assert outcome.fault.step == "start"
+    assert lab.traces() == NOTHING | {"ports": {PORT}}
+
+
+async def test_a_server_that_is_not_to_be_built_here_is_left_alone(lab: Lab) -> None:
+    await lab.start()
+    build = build_of()
+    lab.conductor.take(active(build))
+    lab.put_guest(PowerState.RUNNING)
+    lab.network.add(PORT, device_id=server_id(), **{"binding:host_id": HOST})
+    await lab.host.build_and_run_server(CTX, build)
+    await asyncio.sleep(0.02)
+    await lab.idle()
+    assert lab.conductor.outcomes == []
+    assert lab.power() is PowerState.RUNNING
+    assert set(lab.network.made) == {PORT}
+    assert lab.journal.unfinished(HOST) == {}
+
+
+async def test_a_server_taken_away_during_its_build_is_removed_and_not_reported(lab: Lab) -> None:
+    lab.wiring.event = ""  # holds the build at await_network
+    await lab.start()
+    build = lab.conductor.take(build_of())
+    lab.fault("networking", "delay:0.05", "after")
+    await lab.host.build_and_run_server(CTX, build)
+    await until(lambda: lab.network.made)
+    lab.conductor.take(active(build))  # another host finished it: the next task_state is refused
+    await lab.idle()
+    assert lab.conductor.outcomes == []
+    assert lab.traces() == NOTHING
+
+
+async def test_a_finished_build_that_is_no_longer_wanted_is_removed(lab: Lab) -> None:
+    await lab.start()
+    lab.conductor.accepts = False
+    outcome = await lab.launch(build_of())
+    assert outcome.ok
+    assert lab.traces() == NOTHING
+
+
+async def test_a_repeated_build_message_is_ignored(lab: Lab) -> None:
+    lab.wiring.event = ""
+    await lab.start()
+    build = lab.conductor.take(build_of())
+    for _ in range(3):
+        await lab.host.build_and_run_server(CTX, build)
+    await until(lambda: lab.wiring.plugged)
+    await lab.plugged(PORT)
+    await until(lambda: lab.conductor.outcomes)
+    await lab.idle()
+    assert [outcome.ok for outcome in lab.conductor.outcomes] == [True]
+
+
+async def test_no_more_builds_at_once_than_allowed(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, max_concurrent_builds=2)
+    lab.wiring.event = ""
+    await lab.open()
+    await lab.start()
+    for number in range(1, 6):
+        await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of(number)))
+    await until(lambda: len(lab.wiring.plugged) == 2)
+    await asyncio.sleep(0.02)
+    assert len(lab.wiring.plugged) == 2
+    for _ in range(4):
+        for number in range(1, 6):
+            vifs = [p for p, port in lab.network.made.items() if port.device_id == server_id(number)]
+            await lab.plugged(*vifs, server=server_id(number))
+        await asyncio.sleep(0.02)
+    await until(lambda: len(lab.conductor.outcomes) == 5)
+    assert all(outcome.ok for outcome in lab.conductor.outcomes)
+    await lab.close()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_the_end_is_told_until_the_conductor_heard(lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    await lab.start()
+    pauses: list[float] = []
+    assert lab.agent is not None
+    sleep = asyncio.sleep
+
+    async def quick(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0.001)
+
+    monkeypatch.setattr(lab.clock, "sleep", quick)
+    monkeypatch.setattr(lab.agent.core.clock, "sleep", quick)
+    lab.conductor.away["build_ended"] = times
+    outcome = await lab.launch(build_of())
+    assert outcome.ok
+    assert len(lab.conductor.outcomes) == 1
+    waited = [pause for pause in pauses if pause != lab.options.heartbeat]
+    assert len(waited) == times
+    assert waited == sorted(waited)
+
+
+# ---- await_network
+
+
+async def test_the_networks_word_may_come_before_it_is_awaited(lab: Lab) -> None:
+    lab.fault("start", "delay:0.05")  # the event arrives while the guest is being started
+    await lab.start()
+    assert (await lab.launch(build_of())).ok
+
+
+@pytest.mark.parametrize(
+    ("event", "fatal", "ok", "vif_active", "reason"),
+    [
+        ("completed", True, True, True, ""),
+        ("failed", True, False, None, f"the network reported a failure for port {PORT}"),
+        ("failed", False, False, None, f"the network reported a failure for port {PORT}"),
+        ("", True, False, None, f"no network-vif-plugged within 0.05 s for port {PORT}"),
+        ("", False, True, False, ""),
+    ],
+)
+async def test_what_the_network_says_or_not(
+    tmp_path: Path, event: str, fatal: bool, ok: bool, vif_active: bool | None, reason: str
+) -> None:
+    lab = Lab(tmp_path, vif_plugging_timeout=0.05, vif_plugging_is_fatal=fatal)
+    lab.wiring.event = event
+    await lab.open()
+    await lab.start()
+    outcome = await lab.launch(build_of())
+    assert outcome.ok is ok
+    if ok:
+        assert [vif.active for vif in outcome.network_info] == [vif_active]
+    else:
+        assert outcome.fault is not None
+        assert (outcome.fault.step, outcome.fault.reason) == ("await_network", reason)
+        assert lab.traces() == NOTHING
+    await lab.close()
+
+
+async def test_events_of_others_and_repeated_ones_do_nothing(lab: Lab) -> None:
+    lab.wiring.event = ""
+    await lab.start()
+    await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of()))
+    await until(lambda: lab.wiring.plugged)
+    await lab.plugged("another-port")
+    await lab.plugged(PORT, server=server_id(9))
+    await asyncio.sleep(0.02)
+    assert lab.power() is PowerState.PAUSED  # not one packet before the filters are known to stand
+    await lab.plugged(PORT, PORT)
+    await until(lambda: lab.conductor.outcomes)
+    await lab.plugged(PORT)
+    assert lab.conductor.outcomes[0].ok
+
+
+async def test_a_failing_plug_names_the_reason(lab: Lab) -> None:
+    await lab.start()
+    lab.wiring.fail = errors.KilonovaError("bridge kn-1: no such device")
+    outcome = await lab.launch(build_of())
+    assert outcome.fault is not None
+    assert (outcome.fault.step, outcome.fault.reason) == ("plug", "bridge kn-1: no such device")
+    assert lab.traces() == NOTHING
+
+
+async def test_a_guest_that_dies_at_once_is_told(lab: Lab) -> None:
+    await lab.start()
+    lab.fault("running", "delay:0.05")
+    await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of()))
+    await until(lambda: lab.power() is PowerState.RUNNING)
+    lab.hypervisor.become(HOST, server_id(), PowerState.CRASHED, "crashed")
+    await until(lambda: lab.conductor.outcomes)
+    await lab.idle()
+    (outcome,) = lab.conductor.outcomes
+    assert outcome.fault is not None
+    assert outcome.fault.step == "running"
+    assert lab.traces() == NOTHING
+
+
+async def test_heartbeats_tell_what_the_host_has(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, heartbeat=0.02, reserved_memory_mb=100)
+    await lab.open()
+    await lab.start(vcpus=3, memory_mb=1000, disk_gb=7)
+    await until(lambda: len(lab.conductor.reports) >= 3)
+    report = lab.conductor.reports[-1]
+    assert (report.host, report.vcpus, report.memory_mb, report.disk_gb) == (HOST, 3, 1000, 7)
+    assert report.reserved_memory_mb == 100
+    assert len({r.node_uuid for r in lab.conductor.reports}) == 1
+    assert isinstance(lab.options, AgentOptions)
+    await lab.close()

@@ -1,0 +1,233 @@
+"""Stop, start, reboot, removal, consoles and events of a server that is on the host."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kilonova.compute import models
+from kilonova.compute.agent.manager import ConsoleUnavailable
+from kilonova.compute.virt.driver import PowerState, VirtError
+from kilonova.compute.virt.fake import FakeDriver, FakeOptions
+from kilonova.core import errors
+from tests.agent.lab import CTX, HOST, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id, until
+
+
+async def running(lab: Lab, **fake: Any) -> None:
+    """A launched server."""
+    await lab.start(**fake)
+    assert (await lab.launch(build_of())).ok
+
+
+async def test_stop_and_start(lab: Lab) -> None:
+    await running(lab)
+    action, change, fault, _ = await lab.act("stop")
+    assert (action, fault) == ("stop", None)
+    assert (change.vm_state, change.task_state, change.power_state) == ("stopped", None, PowerState.SHUTDOWN)
+    assert change.expect_host == HOST
+    assert lab.power() is PowerState.SHUTDOWN
+    assert lab.wiring.plugged == set()
+    assert set(lab.network.made) == {PORT}
+    _, change, fault, steps = await lab.act("start")
+    assert (change.vm_state, change.power_state, fault) == ("active", PowerState.RUNNING, None)
+    assert tuple(steps) == POWERED_ON
+    assert lab.power() is PowerState.RUNNING
+    assert lab.wiring.plugged == {PORT}
+    assert lab.journal.unfinished(HOST) == {}
+
+
+async def test_a_deaf_guest_is_stopped_all_the_same(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, shutdown_timeout=0.05)
+    await lab.open()
+    await running(lab, ignore_acpi="*")
+    _, change, fault, _ = await lab.act("stop")
+    assert (change.vm_state, fault, lab.power()) == ("stopped", None, PowerState.SHUTDOWN)
+    await lab.close()
+
+
+@pytest.mark.parametrize(
+    ("action", "deaf", "steps"), [("reboot", "", ()), ("reboot", "*", POWERED_ON), ("reboot_hard", "", POWERED_ON)]
+)
+async def test_reboots(tmp_path: Path, action: str, deaf: str, steps: tuple[str, ...]) -> None:
+    """Soft where the guest obeys, hard where it does not or is told to be."""
+    lab = Lab(tmp_path, shutdown_timeout=0.05)
+    await lab.open()
+    await running(lab, ignore_acpi=deaf)
+    _, change, fault, done = await lab.act(action)
+    assert (change.vm_state, change.power_state, fault) == ("active", PowerState.RUNNING, None)
+    assert tuple(done) == steps
+    await lab.close()
+
+
+FAILED: list[tuple[str, PowerState, dict[str, Any], str, str]] = [
+    # action, the guest before, what fails, the state afterwards, the fault's step
+    ("start", PowerState.SHUTDOWN, {"start": "*"}, "stopped", "start"),
+    ("start", PowerState.SHUTDOWN, {"define": "*"}, "stopped", "define"),
+    ("stop", PowerState.RUNNING, {"shutdown": "*"}, "active", "stop"),
+    ("reboot", PowerState.RUNNING, {"shutdown": "*"}, "active", "reboot"),
+    ("reboot_hard", PowerState.RUNNING, {"define": "*"}, "error", "define"),
+    ("reboot_hard", PowerState.RUNNING, {"destroy": "*"}, "active", "reboot_hard"),
+]
+
+
+@pytest.mark.parametrize(("action", "before", "fail", "vm_state", "step"), FAILED)
+async def test_a_failed_action_says_how_the_guest_is_now(
+    lab: Lab, action: str, before: PowerState, fail: dict[str, Any], vm_state: str, step: str
+) -> None:
+    build = lab.conductor.take(active(build_of(), vm_state="active" if before is PowerState.RUNNING else "stopped"))
+    lab.put_guest(before)
+    lab.options = type(lab.options)(resume_guests_on_boot=False)
+    await lab.start(fail=fail)
+    _, change, fault, _ = await lab.act(action)
+    assert fault is not None
+    assert fault.step == step
+    assert "told to fail" in fault.reason
+    assert (change.vm_state, change.task_state, change.power_state) == (vm_state, None, int(lab.power()))
+    assert lab.journal.unfinished(HOST) == {}
+    assert server_id() in lab.hypervisor.guests(HOST)  # a failed action never takes the server away
+    assert build.server.uuid in lab.hypervisor.disks(HOST)
+
+
+async def test_the_end_is_told_when_the_hypervisor_is_gone(lab: Lab) -> None:
+    """Else the server would stay in powering-off for ever."""
+
+    class Dead(FakeDriver):
+        async def power_state(self, uuid: str) -> PowerState:
+            raise VirtError("libvirt: connection refused")
+
+    await lab.start(driver=Dead(HOST, lab.hypervisor, FakeOptions()))
+    lab.conductor.take(active(build_of(), vm_state="active", task_state="powering-off", host=HOST))
+    _, change, fault, _ = await lab.act("stop")
+    assert fault is not None
+    assert fault.reason == "libvirt: connection refused"
+    assert change.task_state is None
+
+
+async def test_actions_on_one_server_take_turns(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, shutdown_timeout=0.1)
+    await lab.open()
+    await running(lab, ignore_acpi="*")
+    row = lab.row()
+    await lab.host.stop_server(CTX, models.ServerRef(build=row, request_id="req-2", action="stop"))
+    await lab.host.start_server(CTX, models.ServerRef(build=row, request_id="req-3", action="start"))
+    await until(lambda: len(lab.conductor.ended) == 2)
+    assert [action for action, *_ in lab.conductor.ended] == ["stop", "start"]
+    assert lab.power() is PowerState.RUNNING
+    await lab.close()
+
+
+async def test_an_actions_end_is_told_until_heard(lab: Lab) -> None:
+    await running(lab)
+    lab.conductor.away["action_ended"] = 1
+    _, change, _, _ = await lab.act("stop")
+    assert change.vm_state == "stopped"
+    assert len(lab.conductor.ended) == 1
+
+
+# ---- removal
+
+
+async def test_termination_removes_everything(lab: Lab) -> None:
+    await running(lab)
+    await lab.terminate()
+    assert lab.traces() == NOTHING
+    assert lab.conductor.deleted == [server_id()]
+    ref = models.ServerRef(build=build_of(), request_id="req-9", action="delete")
+    await lab.host.terminate_server(CTX, ref)  # once more is harmless
+    await until(lambda: len(lab.conductor.deleted) == 2)
+
+
+@pytest.mark.parametrize(
+    "step", ["accept", "networking", "image", "define", "plug", "start", "await_network", "running"]
+)
+async def test_termination_interrupts_a_build_at_any_step(lab: Lab, step: str) -> None:
+    await lab.start()
+    lab.fault(step, "hang", "after")
+    await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of()))
+    await until(
+        lambda: any(step in run.steps[k].step for run in lab.journal.unfinished(HOST).values() for k in run.steps)
+    )
+    await asyncio.sleep(0.01)
+    await lab.terminate()
+    await lab.idle()
+    assert lab.traces() == NOTHING
+    assert lab.conductor.outcomes == []
+
+
+async def test_termination_interrupts_all_that_waits_in_line(tmp_path: Path) -> None:
+    """A soft reboot waits for a deaf guest, a hard one waits for it: neither may bring the guest back afterwards."""
+    lab = Lab(tmp_path, shutdown_timeout=0.2)
+    await lab.open()
+    await running(lab, ignore_acpi="*")
+    row = lab.row()
+    await lab.host.reboot_server(CTX, models.ServerRef(build=row, request_id="req-2", action="reboot"))
+    await asyncio.sleep(0.02)
+    await lab.host.reboot_server(CTX, models.ServerRef(build=row, request_id="req-3", action="reboot_hard"))
+    await asyncio.sleep(0.02)
+    await lab.terminate()
+    await asyncio.sleep(0.3)
+    assert lab.traces() == NOTHING
+    assert lab.conductor.ended == []
+    await lab.close()
+
+
+async def test_a_removal_that_fails_is_not_told_as_done(lab: Lab) -> None:
+    await running(lab)
+    lab.network.fail["delete_ports"] = errors.ServiceUnavailable(reason="network away")
+    ref = models.ServerRef(build=lab.row(), request_id="req-9", action="delete")
+    await lab.host.terminate_server(CTX, ref)
+    await lab.idle()
+    await asyncio.sleep(0.02)
+    assert lab.conductor.deleted == []
+    lab.network.fail.clear()
+    await lab.terminate()  # the reconciler asks again
+    assert lab.traces() == NOTHING
+
+
+# ---- what the hypervisor sees, consoles, verify
+
+
+async def test_a_guest_that_goes_off_by_itself_is_told(lab: Lab) -> None:
+    await running(lab)
+    lab.conductor.away["power_state_seen"] = 0
+    lab.hypervisor.become(HOST, server_id(), PowerState.SHUTDOWN, "shutdown")
+    await until(lambda: lab.conductor.powers)
+    assert lab.conductor.powers == [(server_id(), PowerState.SHUTDOWN)]
+
+
+async def test_a_change_seen_while_nobody_listens_is_told_later(lab: Lab) -> None:
+    from kilonova.compute.conductor.interface import ConductorAPI
+
+    await running(lab)
+    await lab.bus.withdraw(ConductorAPI, host="c")
+    lab.hypervisor.become(HOST, server_id(), PowerState.CRASHED, "crashed")
+    await asyncio.sleep(0.05)
+    await lab.bus.serve(ConductorAPI, lab.conductor, host="c")
+    await until(lambda: lab.conductor.powers)
+    assert lab.conductor.powers == [(server_id(), PowerState.CRASHED)]
+
+
+async def test_power_changes_during_an_action_are_the_actions_own(lab: Lab) -> None:
+    await running(lab)
+    await lab.act("stop")
+    await lab.act("start")
+    await asyncio.sleep(0.02)
+    assert lab.conductor.powers == []
+
+
+async def test_consoles_and_inventory(lab: Lab) -> None:
+    await running(lab)
+    assert b"login:" in await lab.host.console_output(CTX, server_id(), 1000)
+    assert await lab.host.console_output(CTX, server_id(), 7) == b"login: "
+    assert await lab.host.console(CTX, server_id(), "vnc") == ("127.0.0.1", 5900)
+    assert await lab.host.inventory(CTX) == {"guests": [server_id()], "disks": [server_id()], "journal": []}
+    for ask in (
+        lab.host.console_output(CTX, server_id(9), 10),
+        lab.host.console(CTX, server_id(9), "vnc"),
+        lab.host.console(CTX, server_id(), "rdp"),
+    ):
+        with pytest.raises(ConsoleUnavailable):
+            await ask

@@ -1,0 +1,221 @@
+"""An agent that starts again: what an earlier process left half done comes to a stated end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from kilonova.compute import models
+from kilonova.compute.virt.driver import PowerState
+from tests.agent.lab import CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id, until
+
+CUT = [step for step in STEPS if step != "block_device_mapping"]
+
+
+async def cut_off(lab: Lab, step: str) -> None:
+    """A build that hangs after `step` until the process dies."""
+    await lab.start()
+    lab.fault(step, "hang", "after")
+    await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of()))
+    await until(lambda: lab.faults.rules[-1].count == 0)
+    await lab.crash()
+    lab.faults.rules.clear()
+
+
+@pytest.mark.parametrize("step", CUT)
+async def test_a_build_that_was_cut_off_is_taken_up(lab: Lab, step: str) -> None:
+    await cut_off(lab, step)
+    await lab.start()
+    await until(lambda: lab.conductor.outcomes)
+    await lab.idle()
+    assert [outcome.ok for outcome in lab.conductor.outcomes] == [True]
+    assert lab.power() is PowerState.RUNNING
+    assert set(lab.network.made) == {PORT}
+    assert lab.journal.unfinished(HOST) == {}
+
+
+async def test_a_message_delivered_again_does_not_start_a_second_build(lab: Lab) -> None:
+    """The bus delivers the build again, as it was not acknowledged; the recovery is at work on it."""
+    lab.wiring.event = ""
+    await cut_off(lab, "plug")
+    await lab.start()
+    await lab.host.build_and_run_server(CTX, lab.conductor.rows[server_id()])
+    await asyncio.sleep(0.05)
+    await lab.plugged(PORT)
+    await until(lambda: lab.conductor.outcomes)
+    await lab.idle()
+    await lab.host.build_and_run_server(CTX, lab.conductor.rows[server_id()])  # and once more when it is ACTIVE
+    await asyncio.sleep(0.05)
+    assert [outcome.ok for outcome in lab.conductor.outcomes] == [True]
+    assert lab.power() is PowerState.RUNNING
+    assert set(lab.network.made) == {PORT}
+
+
+async def test_a_deletion_interrupts_a_build_that_was_taken_up(lab: Lab) -> None:
+    lab.wiring.event = ""
+    await cut_off(lab, "networking")
+    await lab.start()
+    await until(lambda: lab.wiring.plugged)
+    await lab.terminate()
+    await asyncio.sleep(0.05)
+    assert lab.traces() == NOTHING
+    assert lab.conductor.outcomes == []
+
+
+async def test_a_build_that_kills_the_agent_again_and_again_is_given_up(lab: Lab) -> None:
+    await cut_off(lab, "image")
+    for _ in range(lab.options.build_resumes):
+        lab.fault("start", "hang", "after")
+        await lab.start()
+        await until(lambda: lab.faults.rules[-1].count == 0)
+        await lab.crash()
+        lab.faults.rules.clear()
+    assert lab.conductor.outcomes == []
+    lab.conductor.away["build_ended"] = 1
+    await lab.start()
+    await until(lambda: lab.conductor.outcomes)
+    await lab.idle()
+    (outcome,) = lab.conductor.outcomes
+    assert not outcome.ok
+    assert outcome.fault is not None
+    assert outcome.reschedule
+    assert (outcome.fault.step, outcome.fault.reason) == ("start", "the compute agent died 3 times during this build")
+    assert lab.traces() == NOTHING
+
+
+async def test_a_build_that_left_no_journal_is_begun(lab: Lab) -> None:
+    lab.conductor.take(build_of())
+    await lab.start()
+    await until(lambda: lab.conductor.outcomes)
+    assert lab.conductor.outcomes[0].ok
+
+
+@pytest.mark.parametrize("step", ["networking", "define", "running"])
+async def test_a_run_whose_server_is_gone_is_removed(lab: Lab, step: str) -> None:
+    await cut_off(lab, step)
+    lab.conductor.rows.clear()
+    await lab.start()
+    await lab.idle()
+    assert lab.traces() == NOTHING
+    assert lab.conductor.outcomes == []
+
+
+async def test_what_another_host_has_by_now_is_left_to_it(lab: Lab) -> None:
+    """Ports have the same ids on every host: those that another host bound must stay."""
+    await cut_off(lab, "running")
+    build = build_of()
+    lab.conductor.take(msgspec.structs.replace(build, server=msgspec.structs.replace(build.server, host="node-2")))
+    lab.network.made[PORT] = msgspec.structs.replace(lab.network.made[PORT], host_id="node-2")
+    await lab.start()
+    await lab.idle()
+    assert lab.traces() == NOTHING | {"ports": {PORT}}
+    assert lab.network.made[PORT].host_id == "node-2"
+
+
+async def test_a_reported_build_whose_run_was_not_closed_is_left_running(lab: Lab) -> None:
+    await lab.start()
+    lab.fault("active", "hang", "after")
+    await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of()))
+    await until(lambda: lab.conductor.outcomes)
+    await lab.crash()
+    assert lab.conductor.rows[server_id()].server.vm_state == "active"
+    await lab.start()
+    await lab.idle()
+    assert lab.power() is PowerState.RUNNING
+    assert lab.journal.unfinished(HOST) == {}
+    assert len(lab.conductor.outcomes) == 1
+
+
+async def test_a_deletion_that_was_cut_off_is_finished(lab: Lab) -> None:
+    lab.conductor.take(active(build_of(), task_state="deleting"))
+    lab.put_guest(PowerState.RUNNING)
+    lab.network.add(PORT, device_id=server_id(), **{"binding:host_id": HOST})
+    lab.conductor.away["server_deleted"] = 1
+    await lab.start()
+    await until(lambda: lab.conductor.deleted)
+    await lab.idle()
+    assert lab.traces() == NOTHING
+
+
+CUT_ACTIONS: list[tuple[str, str, PowerState, str, PowerState]] = [
+    ("powering-off", "active", PowerState.RUNNING, "stop", PowerState.SHUTDOWN),
+    ("powering-on", "stopped", PowerState.SHUTDOWN, "start", PowerState.RUNNING),
+    ("rebooting", "active", PowerState.RUNNING, "reboot", PowerState.RUNNING),
+    ("rebooting_hard", "active", PowerState.SHUTDOWN, "reboot_hard", PowerState.RUNNING),
+]
+
+
+@pytest.mark.parametrize(("task", "vm_state", "before", "action", "after"), CUT_ACTIONS)
+async def test_an_action_that_was_cut_off_is_done_again(
+    lab: Lab, task: str, vm_state: str, before: PowerState, action: str, after: PowerState
+) -> None:
+    lab.conductor.take(active(build_of(networks=0), vm_state=vm_state, task_state=task))
+    lab.put_guest(before)
+    await lab.start()
+    await until(lambda: lab.conductor.ended)
+    done, change, fault, _ = lab.conductor.ended[0]
+    assert (done, fault, change.task_state) == (action, None, None)
+    assert lab.power() is after
+    await lab.idle()
+    assert lab.journal.unfinished(HOST) == {}
+
+
+POWERS: list[tuple[str, PowerState, bool, PowerState, list[tuple[str, int]]]] = [
+    # vm_state, the guest found, resume_guests_on_boot, the guest afterwards, what is told
+    ("active", PowerState.RUNNING, True, PowerState.RUNNING, []),
+    ("active", PowerState.SHUTDOWN, True, PowerState.RUNNING, []),
+    ("active", PowerState.SHUTDOWN, False, PowerState.SHUTDOWN, [(server_id(), 4)]),
+    ("active", PowerState.CRASHED, False, PowerState.CRASHED, [(server_id(), 6)]),
+    ("error", PowerState.SHUTDOWN, True, PowerState.SHUTDOWN, [(server_id(), 4)]),
+]
+
+
+@pytest.mark.parametrize(("vm_state", "found", "resume", "after", "told"), POWERS)
+async def test_guests_after_the_host_was_rebooted(
+    lab: Lab, vm_state: str, found: PowerState, resume: bool, after: PowerState, told: list[Any]
+) -> None:
+    lab.options = msgspec.structs.replace(lab.options, resume_guests_on_boot=resume)
+    lab.conductor.take(active(build_of(networks=0), vm_state=vm_state))
+    lab.put_guest(found)
+    await lab.start()
+    await lab.idle()
+    await asyncio.sleep(0.01)
+    assert lab.power() is after
+    assert lab.conductor.powers == told
+
+
+async def test_a_conductor_that_is_away_when_the_agent_starts_is_asked_again(lab: Lab) -> None:
+    lab.conductor.take(build_of())
+    lab.conductor.away["servers_on_host"] = 1
+    await lab.start()
+    await until(lambda: lab.conductor.outcomes)
+    assert lab.conductor.outcomes[0].ok
+
+
+async def test_one_server_that_cannot_be_recovered_does_not_keep_the_others(lab: Lab) -> None:
+    lab.conductor.take(active(build_of(1), task_state="deleting"))
+    lab.conductor.take(active(build_of(2, networks=0), task_state="powering-off"))
+    lab.put_guest(PowerState.RUNNING, 1)
+    lab.put_guest(PowerState.RUNNING, 2)
+    await lab.start(fail={"undefine": server_id(1)})
+    await until(lambda: lab.conductor.ended)
+    await lab.idle()
+    assert lab.conductor.deleted == []
+    assert lab.power(2) is PowerState.SHUTDOWN
+
+
+async def test_several_runs_of_one_server_all_end(lab: Lab) -> None:
+    await cut_off(lab, "image")
+    await lab.start(serve=False)
+    lab.journal.open_run(HOST, msgspec.structs.replace(build_of(), request_id="req-0"), resumes=1)
+    lab.journal.open_run(HOST, msgspec.structs.replace(build_of(), request_id="req-5", action="stop"))
+    await lab.crash()
+    await lab.start()
+    await until(lambda: lab.conductor.outcomes)
+    await lab.idle()
+    assert lab.journal.unfinished(HOST) == {}
+    assert [outcome.ok for outcome in lab.conductor.outcomes] == [True]
+    assert isinstance(lab.conductor.outcomes[0], models.BuildOutcome)
