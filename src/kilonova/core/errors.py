@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import msgspec
+
 
 class KilonovaError(Exception):
     """Base of all our errors. `status` is the HTTP status; `message` is shown to users, so it holds no secret.
@@ -107,10 +109,13 @@ class RemoteError(KilonovaError):
 def to_wire(error: BaseException) -> dict[str, Any]:
     """A dict from which `from_wire` makes the same typed error on the other side of the bus."""
     if isinstance(error, KilonovaError):
-        return {"type": type(error).__name__, "message": error.message, "params": error.params}
+        params = msgspec.to_builtins(error.params, enc_hook=str)
+        return {"type": type(error).__name__, "message": error.message, "params": params, "headers": error.headers}
     return {"type": "RemoteError", "message": f"{type(error).__name__}: {error}", "params": {}}
 
 
 def from_wire(wire: dict[str, Any]) -> KilonovaError:
     kind = KilonovaError.registry.get(wire["type"], RemoteError)
-    return kind(wire["message"], **wire["params"])
+    error = kind(wire["message"], headers=wire.get("headers"))
+    error.params = wire["params"]
+    return error

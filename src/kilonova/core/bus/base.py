@@ -33,8 +33,11 @@ class Envelope(msgspec.Struct, kw_only=True):
     deadline: float | None = None
 
 
+NOTHING = msgspec.Raw(msgspec.msgpack.encode(None))
+
+
 class Reply(msgspec.Struct, kw_only=True):
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NOTHING  # not `Raw | None`, which msgspec does not decode
     error: dict[str, Any] | None = None
 
 
@@ -89,7 +92,10 @@ class Bus(ABC):
             reply = await self.request(envelope, method.timeout)
             if reply.error is not None:
                 raise errors.from_wire(reply.error)
-            return msgspec.msgpack.decode(reply.result or b"\xc0", type=method.result)
+            try:
+                return msgspec.msgpack.decode(reply.result, type=method.result)
+            except msgspec.DecodeError as error:
+                raise errors.BusError(reason=f"reply of {interface.topic}.{method.name}: {error}") from None
 
         return make_proxy(interface, host, send)
 

@@ -84,19 +84,26 @@ class MemoryBus(Bus):
     async def post(self, envelope: Envelope) -> Receipt:
         body = msgspec.msgpack.encode(envelope)
         # a future, not a coroutine: most senders do not wait for the receipt
-        return asyncio.ensure_future(_all([receiver.start(body) for receiver in self._targets(envelope)]))
+        receipt = asyncio.ensure_future(_all([receiver.start(body) for receiver in self._targets(envelope)]))
+        receipt.add_done_callback(lambda settled: settled.cancelled() or settled.exception())
+        return receipt
 
     async def request(self, envelope: Envelope, timeout: float) -> Reply:
         (receiver,) = self._targets(envelope)
         task = receiver.start(msgspec.msgpack.encode(envelope))
-        try:
-            return await asyncio.wait_for(task, timeout)
-        except TimeoutError:
-            raise errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=timeout) from None
+        # as with a broker, the receiver goes on when the caller is cancelled or has waited long enough
+        await asyncio.wait([task], timeout=timeout)
+        if not task.done():
+            raise errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=timeout)
+        if task.cancelled():
+            raise errors.BusError(reason=f"{envelope.topic}.{envelope.method} was cut off")
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(task.result()), type=Reply)
 
 
 def _all(tasks: list[asyncio.Task[Reply]]) -> Coroutine[Any, Any, None]:
     async def settle() -> None:
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise errors.BusError(reason="the receiver was closed before it had finished")
 
     return settle()
