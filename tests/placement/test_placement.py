@@ -42,7 +42,7 @@ async def test_tables_and_migrations_agree(cloud):
 
 
 async def test_claims_never_over_commit(cloud):
-    client, placement, _ = cloud
+    _, placement, _ = cloud
     wanted = {"VCPU": 1, "MEMORY_MB": 128}
     results = await asyncio.gather(
         *(placement.claim(consumer(n), HOST, wanted, project_id=PROJECT, user_id="u") for n in range(20))

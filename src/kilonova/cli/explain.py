@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kilonova.cli.api import Admin
@@ -26,11 +27,11 @@ def explain(
         print_json({"server": found["id"], "name": found["name"], "decisions": decisions})
         return
     if not decisions:
-        console.print(f"{found['name']}: no scheduling decision is recorded")
-    for decision in decisions:
-        _print(found, decision)
+        console.print(f"{escape(found['name'])}: no scheduling decision is recorded")
+    for item in decisions:
+        _print(found, item["decision"])
     if fault := found.get("fault"):
-        console.print(f"[red]fault {fault['code']}[/red]: {fault['message']}")
+        console.print(f"[red]fault {fault['code']}[/red]: {escape(fault['message'])}")
 
 
 def _print(server: dict[str, Any], decision: dict[str, Any]) -> None:
@@ -38,7 +39,7 @@ def _print(server: dict[str, Any], decision: dict[str, Any]) -> None:
     verdict = f"host [bold green]{chosen}[/bold green]" if chosen else "[bold red]no host[/bold red]"
     took = 1000 * decision.get("seconds", 0)
     console.print(
-        f"[bold]{server['name']}[/bold]: {verdict}, by the {decision['scheduler']} scheduler in {took:.1f} ms"
+        f"[bold]{escape(server['name'])}[/bold]: {verdict}, by the {decision['scheduler']} scheduler in {took:.1f} ms"
     )
     if alternates := decision.get("alternates"):
         console.print(f"  alternates: {', '.join(alternates)}")
@@ -54,6 +55,6 @@ def _print(server: dict[str, Any], decision: dict[str, Any]) -> None:
 
 def _verdict(host: dict[str, Any]) -> str:
     if host.get("refused_by"):
-        return f"[red]{host['refused_by']}[/red]: {host.get('saw', '')}"
+        return f"[red]{host['refused_by']}[/red]: {escape(host.get('saw', ''))}"
     weights = ", ".join(f"{name} {value:.2f}" for name, value in host.get("weights", {}).items())
     return f"weight {host.get('weight') or 0:.3f}" + (f" ({weights})" if weights else "")
