@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import MetaData, event
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from kilonova.core import errors
@@ -30,6 +31,7 @@ I = TypeVar("I", bound=Interface)  # noqa: E741
 Connection = AsyncConnection
 Row = SqlRow[*tuple[Any, ...]]
 DuplicateRow = IntegrityError
+AWAY = (OperationalError, PoolTimeout, ConnectionError)  # asyncpg's refused connections come as they are
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 
 
@@ -77,7 +79,7 @@ class Database:
         try:
             async with self.engine.connect() as connection:
                 yield connection
-        except OperationalError as error:
+        except AWAY as error:
             raise self._unavailable(error) from error
 
     @asynccontextmanager
@@ -99,11 +101,11 @@ class Database:
                     yield tx
                     if tx.pending and self.outbox is not None:
                         await self.outbox.store(connection, tx.pending)
-        except OperationalError as error:
+        except AWAY as error:
             raise self._unavailable(error) from error
 
-    def _unavailable(self, error: DBAPIError) -> errors.ServiceUnavailable:
-        reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+    def _unavailable(self, error: Exception) -> errors.ServiceUnavailable:
+        reason = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
         return errors.ServiceUnavailable(reason=f"{self.name} database: {reason}", headers={"Retry-After": "5"})
 
     async def close(self) -> None:
