@@ -61,6 +61,10 @@ def versions(since: str = "0.0", until: str = "99.999", *, name: str | None = No
     return msgspec.Meta(extra={"range": _Range(Version.parse(since), Version.parse(until), name)})
 
 
+_Refused = Annotated[str, msgspec.Meta(pattern="(?!)")]
+"""No value fits it, not even under the made-up name that a field out of range has."""
+
+
 def _range_of(kind: Any) -> _Range | None:
     if get_origin(kind) is Annotated:
         for meta in kind.__metadata__:
@@ -104,7 +108,7 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
             default = {"default_factory": field.default_factory}
         if window is not None and not window.holds(version):
             changed.append(
-                (field.name, hint, msgspec.field(**(default or {"default": msgspec.UNSET}), name=f" {field.name}"))
+                (field.name, _Refused, msgspec.field(**(default or {"default": msgspec.UNSET}), name=f" {field.name}"))
             )
             continue
         name = window.name if window and window.name else field.encode_name
@@ -128,7 +132,7 @@ class _Plan(msgspec.Struct):
 
     drop: list[str]
     rename: list[tuple[str, str]]
-    nested: list[tuple[str, _Plan]]
+    nested: list[tuple[str, _Plan, bool]]  # True: a mapping whose values are meant
 
 
 @lru_cache(maxsize=4096)
@@ -137,16 +141,21 @@ def _plan(kind: Any, version: Version) -> _Plan | None:
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
         window = _range_of(hints[field.name])
-        if window is not None and not window.holds(version):
+        refused = hints[field.name] is _Refused  # of a decoded request
+        if refused or (window is not None and not window.holds(version)):
             plan.drop.append(field.encode_name)
             continue
         inner = _struct_in(hints[field.name])
         deeper = _plan(inner, version) if inner is not None else None
         if deeper is not None:
-            plan.nested.append((field.encode_name, deeper))
+            plan.nested.append((field.encode_name, deeper, _is_mapping(hints[field.name])))
         if window is not None and window.name:
             plan.rename.append((field.encode_name, window.name))
     return plan if plan.drop or plan.rename or plan.nested else None
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is dict or any(_is_mapping(arg) for arg in get_args(kind) if get_origin(kind) is not list)
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
@@ -168,9 +177,9 @@ def _prune(value: Any, plan: _Plan) -> None:
         return
     for key in plan.drop:
         value.pop(key, None)
-    for key, deeper in plan.nested:
-        if key in value:
-            _prune(value[key], deeper)
+    for key, deeper, mapping in plan.nested:
+        for inner in value.get(key, {}).values() if mapping and value.get(key) else [value.get(key)]:
+            _prune(inner, deeper)
     for key, name in plan.rename:
         if key in value:
             value[name] = value.pop(key)
