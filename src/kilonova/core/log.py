@@ -7,12 +7,13 @@ import re
 import sys
 from typing import Any
 
+import msgspec
 import structlog
 
 SECRET_KEYS = re.compile(
     r"pass(word|wd)?$|^admin_?pass|secret|token|^auth$|user_data|private_key|x-auth-key|authorization|credential", re.I
 )
-SECRET_TEXT = re.compile(r"gAAAA[\w\-=]{20,}|://([^:/@\s]+):([^@\s]+)@")
+SECRET_TEXT = re.compile(r"gAAAA[\w\-=]{20,}|://([^:/@\s]*):([^\s\"'<>]+)@")
 HIDDEN = "***"
 
 
@@ -25,7 +26,13 @@ def redact(value: Any, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         return type(value)(redact(v) for v in value) if not hasattr(value, "_fields") else value
     if isinstance(value, str):
-        return SECRET_TEXT.sub(lambda m: f"://{m.group(1)}:{HIDDEN}@" if m.group(1) else HIDDEN, value)
+        return SECRET_TEXT.sub(lambda m: HIDDEN if m.group(1) is None else f"://{m.group(1)}:{HIDDEN}@", value)
+    if isinstance(value, msgspec.Struct):
+        return redact(msgspec.structs.asdict(value))
+    if isinstance(value, BaseException):
+        return redact(f"{type(value).__name__}: {value}")
+    if isinstance(value, bytes):
+        return redact(repr(value))
     return value
 
 
@@ -48,9 +55,8 @@ def configure(*, level: str = "info", json: bool = False) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,  # before the redaction
     ]
-    if json:
-        shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shared, _redact_event, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
