@@ -14,12 +14,16 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kilonova.core.config import ConfigError
+
+VERBS = ("kill", "fail", "delay", "hang")
+
 
 class InjectedFault(Exception):
     """Raised by a fault point with `do=fail`."""
 
 
-class FaultRule(msgspec.Struct):
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True):
     step: str
     when: str
     do: str
@@ -40,8 +44,17 @@ class Faults:
 
     @staticmethod
     def _parse(text: str) -> FaultRule:
-        fields = dict(pair.strip().split("=", 1) for pair in text.split(","))
-        return msgspec.convert(fields, FaultRule, strict=False)
+        try:
+            fields = dict(pair.strip().split("=", 1) for pair in text.split(","))
+            rule = msgspec.convert(fields, FaultRule, strict=False)
+        except ValueError as error:
+            raise ConfigError(f"KILONOVA_FAULTS: {text!r}: {error}; write step=NAME,when=before,do=kill") from None
+        verb, _, amount = rule.do.partition(":")
+        if verb not in VERBS or (amount and (verb != "delay" or not amount.replace(".", "", 1).isdecimal())):
+            raise ConfigError(f"KILONOVA_FAULTS: unknown do={rule.do}; use kill, fail, delay:SECONDS or hang")
+        if rule.when not in ("before", "after"):
+            raise ConfigError(f"KILONOVA_FAULTS: unknown when={rule.when}; use before or after")
+        return rule
 
     async def point(self, step: str, when: str, *, host: str | None = None, at: str | None = None) -> None:
         """Strike here if a rule names this step and moment."""
