@@ -159,7 +159,7 @@ def _reply(
 
 def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     known = _known(error)
-    if known.status >= 500 and not isinstance(error, errors.ServiceUnavailable):
+    if known.status >= 500 and known.status != 501 and not isinstance(error, errors.ServiceUnavailable):
         logger.error("request failed", service=web.name, path=request.url.path, exc_info=error)
     body, content_type = web.error_format(known, _request_id(web, request), request.headers.get("accept", ""))
     headers = _common_headers(web, request) | known.headers
@@ -168,7 +168,8 @@ def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) ->
 
 def _known(error: Exception) -> errors.KilonovaError:
     if isinstance(error, errors.KilonovaError):
-        return error if error.status else errors.KilonovaError()
+        # what the bus says names hosts and other components' inside: for logs, not for clients
+        return errors.KilonovaError() if isinstance(error, errors.BusError | errors.RemoteError) else error
     if isinstance(error, HTTPException):
         kinds = {404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.TooLarge}
         kind = kinds.get(error.status_code)

@@ -83,7 +83,7 @@ class Call:
     async def body(self) -> bytes:
         """The whole body, at most the route's cap."""
         declared = self.headers.get("content-length", "0")
-        if declared.isdecimal() and int(declared) > self._max_body:
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > self._max_body):
             raise errors.TooLarge(limit=self._max_body)
         return b"".join([piece async for piece in self.stream(self._max_body)])
 

@@ -107,12 +107,11 @@ def _message(data: bytes) -> str | None:
         found = msgspec.json.decode(data)
     except msgspec.DecodeError:
         return None
-    if isinstance(found, dict) and isinstance(found.get("errors"), list) and found["errors"]:
-        return str(found["errors"][0].get("detail"))
-    if isinstance(found, dict) and isinstance(found.get("message"), str):
-        return str(found["message"])
-    if isinstance(found, dict):
-        for value in found.values():
-            if isinstance(value, dict) and "message" in value:
-                return str(value["message"])
-    return None
+    if not isinstance(found, dict):
+        return None
+    match found:
+        case {"errors": [{"detail": detail}, *_]}:
+            return str(detail)
+        case {"message": str(message)}:
+            return message
+    return next((str(v["message"]) for v in found.values() if isinstance(v, dict) and "message" in v), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -30,7 +30,7 @@ def read_page(call: Call, *, maximum: int = 1000) -> Page:
         return Page(maximum, marker, None)
     if not (text.isdecimal() and text.isascii()):
         raise InvalidPaging(reason=f"Invalid input for query parameter limit: {text!r} is not a non-negative integer")
-    number = int(text)
+    number = int(text.lstrip("0")[:18] or 0)  # int() refuses thousands of digits
     return Page(min(number, maximum) if number else maximum, marker, number)
 
 
@@ -38,6 +38,7 @@ def next_links(call: Call, path: str, page: Page, items: list[Any], last_id: str
     """The `[{rel: next, href}]` when a full page was given, else None."""
     if last_id is None or len(items) < page.limit:
         return None
-    kept = [(k, v) for k, v in call.query.multi_items() if k not in ("marker", "limit")]
+    asked = parse_qsl(call.request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    kept = [(k, v) for k, v in asked if k not in ("marker", "limit")]
     query = urlencode([*kept, ("limit", str(page.limit)), ("marker", last_id)])
     return [{"rel": "next", "href": f"{call.base_url}{path}?{query}"}]

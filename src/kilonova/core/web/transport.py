@@ -94,6 +94,7 @@ class _Exchange:
     def __init__(self, content: Content) -> None:
         self._content = content
         self._sent = False
+        self._failure: errors.KilonovaError | None = None
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=2)
         self.started: asyncio.Future[tuple[int, dict[str, str]]] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
@@ -102,12 +103,12 @@ class _Exchange:
     async def run(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         try:
             await app(scope, self._receive, self._send)
-        except Exception as error:
-            if not self.started.done():
-                self.started.set_exception(error)
+        except Exception as error:  # over a socket, the connection would break
+            self._failure = errors.ServiceUnavailable(reason=f"the reply was cut off ({type(error).__name__})")
         finally:
             if not self.started.done():
-                self.started.set_exception(errors.ServiceUnavailable(reason="no reply"))
+                self.started.set_exception(self._failure or errors.ServiceUnavailable(reason="no reply"))
+                self.started.exception()  # nobody may wait for it any more
             await self._put(None)
 
     async def _put(self, piece: bytes | None) -> None:
@@ -137,6 +138,8 @@ class _Exchange:
             self.started.set_result((message["status"], headers))
             return
         if message.get("body"):
+            if self.gone.is_set() and message.get("more_body"):
+                raise ConnectionResetError("the client is gone")
             await self._put(bytes(message["body"]))
         if not message.get("more_body"):
             self.over.set()
@@ -144,3 +147,5 @@ class _Exchange:
     async def body(self) -> AsyncIterator[bytes]:
         while (piece := await self._pieces.get()) is not None:
             yield piece
+        if self._failure is not None:
+            raise self._failure
