@@ -326,15 +326,19 @@ async def test_a_huge_body_is_refused(cloud: Cloud):
     assert answer.status == 413
 
 
-@pytest.mark.parametrize(
-    "name", ["'; DROP TABLE networks; --", "<script>", "\x00", "名前", "%(x)s {0} {x}", "../..", " "]
-)
+@pytest.mark.parametrize("name", ["'; DROP TABLE networks; --", "<script>", "名前", "%(x)s {0} {x}", "../..", " "])
 async def test_hostile_names_are_just_names(cloud: Cloud, name):
     made = await cloud.make("network", name=name, description=name)
     assert (made["name"], made["description"]) == (name, name)
     assert (await cloud("GET", f"/networks/{made['id']}")).json["network"]["name"] == name
     assert (await cloud("GET", "/networks/" + "%2e%2e%2f" * 3)).status == 404
     assert (await cloud("GET", "/networks/'%20OR%201=1")).status == 404
+
+
+@pytest.mark.parametrize("field", ["name", "description"])
+async def test_control_characters_are_refused(cloud: Cloud, field):
+    for text in ("\x00", "a\x1b[31mb", "\x7f"):
+        assert (await cloud("POST", "/networks", json={"network": {field: text}})).status == 400
 
 
 @pytest.mark.parametrize("caller", ["nobody-in-a-domain"])

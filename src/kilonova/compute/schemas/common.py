@@ -18,9 +18,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
 Description = Annotated[str, Meta(max_length=65535, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z")]
 ShortDescription = Annotated[str, Meta(max_length=255, pattern=rf"\A[^{_BAD}]*\Z")]
 MetadataKey = Annotated[str, Meta(pattern=r"\A[a-zA-Z0-9\-_:. ]{1,255}\Z")]
-MetadataValue = Annotated[str, Meta(max_length=255)]
+MetadataValue = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00]*\Z")]
 Metadata = dict[MetadataKey, MetadataValue]
-Tag = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\A[^,/]*\Z")]
+Tag = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\A[^,/\x00]*\Z")]
 Uuid = Annotated[
     str, Meta(pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z")
 ]

@@ -9,13 +9,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
 
-Name = Annotated[str, Meta(max_length=255)]
-Text = Annotated[str, Meta(max_length=255)]
+# no control characters: names end up in logs and terminals, and no database keeps NUL; texts may have lines
+Name = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+Text = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z")]
 Uuid = Annotated[
     str, Meta(pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z")
 ]
 ProjectId = Annotated[str, Meta(max_length=255)]
-Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^,]+\Z")]
+Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^,\x00-\x1f\x7f]+\Z")]
 Tags = Annotated[list[Tag], Meta(max_length=50)]
 
 
