@@ -29,6 +29,7 @@ def settle(state_dir: Path, given: SecretSettings, clock: Clock) -> SecretSettin
         state_dir.mkdir(parents=True, exist_ok=True)
         fresh = state_dir / "secrets.json.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(descriptor, 0o600)  # the file may be there already
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(settled), indent=2) + b"\n")
         os.replace(fresh, state_dir / "secrets.json")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+import msgspec
 import typer
 
 from kilonova import secrets_file
@@ -40,8 +42,8 @@ def openrc(
         raise typer.BadParameter(f"there are {' and '.join(USERS)}, not {user}")
     settings = settings_of(state, config)
     for key, value in login(settings, user).items():
-        typer.echo(f"export OS_{key.upper()}='{value}'")
-    typer.echo(f"export OS_REGION_NAME='{settings.cloud.region}'\nexport OS_IDENTITY_API_VERSION=3")
+        typer.echo(f"export OS_{key.upper()}={shlex.quote(value)}")
+    typer.echo(f"export OS_REGION_NAME={shlex.quote(settings.cloud.region)}\nexport OS_IDENTITY_API_VERSION=3")
 
 
 def clouds_yaml(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
@@ -54,7 +56,7 @@ def clouds_text(settings: Settings) -> str:
     for cloud, user in (("kilonova", "demo"), ("kilonova-admin", "admin")):
         lines += [
             f"  {cloud}:",
-            f"    region_name: {settings.cloud.region}",
+            f"    region_name: {_quoted(settings.cloud.region)}",
             "    identity_api_version: 3",
             "    auth:",
         ]
@@ -63,4 +65,4 @@ def clouds_text(settings: Settings) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\x7f")  # as YAML understands it

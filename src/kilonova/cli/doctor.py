@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kilonova.cli.common import CONFIG, FORMAT, STATE, console, print_json, settings_of
@@ -109,7 +110,7 @@ def _show(findings: list[Finding], advice: str, good: bool) -> None:
     table = Table("", "what", "needed for", "", box=None, header_style="dim")
     for item in findings:
         mark = "[green]✓[/green]" if item.good else "[red]✗[/red]"
-        table.add_row(mark, item.what, item.needed_for, item.note)
+        table.add_row(mark, item.what, item.needed_for, escape(item.note))
     console.print(table)
     if advice:
         console.print(f"\ninstall what is missing with:\n  {advice}", highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import typer
+from rich.markup import escape
 from rich.tree import Tree
 
 from kilonova.cli.api import Admin
@@ -79,7 +80,9 @@ def _step(event: dict[str, Any], first: dt.datetime) -> TimedStep:
 
 def tree(server: dict[str, Any], line: Timeline) -> Tree:
     """The timeline as a Rich tree: components as branches, a bar for each step's place in time."""
-    root = Tree(f"[bold]{line.action}[/bold] of {server['name']}  {line.total_ms:.0f} ms  [dim]{line.request_id}[/dim]")
+    root = Tree(
+        f"[bold]{line.action}[/bold] of {escape(server['name'])}  {line.total_ms:.0f} ms  [dim]{line.request_id}[/dim]"
+    )
     branch: Tree | None = None
     where: tuple[str, str | None] | None = None
     for step in line.steps:
@@ -98,7 +101,7 @@ def _row(step: TimedStep, total: float) -> str:
     took = f"{step.duration_ms:8.1f} ms" if step.duration_ms is not None else "   running "
     mark = {"Success": "[green]✓[/green]", "Error": "[red]✗[/red]", "Undone": "[yellow]↶[/yellow]"}
     text = f"{mark.get(step.result or '', ' ')} {step.step:<21}{took}  [blue]{bar:<{WIDTH}}[/blue]"
-    return text + (f" [red]{step.detail}[/red]" if step.detail and step.result == "Error" else "")
+    return text + (f" [red]{escape(step.detail)}[/red]" if step.detail and step.result == "Error" else "")
 
 
 def _number(event: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kilonova.cli.api import Admin
@@ -23,6 +24,6 @@ def verify(state: Path | None = STATE, config: Path | None = CONFIG, format: str
         console.print(f"looked at {counted}")
         table = Table("where", "what", "why it is wrong", box=None, header_style="dim")
         for item in report["unexplained"]:
-            table.add_row(item["where"], item["what"], item["why"])
+            table.add_row(*(escape(item[part]) for part in ("where", "what", "why")))
         console.print(table if report["unexplained"] else "[green]everything is explained[/green]")
     raise typer.Exit(1 if report["unexplained"] else 0)

@@ -6,12 +6,15 @@ A key `bus.url` is set by `[bus] url = …` in the file or by `KILONOVA_BUS_URL`
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+
+from kilonova.core import log
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -80,7 +83,7 @@ def _convert(value: Any, kind: Any, *, strict: bool) -> Any:
 def _decode_path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError(kind)
+    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
 
 
 def _from_text(text: str, kind: Any) -> Any:
@@ -107,7 +110,7 @@ def as_toml(settings: msgspec.Struct, *, secret_keys: frozenset[str]) -> str:
             if value is None:
                 lines.append(f"# {key} is not set")
                 continue
-            shown = "***" if key in secret_keys and value else msgspec.to_builtins(value, enc_hook=str)
+            shown = "***" if key in secret_keys and value else log.redact(msgspec.to_builtins(value, enc_hook=str))
             lines.append(f"{key} = {_toml_value(shown)}")
         lines.append("")
     return "\n".join(lines)
@@ -116,8 +119,10 @@ def as_toml(settings: msgspec.Struct, *, secret_keys: frozenset[str]) -> str:
 def _toml_value(value: Any) -> str:
     if isinstance(value, dict):
         return (
-            "{ " + ", ".join(f"{msgspec.json.encode(k).decode()} = {_toml_value(v)}" for k, v in value.items()) + " }"
+            "{ " + ", ".join(f"{_toml_value(k)} = {_toml_value(v)}" for k, v in value.items() if v is not None) + " }"
         )
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # inf, -inf, nan
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(v) for v in value) + "]"
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")  # the one that JSON leaves and TOML forbids
