@@ -182,7 +182,7 @@ class Lab:
             busy = any(r.running for hosts in self.bus._receivers.values() for r in hosts.values())
             if not busy and not self.conductor.builds.in_flight:
                 stuck = await self.undelivered()
-                if len(self.outbox._tasks) <= stuck:
+                if len(self.outbox.sending) <= stuck:
                     return
         raise AssertionError("the lab does not come to rest")
 

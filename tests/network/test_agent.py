@@ -80,6 +80,7 @@ async def test_the_model_costs_the_same_for_many_ports(cloud: Cloud):
     network, _ = await cloud.network("10.0.0.0/16")
     body = [{"network_id": network["id"], "binding:host_id": HOST, "project_id": PROJECT} for _ in range(150)]
     assert (await cloud("POST", "/ports", token="service", json={"ports": body})).status == 201
+    await asyncio.sleep(0.1)  # the outbox forgets what it delivered
     before = cloud.service.database.statements
     assert len((await model(cloud)).networks[0].ports) == 150
     assert cloud.service.database.statements - before <= 7
@@ -100,7 +101,7 @@ async def test_statements_of_one_launch_and_delete(cloud: Cloud):
     await until(lambda: len(plane.state.networks[0].ports) == 1)
     await asyncio.sleep(0.1)
     total = cloud.service.database.statements - before
-    assert (made <= 24, total <= 38) == (True, True), (made, total)
+    assert (made <= 26, total <= 42) == (True, True), (made, total)
 
 
 async def test_a_port_comes_up_and_compute_hears_of_it(cloud: Cloud):

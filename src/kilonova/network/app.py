@@ -123,7 +123,7 @@ class NetworkService:
         self.database = core.database("network", metadata)
         self.outbox = Outbox(self.database, outbox, core.bus)
         parts = Parts(
-            database=self.database, clock=core.clock, options=options, announcer=Announcer(core.bus)
+            database=self.database, clock=core.clock, options=options, announcer=Announcer()
         )  # fmt: skip
         projects, agents = Projects(parts), AgentLogic(parts)
         networks, subnets = Networks(NetworkLogic(parts, projects)), Subnets(SubnetLogic(parts, projects))

@@ -1,10 +1,10 @@
 """The message bus: typed call, cast and fanout between components."""
 
 from kilonova.core.bus.base import Bus, Receipt
-from kilonova.core.bus.interface import Interface, call, cast, fanout
+from kilonova.core.bus.interface import Interface, call, cast, fanout, hint
 from kilonova.core.bus.memory import MemoryBus
 
-__all__ = ["Bus", "Interface", "MemoryBus", "Receipt", "call", "cast", "fanout", "open_bus"]
+__all__ = ["Bus", "Interface", "MemoryBus", "Receipt", "call", "cast", "fanout", "hint", "open_bus"]
 
 
 def open_bus(url: str) -> Bus:

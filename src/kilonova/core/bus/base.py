@@ -20,7 +20,8 @@ I = TypeVar("I", bound=Interface)  # noqa: E741 - the customary letter for an in
 
 
 class Envelope(msgspec.Struct, kw_only=True):
-    """One message. `deadline` is epoch seconds after which a call's answer is of no use; `id` makes repeats known."""
+    """One message. `deadline` is epoch seconds after which a call's answer is of no use; `id` makes repeats known; who
+    is not there to receive an `expendable` one does not miss it."""
 
     id: str
     topic: str
@@ -31,6 +32,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     context: RequestContext
     arguments: msgspec.Raw
     deadline: float | None = None
+    expendable: bool = False
 
 
 NOTHING = msgspec.Raw(msgspec.msgpack.encode(None))
@@ -136,6 +138,7 @@ def envelope_for(
         context=context,
         arguments=msgspec.Raw(msgspec.msgpack.encode(arguments)),
         deadline=time.time() + method.timeout if method.timeout else None,
+        expendable=method.expendable,
     )
 
 

@@ -1,4 +1,4 @@
-"""Typed bus interfaces: a class whose methods are marked call, cast or fanout.
+"""Typed bus interfaces: a class whose methods are marked call, cast, hint or fanout.
 
     class ConductorAPI(Interface):
         topic = "conductor"
@@ -30,7 +30,8 @@ class Interface:
 
 
 class Method(msgspec.Struct, frozen=True):
-    """One method: `pattern` is call, cast or fanout; `arguments` a Struct of its parameters after the context."""
+    """One method: `pattern` is call, cast or fanout; `arguments` a Struct of its parameters after the context; `expendable`
+    of a hint."""
 
     name: str
     pattern: str
@@ -38,11 +39,12 @@ class Method(msgspec.Struct, frozen=True):
     arguments: Any
     result: Any
     parameters: tuple[str, ...]
+    expendable: bool = False
 
 
-def _mark(pattern: str, timeout: float) -> Callable[[F], F]:
+def _mark(pattern: str, timeout: float, *, expendable: bool = False) -> Callable[[F], F]:
     def mark(function: F) -> F:
-        function.__bus__ = (pattern, timeout)  # type: ignore[attr-defined]
+        function.__bus__ = (pattern, timeout, expendable)  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -56,6 +58,12 @@ def call(*, timeout: float) -> Callable[[F], F]:
 def cast(function: F) -> F:
     """Hand over to one receiver; no result."""
     return _mark("cast", 0)(function)
+
+
+def hint(function: F) -> F:
+    """A cast that nobody misses who was not there: the outbox drops it where nobody listens. For receivers that ask for
+    everything when they start."""
+    return _mark("cast", 0, expendable=True)(function)
 
 
 def fanout(function: F) -> F:
@@ -80,7 +88,7 @@ def _methods(interface: Any) -> dict[str, Method]:
     return table
 
 
-def _describe(name: str, function: Callable[..., Any], pattern: str, timeout: float) -> Method:
+def _describe(name: str, function: Callable[..., Any], pattern: str, timeout: float, expendable: bool) -> Method:
     hints = get_type_hints(function, include_extras=True)
     fields: list[Any] = []
     for parameter in list(inspect.signature(function).parameters.values())[2:]:
@@ -91,4 +99,5 @@ def _describe(name: str, function: Callable[..., Any], pattern: str, timeout: fl
             else (parameter.name, kind, parameter.default)
         )
     arguments = msgspec.defstruct(f"{name}_arguments", fields, kw_only=True)
-    return Method(name, pattern, timeout, arguments, hints["return"], tuple(f[0] for f in fields))
+    parameters = tuple(field[0] for field in fields)
+    return Method(name, pattern, timeout, arguments, hints["return"], parameters, expendable)

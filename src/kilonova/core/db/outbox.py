@@ -31,6 +31,7 @@ Place = tuple[str, str | None]
 LONGEST_PAUSE = 30.0  # seconds between two tries
 ADOPT_AFTER = 30.0  # seconds; a message that nobody was sending at two looks so far apart is sent
 FORGOTTEN_AT_ONCE = 1000
+GATHER = 0.02  # seconds in which delivered messages gather, to be deleted together
 logger = log.get("outbox")
 
 
@@ -92,18 +93,17 @@ class Outbox:
         return make_proxy(interface, host, send)
 
     async def store(self, connection: Connection, pending: Sequence[Message]) -> None:
-        """Write the messages and give them their rows' ids: one statement where the database can return them in order."""
-        values = [{"body": msgspec.msgpack.encode(message.envelope)} for message in pending]
-        if connection.dialect.insert_executemany_returning_sort_by_parameter_order:
-            statement = insert(self.table).returning(self.table.c.id, sort_by_parameter_order=True)
-            ids = list((await connection.execute(statement, values)).scalars())
-        else:
-            ids = []
-            for value in values:
-                result = await connection.execute(insert(self.table).values(**value))
-                ids += result.inserted_primary_key or ()
-        for message, row_id in zip(pending, ids, strict=True):
-            message.row_id = row_id
+        """Write the messages and give them their rows' ids: one statement where the database can return them. What comes
+        back is told apart by the bodies, each of which holds an id of its own."""
+        bodies = {msgspec.msgpack.encode(message.envelope): message for message in pending}
+        if connection.dialect.insert_executemany_returning:
+            statement = insert(self.table).returning(self.table.c.id, self.table.c.body)
+            for row in await connection.execute(statement, [{"body": body} for body in bodies]):
+                bodies[row.body].row_id = row.id
+            return
+        for body, message in bodies.items():
+            result = await connection.execute(insert(self.table).values(body=body))
+            (message.row_id,) = result.inserted_primary_key or (0,)
 
     def send(self, messages: Iterable[Message]) -> None:
         """Deliver in the background; called after the commit."""
@@ -219,6 +219,8 @@ class Outbox:
     async def _forget(self) -> None:
         """Delete delivered messages, all that came together in one statement."""
         while self._done:
+            if not self._closed:
+                await asyncio.sleep(GATHER)
             ids, self._done = self._done[:FORGOTTEN_AT_ONCE], self._done[FORGOTTEN_AT_ONCE:]
             try:
                 async with self.database.transaction() as tx:

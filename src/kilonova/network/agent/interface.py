@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.bus.interface import Interface, call, cast
+from kilonova.core.bus.interface import Interface, call, cast, hint
 from kilonova.core.context import RequestContext
 from kilonova.network.agent.dataplane import Vestige
 from kilonova.network.agent.model import HostModel
@@ -54,10 +54,10 @@ class NetworkAgentAPI(Interface):
 
     topic = "network_agent"
 
-    @cast
+    @hint
     async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
         """Something this host shows has changed: these ports of its own, or (none named) something it filters by, which may
-        wait a moment. Many of them become one synchronization."""
+        wait a moment. Many of them become one synchronization; an agent that starts asks for everything anyway."""
         raise NotImplementedError
 
     @call(timeout=120)

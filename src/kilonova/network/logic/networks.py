@@ -102,7 +102,7 @@ class NetworkLogic:
             (changed,) = await self._views(
                 tx.connection, list((await resources.by_ids(tx.connection, networks, [network_id])).values())
             )
-        await self.parts.announcer.changed(ctx, hosts)
+            await self.parts.announcer.changed(tx, ctx, hosts)
         return changed
 
     async def delete(self, ctx: RequestContext, network_id: str, guard: Guard) -> None:

@@ -38,24 +38,23 @@ class PortCreation:
         port, bound to the body's host."""
         for attempt in range(ATTEMPTS):
             try:
-                made, hosts, also = await self._create(ctx, bodies, guards)
+                return await self._create(ctx, bodies, guards)
             except DuplicateRow:
                 if attempt + 1 == ATTEMPTS:
                     raise
-            else:
-                await self.parts.announcer.changed(ctx, hosts, [port.id for port in made], also=also)
-                return made
         raise AssertionError("unreachable")
 
     async def _create(
         self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
-    ) -> tuple[Sequence[Port], set[str], Sequence[str]]:
+    ) -> Sequence[Port]:
         async with self.parts.database.transaction() as tx:
             batch = _Batch(self, tx, ctx)
             await batch.load(bodies, guards)
             await batch.fill()
             await batch.write()
-            return await batch.views(), batch.hosts(), await batch.filtering_hosts()
+            made, also = await batch.views(), await batch.filtering_hosts()
+            await self.parts.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
+            return made
 
 
 class _Batch:

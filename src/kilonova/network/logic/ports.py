@@ -104,7 +104,7 @@ class PortLogic:
             if (readdressed or "mac_address" in changes) and changed.device_owner.startswith(rules.COMPUTE):
                 event = ServerEvent(name="network-changed", server_uuid=changed.device_id, tag=port_id)
                 await self.parts.announcer.events(tx, ctx, [event])
-        await self.parts.announcer.changed(ctx, hosts, [port_id], also=also)
+            await self.parts.announcer.changed(tx, ctx, hosts, [port_id], also=also)
         return result
 
     async def _changes(self, tx: Transaction, row: Row, body: PortUpdate) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class PortLogic:
             if row.device_owner.startswith(rules.COMPUTE) and "service" not in ctx.roles:  # compute knows its own doing
                 event = ServerEvent(name="network-vif-deleted", server_uuid=row.device_id, tag=port_id)
                 await self.parts.announcer.events(tx, ctx, [event])
-        await self.parts.announcer.changed(ctx, [row.host_id], [port_id], also=also)
+            await self.parts.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
 
     async def _guarded(self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "") -> Row:
         missing = errors.PortNotFound(id=port_id)

@@ -80,7 +80,10 @@ class SecurityGroupLogic:
         async with self.parts.database.transaction() as tx:
             await self._guarded(tx.connection, group_id, guard)
             if await store.is_default(tx.connection, group_id):
-                raise errors.SecurityGroupCannotRemoveDefault
+                if not ctx.is_admin:
+                    raise errors.SecurityGroupCannotRemoveDefault
+                # of a project that is being cleared away; one that goes on gets a new one with its next request
+                await store.leave_project(tx.connection, group_id)
             if await store.in_use(tx.connection, group_id):
                 raise errors.SecurityGroupInUse(id=group_id)
             await self._tell(tx, ctx, group_id)  # groups whose rules referred to it lose those rules
@@ -162,7 +165,7 @@ class SecurityGroupLogic:
         """Filters changed: every host that shows them hears of it, even when this process dies after the commit."""
         hosts = await store.hosts_with(tx.connection, [group_id], self.parts.alive_since())
         await resources.change(tx.connection, security_groups, group_id, {}, self.parts.now())
-        await self.parts.announcer.changed_with(tx, ctx, hosts)
+        await self.parts.announcer.changed(tx, ctx, hosts)
 
     async def _guarded(self, connection: Connection, group_id: str, guard: Guard) -> Row:
         missing = errors.SecurityGroupNotFound(id=group_id)

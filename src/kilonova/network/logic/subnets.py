@@ -25,12 +25,13 @@ from kilonova.network.tables import networks, subnets
 SHOWN = ("network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types")
 
 
-def view(row: Row, tags: Sequence[str]) -> Subnet:
+def view(row: Row, tags: Sequence[str], *, external: bool) -> Subnet:
     return Subnet(
         **shown(row, tags),
         **{name: getattr(row, name) for name in SHOWN},
         allocation_pools=[Pool(start=start, end=end) for start, end in row.allocation_pools],
         host_routes=[HostRoute(destination=to, nexthop=via) for to, via in row.host_routes],
+        external=external,
     )
 
 
@@ -47,12 +48,11 @@ class SubnetLogic:
             rows = await resources.page(connection, subnets, where, filters)
             if rows is None:
                 raise errors.SubnetNotFound(id=filters.marker)
-            tags = await resources.tags_of(connection, [row.id for row in rows])
-        return [view(row, tags.get(row.id, [])) for row in rows]
+            return await self._views(connection, rows)
 
     async def get(self, subnet_id: str, guard: Guard) -> Subnet:
         async with self.parts.database.reading() as connection:
-            return await self._view(connection, await self._guarded(connection, subnet_id, guard))
+            return (await self._views(connection, [await self._guarded(connection, subnet_id, guard)]))[0]
 
     async def create(
         self, ctx: RequestContext, bodies: Sequence[SubnetCreate], guards: Sequence[Guard]
@@ -71,7 +71,7 @@ class SubnetLogic:
                 for network_id in {b.network_id for b in bodies}
                 for h in await store.hosts_of(tx.connection, network_id)
             ]
-        await self.parts.announcer.changed(ctx, hosts)
+            await self.parts.announcer.changed(tx, ctx, hosts)
         return made
 
     async def _create(self, tx: Transaction, ctx: RequestContext, body: SubnetCreate, guard: Guard) -> Subnet:
@@ -108,7 +108,7 @@ class SubnetLogic:
             await keep_port(self.parts, tx, network.id, network.project_id)
         made = await resources.get(tx.connection, subnets, row["id"])
         assert made is not None  # noqa: S101 - inserted above, in this transaction
-        return view(made, [])
+        return view(made, [], external=network.external)
 
     async def update(self, ctx: RequestContext, subnet_id: str, body: SubnetUpdate, guard: Guard) -> Subnet:
         async with self.parts.database.transaction() as tx:
@@ -117,9 +117,9 @@ class SubnetLogic:
             if body.enable_dhcp is not UNSET and body.enable_dhcp != row.enable_dhcp:
                 await keep_port(self.parts, tx, row.network_id, row.project_id)
             changed = await resources.get(tx.connection, subnets, subnet_id)
-            result = await self._view(tx.connection, changed or row)
+            (result,) = await self._views(tx.connection, [changed or row])
             hosts = await store.hosts_of(tx.connection, row.network_id)
-        await self.parts.announcer.changed(ctx, hosts)
+            await self.parts.announcer.changed(tx, ctx, hosts)
         return result
 
     async def delete(self, ctx: RequestContext, subnet_id: str, guard: Guard) -> None:
@@ -132,7 +132,7 @@ class SubnetLogic:
             await keep_port(self.parts, tx, row.network_id, row.project_id)
             await resources.remove(tx.connection, subnets, [subnet_id])
             hosts = await store.hosts_of(tx.connection, row.network_id)
-        await self.parts.announcer.changed(ctx, hosts)
+            await self.parts.announcer.changed(tx, ctx, hosts)
 
     async def _guarded(self, connection: Connection, subnet_id: str, guard: Guard) -> Row:
         missing = errors.SubnetNotFound(id=subnet_id)
@@ -142,8 +142,10 @@ class SubnetLogic:
         guard(facts(row, await resources.get(connection, networks, row.network_id)), missing)
         return row
 
-    async def _view(self, connection: Connection, row: Row) -> Subnet:
-        return view(row, (await resources.tags_of(connection, [row.id])).get(row.id, []))
+    async def _views(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Subnet]:
+        tags = await resources.tags_of(connection, [row.id for row in rows])
+        external = await store.external_among(connection, {row.network_id for row in rows})
+        return [view(row, tags.get(row.id, []), external=row.network_id in external) for row in rows]
 
 
 def _changes(row: Row, body: SubnetUpdate) -> dict[str, Any]:
