@@ -50,6 +50,10 @@ rules=$(openstack security group rule list default -f value -c "IP Protocol" -c 
 grep -q '^tcp 22:22' <<<"$rules" || openstack security group rule create default --protocol tcp --dst-port 22 -f value -c id >/dev/null
 grep -q '^icmp' <<<"$rules" || openstack security group rule create default --protocol icmp -f value -c id >/dev/null
 
+if [ "$(openstack server show "$SERVER" -f value -c status 2>/dev/null)" = ERROR ]; then
+  say "removing server $SERVER, which is in ERROR from an earlier try"
+  openstack server delete --wait "$SERVER"
+fi
 if have server "$SERVER"; then
   say "server $SERVER exists"
   [ "$(openstack server show "$SERVER" -f value -c status)" = ACTIVE ] || openstack server start "$SERVER" || :
@@ -59,7 +63,7 @@ else
 fi
 for _ in $(seq 240); do
   status=$(openstack server show "$SERVER" -f value -c status)
-  case $status in ACTIVE) break ;; ERROR) openstack server show "$SERVER" -c fault; die "the server is in ERROR" ;; esac
+  case $status in ACTIVE) break ;; ERROR) die "the server is in ERROR: $(openstack server show "$SERVER" -f value -c fault)" ;; esac
   sleep 0.5
 done
 [ "$status" = ACTIVE ] || die "the server is still in $status"

@@ -25,6 +25,7 @@ from kilonova.settings import Settings, default_state_dir, load
 
 READY_TIMEOUT = 60.0
 STOP_TIMEOUT = 60.0
+BACKLOG = 2048
 
 
 class CannotStart(Exception):
@@ -87,6 +88,7 @@ async def _serve(settings: Settings) -> None:
     except (HypervisorUnavailable, DataPlaneError, ServiceUnavailable) as error:
         listener.close()
         raise CannotStart(f"{error} (`kilonova doctor` tells what is missing)") from error
+    listener.listen(BACKLOG)  # who reads the note may connect at once
     note = settings.state_dir / "kilonova.json"
     note.write_bytes(msgspec.json.encode(Running(os.getpid(), settings.public_url, settings.cloud.region)))
     server = uvicorn.Server(
@@ -127,9 +129,8 @@ def _listen(settings: Settings) -> socket.socket:
 def _welcome(settings: Settings) -> None:
     where = "" if settings.state_dir == default_state_dir() else f" --state {settings.state_dir}"
     console.print(f"identity is at [bold]{settings.public_url}/identity/v3[/bold]", highlight=False, soft_wrap=True)
-    console.print(
-        f'log in with    eval "$(kilonova openrc admin{where})"    then e.g.  openstack server list', highlight=False
-    )
+    advice = f'log in with    eval "$(kilonova openrc admin{where})"    then e.g.  openstack server list'
+    console.print(advice, highlight=False, soft_wrap=True)
 
 
 def _detach(settings: Settings) -> None:

@@ -56,6 +56,7 @@ class LibvirtDriver(VirtDriver):
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}  # for the guest to be off
         self._held: list[tuple[str, PowerState, str]] | None = None  # events that came while we catch up
         self._facts: HostFacts | None = None
+        self._warming: asyncio.Future[None] | None = None
         self._connection = Connection(
             options.uri,
             prepare=self._prepare,
@@ -72,8 +73,21 @@ class LibvirtDriver(VirtDriver):
             virt_type = (await probe(self.options.state_dir / "hypervisor-probe.json")).virt_type
         arch = await self._connection.run("read the host's architecture", lambda conn: str(conn.getInfo()[0]))
         self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch)
+        self._warming = asyncio.ensure_future(self._warm_up(arch, virt_type))
+
+    async def _warm_up(self, arch: str, virt_type: str) -> None:
+        """Let libvirtd ask the emulator what it can do now: on a new host that takes many seconds, which the first
+        launch would spend in `define`."""
+        machine = self.options.machine
+        with contextlib.suppress(VirtError):
+            await self._connection.run(
+                "read the emulator's capabilities",
+                lambda conn: conn.getDomainCapabilities(None, arch, machine, virt_type),
+            )
 
     async def close(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
         await self._connection.close()
 
     async def capacity(self) -> HostCapacity:
