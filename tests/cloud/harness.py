@@ -117,8 +117,11 @@ class Api:
 class CloudProcess:
     """`kilonova up` from a state directory. Can be killed and started again."""
 
-    def __init__(self, state: Path, *, driver: str = "fake", extra: list[str] | None = None) -> None:
-        self.state, self.driver, self.extra = state, driver, extra or []
+    def __init__(
+        self, state: Path, *, driver: str = "fake", extra: list[str] | None = None, wrap: list[str] | None = None
+    ) -> None:
+        """`wrap` is a command that runs the command that follows it, in its own place."""
+        self.state, self.driver, self.extra, self.wrap = state, driver, extra or [], wrap or []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -131,7 +134,7 @@ class CloudProcess:
         self.state.mkdir(parents=True, exist_ok=True)
         given = {"KILONOVA_ADMIN_PASSWORD": PASSWORD, "KILONOVA_DEMO_PASSWORD": PASSWORD} | env
         command = [
-            sys.executable, "-m", "kilonova", "up", "--state", str(self.state), "--port", str(self.port),
+            *self.wrap, sys.executable, "-m", "kilonova", "up", "--state", str(self.state), "--port", str(self.port),
             "--driver", self.driver, *self.extra,
         ]  # fmt: skip
         with self.log.open("ab") as output:

@@ -16,7 +16,7 @@ class FakeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`delay` and `fail` have an operation's name as key (a method of the driver or disk store), or `*` for all.
 
     A value of `delay` is in seconds. A value of `fail` is a probability (0 to 1), or a pattern as in file names that
-    the server's title, name or uuid must match (for `fetch`: the image's id)."""
+    the server's title, name or uuid (for `fetch`: the image's id) or the host's name must match."""
 
     delay: dict[str, float] = {}
     fail: dict[str, float | str] = {}
@@ -43,7 +43,7 @@ class Mishaps:
         if seconds > 0:
             await self._clock.sleep(seconds)
         rule = self._options.fail.get(operation, self._options.fail.get(ANY, 0.0))
-        if self._hits(rule, names):
+        if self._hits(rule, (*names, self._host)):
             raise error(f"{operation} of {names[-1]} on host {self._host}: the fake hypervisor was told to fail")
 
     def _hits(self, rule: float | str, names: tuple[str, ...]) -> bool:
