@@ -64,6 +64,11 @@ class ComputeManager(ComputeAPI):
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
 
+    def interrupt(self) -> None:
+        """Cut off all work; the journal and the servers' rows tell the next start what to take up."""
+        for task in list(self.busy.values()):
+            task.cancel()
+
     # ---- launches
 
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:

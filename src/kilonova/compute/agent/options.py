@@ -26,6 +26,7 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_timeout: float = 60.0
     running_timeout: float = 60.0
     build_resumes: int = 2  # how often a build cut off by a crash of the agent is taken up again
+    stop_grace: float = 5.0  # how long a stopping agent waits for work in progress
     force_config_drive: bool = False
     inject: bool = False
     resume_guests_on_boot: bool = True

@@ -69,7 +69,11 @@ class ComputeAgent:
         self._spawn(self._beat())
 
     async def stop(self) -> None:
-        await self.core.bus.withdraw(ComputeAPI, host=self.host)
+        """What does not end within `stop_grace` is cut off: the next start takes it up from the journal."""
+        draining = asyncio.ensure_future(self.core.bus.withdraw(ComputeAPI, host=self.host))
+        await asyncio.wait([draining], timeout=self.options.stop_grace)
+        self.manager.interrupt()
+        await draining
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
