@@ -207,3 +207,20 @@ async def test_credentials_are_sealed_and_their_owners(identity, tmp_path):
     ec2_body = {"type": "ec2", "blob": '{"access": "a", "secret": "s"}', "project_id": project}
     assert (await identity.made("/credentials", "credential", **ec2_body))["id"].startswith("ca978112ca1bbdca")
     assert (await identity.api("POST", "/credentials", {"credential": ec2_body | {"blob": "x"}})).status == 400
+
+
+async def test_an_ec2_key_is_changed_but_never_to_anothers(identity):
+    user, project = await identity.find("/users", "users", "demo"), await identity.find("/projects", "projects", "demo")
+    body = {"type": "ec2", "user_id": user, "project_id": project}
+    old, other = [
+        await identity.made("/credentials", "credential", **body, blob=f'{{"access": "{name}", "secret": "s"}}')
+        for name in ("old", "other")
+    ]
+    new = {"credential": {"blob": '{"access": "new", "secret": "t"}'}}
+    changed = (await identity.api("PATCH", f"/credentials/{old['id']}", new)).json["credential"]
+    assert (changed["id"], changed["blob"]) == (old["id"], new["credential"]["blob"])
+    assert (await identity.api("GET", f"/users/{user}/credentials/OS-EC2/new")).json["credential"]["secret"] == "t"
+    assert (await identity.api("GET", f"/users/{user}/credentials/OS-EC2/old")).status == 404
+    for wrong, status in (({"blob": other["blob"]}, 409), ({"blob": "x"}, 400), ({"type": "cert"}, 400)):
+        answer = await identity.api("PATCH", f"/credentials/{old['id']}", {"credential": wrong})
+        assert answer.status == status, wrong

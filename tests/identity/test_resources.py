@@ -237,6 +237,23 @@ async def test_implied_roles(identity):
     assert (await identity.api("DELETE", pair)).status == 404
 
 
+async def test_roles_of_one_domain_only_imply_others(identity):
+    domain = await identity.made("/domains", "domain", name="d")
+    local = await identity.made("/roles", "role", name="local", domain_id=domain["id"])
+    everywhere = await identity.made("/roles", "role", name="everywhere")
+    assert (await identity.api("PUT", f"/roles/{everywhere['id']}/implies/{local['id']}")).status == 403
+    project = await identity.made("/projects", "project", name="p", domain_id=domain["id"])
+    user = await identity.find("/users", "users", "demo")
+    grant = f"/projects/{project['id']}/users/{user}/roles/{local['id']}"
+    assert (await identity.api("PUT", grant)).status == 204
+    where = f"/role_assignments?user.id={user}&scope.project.id={project['id']}"
+    assert (await identity.api("GET", f"{where}&effective")).json["role_assignments"] == []
+    assert len((await identity.api("GET", where)).json["role_assignments"]) == 1
+    assert (await identity.api("PUT", f"/roles/{local['id']}/implies/{everywhere['id']}")).status == 201
+    (effective,) = (await identity.api("GET", f"{where}&effective")).json["role_assignments"]
+    assert effective["role"]["id"] == everywhere["id"]
+
+
 async def test_the_catalog(identity):
     region = await identity.made("/regions", "region", id="R2", description="far")
     child = await identity.made("/regions", "region", parent_region_id="R2")

@@ -59,8 +59,12 @@ class CredentialLogic(Logic):
     async def update(self, credential_id: str, values: dict[str, Any], blob: str | None) -> Held:
         known = await self.get(credential_id)
         kind, text = values.get("type", known.row.type), blob if blob is not None else known.blob
-        if EC2 in (kind, known.row.type) and self._id(EC2, text) != credential_id:
-            raise errors.Invalid(reason="The access key of an EC2 credential cannot be changed.")
+        if kind != known.row.type:
+            raise errors.Invalid(reason="The type of a credential cannot be changed.")
+        if kind == EC2:  # it keeps its id, but nobody else's access key becomes its own
+            twin = self._id(EC2, text)
+            if twin != credential_id and await self.list(id=twin):
+                raise errors.Duplicate(kind="credential", details="Duplicate entry")
         if blob is not None:
             values |= {"sealed_blob": self._keys.seal(blob.encode())}
         async with self.database.transaction() as tx:
@@ -86,7 +90,8 @@ class CredentialLogic(Logic):
 
     async def get_ec2(self, user_id: str, access: str) -> Held:
         """Raises CredentialNotFound, for another user's key too."""
-        found = await self.list(id=ec2_id(access), user_id=user_id, type=EC2)
+        mine = await self.list(user_id=user_id, type=EC2)
+        found = [held for held in mine if access_key(held.blob) == access]
         if not found:
             raise errors.CredentialNotFound(id=access)
         return found[0]
@@ -101,10 +106,19 @@ class CredentialLogic(Logic):
         """An EC2 credential is found by its access key, any other by a random id."""
         if kind != EC2:
             return self.clock.hex_id()
-        try:
-            return ec2_id(msgspec.json.decode(blob, type=dict[str, Any])["access"])
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-            raise errors.Invalid(reason="Invalid blob in credential") from None
+        access = access_key(blob)
+        if access is None:
+            raise errors.Invalid(reason="Invalid blob in credential")
+        return ec2_id(access)
+
+
+def access_key(blob: str) -> str | None:
+    """The access key in an EC2 credential's blob."""
+    try:
+        access = msgspec.json.decode(blob, type=dict[str, Any])["access"]
+    except (msgspec.DecodeError, KeyError):
+        return None
+    return access if isinstance(access, str) else None
 
 
 def ec2_id(access: str) -> str:

@@ -79,7 +79,8 @@ class RoleLogic(Logic):
         """Harmless to repeat."""
         async with self.database.transaction() as tx:
             both = await self._both(tx.connection, prior_id, implied_id)
-            if both[1].name in NEVER_IMPLIED:
+            # a role of a single domain would otherwise count everywhere
+            if both[1].name in NEVER_IMPLIED or (both[1].domain_id and not both[0].domain_id):
                 raise errors.Refused(reason=f"{implied_id} cannot be an implied roles.")
             key = {"prior_id": prior_id, "implied_id": implied_id}
             if await records.get(tx.connection, implied_roles, **key) is None:

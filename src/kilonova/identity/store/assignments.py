@@ -140,6 +140,8 @@ async def listing(connection: Connection, where: dict[str, Any], *, effective: b
         .outerjoin(target, target.c.id == of.target_id)
         .outerjoin(target_domain, target_domain.c.id == target.c.domain_id)
     )
+    if effective:  # roles of a single domain only imply others
+        query = query.where(roles.c.domain_id == "")
     for name, value in where.items():
         query = query.where(of[name].in_(value) if isinstance(value, list) else of[name] == value)
     return (await connection.execute(query.order_by(of.actor_id, of.target_id, roles.c.name))).all()
