@@ -194,9 +194,13 @@ async def test_shared_and_external_networks(cloud: Cloud):
     shared = await cloud.make("network", token="admin", name="everyones", shared=True)
     subnet = await cloud.make("subnet", token="admin", network_id=shared["id"], cidr="10.5.0.0/24")
     outside = await cloud.make("network", token="admin", name="outside", **{"router:external": True})
+    beyond = await cloud.make("subnet", token="admin", network_id=outside["id"], cidr="192.0.2.0/24")
+    assert (beyond["router:external"], subnet["router:external"]) == (True, False)
+    assert (await cloud("GET", f"/subnets/{beyond['id']}")).json["subnet"]["router:external"] is True
     hidden = await cloud.make("network", token="admin", name="hidden")
     assert {n["name"] for n in (await cloud("GET", "/networks")).json["networks"]} == {"everyones", "outside"}
-    assert [s["id"] for s in (await cloud("GET", "/subnets")).json["subnets"]] == [subnet["id"]]
+    seen = {s["id"]: s["router:external"] for s in (await cloud("GET", "/subnets")).json["subnets"]}
+    assert seen == {subnet["id"]: False, beyond["id"]: True}
     assert [n["name"] for n in (await cloud("GET", "/networks?router:external=True")).json["networks"]] == ["outside"]
     assert (await cloud("GET", f"/networks/{hidden['id']}")).status == 404
     port = await cloud.make("port", network_id=shared["id"])

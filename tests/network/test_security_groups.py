@@ -55,6 +55,19 @@ async def test_a_group_lives(cloud: Cloud):
     ] == "SecurityGroupNotFound"
 
 
+async def test_an_operator_clears_a_project_away(cloud: Cloud):
+    group = await default_group(cloud)
+    assert (await cloud("DELETE", f"/security-groups/{group['id']}", token="admin")).status == 204
+    again = await default_group(cloud)  # the project is still in use: it gets a new one
+    assert again["id"] != group["id"]
+    await cloud.network()
+    (network,) = (await cloud("GET", "/networks")).json["networks"]
+    await cloud.make("port", network_id=network["id"])
+    used = await cloud("DELETE", f"/security-groups/{again['id']}", token="admin")
+    assert (used.status, used.json["NeutronError"]["type"]) == (409, "SecurityGroupInUse")
+    assert (await default_group(cloud))["id"] == again["id"]
+
+
 async def test_the_default_group(cloud: Cloud):
     answers = await asyncio.gather(*(cloud("GET", "/security-groups") for _ in range(10)))
     assert {len(a.json["security_groups"]) for a in answers} == {1}

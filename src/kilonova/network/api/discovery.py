@@ -36,6 +36,7 @@ EXTENSIONS = {
     "standard-attr-revisions": "Revision numbers",
     "standard-attr-tag": "Tags",
     "standard-attr-timestamp": "Times of creation and change",
+    "subnet-external-network": "Subnets say whether their network is external",
     "tag-ports-during-bulk-creation": "Ports made with tags",
 }
 RESOURCES = {"network": "networks", "subnet": "subnets", "port": "ports"}

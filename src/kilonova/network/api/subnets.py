@@ -12,6 +12,7 @@ SHAPE = Shape(
     collection="subnets",
     path="subnets",
     view=Subnet,
+    derived=frozenset({"router:external"}),
     constant={"ipv6_ra_mode": None, "ipv6_address_mode": None, "subnetpool_id": None},
 )
 

@@ -71,6 +71,7 @@ class Subnet(Resource, kw_only=True):
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
     subnetpool_id: str | None = None
+    external: bool = msgspec.field(default=False, name="router:external")
 
 
 class SubnetBody(View):

@@ -22,6 +22,12 @@ def subnets_seen_by(project_id: str | None) -> Condition:
     return or_(subnets.c.project_id == project_id, subnets.c.network_id.in_(seen))
 
 
+async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:
+    """Those of these networks that are external."""
+    query = select(networks.c.id).where(networks.c.id.in_(list(network_ids)), networks.c.external)
+    return set((await connection.execute(query)).scalars())
+
+
 async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[str]]:
     """Ids of subnets by network."""
     query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(list(network_ids)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, delete, or_, select
 
 from kilonova.core.db import Connection, Row
 from kilonova.network.store.resources import Condition
@@ -57,6 +57,11 @@ async def project(connection: Connection, project_id: str) -> Row | None:
 async def is_default(connection: Connection, group_id: str) -> bool:
     query = select(projects.c.project_id).where(projects.c.default_group_id == group_id)
     return (await connection.execute(query)).first() is not None
+
+
+async def leave_project(connection: Connection, group_id: str) -> None:
+    """The project of this default group has none any more."""
+    await connection.execute(delete(projects).where(projects.c.default_group_id == group_id))
 
 
 def groups_of_port(port_id: str) -> Select[tuple[str]]:
