@@ -158,6 +158,35 @@ async def test_formats_are_fixed_once_there_are_data(client):
         403, "Attribute disk_format can be only replaced for a queued image.")  # fmt: skip
 
 
+async def test_the_older_patch_names_operations_as_members(client):
+    image = await create(client, os_distro="debian")
+    older = JSON | {"content-type": "application/openstack-images-v2.0-json-patch"}
+
+    async def change(*operations):
+        return await client("PATCH", f"{IMAGES}/{image['id']}", token="member", json=list(operations), headers=older)
+
+    answer = await change(
+        {"replace": "/name", "value": "new"}, {"add": "/colour", "value": "red"}, {"remove": "/os_distro"}
+    )
+    assert (answer.json["name"], answer.json["colour"], "os_distro" in answer.json) == ("new", "red", False)
+    for wrong, status in (
+        ({"op": "replace", "path": "/name", "value": "x"}, 400),
+        ({"replace": "/name", "add": "/name", "value": "x"}, 400),
+        ({"replace": "/name"}, 400),
+        ("replace", 400),
+        ({"add": "/owner_specified", "value": "x", "op": "remove"}, 200),
+        ({"replace": "/status", "value": "active"}, 403),
+    ):
+        assert (await change(wrong)).status == status, wrong
+
+
+async def test_a_forgotten_id_is_no_list(client):
+    assert (await client("GET", f"{IMAGES}/", token="member", headers=JSON)).status == 404
+    assert (await client("DELETE", f"{IMAGES}/", token="member", headers=JSON)).status == 404
+    assert (await client("DELETE", IMAGES, token="member", headers=JSON)).status == 405
+    assert (await client("GET", IMAGES, token="member", headers=JSON)).status == 200
+
+
 async def test_patch_wants_its_content_type(client):
     image = await create(client)
     answer = await client("PATCH", f"{IMAGES}/{image['id']}", token="member", json=[], headers=JSON)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kilonova.core.db.migrate import upgrade
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import image_format
+from kilonova.core.web.transport import ASGIApp
 from kilonova.image import policies
 from kilonova.image.api.data import Data
 from kilonova.image.api.discovery import Discovery
@@ -58,6 +60,17 @@ def routes(images: Images, data: Data, members: Members, tags: Tags, discovery: 
     ]
 
 
+def _never_without_id(app: ASGIApp) -> ASGIApp:
+    """`/v2/images/` names an image whose id was forgotten; the router would take it for the list."""
+
+    async def named(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"] == "/v2/images/":
+            scope = scope | {"path": "/v2/images/-", "raw_path": b"/v2/images/-"}
+        await app(scope, receive, send)
+
+    return named
+
+
 class ImageService:
     """`store` stands in for the one that the options name."""
 
@@ -77,7 +90,8 @@ class ImageService:
             Tags(images, fields),
             Discovery(fields, self.store.name),
         )
-        self.app = build_app(core.web("image", image_format, core.policy("image", policies.RULES)), self.routes)
+        web = core.web("image", image_format, core.policy("image", policies.RULES))
+        self.app = _never_without_id(build_app(web, self.routes))
 
     async def start(self) -> None:
         await upgrade(self.database, MIGRATIONS)

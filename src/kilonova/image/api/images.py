@@ -15,6 +15,8 @@ from kilonova.image.schemas.fields import Field, check
 from kilonova.image.schemas.images import ImageRecord, flat
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
+PATCH_TYPES = f"{OLD_PATCH_TYPE}, {PATCH_TYPE}"
 
 
 class Images:
@@ -56,9 +58,10 @@ class Images:
         return Reply(self._view(await fetch(call, self.logic, image_id, "get_image")))
 
     async def update(self, call: Call, image_id: str) -> Reply:
-        if call.headers.get("content-type", "").split(";")[0].strip() != PATCH_TYPE:
-            raise errors.NotAPatch(allowed=PATCH_TYPE, headers={"Accept-Patch": PATCH_TYPE})
-        changes = patch.parse(await call.decode(object), self.fields)
+        kind = call.headers.get("content-type", "").split(";")[0].strip()
+        if kind not in (PATCH_TYPE, OLD_PATCH_TYPE):
+            raise errors.NotAPatch(allowed=PATCH_TYPES, headers={"Accept-Patch": PATCH_TYPES})
+        changes = patch.parse(await call.decode(object), self.fields, old=kind == OLD_PATCH_TYPE)
         image = await fetch(call, self.logic, image_id, "modify_image")
         for change in changes:
             if change.name == "visibility":

@@ -30,11 +30,22 @@ def check_name(name: str) -> None:
         raise errors.ReservedAttribute(name=name)
 
 
-def parse(body: Any, fields: Mapping[str, Field]) -> list[Change]:
-    """The changes of a request's body, each checked by itself."""
+def parse(body: Any, fields: Mapping[str, Field], *, old: bool = False) -> list[Change]:
+    """The changes of a request's body, each checked by itself. `old` operations are of the v2.0 media type:
+    `{"replace": "/name", "value": "x"}`."""
     if not isinstance(body, list):
         raise errors.InvalidPatch(reason="Request body must be a JSON array of operation objects.")
-    return [_parse_one(item, fields) for item in body]
+    return [_parse_one(_renewed(item) if old else item, fields) for item in body]
+
+
+def _renewed(item: Any) -> Any:
+    """An operation of v2.0 as v2.1 has it."""
+    if not isinstance(item, dict):
+        return item
+    found = [op for op in OPERATIONS if op in item]
+    if len(found) != 1:
+        raise errors.InvalidPatch(reason=f"Operation objects must contain only one member of {', '.join(OPERATIONS)}.")
+    return {"op": found[0], "path": item[found[0]]} | {key: item[key] for key in ("value",) if key in item}
 
 
 def _parse_one(item: Any, fields: Mapping[str, Field]) -> Change:
