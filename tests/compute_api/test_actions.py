@@ -96,6 +96,20 @@ async def test_actions_that_are_none(cloud, action, status):
         assert "not available" in answer.json["notImplemented"]["message"]
 
 
+async def test_operators_say_what_a_server_is(cloud):
+    server_id = await cloud.active()
+    await cloud.row(server_id, task_state="rebooting")
+    assert (await act(cloud, server_id, **{"os-resetState": {"state": "error"}})).status == 403
+    for state, status in (("error", "ERROR"), ("active", "ACTIVE")):
+        path, body = f"/servers/{server_id}/action", {"os-resetState": {"state": state}}
+        assert (await cloud("POST", path, token="admin", json=body)).status == 202
+        shown = (await cloud("GET", f"/servers/{server_id}")).json["server"]
+        assert (shown["status"], shown["OS-EXT-STS:task_state"]) == (status, None)
+    wrong = {"os-resetState": {"state": "deleted"}}
+    assert (await cloud("POST", f"/servers/{server_id}/action", token="admin", json=wrong)).status == 400
+    assert cloud.agent.seen == []
+
+
 async def test_delete(cloud):
     server_id = await cloud.active()
     for count in (1, 2):  # a second request is harmless

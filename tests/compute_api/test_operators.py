@@ -188,6 +188,12 @@ async def test_quota_sets(cloud):
     ] == 7
     assert (await cloud("GET", f"{path}/defaults")).json["quota_set"]["cores"] == 7
     assert (await cloud("GET", path)).json["quota_set"]["cores"] == 7
+    everything = (await admin(cloud, "GET", default, "2.1")).json["quota_class_set"]
+    more = {name: limit + 100 for name, limit in everything.items() if name != "id"}
+    assert (await admin(cloud, "PUT", default, "2.1", json={"quota_class_set": more})).json["quota_class_set"] == more
+    assert (await admin(cloud, "GET", default, "2.1")).json["quota_class_set"] == more | {"id": "default"}
+    del everything["id"]
+    assert (await admin(cloud, "PUT", default, "2.1", json={"quota_class_set": everything})).status == 200
     assert "server_groups" not in (await admin(cloud, "GET", default, "2.49")).json["quota_class_set"]
     limits = (await cloud("GET", "/limits")).json["limits"]["absolute"]
     assert (limits["maxTotalCores"], limits["totalInstancesUsed"], limits["totalCoresUsed"]) == (7, 3, 3)

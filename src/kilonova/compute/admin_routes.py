@@ -8,6 +8,7 @@ from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.quotas import Quotas
 from kilonova.compute.api.server_groups import ServerGroups
 from kilonova.compute.api.services import Services
+from kilonova.compute.api.usage import Usage
 from kilonova.compute.routes import R, V
 from kilonova.core.web.app import Route
 
@@ -33,8 +34,9 @@ def host_routes(services: Services, hypervisors: Hypervisors) -> list[Route]:
     ]
 
 
-def quota_routes(quotas: Quotas, extensions: Extensions) -> list[Route]:
+def quota_routes(quotas: Quotas, usage: Usage, extensions: Extensions) -> list[Route]:
     one, rule = V + "/os-quota-sets/{project_id:str}", f"{R}:os-quota-sets"
+    used = f"{R}:os-simple-tenant-usage"
     named, classes = V + "/os-quota-class-sets/{name:str}", f"{R}:os-quota-class-sets"
     return [
         Route("GET", V + "/limits", quotas.limits, f"{R}:limits"),
@@ -45,6 +47,8 @@ def quota_routes(quotas: Quotas, extensions: Extensions) -> list[Route]:
         Route("DELETE", one, quotas.delete, f"{rule}:delete", 202),
         Route("GET", named, quotas.show_class, f"{classes}:show"),
         Route("PUT", named, quotas.update_class, f"{classes}:update"),
+        Route("GET", V + "/os-simple-tenant-usage", usage.list, f"{used}:list"),
+        Route("GET", V + "/os-simple-tenant-usage/{project_id:str}", usage.show, f"{used}:show"),
         Route("GET", V + "/extensions", extensions.list, f"{R}:extensions"),
         Route("GET", V + "/extensions/{alias:str}", extensions.show, f"{R}:extensions"),
     ]

@@ -19,6 +19,7 @@ from kilonova.compute.api.server_parts import ServerParts
 from kilonova.compute.api.server_tags import ServerTags
 from kilonova.compute.api.servers import Servers
 from kilonova.compute.api.services import Services
+from kilonova.compute.api.usage import Usage
 from kilonova.compute.api.versions import Versions
 from kilonova.compute.database import MIGRATIONS, open_database
 from kilonova.compute.logic.aggregates import AggregateLogic
@@ -38,6 +39,7 @@ from kilonova.compute.logic.server_items import ItemLogic
 from kilonova.compute.logic.server_network import ServerNetworkLogic
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.logic.services import ServiceLogic
+from kilonova.compute.logic.usage import UsageLogic
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.tables import outbox
 from kilonova.core.db import Database
@@ -87,7 +89,7 @@ class ComputeApiService:
         servers, items = ServerLogic(database, clock, options), ItemLogic(database, clock, options)
         checks = LaunchChecks(database, options, self.images, self.networks)
         launches = LaunchLogic(database, clock, options, checks, self.core.faults)
-        actions, network = ActionLogic(database, clock), ServerNetworkLogic(database, clock, self.networks)
+        actions, network = ActionLogic(database, clock, options), ServerNetworkLogic(database, clock, self.networks)
         console = ConsoleLogic(database, bus, options.console_bytes)
         parts, history = ServerParts(servers, network), History(HistoryLogic(database))
         return [
@@ -105,7 +107,9 @@ class ComputeApiService:
         return [
             *routes.key_pair_routes(KeyPairs(KeyPairLogic(database, clock, options))),
             *admin_routes.host_routes(Services(services), Hypervisors(hypervisors)),
-            *admin_routes.quota_routes(Quotas(QuotaSetLogic(database, options)), Extensions()),
+            *admin_routes.quota_routes(
+                Quotas(QuotaSetLogic(database, options)), Usage(UsageLogic(database, clock)), Extensions()
+            ),
             *admin_routes.group_routes(Aggregates(AggregateLogic(database, clock)), groups),
         ]
 

@@ -275,6 +275,10 @@ class UnknownMarker(BadRequest):
     template = "marker [{marker}] not found"
 
 
+class InvalidPeriod(BadRequest):
+    template = "Invalid start time. The start time cannot occur after the end time."
+
+
 class UnknownZone(BadRequest):
     template = "The requested availability zone is not available"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import UnsetType
@@ -61,8 +62,9 @@ class Quotas:
         return Reply({"quota_class_set": {"id": name} | _class(call, await self.logic.of_class(name))})
 
     async def update_class(self, call: Call, name: str) -> Reply:
-        asked = (await call.decode(shapes.QuotaClassUpdate)).quota_class_set
-        return Reply({"quota_class_set": _class(call, await self.logic.set_class(name, _limits(asked)))})
+        """What is not counted here is remembered all the same, as clients expect to read what they wrote."""
+        limits = _limits((await call.decode(shapes.QuotaClassUpdate)).quota_class_set, shapes.SHOWN)
+        return Reply({"quota_class_set": _class(call, await self.logic.set_class(name, limits))})
 
     async def limits(self, call: Call) -> Reply:
         project_id = call.query.get("tenant_id")
@@ -91,9 +93,9 @@ def _class(call: Call, values: dict[str, int]) -> dict[str, int]:
     return {name: value for name, value in shown.items() if name not in hidden}
 
 
-def _limits(asked: shapes.Limits) -> dict[str, int]:
+def _limits(asked: shapes.Limits, names: Iterable[str] = RESOURCES) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name in RESOURCES:
+    for name in names:
         value = getattr(asked, name)
         if isinstance(value, UnsetType):
             continue

@@ -14,6 +14,7 @@ from kilonova.compute.logic.server_actions import ActionLogic
 from kilonova.compute.logic.server_network import ServerNetworkLogic
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.schemas import actions as shapes
+from kilonova.compute.states import Vm
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 
@@ -29,7 +30,7 @@ NOT_BUILT = {  # known to upstream, with the rule that would allow them
     "migrate": f"{R}:os-migrate-server:migrate", "os-getRDPConsole": f"{R}:os-remote-consoles",
     "os-getSPICEConsole": f"{R}:os-remote-consoles", "os-getSerialConsole": f"{R}:os-remote-consoles",
     "os-getVNCConsole": f"{R}:os-remote-consoles", "os-migrateLive": f"{R}:os-migrate-server:migrate_live",
-    "os-resetState": f"{R}:os-admin-actions:reset_state", "pause": f"{R}:os-pause-server:pause",
+    "pause": f"{R}:os-pause-server:pause",
     "rebuild": f"{R}:servers:rebuild", "rescue": f"{R}:os-rescue", "resetNetwork": f"{R}:os-admin-actions:reset_state",
     "resize": f"{R}:servers:resize", "restore": f"{R}:os-deferred-delete:restore", "resume": f"{R}:os-suspend-server:resume",
     "revertResize": f"{R}:servers:revert_resize", "shelve": f"{R}:os-shelve:shelve",
@@ -51,6 +52,7 @@ class ServerActions:
             "lock": (f"{R}:os-lock-server:lock", self._lock),
             "unlock": (f"{R}:os-lock-server:unlock", self._unlock),
             "forceDelete": (f"{R}:os-deferred-delete:force", self._force_delete),
+            "os-resetState": (f"{R}:os-admin-actions:reset_state", self._reset_state),
             "os-getConsoleOutput": (f"{R}:os-console-output", self._console_output),
             "addSecurityGroup": (f"{R}:os-security-groups:add", self._add_group),
             "removeSecurityGroup": (f"{R}:os-security-groups:remove", self._remove_group),
@@ -105,6 +107,10 @@ class ServerActions:
 
     async def _force_delete(self, call: Call, row: Row, _given: Any) -> Reply:
         await self.actions.delete(call.ctx, row.uuid)
+        return Reply()
+
+    async def _reset_state(self, call: Call, row: Row, given: Any) -> Reply:
+        await self.actions.reset_state(call.ctx, row.uuid, Vm(_read(given, shapes.ResetState).state))
         return Reply()
 
     async def _console_output(self, call: Call, row: Row, given: Any) -> Reply:

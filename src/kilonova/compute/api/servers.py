@@ -54,7 +54,7 @@ class Servers:
     async def list(self, call: Call) -> Reply:
         page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:index")
         rows: Any = []
-        if wanted is not None:
+        if wanted is not None and page.asked != 0:
             rows = await self.servers.brief(wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call))
         view = ServerViews(call)
         more = next_links(call, f"{ROOT}/servers", page, rows, rows[-1].uuid if rows else None)
@@ -62,7 +62,7 @@ class Servers:
 
     async def detail(self, call: Call) -> Reply:
         page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:detail")
-        if wanted is None:
+        if wanted is None or page.asked == 0:
             return Reply(views.ServerDetails(servers=[]))
         view = ServerViews(call)
         rows, extras = await self.servers.detailed(

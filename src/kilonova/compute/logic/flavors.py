@@ -82,10 +82,7 @@ class FlavorLogic:
             if await store.named(tx.connection, values["name"]):
                 raise errors.FlavorExists(field="name", value=values["name"])
             await store.add(tx.connection, [self._row(**values)])
-            row = await self._get(tx.connection, ctx, values["flavorid"])
-            if not row.is_public and ctx.project_id:
-                await store.grant(tx.connection, row.id, ctx.project_id)
-            return row
+            return await self._get(tx.connection, ctx, values["flavorid"])
 
     async def describe(self, ctx: RequestContext, flavorid: str, description: str | None) -> Row:
         async with self.database.transaction() as tx:

@@ -3,6 +3,7 @@ and hands it to the server's host: all in one transaction."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import msgspec
@@ -11,9 +12,11 @@ from kilonova.compute import errors, models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.servers import owned
-from kilonova.compute.states import ACTIONS
+from kilonova.compute.options import ComputeOptions
+from kilonova.compute.states import ACTIONS, Vm
 from kilonova.compute.store import actions as action_store
 from kilonova.compute.store import builds
+from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
@@ -25,8 +28,8 @@ SHOWN = {"reboot_hard": "reboot"}  # what clients call it
 
 
 class ActionLogic:
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.database, self.clock = database, clock
+    def __init__(self, database: Database, clock: Clock, options: ComputeOptions) -> None:
+        self.database, self.clock, self.options = database, clock, options
 
     async def power(self, ctx: RequestContext, server_id: str, action: str) -> None:
         """start, stop, reboot or reboot_hard."""
@@ -39,13 +42,18 @@ class ActionLogic:
             await getattr(agent, CASTS[action])(_sender(ctx), ref)
 
     async def delete(self, ctx: RequestContext, server_id: str) -> None:
+        """By the server's host; where that is away, by the conductor at once."""
         async with self.database.transaction() as tx:
             row = await self._take(tx, ctx, server_id, "delete")
-            if row.host is None:
+            if row.host is None or not await self._is_up(tx.connection, row.host):
                 await tx.outbox(ConductorAPI).delete_unhosted(_sender(ctx), row.uuid, ctx.request_id)
                 return
             ref = await self._ref(tx.connection, ctx, row, "delete")
             await tx.outbox(ComputeAPI, host=row.host).terminate_server(_sender(ctx), ref)
+
+    async def _is_up(self, connection: Connection, host: str) -> bool:
+        since = now(self.clock) - dt.timedelta(seconds=self.options.service_down_time)
+        return bool(await host_store.alive(connection, [host], since))
 
     async def _take(self, tx: Transaction, ctx: RequestContext, server_id: str, action: str) -> Row:
         """The server as it was, now busy with the action."""
@@ -75,6 +83,13 @@ class ActionLogic:
             raise errors.NotReady(server_id=row.uuid)
         build.request_id, build.action = ctx.request_id, action
         return models.ServerRef(build=build, request_id=ctx.request_id, action=action)
+
+    async def reset_state(self, ctx: RequestContext, server_id: str, state: Vm) -> None:
+        """An operator says what a server is, whatever it was busy with; nothing is done on its host."""
+        async with self.database.transaction() as tx:
+            row = await owned(tx.connection, ctx, server_id)
+            await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, now(self.clock))
+            await self._write_down(tx.connection, ctx, row, "os-resetState")
 
     async def lock(self, ctx: RequestContext, server_id: str, reason: str | None, *, as_owner: bool) -> None:
         await self._set_lock(

@@ -18,6 +18,10 @@ class Lock(Body, kw_only=True):
     locked_reason: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
+class ResetState(Body, kw_only=True):
+    state: Literal["active", "error"]
+
+
 class ConsoleOutput(Body, kw_only=True):
     """`length` is a number of lines; -1 and None are all."""
 
