@@ -18,8 +18,8 @@ class Guest:
     def __init__(self, guests: Guests, server_id: str) -> None:
         self.guests, self.id = guests, server_id
         server = guests.demo.wait(server_id, "ACTIVE", timeout=90)
-        (addresses,) = server["addresses"].values()
-        self.ip: str = addresses[0]["addr"]
+        addresses = server["addresses"]  # of several networks, the one that tests reach
+        self.ip: str = addresses.get("guests", next(iter(addresses.values())))[0]["addr"]
 
     def console(self) -> str:
         body = {"os-getConsoleOutput": {}}
