@@ -14,9 +14,9 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.service import ComputeAgent
-from kilonova.compute.agent.steps.networking import port_id_for
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.states import Vm
+from kilonova.compute.port_ids import port_id_for
+from kilonova.compute.states import ACTIONS, Vm
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.fake import FakeDriver, FakeGuest, FakeHypervisor, FakeOptions
 from kilonova.core import errors
@@ -117,12 +117,23 @@ class Conductor(ConductorAPI):
     ) -> bool:  # fmt: skip
         self._stumble("action_ended")
         self.ended.append((action, change, fault, steps))
+        self.busy_with(server_id, None)
         return True
+
+    def busy_with(self, server_id: str, task_state: str | None) -> None:
+        row = self.rows.get(server_id)
+        if row is not None:
+            server = msgspec.structs.replace(row.server, task_state=task_state)
+            self.rows[server_id] = msgspec.structs.replace(row, server=server)
 
     async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         self._stumble("server_deleted")
         self.deleted.append(server_id)
         self.rows.pop(server_id, None)
+
+    async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
+        self._stumble("deleted_servers")
+        return [uuid for uuid in server_ids if uuid in self.deleted]
 
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
         self.reports.append(report)
@@ -292,6 +303,7 @@ class Lab:
     ) -> tuple[str, models.ServerChange, models.Fault | None, list[str]]:
         row = self.row(number)
         ref = models.ServerRef(build=row, request_id="req-2", action=action)
+        self.conductor.busy_with(row.server.uuid, ACTIONS[action].task)
         methods = {"start": self.host.start_server, "stop": self.host.stop_server}
         before = len(self.conductor.ended)
         await methods.get(action, self.host.reboot_server)(CTX, ref)

@@ -202,9 +202,31 @@ async def test_one_server_that_cannot_be_recovered_does_not_keep_the_others(lab:
     lab.put_guest(PowerState.RUNNING, 2)
     await lab.start(fail={"undefine": server_id(1)})
     await until(lambda: lab.conductor.ended)
-    await lab.idle()
     assert lab.conductor.deleted == []
     assert lab.power(2) is PowerState.SHUTDOWN
+
+
+async def test_what_was_deleted_while_the_host_was_away_is_removed(lab: Lab) -> None:
+    """Only what the conductor knows to be deleted: not a server nobody heard of, nor one that lives."""
+    lab.conductor.take(active(build_of(3)))
+    lab.conductor.deleted.append(server_id(1))
+    for number in (1, 2, 3):
+        lab.put_guest(PowerState.RUNNING, number)
+    await lab.start()
+    await until(lambda: lab.power(1) is PowerState.NOSTATE)
+    await lab.idle()
+    assert lab.hypervisor.disks(HOST) == {server_id(2), server_id(3)}
+    assert (lab.power(2), lab.power(3)) == (PowerState.RUNNING, PowerState.RUNNING)
+
+
+async def test_nothing_is_removed_on_an_error(lab: Lab) -> None:
+    lab.conductor.deleted.append(server_id(1))
+    lab.conductor.away["deleted_servers"] = 1
+    lab.put_guest(PowerState.RUNNING, 1)
+    await lab.start()
+    await asyncio.sleep(0.05)
+    await lab.idle()
+    assert lab.power(1) is PowerState.RUNNING
 
 
 async def test_several_runs_of_one_server_all_end(lab: Lab) -> None:

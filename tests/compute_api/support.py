@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.app import ComputeApiService
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.options import ComputeOptions
+from kilonova.compute.store.hosts import COMPUTE, put_service
 from kilonova.core import errors
+from kilonova.core.clock import Clock
 from kilonova.image.client import ImageRecord
-from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord
+from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
 from kilonova.network.schemas.ports import FixedIP
 from tests.support import PROJECT, Client, make_core
 
@@ -94,7 +97,46 @@ class Networks:
         ]
 
     async def security_groups(self, ctx: Any = None, **filters: Any) -> list[SecurityGroupRecord]:
-        return [g for g in self.groups if filters.get("project_id", g.project_id) == g.project_id]
+        ids = filters.get("id")
+        mine = [g for g in self.groups if filters.get("project_id", g.project_id) == g.project_id]
+        return [g for g in mine if ids is None or g.id in ids]
+
+    async def security_group(self, group_id: str, ctx: Any = None) -> SecurityGroupRecord:
+        for held in self.groups:
+            if held.id == group_id:
+                return held
+        raise errors.NotFound(f"Security group {group_id} does not exist")
+
+    async def create_security_group(self, values: dict[str, Any], ctx: Any = None) -> SecurityGroupRecord:
+        made = group(str(uuid.uuid4()), values["name"])
+        made.description = values["description"]
+        self.groups.append(made)
+        return made
+
+    async def update_security_group(
+        self, group_id: str, values: dict[str, Any], ctx: Any = None
+    ) -> SecurityGroupRecord:
+        held = await self.security_group(group_id)
+        held.name, held.description = values["name"], values["description"]
+        return held
+
+    async def delete_security_group(self, group_id: str, ctx: Any = None) -> None:
+        held = await self.security_group(group_id)
+        if held.id == GROUP:
+            raise errors.Conflict(f"Security Group {group_id} in use.")
+        self.groups.remove(held)
+
+    async def create_security_group_rule(self, values: dict[str, Any], ctx: Any = None) -> SecurityGroupRuleRecord:
+        held = await self.security_group(values["security_group_id"])
+        made = SecurityGroupRuleRecord(
+            id=str(uuid.uuid4()), project_id=PROJECT, tenant_id=PROJECT, normalized_cidr=None, description="",
+            revision_number=0, **values | TIMES)  # fmt: skip
+        held.security_group_rules.append(made)
+        return made
+
+    async def delete_security_group_rule(self, rule_id: str, ctx: Any = None) -> None:
+        for held in self.groups:
+            held.security_group_rules = [rule for rule in held.security_group_rules if rule.id != rule_id]
 
     async def update_port(
         self, port_id: str, changes: dict[str, Any], ctx: Any = None, *, own: bool = True
@@ -163,7 +205,14 @@ class Cloud:
         assert made.status == 202, made.content
         server_id: str = made.json["server"]["id"]
         await self.row(server_id, vm_state="active", task_state=None, host="host-1", node="host-1", power_state=1)
+        await self.seen("host-1")
         return server_id
+
+    async def seen(self, host: str, seconds_ago: float = 0) -> None:
+        """The host's compute service gave a sign of life then."""
+        when = Clock().now().replace(tzinfo=None) - dt.timedelta(seconds=seconds_ago)
+        async with self.service.database.transaction() as tx:
+            await put_service(tx.connection, host=host, binary=COMPUTE, uuid=str(uuid.uuid4()), now=when)
 
 
 async def make_cloud(tmp_path: Path, options: ComputeOptions | None = None) -> Cloud:

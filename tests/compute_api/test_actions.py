@@ -124,6 +124,17 @@ async def test_delete(cloud):
     assert (await cloud("DELETE", f"/servers/{uuid.uuid4()}")).status == 404
 
 
+async def test_a_server_whose_host_is_away_is_the_conductors_to_delete(cloud):
+    server_id = await cloud.active()
+    await cloud.seen("host-1", seconds_ago=3600)
+    before = len(cloud.conductor.seen)
+    answer = await cloud("DELETE", f"/servers/{server_id}")
+    assert answer.status == 204
+    seen = await cloud.conductor.wait(before + 1)
+    assert seen[-1] == ("delete_unhosted", (server_id, answer.headers["x-openstack-request-id"]))
+    assert cloud.agent.seen == []
+
+
 async def test_locks(cloud):
     server_id = await cloud.active()
     assert (await act(cloud, server_id, lock={"locked_reason": "mine"})).status == 202

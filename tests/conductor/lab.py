@@ -28,6 +28,8 @@ from kilonova.core.db import Database
 from kilonova.core.db.migrate import upgrade
 from kilonova.core.db.outbox import Outbox
 from kilonova.core.faults import Faults
+from kilonova.network.app import NetworkService
+from kilonova.network.client import NetworkClient
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
 from tests.support import PROJECT, make_core
@@ -87,9 +89,10 @@ class Lab:
         self, path: Path, scheduler: SchedulerOptions | None = None, conductor: ConductorOptions | None = None
     ) -> None:
         self.bus, self.clock, self.faults = MemoryBus(), Clock(), Faults()
-        self.core, gateway, self.http = make_core(path, bus=self.bus)
+        self.core, self.gateway, self.http = make_core(path, bus=self.bus)
+        self.network_service: NetworkService | None = None
         self.placement_service = PlacementService(self.core)
-        gateway.apps["/placement"] = self.placement_service.app
+        self.gateway.apps["/placement"] = self.placement_service.app
         self.placement = PlacementClient(self.core)
         self.database = Database(f"sqlite:///{path}/compute.sqlite", tables.metadata, name="compute")
         self.outbox = Outbox(self.database, tables.outbox, self.bus, retry=0.05)
@@ -98,6 +101,7 @@ class Lab:
         self.conductor = ConductorManager(
             self.database, self.bus, self.placement, self.clock, self.faults,
             conductor or ConductorOptions(schedule_timeout=0.5, accept_timeout=0.05, heartbeat_batch=0.01, startup_grace=0),
+            NetworkClient(self.core),
         )  # fmt: skip
         self.client = self.bus.client(ConductorAPI)
         self.agents: dict[str, Agent] = {}
@@ -111,8 +115,17 @@ class Lab:
         await self.bus.serve(SchedulerAPI, self.scheduler, host="s1")
         await self.bus.serve(ConductorAPI, self.conductor, host="c1")
 
+    async def with_network(self) -> NetworkClient:
+        """The real network service behind the conductor's client."""
+        self.network_service = NetworkService(self.core)
+        self.gateway.apps["/network"] = self.network_service.app
+        await self.network_service.start()
+        return NetworkClient(self.core)
+
     async def close(self) -> None:
         await self.conductor.stop()
+        if self.network_service is not None:
+            await self.network_service.stop()
         await self.outbox.close()
         await self.bus.close()
         await self.placement_service.stop()

@@ -138,6 +138,7 @@ async def test_delete_unhosted(lab):
 
 
 async def test_delete_unhosted_on_a_host_that_is_away(lab):
+    await lab.with_network()
     uuid = await active(lab)
     await lab.bus.withdraw(ComputeAPI, host="host-1")
     async with lab.database.transaction() as tx:

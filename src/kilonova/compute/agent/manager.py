@@ -11,12 +11,14 @@ from kilonova.compute.agent import power
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
 from kilonova.compute.agent.steps import CREATE
+from kilonova.compute.states import ACTIONS
 from kilonova.compute.virt.driver import GuestNotFound, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 
 logger = log.get("agent")
 T = TypeVar("T")
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between tries
 
 
 class ConsoleUnavailable(errors.NotFound):
@@ -110,14 +112,14 @@ class ComputeManager(ComputeAPI):
 
     async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call to the conductor until it gets through; its methods bear repetition."""
-        pause = 0.2
+        pause = FIRST_PAUSE
         while True:
             try:
                 return await ask()
             except (errors.BusError, errors.ServiceUnavailable) as error:
                 logger.warning("conductor away", host=self.host.name, error=error.message)
                 await self.host.clock.sleep(pause)
-                pause = min(pause * 2, 10)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
     # ---- the rest of a server's life
 
@@ -129,9 +131,18 @@ class ComputeManager(ComputeAPI):
         await self._exclusively(server_id, self.terminate(ctx, ref))
 
     async def terminate(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        """Remove every trace, then report; open runs of this server end here."""
+        """Remove every trace, however often it takes, then report; open runs of this server end here. A repeated deletion
+        interrupts the pause."""
         host = self.host
-        await power.remove_traces(host, ref.build, ref.build.server.network_info)
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await power.remove_traces(host, ref.build, ref.build.server.network_info)
+                break
+            except Exception as error:
+                logger.warning("not removed yet", server=ref.build.server.uuid, host=host.name, exc_info=error)
+                await host.clock.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
@@ -149,14 +160,23 @@ class ComputeManager(ComputeAPI):
     async def _act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         await self._exclusively(ref.build.server.uuid, self.act(ctx, ref))
 
-    async def act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        """Start, stop or reboot, and report how it ended."""
-        result = await power.act(self.host, ctx, ref)
+    async def act(self, ctx: RequestContext, ref: models.ServerRef, *, by_itself: bool = False) -> None:
+        """Start, stop or reboot, and report how it ended. A message that comes again when its action has ended does nothing;
+        an action that the host begins `by_itself` is on no row."""
+        if not by_itself and not await self._wanted(ctx, ref):
+            logger.info("action no longer wanted", action=ref.action, server=ref.build.server.uuid, host=self.host.name)
+            result = power.Result(models.ServerChange(expect_host=self.host.name))
+        else:
+            result = await power.act(self.host, ctx, ref)
         await self.until_heard(
             lambda: self.host.conductor.action_ended(
                 ctx, ref.build.server.uuid, ref.request_id, ref.action, result.change, result.fault, result.steps
             )
         )
+
+    async def _wanted(self, ctx: RequestContext, ref: models.ServerRef) -> bool:
+        waiting = models.ServerChange(expect_host=self.host.name, expect_task_states=[ACTIONS[ref.action].task])
+        return await self.until_heard(lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting))
 
     # ---- consoles, events, verify
 

@@ -117,7 +117,29 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
     state = await host.driver.power_state(server.uuid)
     if server.vm_state == Vm.ACTIVE and state is not PowerState.RUNNING and host.options.resume_guests_on_boot:
         build = msgspec.structs.replace(row, action="start")
-        await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"))
+        await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"), by_itself=True)
     elif int(state) != server.power_state:
         seen = int(state)
         await manager.until_heard(lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen))
+
+
+async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list[str]:
+    """Remove guests and disks of servers that were deleted while this host was away; their ids. Only what the conductor
+    knows to be deleted goes: a server nobody has heard of is left for `kilonova verify` to name."""
+    host = manager.host
+    ours = {guest.uuid for guest in await host.driver.guests()} | await host.driver.disks.servers()
+    asked = sorted(ours - manager.busy.keys())
+    if not asked:
+        return []
+    gone = await host.conductor.deleted_servers(ctx, asked)
+    for uuid in set(gone) & ours - manager.busy.keys():
+        logger.warning("removing what is left of a deleted server", server=uuid, host=host.name)
+        manager.begin(uuid, _told(_remove(manager, uuid), host.name, uuid))
+    return sorted(gone)
+
+
+async def _remove(manager: ComputeManager, uuid: str) -> None:
+    """Its ports went with the row, and the network agent keeps no tap without a port."""
+    await manager.host.driver.destroy(uuid)
+    await manager.host.driver.undefine(uuid)
+    await manager.host.driver.disks.remove(uuid)

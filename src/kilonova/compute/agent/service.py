@@ -13,11 +13,11 @@ from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.launch import Host
 from kilonova.compute.agent.manager import ComputeManager
 from kilonova.compute.agent.options import AgentOptions
-from kilonova.compute.agent.recovery import recover
+from kilonova.compute.agent.recovery import recover, remove_leftovers
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import HostFacts, HostReport, HostStats
 from kilonova.compute.virt.driver import HostCapacity, LifecycleEvent, PowerState, VirtDriver, VirtError
-from kilonova.core import errors, log
+from kilonova.core import log
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.service import Core
 from kilonova.image.client import ImageClient
@@ -25,6 +25,7 @@ from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.client import NetworkClient
 
 logger = log.get("agent")
+SWEEP_EVERY = 30  # heartbeats
 NODE_NAMESPACE = uuid.UUID("6f4f9a6e-6b5a-4b0e-9f0c-4b1c6f2d9a11")
 
 
@@ -91,12 +92,23 @@ class ComputeAgent:
         return service_context("req-" + self.core.clock.uuid())
 
     async def _beat(self) -> None:
+        beats = 0
         while True:
+            if beats % SWEEP_EVERY == 0:
+                await self._sweep()
+            beats += 1
             await self.core.clock.sleep(self.options.heartbeat)
             try:
                 await self._report()
-            except errors.KilonovaError as error:
-                logger.warning("heartbeat failed", host=self.host, error=error.message)
+            except Exception as error:  # the heart goes on
+                logger.warning("heartbeat failed", host=self.host, exc_info=error)
+
+    async def _sweep(self) -> None:
+        """A host that was cut off for a while must find out as well as one that was switched off."""
+        try:
+            await remove_leftovers(self.manager, self._ctx())
+        except Exception as error:
+            logger.warning("leftovers not looked for", host=self.host, exc_info=error)
 
     async def _report(self) -> None:
         driver = self.manager.host.driver

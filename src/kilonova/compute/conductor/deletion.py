@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task
 from kilonova.compute.store import builds
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import hosts as host_store
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row
+from kilonova.core.db import Connection, Row
 
 
 class Deletion:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, parts: Parts, ports: Ports) -> None:
+        self.parts, self.ports = parts, ports
 
     async def deleted(self, uuid: str, request_id: str) -> None:
         """The host has removed all traces, or there never were any."""
@@ -35,17 +38,39 @@ class Deletion:
 
     async def unhosted(self, ctx: RequestContext, uuid: str, request_id: str) -> None:
         """A server without a host, or whose host may never have heard of it. One that was given to a host meanwhile is
-        terminated there; a host that is away cleans up when it comes back, as the row no longer names it."""
+        terminated there. For a host that is away the server ends here, with its ports; the host cleans up when it comes
+        back."""
         async with self.parts.database.reading() as connection:
             row = await store.get(connection, uuid)
             if row is None or row.deleted or row.task_state != Task.DELETING:
                 return
-            since = self.parts.ago(self.parts.options.service_down_time)
-            alive = row.host is not None and await host_store.alive(connection, [row.host], since)
+            alive = row.host is not None and await self._alive(connection, [row.host])
         if alive:
             await self._terminate(ctx, row, request_id)
         else:
-            await self.deleted(uuid, request_id)
+            await self._without_host(uuid, row.host, request_id)
+
+    async def finish(self, grace: float) -> None:
+        """End deletions older than `grace` seconds that no host will end."""
+        async with self.parts.database.reading() as connection:
+            rows = await store.deleting(connection, self.parts.ago(grace))
+            hosts = {row.host for row in rows if row.host is not None}
+            alive = await self._alive(connection, list(hosts)) if hosts else set()
+        for row in rows:
+            if row.host not in alive:
+                await self._without_host(row.uuid, row.host, "")
+
+    async def _alive(self, connection: Connection, hosts: Sequence[str]) -> set[str]:
+        """Those that are up. Where the whole cloud is starting, a host may just not have reported yet."""
+        if self.parts.clock.monotonic() < self.parts.settled_at:
+            return set(hosts)
+        return await host_store.alive(connection, hosts, self.parts.ago(self.parts.options.service_down_time))
+
+    async def _without_host(self, uuid: str, host: str | None, request_id: str) -> None:
+        if host is not None:
+            logger.warning("deleting a server whose host is away", server=uuid, host=host)
+            await self.ports.release(uuid)
+        await self.deleted(uuid, request_id)
 
     async def _terminate(self, ctx: RequestContext, row: Row, request_id: str) -> None:
         async with self.parts.database.transaction() as tx:

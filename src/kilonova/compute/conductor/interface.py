@@ -45,6 +45,10 @@ class ConductorAPI(Interface):
     async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         """The host has removed all traces: release the claim, mark the row deleted. Repeating it is harmless."""
 
+    @call(timeout=60)
+    async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
+        """Those of the servers of which it is known that they are deleted; not those nobody has heard of."""
+
     @cast
     async def record_steps(self, ctx: RequestContext, steps: list[models.StepRecord]) -> None:
         """The journal's news, for the timeline."""

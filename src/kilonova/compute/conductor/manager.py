@@ -11,6 +11,7 @@ from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.conductor.reconciler import Reconciler
 from kilonova.compute.conductor.watch import Watch
 from kilonova.compute.states import Vm
@@ -21,6 +22,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database
 from kilonova.core.faults import Faults
+from kilonova.network.client import NetworkClient
 from kilonova.placement.client import PlacementClient
 
 
@@ -36,13 +38,14 @@ class ConductorManager(ConductorAPI):
         clock: Clock,
         faults: Faults,
         options: ConductorOptions,
+        network: NetworkClient,
     ) -> None:
         settled_at = clock.monotonic() + options.startup_grace
         self.parts = parts = Parts(database, bus, placement, clock, faults, options, settled_at)
         self.builds = Builds(parts)
         self.endings = Endings(parts)
         self.changes = Changes(parts)
-        self.deletion = Deletion(parts)
+        self.deletion = Deletion(parts, Ports(parts, network))
         self.reports = HostReports(parts)
         self.watch = Watch(parts, self.builds, self.endings)
         self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch)
@@ -82,6 +85,10 @@ class ConductorManager(ConductorAPI):
 
     async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         await self.deletion.deleted(server_id, request_id)
+
+    async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
+        async with self.parts.database.reading() as connection:
+            return sorted(await store.known_deleted(connection, server_ids))
 
     async def record_steps(self, ctx: RequestContext, steps: list[models.StepRecord]) -> None:
         await self.changes.record_steps(steps)

@@ -14,6 +14,7 @@ from kilonova.compute.conductor.watch import Watch
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import pending_casts, steps
+from kilonova.core import errors
 from kilonova.core.db import Row
 
 OURS = "INSTANCE"
@@ -27,15 +28,16 @@ class Reconciler:
         self.parts, self.builds, self.deletion, self.watch = parts, builds, deletion, watch
         options = parts.options
         self._nobodys: dict[str, float] = {}
+        self._misplaced: dict[str, float] = {}
         self._rounds = Repeated("reconcile", parts.clock, options.reconcile_interval, self.run)
-        self._sweeps = Repeated("orphaned claims", parts.clock, options.orphan_interval, self.release_orphans)
+        self._sweeps = Repeated("orphans", parts.clock, options.orphan_interval, self.sweep)
 
     async def start(self, *, all_in_one: bool = False) -> None:
         """Where one process is the whole cloud nobody else can be at work on anything: the first round knows no grace. Call
         it when the hosts have reported."""
         if all_in_one:
             await self.run(grace=0)
-            await self.release_orphans(grace=0)
+            await self.sweep(grace=0)
         self._rounds.start()
         self._sweeps.start()
 
@@ -47,7 +49,7 @@ class Reconciler:
         """One round; `grace` in seconds, else the option's."""
         age = self.parts.options.grace if grace is None else grace
         await self.schedule_waiting(age)
-        await self.finish_deletions(age)
+        await self.deletion.finish(age)
         await self.give_up_builds()
         await self.watch.check_all()
 
@@ -67,12 +69,6 @@ class Reconciler:
         for (request_id, project_id, user_id), uuids in requests.items():
             logger.warning("taking up servers nobody schedules", servers=len(uuids), request_id=request_id)
             await self.builds.build(on_behalf(request_id, project_id, user_id), uuids, request_id)
-
-    async def finish_deletions(self, grace: float) -> None:
-        async with self.parts.database.reading() as connection:
-            rows = await store.deleting_unhosted(connection, self.parts.ago(grace))
-        for row in rows:
-            await self.deletion.deleted(row.uuid, "")
 
     async def give_up_builds(self) -> None:
         """Builds that showed nothing new for longer than all their steps may take."""
@@ -99,6 +95,32 @@ class Reconciler:
             await store.add_faults(tx.connection, faults)
             uuids = [row.uuid for row in late]
             await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
+
+    async def sweep(self, *, grace: float | None = None) -> None:
+        """Claims and ports that nobody holds any more, claims that are elsewhere than their server."""
+        age = self.parts.options.grace if grace is None else grace
+        for work in (self.release_orphans(grace=age), self.repair_claims(age), self.deletion.ports.remove_orphans(age)):
+            try:
+                await work
+            except errors.KilonovaError as error:
+                logger.warning("will be tried again", work="orphans", error=error.message)
+
+    async def repair_claims(self, grace: float) -> int:
+        """Claims that are on another host than their server, or missing: claimed anew where the row says, once they were
+        seen so for `grace` seconds; how many."""
+        now, held = self.parts.clock.monotonic(), dict[str, set[str]]()
+        for provider in await self.parts.placement.providers():
+            for consumer in await self.parts.placement.consumers_of(provider.uuid):
+                held.setdefault(consumer, set()).add(provider.uuid)
+        async with self.parts.database.reading() as connection:
+            rows = await store.placed(connection)
+        wrong = {row.uuid for row in rows if held.get(row.uuid) != {row.provider}}
+        self._misplaced = {uuid: self._misplaced.get(uuid, now) for uuid in wrong}
+        due = [uuid for uuid, since in self._misplaced.items() if now - since >= grace]
+        for uuid in due:
+            logger.warning("making a claim what its server's row says", server=uuid)
+        await self.parts.settle_claims(due)
+        return len(due)
 
     async def release_orphans(self, *, grace: float | None = None) -> int:
         """Give back claims whose server is deleted, unknown, or failed without a host; how many. Claims of other owners

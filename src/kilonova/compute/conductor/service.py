@@ -8,13 +8,16 @@ from kilonova.compute.conductor.manager import ConductorManager
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.core.db import Database
 from kilonova.core.service import Core
+from kilonova.network.client import NetworkClient
 from kilonova.placement.client import PlacementClient
 
 
 class ConductorService:
     def __init__(self, core: Core, options: ConductorOptions, database: Database, *, host: str) -> None:
         self.core, self.host = core, host
-        self.manager = ConductorManager(database, core.bus, PlacementClient(core), core.clock, core.faults, options)
+        self.manager = ConductorManager(
+            database, core.bus, PlacementClient(core), core.clock, core.faults, options, NetworkClient(core)
+        )
         self.heartbeat = Heartbeat(database, core.clock, host)
 
     async def start(self) -> None:

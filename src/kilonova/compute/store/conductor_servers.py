@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, sele
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
-from kilonova.compute.tables import block_devices, request_specs, server_actions, server_faults, servers
+from kilonova.compute.tables import block_devices, compute_nodes, request_specs, server_actions, server_faults, servers
 from kilonova.core.db import Connection, Row
 
 Condition = ColumnElement[bool]
+ASKED_AT_ONCE = 1000
 WITH_SPEC = servers.outerjoin(request_specs, request_specs.c.server_uuid == servers.c.uuid)
 UNPLACED = (
     servers.c.deleted == 0,
@@ -123,7 +124,11 @@ async def finish_actions(
     """End the open actions of these servers (of one request, or of any); how many were open. `message` None means
     success."""
     table = server_actions.c
-    where = [table.server_uuid.in_(list(uuids)), table.action.in_(list(actions)), table.finished_at.is_(None)]
+    where: list[Condition] = [
+        table.server_uuid.in_(list(uuids)),
+        table.action.in_(list(actions)),
+        table.finished_at.is_(None),
+    ]
     if request_id is not None:
         where.append(table.request_id == request_id)
     result = await connection.execute(update(server_actions).where(*where).values(finished_at=now, message=message))
@@ -195,18 +200,44 @@ async def building(
     return (await connection.execute(query.order_by(servers.c.id))).all()
 
 
-async def deleting_unhosted(connection: Connection, before: dt.datetime) -> Sequence[Row]:
-    query = select(servers.c.uuid).where(
-        servers.c.deleted == 0, servers.c.task_state == Task.DELETING, servers.c.host.is_(None), _age() < before
+async def deleting(connection: Connection, before: dt.datetime) -> Sequence[Row]:
+    """uuid and host of servers that are being deleted since `before`."""
+    query = select(servers.c.uuid, servers.c.host).where(
+        servers.c.deleted == 0, servers.c.task_state == Task.DELETING, _age() < before
+    )
+    return (await connection.execute(query)).all()
+
+
+async def living(connection: Connection, uuids: Collection[str]) -> set[str]:
+    """Those of the uuids whose server is not deleted."""
+    return await _among(connection, uuids, servers.c.deleted == 0)
+
+
+async def known_deleted(connection: Connection, uuids: Collection[str]) -> set[str]:
+    """Those of the uuids whose row says that the server is deleted."""
+    return await _among(connection, uuids, servers.c.deleted != 0)
+
+
+async def _among(connection: Connection, uuids: Collection[str], *where: Condition) -> set[str]:
+    asked, found = list(uuids), set[str]()
+    for start in range(0, len(asked), ASKED_AT_ONCE):
+        part = asked[start : start + ASKED_AT_ONCE]
+        query = select(servers.c.uuid).where(servers.c.uuid.in_(part), *where)
+        found.update((await connection.execute(query)).scalars())
+    return found
+
+
+async def placed(connection: Connection) -> Sequence[Row]:
+    """uuid and provider (node's uuid) of every living server on a host that nobody is deleting."""
+    query = (
+        select(servers.c.uuid, compute_nodes.c.uuid.label("provider"))
+        .join(compute_nodes, compute_nodes.c.host == servers.c.host)
+        .where(servers.c.deleted == 0, or_(servers.c.task_state.is_(None), servers.c.task_state != Task.DELETING))
     )
     return (await connection.execute(query)).all()
 
 
 async def claim_holders(connection: Connection, uuids: Collection[str]) -> set[str]:
     """Those of the uuids whose server lives and is on a host or on its way to one."""
-    query = select(servers.c.uuid).where(
-        servers.c.uuid.in_(list(uuids)),
-        servers.c.deleted == 0,
-        or_(servers.c.host.is_not(None), servers.c.vm_state == Vm.BUILDING),
-    )
-    return {row.uuid for row in (await connection.execute(query)).all()}
+    rightful = or_(servers.c.host.is_not(None), servers.c.vm_state == Vm.BUILDING)
+    return await _among(connection, uuids, servers.c.deleted == 0, rightful)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 import msgspec
 
 from kilonova.compute.agent.launch import Host, Launch, LaunchStep, NetworkNotReady
 from kilonova.compute.models import FixedIp, NetworkRequest, ServerBuild, SubnetInfo, Vif
+from kilonova.compute.port_ids import port_id_for
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.network.agent.model import bridge_name, tap_name
 from kilonova.network.client import NetworkRecord, PortRecord, PortRequest, SubnetRecord
 
 PLUGGED = "network-vif-plugged"
-
-
-def port_id_for(server_uuid: str, index: int) -> str:
-    """The id of a port we make: the same one however often a build is begun again."""
-    return str(uuid.uuid5(uuid.UUID(server_uuid), f"port/{index}"))
 
 
 class Networking(LaunchStep):

@@ -1,0 +1,44 @@
+"""Ports of servers whose host can't remove them."""
+
+from __future__ import annotations
+
+from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.port_ids import made_for
+from kilonova.compute.store import conductor_servers as store
+from kilonova.network.client import NetworkClient
+
+COMPUTE = "compute:"
+
+
+class Ports:
+    """Acts on the component's own account."""
+
+    def __init__(self, parts: Parts, network: NetworkClient) -> None:
+        self.parts, self.network = parts, network
+        self._nobodys: dict[str, float] = {}  # port → when it was first seen without its server
+
+    async def release(self, server_uuid: str) -> None:
+        """Delete a server's ports that we made, let go of the user's."""
+        found = await self.network.ports(device_id=server_uuid)
+        await self.network.delete_ports([port.id for port in found if made_for(server_uuid, port.id)])
+        for port in found:
+            if not made_for(server_uuid, port.id):
+                await self.network.unbind_port(port.id)
+
+    async def remove_orphans(self, grace: float) -> int:
+        """Delete ports that we made for servers that are gone, once they were seen so for `grace` seconds; how many."""
+        ours = {
+            port.id: port.device_id
+            for port in await self.network.ports()
+            if port.device_owner.startswith(COMPUTE) and made_for(port.device_id, port.id)
+        }
+        async with self.parts.database.reading() as connection:
+            living = await store.living(connection, set(ours.values())) if ours else set()
+        now = self.parts.clock.monotonic()
+        orphans = {port_id for port_id, server in ours.items() if server not in living}
+        self._nobodys = {port_id: self._nobodys.get(port_id, now) for port_id in orphans}
+        due = [port_id for port_id, since in self._nobodys.items() if now - since >= grace]
+        if due:
+            logger.warning("removing ports of servers that are gone", ports=due)
+            await self.network.delete_ports(due)
+        return len(due)
