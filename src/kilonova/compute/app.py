@@ -12,6 +12,7 @@ from kilonova.compute.api.history import History
 from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.key_pairs import KeyPairs
 from kilonova.compute.api.quotas import Quotas
+from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
 from kilonova.compute.api.server_groups import ServerGroups
 from kilonova.compute.api.server_metadata import ServerMetadata
@@ -33,6 +34,7 @@ from kilonova.compute.logic.key_pairs import KeyPairLogic
 from kilonova.compute.logic.launch import LaunchLogic
 from kilonova.compute.logic.launch_checks import LaunchChecks
 from kilonova.compute.logic.quota_sets import QuotaSetLogic
+from kilonova.compute.logic.security_groups import SecurityGroupLogic
 from kilonova.compute.logic.server_actions import ActionLogic
 from kilonova.compute.logic.server_groups import ServerGroupLogic
 from kilonova.compute.logic.server_items import ItemLogic
@@ -105,6 +107,7 @@ class ComputeApiService:
         services, hypervisors = ServiceLogic(database, clock, options), HypervisorLogic(database, clock, options)
         groups = ServerGroups(ServerGroupLogic(database, clock, options))
         return [
+            *routes.security_group_routes(SecurityGroups(SecurityGroupLogic(self.networks))),
             *routes.key_pair_routes(KeyPairs(KeyPairLogic(database, clock, options))),
             *admin_routes.host_routes(Services(services), Hypervisors(hypervisors)),
             *admin_routes.quota_routes(

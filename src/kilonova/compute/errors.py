@@ -275,6 +275,10 @@ class UnknownMarker(BadRequest):
     template = "marker [{marker}] not found"
 
 
+class InvalidSecurityGroupId(BadRequest):
+    template = "Invalid ID {id}: a UUID is needed"
+
+
 class InvalidPeriod(BadRequest):
     template = "Invalid start time. The start time cannot occur after the end time."
 

@@ -7,6 +7,7 @@ from kilonova.compute.api.flavor_extras import FlavorExtras
 from kilonova.compute.api.flavors import Flavors
 from kilonova.compute.api.history import History
 from kilonova.compute.api.key_pairs import KeyPairs
+from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
 from kilonova.compute.api.server_metadata import ServerMetadata
 from kilonova.compute.api.server_parts import ServerParts
@@ -107,4 +108,18 @@ def server_part_routes(parts: ServerParts, history: History, events: ExternalEve
         # not upstream's: why a server is where it is, for `kilonova explain`
         Route("GET", SERVER + "/os-kilonova-decisions", history.decisions, "kilonova:servers:decisions"),
         Route("POST", V + "/os-server-external-events", events.create, f"{R}:os-server-external-events:create"),
+    ]
+
+
+def security_group_routes(groups: SecurityGroups) -> list[Route]:
+    every, one, rule = V + "/os-security-groups", V + "/os-security-groups/{group_id:str}", f"{R}:os-security-groups"
+    rules = V + "/os-security-group-rules"
+    return [
+        Route("GET", every, groups.list, f"{rule}:get", until="2.35"),
+        Route("POST", every, groups.create, f"{rule}:create", until="2.35"),
+        Route("GET", one, groups.show, f"{rule}:show", until="2.35"),
+        Route("PUT", one, groups.update, f"{rule}:update", until="2.35"),
+        Route("DELETE", one, groups.delete, f"{rule}:delete", 202, until="2.35"),
+        Route("POST", rules, groups.create_rule, f"{rule}:rule:create", until="2.35"),
+        Route("DELETE", rules + "/{rule_id:str}", groups.delete_rule, f"{rule}:rule:delete", 202, until="2.35"),
     ]

@@ -18,11 +18,15 @@ from kilonova.network.schemas.ports import WIRE as PORT_WIRE
 from kilonova.network.schemas.ports import Port as PortRecord
 from kilonova.network.schemas.ports import PortBody, PortsBody
 from kilonova.network.schemas.security_groups import Group as SecurityGroupRecord
-from kilonova.network.schemas.security_groups import GroupsBody
+from kilonova.network.schemas.security_groups import GroupBody, GroupsBody, RuleBody
+from kilonova.network.schemas.security_groups import Rule as SecurityGroupRuleRecord
 from kilonova.network.schemas.subnets import Subnet as SubnetRecord
 from kilonova.network.schemas.subnets import SubnetsBody
 
-__all__ = ["NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord", "SubnetRecord"]
+__all__ = [
+    "NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord", "SecurityGroupRuleRecord",
+    "SubnetRecord",
+]  # fmt: skip
 CHUNK = 100  # ids in one URL
 
 
@@ -81,6 +85,39 @@ class NetworkClient:
     async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]:
         """Security groups by attribute, e.g. `name=[…]`, `id=[…]`, `project_id=…`."""
         return (await self._http.get("/security-groups" + _query(filters), GroupsBody, ctx=ctx)).security_groups
+
+    async def security_group(self, group_id: str, ctx: RequestContext | None = None) -> SecurityGroupRecord:
+        """Raises NotFound."""
+        return (await self._http.get(f"/security-groups/{group_id}", GroupBody, ctx=ctx)).security_group
+
+    async def create_security_group(
+        self, values: dict[str, Any], ctx: RequestContext | None = None
+    ) -> SecurityGroupRecord:
+        """`values` by the wire's names. Raises BadRequest, Conflict (over quota too)."""
+        body = {"security_group": values}
+        return (await self._http.send("POST", "/security-groups", body, GroupBody, ctx=ctx)).security_group
+
+    async def update_security_group(
+        self, group_id: str, values: dict[str, Any], ctx: RequestContext | None = None
+    ) -> SecurityGroupRecord:
+        """Raises NotFound, BadRequest, Conflict."""
+        path, body = f"/security-groups/{group_id}", {"security_group": values}
+        return (await self._http.send("PUT", path, body, GroupBody, ctx=ctx)).security_group
+
+    async def delete_security_group(self, group_id: str, ctx: RequestContext | None = None) -> None:
+        """Raises NotFound, Conflict while ports use it."""
+        await self._http.request("DELETE", f"/security-groups/{group_id}", ctx=ctx)
+
+    async def create_security_group_rule(
+        self, values: dict[str, Any], ctx: RequestContext | None = None
+    ) -> SecurityGroupRuleRecord:
+        """Raises NotFound (group), BadRequest, Conflict (the same rule is there)."""
+        body = {"security_group_rule": values}
+        return (await self._http.send("POST", "/security-group-rules", body, RuleBody, ctx=ctx)).security_group_rule
+
+    async def delete_security_group_rule(self, rule_id: str, ctx: RequestContext | None = None) -> None:
+        """Raises NotFound."""
+        await self._http.request("DELETE", f"/security-group-rules/{rule_id}", ctx=ctx)
 
     async def create_ports(
         self, requests: list[PortRequest], ctx: RequestContext | None = None, *, own: bool = True

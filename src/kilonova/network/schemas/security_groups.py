@@ -67,3 +67,7 @@ class GroupBody(View):
 
 class GroupsBody(View):
     security_groups: list[Group]
+
+
+class RuleBody(View):
+    security_group_rule: Rule

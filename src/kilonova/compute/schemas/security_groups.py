@@ -1,0 +1,68 @@
+"""Wire shapes of security groups as compute shows them (until 2.35): the network service's, in an older form."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kilonova.core.web.wire import Body, View
+
+GroupName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+Text = Annotated[str, Meta(max_length=255)]
+Port = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,5}\Z")] | Annotated[int, Meta(ge=-1, le=65535)] | None
+
+
+class Group(Body, kw_only=True):
+    name: GroupName
+    description: Text | None = ""
+
+
+class GroupIn(Body, kw_only=True):
+    security_group: Group
+
+
+class Rule(Body, kw_only=True):
+    """The source is `cidr` or the group of `group_id`; neither is everybody."""
+
+    parent_group_id: Text | int
+    ip_protocol: Text | None = None
+    from_port: Port = None
+    to_port: Port = None
+    cidr: Text | None = None
+    group_id: Text | None = None
+
+
+class RuleIn(Body, kw_only=True):
+    security_group_rule: Rule
+
+
+class RuleView(View, kw_only=True):
+    id: str
+    parent_group_id: str
+    ip_protocol: str | None
+    from_port: int | None
+    to_port: int | None
+    ip_range: dict[str, str] = msgspec.field(default_factory=dict)
+    group: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class GroupView(View, kw_only=True):
+    id: str
+    name: str
+    description: str
+    tenant_id: str
+    rules: list[RuleView]
+
+
+class GroupOut(View):
+    security_group: GroupView
+
+
+class GroupsOut(View):
+    security_groups: list[GroupView]
+
+
+class RuleOut(View):
+    security_group_rule: RuleView
