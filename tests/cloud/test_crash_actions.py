@@ -1,0 +1,105 @@
+"""The process is killed between the API's commit and the end of an action: after the next start the action has ended, once,
+and nothing is left over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from tests.cloud.harness import Api, CloudProcess
+
+BODIES: dict[str, Any] = {
+    "stop": {"os-stop": None},
+    "start": {"os-start": None},
+    "reboot": {"reboot": {"type": "SOFT"}},
+    "reboot_hard": {"reboot": {"type": "HARD"}},
+}
+ENDS = {"stop": "SHUTOFF", "start": "ACTIVE", "reboot": "ACTIVE", "reboot_hard": "ACTIVE"}
+MIDDLE = {"stop": "shutdown", "start": "start", "reboot": "start", "reboot_hard": "start", "delete": "undefine"}
+"""The driver's operation in the middle of each action: for the reboots the guest is off already."""
+
+
+class Seed(msgspec.Struct):
+    """A stopped cloud with two servers that have a port each."""
+
+    state: Path
+    active: str
+    stopped: str
+
+    def server(self, action: str) -> str:
+        return self.stopped if action == "start" else self.active
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
+    cloud = CloudProcess(tmp_path_factory.mktemp("seed") / "state").start()
+    api = cloud.api("demo")
+    image, networks = api.image("crash"), [{"uuid": api.network()}]
+    active, stopped = api.launch(image, networks), api.launch(image, networks)
+    api.wait(active, "ACTIVE")
+    api.wait(stopped, "ACTIVE")
+    api.ok("POST", "compute", f"/servers/{stopped}/action", BODIES["stop"])
+    api.wait(stopped, "SHUTOFF")
+    cloud.stop()
+    return Seed(cloud.state, active, stopped)
+
+
+def act(api: Api, server_id: str, action: str) -> None:
+    """The process may die before the answer is written."""
+    with contextlib.suppress(httpx.TransportError):
+        if action == "delete":
+            api.ok("DELETE", "compute", f"/servers/{server_id}")
+        else:
+            api.ok("POST", "compute", f"/servers/{server_id}/action", BODIES[action])
+
+
+def check(cloud: CloudProcess, server_id: str, action: str) -> None:
+    """Start again; the action ends as if nothing had been."""
+    cloud.start()
+    api = cloud.api("demo")
+    if action == "delete":
+        api.wait_gone(server_id, timeout=20)
+        assert api.ok("GET", "network", f"/ports?device_id={server_id}")["ports"] == []
+    else:
+        api.wait(server_id, ENDS[action], timeout=20)
+        actions = api.ok("GET", "compute", f"/servers/{server_id}/os-instance-actions")["instanceActions"]
+        assert [entry["message"] for entry in actions] == [None] * len(actions)
+    assert cloud.verify() == []
+    if action != "delete":
+        assert api.server(server_id)["status"] == ENDS[action]
+
+
+@pytest.mark.parametrize(
+    ("action", "when"),
+    [
+        *((action, "before") for action in MIDDLE if action != "reboot_hard"),
+        ("stop", "after"),
+        ("reboot", "after"),
+        ("delete", "after"),
+    ],
+)
+def test_killed_when_it_is_handed_over(scratch_cloud: CloudProcess, seed: Seed, action: str, when: str) -> None:
+    """Before the host has it; and when it is done, but the message is not yet forgotten and comes again."""
+    shutil.copytree(seed.state, scratch_cloud.state)
+    scratch_cloud.start(KILONOVA_FAULTS=f"step=hand_over,when={when},do=kill")
+    act(scratch_cloud.api("demo"), seed.server(action), action)
+    assert scratch_cloud.died() == -9, "the fault did not strike"
+    check(scratch_cloud, seed.server(action), action)
+
+
+@pytest.mark.parametrize("action", MIDDLE)
+def test_killed_in_the_middle(scratch_cloud: CloudProcess, seed: Seed, action: str) -> None:
+    shutil.copytree(seed.state, scratch_cloud.state)
+    scratch_cloud.start(KILONOVA_DRIVER_FAKE=json.dumps({"delay": {MIDDLE[action]: 30}}))
+    act(scratch_cloud.api("demo"), seed.server(action), action)
+    time.sleep(0.3)  # the agent is at it
+    scratch_cloud.kill()
+    check(scratch_cloud, seed.server(action), action)
