@@ -347,7 +347,7 @@ GOLDEN: list[tuple[formats.ErrorFormat, str, str, Any]] = [
         "status": 404, "request_id": "req-1", "title": "Not Found", "detail": MESSAGE, "code": "placement.undefined_code"}]}),
     (formats.image_format, "application/json", "application/json",
      {"message": MESSAGE, "code": "404 Not Found", "title": "Not Found"}),
-    (formats.image_format, "*/*", "text/html; charset=UTF-8",
+    (formats.image_format, "*/*", "text/html",
      "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  <h1>404 Not Found</h1>\n"
      "  Flavor &lt;x&gt; &amp; &quot;y&quot; could not be found.<br /><br />\n\n </body>\n</html>"),
 ]  # fmt: skip

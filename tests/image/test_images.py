@@ -273,7 +273,7 @@ async def test_ids_that_are_none(client, wrong):
 async def test_html_in_errors_is_escaped(client):
     answer = await client("GET", f"{IMAGES}?visibility=%3Cscript%3E", token="member")
     assert answer.status == 400
-    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert b"<script>" not in answer.content
     assert b"&lt;script&gt;" in answer.content
 

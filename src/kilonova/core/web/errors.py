@@ -52,7 +52,7 @@ def image_format(error: KilonovaError, _request_id: str, accept: str) -> tuple[b
     text = html.escape(error.message)
     head = f"<html>\n <head>\n  <title>{name}</title>\n </head>\n"
     page = f"{head} <body>\n  <h1>{name}</h1>\n  {text}<br /><br />\n\n </body>\n</html>"
-    return page.encode(), "text/html; charset=UTF-8"
+    return page.encode(), "text/html"  # the charset comes with the reply
 
 
 def placement_format(error: KilonovaError, request_id: str, _accept: str) -> tuple[bytes, str]:
