@@ -64,8 +64,6 @@ async def lab(options: BridgeOptions) -> AsyncIterator[Lab]:
     assert leftovers(options.instance, lab.networks) == []
 
 
-
-
 @pytest.fixture(autouse=True)
 def _lab_needs_root(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("lab") and (os.geteuid() != 0 or not shutil.which("nft")):

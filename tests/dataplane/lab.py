@@ -85,21 +85,47 @@ def network(id: str = "", ports: tuple[PortModel, ...] = (), **words: object) ->
     """198.18.7.0/24 with DHCP at .2 and an IPv6 subnet without."""
     id = id or new_id()
     subnets = (
-        SubnetModel(id=str(uuid.uuid5(uuid.UUID(id), "v4")), cidr="198.18.7.0/24", gateway_ip="198.18.7.1",
-                    dhcp_ip="198.18.7.2", dns_nameservers=("198.18.7.53",)),
+        SubnetModel(
+            id=str(uuid.uuid5(uuid.UUID(id), "v4")),
+            cidr="198.18.7.0/24",
+            gateway_ip="198.18.7.1",
+            dhcp_ip="198.18.7.2",
+            dns_nameservers=("198.18.7.53",),
+        ),
         SubnetModel(id=str(uuid.uuid5(uuid.UUID(id), "v6")), cidr="fd00:7::/64", ip_version=6, enable_dhcp=False),
     )
-    return NetworkModel(**{"id": id, "project_id": "p" * 32, "mtu": 1450, "subnets": subnets,  # type: ignore[arg-type]
-                           "ports": ports, "dhcp_mac": "fa:16:3e:07:00:02", **words})
+    return NetworkModel(
+        **{
+            "id": id,
+            "project_id": "p" * 32,
+            "mtu": 1450,
+            "subnets": subnets,  # type: ignore[arg-type]
+            "ports": ports,
+            "dhcp_mac": "fa:16:3e:07:00:02",
+            **words,
+        }
+    )
 
 
 def port(net: NetworkModel, number: int, *groups: SecurityGroupModel, **words: object) -> PortModel:
     """Port with addresses ending in `number`."""
-    ips = (FixedIP(subnet_id=net.subnets[0].id, ip_address=f"198.18.7.{number}"),
-           FixedIP(subnet_id=net.subnets[1].id, ip_address=f"fd00:7::{number:x}"))
-    return PortModel(**{"id": new_id(), "network_id": net.id, "project_id": net.project_id,  # type: ignore[arg-type]
-                        "mac_address": f"fa:16:3e:00:00:{number:02x}", "fixed_ips": ips, "device_id": new_id(),
-                        "hostname": f"guest{number}", "security_groups": tuple(g.id for g in groups), **words})
+    ips = (
+        FixedIP(subnet_id=net.subnets[0].id, ip_address=f"198.18.7.{number}"),
+        FixedIP(subnet_id=net.subnets[1].id, ip_address=f"fd00:7::{number:x}"),
+    )
+    return PortModel(
+        **{
+            "id": new_id(),
+            "network_id": net.id,
+            "project_id": net.project_id,  # type: ignore[arg-type]
+            "mac_address": f"fa:16:3e:00:00:{number:02x}",
+            "fixed_ips": ips,
+            "device_id": new_id(),
+            "hostname": f"guest{number}",
+            "security_groups": tuple(g.id for g in groups),
+            **words,
+        }
+    )
 
 
 def model(net: NetworkModel, ports: tuple[PortModel, ...], *groups: SecurityGroupModel) -> HostModel:
@@ -124,8 +150,9 @@ class Guest:
         self.inside("ip", "link", "set", "eth0", "mtu", "1450", "up")
         if static:
             for fixed in self.port.fixed_ips:
-                self.inside("ip", "addr", "add", f"{fixed.ip_address}/{64 if ':' in fixed.ip_address else 24}",
-                            "dev", "eth0")
+                self.inside(
+                    "ip", "addr", "add", f"{fixed.ip_address}/{64 if ':' in fixed.ip_address else 24}", "dev", "eth0"
+                )
             self.inside("ip", "route", "add", "169.254.169.254/32", "via", "198.18.7.2")
         ip("link", "set", self.tap, "master", bridge_name(self.port.network_id), "up")
         return self
@@ -144,15 +171,25 @@ class Guest:
             ip("netns", "del", self.namespace)
 
     def inside(self, *argv: str, check: bool = True, timeout: float = 30, text: str = "") -> str:
-        done = subprocess.run(["ip", "netns", "exec", self.namespace, *argv], capture_output=True, text=True,
-                              timeout=timeout, input=text, check=False)
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.namespace, *argv],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=text,
+            check=False,
+        )
         if check and done.returncode != 0:
             raise AssertionError(f"{argv}: {done.stdout} {done.stderr}")
         return done.stdout + done.stderr
 
     def start(self, script: str, *args: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(["ip", "netns", "exec", self.namespace, "python3", "-c", script, *args],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", self.namespace, "python3", "-c", script, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self.processes.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -179,24 +216,39 @@ class Guest:
 
 def checksum(data: bytes) -> int:
     data += b"\0" * (len(data) % 2)
-    total = sum(int.from_bytes(data[i:i + 2], "big") for i in range(0, len(data), 2))
+    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
 
 
-def udp4(mac: str, src: str, sport: int, dst: str, dport: int, payload: bytes = b"kilonova", dmac: str = "ff" * 6) -> str:
+def udp4(
+    mac: str, src: str, sport: int, dst: str, dport: int, payload: bytes = b"kilonova", dmac: str = "ff" * 6
+) -> str:
     """An Ethernet frame with an IPv4 UDP packet, in hex."""
-    udp = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + (8 + len(payload)).to_bytes(2, "big") + b"\0\0" + payload
-    head = b"\x45\0" + (20 + len(udp)).to_bytes(2, "big") + b"\0\1\0\0\x40\x11\0\0" + socket.inet_aton(src) \
+    udp = (
+        sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + (8 + len(payload)).to_bytes(2, "big") + b"\0\0" + payload
+    )
+    head = (
+        b"\x45\0"
+        + (20 + len(udp)).to_bytes(2, "big")
+        + b"\0\1\0\0\x40\x11\0\0"
+        + socket.inet_aton(src)
         + socket.inet_aton(dst)
+    )
     head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
     return (dmac + mac + "0800").replace(":", "") + (head + udp).hex()
 
 
 def arp(mac: str, sender_mac: str, sender_ip: str, target_ip: str, operation: int = 1) -> str:
-    body = "0001080006040001"[:-4] + f"{operation:04x}" + sender_mac + socket.inet_aton(sender_ip).hex() + "00" * 6 \
+    body = (
+        "0001080006040001"[:-4]
+        + f"{operation:04x}"
+        + sender_mac
+        + socket.inet_aton(sender_ip).hex()
+        + "00" * 6
         + socket.inet_aton(target_ip).hex()
+    )
     return ("ff" * 6 + mac + "0806" + body).replace(":", "")
 
 

@@ -19,8 +19,10 @@ do = asyncio.to_thread
 
 
 def saved(instance: str) -> str:
-    out = [subprocess.run([tool], capture_output=True, text=True, check=True).stdout
-           for tool in ("iptables-save", "ip6tables-save")]
+    out = [
+        subprocess.run([tool], capture_output=True, text=True, check=True).stdout
+        for tool in ("iptables-save", "ip6tables-save")
+    ]
     table = subprocess.run(["nft", "list", "table", "bridge", f"{instance}_l2"], capture_output=True, text=True)
     return table.stdout + "\n".join(line for text in out for line in text.splitlines() if f"{instance}-" in line)
 
@@ -52,7 +54,8 @@ async def test_a_port_opens_by_a_rule_and_closes_with_it(lab: Lab) -> None:
     held = one.start(
         "import socket, sys; s = socket.create_connection(('198.18.7.11', 22)); s.recv(5); print('ready', flush=True);"
         "sys.stdin.readline(); s.settimeout(1.5); s.sendall(b'x')\n"
-        "import time; time.sleep(.7); o = s.getsockopt(6, 11, 104); print('unacked', int.from_bytes(o[24:28], 'little'))")
+        "import time; time.sleep(.7); o = s.getsockopt(6, 11, 104); print('unacked', int.from_bytes(o[24:28], 'little'))"
+    )
     await plane.apply(model(net, ports, closed, caller))
     assert not await do(one.connects, "198.18.7.11")
     assert (await do(held.communicate, "go\n"))[0].strip() == "unacked 1"
@@ -70,7 +73,8 @@ async def test_a_held_connection_lives_on_when_other_rules_change(lab: Lab) -> N
     held = one.start(
         "import socket, sys; s = socket.create_connection(('198.18.7.11', 22)); s.recv(5); print('ready', flush=True);"
         "sys.stdin.readline(); s.sendall(b'x')\n"
-        "import time; time.sleep(.5); o = s.getsockopt(6, 11, 104); print('unacked', int.from_bytes(o[24:28], 'little'))")
+        "import time; time.sleep(.5); o = s.getsockopt(6, 11, 104); print('unacked', int.from_bytes(o[24:28], 'little'))"
+    )
     less = replace(full, rules=tuple(r for r in full.rules if r not in (icmp, web)))
     await plane.apply(model(net, ports, less))
     assert (await do(held.communicate, "go\n"))[0].strip() == "unacked 0"
@@ -192,12 +196,15 @@ async def test_port_security_off_and_admin_down(lab: Lab) -> None:
     one, two = lab.guest(free), lab.guest(other)
     assert await do(two.pings, "198.18.7.10")
     assert not await do(one.pings, "198.18.7.11")
-    assert await do(two.sees, b"kilonova".hex(), one,
-                    udp4("fa:16:3e:00:00:77", "198.18.7.77", 1, "198.18.7.11", 2)) is False  # two's ingress
+    assert (
+        await do(two.sees, b"kilonova".hex(), one, udp4("fa:16:3e:00:00:77", "198.18.7.77", 1, "198.18.7.11", 2))
+        is False
+    )  # two's ingress
     await plane.apply(model(net, (replace(free, admin_state_up=False), other), closed))
     assert not await do(two.pings, "198.18.7.10")
-    assert not await do(one.sees, "c612070b", two, arp("fa:16:3e:00:00:0b", "fa:16:3e:00:00:0b", "198.18.7.11",
-                                                       "198.18.7.10"))
+    assert not await do(
+        one.sees, "c612070b", two, arp("fa:16:3e:00:00:0b", "fa:16:3e:00:00:0b", "198.18.7.11", "198.18.7.10")
+    )
 
 
 async def test_a_tap_that_nobody_named_passes_no_ip(lab: Lab) -> None:
@@ -290,8 +297,14 @@ async def test_flushed_chains_come_back(lab: Lab) -> None:
     expected = await do(saved, lab.options.instance)
     await plane.apply(model(net, (one,), ssh))
     name = lab.options.instance
-    for words in (["-D", "FORWARD", "-j", f"{name}-forward"], ["-F", f"{name}-forward"], ["-X", f"{name}-forward"],
-                  ["-F", f"{name}-o-{one.id[:11]}"], ["-F", f"{name}-from"], ["-X", f"{name}-o-{one.id[:11]}"]):
+    for words in (
+        ["-D", "FORWARD", "-j", f"{name}-forward"],
+        ["-F", f"{name}-forward"],
+        ["-X", f"{name}-forward"],
+        ["-F", f"{name}-o-{one.id[:11]}"],
+        ["-F", f"{name}-from"],
+        ["-X", f"{name}-o-{one.id[:11]}"],
+    ):
         await do(subprocess.run, ["iptables", "-w", *words], check=True)
     other = await lab.plane()  # the agent started anew
     await plane.close()

@@ -37,8 +37,30 @@ class Client:
         self.script.chmod(self.script.stat().st_mode | stat.S_IXUSR)
 
     def ask(self, guest: Guest) -> dict[str, str]:
-        out = guest.inside("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", "3", "-T", "1", "-s",
-                           str(self.script), "-O", "mtu", "-O", "staticroutes", "-O", "dns", "-O", "0xf9", check=False)
+        out = guest.inside(
+            "busybox",
+            "udhcpc",
+            "-i",
+            "eth0",
+            "-n",
+            "-q",
+            "-f",
+            "-t",
+            "3",
+            "-T",
+            "1",
+            "-s",
+            str(self.script),
+            "-O",
+            "mtu",
+            "-O",
+            "staticroutes",
+            "-O",
+            "dns",
+            "-O",
+            "0xf9",
+            check=False,
+        )
         return dict(re.findall(r"^GOT (\w+)=(.*)$", out, re.M))
 
 
@@ -64,7 +86,13 @@ async def test_a_guest_gets_its_lease_and_options(lab: Lab, client: Client) -> N
     assert (got["router"], got["dns"], got["mtu"]) == ("198.18.7.1", "198.18.7.53", "1450")
     assert (got["serverid"], got["subnet"], got["lease"]) == ("198.18.7.2", "255.255.255.0", "86400")
     assert got["staticroutes"].split() == [
-        "169.254.169.254/32", "198.18.7.2", "198.18.9.0/24", "198.18.7.9", "0.0.0.0/0", "198.18.7.1"]
+        "169.254.169.254/32",
+        "198.18.7.2",
+        "198.18.9.0/24",
+        "198.18.7.9",
+        "0.0.0.0/0",
+        "198.18.7.1",
+    ]
     assert await do(client.ask, lab.guest(stranger, static=False)) == {}
 
 
@@ -73,8 +101,9 @@ async def test_a_new_lease_needs_no_new_dnsmasq(lab: Lab, client: Client) -> Non
     one, two = port(net, 10), port(net, 11)
     await plane.apply(model(net, (one,)))
     pids = processes(net.id)
-    await plane.apply(model(replace(net, subnets=(replace(net.subnets[0], dns_nameservers=("198.18.7.54",)),)),
-                            (one, two)))
+    await plane.apply(
+        model(replace(net, subnets=(replace(net.subnets[0], dns_nameservers=("198.18.7.54",)),)), (one, two))
+    )
     assert (await do(client.ask, lab.guest(two, static=False)))["dns"] == "198.18.7.54"
     assert processes(net.id) == pids
     other = replace(net.subnets[0], cidr="198.18.0.0/16")
@@ -120,11 +149,25 @@ async def test_a_rogue_server_is_not_heard(lab: Lab, client: Client) -> None:
     rogue, victim = port(net, 10, everything), port(net, 11, everything)
     await plane.apply(model(net, (rogue, victim), everything))
     server, asks = lab.guest(rogue), lab.guest(victim, static=False)
-    process = subprocess.Popen([
-        "ip", "netns", "exec", server.namespace, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0",
-        "--user=root", "--interface=eth0", "--bind-interfaces", "--dhcp-authoritative",
-        "--dhcp-leasefile=" + str(Path(lab.options.state_dir) / "rogue"),
-        "--dhcp-range=198.18.7.200,198.18.7.210,255.255.255.0"], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [
+            "ip",
+            "netns",
+            "exec",
+            server.namespace,
+            "dnsmasq",
+            "--no-daemon",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--user=root",
+            "--interface=eth0",
+            "--bind-interfaces",
+            "--dhcp-authoritative",
+            "--dhcp-leasefile=" + str(Path(lab.options.state_dir) / "rogue"),
+            "--dhcp-range=198.18.7.200,198.18.7.210,255.255.255.0",
+        ],
+        stderr=subprocess.DEVNULL,
+    )
     try:
         await asyncio.sleep(0.3)
         assert await do(client.ask, asks) == {}
@@ -148,16 +191,19 @@ def backend(seen: list[httpx.Request]) -> MetadataUpstream:
             return httpx.Response(200, content=b"#!/bin/sh\n" * 3000, headers={"Content-Type": "text/x-sh"})
         return httpx.Response(200, json={"uuid": request.headers["X-Instance-ID"], "url": str(request.url)})
 
-    return MetadataUpstream(client=httpx.AsyncClient(transport=httpx.MockTransport(handle)),
-                            base_url="http://metadata.test/", secret=SECRET)
+    return MetadataUpstream(
+        client=httpx.AsyncClient(transport=httpx.MockTransport(handle)), base_url="http://metadata.test/", secret=SECRET
+    )
 
 
 def fetch(guest: Guest, path: str, *headers: str) -> tuple[int, str]:
     """Status and body, by a plain client in the guest."""
-    script = ("import http.client, sys\n"
-              "c = http.client.HTTPConnection('169.254.169.254', timeout=5)\n"
-              "c.request('GET', sys.argv[1], headers=dict(h.split(': ') for h in sys.argv[2:]))\n"
-              "r = c.getresponse(); print(r.status); print(r.read().decode())")
+    script = (
+        "import http.client, sys\n"
+        "c = http.client.HTTPConnection('169.254.169.254', timeout=5)\n"
+        "c.request('GET', sys.argv[1], headers=dict(h.split(': ') for h in sys.argv[2:]))\n"
+        "r = c.getresponse(); print(r.status); print(r.read().decode())"
+    )
     status, _, body = guest.inside("python3", "-c", script, path, *headers).partition("\n")
     return int(status), body.removesuffix("\n")
 
@@ -169,12 +215,22 @@ async def test_metadata_knows_who_asks(lab: Lab) -> None:
     unknown = port(net, 12, closed, device_id="")
     await plane.apply(model(net, (one, two, unknown), closed))
     guest = lab.guest(one)
-    status, body = await do(fetch, guest, "/openstack/latest/meta_data.json?x=1", "x-Instance-id: forged",
-                            "X-Forwarded-For: 1.2.3.4", "X-Tenant-ID: forged", "X-Instance-ID-Signature: forged",
-                            "X-Auth-Token: forged", "Accept: application/json")
+    status, body = await do(
+        fetch,
+        guest,
+        "/openstack/latest/meta_data.json?x=1",
+        "x-Instance-id: forged",
+        "X-Forwarded-For: 1.2.3.4",
+        "X-Tenant-ID: forged",
+        "X-Instance-ID-Signature: forged",
+        "X-Auth-Token: forged",
+        "Accept: application/json",
+    )
     assert status == 200
-    assert json.loads(body) == {"uuid": one.device_id,
-                                "url": "http://metadata.test/openstack/latest/meta_data.json?x=1"}
+    assert json.loads(body) == {
+        "uuid": one.device_id,
+        "url": "http://metadata.test/openstack/latest/meta_data.json?x=1",
+    }
     headers = seen[0].headers
     assert headers.get_list("X-Instance-ID") == [one.device_id]
     assert headers.get_list("X-Tenant-ID") == [one.project_id]
@@ -189,19 +245,26 @@ async def test_metadata_knows_who_asks(lab: Lab) -> None:
     assert await do(guest.inside, "timeout", "5", "busybox", "wget", "-qO-", "http://169.254.169.254/")
 
 
-@pytest.mark.parametrize(("words", "status"), [
-    ("GET http://other/ HTTP/1.1\r\n\r\n", "400"), ("nonsense\r\n\r\n", "400"),
-    ("GET / HTTP/1.1\r\nX: " + "y" * 40000 + "\r\n\r\n", "431"),
-    ("POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + "y" * 200000, "413"),
-    ("GET / HTTP/1.0\r\n\r\n", "200"), ("HEAD / HTTP/1.1\r\n\r\n", "200"),
-])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("GET http://other/ HTTP/1.1\r\n\r\n", "400"),
+        ("nonsense\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nX: " + "y" * 40000 + "\r\n\r\n", "431"),
+        ("POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + "y" * 200000, "413"),
+        ("GET / HTTP/1.0\r\n\r\n", "200"),
+        ("HEAD / HTTP/1.1\r\n\r\n", "200"),
+    ],
+)
 async def test_metadata_limits(lab: Lab, words: str, status: str) -> None:
     seen: list[httpx.Request] = []
     plane, net, closed = await lab.plane(backend(seen)), network(), group()
     one = port(net, 10, closed)
     await plane.apply(model(net, (one,), closed))
-    script = ("import socket, sys\ns = socket.create_connection(('169.254.169.254', 80), timeout=5)\n"
-              "try:\n s.sendall(sys.stdin.buffer.read())\nexcept OSError: pass\nprint(s.recv(999).decode())")
+    script = (
+        "import socket, sys\ns = socket.create_connection(('169.254.169.254', 80), timeout=5)\n"
+        "try:\n s.sendall(sys.stdin.buffer.read())\nexcept OSError: pass\nprint(s.recv(999).decode())"
+    )
     out = await do(lab.guest(one).inside, "python3", "-c", script, text=words)
     assert out.split()[1] == status
 
@@ -217,8 +280,12 @@ async def test_applying_again_changes_nothing(lab: Lab) -> None:
     def picture() -> tuple[object, ...]:
         links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
         inode = os.stat(f"/run/netns/{dhcp_namespace(net.id)}").st_ino
-        return saved(lab.options.instance), processes(net.id), inode, [
-            line for line in links.splitlines() if net.id[:11] in line]
+        return (
+            saved(lab.options.instance),
+            processes(net.id),
+            inode,
+            [line for line in links.splitlines() if net.id[:11] in line],
+        )
 
     before = await do(picture)
     assert await plane.filters.apply(await do(_filters, plane, state)) is False
@@ -303,10 +370,16 @@ async def test_a_foreign_bridge_is_left_alone(lab: Lab) -> None:
 
 
 async def test_without_rights_there_is_advice(options: BridgeOptions) -> None:
-    script = ("import asyncio\nfrom kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions\n"
-              "asyncio.run(BridgeDataPlane(BridgeOptions(state_dir='/nowhere')).open())")
-    done = await do(subprocess.run, ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", script],
-                    capture_output=True, text=True)
+    script = (
+        "import asyncio\nfrom kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions\n"
+        "asyncio.run(BridgeDataPlane(BridgeOptions(state_dir='/nowhere')).open())"
+    )
+    done = await do(
+        subprocess.run,
+        ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+    )
     assert "DataPlaneError: the bridge data plane needs root (CAP_NET_ADMIN" in done.stderr
 
 

@@ -46,10 +46,16 @@ def one_port(*rules: RuleModel, **words: object) -> HostModel:
 
 
 def test_golden_v4() -> None:
-    state = one_port(rule("egress"), rule(protocol="tcp", port_range_min=22, port_range_max=22),
-                     rule(remote_group_id=GROUP), rule(protocol="icmp", remote_ip_prefix="198.18.0.0/16"))
+    state = one_port(
+        rule("egress"),
+        rule(protocol="tcp", port_range_min=22, port_range_max=22),
+        rule(remote_group_id=GROUP),
+        rule(protocol="icmp", remote_ip_prefix="198.18.0.0/16"),
+    )
     zone = assign_zones([NET], {})[NET]
-    assert restore_text("kn", compiled(state).tables[4], {}) == f"""\
+    assert (
+        restore_text("kn", compiled(state).tables[4], {})
+        == f"""\
 *raw
 :kn-raw - [0:0]
 -I PREROUTING 1 -j kn-raw
@@ -96,6 +102,7 @@ COMMIT
 -A kn-go-22222222222242228222 -g kn-allow
 COMMIT
 """
+    )
 
 
 def test_nothing_makes_no_text() -> None:
@@ -119,35 +126,51 @@ def test_a_change_of_one_port_writes_only_its_chains() -> None:
     assert "FORWARD" not in removal
 
 
-@pytest.mark.parametrize(("words", "expected"), [
-    ({}, ""),
-    ({"protocol": "tcp"}, "-p tcp"),
-    ({"protocol": "6", "port_range_min": 1, "port_range_max": 65535}, "-p tcp -m tcp --dport 1:65535"),
-    ({"protocol": "udp", "port_range_min": 53}, "-p udp -m udp --dport 53"),
-    ({"protocol": "sctp", "port_range_min": 1, "port_range_max": 2}, "-p 132 -m multiport --dports 1:2"),
-    ({"protocol": "icmp", "port_range_min": 8, "port_range_max": 0}, "-p icmp -m icmp --icmp-type 8/0"),
-    ({"protocol": "icmp", "port_range_min": 8}, "-p icmp -m icmp --icmp-type 8"),
-    ({"protocol": "icmp", "ethertype": "IPv6"}, "-p ipv6-icmp"),
-    ({"protocol": "icmpv6", "ethertype": "IPv6", "port_range_min": 128},
-     "-p ipv6-icmp -m icmp6 --icmpv6-type 128"),
-    ({"remote_ip_prefix": "0.0.0.0/0", "protocol": "112"}, "-p 112"),
-    ({"remote_ip_prefix": "10.1.2.3"}, "-s 10.1.2.3/32"),
-    ({"remote_ip_prefix": "10.1.2.3/8", "direction": "egress"}, "-d 10.0.0.0/8"),
-])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({}, ""),
+        ({"protocol": "tcp"}, "-p tcp"),
+        ({"protocol": "6", "port_range_min": 1, "port_range_max": 65535}, "-p tcp -m tcp --dport 1:65535"),
+        ({"protocol": "udp", "port_range_min": 53}, "-p udp -m udp --dport 53"),
+        ({"protocol": "sctp", "port_range_min": 1, "port_range_max": 2}, "-p 132 -m multiport --dports 1:2"),
+        ({"protocol": "icmp", "port_range_min": 8, "port_range_max": 0}, "-p icmp -m icmp --icmp-type 8/0"),
+        ({"protocol": "icmp", "port_range_min": 8}, "-p icmp -m icmp --icmp-type 8"),
+        ({"protocol": "icmp", "ethertype": "IPv6"}, "-p ipv6-icmp"),
+        ({"protocol": "icmpv6", "ethertype": "IPv6", "port_range_min": 128}, "-p ipv6-icmp -m icmp6 --icmpv6-type 128"),
+        ({"remote_ip_prefix": "0.0.0.0/0", "protocol": "112"}, "-p 112"),
+        ({"remote_ip_prefix": "10.1.2.3"}, "-s 10.1.2.3/32"),
+        ({"remote_ip_prefix": "10.1.2.3/8", "direction": "egress"}, "-d 10.0.0.0/8"),
+    ],
+)
 def test_rules(words: dict[str, object], expected: str) -> None:
     assert match(rule(**{"direction": "ingress", **words})) == expected
 
 
-@pytest.mark.parametrize("words", [
-    {"protocol": "nosuch"}, {"protocol": "256"}, {"protocol": "0"}, {"protocol": "-1"}, {"protocol": "tcp\n-A X"},
-    {"protocol": "icmpv6"}, {"protocol": "1", "ethertype": "IPv6"}, {"ethertype": "IPv5"}, {"direction": "both"},
-    {"port_range_min": 22, "port_range_max": 22}, {"protocol": "gre", "port_range_min": 1},
-    {"protocol": "tcp", "port_range_min": 9, "port_range_max": 1},
-    {"protocol": "tcp", "port_range_min": 1, "port_range_max": 70000},
-    {"protocol": "icmp", "port_range_min": 255}, {"protocol": "icmp", "port_range_max": 1},
-    {"remote_ip_prefix": "fd00::/64"}, {"remote_ip_prefix": "10.0.0.0/8 -j ACCEPT"},
-    {"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": GROUP}, {"remote_group_id": NET},
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"protocol": "nosuch"},
+        {"protocol": "256"},
+        {"protocol": "0"},
+        {"protocol": "-1"},
+        {"protocol": "tcp\n-A X"},
+        {"protocol": "icmpv6"},
+        {"protocol": "1", "ethertype": "IPv6"},
+        {"ethertype": "IPv5"},
+        {"direction": "both"},
+        {"port_range_min": 22, "port_range_max": 22},
+        {"protocol": "gre", "port_range_min": 1},
+        {"protocol": "tcp", "port_range_min": 9, "port_range_max": 1},
+        {"protocol": "tcp", "port_range_min": 1, "port_range_max": 70000},
+        {"protocol": "icmp", "port_range_min": 255},
+        {"protocol": "icmp", "port_range_max": 1},
+        {"remote_ip_prefix": "fd00::/64"},
+        {"remote_ip_prefix": "10.0.0.0/8 -j ACCEPT"},
+        {"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": GROUP},
+        {"remote_group_id": NET},
+    ],
+)
 def test_what_cannot_be_said_admits_nothing(words: dict[str, object]) -> None:
     filters = compiled(one_port(rule(**{"direction": "ingress", **words})))
     assert len(filters.problems) == 1
@@ -155,17 +178,22 @@ def test_what_cannot_be_said_admits_nothing(words: dict[str, object]) -> None:
         assert filters.tables[version]["filter"]["kn-gi-22222222222242228222"] == ()
 
 
-@pytest.mark.parametrize("words", [
-    {"mac_address": "fa:16:3e:00:00:0a drop"}, {"mac_address": ""},
-    {"fixed_ips": (FixedIP(subnet_id=NET, ip_address="10.0.0.5 accept"),)},
-    {"allowed_address_pairs": (AddressPair(ip_address="any"),)},
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"mac_address": "fa:16:3e:00:00:0a drop"},
+        {"mac_address": ""},
+        {"fixed_ips": (FixedIP(subnet_id=NET, ip_address="10.0.0.5 accept"),)},
+        {"allowed_address_pairs": (AddressPair(ip_address="any"),)},
+    ],
+)
 def test_a_port_that_cannot_be_read_is_closed(words: dict[str, object]) -> None:
     filters = compiled(one_port(rule("egress"), rule(), **words))
     for chain in ("kn-i-33333333-33", "kn-o-33333333-33"):
         assert filters.tables[4]["filter"][chain] == filters.tables[6]["filter"][chain] == ("-j DROP",)
     assert [line for line in l2_text(filters).splitlines() if line.startswith("add rule")] == [
-        "add rule bridge kn_l2 p-33333333-33 drop"]
+        "add rule bridge kn_l2 p-33333333-33 drop"
+    ]
 
 
 def test_a_port_that_is_down_is_closed_also_without_port_security() -> None:
@@ -189,8 +217,11 @@ def test_ids_that_are_no_uuids_are_refused() -> None:
 
 
 def test_address_pairs_may_overlap() -> None:
-    pairs = (AddressPair(ip_address="198.18.7.0/24"), AddressPair(ip_address="198.18.7.10"),
-             AddressPair(ip_address="198.18.8.1", mac_address="FA:16:3E:00:00:FF"))
+    pairs = (
+        AddressPair(ip_address="198.18.7.0/24"),
+        AddressPair(ip_address="198.18.7.10"),
+        AddressPair(ip_address="198.18.8.1", mac_address="FA:16:3E:00:00:FF"),
+    )
     text = l2_text(compiled(one_port(allowed_address_pairs=pairs)))
     assert "ether saddr fa:16:3e:00:00:0a ip saddr { 198.18.7.0/24 } accept" in text
     assert "ether saddr fa:16:3e:00:00:ff ip saddr { 198.18.8.1/32 } accept" in text
@@ -220,7 +251,9 @@ def test_cuts() -> None:
     assert after() == []
     assert after(security_groups=(replace(web, rules=web.rules[1:]),)) == [Cut(zone, "198.18.7.10", "ingress", 6)]
     assert after(security_groups=(replace(web, members=()),)) == [
-        Cut(zone, "198.18.7.10", "ingress", peer="198.18.7.10"), Cut(zone, "fd00:7::a", "ingress", peer="fd00:7::a")]
+        Cut(zone, "198.18.7.10", "ingress", peer="198.18.7.10"),
+        Cut(zone, "fd00:7::a", "ingress", peer="fd00:7::a"),
+    ]
     assert after(networks=()) == [Cut(zone)]
     net = replace(state.networks[0], ports=(replace(state.networks[0].ports[0], id=NET),))
     everything = {Cut(zone, ip, way) for ip in ("198.18.7.10", "fd00:7::a") for way in ("ingress", "egress")}
@@ -229,7 +262,16 @@ def test_cuts() -> None:
     assert cuts(before, permits(opened, zones)) == []
     assert set(cuts(permits(opened, zones), before)) == everything
     assert Cut(zone, "198.18.7.10", "ingress", 6).argv(4) == [
-        "-D", "-f", "ipv4", "-w", str(zone), "-d", "198.18.7.10", "-p", "6"]
+        "-D",
+        "-f",
+        "ipv4",
+        "-w",
+        str(zone),
+        "-d",
+        "198.18.7.10",
+        "-p",
+        "6",
+    ]
 
 
 # -- properties ------------------------------------------------------------------------------------------------------
@@ -237,26 +279,57 @@ def test_cuts() -> None:
 ids = st.uuids(version=4).map(str)
 texts = st.one_of(st.none(), st.text(max_size=6), st.sampled_from([*PROTOCOLS, "6", "17", "0", "300"]))
 numbers = st.one_of(st.none(), st.integers(-1, 70000))
-prefixes = st.one_of(st.none(), st.text(max_size=8), st.ip_addresses().map(str),
-                     st.sampled_from(["0.0.0.0/0", "::/0", "10.0.0.0/8"]))
+prefixes = st.one_of(
+    st.none(), st.text(max_size=8), st.ip_addresses().map(str), st.sampled_from(["0.0.0.0/0", "::/0", "10.0.0.0/8"])
+)
 GROUPS = [str(uuid.UUID(int=n, version=4)) for n in range(1, 4)]
-rules = st.builds(RuleModel, id=ids, direction=st.sampled_from(["ingress", "egress"]),
-                  ethertype=st.sampled_from(["IPv4", "IPv6"]), protocol=texts, port_range_min=numbers,
-                  port_range_max=numbers, remote_ip_prefix=prefixes,
-                  remote_group_id=st.one_of(st.none(), st.sampled_from(GROUPS)))
-groups = st.lists(st.sampled_from(GROUPS), unique=True).flatmap(lambda found: st.tuples(*(
-    st.builds(SecurityGroupModel, id=st.just(g), rules=st.lists(rules, max_size=4).map(tuple),
-              members=st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=4)), max_size=3).map(tuple))
-    for g in found)))
+rules = st.builds(
+    RuleModel,
+    id=ids,
+    direction=st.sampled_from(["ingress", "egress"]),
+    ethertype=st.sampled_from(["IPv4", "IPv6"]),
+    protocol=texts,
+    port_range_min=numbers,
+    port_range_max=numbers,
+    remote_ip_prefix=prefixes,
+    remote_group_id=st.one_of(st.none(), st.sampled_from(GROUPS)),
+)
+groups = st.lists(st.sampled_from(GROUPS), unique=True).flatmap(
+    lambda found: st.tuples(
+        *(
+            st.builds(
+                SecurityGroupModel,
+                id=st.just(g),
+                rules=st.lists(rules, max_size=4).map(tuple),
+                members=st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=4)), max_size=3).map(tuple),
+            )
+            for g in found
+        )
+    )
+)
 ports = st.builds(
-    PortModel, id=ids, network_id=ids, project_id=st.just("p"),
+    PortModel,
+    id=ids,
+    network_id=ids,
+    project_id=st.just("p"),
     mac_address=st.one_of(st.just("fa:16:3e:00:00:0a"), st.text(max_size=5)),
-    fixed_ips=st.lists(st.builds(FixedIP, subnet_id=ids, ip_address=st.one_of(
-        st.ip_addresses().map(str), st.text(max_size=4))), max_size=2).map(tuple),
-    admin_state_up=st.booleans(), port_security_enabled=st.booleans(), local=st.booleans(),
-    security_groups=st.lists(st.sampled_from(GROUPS), max_size=3).map(tuple))
-states = st.builds(HostModel, security_groups=groups, networks=st.lists(st.builds(
-    NetworkModel, id=ids, project_id=st.just("p"), ports=st.lists(ports, max_size=3).map(tuple)), max_size=3).map(tuple))
+    fixed_ips=st.lists(
+        st.builds(FixedIP, subnet_id=ids, ip_address=st.one_of(st.ip_addresses().map(str), st.text(max_size=4))),
+        max_size=2,
+    ).map(tuple),
+    admin_state_up=st.booleans(),
+    port_security_enabled=st.booleans(),
+    local=st.booleans(),
+    security_groups=st.lists(st.sampled_from(GROUPS), max_size=3).map(tuple),
+)
+states = st.builds(
+    HostModel,
+    security_groups=groups,
+    networks=st.lists(
+        st.builds(NetworkModel, id=ids, project_id=st.just("p"), ports=st.lists(ports, max_size=3).map(tuple)),
+        max_size=3,
+    ).map(tuple),
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -305,11 +378,18 @@ def test_layer_2_changes_by_port() -> None:
     one, two = L2({"tapa": ("drop",)}), L2({"tapa": ("drop",), "tapb": ("accept", "drop")}, frozenset({"tapb"}))
     assert change(one, one, "t") == ""
     assert change(one, two, "t").splitlines() == [
-        "add chain bridge t p-b", "flush chain bridge t p-b", "add rule bridge t p-b accept", "add rule bridge t p-b drop",
-        'add element bridge t ports { "tapb" : jump p-b }', 'add element bridge t down { "tapb" }']
+        "add chain bridge t p-b",
+        "flush chain bridge t p-b",
+        "add rule bridge t p-b accept",
+        "add rule bridge t p-b drop",
+        'add element bridge t ports { "tapb" : jump p-b }',
+        'add element bridge t down { "tapb" }',
+    ]
     assert change(two, one, "t").splitlines() == [
-        'delete element bridge t ports { "tapb" : jump p-b }', "delete chain bridge t p-b",
-        'delete element bridge t down { "tapb" }']
+        'delete element bridge t ports { "tapb" : jump p-b }',
+        "delete chain bridge t p-b",
+        'delete element bridge t down { "tapb" }',
+    ]
 
 
 @given(st.sets(st.ip_addresses(v=4).map(str), max_size=5), states)

@@ -35,5 +35,7 @@ async def build_of(connection: Connection, server_uuid: str) -> ServerBuild | No
 
 async def builds_on_host(connection: Connection, host: str) -> Sequence[Row]:
     """Rows for `from_row` of all living servers of a host."""
-    rows_: Sequence[Row] = (await connection.execute(_query().where(servers.c.host == host).order_by(servers.c.id))).all()
+    rows_: Sequence[Row] = (
+        await connection.execute(_query().where(servers.c.host == host).order_by(servers.c.id))
+    ).all()
     return rows_

@@ -31,8 +31,10 @@ def check_host() -> None:
             if path.read_text().strip() != "1":
                 path.write_text("1")
         except OSError as why:
-            raise DataPlaneError(f"{path}: {why.strerror}: security groups need the kernel's br_netfilter "
-                                 "(load it with `modprobe br_netfilter`)") from None
+            raise DataPlaneError(
+                f"{path}: {why.strerror}: security groups need the kernel's br_netfilter "
+                "(load it with `modprobe br_netfilter`)"
+            ) from None
 
 
 def _check_rights() -> None:
@@ -40,5 +42,7 @@ def _check_rights() -> None:
     have = int(found[1], 16) if found else 0
     lacking = [name for name, bit in CAPABILITIES.items() if not have >> bit & 1]
     if lacking:
-        raise DataPlaneError(f"the bridge data plane needs root ({', '.join(lacking)} missing): run the agent as root, "
-                             "or choose the noop data plane with the fake hypervisor")
+        raise DataPlaneError(
+            f"the bridge data plane needs root ({', '.join(lacking)} missing): run the agent as root, "
+            "or choose the noop data plane with the fake hypervisor"
+        )

@@ -9,8 +9,13 @@ import re
 from kilonova.network.agent.dataplane import DataPlaneError
 
 PACKAGES = {
-    "iptables-restore": "iptables", "ip6tables-restore": "iptables", "iptables-save": "iptables",
-    "ip6tables-save": "iptables", "nft": "nftables", "dnsmasq": "dnsmasq-base", "conntrack": "conntrack",
+    "iptables-restore": "iptables",
+    "ip6tables-restore": "iptables",
+    "iptables-save": "iptables",
+    "ip6tables-save": "iptables",
+    "nft": "nftables",
+    "dnsmasq": "dnsmasq-base",
+    "conntrack": "conntrack",
 }
 
 
@@ -23,7 +28,8 @@ async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, 
     given = _file(text)
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
     except FileNotFoundError:
         raise missing(argv[0]) from None
     finally:

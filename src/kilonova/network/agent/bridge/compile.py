@@ -127,8 +127,11 @@ class Compiler:
             "-m conntrack --ctstate INVALID -j DROP",
             "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
             f"-p udp -m udp --sport {68 if version == 4 else 546} --dport {67 if version == 4 else 547} -j RETURN",
-            *(rule for group in self.port_groups(port) for rule in (
-                f"-j {self.chain('go', hex_id(group))}", f"-m mark --mark {self.bit} -j RETURN")),
+            *(
+                rule
+                for group in self.port_groups(port)
+                for rule in (f"-j {self.chain('go', hex_id(group))}", f"-m mark --mark {self.bit} -j RETURN")
+            ),
             "-j DROP",
         )
 
@@ -140,8 +143,10 @@ class Compiler:
             *essentials(version, ND_TO_GUEST, "ACCEPT"),
             "-m conntrack --ctstate INVALID -j DROP",
             "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-            *(f"-s {source} -p udp -m udp --sport {ports[0]} --dport {ports[1]} -j ACCEPT"
-              for source in dhcp_servers(network, version)),
+            *(
+                f"-s {source} -p udp -m udp --sport {ports[0]} --dport {ports[1]} -j ACCEPT"
+                for source in dhcp_servers(network, version)
+            ),
             *(f"-j {self.chain('gi', hex_id(group))}" for group in self.port_groups(port)),
             "-j DROP",
         )
@@ -189,8 +194,10 @@ class Compiler:
 def essentials(version: int, kinds: tuple[int, ...], verdict: str) -> list[str]:
     if version == 4:
         return []
-    return [f"{'-s fe80::/10 ' if kind == 134 else ''}-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j {verdict}"
-            for kind in kinds]
+    return [
+        f"{'-s fe80::/10 ' if kind == 134 else ''}-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j {verdict}"
+        for kind in kinds
+    ]
 
 
 def dhcp_servers(network: NetworkModel, version: int) -> list[str]:

@@ -74,10 +74,15 @@ def permits(state: HostModel, zones: dict[str, int]) -> dict[str, Permits]:
             if not port.port_security_enabled:
                 found[port.id] = Permits(zones[network.id], ips, None if port.admin_state_up else frozenset())
                 continue
-            rules = [r for g in port.security_groups if g in groups for r in groups[g].rules] \
-                if port.admin_state_up else []
-            peers = frozenset((r.direction, member) for r in rules if r.remote_group_id in groups
-                              for member in groups[r.remote_group_id].members)
+            rules = (
+                [r for g in port.security_groups if g in groups for r in groups[g].rules] if port.admin_state_up else []
+            )
+            peers = frozenset(
+                (r.direction, member)
+                for r in rules
+                if r.remote_group_id in groups
+                for member in groups[r.remote_group_id].members
+            )
             found[port.id] = Permits(zones[network.id], ips, frozenset(_rule(r) for r in rules), peers)
     return found
 
@@ -138,7 +143,9 @@ async def cut(found: list[Cut], timeout: float) -> None:
         for version in (4, 6):
             meant = [c for c in found if c.zone == zone and (not c.ip or (":" in c.ip) == (version == 6))]
             if meant:
-                listed = await run("conntrack", "-L", "-f", f"ipv{version}", "-w", str(zone), timeout=timeout, ok=(0, 1))
+                listed = await run(
+                    "conntrack", "-L", "-f", f"ipv{version}", "-w", str(zone), timeout=timeout, ok=(0, 1)
+                )
                 entries = set(ENTRY.findall(listed))
                 for one in (c for c in meant if c.hits(entries)):
                     await run("conntrack", *one.argv(version), timeout=timeout, ok=(0, 1))  # 1: there were none

@@ -82,13 +82,16 @@ class Dhcp:
     def _start(self, network_id: str, argv: list[str]) -> None:
         namespace = dhcp_namespace(network_id)
         try:
-            done = netns.run_inside(namespace, lambda: subprocess.run(
-                argv, capture_output=True, timeout=self.options.command_timeout, check=False))
+            done = netns.run_inside(
+                namespace,
+                lambda: subprocess.run(argv, capture_output=True, timeout=self.options.command_timeout, check=False),
+            )
         except FileNotFoundError:
             raise missing("dnsmasq") from None
         except subprocess.TimeoutExpired:
-            raise DataPlaneError(f"dnsmasq in {namespace} did not start within {self.options.command_timeout:g} s") \
-                from None
+            raise DataPlaneError(
+                f"dnsmasq in {namespace} did not start within {self.options.command_timeout:g} s"
+            ) from None
         if done.returncode != 0:
             raise DataPlaneError(f"dnsmasq in {namespace}: {done.stderr.decode(errors='replace').strip()}")
         self.logger.info("dnsmasq started", network=network_id)
@@ -105,8 +108,12 @@ class Dhcp:
         found = []
         for line in self.lease_lines(network_id):
             words = line.split()
-            if len(words) >= 3 and words[0].isdecimal() and ":" not in words[2] \
-                    and files.leases.get(words[2]) != words[1].lower():
+            if (
+                len(words) >= 3
+                and words[0].isdecimal()
+                and ":" not in words[2]
+                and files.leases.get(words[2]) != words[1].lower()
+            ):
                 found.append(line)
         return found
 

@@ -75,8 +75,9 @@ class BridgeDataPlane(DataPlane):
         before = self.state
         zones = conntrack.assign_zones([n.id for n in before.networks], self._zones)
         self._zones = conntrack.assign_zones([n.id for n in state.networks], zones)
-        await self.filters.apply(compile_filters(
-            state, zones=self._zones, prefix=self.options.instance, mark=self.options.mark))
+        await self.filters.apply(
+            compile_filters(state, zones=self._zones, prefix=self.options.instance, mark=self.options.mark)
+        )
         if state == before:
             return
         if self._can_cut:

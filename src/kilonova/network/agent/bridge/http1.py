@@ -88,8 +88,14 @@ def answer(status: int, headers: Iterable[tuple[str, str]], body: bytes, *, head
         phrase = http.HTTPStatus(status).phrase
     except ValueError:
         phrase = "Status"
-    lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers),
-             f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    lines = [
+        f"HTTP/1.1 {status} {phrase}",
+        *(f"{name}: {value}" for name, value in headers),
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1") + (b"" if head else body)
 
 

@@ -87,8 +87,10 @@ class L2(msgspec.Struct, frozen=True):
 
 def compile_l2(state: HostModel) -> L2:
     ports = [p for n in state.networks for p in n.ports if p.local]
-    return L2({tap_name(p.id): port_rules(p) for p in ports if p.port_security_enabled or not p.admin_state_up},
-              frozenset(tap_name(p.id) for p in ports if not p.admin_state_up))
+    return L2(
+        {tap_name(p.id): port_rules(p) for p in ports if p.port_security_enabled or not p.admin_state_up},
+        frozenset(tap_name(p.id) for p in ports if not p.admin_state_up),
+    )
 
 
 def chain(tap: str) -> str:
@@ -102,7 +104,9 @@ def removal(table: str) -> str:
 
 def script(new: L2, table: str) -> str:
     """The script that replaces the table by what `new` says."""
-    return removal(table) + f"""\
+    return (
+        removal(table)
+        + f"""\
 table bridge {table} {{
  map ports {{
   type ifname : verdict
@@ -119,7 +123,9 @@ table bridge {table} {{
   oifname @down drop
  }}
 }}
-""" + change(L2(), new, table)
+"""
+        + change(L2(), new, table)
+    )
 
 
 def change(old: L2, new: L2, table: str) -> str:

@@ -74,8 +74,14 @@ def read(ip: IPRoute) -> dict[str, Link]:
     found = {}
     for message in ip.get_links():
         name = message.get("ifname")
-        found[name] = Link(message["index"], name, message.get("master"), message.get("ifalias") or "",
-                           bool(message["flags"] & 1), message.get("mtu") or 0)
+        found[name] = Link(
+            message["index"],
+            name,
+            message.get("master"),
+            message.get("ifalias") or "",
+            bool(message["flags"] & 1),
+            message.get("mtu") or 0,
+        )
     return found
 
 
@@ -87,8 +93,11 @@ class Links:
 
     def ours(self, links: dict[str, Link]) -> dict[str, str]:
         """Bridge name → network id."""
-        return {name: link.alias.removeprefix(self.alias) for name, link in links.items()
-                if link.alias.startswith(self.alias) and name == bridge_name(link.alias.removeprefix(self.alias))}
+        return {
+            name: link.alias.removeprefix(self.alias)
+            for name, link in links.items()
+            if link.alias.startswith(self.alias) and name == bridge_name(link.alias.removeprefix(self.alias))
+        }
 
     def survey(self) -> tuple[dict[str, Link], dict[str, str]]:
         """All links, and our bridges."""

@@ -28,8 +28,7 @@ from kilonova.network.agent.metadata_signature import (
 )
 from kilonova.network.agent.model import dhcp_namespace
 
-PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token",
-          "x-aws-ec2-metadata-token-ttl-seconds"}
+PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"}
 RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}
 CALLS_PER_GUEST, CALLS_PER_NETWORK = 16, 128
 
@@ -126,12 +125,20 @@ class MetadataProxy:
         instance_id, project_id = caller
         headers = [(name, value) for name, value in request.headers if name in PASSED]
         headers += [
-            ("accept-encoding", "identity"), (FORWARDED_FOR, source), (INSTANCE_ID, instance_id),
-            (TENANT_ID, project_id), (SIGNATURE, sign_instance(up.secret, instance_id, project_id)),
+            ("accept-encoding", "identity"),
+            (FORWARDED_FOR, source),
+            (INSTANCE_ID, instance_id),
+            (TENANT_ID, project_id),
+            (SIGNATURE, sign_instance(up.secret, instance_id, project_id)),
         ]
         reply = await up.client.request(
-            request.method, up.base_url.rstrip("/") + request.target, headers=headers, content=request.body,
-            timeout=up.timeout, follow_redirects=False)
+            request.method,
+            up.base_url.rstrip("/") + request.target,
+            headers=headers,
+            content=request.body,
+            timeout=up.timeout,
+            follow_redirects=False,
+        )
         back = [(name, value) for name, value in reply.headers.items() if name in RETURNED]
         back += [(name, value) for name, value in reply.headers.items() if name.startswith("x-aws-ec2-metadata-")]
         return answer(reply.status_code, back, reply.content, head=request.method == "HEAD")

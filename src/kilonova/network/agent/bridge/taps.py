@@ -94,5 +94,6 @@ class TapWatch:
         if kind == RTM_DELLINK or not name.startswith("tap"):
             self._taps.pop(message["index"], None)
             return
-        self._taps[message["index"]] = Link(message["index"], name, message.get("master"), "",
-                                            bool(message["flags"] & 1), 0)
+        self._taps[message["index"]] = Link(
+            message["index"], name, message.get("master"), "", bool(message["flags"] & 1), 0
+        )

@@ -19,19 +19,32 @@ def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Ves
     namespaces = set(netns.listed())
     vestiges = [Vestige(kind="bridge", name=name, owner=owner) for name, owner in ours.items()]
     masters = {found[name].index for name in ours}
-    vestiges += [Vestige(kind="tap", name=link.name, owner=link.name[3:]) for link in found.values()
-                 if link.master in masters and link.name.startswith("tap")]
-    vestiges += [Vestige(kind="bridge", name=dhcp_link(n), owner=n) for n in networks if dhcp_link(n) in found
-                 and n not in ours.values()]
-    vestiges += [Vestige(kind="namespace", name=dhcp_namespace(n), owner=n) for n in networks
-                 if dhcp_namespace(n) in namespaces]
+    vestiges += [
+        Vestige(kind="tap", name=link.name, owner=link.name[3:])
+        for link in found.values()
+        if link.master in masters and link.name.startswith("tap")
+    ]
+    vestiges += [
+        Vestige(kind="bridge", name=dhcp_link(n), owner=n)
+        for n in networks
+        if dhcp_link(n) in found and n not in ours.values()
+    ]
+    vestiges += [
+        Vestige(kind="namespace", name=dhcp_namespace(n), owner=n) for n in networks if dhcp_namespace(n) in namespaces
+    ]
     for network in dhcp.known():
         pid = dhcp.pid(network)
         vestiges += [Vestige(kind="dnsmasq", name=str(pid), owner=network)] if pid else []
-        vestiges += [Vestige(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
-                     for line in dhcp.lease_lines(network) if line[:1].isdecimal()]
-    vestiges += [Vestige(kind="chain", name=chain, owner=owner) for chain in sorted(chains)
-                 if (owner := chain_owner(chain, prefix))]
+        vestiges += [
+            Vestige(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
+            for line in dhcp.lease_lines(network)
+            if line[:1].isdecimal()
+        ]
+    vestiges += [
+        Vestige(kind="chain", name=chain, owner=owner)
+        for chain in sorted(chains)
+        if (owner := chain_owner(chain, prefix))
+    ]
     return sorted(vestiges, key=lambda v: (v.kind, v.name))
 
 
