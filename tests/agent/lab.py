@@ -136,6 +136,7 @@ class Conductor(ConductorAPI):
         return [uuid for uuid in server_ids if uuid in self.deleted]
 
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
+        self._stumble("report_host")
         self.reports.append(report)
 
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:

@@ -241,3 +241,9 @@ async def test_several_runs_of_one_server_all_end(lab: Lab) -> None:
     assert lab.journal.unfinished(HOST) == {}
     assert [outcome.ok for outcome in lab.conductor.outcomes] == [True]
     assert isinstance(lab.conductor.outcomes[0], models.BuildOutcome)
+
+
+async def test_a_host_that_starts_before_its_conductor_waits(lab: Lab) -> None:
+    lab.conductor.away["report_host"] = 2
+    await lab.start()
+    assert len(lab.conductor.reports) == 1

@@ -92,3 +92,16 @@ async def test_components_have_services_too(lab):
     second = {row.binary: row.last_seen for row in await lab.rows(tables.services)}
     assert set(first) == set(second) == {"nova-conductor", "nova-scheduler"}
     assert second["nova-scheduler"] > first["nova-scheduler"]
+
+
+async def test_a_power_state_that_cannot_be_written_is_told_to_the_host(lab):
+    """Nobody sees it a second time, so the host must know that it has to repeat it."""
+    real = lab.database.transaction
+
+    def locked():
+        raise errors.ServiceUnavailable(reason="locked")
+
+    lab.database.transaction = locked
+    with pytest.raises(errors.ServiceUnavailable):
+        await lab.client.power_state_seen(CTX, "host-1", lab.clock.uuid(), 4)
+    lab.database.transaction = real

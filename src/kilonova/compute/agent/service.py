@@ -60,11 +60,11 @@ class ComputeAgent:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Raises HypervisorUnavailable. Recovery goes on in the background."""
+        """Raises HypervisorUnavailable. Waits for the conductor; recovery goes on in the background."""
         driver = self.manager.host.driver
         await driver.open()
         driver.subscribe(self._seen)
-        await self._report()
+        await self.manager.until_heard(self._report)
         self._keep(*await recover(self.manager, self._ctx()))
         await self.core.bus.serve(ComputeAPI, self.manager, host=self.host, concurrency=1000)
         self._spawn(self._beat())

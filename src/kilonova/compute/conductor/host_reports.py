@@ -86,8 +86,8 @@ class HostReports:
                 return
             try:
                 await self.flush()
-            except errors.ServiceUnavailable as error:
-                logger.warning("heartbeats not written", error=error.message)
+            except Exception as error:  # hosts report again
+                logger.warning("heartbeats not written", exc_info=error)
 
     async def flush(self) -> None:
         """Write the heartbeats that came together: one statement, and one more for hosts whose load changed."""

@@ -62,6 +62,7 @@ class ConductorAPI(Interface):
         """All servers whose row names this host, for an agent that starts and for `verify`. `action` is `create` for those
         still building, else what runs on them (task_state) or an empty text."""
 
-    @cast
+    @call(timeout=60)
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
-        """The hypervisor saw a guest change by itself (shut down inside, crashed): the row follows when nothing runs on it."""
+        """The hypervisor saw a guest change by itself (shut down inside, crashed): the row follows when nothing runs on it.
+        A call, as nobody sees it a second time: the host repeats what could not be written."""
