@@ -167,13 +167,24 @@ async def test_what_the_network_says_decides_on_another_host(
     assert lab.traces() == NOTHING
 
 
-async def test_an_undo_that_fails_does_not_keep_the_others(lab: Lab) -> None:
+async def test_an_undo_that_fails_does_not_keep_the_others_and_is_made_up_for(lab: Lab) -> None:
     await lab.start(fail={"start": "*"})
     lab.network.fail["delete_ports"] = errors.ServiceUnavailable(reason="network away")
-    outcome = await lab.launch(build_of())
+    build = build_of()
+    lab.conductor.take(build)
+    await lab.host.build_and_run_server(CTX, build)
+    await until(lambda: lab.conductor.outcomes)
+    (outcome,) = lab.conductor.outcomes
     assert outcome.fault is not None
     assert outcome.fault.step == "start"
-    assert lab.traces() == NOTHING | {"ports": {PORT}}
+    left = lab.traces()
+    assert {kind for kind in left if left[kind] != NOTHING[kind]} <= {"ports", "journal"}
+    assert left["ports"] == {PORT}
+    assert lab.journal.unfinished(HOST)  # a later process would see to it
+    lab.network.fail.clear()
+    await lab.idle()
+    assert lab.traces() == NOTHING
+    assert lab.journal.unfinished(HOST) == {}
 
 
 async def test_a_server_that_is_not_to_be_built_here_is_left_alone(lab: Lab) -> None:

@@ -85,6 +85,8 @@ class LaunchStep:
 class Refused(Exception):
     """This host may not do the build (any more): it was deleted, moved, done already. Nothing is reported."""
 
+    undone = True  # False: something could not be undone
+
 
 class CannotFit(Exception):
     """The host has less than its claim says."""
@@ -95,11 +97,11 @@ class NetworkNotReady(Exception):
 
 
 class LaunchFailed(Exception):
-    """A step failed and all steps were undone."""
+    """A step failed and all steps were undone, or not quite: then `undone` is False."""
 
-    def __init__(self, fault: Fault, *, reschedule: bool) -> None:
+    def __init__(self, fault: Fault, *, reschedule: bool, undone: bool = True) -> None:
         super().__init__(f"{fault.step}: {fault.reason}")
-        self.fault, self.reschedule = fault, reschedule
+        self.fault, self.reschedule, self.undone = fault, reschedule, undone
 
 
 ELSEWHERE_TOO = (ImageRefused, errors.NotFound, errors.BadRequest, errors.Conflict, errors.Forbidden)
@@ -132,7 +134,7 @@ async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> Non
         except Refused as refusal:
             host.journal.end(run_name, record, "Undone", str(refusal))
             if len(begun) > 1:
-                await undo(launch, begun)
+                refusal.undone = await undo(launch, begun)
             raise
         except asyncio.CancelledError:
             host.journal.end(run_name, record, "Undone", "interrupted")
@@ -141,9 +143,9 @@ async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> Non
             reason = reason_of(error, step.name)
             logger.warning("step failed", step=step.name, server=launch.uuid, host=host.name, exc_info=error)
             host.journal.end(run_name, record, "Error", reason)
-            await undo(launch, begun)
+            undone = await undo(launch, begun)
             fault = Fault(step=step.name, reason=reason, details=f"{type(error).__name__}: {error}")
-            raise LaunchFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO)) from error
+            raise LaunchFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO), undone=undone) from error
 
 
 async def _do(launch: Launch, step: LaunchStep) -> None:
@@ -167,14 +169,17 @@ async def announce(launch: Launch, task_state: str) -> None:
         raise Refused(f"server {launch.uuid} is no longer to be built here")
 
 
-async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> None:
-    """Undo in reverse order; one step that can't be undone doesn't keep the others from it."""
+async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> bool:
+    """Undo in reverse order; one step that can't be undone doesn't keep the others from it, but makes the answer False."""
+    undone = True
     for step in reversed(begun):
         try:
             async with asyncio.timeout(BY_NAME[step.name].deadline):
                 await step.undo(launch)
         except Exception as error:
+            undone = False
             logger.error("undo failed", step=step.name, server=launch.uuid, host=launch.host.name, exc_info=error)
+    return undone
 
 
 def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | None) -> BuildOutcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from kilonova.compute import models
@@ -90,7 +90,7 @@ class ComputeManager(ComputeAPI):
                 await run(launch, CREATE, run_name)
             except Refused as refusal:
                 logger.info("build refused", server=build.server.uuid, reason=str(refusal))
-                host.journal.close_run(host.name, run_name)
+                self.settle(build, run_name, undone=refusal.undone)
                 return
             except LaunchFailed as failed:
                 failure = failed
@@ -108,7 +108,18 @@ class ComputeManager(ComputeAPI):
         await host.faults.point("active", "after", host=host.name)
         if not accepted and failure is None:
             await power.remove_traces(host, launch.build, launch.vifs, moved=True)
-        host.journal.close_run(host.name, run_name)
+        self.settle(launch.build, run_name, undone=failure is None or failure.undone)
+
+    def settle(self, build: models.ServerBuild, run_name: str, *, undone: bool) -> None:
+        """The journal's run ends: now, or when what could not be undone is gone, be it by a later process."""
+        if undone:
+            self.host.journal.close_run(self.host.name, run_name)
+        else:
+            self.begin(build.server.uuid, self._clear(build, run_name))
+
+    async def _clear(self, build: models.ServerBuild, run_name: str) -> None:
+        await self._remove(build, [], moved=True)
+        self.host.journal.close_run(self.host.name, run_name)
 
     async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call to the conductor until it gets through; its methods bear repetition."""
@@ -131,22 +142,25 @@ class ComputeManager(ComputeAPI):
         await self._exclusively(server_id, self.terminate(ctx, ref))
 
     async def terminate(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        """Remove every trace, however often it takes, then report; open runs of this server end here. A repeated deletion
-        interrupts the pause."""
+        """Remove every trace, then report; open runs of this server end here."""
         host = self.host
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                await power.remove_traces(host, ref.build, ref.build.server.network_info)
-                break
-            except Exception as error:
-                logger.warning("not removed yet", server=ref.build.server.uuid, host=host.name, exc_info=error)
-                await host.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+        await self._remove(ref.build, ref.build.server.network_info)
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
         await self.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
+
+    async def _remove(self, build: models.ServerBuild, vifs: Sequence[models.Vif], *, moved: bool = False) -> None:
+        """Remove every trace, however often it takes. A repeated deletion interrupts the pause."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await power.remove_traces(self.host, build, vifs, moved=moved)
+                return
+            except Exception as error:
+                logger.warning("not removed yet", server=build.server.uuid, host=self.host.name, exc_info=error)
+                await self.host.clock.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
     async def start_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         await self._act(ctx, ref)

@@ -103,12 +103,12 @@ async def _take_up(
             host.journal.close_run(host.name, name)
         return
     launch = Launch(host=host, ctx=ctx, build=row)
-    await undo(launch, CREATE)
+    undone = await undo(launch, CREATE)
     last = list(run.steps.values())[-1].step if run.steps else "accept"
     fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
     ended = outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
     await manager.until_heard(lambda: host.conductor.build_ended(ctx, ended))
-    host.journal.close_run(host.name, name)
+    manager.settle(row, name, undone=undone)
 
 
 async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild) -> None:
