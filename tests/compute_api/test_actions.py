@@ -96,6 +96,11 @@ async def test_actions_that_are_none(cloud, action, status):
         assert "not available" in answer.json["notImplemented"]["message"]
 
 
+async def test_what_is_not_built_is_no_failure_of_ours(cloud, capsys):
+    assert (await act(cloud, await cloud.active(), pause=None)).status == 501
+    assert "request failed" not in "".join(capsys.readouterr())
+
+
 async def test_operators_say_what_a_server_is(cloud):
     server_id = await cloud.active()
     await cloud.row(server_id, task_state="rebooting")
