@@ -119,7 +119,8 @@ async def test_two_conductors_with_the_same_message(lab):
     for number in range(4):
         await lab.host(f"host-{number}")
     parts = lab.conductor.parts
-    other = ConductorManager(lab.database, lab.bus, lab.placement, lab.clock, lab.faults, parts.options)
+    network = lab.conductor.deletion.ports.network
+    other = ConductorManager(lab.database, lab.bus, lab.placement, lab.clock, lab.faults, parts.options, network)
     uuids = await lab.servers(8)
     await asyncio.gather(lab.conductor.build_servers(CTX, uuids, REQUEST), other.build_servers(CTX, uuids, REQUEST))
     await lab.quiet()
