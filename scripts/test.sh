@@ -1,5 +1,11 @@
 #!/bin/bash
-# All checks and all tests. Real-guest and lab tests run as root; in CI (CI set) one that is skipped is a failure.
+# All checks and all tests; with arguments only those tests. What needs the machine for itself (real guests, bridges,
+# filters) runs alone, the rest two at a time. In CI (CI set) a skipped real-guest or lab test is a failure.
 . "$(dirname "$0")/common.sh"
+if [ $# -gt 0 ]; then exec "$VENV/bin/pytest" "$@"; fi
 make --no-print-directory check
-"$VENV/bin/pytest" -q "$@"
+say "checks passed; tests, two at a time"
+"$VENV/bin/pytest" -q -n 2 --dist loadfile -m 'not guest and not lab'
+say "tests with real guests and namespaces"
+"$VENV/bin/pytest" -q -m 'guest or lab'
+say "all tests passed"
