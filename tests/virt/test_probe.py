@@ -89,7 +89,7 @@ async def test_verdicts(tmp_path: Path, boot_id: Path, monkeypatch: pytest.Monke
 
 
 async def test_a_hanging_emulator_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe._guest_user", lambda: (None, None, None))
+    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe._as_guest_user", list)
     began = time.monotonic()
     why = await run_guest(emulator(tmp_path, "exec sleep 60"), "kvm", limit=0.3)
     assert why == "the probe's guest did not finish within 0.3 s"
@@ -99,7 +99,7 @@ async def test_a_hanging_emulator_is_killed(tmp_path: Path, monkeypatch: pytest.
 async def test_success_is_the_guests_exit_code_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe._guest_user", lambda: (None, None, None))
+    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe._as_guest_user", list)
     assert await run_guest(emulator(tmp_path, "exit 85"), "kvm", limit=5) is None
     assert await run_guest(emulator(tmp_path, "exit 0"), "kvm", limit=5) == "exit code 0"
     assert await run_guest(emulator(tmp_path, "echo no luck >&2; exit 1"), "kvm", limit=5) == "no luck"
