@@ -25,7 +25,7 @@ def own_cloud(
         pytest.skip("real guests need root")
     env = {
         "KILONOVA_DATAPLANE_INSTANCE": instance,
-        "KILONOVA_AGENT_INSTANCE_NAME_TEMPLATE": f"{instance}test-%08x",
+        "KILONOVA_AGENT_INSTANCE_NAME_TEMPLATE": f"{instance}{os.getpid()}-%08x",  # a killed run may have left guests
         "KILONOVA_AGENT_SHUTDOWN_TIMEOUT": "20",
     } | settings  # fmt: skip
     folder = state or Path(tempfile.mkdtemp(prefix="kilonova-test-", dir="/var/tmp"))
