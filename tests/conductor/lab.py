@@ -100,7 +100,7 @@ class Lab:
         self.scheduler = self.new_scheduler()
         self.conductor = ConductorManager(
             self.database, self.bus, self.placement, self.clock, self.faults,
-            conductor or ConductorOptions(schedule_timeout=0.5, accept_timeout=0.05, heartbeat_batch=0.01, startup_grace=0),
+            conductor or ConductorOptions(schedule_timeout=2, accept_timeout=0.05, heartbeat_batch=0.01, startup_grace=0),
             NetworkClient(self.core),
         )  # fmt: skip
         self.client = self.bus.client(ConductorAPI)

@@ -129,8 +129,9 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     lab.faults.rules.append(FaultRule(step=killed_at, when="after" if killed_at == "schedule" else "before", do="hang"))
     (uuid,) = await lab.servers()
     task = asyncio.ensure_future(lab.conductor.build_servers(CTX, [uuid], REQUEST))
-    await asyncio.sleep(0.2)
-    assert await lab.claimed() == {"host-1": [uuid]}
+    async with asyncio.timeout(10):
+        while await lab.claimed() != {"host-1": [uuid]}:
+            await asyncio.sleep(0.02)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await lab.conductor.reconciler.run(grace=0)
