@@ -143,10 +143,6 @@ class Server(Record, kw_only=True):
     network_info: list[Vif] = []
     security_groups: list[str] = []
 
-    @property
-    def domain_name(self) -> str:
-        return f"instance-{self.number:08x}"
-
 
 class ServerBuild(Record, kw_only=True):
     """All a host needs to launch a server, or to make it again (start after a crash, hard reboot). `request_id` and

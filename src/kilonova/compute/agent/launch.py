@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-import msgspec
-
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
@@ -195,5 +193,5 @@ def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | Non
         reschedule=failure.reschedule if failure is not None else True,
         power_state=int(launch.power_state),
         network_info=launch.vifs,
-        steps=[msgspec.structs.replace(s) for s in steps],
+        steps=steps,
     )

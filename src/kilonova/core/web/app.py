@@ -20,7 +20,6 @@ from litestar.response import Stream
 
 from kilonova.core import errors, log
 from kilonova.core.clock import Clock
-from kilonova.core.context import RequestContext
 from kilonova.core.faults import Faults
 from kilonova.core.policy import Policy
 from kilonova.core.web.auth import Authenticator, read_identity
@@ -180,7 +179,3 @@ def _known(error: Exception) -> errors.KilonovaError:
         if error.status_code < 500:
             return errors.BadRequest(str(error.detail))
     return errors.KilonovaError()
-
-
-def anonymous(ctx: RequestContext) -> bool:
-    return ctx.user_id is None

@@ -10,21 +10,6 @@ from kilonova.compute.agent.steps.disks import BlockDeviceMapping, Image, Person
 from kilonova.compute.agent.steps.guest import Define, Resume, Running, Start
 from kilonova.compute.agent.steps.networking import AwaitNetwork, Networking, Plug
 
-CREATE: Sequence[LaunchStep] = (
-    Accept(),
-    Networking(),
-    BlockDeviceMapping(),
-    Image(),
-    Personalise(),
-    Define(),
-    Plug(),
-    Start(),
-    AwaitNetwork(),
-    Resume(),
-    Running(),
-)
-"""A new server. Step `active` is the report that follows."""
-
 POWER_ON: Sequence[LaunchStep] = (
     Image(),
     Personalise(),
@@ -36,3 +21,6 @@ POWER_ON: Sequence[LaunchStep] = (
     Running(),
 )
 """Start and hard reboot: the same guest again from its disks."""
+
+CREATE: Sequence[LaunchStep] = (Accept(), Networking(), BlockDeviceMapping(), *POWER_ON)
+"""A new server. Step `active` is the report that follows."""
