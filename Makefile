@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: launch stop clean test check venv client system
+.PHONY: launch stop clean test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -16,7 +16,7 @@ stop:
 clean: stop
 	@scripts/clean.sh
 
-test: system venv client
+test: system engines venv client
 	@scripts/test.sh
 
 check: venv
@@ -30,6 +30,9 @@ system:
 
 venv: system
 	@scripts/install-python.sh $(VENV)
+
+engines: system
+	@scripts/install-engines.sh
 
 client: system
 	@scripts/install-client.sh

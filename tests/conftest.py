@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.conftest_guest"]
+pytest_plugins = ["tests.conftest_guest", "tests.engines"]
 NEVER_SKIPPED = ("guest", "lab")
 
 

@@ -3,6 +3,7 @@ in one reason, leaves nothing behind, and is over once it is mended."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.guest.build import GuestImages
 from tests.cloud.harness import Api, CloudProcess
 from tests.guest_cloud.clouds import own_cloud
@@ -28,7 +30,11 @@ RELAY = """
 import asyncio, sys
 
 async def serve(reader, writer):
-    far_reader, far_writer = await asyncio.open_unix_connection(sys.argv[2])
+    try:
+        far_reader, far_writer = await asyncio.open_unix_connection(sys.argv[2])
+    except OSError:
+        writer.close()
+        return
     await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
 
 async def pump(reader, writer):
@@ -134,6 +140,7 @@ def faulty(guest_images: GuestImages) -> Iterator[Faulty]:
     base = Path(tempfile.mkdtemp(prefix="kilonova-faults-", dir="/var/tmp"))
     base.chmod(0o711)
     (base / "state").mkdir()
+    asyncio.run(ensure_daemons())  # the cloud behind the relay may not
     relay, tools = Relay(base / "libvirt"), linked_tools(base / "bin")
     relay.start()
     options = {

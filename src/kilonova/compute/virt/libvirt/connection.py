@@ -103,6 +103,8 @@ class Connection:
             return await self.thread(f"connect to {self._uri}", self._dial)
         except libvirt.libvirtError as error:
             raise HypervisorUnavailable(advice(self._uri, error)) from error
+        except VirtError as error:  # somebody accepts, and says nothing
+            raise HypervisorUnavailable(f"{error}; see that libvirtd runs: systemctl status libvirtd") from error
 
     def _dial(self) -> Any:
         start_event_thread()

@@ -1,0 +1,45 @@
+"""Fixtures of real engines, one of each kind for a whole test run (of one worker)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kilonova.testing.engines import Engine, MariaDB, Memcached, PostgreSQL, RabbitMQ
+
+
+@pytest.fixture(scope="session")
+def engine_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="kilonova-engines-", dir="/var/tmp"))
+    folder.chmod(0o755)  # servers run as their own users
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _running(engine: Engine) -> Iterator[Engine]:
+    with engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(engine_folder: Path) -> Iterator[Engine]:
+    yield from _running(RabbitMQ(engine_folder))
+
+
+@pytest.fixture(scope="session")
+def postgresql(engine_folder: Path) -> Iterator[Engine]:
+    yield from _running(PostgreSQL(engine_folder))
+
+
+@pytest.fixture(scope="session")
+def mariadb(engine_folder: Path) -> Iterator[Engine]:
+    yield from _running(MariaDB(engine_folder))
+
+
+@pytest.fixture(scope="session")
+def memcached(engine_folder: Path) -> Iterator[Engine]:
+    yield from _running(Memcached(engine_folder))

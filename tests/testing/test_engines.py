@@ -1,0 +1,55 @@
+"""The engines that other tests stand on: they start, answer, and come back with their data after SIGKILL."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import aio_pika
+import aiomcache
+import asyncpg
+import pytest
+
+from kilonova.testing.engines import EngineFailed, HAProxy, Memcached, PostgreSQL, RabbitMQ
+
+
+async def test_rabbitmq(rabbitmq: RabbitMQ) -> None:
+    async with await aio_pika.connect(rabbitmq.url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue("seen", durable=True)
+    assert "seen" in rabbitmq.control("list_queues")
+
+
+async def test_postgresql_comes_back_after_kill(engine_folder: Path) -> None:
+    with PostgreSQL(engine_folder / "killed") as server:
+        connection = await asyncpg.connect(server.url("shop"))
+        await connection.execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)")
+        server.kill()
+        server.start()
+        again = await asyncpg.connect(server.url("shop"))
+        assert await again.fetchval("SELECT n FROM kept") == 7
+        await again.close()
+
+
+async def test_memcached(memcached: Memcached) -> None:
+    client = aiomcache.Client("127.0.0.1", memcached.port)
+    await client.set(b"a", b"1")
+    assert await client.get(b"a") == b"1"
+    await client.close()
+
+
+def test_haproxy_answers_for_nobody(tmp_path: Path, memcached: Memcached) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with (
+        HAProxy(tmp_path, {"api": (port, [f"127.0.0.1:{memcached.port}"])}),
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert b" 503 " in client.recv(100) or b" 502 " in client.recv(100)
+
+
+def test_what_does_not_start_says_why(tmp_path: Path, memcached: Memcached) -> None:
+    with pytest.raises(EngineFailed, match="memcached did not start: .*"):
+        Memcached(tmp_path, port=70000).start()
