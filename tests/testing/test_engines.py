@@ -51,5 +51,5 @@ def test_haproxy_answers_for_nobody(tmp_path: Path, memcached: Memcached) -> Non
 
 
 def test_what_does_not_start_says_why(tmp_path: Path, memcached: Memcached) -> None:
-    with pytest.raises(EngineFailed, match="memcached did not start: .*"):
+    with pytest.raises(EngineFailed, match="memcached did not start: "):
         Memcached(tmp_path, port=70000).start()

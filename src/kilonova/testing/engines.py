@@ -271,7 +271,6 @@ class PostgreSQL(Engine):
         settings = {
             "listen_addresses": LOOPBACK, "port": str(self.port), "unix_socket_directories": str(self.folder / "socket"),
             "max_connections": "300", "shared_buffers": "64MB", "fsync": "on" if self.durable else "off",
-            "synchronous_commit": "on" if self.durable else "off",
         }  # fmt: skip
         words = [self._binary("postgres"), "-D", str(self.data)]
         return words + [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
@@ -393,7 +392,8 @@ class HAProxy(Engine):
     def prepare(self) -> None:
         lines = [
             "defaults", "  mode http", "  timeout connect 2s", "  timeout client 10m", "  timeout server 10m",
-            "  retries 2", "  option redispatch", f"  option httpchk GET {self.check}", "  default-server inter 500ms fall 2 rise 1",
+            "  retries 2", "  option redispatch", f"  option httpchk GET {self.check}",
+            "  default-server inter 500ms fall 2 rise 1",
         ]  # fmt: skip
         for name, (port, back_ends) in self.routes.items():
             lines += [f"listen {name}", f"  bind {LOOPBACK}:{port}", "  balance roundrobin"]
