@@ -1,0 +1,155 @@
+"""What every engine does: a folder and a port of its own, start, stop, kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import ClassVar, Self
+
+LOOPBACK = "127.0.0.1"
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+PACKAGES = "apt-get install rabbitmq-server postgresql mariadb-server memcached haproxy"
+
+
+class EngineFailed(Exception):
+    """The text names the engine and ends with its last words."""
+
+
+def free_port(address: str = LOOPBACK) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str, *places: str) -> str:
+    """The program's path, also where only root's PATH has it. Raises EngineFailed with what to install."""
+    path = os.pathsep.join([*places, os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise EngineFailed(f"{name} is not installed: {PACKAGES}")
+    return found
+
+
+class Engine:
+    """One server process under `folder/<name>`, listening on `address`, one of this machine's. Subclasses say what is run, how
+    it is prepared and when it is ready."""
+
+    name: ClassVar[str]
+    user: ClassVar[str] = ""  # who runs it when we are root
+
+    def __init__(self, folder: Path, *, port: int = 0, tied: bool = True, address: str = LOOPBACK) -> None:
+        self.folder = folder / self.name
+        self.address, self.port = address, port or free_port(address)
+        self.tied = tied
+        self.log = self.folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Return when it answers. Raises EngineFailed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._own(self.folder)
+        self.prepare()
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*self._as_user(), *self.command()], env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + START_TIMEOUT
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.kill()
+                raise EngineFailed(f"{self.name} did not start: {self.words()}")
+            time.sleep(0.05)
+        return self
+
+    def stop(self) -> None:
+        """Let it finish, and wait for its end."""
+        if self.process is not None:
+            self.process.send_signal(self.stop_signal())
+            try:
+                self.process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL to it and its children; port and data stay for the next start."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def words(self) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return " | ".join(text.strip().splitlines()[-5:])
+
+    # what an engine says of itself
+
+    def prepare(self) -> None:
+        """Make what the first start needs."""
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    def ready(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), timeout=1):
+            return True
+        return False
+
+    def stop_signal(self) -> signal.Signals:
+        return signal.SIGTERM
+
+    # inside
+
+    def _secret(self, name: str = "password") -> str:
+        """A password made once and kept beside the data."""
+        file = self.folder / name
+        if not file.exists():
+            file.touch(0o600)
+            file.write_text(secrets.token_hex(16))
+            self._own(file)
+        return file.read_text()
+
+    def _other_user(self) -> bool:
+        return bool(self.user) and os.geteuid() == 0
+
+    def _own(self, path: Path) -> None:
+        if self._other_user():
+            entry = pwd.getpwnam(self.user)
+            os.chown(path, entry.pw_uid, entry.pw_gid)
+
+    def _as_user(self) -> list[str]:
+        words = [program("setpriv")]
+        if self._other_user():
+            words += [f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
+        if self.tied:
+            words += ["--pdeathsig", "KILL"]
+        return words if len(words) > 1 else []
+
+    def _run(self, *command: str, **variables: str) -> None:
+        """A helper program as the engine's user. Raises EngineFailed with what it said."""
+        done = subprocess.run(
+            [*self._as_user(), *command], capture_output=True, text=True, env=self.environment() | variables,
+            cwd=self.folder, timeout=START_TIMEOUT, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise EngineFailed(f"{self.name}: {Path(command[0]).name}: {(done.stderr or done.stdout).strip()}")
