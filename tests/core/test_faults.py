@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +64,19 @@ async def test_delay_and_hang() -> None:
         await asyncio.wait_for(faults("step=image,when=before,do=hang").point("image", "before"), 0.05)
 
 
+async def test_a_gate_holds_everyone_until_it_is_opened(tmp_path: Path) -> None:
+    gate, reached = tmp_path / "gate", tmp_path / "gate.reached"
+    gated = faults(f"step=image,when=before,do=wait:{gate}")
+    standing = [asyncio.ensure_future(gated.point("image", "before")) for _ in range(2)]
+    while not reached.exists():
+        await asyncio.sleep(0)
+    assert reached.read_text() == str(os.getpid())
+    assert not any(task.done() for task in standing)
+    gate.touch()
+    await asyncio.gather(*standing)
+    await gated.point("image", "before")
+
+
 def test_kill_leaves_no_time_for_anything() -> None:
     code = (
         "import asyncio, os; from kilonova.core.faults import Faults\n"
@@ -82,9 +97,11 @@ def test_kill_leaves_no_time_for_anything() -> None:
         ("step=networking,when=after", "do"),
         ("step=networking,when=after,do=explode", "do=explode"),
         ("step=networking,when=later,do=kill", "when=later"),
-        ("step=networking,when=after,do=kill,count=many", "int"),
+        ("step=networking,when=after,do=kill,count=many", "float"),
         ("step=networking,when=after,do=kill,hots=a", "hots"),
         ("step=networking,when=after,do=delay:soon", "delay:soon"),
+        ("step=networking,when=after,do=kill:9", "kill:9"),
+        ("step=networking,when=after,do=wait", "do=wait"),
     ],
 )
 def test_a_wrong_text_is_said_at_once(text: str, names: str) -> None:
