@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from kilonova.testing.cluster import PASSWORD
+
 READY = 30.0
-PASSWORD = "test-password-1"
 DOMAIN = {"name": "Default"}
 
 
@@ -26,15 +28,15 @@ def free_port() -> int:
 
 
 class Api:
-    """A user's requests. `api("POST", "compute", "/servers", {...})` returns an httpx.Response."""
+    """A user's requests. `api("POST", "compute", "/servers", {...})` returns an httpx.Response. `place` is the URL before all
+    services' prefixes, or gives a service's base URL."""
 
-    def __init__(self, url: str, user: str, *, version: str = "2.90") -> None:
-        self.url, self.user, self.version = url, user, version
+    def __init__(self, place: str | Callable[[str], str], user: str, *, version: str = "2.90") -> None:
+        self.user, self.version = user, version
         self.http = httpx.Client(timeout=60, trust_env=False)
-        self.paths = {
-            "identity": "/identity/v3", "compute": "/compute/v2.1", "image": "/image/v2", "network": "/network/v2.0",
-            "placement": "/placement", "ops": "/ops",
-        }  # fmt: skip
+        base = place if callable(place) else f"{place}/{{}}".format
+        versions = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0"}
+        self.urls = {name: base(name) + versions.get(name, "") for name in (*versions, "placement", "ops")}
         self.token: str | None = self.login()
 
     def login(self) -> str:
@@ -45,7 +47,7 @@ class Api:
                 "scope": {"project": {"name": self.user, "domain": DOMAIN}},
             }
         }
-        answer = self.http.post(f"{self.url}/identity/v3/auth/tokens", json=body)
+        answer = self.http.post(f"{self.urls['identity']}/auth/tokens", json=body)
         assert answer.status_code == 201, answer.text
         self.project_id = answer.json()["token"]["project"]["id"]
         return answer.headers["x-subject-token"]
@@ -59,9 +61,7 @@ class Api:
             sent["OpenStack-API-Version"] = "placement 1.39"
         if self.token is not None:
             sent["X-Auth-Token"] = self.token
-        return self.http.request(
-            method, self.url + self.paths[service] + path, json=body, content=content, headers=sent
-        )
+        return self.http.request(method, self.urls[service] + path, json=body, content=content, headers=sent)
 
     def ok(self, method: str, service: str, path: str, body: Any = None, **more: Any) -> Any:
         """The JSON of a successful answer."""

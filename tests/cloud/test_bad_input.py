@@ -112,7 +112,7 @@ def test_without_a_token_that_counts(scene: Scene, token: str | bytes | None) ->
     headers: Any = {} if token is None else {"X-Auth-Token": token}
     with scene.unchanged():
         for service, path in paths.items():
-            url = f"{scene.cloud.url}{scene.demo.paths[service]}{path}"
+            url = scene.demo.urls[service] + path
             assert httpx.get(url, headers=headers, trust_env=False).status_code == 401, service
             if service in CREATE:
                 body = scene.body() if service == "compute" else {"name": "bad"}
