@@ -70,11 +70,14 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`driver` is bridge, noop, or "" for what goes with the hypervisor driver."""
+    """`driver` is bridge, noop, or "" for what goes with the hypervisor driver. `tunnel_ip` is this host's address (IPv4) that
+    the other hosts reach for guests' traffic; "" means no tunnels. `vxlan_port` is the same on all hosts of a cloud."""
 
     driver: str = ""
     instance: str = "kn"
     dns_domain: str = ""
+    tunnel_ip: str = ""
+    vxlan_port: int = 4789
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -16,9 +17,13 @@ DEFAULT_QUOTAS: Mapping[str, int] = {
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds. A quota of -1 means no limit."""
+    """Times in seconds. A quota of -1 means no limit. `network_type` is what networks become whose maker asks for nothing:
+    `local` (one host, or hosts that are not joined) or `vxlan` (joined by tunnels; hosts then need `dataplane.tunnel_ip`),
+    with segmentation ids of `vni_range`. `mtu` is the underlay's: tunnels take 50 bytes of it."""
 
     mtu: int = 1500
+    network_type: Literal["local", "vxlan"] = "local"
+    vni_range: tuple[int, int] = (1, 16777215)
     mac_base: str = "fa:16:3e"  # three octets that every generated address begins with
     dns_servers: tuple[str, ...] = ()  # of subnets that name none
     quota_network: int = DEFAULT_QUOTAS["network"]
@@ -30,6 +35,13 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     report_interval: float = 30
     availability_zone: str = "nova"
     event_max_age: float = 600  # how long events for compute are retried while it is away
+
+    def __post_init__(self) -> None:
+        first, last = self.vni_range
+        if not 1 <= first <= last < 1 << 24:
+            raise ValueError(
+                f"vni_range must be two numbers from 1 to 16777215, the smaller first, not {first}, {last}"
+            )
 
     def quota(self, resource: str) -> int:
         """The limit of a project without one of its own."""

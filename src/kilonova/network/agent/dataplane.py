@@ -24,7 +24,10 @@ class DataPlaneError(Exception):
 
 
 class DataPlane(ABC):
+    """`tunnel_ip` is where other hosts send guests' frames to; "" where there are no tunnels."""
+
     name: str
+    tunnel_ip: str = ""
 
     @abstractmethod
     async def open(self) -> None:

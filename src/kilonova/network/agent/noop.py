@@ -14,7 +14,8 @@ class NoopDataPlane(DataPlane):
 
     name = "noop"
 
-    def __init__(self) -> None:
+    def __init__(self, tunnel_ip: str = "") -> None:
+        self.tunnel_ip = tunnel_ip
         self.state = HostModel()
         self._listeners: list[Callable[[str, bool], None]] = []
         self._taps: dict[str, str] = {}  # port id -> tap

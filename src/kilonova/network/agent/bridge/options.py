@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`state_dir` keeps dnsmasq's files and the last applied state. `instance` (1 to 4 of a-z0-9) prefixes chains and
     tables and marks devices, so that several clouds can share a host. `mark` is the one bit of the packet mark that the
-    filters use. Times are in seconds."""
+    filters use. `tunnel_ip` is an IPv4 address of this host that the other hosts send guests' frames to; "": no tunnels.
+    Times are in seconds."""
 
     state_dir: str
     instance: str = "kn"
     mark: int = 0x10000
     lease_time: int = 86400
     dns_domain: str = ""
+    tunnel_ip: str = ""
+    vxlan_port: int = 4789
     dnsmasq_user: str = ""  # "": dnsmasq where that user exists and can read state_dir, else root
     command_timeout: float = 30.0
 
@@ -23,3 +28,7 @@ class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"instance must be 1 to 4 letters or digits, not {self.instance!r}")
         if self.mark <= 0 or self.mark & (self.mark - 1) or self.mark > 0x80000000:
             raise ValueError("mark must be one bit")
+        if self.tunnel_ip:
+            ipaddress.IPv4Address(self.tunnel_ip)
+        if not 1 <= self.vxlan_port <= 65535:
+            raise ValueError(f"vxlan_port must be from 1 to 65535, not {self.vxlan_port}")
