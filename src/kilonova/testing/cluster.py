@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 import msgspec
@@ -31,7 +31,6 @@ from kilonova.testing.engines import Engine, HAProxy, Memcached, PostgreSQL, Rab
 from kilonova.testing.engines.base import LOOPBACK
 
 Layout = Mapping[str, int | Sequence[str]]
-Command = Callable[..., list[str]]
 
 LAYOUT: dict[str, int | Sequence[str]] = {
     "identity": 1, "image": 1, "placement": 1, "network-api": 1, "compute-api": 1, "conductor": 1, "scheduler": 1,
@@ -55,9 +54,17 @@ class ClusterFailed(Exception):
     """The text names the process and ends with its last words."""
 
 
+class Place(Protocol):
+    """A host of its own, as kilonova.testing.hosts makes them: its address, and the words that run a command in it."""
+
+    address: str
+
+    def wrap(self, *command: str) -> list[str]: ...
+
+
 @dataclass
 class Process:
-    """One `kilonova serve COMPONENT`. `wrap` makes the command that runs a command in the host's own place."""
+    """One `kilonova serve COMPONENT`, in a place of its own or on this machine."""
 
     name: str
     component: str
@@ -65,7 +72,7 @@ class Process:
     address: str
     log: Path
     variables: dict[str, str]
-    wrap: Command | None = None
+    place: Place | None = None
     popen: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -90,8 +97,8 @@ class Process:
 
 class Cluster:
     """`layout` wins over LAYOUT, component by component (0 or [] for none); `settings` are the TOML's sections; `environment`
-    gives a process's own variables by its name or component; `wrap` by host. `engines` that run already may be given, by
-    their names here. With `balanced` a haproxy stands before each service of several processes."""
+    gives a process's own variables by its name or component; `places` are those of the hosts that have one. `engines` that run
+    already may be given, by their names here. With `balanced` a haproxy stands before each service of several processes."""
 
     def __init__(
         self,
@@ -101,14 +108,14 @@ class Cluster:
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         environment: Mapping[str, Mapping[str, str]] | None = None,
         engines: Mapping[str, Engine] | None = None,
-        wrap: Mapping[str, Command] | None = None,
+        places: Mapping[str, Place] | None = None,
         address: str = LOOPBACK,
         balanced: bool = False,
         tied: bool = True,
     ) -> None:
         self.folder, self.address, self.tied = folder, address, tied
         self.layout = LAYOUT | dict(layout or {})
-        self.settings, self.environment, self.wrap = settings or {}, environment or {}, wrap or {}
+        self.settings, self.environment, self.places = settings or {}, environment or {}, places or {}
         self.config = folder / "kilonova.toml"
         self._own_engines: dict[str, Engine] = {
             name: make(folder, tied=tied, address=address)
@@ -235,11 +242,11 @@ class Cluster:
             else:
                 named = [(f"{component}@{host}", host) for host in places]
             for name, host in named:
-                port = free_port(self.address)
-                yield Process(
-                    name, component, port, self.address, self.folder / "logs" / f"{name}.log",
-                    self._variables(name, component, host, port), self.wrap.get(host),
-                )  # fmt: skip
+                port, place = free_port(self.address), self.places.get(host)
+                address = place.address if place else self.address
+                variables = self._variables(name, component, host, port) | {"KILONOVA_SERVE_LISTEN": address}
+                log = self.folder / "logs" / f"{name}.log"
+                yield Process(name, component, port, address, log, variables, place)
 
     def _variables(self, name: str, component: str, host: str, port: int) -> dict[str, str]:
         state = host or (component if component in SHARED_STATE else name)
@@ -277,7 +284,7 @@ class Cluster:
             "database": {"url": database.url_template},
             "cache": {"url": cache.url},
             "endpoints": served,
-            "serve": {"listen": self.address, "drain_notice": 0.0},
+            "serve": {"drain_notice": 0.0},
             "secrets": dict.fromkeys(secrets, PASSWORD),
             "agent": {"driver": "fake"},
         }
@@ -291,8 +298,8 @@ class Cluster:
     def _launch(self, process: Process, variables: Mapping[str, str]) -> None:
         process.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "kilonova", "serve", process.component, "--config", str(self.config)]
-        if process.wrap is not None:
-            command = process.wrap(*command)
+        if process.place is not None:
+            command = process.place.wrap(*command)
         if self.tied:
             command = [program("setpriv"), "--pdeathsig", "KILL", *command]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("KILONOVA_")}

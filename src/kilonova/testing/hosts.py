@@ -126,10 +126,10 @@ class Underlay:
 
 class VirtualHost:
     """A host named `<prefix>-<name>` with the `number`th address of the underlay. `folder` holds its disks: it must be
-    searchable by everyone, as guests run as a user of their own. `tied` processes end with the one that started them."""
+    searchable by everyone, as guests run as a user of their own."""
 
-    def __init__(self, underlay: Underlay, name: str, number: int, folder: Path, *, tied: bool = True) -> None:
-        self.underlay, self.folder, self.tied = underlay, folder, tied
+    def __init__(self, underlay: Underlay, name: str, number: int, folder: Path) -> None:
+        self.underlay, self.folder = underlay, folder
         self.name = f"{underlay.prefix}-{name}"
         self.address = underlay.host_address(number)
         self.cable = f"port{number}"  # the switch's end
@@ -173,8 +173,7 @@ class VirtualHost:
         holder = holders().get(self.name)
         if holder is None:
             raise HostFailed(f"host {self.name} does not run")
-        words = ["nsenter", "-t", str(holder), "-m", "-n", "-u", f"--wdns={folder or '/'}", "--", *command]
-        return ["setpriv", "--pdeathsig", "KILL", *words] if self.tied else words
+        return ["nsenter", "-t", str(holder), "-m", "-n", "-u", f"--wdns={folder or '/'}", "--", *command]
 
     def run(
         self, *command: str, check: bool = True, timeout: float = COMMAND_TIMEOUT
