@@ -124,11 +124,11 @@ FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [
     # step, what fails, part of the reason, whether another host may try
     ("accept", {"vcpus": 0}, "vcpus wanted", True),
     ("accept", {"memory_mb": 256}, "512 MiB of memory wanted, the host has 256 MiB in all", True),
-    ("image", {"fail": {"fetch": "*"}}, "told to fail", True),
-    ("image", {"fail": {"overlay": "*"}}, "told to fail", True),
-    ("define", {"fail": {"define": "*"}}, "told to fail", True),
-    ("start", {"fail": {"start": "*"}}, "told to fail", True),
-    ("resume", {"fail": {"resume": "*"}}, "told to fail", True),
+    ("image", {"fail": {"fetch": "*"}}, "the disk could not be made from the image", True),
+    ("image", {"fail": {"overlay": "*"}}, "the disk could not be made from the image", True),
+    ("define", {"fail": {"define": "*"}}, "the hypervisor did not take the guest's definition", True),
+    ("start", {"fail": {"start": "*"}}, "the hypervisor could not start the guest", True),
+    ("resume", {"fail": {"resume": "*"}}, "the hypervisor could not let the guest run", True),
 ]
 
 
@@ -141,6 +141,8 @@ async def test_what_the_host_lacks_is_named(
     assert outcome.fault is not None
     assert (outcome.fault.step, outcome.reschedule) == (step, reschedule)
     assert reason in outcome.fault.reason
+    assert "told to fail" not in outcome.fault.reason
+    assert "told to fail" in (outcome.fault.details or "") or not fake.get("fail")
     assert lab.traces() == NOTHING
 
 
@@ -150,8 +152,8 @@ async def test_what_the_host_lacks_is_named(
         (errors.Conflict("No more IP addresses available on network X."), "No more IP addresses", False),
         (errors.NotFound("Network X could not be found."), "Network X", False),
         (errors.Forbidden("no"), "no", False),
-        (errors.ServiceUnavailable(reason="network away"), "network away", True),
-        (RuntimeError("password=hunter2"), "internal error (RuntimeError)", True),
+        (errors.ServiceUnavailable(reason="/run/network.sock"), "another service is not available", True),
+        (RuntimeError("password=hunter2"), "the network could not give the ports", True),
     ],
 )
 async def test_what_the_network_says_decides_on_another_host(
@@ -164,6 +166,7 @@ async def test_what_the_network_says_decides_on_another_host(
     assert (outcome.fault.step, outcome.reschedule) == ("networking", reschedule)
     assert reason in outcome.fault.reason
     assert "hunter2" not in outcome.fault.reason
+    assert "/run" not in outcome.fault.reason
     assert lab.traces() == NOTHING
 
 
@@ -335,7 +338,9 @@ async def test_a_failing_plug_names_the_reason(lab: Lab) -> None:
     lab.wiring.fail = errors.KilonovaError("bridge kn-1: no such device")
     outcome = await lab.launch(build_of())
     assert outcome.fault is not None
-    assert (outcome.fault.step, outcome.fault.reason) == ("plug", "bridge kn-1: no such device")
+    words = "the network could not be made ready on the host"
+    assert (outcome.fault.step, outcome.fault.reason) == ("plug", words)
+    assert "bridge kn-1: no such device" in (outcome.fault.details or "")
     assert lab.traces() == NOTHING
 
 

@@ -84,7 +84,9 @@ async def test_a_failed_action_says_how_the_guest_is_now(
     _, change, fault, _ = await lab.act(action)
     assert fault is not None
     assert fault.step == step
-    assert "told to fail" in fault.reason
+    assert "hypervisor" in fault.reason
+    assert "told to fail" not in fault.reason
+    assert "told to fail" in (fault.details or "")
     assert (change.vm_state, change.task_state, change.power_state) == (vm_state, None, int(lab.power()))
     assert lab.journal.unfinished(HOST) == {}
     assert server_id() in lab.hypervisor.guests(HOST)  # a failed action never takes the server away
@@ -102,7 +104,8 @@ async def test_the_end_is_told_when_the_hypervisor_is_gone(lab: Lab) -> None:
     lab.conductor.take(active(build_of(), vm_state="active", task_state="powering-off", host=HOST))
     _, change, fault, _ = await lab.act("stop")
     assert fault is not None
-    assert fault.reason == "libvirt: connection refused"
+    assert fault.reason == "the hypervisor could not stop the guest"
+    assert "libvirt: connection refused" in (fault.details or "")
     assert change.task_state is None
 
 

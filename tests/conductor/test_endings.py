@@ -105,13 +105,31 @@ async def test_a_forced_host_has_no_alternates(lab):
 
 async def test_long_reasons_are_cut_for_users_only(lab):
     agent = await lab.host("host-1")
-    fault = models.Fault(step="image", reason="x" * 400)
+    fault = models.Fault(step="image", reason="x" * 400)  # longer than any in the catalogue
     agent.answer = lambda build: msgspec.structs.replace(agent.fail(build, reschedule=False), fault=fault)
     (uuid,) = await lab.servers()
     await lab.build([uuid])
     found = await lab.fault(uuid)
-    assert len(found.message) == 255
+    assert found.message == "Build failed on 1 host: host-1: image"
     assert "x" * 400 in found.details
+
+
+async def test_every_host_is_named_even_if_the_reasons_do_not_fit(lab):
+    hosts = [await lab.host(f"{'long-' * 8}host-{n}", memory_mb=16384 - n * 1024) for n in (1, 2, 3)]
+    for agent in hosts:
+        fault = models.Fault(
+            step="image", reason="the disk could not be made from the image " + "y" * 40, details="/var"
+        )
+        agent.answer = lambda build, agent=agent, fault=fault: msgspec.structs.replace(agent.fail(build), fault=fault)
+    (uuid,) = await lab.servers()
+    await lab.build([uuid])
+    found = await lab.fault(uuid)
+    assert len(found.message) <= 255
+    for agent in hosts:
+        assert f"{agent.host}: image" in found.message
+        assert f"{agent.host}: image: the disk could not be made" in found.details
+        assert f"{agent.host}: image: /var" in found.details
+    assert "/var" not in found.message
 
 
 async def test_a_failure_told_twice_moves_once(lab):

@@ -32,6 +32,8 @@ def explain(
         _print(found, item["decision"])
     if fault := found.get("fault"):
         console.print(f"[red]fault {fault['code']}[/red]: {escape(fault['message'])}")
+        for line in fault.get("details", "").splitlines():
+            console.print(f"  [dim]{escape(line)}[/dim]", soft_wrap=True)
 
 
 def _print(server: dict[str, Any], decision: dict[str, Any]) -> None:

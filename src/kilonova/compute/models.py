@@ -81,7 +81,8 @@ class RequestSpec(Record, kw_only=True):
     personality: list[PersonalityFile] = []
     admin_pass: str | None = None  # wiped when the server is active
     attempts: int = 0
-    failed_hosts: dict[str, str] = {}  # host → reason, over all attempts
+    failed_hosts: dict[str, str] = {}  # host → step and reason, over all attempts
+    failed_details: dict[str, str] = {}  # host → what admins may read of it
     alternates: list[str] = []  # hosts still to try when this attempt fails, best first
 
 

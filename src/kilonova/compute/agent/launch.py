@@ -11,16 +11,17 @@ from typing import ClassVar
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
 from kilonova.compute.states import BUILD_TASKS, Vm
 from kilonova.compute.steps import BY_NAME
-from kilonova.compute.virt.disks import BaseImage, DiskError, ImageRefused
-from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver, VirtError
+from kilonova.compute.virt.disks import BaseImage, ImageRefused
+from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
 from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.faults import Faults, InjectedFault
+from kilonova.core.faults import Faults
 from kilonova.image.client import ImageClient
 from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.client import NetworkClient
@@ -86,11 +87,11 @@ class Refused(Exception):
     undone = True  # False: something could not be undone
 
 
-class CannotFit(Exception):
+class CannotFit(Explained):
     """The host has less than its claim says."""
 
 
-class NetworkNotReady(Exception):
+class NetworkNotReady(Explained):
     """A port did not become ready in time."""
 
 
@@ -104,17 +105,6 @@ class LaunchFailed(Exception):
 
 ELSEWHERE_TOO = (ImageRefused, errors.NotFound, errors.BadRequest, errors.Conflict, errors.Forbidden)
 """Failures that another host would meet alike."""
-
-
-def reason_of(error: BaseException, step: str) -> str:
-    """What a user may read. Unknown errors are named by their kind alone; admins see the details."""
-    if isinstance(error, TimeoutError):
-        return f"no result within {BY_NAME[step].deadline:g} s"
-    if isinstance(error, errors.KilonovaError):
-        return error.message
-    if isinstance(error, VirtError | DiskError | CannotFit | NetworkNotReady | InjectedFault):
-        return str(error)
-    return f"internal error ({type(error).__name__})"
 
 
 async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> None:
@@ -138,11 +128,11 @@ async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> Non
             host.journal.end(run_name, record, "Undone", "interrupted")
             raise
         except Exception as error:
-            reason = reason_of(error, step.name)
+            reason, details = reason_of(error, step.name), details_of(error)
             logger.warning("step failed", step=step.name, server=launch.uuid, host=host.name, exc_info=error)
-            host.journal.end(run_name, record, "Error", reason)
+            host.journal.end(run_name, record, "Error", details)
             undone = await undo(launch, begun)
-            fault = Fault(step=step.name, reason=reason, details=f"{type(error).__name__}: {error}")
+            fault = Fault(step=step.name, reason=reason, details=details)
             raise LaunchFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO), undone=undone) from error
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from kilonova.compute import models
-from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, reason_of, run
+from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, run
+from kilonova.compute.agent.reasons import details_of, reason_of
 from kilonova.compute.agent.steps import POWER_ON
 from kilonova.compute.agent.steps.networking import release_ports
 from kilonova.compute.states import ACTIONS, Vm
@@ -36,15 +37,14 @@ async def act(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Result:
         fault = failed.fault
     except Exception as error:
         logger.warning("action failed", action=ref.action, server=launch.uuid, host=host.name, exc_info=error)
-        reason = reason_of(error, "running")
-        fault = models.Fault(step=ref.action, reason=reason, details=f"{type(error).__name__}: {error}")
+        fault = models.Fault(step=ref.action, reason=reason_of(error, ref.action), details=details_of(error))
     steps = host.journal.steps(run_name)
     host.journal.close_run(host.name, run_name)
     try:
         state = await host.driver.power_state(launch.uuid)
     except VirtError as error:  # the end must be told all the same
         state = PowerState.NOSTATE
-        fault = fault or models.Fault(step=ref.action, reason=str(error), details=f"{type(error).__name__}: {error}")
+        fault = fault or models.Fault(step=ref.action, reason=reason_of(error, ref.action), details=details_of(error))
     return Result(_change(host, ref, state, fault), fault, steps)
 
 

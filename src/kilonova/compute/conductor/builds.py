@@ -12,7 +12,7 @@ from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.parts import Parts, finished_spec, logger
-from kilonova.compute.conductor.selecting import next_alternate, select
+from kilonova.compute.conductor.selecting import SchedulerAway, next_alternate, select
 from kilonova.compute.models import RequestSpec, Selection, StepRecord
 from kilonova.compute.scheduler.manager import read_group
 from kilonova.compute.scheduler.plan import why_none
@@ -73,8 +73,8 @@ class Builds:
                 await parts.faults.point("schedule", "after")
                 await parts.faults.point("dispatch", "before")
             except (errors.KilonovaError, InjectedFault) as error:
-                reason = error.message if isinstance(error, errors.KilonovaError) else str(error)
-                await self._give_up(batch, request_id, began, f"Scheduling failed: {reason}")
+                reason, inner = _words(error)
+                await self._give_up(batch, request_id, began, f"Scheduling failed: {reason}", inner)
                 return
             verdict = await self._commit(ctx, batch, selections, request_id, began)
             await parts.faults.point("dispatch", "after")
@@ -116,7 +116,10 @@ class Builds:
             if verdict.placed:
                 await self._dispatch(tx, ctx, by_uuid, verdict.placed, request_id, now)
             if verdict.failed:
-                words = {u: reasons.no_host(by_uuid[u].spec, s.decision) for u, s in verdict.failed.items()}
+                words = {
+                    u: reasons.no_host(by_uuid[u].spec.failed_hosts, by_uuid[u].spec.failed_details, s.decision)
+                    for u, s in verdict.failed.items()
+                }
                 await self._fail(tx, by_uuid, words, request_id, now)
             await decisions.add(tx.connection, {u: s.decision for u, s in told.items()}, request_id, now)
             records = [r for u, s in told.items() for r in self._records(by_uuid[u], s, request_id, began, now)]
@@ -189,21 +192,26 @@ class Builds:
         await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
         await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
 
-    async def _give_up(self, batch: list[Candidate], request_id: str, began: dt.datetime, reason: str) -> None:
-        """ERROR with this reason for all that still wait, and their claims released."""
+    async def _give_up(
+        self, batch: list[Candidate], request_id: str, began: dt.datetime, reason: str, inner: str | None = None
+    ) -> None:
+        """ERROR with this reason for all that still wait, and their claims released; `inner` is for admins."""
         parts, by_uuid = self.parts, {candidate.row.uuid: candidate for candidate in batch}
-        logger.warning("build given up", servers=len(batch), reason=reason)
+        logger.warning("build given up", servers=len(batch), reason=reason, inner=inner)
         async with parts.database.transaction() as tx:
             open_ids = await store.lock_unplaced(tx.connection, list(by_uuid))
             words = {}
             for uuid in by_uuid:
                 if uuid in open_ids:
-                    text = " ".join(filter(None, [reason, reasons.of_attempts(by_uuid[uuid].spec)]))
-                    words[uuid] = (reasons.short(text), text)
+                    spec = by_uuid[uuid].spec
+                    told = reasons.full(
+                        reason if inner is None else f"{reason}: {inner}", spec.failed_hosts, spec.failed_details
+                    )
+                    words[uuid] = (reasons.summary(reason, spec.failed_hosts), told)
             if words:
                 await self._fail(tx, by_uuid, words, request_id, parts.now())
                 records = [
-                    parts.step(by_uuid[u].row, request_id, "schedule", began, error=reason,
+                    parts.step(by_uuid[u].row, request_id, "schedule", began, error=inner or reason,
                                attempt=by_uuid[u].spec.attempts + 1)
                     for u in words
                 ]  # fmt: skip
@@ -225,6 +233,16 @@ class Builds:
             step(row, request_id, "claim", taking, ended=taken, component="scheduler", host=host, attempt=attempt),
             step(row, request_id, "dispatch", taken, ended=now, host=host, attempt=attempt),
         ]
+
+
+def _words(error: errors.KilonovaError | InjectedFault) -> tuple[str, str | None]:
+    """(what users may read, what only admins may)."""
+    if isinstance(error, SchedulerAway):
+        return f"the scheduler gave no answer within {error.params['seconds']:g} s", error.message
+    if isinstance(error, InjectedFault) or error.status < 500:
+        return str(error), None
+    kind = "another service is not available" if error.status == 503 else "internal error"
+    return kind, error.message
 
 
 def _alike(found: Sequence[Row]) -> list[list[Candidate]]:

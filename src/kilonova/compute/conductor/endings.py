@@ -58,6 +58,7 @@ class Endings:
         """Back to scheduling with what was learnt, or ERROR. True when the claim is no longer wanted: while another host is
         looked for it stays, and moves with the next claim."""
         spec.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
+        spec.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
         logger.info("attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
         if outcome.reschedule and spec.attempts < self.parts.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)
@@ -78,12 +79,10 @@ class Endings:
         values = {"host": None, "node": None, "vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
         if not await store.swap(tx.connection, row.uuid, store.building_on(host), values):
             return
-        message = reasons.of_attempts(spec)
-        details = "\n".join(filter(None, [message, fault.details if fault is not None else None]))
-        code = fault.code if fault is not None else 500
         entry = {
-            "server_uuid": row.uuid, "code": code, "message": reasons.short(message), "details": details, "host": host,
-            "created_at": now,
+            "server_uuid": row.uuid, "code": fault.code if fault is not None else 500,
+            "message": reasons.summary("", spec.failed_hosts),
+            "details": reasons.full("", spec.failed_hosts, spec.failed_details), "host": host, "created_at": now,
         }  # fmt: skip
         await store.add_faults(tx.connection, [entry])
         await store.save_specs(tx.connection, {row.uuid: finished_spec(spec)})

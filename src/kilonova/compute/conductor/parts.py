@@ -107,7 +107,7 @@ class Parts:
 
 def finished_spec(spec: RequestSpec) -> RequestSpec:
     """What is kept of a spec once the launch ended: no password, nothing of its attempts."""
-    return msgspec.structs.replace(spec, admin_pass=None, alternates=[], failed_hosts={})
+    return msgspec.structs.replace(spec, admin_pass=None, alternates=[], failed_hosts={}, failed_details={})
 
 
 def on_behalf(request_id: str, project_id: str, user_id: str) -> RequestContext:

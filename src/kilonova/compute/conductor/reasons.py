@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from kilonova.compute.models import Decision, Fault, RequestSpec
+from collections.abc import Mapping
+
+from kilonova.compute.models import Decision, Fault
 from kilonova.compute.scheduler.plan import why_none
 
 LONGEST = 255
+Tried = Mapping[str, str]
+"""host → what became of the attempt there"""
 
 
 def short(text: str) -> str:
@@ -17,17 +21,33 @@ def of_attempt(fault: Fault | None) -> str:
     return f"{fault.step}: {fault.reason}" if fault is not None else "unknown step: no reason was given"
 
 
-def of_attempts(spec: RequestSpec) -> str:
-    """What every host tried had to say."""
-    tried = "; ".join(f"{host}: {reason}" for host, reason in spec.failed_hosts.items())
-    count = len(spec.failed_hosts)
-    return f"Build failed on {count} host{'s' if count > 1 else ''}: {tried}" if count else ""
+def details_of_attempt(fault: Fault | None) -> str:
+    """The same with the host's own words."""
+    return f"{fault.step}: {fault.details or fault.reason}" if fault is not None else of_attempt(fault)
 
 
-def no_host(spec: RequestSpec, decision: Decision) -> tuple[str, str]:
+def of_hosts(tried: Tried, *, what: str = "Build") -> str:
+    """What every host tried had to say; nothing when none was."""
+    count = len(tried)
+    said = "; ".join(f"{host}: {reason}" for host, reason in tried.items())
+    return f"{what} failed on {count} host{'s' if count > 1 else ''}: {said}" if count else ""
+
+
+def summary(before: str, tried: Tried, *, what: str = "Build") -> str:
+    """`before` and every host with its step and reason; where that is too long the reasons go, then what is too much."""
+    steps = {host: reason.partition(":")[0] for host, reason in tried.items()}
+    texts = [" ".join(filter(None, [before, of_hosts(said, what=what)])) for said in (tried, steps)]
+    return next((text for text in texts if len(text) <= LONGEST), short(texts[-1]))
+
+
+def full(before: str, tried: Tried, details: Tried, *, what: str = "Build") -> str:
+    """The whole of it, for admins: every host's reason, then its own words."""
+    lines = [before, of_hosts(tried, what=what), *(f"{host}: {text}" for host, text in details.items())]
+    return "\n".join(filter(None, lines))
+
+
+def no_host(tried: Tried, details: Tried, decision: Decision, *, what: str = "Build") -> tuple[str, str]:
     """(message, details) when the scheduler found none."""
     why = why_none(decision)
-    earlier = of_attempts(spec)
-    message = f"{why} {earlier}" if earlier else why
-    lines = [message, *(f"{h.host}: {h.refused_by}: {h.saw}" for h in decision.hosts if h.refused_by)]
-    return short(message), "\n".join(lines)
+    refused = [f"{h.host}: {h.refused_by}: {h.saw}" for h in decision.hosts if h.refused_by]
+    return summary(why, tried, what=what), "\n".join([full(why, tried, details, what=what), *refused])

@@ -74,5 +74,13 @@ def resources(spec: RequestSpec) -> dict[str, int]:
 def without_secrets(spec: RequestSpec) -> RequestSpec:
     """What the scheduler needs of a spec; equal for all servers of one request."""
     return msgspec.structs.replace(
-        spec, admin_pass=None, personality=[], key_pair=None, networks=[], security_groups=[], alternates=[], attempts=0
+        spec,
+        admin_pass=None,
+        personality=[],
+        key_pair=None,
+        networks=[],
+        security_groups=[],
+        alternates=[],
+        attempts=0,
+        failed_details={},
     )

@@ -52,6 +52,10 @@ class ImageRefused(DiskError):
     """The image's bytes are not what its record claims, or are unsafe: wrong checksum, format, backing file."""
 
 
+class FileRefused(DiskError):
+    """A file that the user gave can't be written where the user said; the text is the user's to read."""
+
+
 class DiskStore(ABC):
     """The disks of one host. Every method is idempotent; a partial result of a crashed call is never used."""
 

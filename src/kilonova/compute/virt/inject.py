@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kilonova.compute.virt import partitions
 from kilonova.compute.virt.block_export import exported, unmount
-from kilonova.compute.virt.disks import DiskError, InjectedFile
+from kilonova.compute.virt.disks import DiskError, FileRefused, InjectedFile
 from kilonova.compute.virt.limited import Limits, Result, must_run, run, to_the_end
 from kilonova.compute.virt.places import KeyedLocks, os_errors
 
@@ -106,13 +106,13 @@ def checked_path(path: str) -> str:
     try:
         parts = [part.encode() for part in path.split("/")]
     except UnicodeEncodeError as error:
-        raise DiskError(f"can't write a file named {path!r}: not Unicode") from error
+        raise FileRefused(f"can't write a file named {path!r}: not Unicode") from error
     names = parts[1:]
     plain = path.isprintable() and '"' not in path and "\\" not in path
     if parts[0] or not names or not plain or any(name in (b"", b".", b"..") for name in names):
-        raise DiskError(f"can't write a file named {path!r}: give an absolute path of plain names")
+        raise FileRefused(f"can't write a file named {path!r}: give an absolute path of plain names")
     if max(map(len, names)) > LONGEST_NAME or len(path.encode()) > LONGEST_PATH:
-        raise DiskError(f"can't write a file named {path[:80]!r}…: the path is too long")
+        raise FileRefused(f"can't write a file named {path[:80]!r}…: the path is too long")
     return path
 
 
@@ -132,11 +132,11 @@ async def _plan(work: Path, device: str, wanted: Mapping[str, InjectedFile]) -> 
             mode = "040700" if PRIVATE in parent.split("/") else "040755"
             commands += [f'mkdir "{_through_links(parent)}"', f'sif "{parent}" mode {mode}']
         elif kinds[f"{parent}/."] != "directory":
-            raise DiskError(f"{parent} is no directory in the guest's file system")
+            raise FileRefused(f"{parent} is no directory in the guest's file system")
     for number, (path, file) in enumerate(wanted.items()):
         name = _through_links(path)
         if kinds[name] == "directory":
-            raise DiskError(f"{path} is a directory in the guest's file system")
+            raise FileRefused(f"{path} is a directory in the guest's file system")
         if kinds[name] is not None:
             commands.append(f'rm "{name}"')
         commands.append(f'write in{number} "{name}"')
@@ -183,7 +183,7 @@ async def _read(work: Path, device: str, path: str, largest: int, into: str) -> 
         return None
     kind, mode, size = status.groups()
     if kind != "regular":
-        raise DiskError(f"{path} is a {kind} in the guest's file system, not a file")
+        raise FileRefused(f"{path} is a {kind} in the guest's file system, not a file")
     if int(size) > largest:
         raise DiskError(f"{path} has {size} bytes, more than the {largest} that may be read")
     content = await asyncio.to_thread((work / into).read_bytes)
@@ -201,7 +201,7 @@ async def _find_root(work: Path, export: Path, disk: Path, *, writable: bool) ->
     """What debugfs opens: the export, or the export at a partition's offset."""
     offsets = await asyncio.to_thread(_ext_offsets, export)
     if not offsets:
-        raise DiskError(f"{disk.name} has no ext2, ext3 or ext4 file system to write to; use a config drive")
+        raise FileRefused(f"{disk.name} has no ext2, ext3 or ext4 file system to write to; use a config drive")
     devices = [export.name if offset == 0 else f"{export.name}?offset={offset}" for offset in offsets]
     device = devices[0]
     for candidate in devices if len(devices) > 1 else ():  # a /boot of its own comes first on some disks

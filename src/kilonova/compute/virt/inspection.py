@@ -53,7 +53,7 @@ def inspect(path: Path, declared: str, *, name: str) -> Inspected:
     try:
         matches = detect(path)
     except Exception as error:  # inspectors parse hostile bytes
-        raise ImageRefused(f"image {name}: its format can't be determined: {error}") from error
+        raise ImageRefused(f"image {name}: its format can't be determined") from error
     found = {str(match) for match in matches}
     if not found or not found <= allowed or (declared == "iso" and "iso" not in found):
         detected = " and ".join(sorted(found)) or "unknown"

@@ -39,7 +39,7 @@ async def check_qcow2(path: Path, *, name: str) -> None:
     if result.returncode == CORRUPT:
         raise ImageRefused(f"image {name}: its qcow2 tables are damaged, the file may be truncated")
     if result.returncode not in (0, 3):
-        raise ImageRefused(f"image {name}: qemu-img check: {result.reason}")
+        raise ImageRefused(f"image {name}: it can't be checked") from DiskError(f"qemu-img check: {result.reason}")
 
 
 async def create_overlay(target: Path, backing: Path, backing_format: str, size: int, *, step: str) -> None:

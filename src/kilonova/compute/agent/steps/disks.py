@@ -9,8 +9,9 @@ import msgspec
 
 from kilonova.compute import models
 from kilonova.compute.agent.launch import Launch, LaunchStep
+from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.guest_facts import facts_of
-from kilonova.compute.virt.disks import BaseImage, DiskError, ImageSource, InjectedFile
+from kilonova.compute.virt.disks import BaseImage, ImageSource, InjectedFile
 from kilonova.compute.virt.driver import GuestDisk
 from kilonova.compute.virt.personalise import config_drive_tree, injection_files
 
@@ -30,7 +31,7 @@ class Image(LaunchStep):
     async def do(self, launch: Launch) -> None:
         spec = launch.build.spec
         if spec.image is None:
-            raise DiskError("the server has no image")
+            raise Explained("the server has no image")
         launch.base = await self._fetch(launch, spec.image)
         store, uuid, flavor = launch.host.driver.disks, launch.uuid, spec.flavor
         path, format = await store.overlay(uuid, launch.base, size_gb=flavor.root_gb)

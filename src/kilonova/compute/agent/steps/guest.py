@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from kilonova.compute.agent.launch import Launch, LaunchStep
-from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState, VirtError
+from kilonova.compute.agent.reasons import Explained
+from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState
 
 DEFAULT_CMDLINE = "root=/dev/vda console=tty0 console=ttyS0"
 
@@ -82,4 +83,4 @@ class Running(LaunchStep):
                 await event
             launch.power_state = await driver.power_state(launch.uuid)
         if launch.power_state is not PowerState.RUNNING:
-            raise VirtError(f"the guest is {launch.power_state.name} instead of RUNNING")
+            raise Explained(f"the guest is {launch.power_state.name} instead of RUNNING")
