@@ -98,7 +98,8 @@ class Process:
 class Cluster:
     """`layout` wins over LAYOUT, component by component (0 or [] for none); `settings` are the TOML's sections; `environment`
     gives a process's own variables by its name or component; `places` are those of the hosts that have one. `engines` that run
-    already may be given, by their names here. With `balanced` a haproxy stands before each service of several processes."""
+    already may be given, by their names here. With `balanced` a haproxy stands before each service of several processes.
+    `progress` hears what is being started."""
 
     def __init__(
         self,
@@ -112,7 +113,9 @@ class Cluster:
         address: str = LOOPBACK,
         balanced: bool = False,
         tied: bool = True,
+        progress: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self.progress = progress
         self.folder, self.address, self.tied = folder, address, tied
         self.layout = LAYOUT | dict(layout or {})
         self.settings, self.environment, self.places = settings or {}, environment or {}, places or {}
@@ -146,13 +149,16 @@ class Cluster:
     def start(self) -> Self:
         """Engines side by side, migrations, identity, then everything else side by side; returns when all are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.progress("engines: " + ", ".join(engine.name for engine in self._own_engines.values()))
         list(self._threads.map(lambda engine: engine.start(), self._own_engines.values()))
         database = self.engines["database"]
         for service in ("identity", "image", "placement", "compute", "network"):
             database.url(service)  # type: ignore[attr-defined]
         self.config.write_text(self._toml())
         self.config.chmod(0o600)
+        self.progress("databases")
         self.command("db", "upgrade")
+        self.progress(f"{len(self.processes)} processes")
         first = self.names("identity")
         self.start_process(*first)
         self.start_process(*(name for name in self.processes if name not in first))
