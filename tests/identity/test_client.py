@@ -23,14 +23,14 @@ URL = BASE + "/identity"
 
 
 class Counting(Transport):
-    """Counts requests by method, and can be cut."""
+    """Counts logins (POST), checks of tokens (GET) and questions for revocations, and can be cut."""
 
     def __init__(self, inner: Transport) -> None:
-        self.inner, self.count, self.cut = inner, {"GET": 0, "POST": 0}, False
+        self.inner, self.count, self.cut = inner, {"GET": 0, "POST": 0, "revocations": 0}, False
 
     @asynccontextmanager
     async def send(self, method: str, url: str, headers: dict[str, str], content: Content) -> AsyncIterator[Answer]:
-        self.count[method] += 1
+        self.count["revocations" if "/revocations" in url else method] += 1
         if self.cut:
             raise errors.ServiceUnavailable(reason="cut")
         async with self.inner.send(method, url, headers, content) as answer:
@@ -71,7 +71,7 @@ async def test_questions_are_shared_and_answers_remembered(identity):
     token = await identity.login("demo", "demo-pw", "demo")
     found = await asyncio.gather(*(side.authenticator.authenticate(token) for _ in range(50)))
     assert {ctx.user_name for ctx in found if ctx} == {"demo"}
-    assert side.transport.count == {"GET": 1, "POST": 1}
+    assert side.transport.count == {"GET": 1, "POST": 1, "revocations": 1}
     await side.authenticator.authenticate(token)
     assert side.transport.count["GET"] == 1
     for _ in range(5):
@@ -123,7 +123,7 @@ async def test_an_answer_on_its_way_while_revoked_is_not_kept(identity):
     asking = asyncio.ensure_future(side.authenticator.authenticate(token))
     while side.transport.count["GET"] == 0:
         await asyncio.sleep(0)
-    await side.authenticator.revoked(service_context("r"), Revoked(user_ids=[user]))
+    await side.authenticator.revoked(service_context("r"), Revoked(generation=10**6, user_ids=[user]))
     await asking
     asked = side.transport.count["GET"]
     await side.authenticator.authenticate(token)
@@ -197,7 +197,9 @@ async def test_events_cross_the_bus_whole():
 
     bus = MemoryBus()
     await bus.serve(IdentityEvents, Listener(), host="a")
-    await bus.client(IdentityEvents).revoked(service_context("r"), Revoked(audit_ids=["x"], everything=True))
+    await bus.client(IdentityEvents).revoked(
+        service_context("r"), Revoked(generation=1, audit_ids=["x"], everything=True)
+    )
     await asyncio.sleep(0.01)
-    assert heard == [Revoked(audit_ids=["x"], everything=True)]
+    assert heard == [Revoked(generation=1, audit_ids=["x"], everything=True)]
     assert Clock().monotonic() > 0

@@ -9,15 +9,16 @@ from typing import TypeVar
 import msgspec
 
 from kilonova.core import errors
-from kilonova.core.bus import Bus
-from kilonova.core.cache import MemoryCache
+from kilonova.core.bus import Bus, MemoryBus
+from kilonova.core.cache import Cache, LocalCache
 from kilonova.core.clock import Clock, parse_iso
 from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
 from kilonova.core.web.client import ServiceClient, TokenSource, refusal
 from kilonova.core.web.transport import Transport
 from kilonova.core.web.wire import View
-from kilonova.identity.interface import IdentityEvents, Revoked
+from kilonova.identity.interface import REVOCATION_EPOCH, IdentityEvents, RevocationList, Revoked
+from kilonova.identity.revocation_log import RevocationLog
 from kilonova.identity.schemas.auth import TokenReply, TokenView
 
 T = TypeVar("T")
@@ -79,84 +80,100 @@ class ServiceAccount:
         self._good_until = self._clock.monotonic() + max(life - RENEW_BEFORE, life / 2)
 
 
-class _Proof(msgspec.Struct, frozen=True):
-    """A token's owner as identity told us; `asked` is the monotonic moment before we asked."""
+class _Proof(msgspec.Struct, frozen=True, array_like=True):
+    """A token's owner as identity told us. `generation` is that of the revocations we knew before we asked, `until` the
+    moment (epoch seconds) until which it may be remembered."""
 
     context: RequestContext
     audit_ids: tuple[str, ...]
-    asked: float
+    generation: int
     until: float
 
 
 class RemoteAuthenticator(IdentityEvents):
-    """An Authenticator (see core/web/auth) that asks identity and remembers the answer: a valid token for `ttl` seconds
-    and never past its end, an invalid one for `negative_ttl`. Callers with one token share one question. Revocations
-    heard on the bus (`listen`) count at once."""
+    """An Authenticator (see core/web/auth) that asks identity and remembers the answer: a valid token for `ttl` seconds and
+    never past its end, here and in a cache that is shared with other processes; an invalid one for `negative_ttl`, here.
+    Callers with one token share one question. A revocation counts at once; see RevocationLog for how, and docs/caching.md
+    for when it can't. `lease` is how long, in seconds, this process trusts the bus and the shared cache alone."""
 
     def __init__(
-        self, identity_url: str, transport: Transport, tokens: TokenSource, clock: Clock, *, ttl: float = 30,
-        negative_ttl: float = 1, size: int = 20_000,
+        self, identity_url: str, transport: Transport, tokens: TokenSource, clock: Clock, *, cache: Cache | None = None,
+        ttl: float = 30, negative_ttl: float = 1, lease: float = 5, size: int = 20_000,
     ) -> None:  # fmt: skip
         self._http = ServiceClient(identity_url, transport, tokens)
         self._clock, self._ttl = clock, ttl
-        self._known: MemoryCache[_Proof] = MemoryCache(size=size, ttl=ttl)
-        self._unknown: MemoryCache[bool] = MemoryCache(size=size, ttl=negative_ttl)
-        self._revoked: MemoryCache[float] = MemoryCache(size=size, ttl=ttl + 60)
-        self._forgotten = float("-inf")
-        self._asking: dict[bytes, asyncio.Task[RequestContext | None]] = {}
+        self._shared = cache if cache is not None and cache.shared else None
+        self._log = RevocationLog(self._revocations, self._shared, clock, lease=lease, keep=ttl + 60, size=size)
+        self._known: LocalCache[_Proof] = LocalCache(size=size, ttl=ttl)
+        self._unknown: LocalCache[int] = LocalCache(size=size, ttl=negative_ttl)
+        self._asking: dict[tuple[bytes, int], asyncio.Task[RequestContext | None]] = {}
 
     async def listen(self, bus: Bus, *, host: str) -> None:
         """`host` must differ between the authenticators of one cloud."""
+        if isinstance(bus, MemoryBus):
+            self._log.lease = float("inf")  # it loses nothing
         await bus.serve(IdentityEvents, self, host=host)
+
+    async def revoked(self, ctx: RequestContext, what: Revoked) -> None:
+        self._log.hear(what)
 
     async def authenticate(self, token: str) -> RequestContext | None:
         """Raises ServiceUnavailable when identity can't be asked."""
         key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-        proof = await self._known.get(key)
-        if proof is not None and proof.until > self._clock.monotonic() and not await self._is_revoked(proof):
+        proof, epoch = await self._remembered(key)
+        settled = await self._log.settle(epoch)
+        proof = proof or self._known.get(key)  # another caller's, who came first
+        if settled and proof is not None and self._holds(proof):
             return proof.context
-        if await self._unknown.get(key):
-            return None
-        asking = self._asking.get(key)
+        if settled and self._unknown.get(key) == self._log.generation:
+            return None  # and what could make it valid is an event too
+        place = (key, self._log.generation)  # an answer on its way is not for who asks after a revocation
+        asking = self._asking.get(place)
         if asking is None:
-            asking = asyncio.ensure_future(self._ask(key, token))
-            self._asking[key] = asking
-            asking.add_done_callback(lambda task: self._answered(key, task))
+            asking = self._asking[place] = asyncio.ensure_future(self._ask(key, token))
+            asking.add_done_callback(lambda _: self._asking.pop(place))
         return await asyncio.shield(asking)
 
-    def _answered(self, key: bytes, asking: asyncio.Task[RequestContext | None]) -> None:
-        if self._asking.get(key) is asking:
-            del self._asking[key]
+    async def _remembered(self, key: bytes) -> tuple[_Proof | None, bytes | None]:
+        """(what is known of a token, the shared cache's epoch)."""
+        proof = self._known.get(key)
+        if self._shared is None:
+            return proof, None
+        name = _name(key)
+        found = await self._shared.get_many([REVOCATION_EPOCH] if proof is not None else [REVOCATION_EPOCH, name])
+        if name in found:
+            try:
+                proof = msgspec.msgpack.decode(found[name], type=_Proof)
+            except msgspec.DecodeError:  # of another release
+                return None, found.get(REVOCATION_EPOCH)
+            self._known.set(key, proof)
+        return proof, found.get(REVOCATION_EPOCH)
 
-    async def revoked(self, ctx: RequestContext, what: Revoked) -> None:
-        now = self._clock.monotonic()
-        if what.everything:
-            self._forgotten = now
-        for name in (*what.audit_ids, *what.user_ids, *what.project_ids):
-            await self._revoked.set(name, now)
-        await self._unknown.clear()  # a role may have been granted as well as taken
-        self._asking.clear()  # an answer on its way may be older than this: the next caller asks again
+    def _holds(self, proof: _Proof) -> bool:
+        if self._now() >= proof.until:
+            return False
+        names = (*proof.audit_ids, proof.context.user_id, proof.context.project_id)
+        return not self._log.voids(proof.generation, names)
 
-    async def _is_revoked(self, proof: _Proof) -> bool:
-        if self._forgotten >= proof.asked:
-            return True
-        for name in (*proof.audit_ids, proof.context.user_id, proof.context.project_id):
-            moment = await self._revoked.get(name) if name else None
-            if moment is not None and moment >= proof.asked:
-                return True
-        return False
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
     async def _ask(self, key: bytes, token: str) -> RequestContext | None:
-        asked = self._clock.monotonic()
+        asked, generation = self._now(), self._log.generation
         view = await self._validate(token)
         if view is None:
-            await self._unknown.set(key, True)
+            self._unknown.set(key, generation)
             return None
         context = context_of(view)
-        left = (parse_iso(view.expires_at) - self._clock.now()).total_seconds()
-        proof = _Proof(context, tuple(view.audit_ids), asked, asked + min(left, self._ttl))
-        await self._known.set(key, proof)
+        until = min(asked + self._ttl, parse_iso(view.expires_at).timestamp())
+        proof = _Proof(context, tuple(view.audit_ids), generation, until)
+        self._known.set(key, proof)
+        if self._shared is not None:
+            await self._shared.set(_name(key), msgspec.msgpack.encode(proof), until - asked)
         return context
+
+    async def _revocations(self, after: int) -> RevocationList:
+        return await self._http.get(f"/v3/OS-KILONOVA/revocations?after={after}", RevocationList, own=True)
 
     async def _validate(self, token: str) -> TokenView | None:
         if not token.isascii() or not token.isprintable():
@@ -171,6 +188,11 @@ class RemoteAuthenticator(IdentityEvents):
         if answer.status != 200:
             raise refusal(answer.status, data)
         return msgspec.json.decode(data, type=TokenReply).token
+
+
+def _name(key: bytes) -> str:
+    """A token's name in the shared cache: never the token."""
+    return "token/" + key.hex()
 
 
 def context_of(view: TokenView) -> RequestContext:

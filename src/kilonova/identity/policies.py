@@ -44,6 +44,7 @@ RULES: dict[str, str] = (
         "identity:list_access_rules": SELF_READ,
         "identity:check_token": f"{READER} or {SUBJECT}",
         "identity:revoke_token": f"{ADMIN} or {SUBJECT}",
+        "identity:list_revoke_events": "rule:service_or_admin",
         "identity:list_user_projects": SELF_READ,
         "identity:list_groups_for_user": SELF_READ,
         "identity:get_domain_role": READER,

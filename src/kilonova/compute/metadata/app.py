@@ -13,7 +13,7 @@ from kilonova.compute.metadata.lookup import answer
 from kilonova.compute.models import ServerBuild
 from kilonova.compute.store.builds import build_of
 from kilonova.core import errors
-from kilonova.core.cache import MemoryCache
+from kilonova.core.cache import LocalCache
 from kilonova.core.db import Database
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
@@ -29,7 +29,7 @@ class MetadataService:
 
     def __init__(self, core: Core, database: Database, secret: str, *, domain: str = "novalocal") -> None:
         self.database, self._secret, self._domain = database, secret, domain
-        self._cache: MemoryCache[ServerBuild] = MemoryCache(size=1000, ttl=CACHE_SECONDS)
+        self._cache: LocalCache[ServerBuild] = LocalCache(size=1000, ttl=CACHE_SECONDS)
         web = core.web("metadata", image_format, core.policy("metadata", {}))
         self.app = build_app(
             web, [Route("GET", "/", self.show, public=True), Route("GET", "/{path:path}", self.show, public=True)]
@@ -60,13 +60,13 @@ class MetadataService:
 
     async def _build(self, server_id: str, project_id: str) -> ServerBuild:
         """A guest reads many paths at its boot: they are answered from one look into the database."""
-        known = await self._cache.get(server_id)
+        known = self._cache.get(server_id)
         if known is None:
             async with self.database.reading() as connection:
                 known = await build_of(connection, server_id)
             if known is None:
                 raise errors.NotFound
-            await self._cache.set(server_id, known)
+            self._cache.set(server_id, known)
         if known.server.project_id != project_id:
             raise errors.NotFound
         return known

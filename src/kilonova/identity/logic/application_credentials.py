@@ -80,7 +80,8 @@ class ApplicationCredentialLogic(Logic):
         async with self.database.transaction() as tx:
             await self._get(tx.connection, user_id, credential_id)
             await records.remove(tx.connection, application_credentials, id=credential_id)
-        await self.revocations.tell(user_ids=[user_id])
+            void = await self.revocations.record(tx.connection, user_ids=[user_id])
+        await self.revocations.tell(void)
 
     def _expiry(self, text: str | None) -> int | None:
         if text is None:

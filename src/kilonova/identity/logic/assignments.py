@@ -10,6 +10,7 @@ import msgspec
 
 from kilonova.core.db import Connection, Row
 from kilonova.identity import errors
+from kilonova.identity.interface import Revoked
 from kilonova.identity.logic.base import Logic, must_get
 from kilonova.identity.store import assignments as store
 from kilonova.identity.store import records
@@ -55,20 +56,21 @@ class AssignmentLogic(Logic):
             row = grant.columns() | {"role_id": role_id}
             if await records.get(tx.connection, assignments, **row) is None:
                 await records.add(tx.connection, assignments, row)
-        await self._tell(grant)
+            void = await self._record(tx.connection, grant)
+        await self.revocations.tell(void)
 
     async def revoke(self, grant: Grant, role_id: str) -> None:
         async with self.database.transaction() as tx:
             await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
             if not await records.remove(tx.connection, assignments, **grant.columns(), role_id=role_id):
                 raise errors.AssignmentNotFound(role=role_id, actor=grant.actor_id, target=grant.target_id)
-        await self._tell(grant)
+            void = await self._record(tx.connection, grant)
+        await self.revocations.tell(void)
 
-    async def _tell(self, grant: Grant) -> None:
+    async def _record(self, connection: Connection, grant: Grant) -> Revoked | None:
         if grant.actor_kind == "user":
-            await self.revocations.tell(user_ids=[grant.actor_id])
-        else:
-            await self.revocations.tell(everything=True)
+            return await self.revocations.record(connection, user_ids=[grant.actor_id])
+        return await self.revocations.record(connection, everything=True)
 
     async def _check(self, connection: Connection, grant: Grant) -> Row | None:
         """The target's row; raises a 404 for an actor or target that is not there."""

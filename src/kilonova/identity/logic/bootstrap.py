@@ -66,7 +66,7 @@ class Bootstrap(Logic):
         names = [name for name in wanted if reset_passwords or name not in known]
         made = await asyncio.gather(*(self.passwords.hash(wanted[name]) for name in names))
         hashes = dict(zip(names, made, strict=True))
-        reset: list[str] = []
+        void = None
         async with self.database.transaction() as tx:
             await self._domain(tx.connection)
             project_ids = await self._projects(tx.connection)
@@ -74,11 +74,11 @@ class Bootstrap(Logic):
             user_ids = await self._users(tx.connection, hashes, project_ids)
             if reset_passwords:
                 reset = [row.id for row in held]
-                await self.revocations.record(tx.connection, *(f"user:{user_id}" for user_id in reset))
+                subjects = [f"user:{user_id}" for user_id in reset]
+                void = await self.revocations.record(tx.connection, *subjects, user_ids=reset)
             await self._grants(tx.connection, user_ids, project_ids, role_ids)
             await self._catalog(tx.connection, endpoints)
-        if reset:
-            await self.revocations.tell(user_ids=reset)
+        await self.revocations.tell(void)
 
     async def _domain(self, connection: Connection) -> None:
         domain_id = self.options.default_domain_id

@@ -72,17 +72,18 @@ class ProjectLogic(Logic):
     ) -> Row:
         missing = errors.DomainNotFound if domain else errors.ProjectNotFound
         where = {"is_domain": True} if domain else {}
-        changed = False
+        void = None
         async with self.storing("project", _twin(str(values.get("name")), "in the same domain")) as tx:
             row = await must_get(tx.connection, projects, missing, project_id, **where)
             self._check_update(row, values)
-            changed = values.get("enabled") is False and row.enabled
             await records.change(tx.connection, projects, values | {"extra": row.extra | extra}, id=project_id)
-            if changed:
-                await self.revocations.record(tx.connection, f"{'domain' if row.is_domain else 'project'}:{project_id}")
+            if values.get("enabled") is False and row.enabled:
+                subject = f"{'domain' if row.is_domain else 'project'}:{project_id}"
+                void = await self.revocations.record(
+                    tx.connection, subject, project_ids=[project_id], everything=row.is_domain
+                )
             updated = await must_get(tx.connection, projects, missing, project_id)
-        if changed:
-            await self.revocations.tell(project_ids=[project_id], everything=updated.is_domain)
+        await self.revocations.tell(void)
         return updated
 
     def _check_update(self, row: Row, values: dict[str, Any]) -> None:
@@ -105,8 +106,8 @@ class ProjectLogic(Logic):
                 )
             await self._forget(tx.connection, [project_id])
             await records.remove(tx.connection, projects, id=project_id)
-            await self.revocations.record(tx.connection, f"project:{project_id}")
-        await self.revocations.tell(project_ids=[project_id])
+            void = await self.revocations.record(tx.connection, f"project:{project_id}", project_ids=[project_id])
+        await self.revocations.tell(void)
 
     async def delete_domain(self, domain_id: str) -> None:
         """With everything in it, once it is disabled."""
@@ -123,8 +124,8 @@ class ProjectLogic(Logic):
             await records.remove(tx.connection, roles, domain_id=domain_id)
             await self._forget(tx.connection, [domain_id])
             await records.remove(tx.connection, projects, id=domain_id)
-            await self.revocations.record(tx.connection, f"domain:{domain_id}")
-        await self.revocations.tell(everything=True)
+            void = await self.revocations.record(tx.connection, f"domain:{domain_id}", everything=True)
+        await self.revocations.tell(void)
 
     async def _remove_projects(self, connection: Connection, domain_id: str) -> None:
         """All of a domain's projects, the leaves first."""

@@ -39,8 +39,10 @@ class RoleLogic(Logic):
             row = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
             await records.change(tx.connection, roles, values | {"extra": row.extra | extra}, id=role_id)
             updated = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
-        if updated.name != known.name:
-            await self.revocations.tell(everything=True)
+            void = None
+            if updated.name != row.name:
+                void = await self.revocations.record(tx.connection, everything=True)
+        await self.revocations.tell(void)
         return updated
 
     async def delete(self, role_id: str) -> None:
@@ -48,7 +50,8 @@ class RoleLogic(Logic):
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, roles, id=role_id):
                 raise errors.RoleNotFound(id=role_id)
-        await self.revocations.tell(everything=True)
+            void = await self.revocations.record(tx.connection, everything=True)
+        await self.revocations.tell(void)
 
     async def implied(self, prior_id: str) -> tuple[Row, Sequence[Row]]:
         """(the role, the roles it implies directly)."""
@@ -85,14 +88,16 @@ class RoleLogic(Logic):
             key = {"prior_id": prior_id, "implied_id": implied_id}
             if await records.get(tx.connection, implied_roles, **key) is None:
                 await records.add(tx.connection, implied_roles, key)
-        await self.revocations.tell(everything=True)
+            void = await self.revocations.record(tx.connection, everything=True)
+        await self.revocations.tell(void)
         return both
 
     async def stop_implying(self, prior_id: str, implied_id: str) -> None:
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, implied_roles, prior_id=prior_id, implied_id=implied_id):
                 raise errors.ImpliedRoleNotFound(prior=prior_id, implied=implied_id)
-        await self.revocations.tell(everything=True)
+            void = await self.revocations.record(tx.connection, everything=True)
+        await self.revocations.tell(void)
 
     async def _both(self, connection: Connection, prior_id: str, implied_id: str) -> tuple[Row, Row]:
         prior = await must_get(connection, roles, errors.RoleNotFound, prior_id)

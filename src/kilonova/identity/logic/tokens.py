@@ -86,8 +86,9 @@ class TokenLogic:
         """This token alone; those got with it stay. Raises TokenNotFound."""
         token = await self.validate(text)
         async with self.database.transaction() as tx:
-            await self.revocations.record(tx.connection, f"audit:{token.payload.audit_ids[0]}")
-        await self.revocations.tell(audit_ids=[token.payload.audit_ids[0]])
+            own = token.payload.audit_ids[0]
+            void = await self.revocations.record(tx.connection, f"audit:{own}", audit_ids=[own])
+        await self.revocations.tell(void)
 
     async def flush(self) -> int:
         """Remove what has expired; the number of rows."""

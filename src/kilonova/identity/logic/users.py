@@ -40,15 +40,15 @@ class UserLogic(Logic):
         if password is not None:
             values |= {"password_hash": await self.passwords.hash(password)}
         ends = password is not None or values.get("enabled") is False
+        void = None
         async with self.storing("user", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
             row = await must_get(tx.connection, users, errors.UserNotFound, user_id)
             await self._check_default(tx.connection, values.get("default_project_id"))
             await records.change(tx.connection, users, values | {"extra": row.extra | extra}, id=user_id)
             if ends:
-                await self.revocations.record(tx.connection, f"user:{user_id}")
+                void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
             updated = await must_get(tx.connection, users, errors.UserNotFound, user_id)
-        if ends:
-            await self.revocations.tell(user_ids=[user_id])
+        await self.revocations.tell(void)
         return updated
 
     async def delete(self, user_id: str) -> None:
@@ -56,8 +56,8 @@ class UserLogic(Logic):
             await must_get(tx.connection, users, errors.UserNotFound, user_id)
             await assignment_store.forget(tx.connection, user_id)
             await records.remove(tx.connection, users, id=user_id)
-            await self.revocations.record(tx.connection, f"user:{user_id}")
-        await self.revocations.tell(user_ids=[user_id])
+            void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
+        await self.revocations.tell(void)
 
     async def groups(self, user_id: str, **filters: Any) -> Sequence[Row]:
         async with self.database.reading() as connection:
@@ -104,7 +104,8 @@ class GroupLogic(Logic):
             members = [row.user_id for row in await records.find(tx.connection, memberships, group_id=group_id)]
             await assignment_store.forget(tx.connection, group_id)
             await records.remove(tx.connection, groups, id=group_id)
-        await self.revocations.tell(user_ids=members)
+            void = await self.revocations.record(tx.connection, user_ids=members)
+        await self.revocations.tell(void)
 
     async def members(self, group_id: str, **filters: Any) -> Sequence[Row]:
         async with self.database.reading() as connection:
@@ -117,14 +118,16 @@ class GroupLogic(Logic):
             await self._both(tx.connection, group_id, user_id)
             if await records.get(tx.connection, memberships, group_id=group_id, user_id=user_id) is None:
                 await records.add(tx.connection, memberships, {"group_id": group_id, "user_id": user_id})
-        await self.revocations.tell(user_ids=[user_id])
+            void = await self.revocations.record(tx.connection, user_ids=[user_id])
+        await self.revocations.tell(void)
 
     async def remove_member(self, group_id: str, user_id: str) -> None:
         async with self.database.transaction() as tx:
             await self._both(tx.connection, group_id, user_id)
             if not await records.remove(tx.connection, memberships, group_id=group_id, user_id=user_id):
                 raise errors.MembershipNotFound(user=user_id, group=group_id)
-        await self.revocations.tell(user_ids=[user_id])
+            void = await self.revocations.record(tx.connection, user_ids=[user_id])
+        await self.revocations.tell(void)
 
     async def check_member(self, group_id: str, user_id: str) -> None:
         async with self.database.reading() as connection:

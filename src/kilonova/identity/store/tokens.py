@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 
 from kilonova.core.db import Connection, Row
@@ -27,6 +28,8 @@ from kilonova.identity.tables import (
     application_credentials,
     endpoints,
     projects,
+    revocation_events,
+    revocation_generation,
     revocations,
     services,
     tokens,
@@ -173,6 +176,29 @@ async def revoke(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.execute(insert(revocations), rows)
 
 
+async def next_generation(connection: Connection) -> int:
+    """The number of a new event; the next one waits until this transaction ends."""
+    table = revocation_generation.c
+    await connection.execute(update(revocation_generation).values(generation=table.generation + 1))
+    return await generation(connection)
+
+
+async def generation(connection: Connection) -> int:
+    found: int = (await connection.execute(select(revocation_generation.c.generation))).scalar_one()
+    return found
+
+
+async def tell(connection: Connection, row: dict[str, Any]) -> None:
+    await connection.execute(insert(revocation_events).values(row))
+
+
+async def told(connection: Connection, after: int, limit: int) -> Sequence[Row]:
+    """(generation, event) of what was told after a generation, the newest first."""
+    table = revocation_events.c
+    query = select(table.generation, table.event).where(table.generation > after)
+    return (await connection.execute(query.order_by(table.generation.desc()).limit(limit))).all()
+
+
 async def keep(connection: Connection, id_hash: str, payload: bytes, expires_at: int) -> None:
     await connection.execute(insert(tokens).values(id_hash=id_hash, payload=payload, expires_at=expires_at))
 
@@ -187,6 +213,6 @@ async def kept(connection: Connection, id_hash: str) -> bytes | None:
 async def purge(connection: Connection, now: int) -> int:
     """Forget tokens and revocations that time has made void; how many."""
     count = 0
-    for table in (tokens, revocations):
+    for table in (tokens, revocations, revocation_events):
         count += (await connection.execute(delete(table).where(table.c.expires_at < now))).rowcount
     return count

@@ -1,4 +1,4 @@
-"""A small cache with time to live. In memory here; the interface is a coroutine's so that memcached fits it too."""
+"""What one process remembers for itself: objects, not bytes, and no waiting."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from cachetools import TTLCache
 T = TypeVar("T")
 
 
-class MemoryCache(Generic[T]):
+class LocalCache(Generic[T]):
     """At most `size` entries, each for `ttl` seconds."""
 
     def __init__(self, *, size: int, ttl: float) -> None:
         self._entries: TTLCache[Hashable, T] = TTLCache(maxsize=size, ttl=ttl)
 
-    async def get(self, key: Hashable) -> T | None:
+    def get(self, key: Hashable) -> T | None:
         return self._entries.get(key)
 
-    async def set(self, key: Hashable, value: T) -> None:
+    def set(self, key: Hashable, value: T) -> None:
         self._entries[key] = value
 
-    async def delete(self, key: Hashable) -> None:
+    def delete(self, key: Hashable) -> None:
         self._entries.pop(key, None)
 
-    async def clear(self) -> None:
+    def clear(self) -> None:
         self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)

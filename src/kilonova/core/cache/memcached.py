@@ -1,0 +1,212 @@
+"""memcached, over its text protocol.
+
+Each server has one connection on which requests follow each other without waiting for the answers. A server that does not
+answer within TIMEOUT is left alone for PAUSE seconds; then one request tries it again, while the others do without."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from kilonova.core import log
+from kilonova.core.cache.base import Cache
+from kilonova.core.clock import Clock
+
+logger = log.get("cache")
+TIMEOUT = 0.25  # seconds for an answer, the connection included
+PAUSE = 2.0
+LONGEST = 30 * 86400  # seconds; memcached takes a larger number for a date
+MAX_VALUE = 1_000_000  # bytes, what memcached takes with its defaults
+MAX_KEY = 250
+Values = dict[bytes, bytes]
+
+
+class MemcachedCache(Cache):
+    """`memcached://HOST:PORT[,HOST:PORT…]`. Every name lives on one of the servers, the same for all processes; the names of
+    a server that is away are missing, and are not looked for on another one, where they would be out of date."""
+
+    shared = True
+
+    def __init__(self, servers: Sequence[tuple[str, int]], clock: Clock | None = None) -> None:
+        self._servers = [_Server(host, port, clock or Clock()) for host, port in servers]
+
+    async def get_many(self, names: Sequence[str]) -> dict[str, bytes]:
+        places: dict[_Server, dict[bytes, str]] = {}
+        for name in names:
+            places.setdefault(self._server(name), {})[_key(name)] = name
+        found: dict[str, bytes] = {}
+        for server, keys in places.items():
+            values = await server.ask(b"get " + b" ".join(keys) + b"\r\n") or {}
+            found |= {keys[key]: value for key, value in values.items() if key in keys}
+        return found
+
+    async def set(self, name: str, value: bytes, ttl: float) -> None:
+        if len(value) > MAX_VALUE or ttl <= 0:
+            await self.delete(name)  # an older value would be out of date
+            return
+        seconds = min(math.ceil(ttl), LONGEST)
+        await self._server(name).ask(b"set %b 0 %d %d\r\n%b\r\n" % (_key(name), seconds, len(value), value))
+
+    async def delete(self, name: str) -> None:
+        await self._server(name).ask(b"delete %b\r\n" % _key(name))
+
+    def reachable(self, name: str) -> bool:
+        return self._server(name).reachable
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.drop()
+
+    def _server(self, name: str) -> _Server:
+        """The one with the highest hash of itself and the name: a server more or less moves only its share."""
+        if len(self._servers) == 1:
+            return self._servers[0]
+        return max(
+            self._servers, key=lambda server: hashlib.blake2b(f"{server} {name}".encode(), digest_size=8).digest()
+        )
+
+
+def _key(name: str) -> bytes:
+    """The name itself, or its hash where memcached would not take it."""
+    key = name.encode(errors="surrogatepass")
+    if 0 < len(key) <= MAX_KEY and all(33 <= letter < 127 for letter in key):
+        return key
+    return b"hash:" + hashlib.sha256(key).hexdigest().encode()
+
+
+class _Server:
+    """One memcached behind its circuit breaker."""
+
+    def __init__(self, host: str, port: int, clock: Clock) -> None:
+        self._host, self._port, self._clock = host, port, clock
+        self._connecting = asyncio.Lock()
+        self._connection: _Connection | None = None
+        self._alone_until = 0.0
+        self._away = False
+
+    def __str__(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    @property
+    def reachable(self) -> bool:
+        return self._clock.monotonic() >= self._alone_until
+
+    async def ask(self, request: bytes) -> Values | None:
+        """The values of a get, {} after a set or delete, None when there was no answer."""
+        if not self.reachable:
+            return None
+        if self._away:  # this one tries; the others do without until it knows
+            self._alone_until = self._clock.monotonic() + PAUSE
+        connection = None
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                connection = await self._connected()
+                answer = await connection.ask(request)
+        except (OSError, TimeoutError) as error:  # a ConnectionError is an OSError
+            self._failed(connection, error)
+            return None
+        if self._away:
+            self._away, self._alone_until = False, 0.0
+            logger.info("memcached is back", server=str(self))
+        return answer
+
+    async def _connected(self) -> _Connection:
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                loop = asyncio.get_running_loop()
+                _, self._connection = await loop.create_connection(_Connection, self._host, self._port)
+            return self._connection
+
+    def _failed(self, connection: _Connection | None, error: Exception) -> None:
+        if connection is not None:
+            connection.close()  # what it still says would be the answer to an older question
+            if connection is not self._connection:
+                return  # of a connection that was given up before
+        self._alone_until = self._clock.monotonic() + PAUSE
+        if not self._away:
+            self._away = True
+            reason = str(error) or "no answer"
+            logger.warning("memcached is away; working without it", server=str(self), error=reason)
+
+    def drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+class _Connection(asyncio.Protocol):
+    """Answers come in the order of the requests, so that the oldest waiting request is the one that is answered."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._transport: asyncio.Transport | None = None
+        self._waiting: deque[asyncio.Future[Values]] = deque()
+        self._buffer = bytearray()
+        self._values: Values = {}
+
+    async def ask(self, request: bytes) -> Values:
+        """Raises ConnectionError."""
+        if self.closed or self._transport is None:
+            raise ConnectionError("closed")
+        answer: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        self._transport.write(request)
+        return await answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        self.connection_lost(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
+        self._transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        while self._waiting:
+            self._settle(ConnectionError(str(error or "connection closed")))
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            while self._take():
+                pass
+        except (ValueError, IndexError):
+            self.close()
+
+    def _take(self) -> bool:
+        """One line from the buffer, with the value that follows it; False when it is not whole yet. Raises ValueError for
+        what memcached does not say."""
+        end = self._buffer.find(b"\r\n")
+        if end < 0:
+            return False
+        line = bytes(self._buffer[:end])
+        start = stop = end + 2
+        if line.startswith(b"VALUE "):
+            _, key, _, size = line.split(b" ")
+            stop = start + int(size)
+            if len(self._buffer) < stop + 2:
+                return False
+            self._values[key] = bytes(self._buffer[start:stop])
+            stop += 2
+        elif line.startswith(b"SERVER_ERROR"):
+            self._settle(ConnectionError(line.decode(errors="replace")))
+        elif line in (b"END", b"STORED", b"NOT_STORED", b"DELETED", b"NOT_FOUND"):
+            self._settle(self._values)
+            self._values = {}
+        else:
+            raise ValueError(line)
+        del self._buffer[:stop]
+        return True
+
+    def _settle(self, answer: Values | Exception) -> None:
+        waiting = self._waiting.popleft()
+        if waiting.done():
+            return  # who asked has given up
+        if isinstance(answer, Exception):
+            waiting.set_exception(answer)
+        else:
+            waiting.set_result(answer)
