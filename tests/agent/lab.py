@@ -149,13 +149,18 @@ class Conductor(ConductorAPI):
 
 
 class Network:
-    """The network service's client, with ports in a dict. `fail` names a method that fails."""
+    """The network service's client, with ports in a dict. `fail` names a method that fails; `away` makes the next calls fail
+    so often."""
 
     def __init__(self) -> None:
         self.made: dict[str, PortRecord] = {}
         self.fail: dict[str, Exception] = {}
+        self.away = 0
 
     def _strike(self, method: str) -> None:
+        if self.away:
+            self.away -= 1
+            raise errors.ServiceUnavailable(reason="the network service starts")
         if method in self.fail:
             raise self.fail[method]
 
@@ -203,18 +208,24 @@ class Network:
 
 
 class Wiring(NetworkAgentAPI):
-    """The host's network agent: plugging tells compute `event` for each port, unless that is empty."""
+    """The host's network agent: plugging tells compute `event` for each port, unless that is empty; the first words may be
+    `lost`. `away` makes the next calls fail so often."""
 
     def __init__(self, lab: Lab) -> None:
-        self.lab, self.event, self.early = lab, "completed", False
+        self.lab, self.event, self.lost, self.away = lab, "completed", 0, 0
         self.plugged: set[str] = set()
         self.fail: Exception | None = None
 
     async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         if self.fail is not None:
             raise self.fail
+        if self.away:
+            self.away -= 1
+            raise errors.NoReceiver(reason="the network agent starts")
         self.plugged |= set(port_ids)
-        if self.event:
+        if self.lost:
+            self.lost -= 1
+        elif self.event:
             await self.lab.plugged(*port_ids, status=self.event)
 
     async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
@@ -237,7 +248,9 @@ class Lab:
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.path, self.clock, self.bus = path, Clock(), MemoryBus()
-        self.options = AgentOptions(**{"vif_plugging_timeout": 5.0, "running_timeout": 1.0, **options})
+        self.options = AgentOptions(
+            **{"vif_plugging_timeout": 5.0, "running_timeout": 1.0, "service_patience": 0.5, **options}
+        )
         self.conductor, self.network, self.wiring = Conductor(), Network(), Wiring(self)
         self.hypervisor = FakeHypervisor(clock=self.clock)
         self.faults = Faults()

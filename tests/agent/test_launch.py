@@ -290,6 +290,24 @@ async def test_the_networks_word_may_come_before_it_is_awaited(lab: Lab) -> None
     assert (await lab.launch(build_of())).ok
 
 
+async def test_a_word_of_the_network_that_was_lost_is_asked_for_again(lab: Lab) -> None:
+    lab.wiring.lost = 2
+    lab.options = msgspec.structs.replace(lab.options, plug_again=0.02)
+    await lab.start()
+    assert (await lab.launch(build_of())).ok
+    assert lab.wiring.lost == 0
+
+
+@pytest.mark.parametrize("step", ["networking", "plug"])
+async def test_who_is_away_for_a_moment_costs_only_time(lab: Lab, step: str) -> None:
+    lab.options = msgspec.structs.replace(lab.options, service_patience=5.0)
+    lab.network.away, lab.wiring.away = (2, 0) if step == "networking" else (0, 2)
+    lab.conductor.away = {"update_server": 2, "build_ended": 2}
+    await lab.start()
+    assert (await lab.launch(build_of())).ok
+    assert (lab.network.away, lab.wiring.away, set(lab.conductor.away.values())) == (0, 0, {0})
+
+
 @pytest.mark.parametrize(
     ("event", "fatal", "ok", "vif_active", "reason"),
     [

@@ -28,15 +28,24 @@ class EventBoard:
         if future is not None and not future.done():
             future.set_result(event.status)
 
-    async def wait(self, server_uuid: str, name: str, timeout: float) -> tuple[list[str], list[str]]:
-        """(tags whose event failed, tags whose event did not come within `timeout` s)."""
-        waiting = {k: f for k, f in self._expected.items() if k[0] == server_uuid and k[1] == name}
+    async def all_there(self, server_uuid: str, name: str, timeout: float) -> bool:
+        """Have all expected events come, at the latest in `timeout` s?"""
+        waiting = list(self._awaited(server_uuid, name).values())
         if waiting:
-            await asyncio.wait(waiting.values(), timeout=timeout)
-        failed = [k[2] for k, f in waiting.items() if f.done() and f.result() != "completed"]
-        missing = [k[2] for k, f in waiting.items() if not f.done()]
+            _, missing = await asyncio.wait(waiting, timeout=max(timeout, 0))
+            return not missing
+        return True
+
+    def result(self, server_uuid: str, name: str) -> tuple[list[str], list[str]]:
+        """(tags whose event failed, tags whose event has not come); nothing is expected any more."""
+        waiting = self._awaited(server_uuid, name)
+        failed = [tag for tag, event in waiting.items() if event.done() and event.result() != "completed"]
+        missing = [tag for tag, event in waiting.items() if not event.done()]
         self.forget(server_uuid)
         return failed, missing
+
+    def _awaited(self, server_uuid: str, name: str) -> dict[str, asyncio.Future[str]]:
+        return {key[2]: event for key, event in self._expected.items() if key[:2] == (server_uuid, name)}
 
     def forget(self, server_uuid: str) -> None:
         for key in [k for k in self._expected if k[0] == server_uuid]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.agent.patience import no_word, patiently
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
@@ -27,6 +28,7 @@ from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.client import NetworkClient
 
 logger = log.get("agent")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,14 @@ class Host:
     journal: Journal
     faults: Faults
     clock: Clock
+
+    async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the conductor until it answers; its methods bear repetition."""
+        return await patiently(self.clock, ask, again=no_word)
+
+    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask another service, which may be starting just now; raises its absence when that lasts."""
+        return await patiently(self.clock, ask, within=self.options.service_patience)
 
 
 @dataclass(kw_only=True)
@@ -153,7 +163,8 @@ async def announce(launch: Launch, task_state: str) -> None:
         expect_task_states=[None, *BUILD_TASKS],
         task_state=task_state,
     )
-    if not await launch.host.conductor.update_server(launch.ctx, launch.uuid, change):
+    host = launch.host
+    if not await host.until_heard(lambda: host.conductor.update_server(launch.ctx, launch.uuid, change)):
         raise Refused(f"server {launch.uuid} is no longer to be built here")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from kilonova.compute import models
 from kilonova.compute.agent import power
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
+from kilonova.compute.agent.patience import FIRST_PAUSE, LONGEST_PAUSE
 from kilonova.compute.agent.steps import CREATE
 from kilonova.compute.states import ACTIONS
 from kilonova.compute.virt.driver import GuestNotFound, VirtError
@@ -17,8 +18,6 @@ from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 
 logger = log.get("agent")
-T = TypeVar("T")
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between tries
 
 
 class ConsoleUnavailable(errors.NotFound):
@@ -104,7 +103,7 @@ class ComputeManager(ComputeAPI):
         if record is not None:
             host.journal.end(run_name, record, "Success")
         ended = outcome(launch, host.journal.steps(run_name), failure)
-        accepted = await self.until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
+        accepted = await host.until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
         await host.faults.point("active", "after", host=host.name)
         if not accepted and failure is None:
             await power.remove_traces(host, launch.build, launch.vifs, moved=True)
@@ -120,17 +119,6 @@ class ComputeManager(ComputeAPI):
     async def _clear(self, build: models.ServerBuild, run_name: str) -> None:
         await self._remove(build, [], moved=True)
         self.host.journal.close_run(self.host.name, run_name)
-
-    async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call to the conductor until it gets through; its methods bear repetition."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                return await ask()
-            except (errors.BusError, errors.ServiceUnavailable) as error:
-                logger.warning("conductor away", host=self.host.name, error=error.message)
-                await self.host.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
 
     # ---- the rest of a server's life
 
@@ -148,7 +136,7 @@ class ComputeManager(ComputeAPI):
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
-        await self.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
+        await host.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
 
     async def _remove(self, build: models.ServerBuild, vifs: Sequence[models.Vif], *, moved: bool = False) -> None:
         """Remove every trace, however often it takes. A repeated deletion interrupts the pause."""
@@ -182,7 +170,7 @@ class ComputeManager(ComputeAPI):
             result = power.Result(models.ServerChange(expect_host=self.host.name))
         else:
             result = await power.act(self.host, ctx, ref)
-        await self.until_heard(
+        await self.host.until_heard(
             lambda: self.host.conductor.action_ended(
                 ctx, ref.build.server.uuid, ref.request_id, ref.action, result.change, result.fault, result.steps
             )
@@ -190,7 +178,9 @@ class ComputeManager(ComputeAPI):
 
     async def _wanted(self, ctx: RequestContext, ref: models.ServerRef) -> bool:
         waiting = models.ServerChange(expect_host=self.host.name, expect_task_states=[ACTIONS[ref.action].task])
-        return await self.until_heard(lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting))
+        return await self.host.until_heard(
+            lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting)
+        )
 
     # ---- consoles, events, verify
 

@@ -6,7 +6,8 @@ import msgspec
 
 
 class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes in MiB and GiB, times in seconds.
+    """Sizes in MiB and GiB, times in seconds. `service_patience`: how long a launch waits for the network or image service when
+    it is away. `plug_again`: after how long without its word the network is asked once more.
 
     `inject` also writes key and files into the disk; `force_config_drive` gives every server a config drive."""
 
@@ -23,6 +24,8 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     disk_ratio: float = 1.0
     vif_plugging_timeout: float = 300.0
     vif_plugging_is_fatal: bool = True
+    plug_again: float = 5.0
+    service_patience: float = 30.0
     shutdown_timeout: float = 60.0
     running_timeout: float = 60.0
     build_resumes: int = 2  # how often a build cut off by a crash of the agent is taken up again

@@ -35,7 +35,7 @@ async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.
     To be called before the first message is taken: each server found is busy when this returns, so that a message which
     the bus delivers again is known as a repeat, and a deletion interrupts. The tasks do the work."""
     host = manager.host
-    rows = {b.server.uuid: b for b in await manager.until_heard(lambda: host.conductor.servers_on_host(ctx, host.name))}
+    rows = {b.server.uuid: b for b in await host.until_heard(lambda: host.conductor.servers_on_host(ctx, host.name))}
     runs: dict[str, list[tuple[str, Run]]] = {}
     for name, run in host.journal.unfinished(host.name).items():
         runs.setdefault(run.build.server.uuid, []).append((name, run))
@@ -107,7 +107,7 @@ async def _take_up(
     last = list(run.steps.values())[-1].step if run.steps else "accept"
     fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
     ended = outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
-    await manager.until_heard(lambda: host.conductor.build_ended(ctx, ended))
+    await host.until_heard(lambda: host.conductor.build_ended(ctx, ended))
     manager.settle(row, name, undone=undone)
 
 
@@ -120,7 +120,7 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
         await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"), by_itself=True)
     elif int(state) != server.power_state:
         seen = int(state)
-        await manager.until_heard(lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen))
+        await host.until_heard(lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen))
 
 
 async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list[str]:

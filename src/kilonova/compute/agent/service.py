@@ -64,7 +64,7 @@ class ComputeAgent:
         driver = self.manager.host.driver
         await driver.open()
         driver.subscribe(self._seen)
-        await self.manager.until_heard(self._report)
+        await self.manager.host.until_heard(self._report)
         self._keep(*await recover(self.manager, self._ctx()))
         await self.core.bus.serve(ComputeAPI, self.manager, host=self.host, concurrency=1000)
         self._spawn(self._beat())
@@ -158,6 +158,6 @@ class ComputeAgent:
                 await self._conductor.power_state_seen(self._ctx(), self.host, server_id, int(state))
 
         try:
-            await self.manager.until_heard(tell)
+            await self.manager.host.until_heard(tell)
         except VirtError as error:
             logger.warning("power state not told", host=self.host, server=server_id, error=str(error))

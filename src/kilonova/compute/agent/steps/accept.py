@@ -15,7 +15,7 @@ class Accept(LaunchStep):
         wanted = ServerChange(
             expect_host=host.name, expect_vm_states=[Vm.BUILDING], expect_task_states=[None, *BUILD_TASKS]
         )
-        if not await host.conductor.update_server(launch.ctx, server.uuid, wanted):
+        if not await host.until_heard(lambda: host.conductor.update_server(launch.ctx, server.uuid, wanted)):
             raise Refused(f"server {server.uuid} is not to be built here")
         capacity = await host.driver.capacity()
         flavor = launch.build.spec.flavor

@@ -68,7 +68,8 @@ class Image(LaunchStep):
             hash_value=image.hash_value,
             min_disk=image.min_disk,
         )
-        return await launch.host.driver.disks.fetch(source, _download(launch, image.id))
+        store = launch.host.driver.disks
+        return await launch.host.patiently(lambda: store.fetch(source, _download(launch, image.id)))
 
 
 def _download(launch: Launch, image_id: str) -> Callable[[], AsyncIterator[bytes]]:

@@ -29,11 +29,14 @@ class Networking(LaunchStep):
             return
         ids = [want.port_id or port_id_for(launch.uuid, n) for n, want in enumerate(wanted)]
         launch.host.events.expect(launch.uuid, PLUGGED, ids)
+        launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted, ids))
+
+    async def _connect(self, launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> list[Vif]:
         made = await self._create(launch, wanted, ids)
         for want in wanted:
             if want.port_id is not None:
                 made[want.port_id] = await self._bind(launch, want.port_id)
-        launch.vifs = await _describe(launch.host, [made[i] for i in ids], wanted)
+        return await _describe(launch.host, [made[i] for i in ids], wanted)
 
     @staticmethod
     async def _create(launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> dict[str, PortRecord]:
@@ -139,23 +142,35 @@ class Plug(LaunchStep):
 
     async def do(self, launch: Launch) -> None:
         if launch.vifs:
-            ids = [vif.port_id for vif in launch.vifs]
-            launch.host.events.expect(launch.uuid, PLUGGED, ids)
-            await launch.host.wiring.plug(launch.ctx, ids)
+            launch.host.events.expect(launch.uuid, PLUGGED, [vif.port_id for vif in launch.vifs])
+            await launch.host.patiently(lambda: _plug(launch))
 
     async def undo(self, launch: Launch) -> None:
         if launch.vifs:
             await launch.host.wiring.unplug(launch.ctx, [vif.port_id for vif in launch.vifs])
 
 
+async def _plug(launch: Launch) -> None:
+    await launch.host.wiring.plug(launch.ctx, [vif.port_id for vif in launch.vifs])
+
+
 class AwaitNetwork(LaunchStep):
+    """The word may have been lost with whoever carried it: to plug again makes the network agent say it once more."""
+
     name = "await_network"
 
     async def do(self, launch: Launch) -> None:
-        options = launch.host.options
+        host, options = launch.host, launch.host.options
         if not launch.vifs:
             return
-        failed, missing = await launch.host.events.wait(launch.uuid, PLUGGED, options.vif_plugging_timeout)
+        until = host.clock.monotonic() + options.vif_plugging_timeout
+        while not await host.events.all_there(
+            launch.uuid, PLUGGED, min(options.plug_again, until - host.clock.monotonic())
+        ):
+            if host.clock.monotonic() >= until:
+                break
+            await host.patiently(lambda: _plug(launch))
+        failed, missing = host.events.result(launch.uuid, PLUGGED)
         if failed:
             raise NetworkNotReady(f"the network reported a failure for port {', '.join(failed)}")
         if missing and options.vif_plugging_is_fatal:
