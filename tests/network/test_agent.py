@@ -203,7 +203,7 @@ async def test_an_agent_that_comes_back_says_what_is_up_and_what_is_not(cloud: C
     class Dark:
         """A data plane after the host's restart: no tap is there."""
 
-        name = "dark"
+        name, tunnel_ip = "dark", ""
 
         async def open(self) -> None: ...
         async def apply(self, state: HostModel) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, Conflict, KilonovaError, NotFound
+from kilonova.core.errors import BadRequest, Conflict, KilonovaError, NotFound, ServiceUnavailable
 
 
 class HTTPBadRequest(BadRequest):
@@ -51,6 +51,14 @@ class ExtensionNotFound(NotFound):
 
 class TenantQuotaNotFound(NotFound):
     template = "Quota for project {project_id} could not be found."
+
+
+class TunnelIdInUse(Conflict):
+    template = "Unable to create the network. The tunnel ID {tunnel_id} is in use."
+
+
+class NoNetworkAvailable(ServiceUnavailable):
+    template = "Unable to create the network. No tenant network is available for allocation."
 
 
 class NetworkInUse(Conflict):

@@ -23,4 +23,4 @@ class NetworkPlugin(NetworkPluginAPI):
         await self._hosts.report(ctx, host, port_ids, up=False)
 
     async def report_state(self, ctx: RequestContext, state: AgentState) -> None:
-        await self._agents.heartbeat(state)
+        await self._agents.heartbeat(ctx, state)

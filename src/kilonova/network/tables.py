@@ -76,6 +76,7 @@ networks = Table(
     Column("segmentation_id", Integer),
     Column("availability_zone_hints", JSON, nullable=False),
     Index("ix_networks_project", "project_id"),
+    Index("ux_networks_segment", "network_type", "segmentation_id", unique=True),
 )
 
 subnets = Table(

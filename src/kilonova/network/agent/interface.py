@@ -11,6 +11,9 @@ from kilonova.core.context import RequestContext
 from kilonova.network.agent.dataplane import Vestige
 from kilonova.network.agent.model import HostModel
 
+AGENT_TYPE = "Kilonova network agent"
+TUNNEL_IP = "tunneling_ip"  # where an agent's configurations say how the other hosts reach it
+
 
 class AgentState(msgspec.Struct, kw_only=True):
     """A heartbeat. `started_at` is ISO text; `configurations` is shown to admins as it is."""

@@ -14,13 +14,12 @@ from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
-from kilonova.network.agent.interface import AgentState, NetworkAgentAPI, NetworkPluginAPI
-from kilonova.network.agent.model import tap_name
+from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, AgentState, NetworkAgentAPI, NetworkPluginAPI
+from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
 from kilonova.network.options import NetworkOptions
 
 logger = log.get("network.agent")
-AGENT_TYPE = "Kilonova network agent"
 BINARY = "kilonova-network-agent"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between tries
 RESYNC_EVERY = 10  # heartbeats
@@ -35,6 +34,7 @@ class NetworkAgent(NetworkAgentAPI):
         self.options = options or NetworkOptions()
         self._plugin = core.bus.client(NetworkPluginAPI)
         self._ports: dict[str, str] = {}  # tap -> local port, as last applied
+        self._apart: set[str] = set()  # taps whose network needs tunnels that this host does not have
         self._up: set[str] = set()  # taps that are there
         self._sync = _Coalesced(self._synchronize)
         self._reports: dict[str, bool] = {}  # port -> up, to be told
@@ -90,6 +90,8 @@ class NetworkAgent(NetworkAgentAPI):
         for tap, port_id in taps.items():
             if tap not in self._ports:
                 raise PortNotOnHost(id=port_id, host=self.host)
+            if tap in self._apart:
+                raise PlugFailed(host=self.host, reason="its network needs tunnels: set dataplane.tunnel_ip here")
             if tap in self._up:
                 self._report(tap, True)
 
@@ -118,6 +120,7 @@ class NetworkAgent(NetworkAgentAPI):
         known = self._ports.keys()
         await self.dataplane.apply(model)
         self._ports = {tap_name(p.id): p.id for n in model.networks for p in n.ports if p.local}
+        self._apart = set() if self.dataplane.tunnel_ip else _tunnelled(model)
         for tap in self._up & (self._ports.keys() - known):
             self._report(tap, True)
 
@@ -191,7 +194,12 @@ class NetworkAgent(NetworkAgentAPI):
             binary=BINARY,
             started_at=self._started_at,
             availability_zone=self.options.availability_zone,
-            configurations={"driver": self.dataplane.name, "devices": len(self._ports)},
+            configurations={
+                "driver": self.dataplane.name,
+                "devices": len(self._ports),
+                TUNNEL_IP: self.dataplane.tunnel_ip,
+                "tunnel_types": ["vxlan"] if self.dataplane.tunnel_ip else [],
+            },
         )
         try:
             await self._plugin.report_state(self._ctx(), state)
@@ -200,6 +208,12 @@ class NetworkAgent(NetworkAgentAPI):
 
     def _ctx(self) -> RequestContext:
         return service_context("req-" + self.clock.uuid())
+
+
+def _tunnelled(model: HostModel) -> set[str]:
+    """Taps of local ports on networks with a segmentation id."""
+    networks = (n for n in model.networks if n.segmentation_id is not None)
+    return {tap_name(p.id) for n in networks for p in n.ports if p.local}
 
 
 class _Coalesced:

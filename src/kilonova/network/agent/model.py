@@ -63,6 +63,7 @@ class PortModel(msgspec.Struct, frozen=True, kw_only=True):
     security_groups: tuple[str, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     local: bool = True
+    tunnel_ip: str = ""  # of the other host that it is on
 
 
 class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +74,7 @@ class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[PortModel, ...] = ()
     dhcp_port_id: str | None = None
     dhcp_mac: str | None = None
+    segmentation_id: int | None = None  # of a network whose hosts are joined by VXLAN
 
 
 class RuleModel(msgspec.Struct, frozen=True, kw_only=True):

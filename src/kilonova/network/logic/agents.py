@@ -8,14 +8,15 @@ from typing import Any
 from msgspec import UNSET
 
 from kilonova.core.clock import iso, parse_iso
+from kilonova.core.context import RequestContext
 from kilonova.core.db import Row
 from kilonova.network import errors
-from kilonova.network.agent.interface import AgentState
+from kilonova.network.agent.interface import TUNNEL_IP, AgentState
 from kilonova.network.logic.base import Parts
 from kilonova.network.schemas.agents import Agent, AgentUpdate
 from kilonova.network.schemas.common import Filters
 from kilonova.network.store import agents as store
-from kilonova.network.store import resources
+from kilonova.network.store import networks, resources
 from kilonova.network.tables import agents
 
 TOPIC = "network_agent"
@@ -29,7 +30,8 @@ class AgentLogic:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    async def heartbeat(self, state: AgentState) -> None:
+    async def heartbeat(self, ctx: RequestContext, state: AgentState) -> None:
+        """Hosts that tunnel to this one are told when they can't know its address yet."""
         now = self.parts.now()
         values: dict[str, Any] = {
             "binary": state.binary,
@@ -39,6 +41,10 @@ class AgentLogic:
             "heartbeat_timestamp": now,
         }
         async with self.parts.database.transaction() as tx:
+            known = await store.agent_of(tx.connection, state.agent_type, state.host)
+            told = known.configurations.get(TUNNEL_IP) if known is not None else None
+            if told != state.configurations.get(TUNNEL_IP):
+                await self.parts.announcer.changed(tx, ctx, await networks.beside(tx.connection, state.host))
             if not await store.heartbeat(tx.connection, (state.agent_type, state.host), values):
                 new = {"id": self.parts.clock.uuid(), "agent_type": state.agent_type, "host": state.host}
                 rest = {"topic": TOPIC, "admin_state_up": True, "description": "", "created_at": now}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row
-from kilonova.network.agent.interface import ServerEvent
+from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, ServerEvent
 from kilonova.network.agent.model import (
     AddressPair,
     FixedIP,
@@ -28,12 +29,22 @@ from kilonova.network.store import ports as port_store
 Grouped = dict[str, list[Row]]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was read for `host`: addresses and groups by port, other hosts' tunnel addresses by host."""
+
+    host: str
+    addresses: Grouped
+    groups: Grouped
+    tunnel_ips: dict[str, str]
+
+
 class HostLogic:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
     async def model(self, host: str) -> HostModel:
-        """Seven statements, whatever the number of ports."""
+        """Seven statements, whatever the number of ports, and one for networks with tunnels."""
         async with self.parts.database.reading() as connection:
             ports = await store.ports_on(connection, host)
             if not ports:
@@ -45,11 +56,15 @@ class HostLogic:
             rules = _by(await store.rules_on(connection, host), "security_group_id")
             remote = sorted({r.remote_group_id for rs in rules.values() for r in rs if r.remote_group_id})
             members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
+            tunnelled = any(network.segmentation_id is not None for network in networks)
+            beside = await store.agents_beside(connection, host, AGENT_TYPE) if tunnelled else []
+        tunnel_ips: dict[str, str] = {agent.host: agent.configurations.get(TUNNEL_IP) or "" for agent in beside}
         by_network = _by(ports, "network_id")
         used = {row.security_group_id for rows in groups.values() for row in rows} | set(remote)
         return HostModel(
             networks=tuple(
-                self._network(host, n, subnets.get(n.id, []), by_network[n.id], addresses, groups) for n in networks
+                self._network(n, subnets.get(n.id, []), by_network[n.id], _Found(host, addresses, groups, tunnel_ips))
+                for n in networks
             ),
             security_groups=tuple(
                 SecurityGroupModel(
@@ -61,20 +76,19 @@ class HostLogic:
             ),
         )
 
-    def _network(
-        self, host: str, row: Row, subnets: Sequence[Row], ports: Sequence[Row], addresses: Grouped, groups: Grouped
-    ) -> NetworkModel:
+    def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], found: _Found) -> NetworkModel:
         dhcp = next((port for port in ports if port.device_owner == DHCP), None)
-        served = {a.subnet_id: a.ip_address for a in addresses.get(dhcp.id, [])} if dhcp is not None else {}
+        served = {a.subnet_id: a.ip_address for a in found.addresses.get(dhcp.id, [])} if dhcp is not None else {}
         servers = self.parts.options.dns_servers
         return NetworkModel(
             id=row.id,
             project_id=row.project_id,
             mtu=row.mtu,
             subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
-            ports=tuple(_port(port, host, addresses, groups) for port in ports if port.device_owner != DHCP),
+            ports=tuple(_port(port, found) for port in ports if port.device_owner != DHCP),
             dhcp_port_id=dhcp.id if dhcp is not None else None,
             dhcp_mac=dhcp.mac_address if dhcp is not None else None,
+            segmentation_id=row.segmentation_id,
         )
 
     async def report(self, ctx: RequestContext, host: str, port_ids: Sequence[str], *, up: bool) -> None:
@@ -111,7 +125,8 @@ def _subnet(row: Row, dhcp_ip: str | None, dns_servers: Sequence[str]) -> Subnet
     )
 
 
-def _port(row: Row, host: str, addresses: Grouped, groups: Grouped) -> PortModel:
+def _port(row: Row, found: _Found) -> PortModel:
+    addresses, groups = found.addresses, found.groups
     return PortModel(
         id=row.id,
         network_id=row.network_id,
@@ -125,7 +140,8 @@ def _port(row: Row, host: str, addresses: Grouped, groups: Grouped) -> PortModel
         port_security_enabled=row.port_security_enabled,
         security_groups=tuple(g.security_group_id for g in groups.get(row.id, [])),
         allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
-        local=row.host_id == host,
+        local=row.host_id == found.host,
+        tunnel_ip=found.tunnel_ips.get(row.host_id, ""),
     )
 
 

@@ -10,10 +10,13 @@ import msgspec
 from msgspec import UNSET
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row
+from kilonova.core.db import Connection, Row
+from kilonova.core.db.engine import DuplicateRow
 from kilonova.network import errors
+from kilonova.network.logic import overlay
 from kilonova.network.logic.addresses import pools_of
 from kilonova.network.logic.base import Guard, Parts, facts, network_facts, shown, standard
+from kilonova.network.logic.overlay import VXLAN
 from kilonova.network.logic.projects import Projects
 from kilonova.network.schemas.common import Filters
 from kilonova.network.schemas.networks import (
@@ -27,6 +30,8 @@ from kilonova.network.store import networks as store
 from kilonova.network.store import resources
 from kilonova.network.tables import networks
 
+TYPES = ("local", VXLAN)
+ATTEMPTS = 5
 PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_enabled")
 SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id")
 
@@ -78,11 +83,21 @@ class NetworkLogic:
 
     async def create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
         """All or none."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._create(ctx, bodies)
+            except DuplicateRow:  # somebody was faster with a segmentation id
+                if attempt + 1 == ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
         rows = [self._row(ctx, body) for body in bodies]
         async with self.parts.database.transaction() as tx:
             for project_id, count in Counter(row["project_id"] for row in rows).items():
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "network", count)
+            await self._segment(tx.connection, rows)
             await resources.add(tx.connection, networks, rows)
             made = await resources.by_ids(tx.connection, networks, [row["id"] for row in rows])
         return [view(made[row["id"]], [], [], self.parts.options.availability_zone) for row in rows]
@@ -91,9 +106,9 @@ class NetworkLogic:
         changes = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         if "description" in changes:
             changes["description"] = changes["description"] or ""
-        self._check_mtu(changes.get("mtu"))
         async with self.parts.database.transaction() as tx:
             row = await self._guarded(tx.connection, network_id, guard)
+            self._check_mtu(changes.get("mtu"), row.network_type)
             unshared = row.shared and changes.get("shared") is False
             if unshared and await store.foreign_ports(tx.connection, network_id, row.project_id):
                 raise errors.InvalidSharedSetting(id=network_id)
@@ -134,29 +149,48 @@ class NetworkLogic:
         return [_availability(row, by_network[row.id]) for row in rows or []]
 
     def _row(self, ctx: RequestContext, body: NetworkCreate) -> dict[str, Any]:
-        if body.network_type not in (None, "local"):
+        kind = body.network_type or self.parts.options.network_type
+        if kind not in TYPES:
             raise errors.InvalidInput(
-                reason=f"provider:network_type {body.network_type!r} is not supported, only 'local' is"
+                reason=f"provider:network_type {kind!r} is not supported, only {' and '.join(map(repr, TYPES))} are"
             )
-        if body.physical_network is not None or body.segmentation_id is not None:
-            raise errors.InvalidInput(reason="a network of type 'local' has no physical network and no segmentation id")
-        self._check_mtu(body.mtu)
+        if body.physical_network is not None:
+            raise errors.InvalidInput(reason=f"a network of type {kind!r} has no physical network")
+        if body.segmentation_id is not None and (kind != VXLAN or body.network_type is None):
+            raise errors.InvalidInput(reason="a segmentation id needs provider:network_type 'vxlan'")
+        self._check_mtu(body.mtu, kind)
         return (
             standard(self.parts, ctx, body)
             | {name: getattr(body, name) for name in PLAIN}
             | {
-                "mtu": body.mtu or self.parts.options.mtu,
+                "mtu": body.mtu or self._largest_mtu(kind),
                 "status": "ACTIVE",
-                "network_type": "local",
+                "network_type": kind,
                 "physical_network": None,
-                "segmentation_id": None,
+                "segmentation_id": body.segmentation_id,
                 "availability_zone_hints": body.availability_zone_hints,
             }
         )
 
-    def _check_mtu(self, mtu: int | None) -> None:
-        if mtu is not None and mtu > self.parts.options.mtu:
-            raise errors.InvalidInput(reason=f"Requested MTU is too big, maximum is {self.parts.options.mtu}")
+    async def _segment(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Give those that need one a segmentation id; those asked for must be free."""
+        asked = [row["segmentation_id"] for row in rows if row["segmentation_id"] is not None]
+        used = await store.segments_taken(connection, VXLAN, asked) if asked else set()
+        used |= {number for number, count in Counter(asked).items() if count > 1}
+        if used:
+            raise errors.TunnelIdInUse(tunnel_id=min(used))
+        for row in rows:
+            if row["network_type"] == VXLAN and row["segmentation_id"] is None:
+                row["segmentation_id"] = await overlay.segment(self.parts, connection, asked)
+                asked.append(row["segmentation_id"])
+
+    def _largest_mtu(self, kind: str) -> int:
+        return self.parts.options.mtu - (overlay.OVERHEAD if kind == VXLAN else 0)
+
+    def _check_mtu(self, mtu: int | None, kind: str) -> None:
+        largest = self._largest_mtu(kind)
+        if mtu is not None and mtu > largest:
+            raise errors.InvalidInput(reason=f"Requested MTU is too big, maximum is {largest}")
 
     async def _guarded(self, connection: Any, network_id: str, guard: Guard) -> Row:
         missing = errors.NetworkNotFound(id=network_id)

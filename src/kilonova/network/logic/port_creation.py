@@ -13,6 +13,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction
 from kilonova.core.db.engine import DuplicateRow
 from kilonova.network import errors
+from kilonova.network.logic import overlay
 from kilonova.network.logic import port_rules as rules
 from kilonova.network.logic.addresses import Allocator, Want
 from kilonova.network.logic.base import Facts, Guard, network_facts, standard
@@ -52,7 +53,7 @@ class PortCreation:
             await batch.load(bodies, guards)
             await batch.fill()
             await batch.write()
-            made, also = await batch.views(), await batch.filtering_hosts()
+            made, also = await batch.views(), {*await batch.filtering_hosts(), *await batch.joined_hosts()}
             await self.parts.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
             return made
 
@@ -64,7 +65,8 @@ class _Batch:
         self.creation, self.parts, self.tx, self.ctx = creation, creation.parts, tx, ctx
         self.known: dict[str, Row] = {}
         self.networks: dict[str, Row] = {}
-        self.moved: set[str] = set()  # hosts that a repeated port left or came to
+        self.tunnelled: list[str] = []
+        self.moved: overlay.Bound = Counter()  # places that a repeated port left or came to
         self.order: list[str] = []
         self.new: list[tuple[dict[str, Any], PortCreate]] = []
         self.groups: dict[str, list[str]] = {}
@@ -76,6 +78,7 @@ class _Batch:
         if named:
             self.known = await resources.by_ids(self.tx.connection, ports, named)
         self.networks = await resources.by_ids(self.tx.connection, networks, {body.network_id for body in bodies})
+        self.tunnelled = await overlay.lock(self.tx.connection, self.networks.values())
         for body, guard in zip(bodies, guards, strict=True):
             row = standard(self.parts, self.ctx, body) | ({"id": body.id} if body.id else {})
             network = self.networks.get(body.network_id)
@@ -95,7 +98,7 @@ class _Batch:
     async def _move(self, known: Row, body: PortCreate) -> None:
         """A server that is built again elsewhere takes its port with it."""
         if body.host_id and body.host_id != known.host_id:
-            self.moved |= {known.host_id, body.host_id}
+            self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
             values = {"host_id": body.host_id, "status": "DOWN"}
             await resources.change(self.tx.connection, ports, known.id, values, self.parts.now())
             self.known |= await resources.by_ids(self.tx.connection, ports, [known.id])
@@ -197,7 +200,14 @@ class _Batch:
 
     def hosts(self) -> set[str]:
         """Where the ports are shown."""
-        return self.moved | {row["host_id"] for row, _ in self.new}
+        return {host for _, host in self.moved} | {row["host_id"] for row, _ in self.new}
+
+    async def joined_hosts(self) -> set[str]:
+        """Where other hosts' coming to a network must be known."""
+        bound = Counter((row["network_id"], row["host_id"]) for row, _ in self.new)
+        bound.update(self.moved)
+        moved = bool(self.moved)
+        return await overlay.hosts_to_tell(self.tx.connection, self.tunnelled, bound, moved=moved)
 
     async def filtering_hosts(self) -> Sequence[str]:
         """Where the new ports' addresses matter to filters."""

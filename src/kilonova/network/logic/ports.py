@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +13,7 @@ from kilonova.core.db import Connection, Row, Transaction
 from kilonova.network import errors
 from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.agent.model import bridge_name, tap_name
+from kilonova.network.logic import overlay
 from kilonova.network.logic import port_rules as rules
 from kilonova.network.logic.addresses import Allocator, Want, text_of
 from kilonova.network.logic.base import Guard, Parts, facts, shown
@@ -77,7 +78,7 @@ class PortLogic:
 
     async def get(self, port_id: str, guard: Guard) -> Port:
         async with self.parts.database.reading() as connection:
-            row = await self._guarded(connection, port_id, guard)
+            row, _ = await self._guarded(connection, port_id, guard)
             return (await self.views(connection, [row]))[0]
 
     async def views(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Port]:
@@ -89,8 +90,10 @@ class PortLogic:
 
     async def update(self, ctx: RequestContext, port_id: str, body: PortUpdate, guard: Guard) -> Port:
         async with self.parts.database.transaction() as tx:
-            row = await self._guarded(tx.connection, port_id, guard, body.device_owner or "")
+            row, network = await self._guarded(tx.connection, port_id, guard, body.device_owner or "")
             changes = await self._changes(tx, row, body)
+            moves = changes.get("host_id", row.host_id) != row.host_id
+            tunnelled = await overlay.lock(tx.connection, [network]) if moves else []
             before = await self._change_groups(tx, ctx, row, body, changes)
             readdressed = await self._change_addresses(tx, row, body)
             await resources.change(tx.connection, ports, port_id, changes, self.parts.now())
@@ -99,6 +102,8 @@ class PortLogic:
             if readdressed or set(after) != set(before):
                 groups = [*before, *after]
                 also.update(await group_store.hosts_with(tx.connection, groups, self.parts.alive_since()))
+            bound = Counter({(network.id, row.host_id): -1, (network.id, changes.get("host_id", "")): 1})
+            also |= await overlay.hosts_to_tell(tx.connection, tunnelled, bound, moved=True)
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
             if (readdressed or "mac_address" in changes) and changed.device_owner.startswith(rules.COMPUTE):
@@ -171,10 +176,13 @@ class PortLogic:
 
     async def delete(self, ctx: RequestContext, port_id: str, guard: Guard) -> None:
         async with self.parts.database.transaction() as tx:
-            row = await self._guarded(tx.connection, port_id, guard)
+            row, network = await self._guarded(tx.connection, port_id, guard)
+            tunnelled = await overlay.lock(tx.connection, [network]) if row.host_id else []
             groups = group_store.groups_of_port(port_id)
-            also = await group_store.hosts_with(tx.connection, groups, self.parts.alive_since())
+            also = {*await group_store.hosts_with(tx.connection, groups, self.parts.alive_since())}
             await resources.remove(tx.connection, ports, [port_id])
+            left = Counter({(network.id, row.host_id): -1})
+            also |= await overlay.hosts_to_tell(tx.connection, tunnelled, left, moved=False)
             if row.device_owner == DHCP:
                 await keep_port(self.parts, tx, row.network_id, row.project_id)
             if row.device_owner.startswith(rules.COMPUTE) and "service" not in ctx.roles:  # compute knows its own doing
@@ -182,16 +190,19 @@ class PortLogic:
                 await self.parts.announcer.events(tx, ctx, [event])
             await self.parts.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
 
-    async def _guarded(self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "") -> Row:
+    async def _guarded(
+        self, connection: Connection, port_id: str, guard: Guard, device_owner: str = ""
+    ) -> tuple[Row, Row]:
+        """A port and its network, for who may."""
         missing = errors.PortNotFound(id=port_id)
         row = await resources.get(connection, ports, port_id)
         if row is None:
             raise missing
-        network = await resources.get(connection, networks, row.network_id)
+        network = (await resources.by_ids(connection, networks, [row.network_id]))[row.network_id]
         # whom a port belongs to counts, not that its network is shared
         target = facts(row, network) | {"shared": False, "router:external": False}
         guard(target | {"network_device": device_owner.startswith("network:")}, missing)
-        return row
+        return row, network
 
 
 def _satisfies(address: Any, want: Want) -> bool:

@@ -28,6 +28,11 @@ async def heartbeat(connection: Connection, key: tuple[str, str], values: dict[s
     return result.rowcount > 0
 
 
+async def agent_of(connection: Connection, agent_type: str, host: str) -> Row | None:
+    query = select(agents).where(agents.c.agent_type == agent_type, agents.c.host == host)
+    return (await connection.execute(query)).first()
+
+
 async def change_agent(connection: Connection, agent_id: str, values: dict[str, Any]) -> None:
     await connection.execute(update(agents).where(agents.c.id == agent_id).values(**values))
 

@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 
 from kilonova.core.db import Connection, Row
 from kilonova.network.tables import (
+    agents,
     ip_allocations,
     networks,
     port_groups,
@@ -27,6 +28,18 @@ def _group_ids(host: str) -> Select[tuple[str]]:
         .join(ports, ports.c.id == port_groups.c.port_id)
         .where(ports.c.host_id == host)
     )
+
+
+async def agents_beside(connection: Connection, host: str, agent_type: str) -> Sequence[Row]:
+    """(host, configurations) of the agents where there are ports of the tunnelled networks that this host has ports of."""
+    tunnelled = select(networks.c.id).where(
+        networks.c.id.in_(_network_ids(host)), networks.c.segmentation_id.is_not(None)
+    )
+    beside = select(ports.c.host_id).where(ports.c.network_id.in_(tunnelled), ports.c.host_id != host)
+    query = select(agents.c.host, agents.c.configurations).where(
+        agents.c.agent_type == agent_type, agents.c.host.in_(beside)
+    )
+    return (await connection.execute(query)).all()
 
 
 async def networks_on(connection: Connection, host: str) -> Sequence[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.network.store.resources import Condition
@@ -84,6 +84,53 @@ async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
     """Hosts that have ports of the network."""
     query = select(ports.c.host_id).where(ports.c.network_id == network_id, ports.c.host_id != "").distinct()
     return (await connection.execute(query)).scalars().all()
+
+
+async def lock(connection: Connection, network_ids: Iterable[str]) -> None:
+    """Who binds ports to hosts takes turns on a network; rows that only refer to it need not wait."""
+    query = select(networks.c.id).where(networks.c.id.in_(sorted(network_ids))).order_by(networks.c.id)
+    await connection.execute(query.with_for_update(key_share=True))
+
+
+async def ports_by_host(connection: Connection, network_ids: Iterable[str]) -> dict[tuple[str, str], int]:
+    """How many ports there are by (network, host)."""
+    query = (
+        select(ports.c.network_id, ports.c.host_id, func.count().label("ports"))
+        .where(ports.c.network_id.in_(list(network_ids)), ports.c.host_id != "")
+        .group_by(ports.c.network_id, ports.c.host_id)
+    )
+    return {(row.network_id, row.host_id): row.ports for row in (await connection.execute(query)).all()}
+
+
+async def beside(connection: Connection, host: str) -> Sequence[str]:
+    """The other hosts that have ports of the tunnelled networks of this one."""
+    here = (
+        select(ports.c.network_id)
+        .join(networks, networks.c.id == ports.c.network_id)
+        .where(ports.c.host_id == host, networks.c.segmentation_id.is_not(None))
+    )
+    query = select(ports.c.host_id).where(ports.c.network_id.in_(here), ports.c.host_id.not_in(["", host])).distinct()
+    return (await connection.execute(query)).scalars().all()
+
+
+async def segments_taken(connection: Connection, network_type: str, segmentation_ids: Iterable[int]) -> set[int]:
+    query = select(networks.c.segmentation_id).where(
+        networks.c.network_type == network_type, networks.c.segmentation_id.in_(list(segmentation_ids))
+    )
+    return set((await connection.execute(query)).scalars())
+
+
+async def free_segment(connection: Connection, network_type: str, first: int, last: int) -> int | None:
+    """The smallest free id after a taken one from `first` on; None where there is none up to `last`."""
+    after = networks.alias()
+    query = select(func.min(networks.c.segmentation_id) + 1).where(
+        networks.c.network_type == network_type,
+        networks.c.segmentation_id.between(first, last - 1),
+        ~exists().where(
+            after.c.network_type == network_type, after.c.segmentation_id == networks.c.segmentation_id + 1
+        ),
+    )
+    return (await connection.execute(query)).scalar()
 
 
 async def used_by_subnet(connection: Connection) -> dict[str, int]:
