@@ -1,4 +1,5 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
+# make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 SHELL := /bin/bash
 VENV ?= .venv
@@ -6,7 +7,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: launch stop clean test check venv client system engines
+.PHONY: launch stop clean cluster cluster-stop test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -15,6 +16,12 @@ stop:
 
 clean: stop
 	@scripts/clean.sh
+
+cluster: system engines venv client
+	@scripts/cluster.sh
+
+cluster-stop: venv
+	@scripts/cluster-stop.sh
 
 test: system engines venv client
 	@scripts/test.sh

@@ -1,20 +1,7 @@
 # What the demonstrations share, on top of common.sh: images, flavor, network, key, rules; a server, and a login to it.
 # Each makes what is not there yet. GUEST: folder of the guest image. KEY: file of the private key.
 
-have() { openstack "$1" show "$2" -f value -c id >/dev/null 2>&1; }
-
-write_clouds() {  # write_clouds FOLDER ARGS…: set CLOUDS from `kilonova clouds-yaml ARGS`
-  CLOUDS=$HOME/.config/openstack/clouds.yaml
-  mkdir -p "$(dirname "$CLOUDS")"
-  if [ ! -e "$CLOUDS" ] || grep -q '^# written by kilonova' "$CLOUDS"; then
-    (umask 077; { echo "# written by kilonova"; kilonova clouds-yaml "${@:2}"; } >"$CLOUDS")
-  else
-    CLOUDS=$1/clouds.yaml   # the user's own file is left alone
-    (umask 077; kilonova clouds-yaml "${@:2}" >"$CLOUDS")
-    say "your own clouds.yaml is left alone; use OS_CLIENT_CONFIG_FILE=$CLOUDS"
-  fi
-  export CLOUDS
-}
+have() { openstack $1 show "$2" -f value -c id >/dev/null 2>&1; }
 
 demo_image() {
   have image kilonova-guest || openstack image create kilonova-guest --public --disk-format qcow2 --container-format bare \
@@ -33,11 +20,11 @@ demo_key() {
   have keypair demo-key || openstack keypair create demo-key --public-key "$KEY.pub" -f value -c fingerprint >/dev/null
 }
 
-demo_rules() {  # ssh and ping
+demo_rules() {  # demo_rules GROUP: ssh and ping
   local rules
-  rules=$(openstack security group rule list default -f value -c "IP Protocol" -c "Port Range" 2>/dev/null || :)
-  grep -q '^tcp 22:22' <<<"$rules" || openstack security group rule create default --protocol tcp --dst-port 22 -f value -c id >/dev/null
-  grep -q '^icmp' <<<"$rules" || openstack security group rule create default --protocol icmp -f value -c id >/dev/null
+  rules=$(openstack security group rule list "$1" -f value -c "IP Protocol" -c "Port Range" 2>/dev/null || :)
+  grep -q '^tcp 22:22' <<<"$rules" || openstack security group rule create "$1" --protocol tcp --dst-port 22 -f value -c id >/dev/null
+  grep -q '^icmp' <<<"$rules" || openstack security group rule create "$1" --protocol icmp -f value -c id >/dev/null
 }
 
 launch() {  # launch SERVER OPTIONS…: a server, a new one instead of one in ERROR, an old one started

@@ -16,7 +16,16 @@ else
   say "starting the cloud"
   kilonova up --detach --state "$STATE"
 fi
-write_clouds "$STATE" --state "$STATE"
+CLOUDS=$HOME/.config/openstack/clouds.yaml
+mkdir -p "$(dirname "$CLOUDS")"
+if [ ! -e "$CLOUDS" ] || grep -q '^# written by kilonova' "$CLOUDS"; then
+  (umask 077; { echo "# written by kilonova"; kilonova clouds-yaml --state "$STATE"; } >"$CLOUDS")
+else
+  CLOUDS=$STATE/clouds.yaml   # the user's own file is left alone
+  (umask 077; kilonova clouds-yaml --state "$STATE" >"$CLOUDS")
+  say "your own clouds.yaml is left alone; use OS_CLIENT_CONFIG_FILE=$CLOUDS"
+fi
+export CLOUDS
 
 say "images"
 demo_image
@@ -34,7 +43,7 @@ export OS_CLOUD=kilonova
 say "network, key pair, security group rules"
 demo_network
 demo_key
-demo_rules
+demo_rules default
 
 launch "$SERVER"
 wait_active "$SERVER"

@@ -16,7 +16,7 @@ BOOT = 60.0
 
 class Guest:
     def __init__(self, guests: Guests, server_id: str) -> None:
-        self.guests, self.id = guests, server_id
+        self.guests, self.id, self.inside = guests, server_id, guests.inside
         server = guests.demo.wait(server_id, "ACTIVE", timeout=90)
         addresses = server["addresses"]  # of several networks, the one that tests reach
         self.ip: str = addresses.get("guests", next(iter(addresses.values())))[0]["addr"]
@@ -35,9 +35,7 @@ class Guest:
     def ssh(self, command: str, *, timeout: float = 20) -> subprocess.CompletedProcess[str]:
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=3"]
         flags = [part for option in options for part in ("-o", option)]
-        return self.guests.inside(
-            ["ssh", "-i", str(self.guests.key), *flags, f"root@{self.ip}", command], timeout=timeout
-        )
+        return self.inside(["ssh", "-i", str(self.guests.key), *flags, f"root@{self.ip}", command], timeout=timeout)
 
     def wait_ssh(self, command: str = "true", timeout: float = BOOT) -> str:
         until = time.monotonic() + timeout
@@ -48,7 +46,7 @@ class Guest:
 
     def port_open(self, port: int = 22) -> bool:
         script = f"import socket; socket.create_connection(('{self.ip}', {port}), 2)"
-        return self.guests.inside(["python3", "-c", script], timeout=10).returncode == 0
+        return self.inside(["python3", "-c", script], timeout=10).returncode == 0
 
     def action(self, body: dict[str, Any], *statuses: str) -> None:
         self.guests.demo.ok("POST", "compute", f"/servers/{self.id}/action", body)
@@ -62,9 +60,9 @@ class Guest:
 class Guests:
     """Images, network, key and group that the guests of a session share."""
 
-    def __init__(self, cloud: CloudProcess, images: GuestImages) -> None:
+    def __init__(self, cloud: CloudProcess, images: GuestImages, user: str = "demo") -> None:
         self.cloud, self.files = cloud, images
-        self.demo: Api = cloud.api("demo")
+        self.demo: Api = cloud.api(user)
         self.key: Path = cloud.state / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
         public = self.key.with_suffix(".pub").read_text().strip()
@@ -78,9 +76,10 @@ class Guests:
         body = {"security_group": {"name": "guests"}}
         return str(self.demo.ok("POST", "network", "/security-groups", body)["security_group"]["id"])
 
-    def allow(self, protocol: str, port: int | None = None) -> str:
+    def allow(self, protocol: str, port: int | None = None, **fields: Any) -> str:
         """A new ingress rule of the group; its id."""
         rule = {"security_group_id": self.group, "direction": "ingress", "ethertype": "IPv4", "protocol": protocol}
+        rule |= fields
         if port is not None:
             rule |= {"port_range_min": port, "port_range_max": port}
         made = self.demo.ok("POST", "network", "/security-group-rules", {"security_group_rule": rule})
@@ -90,17 +89,23 @@ class Guests:
         self.demo.ok("DELETE", "network", f"/security-group-rules/{rule_id}")
 
     def launch(self, image: str | None = None, **fields: Any) -> Guest:
+        return Guest(self, self.ask(image, **fields))
+
+    def ask(self, image: str | None = None, **fields: Any) -> str:
+        """Ask for a guest; its id."""
         flavor = self.demo.flavor_id("m1.nano")
         asked = {"flavorRef": flavor, "key_name": "key", "security_groups": [{"name": "guests"}]} | fields
         server_id = self.demo.launch(image or self.whole_disk, [{"uuid": self.network}], **asked)
         self.made.append(server_id)
-        return Guest(self, server_id)
+        return server_id
 
     def inside(self, command: list[str], *, timeout: float) -> subprocess.CompletedProcess[str]:
         """Run a command in the network's namespace."""
-        namespace = ["ip", "netns", "exec", f"qdhcp-{self.network}"]
+        return self.run(["ip", "netns", "exec", f"qdhcp-{self.network}", *command], timeout)
+
+    def run(self, command: list[str], timeout: float) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run([*namespace, *command], capture_output=True, text=True, timeout=timeout)
+            return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 124, "", "timed out")
 
