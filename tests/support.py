@@ -89,7 +89,7 @@ def make_core(tmp_path: Path, *, bus: Bus | None = None) -> tuple[Core, Gateway,
     names = ("identity", "image", "network", "compute", "placement", "metadata")
     core = Core(
         clock=Clock(), bus=bus or MemoryBus(), faults=Faults(), state_dir=tmp_path, region="RegionOne",
-        endpoints={name: f"{BASE}/{name}" for name in names}, public_url=BASE, transport=transport,
+        endpoints={name: f"{BASE}/{name}" for name in names}, identity_url=f"{BASE}/identity", transport=transport,
         authenticator=TableAuthenticator(), tokens=ServiceToken(),
     )  # fmt: skip
     return core, gateway, Client(transport)

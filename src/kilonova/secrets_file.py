@@ -19,12 +19,16 @@ def read(state_dir: Path) -> SecretSettings:
         return SecretSettings()
 
 
+def known(state_dir: Path, given: SecretSettings) -> SecretSettings:
+    """The given ones, else the kept ones; nothing is made."""
+    kept = read(state_dir)
+    return SecretSettings(**{key: getattr(given, key) or getattr(kept, key) for key in given.__struct_fields__})
+
+
 def settle(state_dir: Path, given: SecretSettings, clock: Clock) -> SecretSettings:
     """All secrets: the given ones, else the kept ones, else new ones. What is settled is kept."""
-    kept = read(state_dir)
-    settled = SecretSettings(
-        **{key: getattr(given, key) or getattr(kept, key) or clock.secret(18) for key in given.__struct_fields__}
-    )
+    kept, found = read(state_dir), known(state_dir, given)
+    settled = SecretSettings(**{key: getattr(found, key) or clock.secret(18) for key in found.__struct_fields__})
     if settled != kept:
         state_dir.mkdir(parents=True, exist_ok=True)
         fresh = state_dir / "secrets.json.new"

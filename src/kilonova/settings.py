@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,7 +19,8 @@ from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
 from kilonova.network.options import NetworkOptions
 
-SECRET_KEYS = frozenset({"admin_password", "demo_password", "service_password", "metadata_secret"})
+SECRET_KEYS = frozenset({"admin_password", "demo_password", "service_password", "metadata_secret", "cache_secret"})
+DATABASES = ("identity", "image", "placement", "compute", "network")
 
 
 class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,14 +45,54 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     url: str = "memory://"
 
 
+class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`memory://`, or `memcached://HOST:PORT[,HOST:PORT…]` for what the processes of a cloud share."""
+
+    url: str = "memory://"
+
+
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A service's database URL; "" is a SQLite file in the state directory."""
+    """`url` is for all services, with `{service}` where a service's name stands: postgresql://…/{service}. A service's own key
+    wins. "" is a SQLite file in the state directory."""
+
+    url: str = ""
+    identity: str = ""
+    image: str = ""
+    placement: str = ""
+    compute: str = ""
+    network: str = ""
+
+    def urls(self) -> dict[str, str]:
+        """Service → URL, of those that have one."""
+        named = {name: getattr(self, name) or self.url.replace("{service}", name) for name in DATABASES}
+        return {name: url for name, url in named.items() if url}
+
+
+class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A service's base URL as the other services reach it, prefix included: http://10.0.0.10:8774/compute. "" is its prefix
+    below `public_url`. `ops` is where `kilonova verify` asks: beside the compute API."""
 
     identity: str = ""
     image: str = ""
     placement: str = ""
     compute: str = ""
     network: str = ""
+    metadata: str = ""
+    ops: str = ""
+
+
+class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `kilonova serve`. Times in seconds. `port` 0 is the component's own; without a `health_port` a component that has
+    no API shows no health. After SIGTERM an API says for `drain_notice` that it is not ready, then finishes what it began
+    within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own."""
+
+    listen: str = "127.0.0.1"
+    port: int = 0
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    health_port: int = 0
+    drain_notice: float = 2.0
+    drain_timeout: float = 60.0
+    ca_file: str = ""
 
 
 class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +102,7 @@ class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
     demo_password: str = ""
     service_password: str = ""
     metadata_secret: str = ""
+    cache_secret: str = ""
 
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +127,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cloud: CloudSettings
     log: LogSettings
     bus: BusSettings
+    cache: CacheSettings
     database: DatabaseSettings
+    endpoints: EndpointSettings
+    serve: ServeSettings
     secrets: SecretSettings
     identity: IdentityOptions
     image: ImageOptions
@@ -101,11 +147,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.cloud.state_dir) if self.cloud.state_dir else default_state_dir()
 
     @property
+    def host(self) -> str:
+        """This machine's name in the cloud."""
+        return self.agent.host or socket.gethostname()
+
+    @property
     def public_url(self) -> str:
-        if self.cloud.public_url:
-            return self.cloud.public_url.rstrip("/")
+        return self.cloud.public_url.rstrip("/") or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where `kilonova up` listens, seen from this machine."""
         host = "127.0.0.1" if self.cloud.listen in ("0.0.0.0", "::") else self.cloud.listen  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.cloud.port}"
+
+    def endpoint(self, service: str) -> str:
+        """Where the other services reach this one."""
+        if service == "ops" and not self.endpoints.ops and self.endpoints.compute:
+            return self.endpoints.compute.rstrip("/").removesuffix("/compute") + "/ops"
+        given: str = getattr(self.endpoints, service)
+        return given.rstrip("/") or f"{self.public_url}/{service}"
+
+    def public_endpoint(self, service: str) -> str:
+        """Where clients reach it: what the catalog says."""
+        return f"{self.public_url}/{service}" if self.cloud.public_url else self.endpoint(service)
 
 
 def default_state_dir() -> Path:

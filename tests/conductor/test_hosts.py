@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kilonova.compute import tables
-from kilonova.compute.conductor.heartbeat import Heartbeat
+from kilonova.compute.conductor.heartbeat import CONDUCTOR, SCHEDULER, Heartbeat
 from kilonova.compute.models import HostStats
 from kilonova.core import errors
 from tests.conductor.lab import CTX, report
@@ -81,7 +81,7 @@ async def test_a_host_made_anew_takes_over_its_name(lab):
 
 
 async def test_components_have_services_too(lab):
-    heartbeat = Heartbeat(lab.database, lab.clock, "here", interval=0.01)
+    heartbeat = Heartbeat(lab.database, lab.clock, "here", (CONDUCTOR, SCHEDULER), interval=0.01)
     await heartbeat.start()
     first = {row.binary: row.last_seen for row in await lab.rows(tables.services)}
     await asyncio.sleep(0.05)

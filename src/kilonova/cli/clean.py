@@ -27,11 +27,11 @@ def clean(
 
 
 async def _clean(settings: Settings) -> int:
-    from kilonova.cloud import data_plane_of, drivers_of
     from kilonova.core.clock import Clock
+    from kilonova.hosts import data_plane_of, drivers_of
 
     removed = 0
-    for driver in drivers_of(settings, settings.state_dir, Clock()).values():
+    for driver in drivers_of(settings, Clock()).values():
         await driver.open()
         for guest in await driver.guests():
             await driver.destroy(guest.uuid)
@@ -39,7 +39,7 @@ async def _clean(settings: Settings) -> int:
             removed += 1
         for server in await driver.disks.servers():
             await driver.disks.remove(server)
-        plane = data_plane_of(settings, driver.name, "")
+        plane = data_plane_of(settings, "", "")
         await plane.open()
         await plane.close(remove=True)
         await driver.close()

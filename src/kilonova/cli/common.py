@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from kilonova.core.errors import CannotStart
 from kilonova.settings import Settings, load
 
 STATE = typer.Option(None, "--state", help="Directory that keeps everything (default: /var/lib/kilonova for root).")
@@ -52,6 +54,20 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError, IndexError):
         return False
     return state not in "ZX" and b"kilonova" in command
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket's place, taken first: a port in use is said before anything is started."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            f"can't listen on {host} port {port}: {error.strerror}; choose another with --port"
+        ) from error
+    return listener
 
 
 def print_json(data: Any) -> None:

@@ -7,8 +7,9 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import clean, config, credentials, doctor, explain, image, trace, up, verify
+from kilonova.cli import bootstrap, clean, config, credentials, doctor, explain, image, serve, trace, up, verify
 from kilonova.core.config import ConfigError
+from kilonova.core.errors import CannotStart
 
 app = typer.Typer(
     name="kilonova",
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("down")(up.down)
+app.command("serve")(serve.serve)
+app.command("bootstrap")(bootstrap.bootstrap)
 app.command("clean")(clean.clean)
 app.command("doctor")(doctor.doctor)
 app.command("openrc")(credentials.openrc)
@@ -41,6 +44,6 @@ def main() -> None:
     """Run; what the user can mend is told in one line with exit code 2."""
     try:
         app()
-    except (ConfigError, up.CannotStart) as error:
+    except (ConfigError, CannotStart) as error:
         print(f"kilonova: {error}", file=sys.stderr)
         sys.exit(2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,20 +15,16 @@ import typer
 import uvicorn
 import uvloop
 
-from kilonova.cli.common import CONFIG, STATE, Running, console, is_alive, running
+from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running
 from kilonova.compute.virt.driver import HypervisorUnavailable
 from kilonova.core import log
-from kilonova.core.errors import ServiceUnavailable
+from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.settings import Settings, default_state_dir, load
 
 READY_TIMEOUT = 60.0
 STOP_TIMEOUT = 60.0
 BACKLOG = 2048
-
-
-class CannotStart(Exception):
-    """The text says what to do."""
 
 
 def up(
@@ -81,7 +76,7 @@ async def _serve(settings: Settings) -> None:
     """Start, tell how to get in, answer until SIGTERM or Ctrl-C, stop."""
     from kilonova.cloud import Cloud  # here, so that `--help` need not load the services
 
-    listener = _listen(settings)
+    listener = bind(settings.cloud.listen, settings.cloud.port)
     try:
         cloud = Cloud(settings)
         await cloud.start()
@@ -108,22 +103,6 @@ async def _serve(settings: Settings) -> None:
     finally:
         note.unlink(missing_ok=True)
         await cloud.stop()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """The listening socket, taken first: a port in use is said before anything is started."""
-    host, port = settings.cloud.listen, settings.cloud.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise CannotStart(
-            f"can't listen on {host} port {port}: {error.strerror}; choose another with --port"
-        ) from error
-    return listener
 
 
 def _welcome(settings: Settings) -> None:

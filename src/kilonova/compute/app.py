@@ -22,7 +22,7 @@ from kilonova.compute.api.servers import Servers
 from kilonova.compute.api.services import Services
 from kilonova.compute.api.usage import Usage
 from kilonova.compute.api.versions import Versions
-from kilonova.compute.database import MIGRATIONS, open_database
+from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.logic.aggregates import AggregateLogic
 from kilonova.compute.logic.console import ConsoleLogic
 from kilonova.compute.logic.doors import ImageDoor, NetworkDoor
@@ -43,10 +43,7 @@ from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.logic.services import ServiceLogic
 from kilonova.compute.logic.usage import UsageLogic
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.tables import outbox
 from kilonova.core.db import Database
-from kilonova.core.db.migrate import upgrade
-from kilonova.core.db.outbox import Outbox
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import compute_format
@@ -59,8 +56,8 @@ MICROVERSIONS = Microversions("compute", Version(2, 1), Version(2, 104), "X-Open
 
 
 class ComputeApiService:
-    """The compute API. `database` is shared with conductor and scheduler where they run in the same process; a database
-    of its own is closed with the service. `images` and `networks` are other doors than the services' clients, for tests."""
+    """The compute API. `database` is the ComputeDatabase's of this process, which others may share; without one the service
+    has its own. `images` and `networks` are other doors than the services' clients, for tests."""
 
     prefix = "/compute"
 
@@ -69,11 +66,13 @@ class ComputeApiService:
         images: ImageDoor | None = None, networks: NetworkDoor | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
-        self._owns_database = database is None
-        self.database = database or open_database(core)
+        self._own: ComputeDatabase | None = None
+        if database is None:
+            self._own = ComputeDatabase(core)
+            database = self._own.database
+        self.database = database
         self.images, self.networks = images or ImageClient(core), networks or NetworkClient(core)
         self.flavors = FlavorLogic(self.database, core.clock)
-        self.outbox: Outbox | None = None
         web = core.web("compute", compute_format, core.policy("compute", policies.RULES), microversions=MICROVERSIONS)
         self.routes = self._routes()
         self.app = build_app(web, self.routes)
@@ -117,16 +116,11 @@ class ComputeApiService:
         ]
 
     async def start(self) -> None:
-        """Migrate, seed, and send what an earlier process left in the outbox."""
-        await upgrade(self.database, MIGRATIONS)
+        if self._own is not None:
+            await self._own.start()
         if self.options.default_flavors:
             await self.flavors.seed()
-        if self.database.outbox is None:
-            self.outbox = Outbox(self.database, outbox, self.core.bus, faults=self.core.faults)
-            await self.outbox.resume()
 
     async def stop(self) -> None:
-        if self.outbox is not None:
-            await self.outbox.close()
-        if self._owns_database:
-            await self.database.close()
+        if self._own is not None:
+            await self._own.stop()

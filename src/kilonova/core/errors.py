@@ -106,6 +106,10 @@ class RemoteError(KilonovaError):
     template = "{kind}: {text}"
 
 
+class CannotStart(Exception):
+    """A process can't work until somebody mends something; the text says what."""
+
+
 def to_wire(error: BaseException) -> dict[str, Any]:
     """A dict from which `from_wire` makes the same typed error on the other side of the bus."""
     if isinstance(error, KilonovaError):

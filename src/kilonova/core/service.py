@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kilonova.core.bus import Bus
+from kilonova.core.cache import Cache, MemoryCache
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
 from kilonova.core.policy import Policy
@@ -15,6 +17,7 @@ from kilonova.core.web.app import Web
 from kilonova.core.web.auth import Authenticator
 from kilonova.core.web.client import ServiceClient, TokenSource
 from kilonova.core.web.errors import ErrorFormat
+from kilonova.core.web.health import Check
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.transport import ASGIApp, Transport
 
@@ -31,6 +34,7 @@ class Service(Protocol):
     async def stop(self) -> None: ...
 
 
+@runtime_checkable
 class WebService(Service, Protocol):
     """A service with an HTTP application, mounted under `prefix`."""
 
@@ -38,11 +42,17 @@ class WebService(Service, Protocol):
     app: ASGIApp
 
 
+async def answers(database: Database) -> None:
+    """Raises ServiceUnavailable when the database does not."""
+    async with database.reading() as connection:
+        await connection.exec_driver_sql("SELECT 1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Core:
     """Given to every service. `endpoints` maps service names (identity, image, …) to the base URLs where they are
     reached, without version; `transport` is shared by all clients; `authenticator` proves callers' tokens and `tokens`
-    gives this process's own."""
+    gives this process's own. `identity_url` is where clients find identity. `databases` are those opened so far."""
 
     clock: Clock
     bus: Bus
@@ -50,19 +60,35 @@ class Core:
     state_dir: Path
     region: str
     endpoints: Mapping[str, str]
-    public_url: str
+    identity_url: str
     transport: Transport
     authenticator: Authenticator
     tokens: TokenSource
     database_urls: Mapping[str, str] = field(default_factory=dict)
     policy_dir: Path | None = None
+    cache: Cache = field(default_factory=MemoryCache)
+    migrate: bool = True
+    databases: list[Database] = field(default_factory=list)
 
     def database(self, service: str, metadata: MetaData) -> Database:
         """The service's own database: as configured, else a SQLite file in the state directory."""
         from kilonova.core.db import Database  # here, so that agents, which have none, load no SQL
 
         url = self.database_urls.get(service) or f"sqlite:///{self.state_dir / 'db' / service}.sqlite"
-        return Database(url, metadata, name=service)
+        database = Database(url, metadata, name=service)
+        self.databases.append(database)
+        return database
+
+    async def settle(self, database: Database, migrations: Path) -> None:
+        """Bring a database to the newest revision; where `migrate` is not set, refuse one that is not there."""
+        from kilonova.core.db.migrate import check, upgrade
+
+        await (upgrade if self.migrate else check)(database, migrations)
+
+    def checks(self) -> dict[str, Check]:
+        """What the services made so far must have, by names for `Health`."""
+        checks: dict[str, Check] = {"bus": self.bus.check}
+        return checks | {f"{database.name} database": partial(answers, database) for database in self.databases}
 
     def policy(self, service: str, defaults: dict[str, str]) -> Policy:
         """The service's rules, overridden by `<policy_dir>/<service>.yaml` where that exists."""
@@ -90,7 +116,7 @@ class Core:
             authenticator=authenticator or self.authenticator,
             policy=policy,
             clock=self.clock,
-            identity_url=self.public_url + "/identity",
+            identity_url=self.identity_url,
             faults=self.faults,
             microversions=microversions,
         )

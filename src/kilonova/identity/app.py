@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db.migrate import upgrade
 from kilonova.core.service import Core
 from kilonova.core.web.app import Handler, Route, build_app
 from kilonova.core.web.call import Call, Reply
@@ -194,6 +193,7 @@ class IdentityService:
 
     def __init__(self, core: Core, options: IdentityOptions | None = None) -> None:
         options = options or IdentityOptions()
+        self.core = core
         self.database = core.database("identity", metadata)
         self._keys = KeyRepository(
             Path(options.key_dir or core.state_dir / "fernet-keys"), core.clock, max_active=options.max_active_keys
@@ -239,7 +239,7 @@ class IdentityService:
         ]
 
     async def start(self) -> None:
-        await upgrade(self.database, MIGRATIONS)
+        await self.core.settle(self.database, MIGRATIONS)
         await asyncio.gather(
             asyncio.to_thread(self._keys.create),
             asyncio.to_thread(self._credential_keys.create),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kilonova.core.db.migrate import upgrade
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import image_format
@@ -79,6 +78,7 @@ class ImageService:
     def __init__(self, core: Core, options: ImageOptions | None = None, *, store: ImageStore | None = None) -> None:
         options = options or ImageOptions()
         self.store = store or make_store(options.store, Path(options.store_dir or core.state_dir / "images"))
+        self.core = core
         self.database = core.database("image", metadata)
         images = ImageLogic(self.database, core.clock, options, self.store)
         self._data = DataLogic(images)
@@ -94,7 +94,7 @@ class ImageService:
         self.app = _never_without_id(build_app(web, self.routes))
 
     async def start(self) -> None:
-        await upgrade(self.database, MIGRATIONS)
+        await self.core.settle(self.database, MIGRATIONS)
         await self._data.recover()
 
     async def stop(self) -> None:

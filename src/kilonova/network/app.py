@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kilonova.core.db.migrate import upgrade
 from kilonova.core.db.outbox import Outbox
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
@@ -139,7 +138,7 @@ class NetworkService:
         self._host = "network-" + core.clock.hex_id()  # this process among those that share the topics
 
     async def start(self) -> None:
-        await upgrade(self.database, MIGRATIONS)
+        await self.core.settle(self.database, MIGRATIONS)
         await self.core.bus.serve(NetworkPluginAPI, self._plugin, host=self._host)
         await self.core.bus.serve(ComputeNotifierAPI, ComputeNotifier(self._events), host=self._host, concurrency=1024)
         await self.outbox.resume()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kilonova.core.db.migrate import upgrade
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.call import Call, Reply
@@ -61,6 +60,7 @@ class PlacementService:
     prefix = "/placement"
 
     def __init__(self, core: Core) -> None:
+        self.core = core
         self.database = core.database("placement", metadata)
         web = core.web(
             "placement", placement_format, core.policy("placement", policies.RULES), microversions=MICROVERSIONS
@@ -69,7 +69,7 @@ class PlacementService:
         self.app = build_app(web, routes(providers, Allocations(AllocationLogic(self.database))))
 
     async def start(self) -> None:
-        await upgrade(self.database, MIGRATIONS)
+        await self.core.settle(self.database, MIGRATIONS)
 
     async def stop(self) -> None:
         await self.database.close()

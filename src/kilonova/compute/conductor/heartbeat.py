@@ -10,14 +10,14 @@ from kilonova.compute.store import hosts as store
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database
 
-BINARIES = ("nova-conductor", "nova-scheduler")
+CONDUCTOR, SCHEDULER = "nova-conductor", "nova-scheduler"
 
 
 class Heartbeat:
     """Makes the rows known at `start` and notes every `interval` seconds that they live."""
 
     def __init__(
-        self, database: Database, clock: Clock, host: str, binaries: Sequence[str] = BINARIES, interval: float = 10.0
+        self, database: Database, clock: Clock, host: str, binaries: Sequence[str], interval: float = 10.0
     ) -> None:
         self.database, self.clock, self.host, self.binaries = database, clock, host, binaries
         self._again = Repeated("heartbeat", clock, interval, self.beat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.compute.conductor.heartbeat import Heartbeat
+from kilonova.compute.conductor.heartbeat import CONDUCTOR, Heartbeat
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.manager import ConductorManager
 from kilonova.compute.conductor.options import ConductorOptions
@@ -18,7 +18,7 @@ class ConductorService:
         self.manager = ConductorManager(
             database, core.bus, PlacementClient(core), core.clock, core.faults, options, NetworkClient(core)
         )
-        self.heartbeat = Heartbeat(database, core.clock, host)
+        self.heartbeat = Heartbeat(database, core.clock, host, [CONDUCTOR])
 
     async def start(self) -> None:
         await self.manager.start()
@@ -32,13 +32,13 @@ class ConductorService:
 
 
 class ReconcilerService:
-    """Started last where one process is the whole cloud: what an earlier process left is taken up at once."""
+    """Started last. `alone`: this process is the whole cloud, and takes up at once what an earlier one left."""
 
-    def __init__(self, conductor: ConductorService) -> None:
-        self.reconciler = conductor.manager.reconciler
+    def __init__(self, conductor: ConductorService, *, alone: bool) -> None:
+        self.reconciler, self.alone = conductor.manager.reconciler, alone
 
     async def start(self) -> None:
-        await self.reconciler.start(all_in_one=True)
+        await self.reconciler.start(all_in_one=self.alone)
 
     async def stop(self) -> None:
         await self.reconciler.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from kilonova.compute import errors
@@ -11,6 +12,7 @@ from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db.engine import DuplicateRow
 
 ProjectIds = list[str]
 DEFAULTS = (  # id, name, MiB, vcpus, GiB
@@ -34,7 +36,11 @@ class FlavorLogic:
         self.database, self.clock = database, clock
 
     async def seed(self) -> None:
-        """The usual flavors, in a database that has none."""
+        """The usual flavors, in a database that has none; harmless when several processes do it at once."""
+        with suppress(DuplicateRow):
+            await self._seed()
+
+    async def _seed(self) -> None:
         async with self.database.transaction() as tx:
             every = store.FlavorFilter()
             if await store.page(tx.connection, every, limit=1, marker=None, sort_key="id", descending=False):

@@ -67,6 +67,10 @@ class Bus(ABC):
     @abstractmethod
     async def close(self) -> None: ...
 
+    async def check(self) -> None:
+        """Raises BusError when the broker can't be reached now."""
+        return
+
     @abstractmethod
     async def serve(self, interface: type[I], manager: I, *, host: str, concurrency: int = 64) -> None:
         """Receive for `topic` (shared with its other servers), `topic.host` and the topic's fanout; at most `concurrency`

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import inspect, text
 
 from kilonova.core.db.engine import Database
+from kilonova.core.errors import CannotStart
 
 VERSION_TABLE = "alembic_version"
 
@@ -40,6 +41,20 @@ async def upgrade(database: Database, migrations: Path) -> list[str]:
 
     async with database.transaction() as tx:
         return await tx.connection.run_sync(run, migrations)
+
+
+class NotMigrated(CannotStart):
+    """The text says what to do."""
+
+
+async def check(database: Database, migrations: Path) -> None:
+    """Raises NotMigrated for a database that is not at the newest revision."""
+    found, newest = await version(database), head(migrations)
+    if found != newest:
+        raise NotMigrated(
+            f"the {database.name} database is at revision {found or 'none'}, this release needs {newest}: "
+            "run `kilonova db upgrade`"
+        )
 
 
 async def drift(database: Database) -> list[Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from kilonova.core.web.health import PREFIX, Health, reply
 from kilonova.core.web.transport import ASGIApp
+
+STARTING = {"error": {"code": 503, "title": "Service Unavailable", "message": "The service is starting."}}
 
 
 class Gateway:
@@ -14,6 +15,12 @@ class Gateway:
 
     def __init__(self, apps: dict[str, ASGIApp]) -> None:
         self.apps = apps
+        self.health: Health | None = None
+
+    def watch(self, health: Health) -> None:
+        """Answer for the health too; while it is `starting`, the services are behind a 503."""
+        self.health = health
+        self.apps[PREFIX] = health.app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -22,6 +29,9 @@ class Gateway:
         path: str = scope["path"]
         slash = path.find("/", 1)
         prefix = path if slash < 0 else path[:slash]
+        if self.health is not None and self.health.state == "starting" and prefix != PREFIX:
+            await reply(scope, send, 503, STARTING, {"retry-after": "2"})
+            return
         app = self.apps.get(prefix)
         if app is None:
             await self._index(scope, send)
@@ -40,8 +50,7 @@ class Gateway:
                 return
 
     async def _index(self, scope: Any, send: Any) -> None:
-        found = scope["path"] == "/"
-        body = msgspec.json.encode({"services": sorted(self.apps)} if found else {"error": "no such service"})
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if scope["path"] == "/":
+            await reply(scope, send, 200, {"services": sorted(self.apps.keys() - {PREFIX})})
+        else:
+            await reply(scope, send, 404, {"error": "no such service"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from kilonova.core import errors
 
 ASGIApp = Any
 Content = bytes | AsyncIterator[bytes]
+# connections are given up by us, before the server or a balancer between closes them under a request
+LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=10)
 
 
 class Answer(msgspec.Struct):
@@ -41,8 +44,10 @@ class Transport(ABC):
 class HttpTransport(Transport):
     """Over sockets, with kept connections. `timeout` in seconds for each read and write."""
 
-    def __init__(self, *, timeout: float = 60, verify: bool | str = True) -> None:
-        self._client = httpx.AsyncClient(timeout=timeout, verify=verify, trust_env=False, follow_redirects=False)
+    def __init__(self, *, timeout: float = 60, verify: bool | ssl.SSLContext = True) -> None:
+        self._client = httpx.AsyncClient(
+            timeout=timeout, verify=verify, trust_env=False, follow_redirects=False, limits=LIMITS
+        )
 
     @asynccontextmanager
     async def send(self, method: str, url: str, headers: dict[str, str], content: Content) -> AsyncIterator[Answer]:

@@ -1,0 +1,238 @@
+"""The components of a cloud, and what each is made of. `kilonova up` puts all of them into one process, `kilonova serve`
+one of them; both build them here.
+
+Services are imported where they are built: an agent loads no SQL, and nobody what it does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kilonova.core.bus import open_bus
+from kilonova.core.cache import open_cache
+from kilonova.core.clock import Clock
+from kilonova.core.faults import Faults
+from kilonova.core.service import Core, Service
+from kilonova.core.web.transport import Transport
+from kilonova.identity.client import RemoteAuthenticator, ServiceAccount, ServiceCredentials
+from kilonova.identity.interface import IdentityEvents
+from kilonova.settings import SecretSettings, Settings
+
+if TYPE_CHECKING:
+    from kilonova.compute.conductor.service import ConductorService
+    from kilonova.compute.database import ComputeDatabase
+    from kilonova.identity.app import IdentityService
+
+SERVICES = ("identity", "image", "network", "compute", "placement", "metadata", "ops")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What components are built from; pieces that several of them use in one process are made once. `name` tells this
+    process from all others of the cloud. `alone`: it is the whole cloud."""
+
+    core: Core
+    authenticator: RemoteAuthenticator
+    settings: Settings
+    secrets: SecretSettings
+    name: str
+    alone: bool
+
+    @cached_property
+    def identity(self) -> IdentityService:
+        from kilonova.identity.app import IdentityService
+
+        return IdentityService(self.core, self.settings.identity)
+
+    @cached_property
+    def database(self) -> ComputeDatabase:
+        from kilonova.compute.database import ComputeDatabase
+
+        return ComputeDatabase(self.core)
+
+    @cached_property
+    def conductor(self) -> ConductorService:
+        from kilonova.compute.conductor.service import ConductorService
+
+        return ConductorService(self.core, self.settings.conductor, self.database.database, host=self.settings.host)
+
+    @cached_property
+    def revocations(self) -> Service:
+        return RevocationListener(self)
+
+
+class RevocationListener:
+    """Makes this process's cache of proven tokens forget what identity revokes."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def start(self) -> None:
+        await self.parts.authenticator.listen(self.parts.core.bus, host=self.parts.name)
+
+    async def stop(self) -> None:
+        await self.parts.core.bus.withdraw(IdentityEvents, host=self.parts.name)
+
+
+def core_parts(
+    settings: Settings, secrets: SecretSettings, transport: Transport, endpoints: dict[str, str], faults: Faults,
+    *, name: str, alone: bool,
+) -> Parts:  # fmt: skip
+    """`endpoints`: service → base URL, as `transport` reaches it."""
+    clock = Clock()
+    account = ServiceAccount(
+        endpoints["identity"], transport, ServiceCredentials(password=secrets.service_password), clock
+    )
+    cache = open_cache(settings.cache.url, secrets.cache_secret)
+    authenticator = RemoteAuthenticator(endpoints["identity"], transport, account, clock, cache=cache)
+    core = Core(
+        clock=clock,
+        bus=open_bus(settings.bus.url),
+        faults=faults,
+        state_dir=settings.state_dir,
+        region=settings.cloud.region,
+        endpoints=endpoints,
+        identity_url=settings.public_endpoint("identity"),
+        transport=transport,
+        authenticator=authenticator,
+        tokens=account,
+        database_urls=settings.database.urls(),
+        policy_dir=Path(settings.cloud.policy_dir) if settings.cloud.policy_dir else None,
+        cache=cache,
+        migrate=alone,
+    )
+    return Parts(core, authenticator, settings, secrets, name, alone)
+
+
+def identity(parts: Parts) -> Iterator[Service]:
+    yield parts.identity
+
+
+def image(parts: Parts) -> Iterator[Service]:
+    from kilonova.image.app import ImageService
+
+    yield parts.revocations
+    yield ImageService(parts.core, parts.settings.image)
+
+
+def placement(parts: Parts) -> Iterator[Service]:
+    from kilonova.placement.app import PlacementService
+
+    yield parts.revocations
+    yield PlacementService(parts.core)
+
+
+def network_api(parts: Parts) -> Iterator[Service]:
+    from kilonova.network.app import NetworkService
+
+    yield parts.revocations
+    yield NetworkService(parts.core, parts.settings.network)
+
+
+def compute_api(parts: Parts) -> Iterator[Service]:
+    from kilonova.compute.app import ComputeApiService
+    from kilonova.ops.app import OpsService
+
+    yield parts.revocations
+    yield parts.database
+    yield ComputeApiService(parts.core, parts.settings.compute, database=parts.database.database)
+    yield OpsService(parts.core)
+
+
+def metadata(parts: Parts) -> Iterator[Service]:
+    from kilonova.compute.metadata.app import MetadataService
+
+    yield parts.database
+    yield MetadataService(parts.core, parts.database.database, parts.secrets.metadata_secret)
+
+
+def scheduler(parts: Parts) -> Iterator[Service]:
+    from kilonova.compute.scheduler.service import SchedulerService
+
+    yield parts.database
+    yield SchedulerService(parts.core, parts.settings.scheduler, parts.database.database, host=parts.settings.host)
+
+
+def conductor(parts: Parts) -> Iterator[Service]:
+    yield parts.database
+    yield parts.conductor
+
+
+def reconciler(parts: Parts) -> Iterator[Service]:
+    from kilonova.compute.conductor.service import ReconcilerService
+
+    yield ReconcilerService(parts.conductor, alone=parts.alone)
+
+
+def network_agent(parts: Parts) -> Iterator[Service]:
+    from kilonova.hosts import data_plane_of, hosts_of
+    from kilonova.network.agent.manager import NetworkAgent
+
+    for host in hosts_of(parts.settings):
+        plane = data_plane_of(parts.settings, parts.core.endpoints["metadata"], parts.secrets.metadata_secret)
+        yield NetworkAgent(parts.core, plane, host, parts.settings.network)
+
+
+def compute(parts: Parts) -> Iterator[Service]:
+    from kilonova.compute.agent.journal import Journal
+    from kilonova.compute.agent.service import ComputeAgent
+    from kilonova.hosts import drivers_of, journal_path
+
+    core, settings, options = parts.core, parts.settings, parts.settings.agent
+    # several agents of one machine may share its state directory
+    named = {} if parts.alone else {"fake_file": f"fake-hypervisor-{settings.host}.jsonl"}
+    if not parts.alone:
+        options = msgspec.structs.replace(options, stop_grace=settings.serve.drain_timeout)
+    journal = Journal(journal_path(core.state_dir, None if parts.alone else settings.host), core.clock)
+    for host, driver in drivers_of(settings, core.clock, **named).items():
+        yield ComputeAgent(core, host, driver, journal, options)
+
+
+Builder = Callable[[Parts], Iterator[Service]]
+
+
+@dataclass(frozen=True)
+class Component:
+    """`builders` in the order of starting. `port` is the usual one; None: no HTTP. `needs`: what must answer before it
+    starts and while it is ready, of bus and identity; its databases always must. `secrets` it can't do without."""
+
+    name: str
+    builders: tuple[Builder, ...]
+    port: int | None = None
+    needs: tuple[str, ...] = ("bus", "identity")
+    secrets: tuple[str, ...] = field(default=("service_password",))
+
+    def build(self, parts: Parts) -> list[Service]:
+        return [service for builder in self.builders for service in builder(parts)]
+
+
+COMPONENTS: dict[str, Component] = {
+    component.name: component
+    for component in (
+        Component("identity", (identity,), 5000, needs=(), secrets=()),
+        Component("image", (image,), 9292, needs=("identity",)),
+        Component("placement", (placement,), 8778, needs=("identity",)),
+        Component("network-api", (network_api,), 9696),
+        Component("compute-api", (compute_api,), 8774),
+        Component("metadata", (metadata,), 8775, needs=(), secrets=("metadata_secret",)),
+        Component("scheduler", (scheduler,)),
+        Component("conductor", (conductor, reconciler)),
+        Component("network-agent", (network_agent,), needs=("bus",), secrets=("metadata_secret",)),
+        Component("compute", (compute,), secrets=("service_password",)),
+    )
+}
+
+ALL_IN_ONE: tuple[Builder, ...] = (
+    identity, placement, image, network_api, compute_api, metadata, scheduler, conductor, network_agent, compute, reconciler,
+)  # fmt: skip
+"""In the order of starting; the reconciler last, when the hosts have reported."""
+
+
+def all_in_one(parts: Parts) -> list[Service]:
+    """Every service once."""
+    return list(dict.fromkeys(service for builder in ALL_IN_ONE for service in builder(parts)))

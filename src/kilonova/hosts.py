@@ -1,0 +1,73 @@
+"""What makes this machine a compute host, from the settings: hypervisor drivers and data planes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from kilonova.compute.virt.disks import DiskStore
+from kilonova.compute.virt.driver import VirtDriver
+from kilonova.compute.virt.load import DriverContext
+from kilonova.compute.virt.load import load as load_driver
+from kilonova.core.clock import Clock
+from kilonova.network.agent.dataplane import DataPlane
+from kilonova.network.agent.noop import NoopDataPlane
+from kilonova.settings import Settings
+
+
+def hosts_of(settings: Settings) -> list[str]:
+    """The names of this process's hosts: one, or as many as asked for where they are fake."""
+    if settings.agent.driver == "fake" and settings.cloud.fake_hosts > 1:
+        return [f"{settings.host}-{n}" for n in range(1, settings.cloud.fake_hosts + 1)]
+    return [settings.host]
+
+
+def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hypervisor.jsonl") -> dict[str, VirtDriver]:
+    """The hypervisor drivers of this process by host name; fake guests are kept in `fake_file` of the state directory."""
+    name, state_dir = settings.agent.driver, settings.state_dir
+    options: dict[str, Any] = dict(getattr(settings.driver, name, {}))
+    shared: Any = None
+    disks: DiskStore | None = None
+    if name == "fake":
+        from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
+
+        shared = FakeHypervisor(state_dir / fake_file, clock=clock)
+    elif name == "libvirt":
+        from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
+
+        disks = FileDisks(FileDisksOptions(state_dir=state_dir, owner="libvirt-qemu"))
+    return {
+        host: load_driver(
+            name,
+            DriverContext(host=host, state_dir=state_dir, options=options, disks=disks, shared=shared, clock=clock),
+        )
+        for host in hosts_of(settings)
+    }
+
+
+def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
+    """The data plane that goes with the hypervisor driver, unless the settings name another. Guests' metadata comes from
+    `metadata_url`."""
+    chosen = settings.dataplane.driver or ("noop" if settings.agent.driver == "fake" else "bridge")
+    if chosen == "noop":
+        return NoopDataPlane(settings.dataplane.tunnel_ip)
+    from kilonova.network.agent.bridge.driver import BridgeDataPlane
+    from kilonova.network.agent.bridge.metadata_proxy import MetadataUpstream
+    from kilonova.network.agent.bridge.options import BridgeOptions
+
+    options = BridgeOptions(
+        state_dir=str(settings.state_dir / "network"),
+        instance=settings.dataplane.instance,
+        dns_domain=settings.dataplane.dns_domain,
+        tunnel_ip=settings.dataplane.tunnel_ip,
+        vxlan_port=settings.dataplane.vxlan_port,
+    )
+    client = httpx.AsyncClient(trust_env=False)
+    return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
+
+
+def journal_path(state_dir: Path, host: str | None = None) -> Path:
+    """The compute agents' journal: one file a process; `host` names it where several may share the directory."""
+    return state_dir / "journal" / (f"compute-{host}.jsonl" if host else "compute.jsonl")

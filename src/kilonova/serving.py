@@ -1,0 +1,209 @@
+"""One component as a process: it waits for what it needs, starts, tells its health, and drains when it is asked to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import uvicorn
+
+from kilonova.components import SERVICES, Component, core_parts
+from kilonova.core import errors, log
+from kilonova.core.faults import Faults
+from kilonova.core.service import Core, Service, WebService, answers
+from kilonova.core.web.gateway import Gateway
+from kilonova.core.web.health import Check, Health
+from kilonova.core.web.transport import HttpTransport
+from kilonova.settings import SecretSettings, Settings
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0  # seconds between tries
+TRY_TIMEOUT = 10.0  # seconds
+TWICE = 0.5  # seconds between two signals that are meant as two
+CLOSING = 5.0  # seconds after `drain_timeout` in which connections are closed
+KEEP_ALIVE = 75  # seconds; longer than our own clients and haproxy keep theirs
+AWAY = (errors.ServiceUnavailable, errors.BusError, TimeoutError, OSError)
+logger = log.get("serve")
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn, without its signals: the process decides when it ends."""
+
+    def __init__(self, app: Any, *, drain_timeout: float) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", http="httptools", ws="none", server_header=False,
+            timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=math.ceil(drain_timeout),
+        )  # fmt: skip
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class ComponentProcess:
+    """`listener` is bound already: the APIs', or the health's of a component without HTTP. `name` tells this process from
+    all others of the cloud."""
+
+    def __init__(
+        self, component: Component, settings: Settings, secrets: SecretSettings, listener: socket.socket | None,
+        *, name: str, env: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.component, self.settings, self.listener = component, settings, listener
+        endpoints = {service: settings.endpoint(service) for service in SERVICES}
+        self.transport = HttpTransport(verify=_trust(settings))
+        self.parts = core_parts(
+            settings, secrets, self.transport, endpoints, Faults.from_env(env), name=name, alone=False
+        )
+        self.core: Core = self.parts.core
+        self.services = component.build(self.parts)
+        self.health = Health(self.core.clock, self._checks())
+        self.app = Gateway({s.prefix: s.app for s in self.services if isinstance(s, WebService)})
+        self.app.watch(self.health)
+        self._started: list[Service] = []
+        self._stop = asyncio.Event()
+        self._asked_at = 0.0
+
+    def _checks(self) -> dict[str, Check]:
+        checks = self.core.checks()
+        if "bus" not in self.component.needs:
+            del checks["bus"]
+        if "identity" in self.component.needs:
+            checks["identity"] = self._identity_answers
+        return checks
+
+    async def _identity_answers(self) -> None:
+        url = self.core.endpoints["identity"] + "/"
+        async with self.transport.send("GET", url, {}, b"") as answer:
+            await answer.read()
+            if answer.status >= 500:
+                raise errors.ServiceUnavailable(reason=f"{url} answers {answer.status}")
+
+    async def run(self) -> None:
+        """Returns after SIGTERM, when all is drained; a second one ends the process at once."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_end)
+        server, serving = self._listen()
+        starting = asyncio.ensure_future(self._start())
+        asked = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+                self.health.state = "serving"
+                logger.info("serving", component=self.component.name, pid=os.getpid())
+            await self._stop.wait()
+        finally:
+            asked.cancel()
+            await self._drain(starting, server, serving)
+
+    def _asked_to_end(self) -> None:
+        now = self.core.clock.monotonic()
+        if self._stop.is_set():
+            if now - self._asked_at < TWICE:
+                return  # the whole process group was asked, and our supervisor told us too
+            logger.warning("asked twice: ending at once", component=self.component.name)
+            os._exit(128 + signal.SIGTERM)
+        logger.info("draining", component=self.component.name, pid=os.getpid())
+        self._asked_at = now
+        self._stop.set()
+
+    def _listen(self) -> tuple[HttpServer | None, asyncio.Task[None] | None]:
+        if self.listener is None:
+            return None, None
+        server = HttpServer(self.app, drain_timeout=self.settings.serve.drain_timeout)
+        return server, asyncio.ensure_future(server.serve(sockets=[self.listener]))
+
+    # ---- start
+
+    async def _start(self) -> None:
+        core = self.core
+        await self._until("the message broker", self.settings.bus.url, core.bus.open)
+        for database in core.databases:
+            await self._until(f"the {database.name} database", str(database.url), partial(answers, database))
+        if "identity" in self.component.needs:
+            await self._until("identity", core.endpoints["identity"], core.tokens.token)
+        for service in self.services:
+            self._started.append(service)
+            await self._until(f"what {type(service).__name__} needs", "", partial(_begin, service))
+
+    async def _until(self, what: str, where: str, ask: Callable[[], Awaitable[object]]) -> None:
+        """Ask again and again, with a line in the log every few seconds."""
+        pause, clock = FIRST_PAUSE, self.core.clock
+        told = float("-inf")
+        while True:
+            try:
+                await ask()
+                return
+            except AWAY as error:
+                if clock.monotonic() - told >= LONGEST_PAUSE:
+                    told = clock.monotonic()
+                    reason = error.message if isinstance(error, errors.KilonovaError) else str(error)
+                    logger.warning(
+                        f"waiting for {what}", at=where, reason=reason or type(error).__name__, component=self.component.name
+                    )  # fmt: skip
+            await clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    # ---- end
+
+    async def _drain(
+        self, starting: asyncio.Task[None], server: HttpServer | None, serving: asyncio.Task[None] | None
+    ) -> None:
+        """Not ready any more; then no new connections and messages; what is in flight ends, or is handed back."""
+        serve, clock = self.settings.serve, self.core.clock
+        was_serving, self.health.state = self.health.state == "serving", "draining"
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+        if was_serving and self.component.port is not None:
+            await clock.sleep(serve.drain_notice)  # who balances load looks elsewhere first
+        until = clock.monotonic() + serve.drain_timeout
+        if self.component.port is not None:
+            await _close(server, serving)
+        while self._started:
+            await self._end(self._started.pop(), until - clock.monotonic())
+        await self.core.bus.close()
+        await self.core.cache.close()
+        if self.component.port is None:
+            await _close(server, serving)
+        await self.transport.close()
+
+    async def _end(self, service: Service, left: float) -> None:
+        """Stop a service; when it takes too long its messages go back to the broker."""
+        try:
+            async with asyncio.timeout(max(left, 0) + CLOSING):
+                await service.stop()
+        except TimeoutError:
+            logger.warning("handing back what is not finished", service=type(service).__name__)
+            await self.core.bus.close()
+        except Exception as error:
+            logger.error("not stopped well", service=type(service).__name__, exc_info=error)
+
+
+async def _begin(service: Service) -> None:
+    """Start a service; one that could not is stopped again, so that the next try finds nothing half done."""
+    try:
+        await service.start()
+    except AWAY:
+        with contextlib.suppress(Exception):
+            await service.stop()
+        raise
+
+
+async def _close(server: HttpServer | None, serving: asyncio.Task[None] | None) -> None:
+    if server is not None and serving is not None:
+        server.should_exit = True
+        await serving
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=settings.serve.ca_file) if settings.serve.ca_file else True
