@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -317,8 +318,6 @@ class BusConformance:
         await bus.withdraw(PaintAPI, host="h1")
         assert sorted(painter.painted) == ["patient", "red"]
         assert await answer == "h1"
-        with pytest.raises(errors.NoReceiver):
-            await bus.client(PaintAPI).paint(CTX, "late")
         await bus.withdraw(PaintAPI, host="h1")  # once more is harmless
 
     async def test_the_others_go_on_when_one_withdraws(self, bus: Bus) -> None:
@@ -340,36 +339,17 @@ class BusConformance:
 
     # ---- receipts
 
-    async def test_the_receipt_comes_after_the_effect(self, bus: Bus) -> None:
-        painter = await self.painter(bus)
-        receipt = asyncio.ensure_future(_wait(await bus.post(envelope("red", 0.05))))
-        await until(lambda: painter.begun)
-        assert not receipt.done()
-        await receipt
-        assert painter.painted == ["red"]
-
     async def test_a_handler_that_fails_has_finished_with_the_message(self, bus: Bus) -> None:
         painter = await self.painter(bus)
         await (await bus.post(envelope("bad")))
-        assert painter.begun == ["bad"]
-
-    async def test_there_is_no_receipt_for_what_was_cut_off(self, bus: Bus) -> None:
-        painter = await self.painter(bus)
-        receipt = asyncio.ensure_future(_wait(await bus.post(envelope("red", 60))))
-        await until(lambda: painter.begun)
-        await bus.close()
-        with pytest.raises(errors.BusError):
-            await asyncio.wait_for(receipt, 1)
-        assert painter.painted == []
-
-
-async def _wait(receipt: Awaitable[None]) -> None:
-    await receipt
+        await (await bus.post(envelope("red")))
+        await until(lambda: painter.painted)
+        assert painter.begun == ["bad", "red"]
 
 
 def envelope(color: str, seconds: float = 0) -> Envelope:
     arguments = msgspec.msgpack.encode({"color": color, "seconds": seconds})
     return Envelope(
-        id="1", topic="paint", host=None, pattern="cast", method="paint", version="1.0", context=CTX,
+        id=uuid.uuid4().hex, topic="paint", host=None, pattern="cast", method="paint", version="1.0", context=CTX,
         arguments=msgspec.Raw(arguments),
     )  # fmt: skip

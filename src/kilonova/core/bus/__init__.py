@@ -8,7 +8,13 @@ __all__ = ["Bus", "Interface", "MemoryBus", "Receipt", "call", "cast", "fanout",
 
 
 def open_bus(url: str) -> Bus:
-    """The transport that the URL names; `memory://` for one process."""
-    if url.startswith("memory://"):
+    """The transport that the URL names: `memory://` for one process, `amqp://` or `amqps://` for RabbitMQ. Raises
+    ValueError."""
+    scheme = url.partition(":")[0]
+    if scheme == "memory":
         return MemoryBus()
-    raise ValueError(f"bus.url: no transport for {url.split(':')[0]}://; known: memory://")
+    if scheme in ("amqp", "amqps"):
+        from kilonova.core.bus.amqp import AmqpBus  # here, so that one process alone loads no broker's client
+
+        return AmqpBus(url)
+    raise ValueError(f"bus.url: no transport for {scheme}://; known: memory://, amqp://, amqps://")

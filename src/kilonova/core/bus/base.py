@@ -44,7 +44,7 @@ class Reply(msgspec.Struct, kw_only=True):
 
 
 Receipt = Awaitable[None]
-"""Done when the receiver has finished with the message (acknowledged after the effect)."""
+"""Done when the message needs its sender no more: its receiver has finished with it, or the broker keeps it until then."""
 
 Handler = Callable[[Envelope], Awaitable[Reply]]
 Send = Callable[[Envelope, Method], Awaitable[Any]]
@@ -62,14 +62,26 @@ class Bus(ABC):
     """Senders use `client`; components `serve` a manager. Closed buses refuse."""
 
     @abstractmethod
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Raises BusError when there is no broker, after trying for a while."""
 
     @abstractmethod
     async def close(self) -> None: ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether messages can be sent and received now."""
+        return True
+
+    @property
+    def poisoned(self) -> int:
+        """How many messages this process put aside: they can't be read, or their receivers died of them again and again."""
+        return 0
+
     async def check(self) -> None:
         """Raises BusError when the broker can't be reached now."""
-        return
+        if not self.ready:
+            raise errors.BusError(reason="there is no connection to the broker")
 
     @abstractmethod
     async def serve(self, interface: type[I], manager: I, *, host: str, concurrency: int = 64) -> None:
@@ -78,7 +90,13 @@ class Bus(ABC):
 
     @abstractmethod
     async def withdraw(self, interface: type[Interface], *, host: str) -> None:
-        """Stop receiving; work in progress is finished first."""
+        """Stop receiving; work in progress is finished first. When this is cancelled, so is the work, and where a broker
+        keeps messages these are handed back."""
+
+    async def forget(self, interface: type[Interface], *, host: str) -> int:
+        """Drop what is kept for a host that will not return, so that sending to it is an error; how many messages that
+        were. Raises BusError while it listens."""
+        return 0
 
     @abstractmethod
     async def post(self, envelope: Envelope) -> Receipt:
@@ -147,7 +165,10 @@ def envelope_for(
 
 
 async def handle(server: Server, envelope: Envelope) -> Reply:
-    """Run the method an envelope names; an error becomes a typed reply, and is logged when nobody waits for it."""
+    """Run the method an envelope names, unless its deadline is past; an error becomes a typed reply, and is logged when
+    nobody waits for it."""
+    if envelope.deadline is not None and time.time() > envelope.deadline:
+        return Reply(error=errors.to_wire(errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=0)))
     method = methods(server.interface).get(envelope.method)
     try:
         if method is None:

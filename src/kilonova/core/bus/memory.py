@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -27,10 +26,7 @@ class _Receiver:
 
     async def run(self, body: bytes) -> Reply:
         async with self.slots:
-            envelope = msgspec.msgpack.decode(body, type=Envelope)
-            if envelope.deadline is not None and time.time() > envelope.deadline:
-                return Reply(error=errors.to_wire(errors.CallTimeout(method=envelope.method, seconds=0)))
-            return await handle(self.server, envelope)
+            return await handle(self.server, msgspec.msgpack.decode(body, type=Envelope))
 
     def start(self, body: bytes) -> asyncio.Task[Reply]:
         task = asyncio.ensure_future(self.run(body))

@@ -1,0 +1,5 @@
+"""`amqp://` and `amqps://`: the bus over RabbitMQ. docs/bus.md tells its queues, promises and options."""
+
+from kilonova.core.bus.amqp.bus import AmqpBus
+
+__all__ = ["AmqpBus"]

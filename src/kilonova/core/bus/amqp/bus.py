@@ -1,0 +1,246 @@
+"""The bus over a broker: keeps a connection, sends, and hands to `Deliveries` what arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import ProbableAuthenticationError
+
+from kilonova.core import errors, log
+from kilonova.core.bus.amqp.address import parse
+from kilonova.core.bus.amqp.deliveries import Deliveries, Receiver
+from kilonova.core.bus.amqp.link import REFUSALS, REPLIES, Link, words
+from kilonova.core.bus.amqp.topology import host_queue, queues, routing_key
+from kilonova.core.bus.base import Bus, Envelope, Receipt, Reply, Server
+from kilonova.core.bus.interface import Interface
+
+I = TypeVar("I", bound=Interface)  # noqa: E741
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries to connect
+STABLE = 10.0  # seconds after which a connection that is lost is tried anew without a pause
+HINT_LIFE = 60.0  # seconds for which a hint waits for a receiver that is away
+AT_ONCE = 8  # receivers that are attached at once
+logger = log.get("bus")
+
+
+class AmqpBus(Bus):
+    """`amqp://user:password@host[:port][,host…]/vhost?options`; see docs/bus.md."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ValueError."""
+        self.address = parse(url)
+        self._deliveries = Deliveries()
+        self._receivers: dict[tuple[str, str], Receiver] = {}
+        self._callers: dict[str, asyncio.Future[bytes]] = {}  # callers
+        self._numbers = itertools.count(1)
+        self._link: Link | None = None
+        self._linked = asyncio.Event()
+        self._attached = False
+        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+        self._trouble = ""
+
+    @property
+    def ready(self) -> bool:
+        return self._link is not None and self._attached
+
+    @property
+    def poisoned(self) -> int:
+        return self._deliveries.poisoned
+
+    # ---- the connection
+
+    async def open(self) -> None:
+        try:
+            async with asyncio.timeout(self.address.open_timeout):
+                link = await self._reach(patient=False)
+        except TimeoutError:
+            raise errors.BusError(
+                f"no broker at {self.address.shown} within {self.address.open_timeout:g} s: {self._trouble}"
+            ) from None
+        self._use(link)
+        self._attached = True
+        self._keeper = asyncio.ensure_future(self._keep(link))
+
+    async def _reach(self, *, patient: bool = True) -> Link:
+        """Try the brokers in turn until one takes us. Raises BusError when one refuses our name, unless `patient`."""
+        pause = FIRST_PAUSE
+        for url in itertools.cycle(self.address.urls):
+            try:
+                return await Link.open(url, self._answered)
+            except ProbableAuthenticationError as error:
+                self._trouble = f"{words(error)} (user and password of bus.url)"
+                if not patient:
+                    raise errors.BusError(f"the broker at {self.address.shown} refuses: {self._trouble}") from None
+            except REFUSALS as error:
+                self._trouble = words(error)
+            logger.warning(
+                "no connection to the broker", broker=self.address.shown, reason=self._trouble, again_in=pause,
+                advice="does it run (rabbitmqctl status), does it listen there, is bus.url right?",
+            )  # fmt: skip
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        raise AssertionError("an address names a broker")
+
+    async def _keep(self, link: Link) -> None:
+        """Make another connection when one is lost, with everything that is served here."""
+        began, pause = time.monotonic(), FIRST_PAUSE
+        while True:
+            await link.lost.wait()
+            self._lost(link)
+            await link.close()
+            pause = FIRST_PAUSE if time.monotonic() - began > STABLE else min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+            link, began = await self._reach(), time.monotonic()
+            self._use(link)
+            try:
+                await self._attach_all(link)
+            except errors.BusError as error:
+                link.lose(error.message)
+            else:
+                logger.info("connected to the broker again", broker=self.address.shown)
+                self._attached = True
+
+    def _use(self, link: Link) -> None:
+        self._link = link
+        self._linked.set()
+
+    def _lost(self, link: Link) -> None:
+        logger.warning("connection to the broker lost", broker=self.address.shown, reason=link.why)
+        self._link, self._attached, self._trouble = None, False, link.why
+        self._linked.clear()
+        self._fail_callers("the connection to the broker was lost before the reply came; it may have been done or not")
+
+    def _fail_callers(self, reason: str) -> None:
+        for caller in self._callers.values():
+            if not caller.done():
+                caller.add_done_callback(asyncio.Future.exception)  # also of one who still waits for the confirm
+                caller.set_exception(errors.BusError(reason=reason))
+
+    async def _connected(self) -> Link:
+        """Raises BusError when the connection does not come back soon."""
+        if self._closed or self._keeper is None:
+            raise errors.BusError(reason="the bus is closed")
+        if self._link is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.address.post_timeout):
+                    await self._linked.wait()
+        if self._link is None:
+            raise errors.BusError(reason=f"no connection to the broker at {self.address.shown}: {self._trouble}")
+        return self._link
+
+    async def close(self) -> None:
+        self._closed = self._deliveries.closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await _cut_off({job for receiver in self._receivers.values() for job in receiver.jobs})
+        self._fail_callers("the bus was closed before the reply came")
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    # ---- receiving
+
+    async def serve(self, interface: type[I], manager: I, *, host: str, concurrency: int = 64) -> None:
+        await self.withdraw(interface, host=host)
+        receiver = Receiver(Server(interface, manager, host), concurrency)
+        link = await self._connected()
+        await self._attach(link, receiver)
+        if link is not self._link:
+            raise errors.BusError(reason=f"the connection to the broker was lost: {link.why}")
+        self._receivers[interface.topic, host] = receiver
+
+    async def _attach_all(self, link: Link) -> None:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def attach(receiver: Receiver) -> None:
+            async with slots:
+                await self._attach(link, receiver)
+
+        receivers = [receiver for receiver in self._receivers.values() if receiver.open]
+        for failed in await asyncio.gather(*map(attach, receivers), return_exceptions=True):
+            if failed is not None:
+                raise failed
+
+    async def _attach(self, link: Link, receiver: Receiver) -> None:
+        """Declare a server's queues and consume from them. Raises BusError."""
+        found = queues(receiver.server.interface, receiver.server.host)
+        await link.declare(found)
+        receiver.link, receiver.tags = link, []
+        take = partial(self._deliveries.take, link, receiver)
+        for queue in found:
+            receiver.tags.append(await link.consume(queue, receiver.concurrency, take))
+        if not receiver.open:  # withdrawn in the meantime
+            await self._detach(receiver)
+
+    async def _detach(self, receiver: Receiver) -> None:
+        if receiver.link is not None and receiver.link is self._link:
+            for tag in receiver.tags:
+                await receiver.link.cancel(tag)
+
+    async def withdraw(self, interface: type[Interface], *, host: str) -> None:
+        receiver = self._receivers.get((interface.topic, host))
+        if receiver is None:
+            return
+        receiver.open = False
+        try:
+            with contextlib.suppress(errors.BusError):
+                await self._detach(receiver)
+            for job in receiver.waiting:
+                job.cancel()  # what has not begun goes to others at once
+            while receiver.jobs:
+                await asyncio.wait(set(receiver.jobs))
+        finally:
+            if self._receivers.get((interface.topic, host)) is receiver:
+                del self._receivers[interface.topic, host]
+            await _cut_off(receiver.jobs)
+
+    async def forget(self, interface: type[Interface], *, host: str) -> int:
+        return await (await self._connected()).delete(host_queue(interface.topic, host))
+
+    # ---- sending
+
+    async def post(self, envelope: Envelope) -> Receipt:
+        await self._publish(await self._connected(), envelope)
+        receipt = asyncio.get_running_loop().create_future()
+        receipt.set_result(None)  # the broker keeps it
+        return receipt
+
+    async def request(self, envelope: Envelope, timeout: float) -> Reply:
+        number = str(next(self._numbers))
+        try:
+            async with asyncio.timeout(timeout):
+                link = await self._connected()
+                answer = self._callers[number] = asyncio.get_running_loop().create_future()
+                await self._publish(link, envelope, reply_to=REPLIES, correlation_id=number)
+                body = await answer
+        except TimeoutError:
+            raise errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=timeout) from None
+        finally:
+            self._callers.pop(number, None)
+        return msgspec.msgpack.decode(body, type=Reply)
+
+    async def _publish(self, link: Link, envelope: Envelope, **properties: str) -> None:
+        left = envelope.deadline - time.time() if envelope.deadline else HINT_LIFE if envelope.expendable else None
+        if left is not None:
+            properties["expiration"] = str(max(1, int(left * 1000)))
+        body = msgspec.msgpack.encode(envelope)
+        await link.publish(body, routing_key(envelope), mandatory=envelope.pattern != "fanout", **properties)
+
+    async def _answered(self, message: DeliveredMessage) -> None:
+        caller = self._callers.get(message.header.properties.correlation_id or "")
+        if caller is not None and not caller.done():
+            caller.set_result(message.body)
+
+
+async def _cut_off(jobs: set[asyncio.Task[None]]) -> None:
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)

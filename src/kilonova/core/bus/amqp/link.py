@@ -1,0 +1,176 @@
+"""One connection to a broker and its channels. It is never mended: when a part of it ends, it is lost and another is made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from typing import Any, cast
+
+import aiormq
+from aiormq import spec
+from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
+from aiormq.channel import Channel
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+
+from kilonova.core import errors, log
+from kilonova.core.bus.amqp.topology import EXCHANGE, Queue, declare, ensure_exchanges
+
+REPLIES = "amq.rabbitmq.reply-to"  # the broker's direct way back to a caller
+CONNECT_TIMEOUT = 10.0
+CONFIRM_TIMEOUT = 30.0
+CLOSE_TIMEOUT = 5.0
+REFUSALS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
+
+OnMessage = Callable[[DeliveredMessage], Coroutine[Any, Any, None]]
+logger = log.get("bus")
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what goes wrong is told here, in our words
+
+
+@contextlib.contextmanager
+def typed(doing: str) -> Iterator[None]:
+    """What the library raises becomes a BusError. It also cancels those who wait when a connection ends: that is told from
+    being cancelled by somebody else."""
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task is not None and task.cancelling() > cancelled:
+            raise
+        raise errors.BusError(reason=f"{doing}: the connection to the broker was lost") from None
+    except REFUSALS as error:
+        raise errors.BusError(reason=f"{doing}: {words(error)}") from None
+
+
+def words(error: BaseException) -> str:
+    return ", ".join(str(argument) for argument in error.args) or type(error).__name__
+
+
+class Link:
+    """A channel that sends with confirms and hears replies, and one that receives. `lost` is set when it is of no use any
+    more, and `why` says why."""
+
+    def __init__(self, connection: AbstractConnection, sending: Channel, receiving: Channel) -> None:
+        self.connection, self.sending, self.receiving = connection, sending, receiving
+        self.lost = asyncio.Event()
+        self.why = ""
+        self._declared: set[str] = set()
+        self._consuming = asyncio.Lock()
+        for part in (connection, sending, receiving):
+            part.closing.add_done_callback(self._ended)
+        receiving.on_consumer_cancel_callbacks.add(
+            lambda frame: self.lose(f"queue of {frame.consumer_tag} was deleted")
+        )
+
+    @classmethod
+    async def open(cls, url: str, on_reply: OnMessage) -> Link:
+        """Raises what the library raises."""
+        connection = aiormq.Connection(url)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await connection.connect()
+                await ensure_exchanges(connection)
+                sending, receiving = await connection.channel(), await connection.channel(publisher_confirms=False)
+                link = cls(connection, cast(Channel, sending), cast(Channel, receiving))
+                await link.sending.basic_consume(REPLIES, on_reply, no_ack=True)
+        except BaseException:
+            await connection.close()
+            raise
+        return link
+
+    def _ended(self, closing: asyncio.Future[Any]) -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self.lose(words(error) if error else "closed")
+
+    def lose(self, why: str) -> None:
+        if not self.lost.is_set():
+            self.why = why
+            self.lost.set()
+
+    async def close(self) -> None:
+        """Whatever was acknowledged has reached the broker; whatever was not goes back to its queue."""
+        with contextlib.suppress(errors.BusError), typed("closing"):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                if not self.lost.is_set():
+                    await self.receiving.basic_qos(prefetch_count=1)  # answered after all acknowledgements before it
+                await self.connection.close()
+
+    # ---- sending
+
+    async def publish(self, body: bytes, key: str, *, mandatory: bool, **properties: Any) -> None:
+        """Return when the broker has it in its keeping. Raises NoReceiver; and BusError when that is not certain."""
+        with typed(f"sending to {key}"):
+            try:
+                await self.sending.basic_publish(
+                    body, exchange=EXCHANGE, routing_key=key, mandatory=mandatory, timeout=CONFIRM_TIMEOUT,
+                    properties=spec.Basic.Properties(delivery_mode=2, **properties),
+                    wait=False,  # for the socket: many are on their way at once
+                )  # fmt: skip
+            except PublishError:
+                raise errors.NoReceiver(reason=f"nobody listens on {key}") from None
+
+    # ---- receiving
+
+    @contextlib.asynccontextmanager
+    async def _channel(self) -> AsyncIterator[AbstractChannel]:
+        """One for declarations alone: what the broker refuses ends a channel, and nothing else shall end with it."""
+        channel = await self.connection.channel(publisher_confirms=False)
+        yield channel
+        await channel.close()
+
+    async def declare(self, queues: Sequence[Queue]) -> None:
+        """Raises BusError with the broker's words."""
+        missing = [queue for queue in queues if queue.name not in self._declared]
+        if not missing:
+            return
+        with typed(f"declaring {missing[0].name}"):
+            async with self._channel() as channel:
+                for queue in missing:
+                    await declare(channel, queue)
+                    self._declared.add(queue.name)
+
+    async def delete(self, queue: Queue) -> int:
+        """How many messages it held. Raises BusError while somebody consumes from it."""
+        with typed(f"deleting {queue.name}"):
+            async with self._channel() as channel:
+                answer = await channel.queue_delete(queue.name, if_unused=True)
+        self._declared.discard(queue.name)
+        return answer.message_count or 0
+
+    async def consume(self, queue: Queue, prefetch: int, on_message: OnMessage) -> str:
+        """The consumer's tag, for `cancel`."""
+        with typed(f"consuming from {queue.name}"):
+            async with self._consuming:  # a prefetch is for the consumers that come after it
+                await self.receiving.basic_qos(prefetch_count=min(prefetch, 65535))
+                answer = await self.receiving.basic_consume(queue.name, on_message)
+        return answer.consumer_tag or ""
+
+    async def cancel(self, tag: str) -> None:
+        with typed("ending a consumer"):
+            await self.receiving.basic_cancel(tag)
+
+    async def settle(self, message: DeliveredMessage, outcome: bytes) -> None:
+        """Answer whoever waits, and acknowledge. Where that fails the message comes again."""
+        with typed("acknowledging"):
+            await self._reply(message, outcome)
+            await self.receiving.basic_ack(message.delivery_tag or 0, wait=False)
+
+    async def _reply(self, message: DeliveredMessage, body: bytes) -> None:
+        properties = message.header.properties
+        if properties.reply_to and body:
+            await self.receiving.basic_publish(
+                body, exchange="", routing_key=properties.reply_to, wait=False,
+                properties=spec.Basic.Properties(correlation_id=properties.correlation_id),
+            )  # fmt: skip
+
+    async def hand_back(self, message: DeliveredMessage) -> None:
+        with typed("handing back"):
+            await self.receiving.basic_nack(message.delivery_tag or 0, requeue=True, wait=False)
+
+    async def put_aside(self, message: DeliveredMessage, refusal: bytes) -> None:
+        """To the dead letters; whoever waits hears why."""
+        with typed("putting aside"):
+            await self._reply(message, refusal)
+            await self.receiving.basic_reject(message.delivery_tag or 0, requeue=False, wait=False)
