@@ -7,6 +7,7 @@ import datetime as dt
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from kilonova.compute import tables
 from kilonova.compute.agent.interface import ComputeAPI
@@ -93,7 +94,7 @@ async def test_a_host_gone_before_a_restart_of_the_conductor(lab):
     await lab.build([uuid])
     lab.conductor.builds.dispatched.clear()
     await lab.change(uuid, updated_at=lab.now() - LONG)
-    await lab.conductor.watch.check_all()
+    await lab.conductor.watch.check_all(0)
     await lab.quiet()
     assert (await lab.server(uuid)).host == "host-2"
     assert gone.builds == []
@@ -140,3 +141,25 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     assert len(agent.builds) == 1
     assert msgspec.structs.asdict(agent.builds[0])["attempt"] == 1
     assert len(await lab.rows(tables.decisions)) == 1
+
+
+async def test_a_build_on_a_host_that_is_down_is_done_by_another(lab):
+    first, second = await lab.host("host-1", memory_mb=16384), await lab.host("host-2")
+    first.answer = lambda build: None
+    (uuid,) = await lab.servers()
+    await lab.build([uuid])
+    await lab.change(uuid, task_state="spawning")
+    async with lab.database.transaction() as tx:
+        silent = update(tables.services).where(tables.services.c.host == "host-1")
+        await tx.connection.execute(silent.values(last_seen=lab.now() - LONG))
+    await lab.conductor.watch.check_all(0)  # seen for the first time: it may just not have been able to say so
+    await lab.quiet()
+    assert second.builds == []
+    lab.conductor.watch._down["host-1"] -= 3600
+    await lab.conductor.watch.check_all(0)
+    await lab.quiet()
+    row, spec = await lab.server(uuid), await lab.request_spec(uuid)
+    assert (row.vm_state, row.host) == ("active", "host-2")
+    assert [build.spec.failed_hosts for build in second.builds] == [{"host-1": "dispatch: the compute host is down"}]
+    assert spec.attempts == 2
+    assert not await lab.client.build_ended(CTX, first.succeed(first.builds[0]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.parts import Parts, logger
@@ -11,9 +9,8 @@ from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task
 from kilonova.compute.store import builds
 from kilonova.compute.store import conductor_servers as store
-from kilonova.compute.store import hosts as host_store
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Row
 
 
 class Deletion:
@@ -44,7 +41,7 @@ class Deletion:
             row = await store.get(connection, uuid)
             if row is None or row.deleted or row.task_state != Task.DELETING:
                 return
-            alive = row.host is not None and await self._alive(connection, [row.host])
+            alive = row.host is not None and bool(await self.parts.alive(connection, [row.host]))
         if alive:
             await self._terminate(ctx, row, request_id)
         else:
@@ -55,16 +52,10 @@ class Deletion:
         async with self.parts.database.reading() as connection:
             rows = await store.deleting(connection, self.parts.ago(grace))
             hosts = {row.host for row in rows if row.host is not None}
-            alive = await self._alive(connection, list(hosts)) if hosts else set()
+            alive = await self.parts.alive(connection, hosts)
         for row in rows:
             if row.host not in alive:
                 await self._without_host(row.uuid, row.host, "")
-
-    async def _alive(self, connection: Connection, hosts: Sequence[str]) -> set[str]:
-        """Those that are up. Where the whole cloud is starting, a host may just not have reported yet."""
-        if self.parts.clock.monotonic() < self.parts.settled_at:
-            return set(hosts)
-        return await host_store.alive(connection, hosts, self.parts.ago(self.parts.options.service_down_time))
 
     async def _without_host(self, uuid: str, host: str | None, request_id: str) -> None:
         if host is not None:

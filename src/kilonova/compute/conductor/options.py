@@ -14,7 +14,8 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     `build_timeout`: how long a build on a host may show nothing new. `accept_timeout`: after it, a host that has not yet
     taken its build is asked whether it is there. For `startup_grace` after its start the conductor does not believe that
     hosts are down: they may just be starting too. The reconciler looks every `reconcile_interval`, at claims nobody holds
-    every `orphan_interval`; `grace` is the age from which it touches anything."""
+    every `orphan_interval`; `grace` is the age from which it touches anything. It is a net below the messages, which are
+    kept until they are done: what falls through them is taken up within both times together."""
 
     host: str = "conductor"
     max_attempts: int = 3
@@ -26,7 +27,7 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: float = 10.0
     heartbeat_batch: float = 0.5
     service_down_time: float = 60.0
-    reconcile_interval: float = 30.0
+    reconcile_interval: float = 5.0
     orphan_interval: float = 300.0
-    grace: float = 120.0
+    grace: float = 15.0
     default_availability_zone: str = "nova"

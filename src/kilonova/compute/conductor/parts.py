@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from kilonova.core import log
 from kilonova.core.bus import Bus
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Connection, Database, Row
 from kilonova.core.faults import Faults
 from kilonova.placement.client import PlacementClient
 
@@ -51,6 +51,15 @@ class Parts:
     def ago(self, seconds: float) -> dt.datetime:
         return self.now() - dt.timedelta(seconds=seconds)
 
+    async def alive(self, connection: Connection, names: Collection[str]) -> set[str]:
+        """The hosts among these that are up. Where the whole cloud is starting, one may just not have reported yet, unless an
+        operator said that it is down."""
+        if not names:
+            return set()
+        if self.clock.monotonic() < self.settled_at:
+            return set(names) - await hosts.forced_down(connection, list(names))
+        return await hosts.alive(connection, list(names), self.ago(self.options.service_down_time))
+
     def step(
         self,
         row: Row,
@@ -63,13 +72,14 @@ class Parts:
         attempt: int = 1,
         ended: dt.datetime | None = None,
         error: str | None = None,
+        action: str = "create",
     ) -> StepRecord:
         """A step that ended, now unless told when; `error` is its reason when it failed."""
         return StepRecord(
             key=self.clock.hex_id(),
             server_uuid=row.uuid,
             request_id=request_id,
-            action="create",
+            action=action,
             step=step,
             component=component,
             host=host,

@@ -9,6 +9,7 @@ from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.deletion import Deletion
+from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
 from kilonova.compute.conductor.watch import Watch
 from kilonova.compute.states import Vm
@@ -24,8 +25,11 @@ class Reconciler:
     """Made by `ConductorManager.reconciler`. Every round does all its kinds of work; one that fails is logged and done
     again in the next."""
 
-    def __init__(self, parts: Parts, builds: Builds, deletion: Deletion, watch: Watch) -> None:
+    def __init__(
+        self, parts: Parts, builds: Builds, deletion: Deletion, watch: Watch, evacuations: Evacuations
+    ) -> None:
         self.parts, self.builds, self.deletion, self.watch = parts, builds, deletion, watch
+        self.evacuations = evacuations
         options = parts.options
         self._nobodys: dict[str, float] = {}
         self._misplaced: dict[str, float] = {}
@@ -50,8 +54,9 @@ class Reconciler:
         age = self.parts.options.grace if grace is None else grace
         await self.schedule_waiting(age)
         await self.deletion.finish(age)
+        await self.evacuations.check(age)
         await self.give_up_builds()
-        await self.watch.check_all()
+        await self.watch.check_all(age)
 
     async def schedule_waiting(self, grace: float) -> None:
         """Servers that wait for a host and whom no message will bring to one."""

@@ -1,5 +1,6 @@
-"""Builds handed to a host that is not there. The message waits in the outbox until somebody takes it; a server that is
-still untouched after `accept_timeout` makes us ask whether anybody listens for its host."""
+"""Builds handed to a host that is not there. The message waits until somebody takes it; a server that is still untouched
+after `accept_timeout` makes us ask whether anybody listens for its host. A host that is down, be it in the middle of a
+build, is left for another."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.endings import Endings
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
 from kilonova.compute.models import BuildOutcome, Fault
+from kilonova.compute.states import Task
 from kilonova.compute.store import conductor_servers as store
-from kilonova.compute.store import request_specs
+from kilonova.compute.store import request_specs, steps
 from kilonova.core import errors
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.db import Row
@@ -21,6 +23,7 @@ from kilonova.core.db import Row
 class Watch:
     def __init__(self, parts: Parts, builds: Builds, endings: Endings) -> None:
         self.parts, self.builds, self.endings = parts, builds, endings
+        self._down: dict[str, float] = {}  # host → since when (monotonic) it is seen to be down
         self._again = Repeated("watch of dispatched builds", parts.clock, parts.options.watch_interval, self.check)
 
     def start(self) -> None:
@@ -43,34 +46,50 @@ class Watch:
         before = self.parts.ago(self.parts.options.accept_timeout)
         await self._ask([row for row in waiting if row.updated_at < before])
 
-    async def check_all(self) -> None:
-        """The same for what any process dispatched a while ago."""
+    async def check_all(self, grace: float) -> None:
+        """The same for what any process dispatched `grace` seconds ago; and builds on hosts that are down."""
+        parts = self.parts
+        async with parts.database.reading() as connection:
+            rows = await store.building(connection, parts.ago(grace))
+            alive = await parts.alive(connection, {row.host for row in rows})
+        lost = {row.uuid for row in await self._leave([row for row in rows if row.host not in alive])}
+        await self._ask([row for row in rows if row.task_state == Task.SCHEDULING and row.uuid not in lost])
+
+    async def _leave(self, rows: Sequence[Row]) -> list[Row]:
+        """Fail builds of hosts that were seen to be down for two heartbeats: while the conductor or the database was away no
+        host could show its life. Should one be alive after all, it is told that the build is no longer its."""
+        now, patience = self.parts.clock.monotonic(), 2 * self.parts.options.heartbeat
+        self._down = {host: self._down.get(host, now) for host in {row.host for row in rows}}
+        lost = [row for row in rows if now - self._down[row.host] >= patience]
         async with self.parts.database.reading() as connection:
-            waiting = await store.building(connection, self.parts.ago(self.parts.options.grace), unaccepted=True)
-        await self._ask(waiting)
+            last = await steps.newest(connection, [row.uuid for row in lost]) if lost else {}
+        for row in lost:
+            step = last[row.uuid].step if row.uuid in last else "dispatch"
+            await self._failed(row, Fault(step=step, reason="the compute host is down"))
+        return lost
 
     async def _ask(self, rows: Sequence[Row]) -> None:
         ctx = service_context("req-" + self.parts.clock.uuid())
         gone = {host for host in {row.host for row in rows} if not await self._listens(ctx, host)}
         lost = [row for row in rows if row.host in gone]
-        if not lost:
-            return
-        async with self.parts.database.reading() as connection:
-            actions = await store.open_actions(connection, [row.uuid for row in lost])
         for row in lost:
-            if row.uuid in actions and row.spec is not None:
-                await self._failed(row, actions[row.uuid].request_id)
+            await self._failed(row, Fault(step="dispatch", reason="no compute agent listens for this host"))
 
-    async def _failed(self, row: Row, request_id: str) -> None:
-        logger.warning("nobody takes the build", server=row.uuid, host=row.host)
+    async def _failed(self, row: Row, fault: Fault) -> None:
+        async with self.parts.database.reading() as connection:
+            actions = await store.open_actions(connection, [row.uuid])
+        if row.uuid not in actions or row.spec is None:
+            return
+        logger.warning("the host does not do the build", server=row.uuid, host=row.host, reason=fault.reason)
         self.builds.dispatched.discard(row.uuid)
+        request_id = actions[row.uuid].request_id
         outcome = BuildOutcome(
             server_uuid=row.uuid,
             request_id=request_id,
             attempt=request_specs.decode(row.spec).attempts,
             host=row.host,
             ok=False,
-            fault=Fault(step="dispatch", reason="no compute agent listens for this host"),
+            fault=fault,
         )
         ctx = on_behalf(request_id, row.project_id, row.user_id)
         await self.endings.ended(ctx, outcome)

@@ -44,5 +44,7 @@ class ExternalEventLogic:
     async def _send(self, ctx: RequestContext, host: str, events: list[ExternalEvent]) -> None:
         try:
             await self.bus.client(ComputeAPI, host=host).external_events(ctx, events)
-        except errors.BusError as error:  # a host that is not there waits for nothing
+        except errors.NoReceiver as error:  # a host that is not there waits for nothing
             logger.warning("external events not delivered", host=host, error=error.message)
+        except errors.BusError as error:  # whoever told us tells us again
+            raise errors.ServiceUnavailable(reason=error.message) from error
