@@ -131,7 +131,7 @@ def network_api(parts: Parts) -> Iterator[Service]:
     from kilonova.network.app import NetworkService
 
     yield parts.revocations
-    yield NetworkService(parts.core, parts.settings.network)
+    yield NetworkService(parts.core, parts.settings.network, host=parts.name)
 
 
 def compute_api(parts: Parts) -> Iterator[Service]:

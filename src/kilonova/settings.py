@@ -161,6 +161,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         host = "127.0.0.1" if self.cloud.listen in ("0.0.0.0", "::") else self.cloud.listen  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.cloud.port}"
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether it says where services are, so that they can be asked without a `kilonova up` here."""
+        return bool(self.cloud.public_url or self.endpoints.identity)
+
     def endpoint(self, service: str) -> str:
         """Where the other services reach this one."""
         if service == "ops" and not self.endpoints.ops and self.endpoints.compute:

@@ -17,10 +17,14 @@ class Admin:
 
     def __init__(self, settings: Settings) -> None:
         alive = running(settings.state_dir)
-        if alive is None:
-            raise typer.BadParameter(f"no cloud runs from {settings.state_dir}: run `kilonova up --detach` first")
-        self.url = alive.url
+        if alive is None and not settings.is_spread:
+            raise typer.BadParameter(
+                f"no cloud runs from {settings.state_dir}: run `kilonova up --detach` first; or name with --config the file "
+                "whose [endpoints] tell where one runs"
+            )
+        self._base = (f"{alive.url}/{{}}".format) if alive is not None else settings.endpoint
         self._http = httpx.Client(timeout=60, trust_env=False)
+        self._headers: dict[str, str] = {}
         auth = login(settings, "admin")
         domain = {"name": "Default"}
         user = {"name": auth["username"], "domain": domain, "password": auth["password"]}
@@ -30,25 +34,36 @@ class Admin:
                 "scope": {"project": {"name": auth["project_name"], "domain": domain}},
             }
         }
-        answer = self._http.post(auth["auth_url"] + "/auth/tokens", json=body)
+        answer = self._send("POST", self._base("identity") + "/v3/auth/tokens", json=body)
         if answer.status_code != 201:
-            raise typer.BadParameter(f"the cloud at {self.url} refused the admin's password: {answer.text[:200]}")
+            where = self._base("identity")
+            raise typer.BadParameter(f"identity at {where} refused the admin's password: {answer.text[:200]}")
         self._headers = {
             "X-Auth-Token": answer.headers["x-subject-token"],
             "OpenStack-API-Version": "compute 2.90",
             "Accept": "application/json",
         }
 
+    def _url(self, path: str) -> str:
+        _, service, rest = path.split("/", 2)
+        return f"{self._base(service)}/{rest}"
+
+    def _send(self, method: str, url: str, *, json: Any = None) -> httpx.Response:
+        try:
+            return self._http.request(method, url, headers=self._headers, json=json)
+        except httpx.TransportError as error:
+            raise typer.BadParameter(f"{url} does not answer: {error}") from None
+
     def get(self, path: str) -> Any:
-        """The JSON at `path`, which begins with the service's prefix."""
-        answer = self._http.get(self.url + path, headers=self._headers)
+        """The JSON at `path`, which begins with the service's name."""
+        answer = self._send("GET", self._url(path))
         if answer.status_code >= 300:
             raise typer.BadParameter(f"GET {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
 
     def server(self, name_or_id: str) -> dict[str, Any]:
         """A server of any project by id or exact name."""
-        direct = self._http.get(f"{self.url}/compute/v2.1/servers/{name_or_id}", headers=self._headers)
+        direct = self._send("GET", self._url(f"/compute/v2.1/servers/{name_or_id}"))
         if direct.status_code == 200:
             found: dict[str, Any] = direct.json()["server"]
             return found

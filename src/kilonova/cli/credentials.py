@@ -23,7 +23,7 @@ def login(settings: Settings, user: str) -> dict[str, str]:
     if not password:
         raise typer.BadParameter(f"no cloud was started from {settings.state_dir} yet: run `kilonova up` first")
     return {
-        "auth_url": (alive.url if alive else settings.public_url) + "/identity/v3",
+        "auth_url": (f"{alive.url}/identity" if alive else settings.public_endpoint("identity")) + "/v3",
         "username": user,
         "password": password,
         "project_name": user,

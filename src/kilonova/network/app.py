@@ -112,13 +112,14 @@ def _tag_routes(path: str, tags: Tags) -> list[Route]:
 
 
 class NetworkService:
-    """Neutron's API under `/network`, and the bus topics `network` and `network_events`."""
+    """Neutron's API under `/network`, and the bus topics `network` and `network_events`. `host` tells this process from the
+    others that share the topics, and is the same after a restart."""
 
     prefix = "/network"
 
-    def __init__(self, core: Core, options: NetworkOptions | None = None) -> None:
+    def __init__(self, core: Core, options: NetworkOptions | None = None, *, host: str = "network") -> None:
         options = options or NetworkOptions()
-        self.core = core
+        self.core, self._host = core, host
         self.database = core.database("network", metadata)
         self.outbox = Outbox(self.database, outbox, core.bus)
         parts = Parts(
@@ -135,7 +136,6 @@ class NetworkService:
         self.app = build_app(web, self.routes)
         self._events = ComputeEvents(core, max_age=options.event_max_age)
         self._plugin = NetworkPlugin(HostLogic(parts), agents)
-        self._host = "network-" + core.clock.hex_id()  # this process among those that share the topics
 
     async def start(self) -> None:
         await self.core.settle(self.database, MIGRATIONS)
