@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from kilonova.core.cache import Cache, MemcachedCache, MemoryCache, SealedCache, open_cache
@@ -177,6 +178,18 @@ async def test_a_server_that_says_nothing_or_nonsense(words):
         clock.ahead += 10
     await cache.close()
     server.close()
+
+
+def test_under_uvloop(memcached):
+    """The loop that services really run in."""
+
+    async def main():
+        cache = MemcachedCache([(memcached.address, memcached.port)])
+        await cache.set("looped", bytes(range(256)) * 1000, 60)
+        assert await cache.get_many(["looped", "not there"]) == {"looped": bytes(range(256)) * 1000}
+        await cache.close()
+
+    uvloop.run(main())
 
 
 async def test_one_dead_server_of_two(memcached):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from kilonova.core.cache import Cache
 from kilonova.core.clock import Clock
 from kilonova.core.service import Core
 from kilonova.identity.app import IdentityService
@@ -58,8 +60,9 @@ class Identity(msgspec.Struct):
         return str(found[0]["id"])
 
 
-async def start(tmp_path: Path, options: IdentityOptions = CHEAP) -> Identity:
+async def start(tmp_path: Path, options: IdentityOptions = CHEAP, *, cache: Cache | None = None) -> Identity:
     core, gateway, client = make_core(tmp_path)
+    core = replace(core, cache=cache or core.cache)
     service = IdentityService(core, options)
     gateway.apps[service.prefix] = service.app
     await service.start()

@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
 from kilonova.core import log
 from kilonova.core.cache.base import Cache
@@ -161,8 +162,7 @@ class _Connection(asyncio.Protocol):
         self.connection_lost(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection makes
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
