@@ -158,6 +158,7 @@ class Cluster:
         self.config.chmod(0o600)
         self.progress("databases")
         self.command("db", "upgrade")
+        self.command("bootstrap")
         self.progress(f"{len(self.processes)} processes")
         first = self.names("identity")
         self.start_process(*first)
@@ -284,7 +285,7 @@ class Cluster:
         database: Any = self.engines["database"]
         broker: Any = self.engines["broker"]
         cache: Any = self.engines["cache"]
-        secrets = ("admin_password", "demo_password", "service_password", "metadata_secret")
+        secrets = ("admin_password", "demo_password", "service_password", "metadata_secret", "cache_secret")
         document: dict[str, dict[str, Any]] = {
             "bus": {"url": broker.url},
             "database": {"url": database.url_template},
