@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.conftest_guest", "tests.engines"]
+pytest_plugins = ["tests.conftest_guest", "tests.engines", "tests.databases"]
 NEVER_SKIPPED = ("guest", "lab")
 
 

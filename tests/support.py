@@ -14,6 +14,8 @@ from kilonova.core.faults import Faults
 from kilonova.core.service import Core
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport, Content
+from kilonova.settings import DATABASES
+from tests import databases
 
 BASE = "http://kilonova.test"
 PROJECT, OTHER_PROJECT = "1" * 32, "2" * 32
@@ -91,5 +93,6 @@ def make_core(tmp_path: Path, *, bus: Bus | None = None) -> tuple[Core, Gateway,
         clock=Clock(), bus=bus or MemoryBus(), faults=Faults(), state_dir=tmp_path, region="RegionOne",
         endpoints={name: f"{BASE}/{name}" for name in names}, identity_url=f"{BASE}/identity", transport=transport,
         authenticator=TableAuthenticator(), tokens=ServiceToken(),
+        database_urls={name: databases.url(tmp_path, name) for name in DATABASES},
     )  # fmt: skip
     return core, gateway, Client(transport)

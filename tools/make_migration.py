@@ -17,7 +17,7 @@ from typing import Any
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 
-from kilonova.core.db import Database
+from kilonova.core.db import Database, types
 from kilonova.core.db.migrate import upgrade
 
 HEAD = '''"""{name}"""
@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from kilonova.core.db import types
 
 revision = "{revision}"
 down_revision = {down!r}
@@ -36,6 +38,16 @@ depends_on = None
 def upgrade() -> None:
     {up}
 '''
+
+
+def own_type(kind: str, item: Any, _context: Any) -> Any:
+    """Our own column types by their names; False leaves the rest to Alembic."""
+    names = [name for name, own in types.NAMES.items() if kind == "type" and _form(own) == _form(item)]
+    return f"types.{names[0]}" if names else False
+
+
+def _form(item: Any) -> str:
+    return f"{item!r} {dict(item._variant_mapping)!r}"
 
 
 async def make(service: str, name: str, redo: bool) -> Path:
@@ -54,7 +66,7 @@ async def make(service: str, name: str, redo: bool) -> Path:
         def compare(connection: Any) -> str:
             context = MigrationContext.configure(connection)
             operations = produce_migrations(context, metadata).upgrade_ops
-            return render_python_code(operations) if operations is not None else "pass"
+            return render_python_code(operations, render_item=own_type) if operations is not None else "pass"
 
         async with database.reading() as connection:
             code = await connection.run_sync(compare)
@@ -63,7 +75,10 @@ async def make(service: str, name: str, redo: bool) -> Path:
     down = f"{len(existing):04d}" if existing else None
     target = versions / f"{revision}_{name}.py"
     code = "\n".join(line for line in code.splitlines() if not line.strip().startswith("# ###"))
-    target.write_text(HEAD.format(name=name, revision=revision, down=down, up=code.strip()))
+    text = HEAD.format(name=name, revision=revision, down=down, up=code.strip())
+    if "types." not in code:
+        text = text.replace("\nfrom kilonova.core.db import types\n", "")
+    target.write_text(text)
     return target
 
 

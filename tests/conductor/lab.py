@@ -32,6 +32,7 @@ from kilonova.network.app import NetworkService
 from kilonova.network.client import NetworkClient
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
+from tests import databases
 from tests.support import PROJECT, make_core
 
 CTX = RequestContext(request_id="req-1", user_id="u", project_id=PROJECT)
@@ -94,7 +95,7 @@ class Lab:
         self.placement_service = PlacementService(self.core)
         self.gateway.apps["/placement"] = self.placement_service.app
         self.placement = PlacementClient(self.core)
-        self.database = Database(f"sqlite:///{path}/compute.sqlite", tables.metadata, name="compute")
+        self.database = Database(databases.url(path, "compute"), tables.metadata, name="compute")
         self.outbox = Outbox(self.database, tables.outbox, self.bus, retry=0.05)
         self.scheduler_options = scheduler or SchedulerOptions()
         self.scheduler = self.new_scheduler()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import MetaData, insert, select
@@ -14,8 +16,9 @@ from kilonova.core.bus import Interface, MemoryBus, cast, hint
 from kilonova.core.bus.base import Envelope, Receipt
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database
-from kilonova.core.db.outbox import Outbox, outbox_table
+from kilonova.core.db.outbox import LOOKS, Outbox, outbox_table
 from kilonova.core.faults import FaultRule, Faults
+from tests import databases
 
 CTX = RequestContext(request_id="req-1")
 metadata = MetaData()
@@ -57,11 +60,44 @@ class CountingBus(MemoryBus):
 
 
 class Post:
-    def __init__(self, path: Path, **options: float) -> None:
-        self.bus, self.faults = CountingBus(), Faults()
-        self.database = Database(f"sqlite:///{path}/x.sqlite", metadata, name="test")
-        options = {"retry": 0.02} | options
+    """A process with its outbox; several of them may be on one folder's database, and on one bus."""
+
+    def __init__(self, path: Path, bus: CountingBus | None = None, **options: Any) -> None:
+        self.bus, self.faults = bus or CountingBus(), Faults()
+        self.database = Database(databases.url(path, "outbox"), metadata, name="test")
+        options = {"retry": 0.02, "look_every": 0.02} | options
         self.outbox = Outbox(self.database, table, self.bus, faults=self.faults, **options)
+
+    async def open(self) -> Post:
+        async with self.database.transaction() as tx:
+            await tx.connection.run_sync(metadata.create_all)
+        return self
+
+    async def close(self) -> None:
+        await self.outbox.close()
+        await self.bus.close()
+        await self.database.close()
+
+    async def die(self) -> None:
+        """End as a killed process does: no word to anybody."""
+        for task in [*self.outbox._tasks, self.outbox._watch]:
+            if task is not None:
+                task.cancel()
+        await self.database.close()
+
+    async def looks(self, count: int) -> None:
+        """Until it has looked at the others that often."""
+        real, seen = self.outbox._look_at_others, 0
+
+        async def look() -> None:
+            nonlocal seen
+            await real()
+            seen += 1
+
+        self.outbox._look_at_others = look  # type: ignore[method-assign]
+        async with asyncio.timeout(5):
+            while seen < count:
+                await asyncio.sleep(0.005)
 
     async def worker(self, host: str = "h") -> Worker:
         worker = Worker()
@@ -85,13 +121,9 @@ class Post:
 
 @pytest.fixture
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    post = Post(tmp_path)
-    async with post.database.transaction() as tx:
-        await tx.connection.run_sync(metadata.create_all)
+    post = await Post(tmp_path).open()
     yield post
-    await post.outbox.close()
-    await post.bus.close()
-    await post.database.close()
+    await post.close()
 
 
 async def test_messages_of_a_transaction_are_one_statement(post: Post) -> None:
@@ -181,29 +213,136 @@ async def test_a_hint_whose_receiver_dies_is_sent_again(post: Post) -> None:
 
 async def test_what_a_cancelled_sender_left_is_sent(post: Post) -> None:
     """Cancelled between the commit and the sending: in the database, but nobody was told."""
-    post.outbox.adopt_after = 0.05
     worker = await post.worker()
     await post.outbox.resume()
-    envelopes: list[Envelope] = []
-    async with post.database.transaction() as tx:
-        await tx.outbox(WorkAPI, host="h").do(CTX, "a")
-        envelopes = [message.envelope for message in tx.pending]
-        await post.outbox.store(tx.connection, tx.pending)
-        tx.pending.clear()
-    assert envelopes
+    real = post.database._connected
+
+    @asynccontextmanager
+    async def cut_off(engine: Any) -> AsyncIterator[Any]:
+        async with real(engine) as connection:
+            yield connection
+        raise asyncio.CancelledError
+
+    post.database._connected = cut_off  # type: ignore[method-assign,assignment]
+    with pytest.raises(asyncio.CancelledError):
+        await post.send("a")
     assert worker.heard == []
+    post.database._connected = real  # type: ignore[method-assign]
     await post.settled()
     assert worker.heard == ["a"]
+
+
+async def test_what_a_failed_transaction_left_is_not_sent(post: Post) -> None:
+    worker = await post.worker()
+    await post.outbox.resume()
+    real = post.outbox.store
+
+    async def broken(connection: Any, pending: Any) -> None:
+        await real(connection, pending)
+        raise ZeroDivisionError
+
+    post.outbox.store = broken  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        await post.send("a")
+    assert post.outbox._doubtful
+    async with asyncio.timeout(5):
+        while post.outbox._doubtful:
+            await asyncio.sleep(0.005)
+    assert (worker.heard, await post.stored()) == ([], [])
+
+
+# ---- several processes on one table
+
+
+async def test_what_a_living_process_sends_nobody_else_sends(post: Post, tmp_path: Path) -> None:
+    other = Post(tmp_path, shared=True)
+    post.outbox.shared = True
+    for process in (post, other):
+        await process.outbox.resume()
+    worker = await other.worker()
+    await post.send("a")  # nobody listens on its bus: it waits
+    await other.looks(4 * LOOKS)
+    assert worker.heard == []
+    await post.die()
+    await post.settled()
+    assert worker.heard == ["a"]
+    await other.close()
+
+
+async def test_one_of_many_takes_over_from_the_dead(post: Post, tmp_path: Path) -> None:
+    post.outbox.send = lambda messages: None  # type: ignore[method-assign]
+    await post.send(*(str(n) for n in range(50)))
+    await post.die()
+    bus = CountingBus()
+    others = [Post(tmp_path, bus, shared=True) for _ in range(4)]
+    worker = await others[0].worker()
+    for other in others:
+        assert await other.outbox.resume() == 0
+    await others[0].settled()
+    assert worker.heard == [str(n) for n in range(50)]
+    for other in others:
+        await other.close()
+
+
+async def test_who_ends_in_order_leaves_his_messages_at_once(post: Post, tmp_path: Path) -> None:
+    other = Post(tmp_path, shared=True, look_every=60)
+    worker = await other.worker()
+    post.outbox.shared = True
+    await post.outbox.resume()
+    await post.send("a")
+    await post.outbox.close()
+    assert await other.outbox.resume() == 1
+    await other.settled()
+    assert worker.heard == ["a"]
+    await other.close()
+
+
+async def test_nobody_is_dead_because_the_database_was_away(post: Post, tmp_path: Path) -> None:
+    """While it is away nobody can show his life."""
+    other = Post(tmp_path, shared=True)
+    post.outbox.shared = True
+    await post.outbox.resume()
+    worker = await other.worker()
+    await post.send("a")
+    other.outbox._others = {post.outbox.name: (None, LOOKS)}
+    real, other.database.reading = other.database.reading, _away  # type: ignore[method-assign,assignment]
+    await other.outbox.resume()
+    async with asyncio.timeout(5):
+        while other.outbox._others:
+            await asyncio.sleep(0.005)
+    other.database.reading = real  # type: ignore[method-assign]
+    await other.looks(2 * LOOKS)
+    assert worker.heard == []
+    await other.close()
+
+
+@asynccontextmanager
+async def _away() -> AsyncIterator[Any]:
+    raise errors.ServiceUnavailable(reason="away")
+    yield
+
+
+async def test_who_has_nothing_to_send_writes_nothing(post: Post) -> None:
+    post.outbox.shared = True
+    await post.outbox.resume()
+    await post.worker()
+    await post.send("a")
+    await post.settled()
+    async with asyncio.timeout(5):
+        while post.outbox.sending:
+            await asyncio.sleep(0.005)
+    beat = post.outbox._beat
+    await post.looks(LOOKS)
+    assert post.outbox._beat == beat
 
 
 async def test_a_message_that_cannot_be_read_does_not_keep_the_others(post: Post) -> None:
     async with post.database.transaction() as tx:
         await tx.connection.execute(insert(table).values(body=b"\xff nonsense"))
-        await tx.outbox(WorkAPI, host="h").do(CTX, "a")
-        await post.outbox.store(tx.connection, tx.pending)
-        tx.pending.clear()
+    post.outbox.shared = False
+    assert await post.outbox.resume() == 1
     worker = await post.worker()
-    assert await post.outbox.resume() == 2
+    await post.send("a")
     async with asyncio.timeout(2):
         while len(await post.stored()) > 1:
             await asyncio.sleep(0.005)

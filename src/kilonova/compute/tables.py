@@ -6,12 +6,10 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -19,10 +17,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from kilonova.core.db.locks import locks_table
 from kilonova.core.db.outbox import outbox_table
+from kilonova.core.db.types import Blob, LongText, Moment
 
 metadata = MetaData()
 outbox = outbox_table(metadata)
+locks = locks_table(metadata)
 
 flavors = Table(
     "flavors",
@@ -40,7 +41,7 @@ flavors = Table(
     Column("is_public", Boolean, nullable=False, default=True),
     Column("disabled", Boolean, nullable=False, default=False),
     Column("extra_specs", JSON, nullable=False),  # {key: text}
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 flavor_access = Table(
@@ -61,7 +62,7 @@ key_pairs = Table(
     Column("type", String(8), nullable=False),  # ssh | x509
     Column("fingerprint", String(255), nullable=False),
     Column("public_key", Text, nullable=False),
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", Moment, nullable=False),
     UniqueConstraint("user_id", "name"),
 )
 
@@ -87,8 +88,8 @@ services = Table(
     Column("disabled_reason", String(255)),
     Column("forced_down", Boolean, nullable=False, default=False),
     Column("version", Integer, nullable=False, default=0),
-    Column("last_seen", DateTime),
-    Column("created_at", DateTime, nullable=False),
+    Column("last_seen", Moment),
+    Column("created_at", Moment, nullable=False),
     UniqueConstraint("host", "binary"),
 )
 
@@ -107,8 +108,8 @@ compute_nodes = Table(
     Column("host_ip", String(64)),
     Column("facts", JSON, nullable=False),  # models.HostFacts: cpu_arch, cpu_info, supported, disk_available_gb …
     Column("stats", JSON, nullable=False),  # models.HostStats: running_vms, io_ops, building
-    Column("updated_at", DateTime),
-    Column("created_at", DateTime, nullable=False),
+    Column("updated_at", Moment),
+    Column("created_at", Moment, nullable=False),
 )
 
 aggregates = Table(
@@ -118,8 +119,8 @@ aggregates = Table(
     Column("uuid", String(36), nullable=False, unique=True),
     Column("name", String(255), nullable=False, unique=True),
     Column("metadata", JSON, nullable=False),  # availability_zone is a key of it
-    Column("created_at", DateTime, nullable=False),
-    Column("updated_at", DateTime),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
 )
 
 aggregate_hosts = Table(
@@ -141,7 +142,7 @@ server_groups = Table(
     Column("user_id", String(255), nullable=False),
     Column("policy", String(64), nullable=False),  # affinity, anti-affinity, soft-affinity, soft-anti-affinity
     Column("rules", JSON, nullable=False),
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 servers = Table(
@@ -167,7 +168,7 @@ servers = Table(
     Column("key_name", String(255)),
     Column("config_drive", Boolean, nullable=False, default=False),
     Column("disk_config", String(8), nullable=False, default="MANUAL"),  # AUTO | MANUAL
-    Column("user_data", Text),  # base64
+    Column("user_data", LongText),  # base64
     Column("reservation_id", String(64), nullable=False),
     Column("launch_index", Integer, nullable=False, default=0),
     Column("access_ip_v4", String(39)),
@@ -181,11 +182,11 @@ servers = Table(
     Column("security_groups", JSON, nullable=False),  # [name]
     Column("server_group_id", String(36), index=True),
     Column("trusted_image_certificates", JSON),
-    Column("created_at", DateTime, nullable=False),
-    Column("updated_at", DateTime),
-    Column("launched_at", DateTime),
-    Column("terminated_at", DateTime),
-    Column("deleted_at", DateTime),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+    Column("launched_at", Moment),
+    Column("terminated_at", Moment),
+    Column("deleted_at", Moment),
     Column("deleted", Integer, nullable=False, default=0),
     Index("ix_servers_project", "project_id", "deleted", "created_at"),
     Index("ix_servers_host", "host", "deleted"),
@@ -197,7 +198,7 @@ request_specs = Table(
     "request_specs",
     metadata,
     Column("server_uuid", String(36), primary_key=True),
-    Column("spec", LargeBinary, nullable=False),  # models.RequestSpec, msgpack
+    Column("spec", Blob, nullable=False),  # models.RequestSpec, msgpack
 )
 
 block_devices = Table(
@@ -225,9 +226,9 @@ server_faults = Table(
     Column("server_uuid", String(36), nullable=False, index=True),
     Column("code", Integer, nullable=False),
     Column("message", String(255), nullable=False),
-    Column("details", Text),  # for admins
+    Column("details", LongText),  # for admins
     Column("host", String(255)),
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 server_actions = Table(
@@ -240,8 +241,8 @@ server_actions = Table(
     Column("user_id", String(255)),
     Column("project_id", String(255)),
     Column("message", String(255)),  # None | Error
-    Column("started_at", DateTime, nullable=False),
-    Column("finished_at", DateTime),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
     UniqueConstraint("server_uuid", "request_id", "action"),
 )
 
@@ -257,11 +258,33 @@ server_steps = Table(
     Column("component", String(32), nullable=False),  # api, conductor, scheduler, compute
     Column("host", String(255)),
     Column("attempt", Integer, nullable=False, default=1),
-    Column("started_at", DateTime, nullable=False),
-    Column("finished_at", DateTime),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
     Column("result", String(16)),  # Success | Error | Undone
-    Column("detail", Text),
+    Column("detail", LongText),
     Index("ix_server_steps", "server_uuid", "request_id"),
+)
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("server_uuid", String(36), nullable=False, index=True),
+    Column("type", String(16), nullable=False),  # evacuation
+    Column("status", String(16), nullable=False),  # accepted, pre-migrating, done, completed, failed, error
+    Column("request_id", String(64), nullable=False),
+    Column("source_compute", String(255), nullable=False),
+    Column("source_node", String(255)),
+    Column("dest_compute", String(255)),
+    Column("dest_node", String(255)),
+    Column("dest_host", String(64)),
+    Column("user_id", String(255)),
+    Column("project_id", String(255)),
+    Column("document", Blob, nullable=False),  # models.Evacuation, msgpack
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+    Index("ix_migrations_source", "source_compute", "status"),
 )
 
 decisions = Table(
@@ -270,6 +293,6 @@ decisions = Table(
     Column("id", Integer, primary_key=True),
     Column("server_uuid", String(36), nullable=False, index=True),
     Column("request_id", String(64), nullable=False),
-    Column("decision", LargeBinary, nullable=False),  # models.Decision, msgpack
-    Column("created_at", DateTime, nullable=False),
+    Column("decision", Blob, nullable=False),  # models.Decision, msgpack
+    Column("created_at", Moment, nullable=False),
 )

@@ -10,13 +10,15 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
+
+from kilonova.core.db.types import Blob
 
 metadata = MetaData()
 ID, NAME = String(64), String(255)
@@ -160,7 +162,7 @@ credentials = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("project_id", ID),
     Column("type", NAME, nullable=False),
-    Column("sealed_blob", LargeBinary, nullable=False),
+    Column("sealed_blob", Blob, nullable=False),
     Index("ix_credentials_user", "user_id"),
 )
 
@@ -176,12 +178,30 @@ revocations = Table(
     Index("ix_revocations_expires", "expires_at"),
 )
 
+# what was told to those who remember tokens, numbered without a gap in the order of the commits; see logic/revocation.py
+revocation_events = Table(
+    "revocation_events",
+    metadata,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", Blob, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_revocation_events_expires", "expires_at"),
+)
+
+# the newest generation, one row: who writes an event holds it until his commit
+revocation_generation = Table(
+    "revocation_generation",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("generation", BigInteger, nullable=False),
+)
+
 # tokens of the `uuid` provider, found by the hash of their id
 tokens = Table(
     "tokens",
     metadata,
     Column("id_hash", String(64), primary_key=True),
-    Column("payload", LargeBinary, nullable=False),
+    Column("payload", Blob, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("ix_tokens_expires", "expires_at"),
 )

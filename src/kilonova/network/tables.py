@@ -14,11 +14,11 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     UniqueConstraint,
 )
 
 from kilonova.core.db.outbox import outbox_table
+from kilonova.core.db.types import Counter
 
 metadata = MetaData()
 outbox = outbox_table(metadata)
@@ -123,7 +123,7 @@ ports = Table(
 ip_allocations = Table(
     "ip_allocations",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", Counter, primary_key=True, autoincrement=True),
     Column("port_id", ForeignKey("ports.id", ondelete="CASCADE"), nullable=False),
     Column("subnet_id", ForeignKey("subnets.id"), nullable=False),
     Column("address", BigInteger, nullable=False),
@@ -157,7 +157,7 @@ security_group_rules = Table(
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
     Column("revision_number", Integer, nullable=False),
-    Column("signature", Text, nullable=False),  # what makes two rules of a group the same
+    Column("signature", String(255), nullable=False),  # what makes two rules of a group the same
     UniqueConstraint("security_group_id", "signature"),
     Index("ix_security_group_rules_remote", "remote_group_id"),
     Index("ix_security_group_rules_project", "project_id"),

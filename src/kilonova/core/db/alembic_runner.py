@@ -10,11 +10,17 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData
+from sqlalchemy import JSON, MetaData, inspect, text
+from sqlalchemy.dialects import mysql
+
+# names that differ in case, accents or trailing spaces are different names, on every engine
+COLLATION = "ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin"
 
 
 def run(connection: Any, migrations: Path) -> list[str]:
     """Apply what is missing; the revisions applied."""
+    if connection.dialect.name == "mysql" and not inspect(connection).get_table_names():
+        connection.execute(text(COLLATION))
     config = Config()
     config.set_main_option("script_location", str(migrations))
     config.set_main_option("path_separator", "os")
@@ -33,4 +39,10 @@ def run(connection: Any, migrations: Path) -> list[str]:
 
 
 def compare(connection: Any, metadata: MetaData) -> list[Any]:
-    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+    context = MigrationContext.configure(connection, opts={"compare_type": _differs})
+    return list(compare_metadata(context, metadata))
+
+
+def _differs(_context: Any, _seen: Any, _column: Any, found: Any, wanted: Any) -> bool | None:
+    """MariaDB has no type for JSON but LONGTEXT; None leaves it to Alembic."""
+    return False if isinstance(wanted, JSON) and isinstance(found, mysql.LONGTEXT) else None

@@ -1,7 +1,7 @@
 """One database of one service: SQLAlchemy Core, asynchronous, with short transactions owned by `logic/`.
 
-async with database.transaction(bus) as tx:      # BEGIN IMMEDIATE on SQLite
-    await servers.insert(tx, rows)
+async with database.transaction() as tx:      # BEGIN IMMEDIATE on SQLite, READ COMMITTED on servers
+    await servers.insert(tx.connection, rows)
     await tx.outbox(ConductorAPI).build_servers(ctx, build)   # sent after the commit, never lost
 async with database.reading() as connection: ...
 """
@@ -9,39 +9,42 @@ async with database.reading() as connection: ...
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import MetaData, event
+from sqlalchemy import MetaData, event, text
 from sqlalchemy import Row as SqlRow
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from kilonova.core import errors
 from kilonova.core.bus.interface import Interface
+from kilonova.core.db.address import Address
+from kilonova.core.db.failures import DuplicateRow, translated, unavailable
 
 if TYPE_CHECKING:
     from kilonova.core.db.outbox import Outbox
 
+__all__ = ["Connection", "Database", "DuplicateRow", "Row", "Transaction"]
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Connection = AsyncConnection
 Row = SqlRow[*tuple[Any, ...]]
-DuplicateRow = IntegrityError
-AWAY = (OperationalError, PoolTimeout, ConnectionError)  # asyncpg's refused connections come as they are
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
+REFUSED = (DBAPIError, PoolTimeout, OSError, TimeoutError)  # how drivers say that they can't connect
+TRUSTED = 1.0  # seconds for which an unused connection is taken to be alive
 
 
 class Transaction:
-    """An open write transaction; `connection` is for `store/`, `outbox` for messages that must leave with it."""
+    """An open write transaction; `connection` is for `store/`, `outbox` for messages that must leave with it. `stored`: the
+    messages are written, and whether they are committed is up to the engine."""
 
     def __init__(self, connection: Connection, outbox: Outbox | None) -> None:
         self.connection = connection
         self._outbox = outbox
         self.pending: list[Any] = []
+        self.stored = False
 
     def outbox(self, interface: type[I], *, host: str | None = None) -> I:
         """A client whose casts are written with this transaction and sent once it is committed."""
@@ -51,65 +54,104 @@ class Transaction:
 
 
 class Database:
-    """`url` as in the config: sqlite:///PATH, postgresql://…, mysql://…. `statements` counts what was sent."""
+    """`url` as in the config: sqlite:///PATH, postgresql://…, mysql://…; see `address`. `statements` counts what was sent."""
 
     def __init__(self, url: str, metadata: MetaData, *, name: str) -> None:
         self.name = name
         self.metadata = metadata
-        parsed = make_url(url)
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.url = parsed.set(drivername=DRIVERS[parsed.get_backend_name()])
-        if self.is_sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = create_async_engine(self.url, pool_size=8, max_overflow=8, pool_pre_ping=not self.is_sqlite)
+        address = Address(url, name)
+        self.kind, self.url = address.kind, address.url
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = create_async_engine(self.url, **address.options)
+        self._reader, self._writer = self.engine, self.engine.execution_options(kilonova_write=True)
+        if self.kind == "postgresql":  # each read is a transaction of its own, without BEGIN and ROLLBACK around it
+            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.statements = 0
         self.outbox: Outbox | None = None
-        self._writer = asyncio.Lock()
-        event.listen(self.engine.sync_engine, "before_cursor_execute", self._count)
+        self._turn = asyncio.Lock()
+        self._listen()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.kind == "sqlite"
+
+    def _listen(self) -> None:
+        engine = self.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", self._count)
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _set_up_sqlite)
-            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        else:
+            event.listen(engine, "checkin", _note_time)
+            event.listen(engine, "checkout", self._check_alive)
 
     def _count(self, *_: Any) -> None:
         self.statements += 1
 
+    def _check_alive(self, connection: Any, record: Any, _proxy: Any) -> None:
+        """A connection that was unused for a while is asked whether its server is still there; if not, the pool opens others
+        in place of all it has."""
+        if time.monotonic() - record.info.get("unused_since", time.monotonic()) > TRUSTED:
+            dialect = self.engine.sync_engine.dialect
+            if not dialect._do_ping_w_event(connection):
+                raise DisconnectionError
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Connection]:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(engine.connect())
+            except REFUSED as error:
+                raise unavailable(error, self.name) from error
+            try:
+                yield connection
+            except DBAPIError as error:
+                known = translated(error, self.name)
+                if known is error:
+                    raise
+                raise known from error
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
-        """A connection for reads; sees committed state."""
-        try:
-            async with self.engine.connect() as connection:
-                yield connection
-        except AWAY as error:
-            raise self._unavailable(error) from error
+        """A connection for reads; each statement sees what is committed."""
+        async with self._connected(self._reader) as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A write transaction: committed on leaving, rolled back on an exception. On SQLite writers take turns here, so
         that none of them waits in the engine's busy handler."""
-        async with self._writer if self.is_sqlite else nullcontext(), self._write() as tx:
-            yield tx
+        tx: Transaction | None = None
+        try:
+            async with (
+                self._turn if self.is_sqlite else nullcontext(),
+                self._connected(self._writer) as connection,
+                connection.begin(),
+            ):
+                tx = Transaction(connection, self.outbox)
+                yield tx
+                if tx.pending and self.outbox is not None:
+                    tx.stored = True
+                    await self.outbox.store(connection, tx.pending)
+        except BaseException:
+            if tx is not None and tx.stored and self.outbox is not None:
+                self.outbox.look_for(tx.pending)  # cut off in the commit: nobody knows what became of it
+            raise
         if tx.pending and self.outbox is not None:
             self.outbox.send(tx.pending)
 
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[Transaction]:
-        try:
-            async with self.engine.connect() as raw:
-                connection = await raw.execution_options(kilonova_write=True)
-                async with connection.begin():
-                    tx = Transaction(connection, self.outbox)
-                    yield tx
-                    if tx.pending and self.outbox is not None:
-                        await self.outbox.store(connection, tx.pending)
-        except AWAY as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> errors.ServiceUnavailable:
-        reason = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
-        return errors.ServiceUnavailable(reason=f"{self.name} database: {reason}", headers={"Retry-After": "5"})
+    async def check(self) -> None:
+        """Raises ServiceUnavailable when the database can't be reached now."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _note_time(_connection: Any, record: Any) -> None:
+    record.info["unused_since"] = time.monotonic()
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -117,10 +159,10 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
     for pragma in (
+        "busy_timeout=10000",  # first: the next one needs the file for itself
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
-        "busy_timeout=10000",
         "cache_size=-8000",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import inspect, text
 
 from kilonova.core.db.engine import Database
+from kilonova.core.db.locks import alone
 from kilonova.core.errors import CannotStart
 
 VERSION_TABLE = "alembic_version"
@@ -33,13 +34,16 @@ async def version(database: Database) -> str | None:
 
 
 async def upgrade(database: Database, migrations: Path) -> list[str]:
-    """Bring the database to the newest revision, in one transaction; the revisions applied."""
-    newest = head(migrations)
-    if newest is None or await version(database) == newest:
+    """Bring the database to the newest revision; the revisions applied. Of several processes that do so at once one works and
+    the others wait. Raises NotMigrated for a database of a newer release."""
+    newest, found = head(migrations), await version(database)
+    if newest is None or found == newest:
         return []
+    if found is not None and found > newest:
+        raise NotMigrated(_advice(database, found, newest))
     from kilonova.core.db.alembic_runner import run
 
-    async with database.transaction() as tx:
+    async with database.transaction() as tx, alone(tx.connection, f"kilonova upgrade of {database.url.database}"):
         return await tx.connection.run_sync(run, migrations)
 
 
@@ -51,10 +55,14 @@ async def check(database: Database, migrations: Path) -> None:
     """Raises NotMigrated for a database that is not at the newest revision."""
     found, newest = await version(database), head(migrations)
     if found != newest:
-        raise NotMigrated(
-            f"the {database.name} database is at revision {found or 'none'}, this release needs {newest}: "
-            "run `kilonova db upgrade`"
-        )
+        raise NotMigrated(_advice(database, found, newest))
+
+
+def _advice(database: Database, found: str | None, newest: str | None) -> str:
+    at = f"the {database.name} database is at revision {found or 'none'}, this release needs {newest}"
+    if found is not None and newest is not None and found > newest:
+        return f"{at}: it belongs to a newer release"
+    return f"{at}: run `kilonova db upgrade`"
 
 
 async def drift(database: Database) -> list[Any]:

@@ -1,26 +1,34 @@
 """Transactional outbox: messages written with the transaction that wants them sent, and sent until acknowledged.
 
-A process that dies between commit and sending loses nothing: the next start sends what is left. A message may so arrive
-twice; receivers know repeats by what they carry (request id, server).
+A message may arrive twice; receivers know repeats by what they carry (request id, server).
 
 Messages to one place (topic and host) are posted in the order they were written, and do not wait for each other's ends. A
 place where nobody listens is asked again after ever longer pauses, or when there is something new for it; no other place
 waits for that.
+
+Several processes may share a table. Each row names the process that sends it, and a process that has rows to send counts up
+its beat in `outbox_senders`. The others look on: one whose beat stands still for `LOOKS` looks is dead, and who sees it first
+takes its rows over; one that ends in order leaves them at once. So nothing is lost with a process that dies between commit
+and sending, nobody sends what a living one is sending, and no clock is compared with another machine's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
+import uuid
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, delete, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
 
 from kilonova.core import errors, log
 from kilonova.core.bus.base import Bus, Envelope, Receipt, make_proxy
 from kilonova.core.bus.interface import Interface, Method
+from kilonova.core.db.locks import locked
+from kilonova.core.db.types import Blob, Counter
 from kilonova.core.faults import Faults
 
 if TYPE_CHECKING:
@@ -29,19 +37,24 @@ if TYPE_CHECKING:
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Place = tuple[str, str | None]
 LONGEST_PAUSE = 30.0  # seconds between two tries
-ADOPT_AFTER = 30.0  # seconds; a message that nobody was sending at two looks so far apart is sent
-FORGOTTEN_AT_ONCE = 1000
+LOOK_EVERY = 1.0  # seconds between two looks at the other senders
+LOOKS = 4  # whose beat stands still for so many is dead
+AT_ONCE = 1000
 GATHER = 0.02  # seconds in which delivered messages gather, to be deleted together
+SENDERS = "outbox_senders"
+NOBODY = ""  # the sender of rows that a process left when it ended in order
 logger = log.get("outbox")
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The table a service adds to its own tables."""
+    """The table a service adds to its own tables, with another one for the senders."""
+    Table(SENDERS, metadata, Column("sender", String(32), primary_key=True), Column("beat", Integer, nullable=False))
     return Table(
         "outbox",
         metadata,
-        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-        Column("body", LargeBinary, nullable=False),
+        Column("id", Counter, primary_key=True, autoincrement=True),
+        Column("body", Blob, nullable=False),
+        Column("sender", String(32), nullable=False, server_default=NOBODY, index=True),
     )
 
 
@@ -62,8 +75,9 @@ class Lane:
 
 
 class Outbox:
-    """The outbox of one database; `retry` is the first pause in seconds after a failed delivery. `faults` strike at
-    `hand_over`: before the message is posted, and after it was handled but not yet forgotten."""
+    """The outbox of one database; `retry` is the first pause in seconds after a failed delivery. `shared`: other processes may
+    use the table too, as on any engine but SQLite. `faults` strike at `hand_over`: before the message is posted, and after
+    it was handled but not yet forgotten."""
 
     def __init__(
         self,
@@ -72,17 +86,24 @@ class Outbox:
         bus: Bus,
         *,
         retry: float = 0.5,
-        adopt_after: float = ADOPT_AFTER,
+        look_every: float = LOOK_EVERY,
+        shared: bool | None = None,
         faults: Faults | None = None,
     ) -> None:
-        self.database, self.table, self.bus, self.retry, self.adopt_after = database, table, bus, retry, adopt_after
+        self.database, self.table, self.bus, self.retry, self.look_every = database, table, bus, retry, look_every
         self.faults = faults or Faults()
+        self.senders = table.metadata.tables[SENDERS]
+        self.shared = not database.is_sqlite if shared is None else shared
+        self.name = uuid.uuid4().hex
         self.sending: set[int] = set()  # rows that this process takes care of
+        self._beat = 0
+        self._others: dict[str, tuple[int | None, int]] = {}  # sender → (its beat, looks at which that was so)
+        self._doubtful: dict[int, int] = {}  # row → looks that are left for it to appear
         self._lanes: dict[Place, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[int] = []
         self._sweep: asyncio.Task[None] | None = None
-        self._adoption: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._closed = False
         database.outbox = self
 
@@ -98,11 +119,11 @@ class Outbox:
         bodies = {msgspec.msgpack.encode(message.envelope): message for message in pending}
         if connection.dialect.insert_executemany_returning:
             statement = insert(self.table).returning(self.table.c.id, self.table.c.body)
-            for row in await connection.execute(statement, [{"body": body} for body in bodies]):
+            for row in await connection.execute(statement, [{"body": body, "sender": self.name} for body in bodies]):
                 bodies[row.body].row_id = row.id
             return
         for body, message in bodies.items():
-            result = await connection.execute(insert(self.table).values(body=body))
+            result = await connection.execute(insert(self.table).values(body=body, sender=self.name))
             (message.row_id,) = result.inserted_primary_key or (0,)
 
     def send(self, messages: Iterable[Message]) -> None:
@@ -112,47 +133,102 @@ class Outbox:
                 self.sending.add(message.row_id)
                 self._queue(message)
 
-    async def resume(self) -> int:
-        """Send what an earlier process left, and from now on what a sender was cut off from; the number of messages. Called
-        once at start."""
-        left = await self._left()
-        self.send(await self._read(left))
-        if self._adoption is None:
-            self._adoption = asyncio.ensure_future(self._adopt())
-        return len(left)
+    def look_for(self, messages: Iterable[Message]) -> None:
+        """Messages whose transaction may have been committed, though it was cut off: they are sent if they turn up."""
+        self._doubtful |= dict.fromkeys((message.row_id for message in messages if message.row_id), 2)
 
-    async def _left(self) -> list[int]:
-        """Rows that this process does not take care of."""
+    async def resume(self) -> int:
+        """Send what nobody else sends, and from now on what others leave behind; the number of messages found now. Called
+        once at start. Where nobody shares the table all that is there is ours at once."""
+        found = await self._take_over(
+            self.table.c.sender == NOBODY if self.shared else self.table.c.sender != self.name
+        )
+        await self._forget_senders(self.senders.c.sender.not_in(select(self.table.c.sender)))
+        if self._watch is None:
+            self._watch = asyncio.ensure_future(self._look_on())
+        return found
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(self.look_every)
+            try:
+                await self._find_doubtful()
+                if self.shared:
+                    await self._show_life()
+                    await self._look_at_others()
+            except Exception as error:
+                self._others.clear()  # they could not show their life either
+                logger.warning("outbox not looked through", database=self.database.name, exc_info=error)
+
+    async def _find_doubtful(self) -> None:
+        if not self._doubtful:
+            return
+        self.send(await self._read(list(self._doubtful)))
+        left = {row: looks - 1 for row, looks in self._doubtful.items() if row not in self.sending and looks > 1}
+        self._doubtful = left
+
+    async def _show_life(self) -> None:
+        """Nobody wonders about a process that has nothing to send."""
+        if not self.sending:
+            return
+        self._beat += 1
+        mine = self.senders.c.sender == self.name
+        async with self.database.transaction() as tx:
+            known = await tx.connection.execute(update(self.senders).where(mine).values(beat=self._beat))
+            if known.rowcount == 0:
+                await tx.connection.execute(insert(self.senders).values(sender=self.name, beat=self._beat))
+
+    async def _forget_senders(self, whose: Any) -> None:
+        """A living one that has something to send shows its life again."""
+        async with self.database.transaction() as tx:
+            await tx.connection.execute(delete(self.senders).where(whose))
+
+    async def _look_at_others(self) -> None:
+        having = select(self.table.c.sender).where(self.table.c.sender != self.name).distinct().subquery()
+        query = select(having.c.sender, self.senders.c.beat).select_from(
+            having.outerjoin(self.senders, self.senders.c.sender == having.c.sender)
+        )
         async with self.database.reading() as connection:
-            ids = (await connection.execute(select(self.table.c.id).order_by(self.table.c.id))).scalars().all()
-        return [row_id for row_id in ids if row_id not in self.sending]
+            beats = {row.sender: row.beat for row in (await connection.execute(query)).all()}
+        before, self._others = self._others, {}
+        for sender, beat in beats.items():
+            known, looks = before.get(sender, (beat, 0))
+            looks = looks + 1 if known == beat else 1
+            if looks <= LOOKS and sender != NOBODY:
+                self._others[sender] = (beat, looks)
+                continue
+            count = await self._take_over(self.table.c.sender == sender)
+            logger.warning("taking over what another process left", messages=count, database=self.database.name)
+
+    async def _take_over(self, whose: Any) -> int:
+        """Make rows ours and send them; how many. Another process that tries the same waits, and finds none."""
+        async with self.database.transaction() as tx:
+            query = locked(select(self.table.c.id, self.table.c.sender).where(whose).order_by(self.table.c.id))
+            rows = (await tx.connection.execute(query)).all()
+            ids, senders = [row.id for row in rows], {row.sender for row in rows}
+            for part in _parts(ids):
+                await tx.connection.execute(
+                    update(self.table).where(self.table.c.id.in_(part)).values(sender=self.name)
+                )
+            await tx.connection.execute(delete(self.senders).where(self.senders.c.sender.in_(senders)))
+        self.send(await self._read(ids))
+        return len(ids)
 
     async def _read(self, ids: Sequence[int]) -> list[Message]:
         found = []
-        for start in range(0, len(ids), FORGOTTEN_AT_ONCE):
-            part = ids[start : start + FORGOTTEN_AT_ONCE]
-            query = select(self.table).where(self.table.c.id.in_(part)).order_by(self.table.c.id)
+        for part in _parts(ids):
+            query = (
+                select(self.table.c.id, self.table.c.body).where(self.table.c.id.in_(part)).order_by(self.table.c.id)
+            )
             async with self.database.reading() as connection:
                 rows = (await connection.execute(query)).all()
             for row in rows:
                 try:
                     found.append(Message(row.id, msgspec.msgpack.decode(row.body, type=Envelope)))
                 except msgspec.DecodeError as error:
+                    self.sending.add(row.id)  # ours, so that not every process in turn fails at it
                     logger.error("a message that can't be read is left alone", row=row.id, error=str(error))
         return found
-
-    async def _adopt(self) -> None:
-        """A sender that is cancelled just when its transaction is committed leaves its messages to us. Another process may
-        be sending them: to have been seen once is not enough."""
-        before: set[int] = set()
-        while True:
-            await asyncio.sleep(self.adopt_after)
-            try:
-                left = await self._left()
-                self.send(await self._read([row_id for row_id in left if row_id in before]))
-                before = set(left)
-            except Exception as error:
-                logger.warning("outbox not looked through", database=self.database.name, exc_info=error)
 
     def _queue(self, message: Message) -> None:
         place = (message.envelope.topic, message.envelope.host)
@@ -221,7 +297,7 @@ class Outbox:
         while self._done:
             if not self._closed:
                 await asyncio.sleep(GATHER)
-            ids, self._done = self._done[:FORGOTTEN_AT_ONCE], self._done[FORGOTTEN_AT_ONCE:]
+            ids, self._done = sorted(self._done[:AT_ONCE]), self._done[AT_ONCE:]
             try:
                 async with self.database.transaction() as tx:
                     await tx.connection.execute(delete(self.table).where(self.table.c.id.in_(ids)))
@@ -241,9 +317,24 @@ class Outbox:
 
     async def close(self) -> None:
         self._closed = True
-        tasks = [*self._tasks, *([self._adoption] if self._adoption is not None else [])]
+        tasks = [*self._tasks, *([self._watch] if self._watch is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._sweep is not None:
             await asyncio.gather(self._sweep, return_exceptions=True)
+        with contextlib.suppress(errors.ServiceUnavailable):
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Whoever looks next takes over what is left, at once."""
+        if self._beat:
+            await self._forget_senders(self.senders.c.sender == self.name)
+        if self.sending:
+            async with self.database.transaction() as tx:
+                mine = self.table.c.sender == self.name
+                await tx.connection.execute(update(self.table).where(mine).values(sender=NOBODY))
+
+
+def _parts(ids: Sequence[int]) -> list[Sequence[int]]:
+    return [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]

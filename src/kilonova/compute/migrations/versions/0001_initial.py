@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from kilonova.core.db import types
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -18,8 +20,8 @@ def upgrade() -> None:
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=True),
+        sa.Column("created_at", types.Moment, nullable=False),
+        sa.Column("updated_at", types.Moment, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
         sa.UniqueConstraint("uuid"),
@@ -56,8 +58,8 @@ def upgrade() -> None:
         sa.Column("host_ip", sa.String(length=64), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("stats", sa.JSON(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=True),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", types.Moment, nullable=True),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("host"),
         sa.UniqueConstraint("uuid"),
@@ -67,8 +69,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("server_uuid", sa.String(length=36), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=False),
-        sa.Column("decision", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("decision", types.Blob, nullable=False),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_decisions_server_uuid"), "decisions", ["server_uuid"], unique=False)
@@ -87,7 +89,7 @@ def upgrade() -> None:
         sa.Column("is_public", sa.Boolean(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("extra_specs", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("flavorid"),
         sa.UniqueConstraint("name"),
@@ -100,14 +102,14 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=8), nullable=False),
         sa.Column("fingerprint", sa.String(length=255), nullable=False),
         sa.Column("public_key", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("user_id", "name"),
     )
     op.create_table(
         "outbox",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("id", types.Counter, autoincrement=True, nullable=False),
+        sa.Column("body", types.Blob, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -123,7 +125,7 @@ def upgrade() -> None:
     op.create_table(
         "request_specs",
         sa.Column("server_uuid", sa.String(length=36), nullable=False),
-        sa.Column("spec", sa.LargeBinary(), nullable=False),
+        sa.Column("spec", types.Blob, nullable=False),
         sa.PrimaryKeyConstraint("server_uuid"),
     )
     op.create_table(
@@ -135,8 +137,8 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=255), nullable=True),
         sa.Column("project_id", sa.String(length=255), nullable=True),
         sa.Column("message", sa.String(length=255), nullable=True),
-        sa.Column("started_at", sa.DateTime(), nullable=False),
-        sa.Column("finished_at", sa.DateTime(), nullable=True),
+        sa.Column("started_at", types.Moment, nullable=False),
+        sa.Column("finished_at", types.Moment, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("server_uuid", "request_id", "action"),
     )
@@ -146,9 +148,9 @@ def upgrade() -> None:
         sa.Column("server_uuid", sa.String(length=36), nullable=False),
         sa.Column("code", sa.Integer(), nullable=False),
         sa.Column("message", sa.String(length=255), nullable=False),
-        sa.Column("details", sa.Text(), nullable=True),
+        sa.Column("details", types.LongText, nullable=True),
         sa.Column("host", sa.String(length=255), nullable=True),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_server_faults_server_uuid"), "server_faults", ["server_uuid"], unique=False)
@@ -161,7 +163,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=255), nullable=False),
         sa.Column("policy", sa.String(length=64), nullable=False),
         sa.Column("rules", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("uuid"),
     )
@@ -177,10 +179,10 @@ def upgrade() -> None:
         sa.Column("component", sa.String(length=32), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("started_at", sa.DateTime(), nullable=False),
-        sa.Column("finished_at", sa.DateTime(), nullable=True),
+        sa.Column("started_at", types.Moment, nullable=False),
+        sa.Column("finished_at", types.Moment, nullable=True),
         sa.Column("result", sa.String(length=16), nullable=True),
-        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("detail", types.LongText, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
     )
@@ -207,7 +209,7 @@ def upgrade() -> None:
         sa.Column("key_name", sa.String(length=255), nullable=True),
         sa.Column("config_drive", sa.Boolean(), nullable=False),
         sa.Column("disk_config", sa.String(length=8), nullable=False),
-        sa.Column("user_data", sa.Text(), nullable=True),
+        sa.Column("user_data", types.LongText, nullable=True),
         sa.Column("reservation_id", sa.String(length=64), nullable=False),
         sa.Column("launch_index", sa.Integer(), nullable=False),
         sa.Column("access_ip_v4", sa.String(length=39), nullable=True),
@@ -221,11 +223,11 @@ def upgrade() -> None:
         sa.Column("security_groups", sa.JSON(), nullable=False),
         sa.Column("server_group_id", sa.String(length=36), nullable=True),
         sa.Column("trusted_image_certificates", sa.JSON(), nullable=True),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=True),
-        sa.Column("launched_at", sa.DateTime(), nullable=True),
-        sa.Column("terminated_at", sa.DateTime(), nullable=True),
-        sa.Column("deleted_at", sa.DateTime(), nullable=True),
+        sa.Column("created_at", types.Moment, nullable=False),
+        sa.Column("updated_at", types.Moment, nullable=True),
+        sa.Column("launched_at", types.Moment, nullable=True),
+        sa.Column("terminated_at", types.Moment, nullable=True),
+        sa.Column("deleted_at", types.Moment, nullable=True),
         sa.Column("deleted", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("uuid"),
@@ -245,8 +247,8 @@ def upgrade() -> None:
         sa.Column("disabled_reason", sa.String(length=255), nullable=True),
         sa.Column("forced_down", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("last_seen", sa.DateTime(), nullable=True),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("last_seen", types.Moment, nullable=True),
+        sa.Column("created_at", types.Moment, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("host", "binary"),
         sa.UniqueConstraint("uuid"),

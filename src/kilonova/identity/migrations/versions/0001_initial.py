@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from kilonova.core.db import types
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -76,7 +78,7 @@ def upgrade() -> None:
     op.create_table(
         "tokens",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("payload", types.Blob, nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id_hash"),
     )
@@ -169,7 +171,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=True),
         sa.Column("type", sa.String(length=255), nullable=False),
-        sa.Column("sealed_blob", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_blob", types.Blob, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from kilonova.core.db import types
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -54,8 +56,8 @@ def upgrade() -> None:
     op.create_index("ix_networks_project", "networks", ["project_id"], unique=False)
     op.create_table(
         "outbox",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("id", types.Counter, autoincrement=True, nullable=False),
+        sa.Column("body", types.Blob, nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -137,7 +139,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("updated_at", sa.String(length=32), nullable=False),
         sa.Column("revision_number", sa.Integer(), nullable=False),
-        sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("signature", sa.String(length=255), nullable=False),
         sa.ForeignKeyConstraint(["remote_group_id"], ["security_groups.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["security_group_id"], ["security_groups.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
@@ -175,7 +177,7 @@ def upgrade() -> None:
     op.create_index("ix_subnets_project", "subnets", ["project_id"], unique=False)
     op.create_table(
         "ip_allocations",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", types.Counter, autoincrement=True, nullable=False),
         sa.Column("port_id", sa.String(length=36), nullable=False),
         sa.Column("subnet_id", sa.String(length=36), nullable=False),
         sa.Column("address", sa.BigInteger(), nullable=False),

@@ -1,0 +1,71 @@
+"""What a database's errors mean: somebody was in the way, the server is away, or the value fits no column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from kilonova.core import errors, log
+
+logger = log.get("database")
+DuplicateRow = IntegrityError
+"""A unique key or a foreign key said no: somebody was faster."""
+
+COLLISIONS = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213})
+"""Serialisation failures, deadlocks, lock time-outs: SQLSTATEs of PostgreSQL, numbers of MariaDB."""
+AWAY_CLASSES = ("08", "53", "57")  # connection, out of resources, shut down by an operator
+AWAY_NUMBERS = frozenset({1040, 1053, 1203, 2002, 2003, 2006, 2013, 2014, 2055})
+UNFIT_CLASS = "22"
+UNFIT_NUMBERS = frozenset({1264, 1265, 1366, 1406, 3988})
+
+
+class Collision(errors.ServiceUnavailable):
+    """The transaction was undone as another one was in the way; doing it again helps. `retried` does so."""
+
+    template = "The service is unavailable: the {name} database is busy"
+
+
+def translated(error: DBAPIError, name: str) -> Exception:
+    """What callers get to see for an error of `name`'s database; the error itself where it says nothing of its own."""
+    code = _code(error)
+    if isinstance(error, IntegrityError):
+        return error
+    if code in COLLISIONS:
+        logger.info("collision", database=name, code=code)
+        return Collision(name=name, headers={"Retry-After": "1"})
+    if error.connection_invalidated or code in AWAY_NUMBERS or str(code).startswith(AWAY_CLASSES) or _locked(error):
+        return unavailable(error, name)
+    if str(code).startswith(UNFIT_CLASS) or code in UNFIT_NUMBERS or _unfit(error):
+        logger.info("a value fits no column", database=name, reason=_reason(error))
+        return errors.BadRequest()
+    return error
+
+
+def unavailable(error: BaseException, name: str) -> errors.ServiceUnavailable:
+    """The reason, which names hosts and accounts, is for the log."""
+    logger.warning("database away", database=name, reason=_reason(error))
+    return errors.ServiceUnavailable(reason=f"the {name} database is away", headers={"Retry-After": "5"})
+
+
+def _code(error: DBAPIError) -> Any:
+    """SQLSTATE of PostgreSQL, number of MariaDB."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state
+    return next(iter(getattr(error.orig, "args", ())), None)
+
+
+def _locked(error: DBAPIError) -> bool:
+    """SQLite names its errors by words: another process writes for longer than we wait, the file can't be opened or written."""
+    return type(error.orig).__module__.startswith("sqlite3") and type(error.orig).__name__ == "OperationalError"
+
+
+def _unfit(error: DBAPIError) -> bool:
+    """asyncpg refuses some values before they reach the server."""
+    return type(error.orig.__cause__).__name__ == "DataError" if error.orig is not None else False
+
+
+def _reason(error: BaseException) -> str:
+    text = str(getattr(error, "orig", None) or error)
+    return next(iter(text.splitlines()), "") or type(error).__name__
