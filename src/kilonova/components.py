@@ -16,6 +16,7 @@ import msgspec
 from kilonova.core.bus import open_bus
 from kilonova.core.cache import open_cache
 from kilonova.core.clock import Clock
+from kilonova.core.config import ConfigError
 from kilonova.core.faults import Faults
 from kilonova.core.service import Core, Service
 from kilonova.core.web.transport import Transport
@@ -83,16 +84,19 @@ def core_parts(
     settings: Settings, secrets: SecretSettings, transport: Transport, endpoints: dict[str, str], faults: Faults,
     *, name: str, alone: bool,
 ) -> Parts:  # fmt: skip
-    """`endpoints`: service → base URL, as `transport` reaches it."""
+    """`endpoints`: service → base URL, as `transport` reaches it. Raises ConfigError."""
     clock = Clock()
     account = ServiceAccount(
         endpoints["identity"], transport, ServiceCredentials(password=secrets.service_password), clock
     )
-    cache = open_cache(settings.cache.url, secrets.cache_secret)
+    try:
+        bus, cache = open_bus(settings.bus.url), open_cache(settings.cache.url, secrets.cache_secret)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     authenticator = RemoteAuthenticator(endpoints["identity"], transport, account, clock, cache=cache)
     core = Core(
         clock=clock,
-        bus=open_bus(settings.bus.url),
+        bus=bus,
         faults=faults,
         state_dir=settings.state_dir,
         region=settings.cloud.region,
