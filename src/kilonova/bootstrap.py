@@ -36,7 +36,7 @@ def catalog(settings: Settings) -> list[CatalogEntry]:
 async def bootstrap(
     identity: IdentityService, settings: Settings, secrets: SecretSettings, *, reset_passwords: bool = False
 ) -> None:
-    """Make what is missing; only after the service's start. Repeating it changes nothing but the catalog's URLs."""
+    """Make what is missing, in a database that is migrated. Repeating it changes nothing but the catalog's URLs."""
     await identity.bootstrap(
         admin_password=secrets.admin_password,
         demo_password=secrets.demo_password,

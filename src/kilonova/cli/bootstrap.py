@@ -38,6 +38,7 @@ async def _bootstrap(settings: Settings, secrets: SecretSettings, reset_password
     from kilonova.components import SERVICES, core_parts
     from kilonova.core.faults import Faults
     from kilonova.core.web.transport import HttpTransport
+    from kilonova.identity.app import MIGRATIONS
 
     endpoints = {service: settings.endpoint(service) for service in SERVICES}
     name = f"{settings.host}:bootstrap:{os.getpid()}"
@@ -45,7 +46,7 @@ async def _bootstrap(settings: Settings, secrets: SecretSettings, reset_password
     try:
         if reset_passwords:
             await parts.core.bus.open()  # others must hear that tokens ended
-        await parts.identity.start()
+        await parts.core.settle(parts.identity.database, MIGRATIONS)
         await run(parts.identity, settings, secrets, reset_passwords=reset_passwords)
     finally:
         await parts.identity.stop()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kilonova.core.db import Connection
+from kilonova.core.db.retry import retried
 from kilonova.identity.logic.base import Logic
 from kilonova.identity.store import records
 from kilonova.identity.tables import (
@@ -32,7 +33,7 @@ GRANTS = (  # user, target kind, target, role
     ("kilonova", "project", "service", "admin"),
     ("kilonova", "project", "service", "service"),
 )
-SERVICE_USER = "kilonova"
+SERVICE_USER, DEMO = "kilonova", "demo"
 
 
 class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,12 +55,15 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bootstrap(Logic):
+    @retried
     async def bootstrap(
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],
         *, reset_passwords: bool = False,
     ) -> None:  # fmt: skip
-        """Passwords that exist stay, unless `reset_passwords`; they are hashed only where they are needed."""
-        wanted = {"admin": admin_password, "demo": demo_password, SERVICE_USER: service_password}
+        """Passwords that exist stay, unless `reset_passwords`; they are hashed only where they are needed. Without a password
+        for it there is no demo user and project. Several may do this at once."""
+        wanted = {"admin": admin_password, DEMO: demo_password, SERVICE_USER: service_password}
+        wanted = {name: password for name, password in wanted.items() if name != DEMO or password}
         async with self.database.reading() as connection:
             held = await records.find(connection, users, domain_id=self.options.default_domain_id, name=list(wanted))
         known = {user.name for user in held if user.password_hash}
@@ -69,7 +73,9 @@ class Bootstrap(Logic):
         void = None
         async with self.database.transaction() as tx:
             await self._domain(tx.connection)
-            project_ids = await self._projects(tx.connection)
+            project_ids = await self._projects(
+                tx.connection, [name for name in PROJECTS if name != DEMO or demo_password]
+            )
             role_ids = await self._roles(tx.connection)
             user_ids = await self._users(tx.connection, hashes, project_ids)
             if reset_passwords:
@@ -81,7 +87,9 @@ class Bootstrap(Logic):
         await self.revocations.tell(void)
 
     async def _domain(self, connection: Connection) -> None:
+        """Also takes its row, or makes it: whoever else does this waits until we have finished."""
         domain_id = self.options.default_domain_id
+        await records.change(connection, projects, {"is_domain": True}, id=domain_id)
         if await records.get(connection, projects, id=domain_id) is None:
             await records.add(
                 connection,
@@ -89,10 +97,10 @@ class Bootstrap(Logic):
                 _project(domain_id, "Default", "The default domain") | {"is_domain": True, "domain_id": ""},
             )
 
-    async def _projects(self, connection: Connection) -> dict[str, str]:
+    async def _projects(self, connection: Connection, wanted: list[str]) -> dict[str, str]:
         domain_id = self.options.default_domain_id
         found = {row.name: row.id for row in await records.find(connection, projects, domain_id=domain_id)}
-        fresh = {name: self.clock.hex_id() for name in PROJECTS if name not in found}
+        fresh = {name: self.clock.hex_id() for name in wanted if name not in found}
         rows: list[dict[str, Any]] = [
             _project(project_id, name, PROJECTS[name]) | {"domain_id": domain_id, "parent_id": domain_id}
             for name, project_id in fresh.items()
@@ -118,7 +126,7 @@ class Bootstrap(Logic):
         self, connection: Connection, hashes: dict[str, str], project_ids: dict[str, str]
     ) -> dict[str, str]:
         domain_id = self.options.default_domain_id
-        names = ["admin", "demo", SERVICE_USER]
+        names = ["admin", DEMO, SERVICE_USER]
         found = {row.name: row.id for row in await records.find(connection, users, domain_id=domain_id, name=names)}
         rows: list[dict[str, Any]] = []
         for name, password_hash in hashes.items():
@@ -141,6 +149,7 @@ class Bootstrap(Logic):
             {"actor_kind": "user", "actor_id": user_ids[user], "target_kind": kind, "target_id": targets[target],
              "role_id": role_ids[role], "inherited": False}
             for user, kind, target, role in GRANTS
+            if user in user_ids and target in targets
         ]  # fmt: skip
         held = {tuple(row) for row in await records.find(connection, assignments, actor_id=list(user_ids.values()))}
         columns = [column.name for column in assignments.columns]
