@@ -127,6 +127,8 @@ class Painter(PaintAPI):
             await asyncio.sleep(seconds)
             if color == "bad":
                 raise ZeroDivisionError("one by zero")
+            if color == "far" and self.begun.count("far") < 3:
+                raise errors.ServiceUnavailable(reason="no such paint just now")
             self.painted.append(color)
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -220,6 +222,12 @@ class BusConformance:
             await bus.client(PaintAPI).fail(CTX, "other")
         assert caught.value.message == "ZeroDivisionError: one by zero"
         assert ".py" not in repr(caught.value.params)
+
+    async def test_a_cast_that_found_something_away_is_done_again(self, bus: Bus) -> None:
+        painter = await self.painter(bus)
+        await bus.client(PaintAPI).paint(CTX, "far")
+        await until(lambda: painter.painted == ["far"])
+        assert painter.begun == ["far"] * 3
 
     # ---- time
 

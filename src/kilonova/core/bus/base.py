@@ -7,6 +7,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -15,6 +16,8 @@ from kilonova.core import errors, log
 from kilonova.core.bus.interface import Interface, Method, methods
 from kilonova.core.context import RequestContext
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries of a cast
+AGAIN_WITHIN = 600.0  # seconds after which it is given up
 logger = log.get("bus")
 I = TypeVar("I", bound=Interface)  # noqa: E741 - the customary letter for an interface
 
@@ -166,7 +169,7 @@ def envelope_for(
 
 async def handle(server: Server, envelope: Envelope) -> Reply:
     """Run the method an envelope names, unless its deadline is past; an error becomes a typed reply, and is logged when
-    nobody waits for it."""
+    nobody waits for it. A cast that failed because something is away is done again: nobody else would ask."""
     if envelope.deadline is not None and time.time() > envelope.deadline:
         return Reply(error=errors.to_wire(errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=0)))
     method = methods(server.interface).get(envelope.method)
@@ -178,7 +181,8 @@ async def handle(server: Server, envelope: Envelope) -> Reply:
         except msgspec.DecodeError as error:
             raise errors.BusError(reason=f"{server.interface.topic}.{method.name}: {error}") from None
         values = [getattr(arguments, name) for name in method.parameters]
-        result = await getattr(server.manager, method.name)(envelope.context, *values)
+        work = partial(getattr(server.manager, method.name), envelope.context, *values)
+        result = await (work() if envelope.pattern == "call" or envelope.expendable else _persistently(work, envelope))
         return Reply(result=msgspec.Raw(msgspec.msgpack.encode(result)))
     except asyncio.CancelledError:
         raise
@@ -189,3 +193,18 @@ async def handle(server: Server, envelope: Envelope) -> Reply:
     except Exception as error:
         logger.exception("handler failed", topic=envelope.topic, method=envelope.method, host=server.host)
         return Reply(error=errors.to_wire(error))
+
+
+async def _persistently(work: Callable[[], Awaitable[None]], envelope: Envelope) -> None:
+    pause, until = FIRST_PAUSE, time.monotonic() + AGAIN_WITHIN
+    while True:
+        try:
+            return await work()
+        except (errors.ServiceUnavailable, errors.BusError) as error:
+            if time.monotonic() + pause > until:
+                raise
+            logger.warning(
+                "done again", topic=envelope.topic, method=envelope.method, again_in=pause, error=error.message
+            )
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
