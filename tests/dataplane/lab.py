@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -46,18 +47,19 @@ for _ in range(3):
     s.send(bytes.fromhex(sys.argv[1]))
 """
 SNIFF = """
-import socket, sys, time
-s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); s.bind(('eth0', 3)); s.settimeout(0.1)
+import select, socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)); s.bind((sys.argv[1], 3))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
 print('ready', flush=True)
-needle, end = bytes.fromhex(sys.argv[1]), time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end:
+s.setblocking(False)
+over = False
+while True:
+    over = over or sys.stdin in select.select([s, sys.stdin], [], [])[0]
     try:
-        if needle in s.recv(9000):
-            print('seen'); break
-    except TimeoutError:
-        pass
-else:
-    print('nothing')
+        print(s.recv(9000).hex(), flush=True)
+    except BlockingIOError:
+        if over:
+            break
 """
 
 
@@ -207,11 +209,20 @@ class Guest:
     def send(self, frame: str) -> None:
         self.inside("python3", "-c", FRAME, frame.replace(" ", "").replace(":", ""))
 
-    def sees(self, needle: str, sender: Guest, frame: str, patience: float = 0.5) -> bool:
+    def sees(self, needle: str, sender: Guest, frame: str) -> bool:
         """Whether `needle` (hex) arrives here when `sender` sends `frame` (hex)."""
-        sniffer = self.start(SNIFF, needle.replace(" ", "").replace(":", ""), str(patience))
-        sender.send(frame)
-        return sniffer.communicate(timeout=20)[0].strip() == "seen"
+        with self.sniffing() as seen:
+            sender.send(frame)
+        return any(needle.replace(" ", "").replace(":", "") in found for found in seen)
+
+    @contextlib.contextmanager
+    def sniffing(self) -> Iterator[list[str]]:
+        """The frames (hex) that come to and from this guest while the block runs; filled in when it ends. The kernel delivers
+        frames before the sender's call returns, so that nothing has to be waited for."""
+        sniffer = self.start(SNIFF, "eth0")
+        seen: list[str] = []
+        yield seen
+        seen += sniffer.communicate("\n", timeout=20)[0].split()
 
 
 def checksum(data: bytes) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from kilonova.ops.facts import Facts
 
 WITHOUT_GUEST = {"BUILD", "ERROR", "DELETED", "SHELVED_OFFLOADED", "SOFT_DELETED"}
-NETWORK_KINDS = {"bridge", "namespace", "dnsmasq"}
+NETWORK_KINDS = {"bridge", "vxlan", "namespace", "dnsmasq"}
 
 
 class Finding(msgspec.Struct):

@@ -11,7 +11,7 @@ from kilonova.network.agent.model import HostModel
 
 
 class Vestige(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing of ours found on the host: kind is bridge, namespace, dnsmasq, tap, chain, lease; `owner` the id (or the
+    """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, tap, chain, lease; `owner` the id (or the
     name's id prefix) of the network or port it belongs to."""
 
     kind: str

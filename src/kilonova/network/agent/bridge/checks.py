@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 from kilonova.network.agent.bridge.commands import missing
+from kilonova.network.agent.bridge.links import route
 from kilonova.network.agent.dataplane import DataPlaneError
 
 TOOLS = ("iptables-restore", "ip6tables-restore", "iptables-save", "ip6tables-save", "nft", "dnsmasq")
@@ -16,9 +18,13 @@ CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}
 CALLS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
 
 
-def check_host() -> None:
-    """Raises DataPlaneError with advice; turns on that bridged packets pass iptables."""
+def check_host(tunnel_ip: str = "") -> None:
+    """Raises DataPlaneError with advice; turns on that bridged packets pass iptables. `tunnel_ip` must be an address here."""
     _check_rights()
+    if tunnel_ip:
+        with route() as ip:
+            if not any(address.get("address") == tunnel_ip for address in ip.get_addr(family=socket.AF_INET)):
+                raise DataPlaneError(f"dataplane.tunnel_ip {tunnel_ip} is no address of this host")
     for tool in TOOLS:
         if shutil.which(tool) is None:
             raise missing(tool)

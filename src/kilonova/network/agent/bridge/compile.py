@@ -56,7 +56,7 @@ class Compiler:
         if not self.state.networks:
             return Filters({4: {}, 6: {}}, None, ())
         tables = {version: self.tables(version) for version in (4, 6)}
-        return Filters(tables, l2.compile_l2(self.state), tuple(self.problems))
+        return Filters(tables, l2.compile_l2(self.state, self.prefix), tuple(self.problems))
 
     def chain(self, kind: str, key: str = "") -> str:
         return f"{self.prefix}-{kind}-{key}" if key else f"{self.prefix}-{kind}"

@@ -6,8 +6,14 @@ import ipaddress
 
 import msgspec
 
-from kilonova.network.agent.bridge.links import METADATA_ADDRESS
-from kilonova.network.agent.bridge.names import HOSTNAME, clean_ip, clean_mac, clean_network, inner_link
+from kilonova.network.agent.bridge.names import (
+    HOSTNAME,
+    METADATA_ADDRESS,
+    clean_ip,
+    clean_mac,
+    clean_network,
+    inner_link,
+)
 from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel
 
 

@@ -12,13 +12,13 @@ from typing import TypeVar
 import msgspec
 
 from kilonova.core import log
-from kilonova.network.agent.bridge import checks, conntrack, vestiges
+from kilonova.network.agent.bridge import checks, conntrack, tunnels, vestiges
 from kilonova.network.agent.bridge.compile import compile_filters
 from kilonova.network.agent.bridge.dhcp import Dhcp, write
 from kilonova.network.agent.bridge.filters import FilterTables
 from kilonova.network.agent.bridge.links import Links, Wiring, wiring
 from kilonova.network.agent.bridge.metadata_proxy import Caller, MetadataProxy, MetadataUpstream
-from kilonova.network.agent.bridge.names import check_ids, check_uuid, clean_ip
+from kilonova.network.agent.bridge.names import check_ids, check_uuid, clean_ip, vxlan_link
 from kilonova.network.agent.bridge.options import BridgeOptions
 from kilonova.network.agent.bridge.taps import TapWatch
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
@@ -35,7 +35,8 @@ class BridgeDataPlane(DataPlane):
     def __init__(self, options: BridgeOptions, metadata: MetadataUpstream | None = None) -> None:
         self.options = options
         self.logger = log.get("network.bridge")
-        self.links = Links(options.instance)
+        self.tunnel_ip = options.tunnel_ip
+        self.links = Links(options.instance, options.tunnel_ip, options.vxlan_port)
         self.taps = TapWatch(self.links)
         self.dhcp = Dhcp(options)
         self.filters = FilterTables(options.instance, options.command_timeout)
@@ -46,18 +47,20 @@ class BridgeDataPlane(DataPlane):
         self._zones: dict[str, int] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
         self._wired: dict[str, Wiring] = {}
+        self._reached: dict[str, tunnels.Reach] = {}
         self._networks: set[str] = set()  # what may be on the host
         self._can_cut = False
 
     async def open(self) -> None:
-        await asyncio.to_thread(checks.check_host)
+        await asyncio.to_thread(checks.check_host, self.tunnel_ip)
         self._can_cut = shutil.which("conntrack") is not None
         if not self._can_cut:
             self.logger.warning("conntrack not found: connections outlive the rules that allowed them")
         await asyncio.to_thread(Path(self.options.state_dir).mkdir, parents=True, exist_ok=True)
         await self.taps.open()
-        _links, ours = await asyncio.to_thread(self.links.survey)
-        self._networks = {*ours.values(), *self.dhcp.known()}
+        await asyncio.to_thread(self.links.sweep)
+        links, _ours = await asyncio.to_thread(self.links.survey)
+        self._networks = {*self.links.networks(links), *self.dhcp.known()}
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             self.state = msgspec.json.decode(await asyncio.to_thread(self._applied_file.read_bytes), type=HostModel)
 
@@ -90,19 +93,33 @@ class BridgeDataPlane(DataPlane):
         wanted = wiring(network)
         if self._wired.get(network.id) != wanted:
             self._wired.pop(network.id, None)
+            self._reached.pop(network.id, None)
             if self.metadata is not None and not wanted.addresses:
                 self.metadata.remove(network.id)
             self.taps.bridges.add(await asyncio.to_thread(self.links.ensure, wanted))
             self.taps.judge()
             self._wired[network.id] = wanted
+        await self._ensure_tunnel(network)
         await self.dhcp.ensure(network)
         if self.metadata is not None and any("." in address for address in wanted.addresses):
             await self.metadata.ensure(network.id)
+
+    async def _ensure_tunnel(self, network: NetworkModel) -> None:
+        if not self.tunnel_ip or network.segmentation_id is None:
+            return
+        wanted = tunnels.reach(network, self.tunnel_ip)
+        if self._reached.get(network.id) != wanted:
+            device = vxlan_link(self.options.instance, network.segmentation_id)
+            local = {port.mac_address.lower() for port in network.ports if port.local}
+            self._reached.pop(network.id, None)
+            await asyncio.to_thread(tunnels.direct, device, wanted, local)
+            self._reached[network.id] = wanted
 
     async def _remove_networks(self, network_ids: Iterable[str]) -> None:
         async def remove(network_id: str) -> None:
             check_uuid("network", network_id)
             self._wired.pop(network_id, None)
+            self._reached.pop(network_id, None)
             if self.metadata is not None:
                 self.metadata.remove(network_id)
             await self.dhcp.remove(network_id)

@@ -8,8 +8,16 @@ import ipaddress
 
 import msgspec
 
-from kilonova.network.agent.bridge.names import clean_ip, clean_mac, clean_network, link_local, memo
-from kilonova.network.agent.model import HostModel, PortModel, tap_name
+from kilonova.network.agent.bridge.names import (
+    METADATA_ADDRESS,
+    clean_ip,
+    clean_mac,
+    clean_network,
+    link_local,
+    memo,
+    vxlan_link,
+)
+from kilonova.network.agent.model import HostModel, NetworkModel, PortModel, tap_name
 
 DROPS = (
     "ether type != { ip, ip6, arp } drop",
@@ -78,23 +86,59 @@ def port_rules(port: PortModel) -> tuple[str, ...]:
     return (*rules, "drop")
 
 
+def tunnel_rules(network: NetworkModel) -> tuple[str, ...]:
+    """What may not cross to other hosts, either way: each has a DHCP server and a metadata address of its own, of the same
+    names as ours. Nothing may where these can't be read."""
+    try:
+        served = [clean_ip(s.dhcp_ip) for s in network.subnets if s.dhcp_ip]
+        if not served or not network.dhcp_mac:
+            return ()
+        mac = clean_mac(network.dhcp_mac)
+    except ValueError:
+        return ("drop",)
+    v4 = [ip for ip in served if ":" not in ip]
+    v6 = [f"{ip}/128" for ip in (*served, link_local(mac)) if ":" in ip]
+    rules = [f"ether saddr {mac} drop", f"ether daddr {mac} drop"]
+    if v4:
+        addresses = ", ".join(dict.fromkeys((*v4, METADATA_ADDRESS)))
+        rules += ["udp sport 68 udp dport 67 drop", f"arp daddr ip {{ {addresses} }} drop"]
+        rules += [f"arp saddr ip {{ {addresses} }} drop"]
+    if len(v6) > 1:
+        rules += ["udp sport 546 udp dport 547 drop"]
+    targets = ", ".join(_target(ip) for ip in dict.fromkeys(v6))
+    return (*rules, f"icmpv6 type nd-neighbor-solicit @th,64,128 {{ {targets} }} drop")
+
+
 class L2(msgspec.Struct, frozen=True):
-    """Compiled: the rules for each tap that has filters, and the taps that get nothing either."""
+    """Compiled: the rules for each tap that has filters, the taps that get nothing either, and for each tunnel device the
+    rules for both ways."""
 
     taps: dict[str, tuple[str, ...]] = {}
     down: frozenset[str] = frozenset()
+    tunnels: dict[str, tuple[str, ...]] = {}
+
+    def chains(self) -> dict[str, tuple[str, ...]]:
+        found = {f"p-{tap.removeprefix('tap')}": rules for tap, rules in self.taps.items()}
+        return found | {f"t-{device}": rules for device, rules in self.tunnels.items()}
+
+    def elements(self) -> dict[str, dict[str, str]]:
+        """Map → device → chain."""
+        taps = {tap: f"p-{tap.removeprefix('tap')}" for tap in self.taps}
+        tunnels = {device: f"t-{device}" for device in self.tunnels}
+        return {"ports": taps, "tunnels": tunnels}
 
 
-def compile_l2(state: HostModel) -> L2:
+def compile_l2(state: HostModel, prefix: str) -> L2:
     ports = [p for n in state.networks for p in n.ports if p.local]
     return L2(
         {tap_name(p.id): port_rules(p) for p in ports if p.port_security_enabled or not p.admin_state_up},
         frozenset(tap_name(p.id) for p in ports if not p.admin_state_up),
+        {
+            vxlan_link(prefix, n.segmentation_id): tunnel_rules(n)
+            for n in state.networks
+            if n.segmentation_id is not None
+        },
     )
-
-
-def chain(tap: str) -> str:
-    return f"p-{tap.removeprefix('tap')}"
 
 
 def removal(table: str) -> str:
@@ -111,16 +155,21 @@ table bridge {table} {{
  map ports {{
   type ifname : verdict
  }}
+ map tunnels {{
+  type ifname : verdict
+ }}
  set down {{
   type ifname
  }}
  chain from-guest {{
   type filter hook prerouting priority -300; policy accept;
   iifname vmap @ports
+  iifname vmap @tunnels
  }}
  chain to-guest {{
   type filter hook postrouting priority 0; policy accept;
   oifname @down drop
+  oifname vmap @tunnels
  }}
 }}
 """
@@ -131,20 +180,21 @@ table bridge {table} {{
 def change(old: L2, new: L2, table: str) -> str:
     """The script that leads from `old` to `new` in one transaction, "" when they are equal."""
     lines = []
-    for tap, rules in new.taps.items():
-        if old.taps.get(tap) != rules:
-            name = f"{table} {chain(tap)}"
-            lines += [f"add chain bridge {name}", f"flush chain bridge {name}"]
-            lines += [f"add rule bridge {name} {rule}" for rule in rules]
-    lines += _elements("add", table, [tap for tap in new.taps if tap not in old.taps])
-    gone = [tap for tap in old.taps if tap not in new.taps]
-    lines += _elements("delete", table, gone)
-    lines += [f"delete chain bridge {table} {chain(tap)}" for tap in gone]
+    before, after = old.chains(), new.chains()
+    for name, rules in after.items():
+        if before.get(name) != rules:
+            lines += [f"add chain bridge {table} {name}", f"flush chain bridge {table} {name}"]
+            lines += [f"add rule bridge {table} {name} {rule}" for rule in rules]
+    had, has = old.elements(), new.elements()
+    for name in has:
+        lines += _elements("add", f"{table} {name}", {k: v for k, v in has[name].items() if k not in had[name]})
+        lines += _elements("delete", f"{table} {name}", {k: v for k, v in had[name].items() if k not in has[name]})
+    lines += [f"delete chain bridge {table} {name}" for name in before if name not in after]
     for verb, taps in (("add", new.down - old.down), ("delete", old.down - new.down)):
         lines += [f'{verb} element bridge {table} down {{ "{tap}" }}' for tap in sorted(taps)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _elements(verb: str, table: str, taps: list[str]) -> list[str]:
-    items = ", ".join(f'"{tap}" : jump {chain(tap)}' for tap in taps)
-    return [f"{verb} element bridge {table} ports {{ {items} }}"] if items else []
+def _elements(verb: str, name: str, chains: dict[str, str]) -> list[str]:
+    items = ", ".join(f'"{device}" : jump {chain}' for device, chain in chains.items())
+    return [f"{verb} element bridge {name} {{ {items} }}"] if items else []

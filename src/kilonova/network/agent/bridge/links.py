@@ -20,11 +20,17 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from kilonova.network.agent.bridge import netns
-from kilonova.network.agent.bridge.names import clean_mac, dhcp_link, inner_link
+from kilonova.network.agent.bridge.names import (
+    METADATA_ADDRESS,
+    clean_mac,
+    dhcp_link,
+    inner_link,
+    vxlan_link,
+    vxlan_prefix,
+)
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.model import NetworkModel, bridge_name, dhcp_namespace
 
-METADATA_ADDRESS = "169.254.169.254"
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
 
@@ -38,16 +44,17 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Wiring(msgspec.Struct, frozen=True):
-    """What a network needs on the host: its bridge, and with `addresses` a namespace wired to it."""
+    """What a network needs on the host: its bridge, with `addresses` a namespace wired to it, with `vni` a tunnel device."""
 
     id: str
     mtu: int
     mac: str | None
     addresses: tuple[str, ...]
+    vni: int | None = None
 
 
 def wiring(network: NetworkModel) -> Wiring:
-    """Raises DataPlaneError for addresses that can't be read."""
+    """As on a host that has tunnels. Raises DataPlaneError for addresses that can't be read."""
     try:
         subnets = [(s.dhcp_ip, ipaddress.ip_network(s.cidr, strict=False)) for s in network.subnets if s.dhcp_ip]
         addresses = [f"{ipaddress.ip_address(ip)}/{cidr.prefixlen}" for ip, cidr in subnets]
@@ -56,7 +63,7 @@ def wiring(network: NetworkModel) -> Wiring:
         mac = clean_mac(network.dhcp_mac) if network.dhcp_mac else None
     except ValueError as why:
         raise DataPlaneError(f"network {network.id}: {why}") from None
-    return Wiring(network.id, network.mtu, mac, tuple(dict.fromkeys(addresses)))
+    return Wiring(network.id, network.mtu, mac, tuple(dict.fromkeys(addresses)), network.segmentation_id)
 
 
 @contextlib.contextmanager
@@ -86,10 +93,11 @@ def read(ip: IPRoute) -> dict[str, Link]:
 
 
 class Links:
-    """One instance's devices."""
+    """One instance's devices. `tunnel_ip` "" means no tunnels."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, tunnel_ip: str = "", vxlan_port: int = 4789) -> None:
         self.alias = f"kilonova/{instance}/network/"
+        self.instance, self.tunnel_ip, self.vxlan_port = instance, tunnel_ip, vxlan_port
 
     def ours(self, links: dict[str, Link]) -> dict[str, str]:
         """Bridge name → network id."""
@@ -98,6 +106,26 @@ class Links:
             for name, link in links.items()
             if link.alias.startswith(self.alias) and name == bridge_name(link.alias.removeprefix(self.alias))
         }
+
+    def networks(self, links: dict[str, Link]) -> set[str]:
+        """Ids of the networks that any of our devices belongs to."""
+        return {link.alias.removeprefix(self.alias) for link in links.values() if link.alias.startswith(self.alias)}
+
+    def tunnels(self, links: dict[str, Link]) -> dict[str, Link]:
+        """Our tunnel devices by name; one that was left half made has no alias."""
+        prefix = vxlan_prefix(self.instance)
+        return {
+            name: link
+            for name, link in links.items()
+            if name.startswith(prefix) and (not link.alias or link.alias.startswith(self.alias))
+        }
+
+    def sweep(self) -> None:
+        """Delete tunnel devices that were left half made."""
+        with route() as ip:
+            for tunnel in self.tunnels(read(ip)).values():
+                if not tunnel.alias:
+                    _delete(ip, tunnel.index)
 
     def survey(self) -> tuple[dict[str, Link], dict[str, str]]:
         """All links, and our bridges."""
@@ -111,6 +139,7 @@ class Links:
             with route() as ip:
                 links = read(ip)
                 bridge = self._bridge(ip, links, wanted)
+                self._tunnel(ip, links, wanted, bridge)
                 if wanted.addresses:
                     self._wire(ip, links, wanted, bridge)
                 else:
@@ -131,6 +160,45 @@ class Links:
         if there is None or not there.up or there.mtu != wanted.mtu or not there.alias:
             ip.link("set", index=index, ifalias=self.alias + wanted.id, mtu=wanted.mtu, state="up")
         return index
+
+    def _tunnel(self, ip: IPRoute, links: dict[str, Link], wanted: Wiring, bridge: int) -> None:
+        """The network's tunnel device on its bridge, without peers yet; none on a host that has no tunnels."""
+        alias, name = self.alias + wanted.id, ""
+        if self.tunnel_ip and wanted.vni is not None:
+            name = vxlan_link(self.instance, wanted.vni)
+        for other in self.tunnels(links).values():
+            if other.alias == alias and (other.name != name or not self._speaks(ip, other.index)):
+                _delete(ip, links.pop(other.name).index)
+        if not name:
+            return
+        there = links.get(name)
+        if there is not None and there.alias not in ("", alias):
+            raise DataPlaneError(f"tunnel {name} belongs to another: {there.alias}")
+        if there is None:
+            self._add_tunnel(ip, name, wanted)
+        index = int(there.index if there is not None else ip.link_lookup(ifname=name)[0])
+        if there is None or (there.master, there.up, there.mtu, there.alias) != (bridge, True, wanted.mtu, alias):
+            ip.link("set", index=index, ifalias=alias, master=bridge, mtu=wanted.mtu, state="up")
+
+    def _add_tunnel(self, ip: IPRoute, name: str, wanted: Wiring) -> None:
+        words = {"vxlan_id": wanted.vni, "vxlan_local": self.tunnel_ip, "vxlan_port": self.vxlan_port}
+        try:
+            ip.link("add", ifname=name, kind="vxlan", vxlan_learning=True, **words)
+        except NetlinkError as why:
+            advice = {
+                errno.EEXIST: f"another device has segmentation id {wanted.vni} on port {self.vxlan_port}: clouds that "
+                "share a host need a dataplane.vxlan_port each",
+                errno.EOPNOTSUPP: "the kernel has no VXLAN: load it with `modprobe vxlan`",
+            }
+            reason = advice.get(why.code) or os.strerror(why.code)
+            raise DataPlaneError(f"network {wanted.id}: tunnel {name}: {reason}") from None
+        quiet_ipv6(name)
+
+    def _speaks(self, ip: IPRoute, index: int) -> bool:
+        """Whether a tunnel device has this host's address and port."""
+        data = ip.get_links(index)[0].get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA")
+        found = (data.get_attr("IFLA_VXLAN_LOCAL"), data.get_attr("IFLA_VXLAN_PORT"))
+        return bool(found == (self.tunnel_ip, self.vxlan_port))
 
     def _wire(self, ip: IPRoute, links: dict[str, Link], wanted: Wiring, bridge: int) -> None:
         namespace, outer, inner = dhcp_namespace(wanted.id), dhcp_link(wanted.id), inner_link(wanted.id)
@@ -155,10 +223,13 @@ class Links:
         netns.remove(dhcp_namespace(network_id))
 
     def remove(self, network_id: str) -> None:
-        """Take a network's bridge, wire and namespace away; nothing happens when they are not there."""
+        """Take a network's bridge, wire, namespace and tunnel away; nothing happens when they are not there."""
         with route() as ip:
             links = read(ip)
             self._unwire(ip, links, network_id)
+            for tunnel in self.tunnels(links).values():
+                if tunnel.alias == self.alias + network_id:
+                    _delete(ip, tunnel.index)
             bridge = links.get(bridge_name(network_id))
             if bridge is not None and bridge.alias == self.alias + network_id:
                 _delete(ip, bridge.index)

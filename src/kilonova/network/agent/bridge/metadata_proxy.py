@@ -17,7 +17,7 @@ import httpx
 from kilonova.core import log
 from kilonova.network.agent.bridge import netns
 from kilonova.network.agent.bridge.http1 import BadRequest, Request, answer, fault, read_request
-from kilonova.network.agent.bridge.links import METADATA_ADDRESS
+from kilonova.network.agent.bridge.names import METADATA_ADDRESS
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.metadata_signature import (
     FORWARDED_FOR,

@@ -10,6 +10,7 @@ import uuid
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.model import HostModel
 
+METADATA_ADDRESS = "169.254.169.254"
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
@@ -73,6 +74,15 @@ def dhcp_link(network_id: str) -> str:
 def inner_link(network_id: str) -> str:
     """The end of that wire in the namespace."""
     return "ns-" + network_id[:11]
+
+
+def vxlan_link(instance: str, segmentation_id: int) -> str:
+    """The tunnel device of a network: 15 characters at most."""
+    return f"{vxlan_prefix(instance)}{segmentation_id}"
+
+
+def vxlan_prefix(instance: str) -> str:
+    return f"{instance}-vx"
 
 
 def hex_id(value: str) -> str:

@@ -14,8 +14,7 @@ from kilonova.network.agent.model import dhcp_namespace
 
 def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Vestige]:
     found, ours = links.survey()
-    networks = {link.alias.removeprefix(links.alias) for link in found.values() if link.alias.startswith(links.alias)}
-    networks.update(dhcp.known())
+    networks = links.networks(found) | set(dhcp.known())
     namespaces = set(netns.listed())
     vestiges = [Vestige(kind="bridge", name=name, owner=owner) for name, owner in ours.items()]
     masters = {found[name].index for name in ours}
@@ -23,6 +22,10 @@ def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Ves
         Vestige(kind="tap", name=link.name, owner=link.name[3:])
         for link in found.values()
         if link.master in masters and link.name.startswith("tap")
+    ]
+    vestiges += [
+        Vestige(kind="vxlan", name=name, owner=tunnel.alias.removeprefix(links.alias) or name)
+        for name, tunnel in links.tunnels(found).items()
     ]
     vestiges += [
         Vestige(kind="bridge", name=dhcp_link(n), owner=n)
