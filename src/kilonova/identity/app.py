@@ -20,6 +20,7 @@ from kilonova.identity.api.catalog import Endpoints, Regions, Services
 from kilonova.identity.api.credentials import ApplicationCredentials, Credentials
 from kilonova.identity.api.older import V1, V2
 from kilonova.identity.api.projects import Domains, Projects
+from kilonova.identity.api.revocations import RevocationEvents
 from kilonova.identity.api.roles import Roles
 from kilonova.identity.api.users import Groups, Users
 from kilonova.identity.logic.application_credentials import ApplicationCredentialLogic
@@ -29,6 +30,7 @@ from kilonova.identity.logic.authenticator import LocalAuthenticator
 from kilonova.identity.logic.base import Parts
 from kilonova.identity.logic.bootstrap import Bootstrap, CatalogEntry
 from kilonova.identity.logic.catalog import EndpointLogic, RegionLogic, ServiceLogic
+from kilonova.identity.logic.catalog_cache import CatalogCache
 from kilonova.identity.logic.credentials import CredentialLogic
 from kilonova.identity.logic.keys import KeyRepository
 from kilonova.identity.logic.passwords import Passwords
@@ -203,10 +205,11 @@ class IdentityService:
         provider: TokenProvider = FernetProvider(self._keys)
         if options.token_provider == "uuid":  # noqa: S105
             provider = UuidProvider(self.database, core.clock)
-        revocations = Revocations(core.clock, core.bus, options)
+        self._revocations = revocations = Revocations(core.clock, core.bus, core.cache, options)
         self.passwords = Passwords(options)
-        parts = Parts(self.database, core.clock, options, revocations, self.passwords)
-        self.tokens = TokenLogic(self.database, core.clock, options, provider, revocations)
+        catalog = CatalogCache(core.cache, core.clock)
+        parts = Parts(self.database, core.clock, options, revocations, self.passwords, catalog)
+        self.tokens = TokenLogic(self.database, core.clock, options, provider, revocations, catalog)
         self.authenticator = LocalAuthenticator(self.tokens)
         self._bootstrap = Bootstrap(parts)
         policy = core.policy("identity", policies.RULES)
@@ -231,6 +234,12 @@ class IdentityService:
             *grant_routes(assignments),
             *catalog_routes(
                 Regions(RegionLogic(parts)), Services(ServiceLogic(parts)), Endpoints(EndpointLogic(parts))
+            ),
+            Route(
+                "GET",
+                "/v3/OS-KILONOVA/revocations",
+                RevocationEvents(self._revocations, self.database).list,
+                "identity:list_revoke_events",
             ),
             *credential_routes(
                 ApplicationCredentials(ApplicationCredentialLogic(parts), self.tokens),
@@ -258,7 +267,7 @@ class IdentityService:
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],
         *, reset_passwords: bool = False,
     ) -> None:  # fmt: skip
-        """Make the cloud's first records; see logic/bootstrap.py. Only after `start`."""
+        """Make the cloud's first records; see logic/bootstrap.py. Only in a migrated database."""
         await self._bootstrap.bootstrap(
             admin_password, demo_password, service_password, endpoints, reset_passwords=reset_passwords
         )

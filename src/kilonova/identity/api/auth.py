@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
 from kilonova.identity.api import links
@@ -115,8 +113,7 @@ def catalog_view(token: Token) -> list[shapes.CatalogService]:
     if token.payload.scope == "project":
         facts |= {"project_id": token.payload.scope_id or "", "tenant_id": token.payload.scope_id or ""}
     services: dict[str, shapes.CatalogService] = {}
-    rows: Sequence[Row] = token.catalog or ()
-    for row in rows:
+    for row in token.catalog or ():
         service = services.setdefault(
             row.service_id,
             shapes.CatalogService(endpoints=[], id=row.service_id, type=row.service_type, name=row.service_name or ""),

@@ -12,6 +12,7 @@ from kilonova.core.db import Connection, Database, Row, Transaction
 from kilonova.core.db.engine import DuplicateRow
 from kilonova.core.errors import NotFound
 from kilonova.identity import errors
+from kilonova.identity.logic.catalog_cache import CatalogCache
 from kilonova.identity.logic.passwords import Passwords
 from kilonova.identity.logic.revocation import Revocations
 from kilonova.identity.options import IdentityOptions
@@ -28,12 +29,13 @@ class Parts:
     options: IdentityOptions
     revocations: Revocations
     passwords: Passwords
+    catalog: CatalogCache
 
 
 class Logic:
     def __init__(self, parts: Parts) -> None:
         self.database, self.clock, self.options = parts.database, parts.clock, parts.options
-        self.revocations, self.passwords = parts.revocations, parts.passwords
+        self.revocations, self.passwords, self.catalog = parts.revocations, parts.passwords, parts.catalog
 
     @asynccontextmanager
     async def storing(self, kind: str, details: str) -> AsyncIterator[Transaction]:

@@ -85,6 +85,7 @@ class Bootstrap(Logic):
             await self._grants(tx.connection, user_ids, project_ids, role_ids)
             await self._catalog(tx.connection, endpoints)
         await self.revocations.tell(void)
+        await self.catalog.changed()
 
     async def _domain(self, connection: Connection) -> None:
         """Also takes its row, or makes it: whoever else does this waits until we have finished."""

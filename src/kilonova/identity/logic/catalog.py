@@ -73,19 +73,24 @@ class ServiceLogic(Logic):
         row = values | {"id": self.clock.hex_id()}
         async with self.database.transaction() as tx:
             await records.add(tx.connection, services, row)
-            return await must_get(tx.connection, services, errors.ServiceNotFound, row["id"])
+            made = await must_get(tx.connection, services, errors.ServiceNotFound, row["id"])
+        await self.catalog.changed()
+        return made
 
     async def update(self, service_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
         async with self.database.transaction() as tx:
             row = await must_get(tx.connection, services, errors.ServiceNotFound, service_id)
             await records.change(tx.connection, services, values | {"extra": row.extra | extra}, id=service_id)
-            return await must_get(tx.connection, services, errors.ServiceNotFound, service_id)
+            updated = await must_get(tx.connection, services, errors.ServiceNotFound, service_id)
+        await self.catalog.changed()
+        return updated
 
     async def delete(self, service_id: str) -> None:
         """With its endpoints."""
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, services, id=service_id):
                 raise errors.ServiceNotFound(id=service_id)
+        await self.catalog.changed()
 
 
 class EndpointLogic(Logic):
@@ -103,19 +108,24 @@ class EndpointLogic(Logic):
         async with self.database.transaction() as tx:
             await self._check(tx.connection, row, new_region)
             await records.add(tx.connection, endpoints, row)
-            return await must_get(tx.connection, endpoints, errors.EndpointNotFound, row["id"])
+            made = await must_get(tx.connection, endpoints, errors.EndpointNotFound, row["id"])
+        await self.catalog.changed()
+        return made
 
     async def update(self, endpoint_id: str, values: dict[str, Any], extra: dict[str, Any], *, new_region: bool) -> Row:
         async with self.database.transaction() as tx:
             row = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id)
             await self._check(tx.connection, values, new_region)
             await records.change(tx.connection, endpoints, values | {"extra": row.extra | extra}, id=endpoint_id)
-            return await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id)
+            updated = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id)
+        await self.catalog.changed()
+        return updated
 
     async def delete(self, endpoint_id: str) -> None:
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, endpoints, id=endpoint_id):
                 raise errors.EndpointNotFound(id=endpoint_id)
+        await self.catalog.changed()
 
     async def _check(self, connection: Connection, values: dict[str, Any], new_region: bool) -> None:
         service_id, region_id = values.get("service_id"), values.get("region_id")

@@ -11,6 +11,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row
 from kilonova.identity import errors
 from kilonova.identity.logic import moments
+from kilonova.identity.logic.catalog_cache import CatalogCache, CatalogRow
 from kilonova.identity.logic.providers import Payload, TokenProvider
 from kilonova.identity.logic.revocation import Revocations
 from kilonova.identity.options import IdentityOptions
@@ -19,13 +20,13 @@ from kilonova.identity.store import tokens as store
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid token. `subject` has the columns of store.tokens.subject, `roles` (id, name), `catalog` those of
-    store.tokens.catalog; the catalog is None when it was not asked for."""
+    """A valid token. `subject` has the columns of store.tokens.subject, `roles` (id, name); the
+    catalog is None when it was not asked for."""
 
     payload: Payload
     subject: Row
     roles: Sequence[Row]
-    catalog: Sequence[Row] | None
+    catalog: Sequence[CatalogRow] | None
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -43,9 +44,10 @@ class TokenLogic:
         options: IdentityOptions,
         provider: TokenProvider,
         revocations: Revocations,
+        catalog: CatalogCache,
     ) -> None:
         self.database, self.clock, self.options = database, clock, options
-        self.provider, self.revocations = provider, revocations
+        self.provider, self.revocations, self.catalog = provider, revocations, catalog
 
     async def issue(
         self, user_id: str, methods: tuple[str, ...], scope: Scope, *, began: int, parent: Payload | None = None,
@@ -114,7 +116,7 @@ class TokenLogic:
             payload=payload,
             subject=subject,
             roles=roles,
-            catalog=await store.catalog(connection) if catalog else None,
+            catalog=await self.catalog.rows(connection) if catalog else None,
         )
 
     def _alive(self, payload: Payload, subject: Row) -> bool:
