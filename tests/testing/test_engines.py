@@ -6,10 +6,10 @@ import socket
 from pathlib import Path
 
 import aio_pika
-import aiomcache
 import asyncpg
 import pytest
 
+from kilonova.core.cache import MemcachedCache
 from kilonova.testing.engines import EngineFailed, HAProxy, Memcached, PostgreSQL, RabbitMQ
 
 
@@ -32,10 +32,10 @@ async def test_postgresql_comes_back_after_kill(engine_folder: Path) -> None:
 
 
 async def test_memcached(memcached: Memcached) -> None:
-    client = aiomcache.Client("127.0.0.1", memcached.port)
-    await client.set(b"a", b"1")
-    assert await client.get(b"a") == b"1"
-    await client.close()
+    cache = MemcachedCache([("127.0.0.1", memcached.port)])
+    await cache.set("a", b"1", 60)
+    assert await cache.get("a") == b"1"
+    await cache.close()
 
 
 def test_haproxy_answers_for_nobody(tmp_path: Path, memcached: Memcached) -> None:
