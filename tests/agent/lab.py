@@ -75,6 +75,7 @@ class Conductor(ConductorAPI):
         self.outcomes: list[models.BuildOutcome] = []
         self.ended: list[tuple[str, models.ServerChange, models.Fault | None, list[models.StepRecord]]] = []
         self.deleted: list[str] = []
+        self.departed: dict[str, models.Departed] = {}
         self.powers: list[tuple[str, int]] = []
         self.reports: list[models.HostReport] = []
         self.away: dict[str, int] = {}
@@ -134,6 +135,14 @@ class Conductor(ConductorAPI):
     async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
         self._stumble("deleted_servers")
         return [uuid for uuid in server_ids if uuid in self.deleted]
+
+    async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
+        self._stumble("departed_servers")
+        return list(self.departed.values())
+
+    async def departure_done(self, ctx: RequestContext, migration: str) -> None:
+        self._stumble("departure_done")
+        del self.departed[migration]
 
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
         self._stumble("report_host")

@@ -26,6 +26,7 @@ from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.logic.aggregates import AggregateLogic
 from kilonova.compute.logic.console import ConsoleLogic
 from kilonova.compute.logic.doors import ImageDoor, NetworkDoor
+from kilonova.compute.logic.evacuation import EvacuationLogic
 from kilonova.compute.logic.external_events import ExternalEventLogic
 from kilonova.compute.logic.flavors import FlavorLogic
 from kilonova.compute.logic.history import HistoryLogic
@@ -95,7 +96,8 @@ class ComputeApiService:
         parts, history = ServerParts(servers, network), History(HistoryLogic(database))
         return [
             *routes.server_routes(
-                Servers(servers, launches, actions, clock, options), ServerActions(servers, actions, network, console)
+                Servers(servers, launches, actions, clock, options),
+                ServerActions(servers, actions, network, console, EvacuationLogic(actions)),
             ),
             *routes.server_item_routes(ServerMetadata(servers, items), ServerTags(servers, items)),
             *routes.server_part_routes(parts, history, ExternalEvents(ExternalEventLogic(database, bus))),

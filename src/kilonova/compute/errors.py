@@ -242,6 +242,30 @@ class ServiceNotFound(NotFound):
     template = "Service {service_id} not found."
 
 
+class HostInUse(BadRequest):
+    template = "Compute service of {host} is still in use."
+
+
+class TargetNotFound(NotFound):
+    template = "Compute host {host} not found."
+
+
+class SameHost(BadRequest):
+    template = "The target host can't be the same one."
+
+
+class ForceWithoutHost(BadRequest):
+    template = "Can't force to a non-provided destination"
+
+
+class PasswordOnSharedDisk(BadRequest):
+    template = "admin password can't be changed on existing disk"
+
+
+class HostIsBusy(Conflict):
+    template = "Unable to delete compute service that has in-progress migrations. Complete the migrations first."
+
+
 class HypervisorNotFound(NotFound):
     template = "Hypervisor with ID '{hypervisor_id}' could not be found."
 

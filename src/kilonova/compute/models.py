@@ -84,6 +84,7 @@ class RequestSpec(Record, kw_only=True):
     failed_hosts: dict[str, str] = {}  # host → step and reason, over all attempts
     failed_details: dict[str, str] = {}  # host → what admins may read of it
     alternates: list[str] = []  # hosts still to try when this attempt fails, best first
+    keep_claim_on: str | None = None  # a host whose claim stays beside the new one, until an evacuation ended
 
 
 class SubnetInfo(Record, kw_only=True):
@@ -145,15 +146,42 @@ class Server(Record, kw_only=True):
     security_groups: list[str] = []
 
 
+class Evacuation(Record, kw_only=True):
+    """A server's way from a dead host to another: what was asked, and what was tried. `migration` is its record's uuid;
+    `shared` tells whether the disks are on storage that both hosts use, None: to be found out by the next host."""
+
+    migration: str
+    source: str
+    target: str | None = None
+    force: bool = False
+    shared: bool | None = None
+    stopped: bool = False  # the server stays off
+    admin_pass: str | None = None  # wiped at the end
+    attempts: int = 0
+    failed_hosts: dict[str, str] = {}
+    failed_details: dict[str, str] = {}
+    alternates: list[str] = []
+
+
+class Departed(Record, kw_only=True):
+    """A server that was evacuated from a host, which has not yet removed what it holds of it."""
+
+    migration: str
+    server_uuid: str
+    shared: bool  # the disks are the other host's now
+    port_ids: list[str] = []
+
+
 class ServerBuild(Record, kw_only=True):
-    """All a host needs to launch a server, or to make it again (start after a crash, hard reboot). `request_id` and
-    `attempt` make a repeated message known."""
+    """All a host needs to launch a server, or to make it again (start after a crash, hard reboot, evacuation).
+    `request_id` and `attempt` make a repeated message known."""
 
     server: Server
     spec: RequestSpec
     request_id: str
     attempt: int = 1
     action: str = "create"
+    evacuation: Evacuation | None = None
 
 
 class StepRecord(Record, kw_only=True):
@@ -175,9 +203,11 @@ class StepRecord(Record, kw_only=True):
 
 class ServerChange(Record, kw_only=True):
     """A compare-and-swap on a server: applied only while host, vm_state and task_state are among the expected ones.
-    Fields left UNSET stay as they are."""
+    With `expect_evacuation` (a migration's uuid) the server is on its way to the expected host, not there yet. Fields left
+    UNSET stay as they are."""
 
     expect_host: str | None = None
+    expect_evacuation: str | None = None
     expect_vm_states: list[str] | None = None
     expect_task_states: list[str | None] | None = None
     vm_state: str | msgspec.UnsetType = msgspec.UNSET
@@ -197,7 +227,7 @@ class Fault(Record, kw_only=True):
 
 class BuildOutcome(Record, kw_only=True):
     """How a host's attempt at a launch ended. A failed attempt has undone its steps. `reschedule` False: another host
-    would fail alike (bad image)."""
+    would fail alike (bad image). `evacuation` is the migration's uuid where it was one."""
 
     server_uuid: str
     request_id: str
@@ -209,6 +239,8 @@ class BuildOutcome(Record, kw_only=True):
     power_state: int = 0
     network_info: list[Vif] = []
     steps: list[StepRecord] = []
+    evacuation: str | None = None
+    shared: bool = False
 
 
 class HostFacts(Record, kw_only=True):

@@ -34,10 +34,19 @@ class Task(StrEnum):
     POWERING_OFF = "powering-off"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    REBUILDING = "rebuilding"
+    REBUILD_BLOCK_DEVICE_MAPPING = "rebuild_block_device_mapping"
+    REBUILD_SPAWNING = "rebuild_spawning"
     DELETING = "deleting"
 
 
 BUILD_TASKS = (Task.SCHEDULING, Task.NETWORKING, Task.BLOCK_DEVICE_MAPPING, Task.SPAWNING)
+REBUILD_TASKS = (Task.REBUILDING, Task.REBUILD_BLOCK_DEVICE_MAPPING, Task.REBUILD_SPAWNING)
+REBUILD_SHOWS = {
+    Task.BLOCK_DEVICE_MAPPING: Task.REBUILD_BLOCK_DEVICE_MAPPING,
+    Task.SPAWNING: Task.REBUILD_SPAWNING,
+}
+"""What a client sees of an evacuation where a launch would show the key."""
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -62,17 +71,25 @@ ACTIONS: dict[str, Transition] = {
         Task.REBOOTING_HARD,
         Vm.ACTIVE,
     ),
+    "evacuate": Transition(  # whatever its dead host was busy with
+        frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]),
+        frozenset([None, *Task]) - {Task.DELETING, *REBUILD_TASKS},
+        Task.REBUILDING,
+        None,
+    ),
     "delete": Transition(ANY, None, Task.DELETING, Vm.DELETED),
 }
 
+_REBUILD = dict.fromkeys(REBUILD_TASKS, "REBUILD")
+
 STATUS: dict[Vm, tuple[str, dict[Task, str]]] = {
     Vm.BUILDING: ("BUILD", {}),
-    Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"}),
-    Vm.STOPPED: ("SHUTOFF", {Task.REBOOTING_HARD: "HARD_REBOOT"}),
+    Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
+    Vm.STOPPED: ("SHUTOFF", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
     Vm.PAUSED: ("PAUSED", {}),
     Vm.SUSPENDED: ("SUSPENDED", {}),
     Vm.RESCUED: ("RESCUE", {}),
-    Vm.ERROR: ("ERROR", {Task.REBOOTING_HARD: "HARD_REBOOT"}),
+    Vm.ERROR: ("ERROR", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
     Vm.RESIZED: ("VERIFY_RESIZE", {}),
     Vm.SHELVED: ("SHELVED", {}),
     Vm.SHELVED_OFFLOADED: ("SHELVED_OFFLOADED", {}),

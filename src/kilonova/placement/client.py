@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kilonova.core import errors
 from kilonova.core.service import Core
 from kilonova.placement.schemas.allocations import AllocationIn, Allocations, AllocationsPut, ProviderAllocations
@@ -59,12 +61,13 @@ class PlacementClient:
         return (await self._http.get("/provider_summaries", ProviderSummaries)).provider_summaries
 
     async def claim(
-        self, consumer: str, provider: str, resources: dict[str, int], *, project_id: str, user_id: str
-    ) -> bool:
-        """Take the resources for a consumer, giving back what it held elsewhere; False when they do not fit (any more).
-        Repeating a claim is harmless."""
+        self, consumer: str, provider: str, resources: dict[str, int], *, project_id: str, user_id: str,
+        also: Iterable[str] = (),
+    ) -> bool:  # fmt: skip
+        """Take the resources for a consumer, giving back what it held elsewhere than at the providers `also`; False when
+        they do not fit (any more). Repeating a claim is harmless."""
         body = AllocationsPut(
-            allocations={provider: AllocationIn(resources=resources)},
+            allocations={uuid: AllocationIn(resources=resources) for uuid in (provider, *also)},
             project_id=project_id,
             user_id=user_id,
             consumer_type="INSTANCE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonova.compute import models
-from kilonova.core.bus import Interface, call, cast
+from kilonova.core.bus import Interface, call, cast, hint
 from kilonova.core.context import RequestContext
 
 
@@ -13,6 +13,16 @@ class ComputeAPI(Interface):
     @cast
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
         """Launch. A repeated message (same server, request, attempt) is ignored."""
+
+    @cast
+    async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
+        """Bring up a server whose host is dead (`build.evacuation`), by the steps of a launch. A repeated message is refused
+        by the first step."""
+
+    @hint
+    async def guests_departed(self, ctx: RequestContext) -> None:
+        """Servers were evacuated from this host: what is left of them here is to go. Nobody needs it who is not there: a
+        host that starts asks."""
 
     @cast
     async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:

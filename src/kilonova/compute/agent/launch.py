@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
@@ -15,7 +15,7 @@ from kilonova.compute.agent.patience import no_word, patiently
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
-from kilonova.compute.states import BUILD_TASKS, Vm
+from kilonova.compute.states import BUILD_TASKS, REBUILD_SHOWS, REBUILD_TASKS, Task, Vm
 from kilonova.compute.steps import BY_NAME
 from kilonova.compute.virt.disks import BaseImage, ImageRefused
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
@@ -70,13 +70,34 @@ class Launch:
     kernel: Path | None = None
     initrd: Path | None = None
     power_state: PowerState = PowerState.NOSTATE
+    resumed: bool = False  # an earlier process began it
 
     @property
     def uuid(self) -> str:
         return self.build.server.uuid
 
-    def is_create(self) -> bool:
-        return self.build.action == "create"
+    def is_new(self) -> bool:
+        """Is the guest new on this host, so that undoing leaves nothing of it?"""
+        return self.build.action in NEW
+
+    def has_old_disks(self) -> bool:
+        """Does the guest come back to disks that it had before?"""
+        evacuation = self.build.evacuation
+        return not self.is_new() or (evacuation is not None and bool(evacuation.shared))
+
+    def expected(self, **values: Any) -> ServerChange:
+        """A change that applies while the server is to be brought up here."""
+        name, evacuation = self.host.name, self.build.evacuation
+        if evacuation is not None:
+            return ServerChange(
+                expect_host=name, expect_evacuation=evacuation.migration, expect_task_states=[*REBUILD_TASKS], **values
+            )
+        return ServerChange(
+            expect_host=name, expect_vm_states=[Vm.BUILDING], expect_task_states=[None, *BUILD_TASKS], **values
+        )
+
+
+NEW = ("create", "evacuate")
 
 
 class LaunchStep:
@@ -150,19 +171,15 @@ async def _do(launch: Launch, step: LaunchStep) -> None:
     await launch.host.faults.point(step.name, "before", host=launch.host.name)
     async with asyncio.timeout(BY_NAME[step.name].deadline):
         task_state = BY_NAME[step.name].task_state
-        if task_state is not None and launch.is_create():
+        if task_state is not None and launch.is_new():
             await announce(launch, task_state)
         await step.do(launch)
 
 
 async def announce(launch: Launch, task_state: str) -> None:
     """Show a task_state to clients; raises Refused when the server is no longer ours to build."""
-    change = ServerChange(
-        expect_host=launch.host.name,
-        expect_vm_states=[Vm.BUILDING],
-        expect_task_states=[None, *BUILD_TASKS],
-        task_state=task_state,
-    )
+    shown = REBUILD_SHOWS.get(Task(task_state)) if launch.build.evacuation is not None else task_state
+    change = launch.expected(task_state=shown) if shown is not None else launch.expected()
     host = launch.host
     if not await host.until_heard(lambda: host.conductor.update_server(launch.ctx, launch.uuid, change)):
         raise Refused(f"server {launch.uuid} is no longer to be built here")
@@ -184,6 +201,7 @@ async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> bool:
 def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | None) -> BuildOutcome:
     """What the conductor is told."""
     build = launch.build
+    evacuation = build.evacuation
     return BuildOutcome(
         server_uuid=build.server.uuid,
         request_id=build.request_id,
@@ -195,4 +213,6 @@ def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | Non
         power_state=int(launch.power_state),
         network_info=launch.vifs,
         steps=steps,
+        evacuation=evacuation.migration if evacuation is not None else None,
+        shared=evacuation is not None and bool(evacuation.shared),
     )

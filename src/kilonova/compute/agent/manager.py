@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from kilonova.compute import models
-from kilonova.compute.agent import power
+from kilonova.compute.agent import evacuation, power
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
 from kilonova.compute.agent.patience import FIRST_PAUSE, LONGEST_PAUSE
-from kilonova.compute.agent.steps import CREATE
+from kilonova.compute.agent.steps import steps_of
 from kilonova.compute.states import ACTIONS
 from kilonova.compute.virt.driver import GuestNotFound, VirtError
 from kilonova.core import errors, log
@@ -77,16 +77,43 @@ class ComputeManager(ComputeAPI):
             return  # a repeated message; the first one is at work
         await self._exclusively(build.server.uuid, self.launch(ctx, build))
 
+    async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
+        await self._exclusively(build.server.uuid, self.evacuate(ctx, build))
+
+    async def evacuate(self, ctx: RequestContext, build: models.ServerBuild) -> None:
+        """What an earlier life of the server left here goes first, so that old disks are not taken for shared ones."""
+        for gone in await evacuation.departed(self.host, ctx):
+            if gone.server_uuid == build.server.uuid:
+                await evacuation.forget(self.host, ctx, gone)
+        await self.launch(ctx, await evacuation.settled(self.host, build))
+
+    async def guests_departed(self, ctx: RequestContext) -> None:
+        await self.forget_departed(ctx)
+
+    async def forget_departed(self, ctx: RequestContext) -> list[str]:
+        """Begin to remove the servers that were evacuated from here, and only those; their ids. A failure is made up for at
+        the next look."""
+        found = [gone for gone in await evacuation.departed(self.host, ctx) if gone.server_uuid not in self.busy]
+        for gone in found:
+            self.begin(gone.server_uuid, self._forget(ctx, gone))
+        return [gone.server_uuid for gone in found]
+
+    async def _forget(self, ctx: RequestContext, gone: models.Departed) -> None:
+        try:
+            await evacuation.forget(self.host, ctx, gone)
+        except Exception as error:
+            logger.error("not removed yet", server=gone.server_uuid, host=self.host.name, exc_info=error)
+
     async def launch(self, ctx: RequestContext, build: models.ServerBuild, *, resumes: int = 0) -> None:
         """Do a build from its first step and report its end. All steps are idempotent, so that a build cut off by a crash
         is taken up by doing it again."""
         host = self.host
-        launch = Launch(host=host, ctx=ctx, build=build)
+        launch = Launch(host=host, ctx=ctx, build=build, resumed=resumes > 0)
         failure: LaunchFailed | None = None
         async with self._slots:
             run_name = host.journal.open_run(host.name, build, resumes=resumes)
             try:
-                await run(launch, CREATE, run_name)
+                await run(launch, steps_of(build), run_name)
             except Refused as refusal:
                 logger.info("build refused", server=build.server.uuid, reason=str(refusal))
                 self.settle(build, run_name, undone=refusal.undone)
@@ -106,7 +133,7 @@ class ComputeManager(ComputeAPI):
         accepted = await host.until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
         await host.faults.point("active", "after", host=host.name)
         if not accepted and failure is None:
-            await power.remove_traces(host, launch.build, launch.vifs, moved=True)
+            await self.remove_new(launch.build, launch.vifs)
         self.settle(launch.build, run_name, undone=failure is None or failure.undone)
 
     def settle(self, build: models.ServerBuild, run_name: str, *, undone: bool) -> None:
@@ -117,7 +144,7 @@ class ComputeManager(ComputeAPI):
             self.begin(build.server.uuid, self._clear(build, run_name))
 
     async def _clear(self, build: models.ServerBuild, run_name: str) -> None:
-        await self._remove(build, [], moved=True)
+        await self._until_removed(build.server.uuid, lambda: self.remove_new(build, []))
         self.host.journal.close_run(self.host.name, run_name)
 
     # ---- the rest of a server's life
@@ -132,21 +159,31 @@ class ComputeManager(ComputeAPI):
     async def terminate(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         """Remove every trace, then report; open runs of this server end here."""
         host = self.host
-        await self._remove(ref.build, ref.build.server.network_info)
+        build = ref.build
+        await self._until_removed(
+            build.server.uuid, lambda: power.remove_traces(host, build, build.server.network_info)
+        )
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
         await host.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
 
-    async def _remove(self, build: models.ServerBuild, vifs: Sequence[models.Vif], *, moved: bool = False) -> None:
-        """Remove every trace, however often it takes. A repeated deletion interrupts the pause."""
+    async def remove_new(self, build: models.ServerBuild, vifs: Sequence[models.Vif]) -> None:
+        """Every trace of a server that was new here and is another host's, or nobody's, by now."""
+        if build.evacuation is not None:
+            await evacuation.leave(self.host, RequestContext(request_id=build.request_id), build)
+        else:
+            await power.remove_traces(self.host, build, vifs, moved=True)
+
+    async def _until_removed(self, server_id: str, remove: Callable[[], Awaitable[None]]) -> None:
+        """However often it takes. A repeated deletion interrupts the pause."""
         pause = FIRST_PAUSE
         while True:
             try:
-                await power.remove_traces(self.host, build, vifs, moved=moved)
+                await remove()
                 return
             except Exception as error:
-                logger.warning("not removed yet", server=build.server.uuid, host=self.host.name, exc_info=error)
+                logger.warning("not removed yet", server=server_id, host=self.host.name, exc_info=error)
                 await self.host.clock.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 

@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 
 from kilonova.compute import models
-from kilonova.compute.agent import power
 from kilonova.compute.agent.journal import Run
-from kilonova.compute.agent.launch import Launch, LaunchFailed, outcome, undo
+from kilonova.compute.agent.launch import NEW, Launch, LaunchFailed, outcome, undo
 from kilonova.compute.agent.manager import ComputeManager
-from kilonova.compute.agent.steps import CREATE
+from kilonova.compute.agent.steps import steps_of
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
@@ -56,13 +55,13 @@ async def _one(
     manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild | None, runs: list[tuple[str, Run]]
 ) -> None:
     # of several, the one that was taken up most often counts
-    found = max(runs, key=lambda item: (item[1].build.action == "create", item[1].resumes)) if runs else None
+    found = max(runs, key=lambda item: (item[1].build.action in NEW, item[1].resumes)) if runs else None
     for name, run in runs:
         if found is not None and name != found[0]:
             manager.host.journal.close_run(run.host, name)
     server = row.server if row is not None else None
     if row is None or server is None:
-        if found is not None:
+        if found is not None and not await _evacuation(manager, ctx, found):
             await _abandon(manager, found)
         return
     if server.task_state == Task.DELETING:
@@ -79,11 +78,24 @@ async def _one(
             await _check_power(manager, ctx, row)
 
 
+async def _evacuation(manager: ComputeManager, ctx: RequestContext, found: tuple[str, Run]) -> bool:
+    """A server on its way here from a dead host is brought up; False for any other run, and when it is not wanted here any
+    more."""
+    host, build = manager.host, found[1].build
+    if build.evacuation is None:
+        return False
+    wanted = Launch(host=host, ctx=ctx, build=build).expected()
+    if not await host.until_heard(lambda: host.conductor.update_server(ctx, build.server.uuid, wanted)):
+        return False
+    await _take_up(manager, ctx, build, found)
+    return True
+
+
 async def _abandon(manager: ComputeManager, found: tuple[str, Run]) -> None:
     """The row is gone or elsewhere: what this host made goes too."""
     name, run = found
-    if run.build.action == "create":
-        await power.remove_traces(manager.host, run.build, [], moved=True)
+    if run.build.action in NEW:
+        await manager.remove_new(run.build, [])
     manager.host.journal.close_run(manager.host.name, name)
 
 
@@ -103,7 +115,7 @@ async def _take_up(
             host.journal.close_run(host.name, name)
         return
     launch = Launch(host=host, ctx=ctx, build=row)
-    undone = await undo(launch, CREATE)
+    undone = await undo(launch, steps_of(row))
     last = list(run.steps.values())[-1].step if run.steps else "accept"
     fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
     ended = outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
@@ -132,10 +144,21 @@ async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list
     if not asked:
         return []
     gone = await host.conductor.deleted_servers(ctx, asked)
+    await _name_strangers(manager, ctx, set(asked) - set(gone))
     for uuid in set(gone) & ours - manager.busy.keys():
         logger.warning("removing what is left of a deleted server", server=uuid, host=host.name)
         manager.begin(uuid, _told(_remove(manager, uuid), host.name, uuid))
     return sorted(gone)
+
+
+async def _name_strangers(manager: ComputeManager, ctx: RequestContext, found: set[str]) -> None:
+    """What is here without being this host's is left alone, but not in silence."""
+    host = manager.host
+    if found:
+        found -= {row.server.uuid for row in await host.conductor.servers_on_host(ctx, host.name)}
+        found -= {gone.server_uuid for gone in await host.conductor.departed_servers(ctx, host.name)}
+    for uuid in sorted(found - manager.busy.keys()):
+        logger.warning("left alone: guest or disks of a server that is not this host's", server=uuid, host=host.name)
 
 
 async def _remove(manager: ComputeManager, uuid: str) -> None:

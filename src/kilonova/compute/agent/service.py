@@ -66,6 +66,7 @@ class ComputeAgent:
         driver.subscribe(self._seen)
         await self.manager.host.until_heard(self._report)
         self._keep(*await recover(self.manager, self._ctx()))
+        await self.manager.forget_departed(self._ctx())
         await self.core.bus.serve(ComputeAPI, self.manager, host=self.host, concurrency=1000)
         self._spawn(self._beat())
 
@@ -106,6 +107,7 @@ class ComputeAgent:
     async def _sweep(self) -> None:
         """A host that was cut off for a while must find out as well as one that was switched off."""
         try:
+            await self.manager.forget_departed(self._ctx())
             await remove_leftovers(self.manager, self._ctx())
         except Exception as error:
             logger.warning("leftovers not looked for", host=self.host, exc_info=error)

@@ -6,17 +6,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UnsetType
 
 from kilonova.compute import errors
 from kilonova.compute.api.common import at_least
+from kilonova.compute.api.server_request import make_password
 from kilonova.compute.logic.console import ConsoleLogic
+from kilonova.compute.logic.evacuation import EvacuationLogic
 from kilonova.compute.logic.server_actions import ActionLogic
 from kilonova.compute.logic.server_network import ServerNetworkLogic
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.schemas import actions as shapes
+from kilonova.compute.schemas.common import truth
 from kilonova.compute.states import Vm
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
+from kilonova.core.web.wire import at_version, present
 
 T = TypeVar("T")
 R = "os_compute_api"
@@ -26,7 +31,7 @@ NOT_BUILT = {  # known to upstream, with the rule that would allow them
     "addFloatingIp": f"{R}:servers:update", "removeFloatingIp": f"{R}:servers:update",
     "changePassword": f"{R}:os-admin-password", "confirmResize": f"{R}:servers:confirm_resize",
     "createBackup": f"{R}:os-create-backup", "createImage": f"{R}:servers:create_image",
-    "evacuate": f"{R}:os-evacuate", "injectNetworkInfo": f"{R}:os-admin-actions:reset_state",
+    "injectNetworkInfo": f"{R}:os-admin-actions:reset_state",
     "migrate": f"{R}:os-migrate-server:migrate", "os-getRDPConsole": f"{R}:os-remote-consoles",
     "os-getSPICEConsole": f"{R}:os-remote-consoles", "os-getSerialConsole": f"{R}:os-remote-consoles",
     "os-getVNCConsole": f"{R}:os-remote-consoles", "os-migrateLive": f"{R}:os-migrate-server:migrate_live",
@@ -42,9 +47,11 @@ NOT_BUILT = {  # known to upstream, with the rule that would allow them
 
 class ServerActions:
     def __init__(
-        self, servers: ServerLogic, actions: ActionLogic, network: ServerNetworkLogic, console: ConsoleLogic
-    ) -> None:
+        self, servers: ServerLogic, actions: ActionLogic, network: ServerNetworkLogic, console: ConsoleLogic,
+        evacuation: EvacuationLogic,
+    ) -> None:  # fmt: skip
         self.servers, self.actions, self.network, self.console = servers, actions, network, console
+        self.evacuation = evacuation
         self.table: dict[str, tuple[str, Handler]] = {
             "os-start": (f"{R}:servers:start", self._start),
             "os-stop": (f"{R}:servers:stop", self._stop),
@@ -53,6 +60,7 @@ class ServerActions:
             "unlock": (f"{R}:os-lock-server:unlock", self._unlock),
             "forceDelete": (f"{R}:os-deferred-delete:force", self._force_delete),
             "os-resetState": (f"{R}:os-admin-actions:reset_state", self._reset_state),
+            "evacuate": (f"{R}:os-evacuate", self._evacuate),
             "os-getConsoleOutput": (f"{R}:os-console-output", self._console_output),
             "addSecurityGroup": (f"{R}:os-security-groups:add", self._add_group),
             "removeSecurityGroup": (f"{R}:os-security-groups:remove", self._remove_group),
@@ -112,6 +120,26 @@ class ServerActions:
     async def _reset_state(self, call: Call, row: Row, given: Any) -> Reply:
         await self.actions.reset_state(call.ctx, row.uuid, Vm(_read(given, shapes.ResetState).state))
         return Reply()
+
+    async def _evacuate(self, call: Call, row: Row, given: Any) -> Reply:
+        asked = _read(given, at_version(shapes.Evacuate, call.version))
+        told = not at_least(call, "2.14")  # how it is about the storage, and the password in the answer
+        if told and isinstance(asked.shared, UnsetType):
+            raise InvalidInput(reason="Object missing required field `onSharedStorage`")
+        shared = truth(asked.shared) if told and not isinstance(asked.shared, UnsetType) else None
+        target, force = present(asked.host, None), truth(present(asked.force, False))
+        password = present(asked.admin_pass, None)
+        if force and target is None:
+            raise errors.ForceWithoutHost
+        if shared and password is not None:
+            raise errors.PasswordOnSharedDisk
+        if password is None and not shared:
+            password = make_password(self.actions.clock, self.actions.options.password_length)
+        await self.evacuation.evacuate(
+            call.ctx, row.uuid, target=target, force=force, shared=shared, stopped=at_least(call, "2.95"),
+            admin_pass=password,
+        )  # fmt: skip
+        return Reply({"adminPass": password} if told else None, status=200)
 
     async def _console_output(self, call: Call, row: Row, given: Any) -> Reply:
         length = _read(given or {}, shapes.ConsoleOutput).length

@@ -12,7 +12,7 @@ from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.parts import Parts, finished_spec, logger
-from kilonova.compute.conductor.selecting import SchedulerAway, next_alternate, select
+from kilonova.compute.conductor.selecting import next_alternate, select
 from kilonova.compute.models import RequestSpec, Selection, StepRecord
 from kilonova.compute.scheduler.manager import read_group
 from kilonova.compute.scheduler.plan import why_none
@@ -73,7 +73,7 @@ class Builds:
                 await parts.faults.point("schedule", "after")
                 await parts.faults.point("dispatch", "before")
             except (errors.KilonovaError, InjectedFault) as error:
-                reason, inner = _words(error)
+                reason, inner = reasons.of_scheduling(error)
                 await self._give_up(batch, request_id, began, f"Scheduling failed: {reason}", inner)
                 return
             verdict = await self._commit(ctx, batch, selections, request_id, began)
@@ -222,27 +222,13 @@ class Builds:
         self, candidate: Candidate, selection: Selection, request_id: str, began: dt.datetime, now: dt.datetime
     ) -> list[StepRecord]:
         """Steps 7 to 9 of the launch."""
-        step, row, host = self.parts.step, candidate.row, selection.host
-        if host is None:
+        row = candidate.row
+        if selection.host is None:
             reason = why_none(selection.decision)
-            return [step(row, request_id, "schedule", began, error=reason, attempt=candidate.spec.attempts + 1)]
-        attempt = candidate.spec.attempts
-        taking, taken = selection.claim_began or now, selection.claim_ended or now
-        return [
-            step(row, request_id, "schedule", began, ended=taking, attempt=attempt),
-            step(row, request_id, "claim", taking, ended=taken, component="scheduler", host=host, attempt=attempt),
-            step(row, request_id, "dispatch", taken, ended=now, host=host, attempt=attempt),
-        ]
-
-
-def _words(error: errors.KilonovaError | InjectedFault) -> tuple[str, str | None]:
-    """(what users may read, what only admins may)."""
-    if isinstance(error, SchedulerAway):
-        return f"the scheduler gave no answer within {error.params['seconds']:g} s", error.message
-    if isinstance(error, InjectedFault) or error.status < 500:
-        return str(error), None
-    kind = "another service is not available" if error.status == 503 else "internal error"
-    return kind, error.message
+            return [
+                self.parts.step(row, request_id, "schedule", began, error=reason, attempt=candidate.spec.attempts + 1)
+            ]
+        return self.parts.placing(row, request_id, selection, began, now, attempt=candidate.spec.attempts)
 
 
 def _alike(found: Sequence[Row]) -> list[list[Candidate]]:

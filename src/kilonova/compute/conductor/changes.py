@@ -86,7 +86,9 @@ class Changes:
 
 def _expected(change: ServerChange) -> list[Condition]:
     where: list[Condition] = []
-    if change.expect_host is not None:
+    if change.expect_evacuation is not None:
+        where.append(store.coming_to(change.expect_host or "", change.expect_evacuation))
+    elif change.expect_host is not None:
         where.append(store.on_host(change.expect_host))
     if change.expect_vm_states is not None:
         where.append(store.vm_in(change.expect_vm_states))

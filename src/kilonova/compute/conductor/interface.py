@@ -19,6 +19,18 @@ class ConductorAPI(Interface):
     async def delete_unhosted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         """Finish the deletion of a server that has no host (or whose host never accepted it)."""
 
+    @cast
+    async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
+        """Find a host for a server whose own is dead, and hand it over. Repeating it is harmless."""
+
+    @call(timeout=60)
+    async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
+        """Servers whose evacuation from this host is done, while the host has not said that it is rid of them."""
+
+    @call(timeout=60)
+    async def departure_done(self, ctx: RequestContext, migration: str) -> None:
+        """The host holds nothing any more of a server that was evacuated from it."""
+
     @call(timeout=60)
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         """Compare-and-swap; False when the server is elsewhere, otherwise busy or deleted: the caller must stop its work."""

@@ -7,6 +7,7 @@ from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.changes import Changes
 from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.endings import Endings
+from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.options import ConductorOptions
@@ -46,9 +47,10 @@ class ConductorManager(ConductorAPI):
         self.endings = Endings(parts)
         self.changes = Changes(parts)
         self.deletion = Deletion(parts, Ports(parts, network))
+        self.evacuations = Evacuations(parts)
         self.reports = HostReports(parts)
         self.watch = Watch(parts, self.builds, self.endings)
-        self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch)
+        self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch, self.evacuations)
 
     async def start(self) -> None:
         self.watch.start()
@@ -63,11 +65,22 @@ class ConductorManager(ConductorAPI):
     async def delete_unhosted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         await self.deletion.unhosted(ctx, server_id, request_id)
 
+    async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
+        await self.evacuations.begin(ctx, server_id, migration)
+
+    async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
+        return await self.evacuations.departed(host)
+
+    async def departure_done(self, ctx: RequestContext, migration: str) -> None:
+        await self.evacuations.departure_done(migration)
+
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         self.builds.dispatched.discard(server_id)  # whoever asks has the message
         return await self.changes.update(server_id, change)
 
     async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
+        if outcome.evacuation is not None:
+            return await self.evacuations.ended(ctx, outcome)
         self.builds.dispatched.discard(outcome.server_uuid)
         return await self.endings.ended(ctx, outcome)
 

@@ -6,13 +6,13 @@ import asyncio
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import msgspec
 
 from kilonova.compute import times
 from kilonova.compute.conductor.options import ConductorOptions
-from kilonova.compute.models import RequestSpec, StepRecord
+from kilonova.compute.models import RequestSpec, Selection, StepRecord
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.request import resources
 from kilonova.compute.states import Task, Vm
@@ -89,6 +89,19 @@ class Parts:
             result="Success" if error is None else "Error",
             detail=error,
         )
+
+    def placing(
+        self, row: Row, request_id: str, selection: Selection, began: dt.datetime, now: dt.datetime, *, attempt: int,
+        action: str = "create",
+    ) -> list[StepRecord]:  # fmt: skip
+        """Steps 7 to 9 of a launch, of a server that was placed."""
+        step = partial(self.step, row, request_id, attempt=attempt, action=action)
+        taking, taken, host = selection.claim_began or now, selection.claim_ended or now, selection.host
+        return [
+            step("schedule", began, ended=taking),
+            step("claim", taking, ended=taken, component="scheduler", host=host),
+            step("dispatch", taken, ended=now, host=host),
+        ]
 
     async def settle_claims(self, uuids: Sequence[str]) -> None:
         """`settle_claim` for each; what can't be done now is left to the reconciler."""

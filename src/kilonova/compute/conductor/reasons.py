@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kilonova.compute.conductor.selecting import SchedulerAway
 from kilonova.compute.models import Decision, Fault
 from kilonova.compute.scheduler.plan import why_none
+from kilonova.core import errors
+from kilonova.core.faults import InjectedFault
 
 LONGEST = 255
 Tried = Mapping[str, str]
@@ -44,6 +47,16 @@ def full(before: str, tried: Tried, details: Tried, *, what: str = "Build") -> s
     """The whole of it, for admins: every host's reason, then its own words."""
     lines = [before, of_hosts(tried, what=what), *(f"{host}: {text}" for host, text in details.items())]
     return "\n".join(filter(None, lines))
+
+
+def of_scheduling(error: errors.KilonovaError | InjectedFault) -> tuple[str, str | None]:
+    """(what users may read, what only admins may)."""
+    if isinstance(error, SchedulerAway):
+        return f"the scheduler gave no answer within {error.params['seconds']:g} s", error.message
+    if isinstance(error, InjectedFault) or error.status < 500:
+        return str(error), None
+    kind = "another service is not available" if error.status == 503 else "internal error"
+    return kind, error.message
 
 
 def no_host(tried: Tried, details: Tried, decision: Decision, *, what: str = "Build") -> tuple[str, str]:

@@ -34,28 +34,28 @@ class ActionLogic:
     async def power(self, ctx: RequestContext, server_id: str, action: str) -> None:
         """start, stop, reboot or reboot_hard."""
         async with self.database.transaction() as tx:
-            row = await self._take(tx, ctx, server_id, action)
+            row = await self.take(tx, ctx, server_id, action)
             if row.host is None:
                 raise errors.NotReady(server_id=server_id)
             ref = await self._ref(tx.connection, ctx, row, action)
             agent = tx.outbox(ComputeAPI, host=row.host)
-            await getattr(agent, CASTS[action])(_sender(ctx), ref)
+            await getattr(agent, CASTS[action])(sender(ctx), ref)
 
     async def delete(self, ctx: RequestContext, server_id: str) -> None:
         """By the server's host; where that is away, by the conductor at once."""
         async with self.database.transaction() as tx:
-            row = await self._take(tx, ctx, server_id, "delete")
-            if row.host is None or not await self._is_up(tx.connection, row.host):
-                await tx.outbox(ConductorAPI).delete_unhosted(_sender(ctx), row.uuid, ctx.request_id)
+            row = await self.take(tx, ctx, server_id, "delete")
+            if row.host is None or not await self.is_up(tx.connection, row.host):
+                await tx.outbox(ConductorAPI).delete_unhosted(sender(ctx), row.uuid, ctx.request_id)
                 return
             ref = await self._ref(tx.connection, ctx, row, "delete")
-            await tx.outbox(ComputeAPI, host=row.host).terminate_server(_sender(ctx), ref)
+            await tx.outbox(ComputeAPI, host=row.host).terminate_server(sender(ctx), ref)
 
-    async def _is_up(self, connection: Connection, host: str) -> bool:
+    async def is_up(self, connection: Connection, host: str) -> bool:
         since = now(self.clock) - dt.timedelta(seconds=self.options.service_down_time)
         return bool(await host_store.alive(connection, [host], since))
 
-    async def _take(self, tx: Transaction, ctx: RequestContext, server_id: str, action: str) -> Row:
+    async def take(self, tx: Transaction, ctx: RequestContext, server_id: str, action: str) -> Row:
         """The server as it was, now busy with the action."""
         row = await owned(tx.connection, ctx, server_id)
         check_lock(ctx, row)
@@ -122,5 +122,6 @@ def check_state(row: Row, action: str, shown: str) -> None:
         raise errors.InvalidState(action=shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
 
 
-def _sender(ctx: RequestContext) -> RequestContext:
+def sender(ctx: RequestContext) -> RequestContext:
+    """The caller as messages name it: without the token."""
     return msgspec.structs.replace(ctx, token=None)

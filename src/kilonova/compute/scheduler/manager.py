@@ -69,7 +69,7 @@ class SchedulerManager(SchedulerAPI):
                 elif plan.host is not None:
                     lost[plan.server_uuid][plan.host.host] = LOST
             if first:
-                await self._forget(hopeless)
+                await self._forget(hopeless if spec.keep_claim_on is None else [])
             else:
                 for plan in plans:
                     if plan.host is None:
@@ -124,10 +124,19 @@ class SchedulerManager(SchedulerAPI):
             return True  # a flavor of nothing claims nothing
         try:
             return await self.placement.claim(
-                server_id, node_uuid, wanted, project_id=owner.project_id, user_id=owner.user_id
-            )
+                server_id, node_uuid, wanted, project_id=owner.project_id, user_id=owner.user_id,
+                also=await self._kept(spec),
+            )  # fmt: skip
         except errors.NotFound:
             return False  # the host's provider is not known yet
+
+    async def _kept(self, spec: RequestSpec) -> list[str]:
+        """The provider where a claim stays beside the new one."""
+        if spec.keep_claim_on is None:
+            return []
+        async with self.database.reading() as connection:
+            node = await store.node(connection, spec.keep_claim_on)
+        return [node.uuid] if node is not None else []
 
     def _selection(self, plan: Plan, began: float) -> Selection:
         plan.decision.seconds = round(self.clock.monotonic() - began, 6)

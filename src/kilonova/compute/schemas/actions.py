@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.schemas.common import Name
-from kilonova.core.web.wire import Body
+from kilonova.compute.schemas.common import Boolean, HostName, Name
+from kilonova.core.web.wire import Body, versions
 
 
 class Reboot(Body, kw_only=True):
@@ -26,6 +26,15 @@ class ConsoleOutput(Body, kw_only=True):
     """`length` is a number of lines; -1 and None are all."""
 
     length: Annotated[str, Meta(pattern=r"\A-?[0-9]{1,9}\Z")] | Annotated[int, Meta(ge=-1)] | None = None
+
+
+class Evacuate(Body, kw_only=True, rename={"shared": "onSharedStorage", "admin_pass": "adminPass"}):
+    """`onSharedStorage` must be given until 2.13, and is found out by the host since."""
+
+    host: HostName | UnsetType = UNSET
+    shared: Annotated[Boolean | UnsetType, versions("2.1", "2.13")] = UNSET
+    admin_pass: str | UnsetType = UNSET
+    force: Annotated[Boolean | UnsetType, versions("2.29", "2.67")] = UNSET
 
 
 class GroupName(Body, kw_only=True):

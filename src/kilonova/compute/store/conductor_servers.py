@@ -7,11 +7,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, or_, select, update
 
 from kilonova.compute.models import RequestSpec
-from kilonova.compute.states import BUILD_TASKS, Task, Vm
-from kilonova.compute.tables import block_devices, compute_nodes, request_specs, server_actions, server_faults, servers
+from kilonova.compute.states import BUILD_TASKS, REBUILD_TASKS, Task, Vm
+from kilonova.compute.tables import (
+    block_devices,
+    compute_nodes,
+    migrations,
+    request_specs,
+    server_actions,
+    server_faults,
+    servers,
+)
 from kilonova.core.db import Connection, Row
 
 Condition = ColumnElement[bool]
@@ -90,6 +98,13 @@ async def set_many(connection: Connection, uuids: Collection[str], values: Any) 
 
 def on_host(host: str) -> Condition:
     return servers.c.host == host
+
+
+def coming_to(host: str, migration: str) -> Condition:
+    """The server is being brought up there by this migration."""
+    table = migrations.c
+    running = (table.uuid == migration, table.dest_compute == host, table.status == "pre-migrating")
+    return exists().where(table.server_uuid == servers.c.uuid, *running)
 
 
 def vm_in(states: Collection[str]) -> Condition:
@@ -228,11 +243,14 @@ async def _among(connection: Connection, uuids: Collection[str], *where: Conditi
 
 
 async def placed(connection: Connection) -> Sequence[Row]:
-    """uuid and provider (node's uuid) of every living server on a host that nobody is deleting."""
+    """uuid and provider (node's uuid) of every living server on a host that nobody is deleting or taking elsewhere."""
     query = (
         select(servers.c.uuid, compute_nodes.c.uuid.label("provider"))
         .join(compute_nodes, compute_nodes.c.host == servers.c.host)
-        .where(servers.c.deleted == 0, or_(servers.c.task_state.is_(None), servers.c.task_state != Task.DELETING))
+        .where(
+            servers.c.deleted == 0,
+            or_(servers.c.task_state.is_(None), servers.c.task_state.not_in([Task.DELETING, *REBUILD_TASKS])),
+        )
     )
     return (await connection.execute(query)).all()
 

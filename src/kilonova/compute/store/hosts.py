@@ -140,3 +140,11 @@ async def alive(connection: Connection, hosts: Sequence[str], since: dt.datetime
         or_(services.c.forced_down.is_(False), services.c.forced_down.is_(None)),
     )
     return {row.host for row in (await connection.execute(query)).all()}
+
+
+async def forced_down(connection: Connection, hosts: Sequence[str]) -> set[str]:
+    """Those of the hosts of which an operator said that they are down."""
+    query = select(services.c.host).where(
+        services.c.host.in_(hosts), services.c.binary == COMPUTE, services.c.forced_down.is_(True)
+    )
+    return {row.host for row in (await connection.execute(query)).all()}

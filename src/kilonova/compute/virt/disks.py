@@ -98,5 +98,9 @@ class DiskStore(ABC):
         """All the server's files; nothing happens when there are none."""
 
     @abstractmethod
+    async def present(self, server_uuid: str) -> bool:
+        """Is the server's root disk here?"""
+
+    @abstractmethod
     async def servers(self) -> set[str]:
         """Servers that have files here (for `kilonova verify`)."""

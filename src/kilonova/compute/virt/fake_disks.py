@@ -9,6 +9,7 @@ from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, 
 from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
 
+SHARED = "<shared storage>"
 ROOT = Path("/nowhere/kilonova-fake")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -19,7 +20,7 @@ class FakeDiskStore(DiskStore):
     __slots__ = ("_host", "_hypervisor", "_mishaps")
 
     def __init__(self, host: str, hypervisor: FakeHypervisor, options: FakeOptions) -> None:
-        self._host = host
+        self._host = SHARED if options.shared_disks else host
         self._hypervisor = hypervisor
         self._mishaps = Mishaps(host, hypervisor, options)
 
@@ -54,6 +55,9 @@ class FakeDiskStore(DiskStore):
         if server_uuid in self._hypervisor.disks(self._host):
             await self._mishaps.strike("remove", DiskError, server_uuid)
             self._hypervisor.set_disks(self._host, server_uuid, False)
+
+    async def present(self, server_uuid: str) -> bool:
+        return server_uuid in await self.servers()
 
     async def servers(self) -> set[str]:
         return self._hypervisor.disks(self._host)

@@ -24,6 +24,7 @@ class FakeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     vcpus: int = 64
     memory_mb: int = 262144
     disk_gb: int = 4096
+    shared_disks: bool = False  # one storage holds the disks of all hosts
     state: Path | None = None  # file in which guests outlive the process; None: memory only
 
 

@@ -137,6 +137,9 @@ class FileDisks(DiskStore):
     async def remove(self, server_uuid: str) -> None:
         await asyncio.to_thread(self._places.remove, server_uuid)
 
+    async def present(self, server_uuid: str) -> bool:
+        return await asyncio.to_thread((self._places.server(server_uuid) / "disk").exists)
+
     async def servers(self) -> set[str]:
         with os_errors("listing servers with disks"):
             return await asyncio.to_thread(self._places.servers)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from kilonova.compute.agent.launch import CannotFit, Launch, LaunchStep, Refused
-from kilonova.compute.models import ServerChange
-from kilonova.compute.states import BUILD_TASKS, Vm
 
 
 class Accept(LaunchStep):
@@ -12,11 +10,10 @@ class Accept(LaunchStep):
 
     async def do(self, launch: Launch) -> None:
         host, server = launch.host, launch.build.server
-        wanted = ServerChange(
-            expect_host=host.name, expect_vm_states=[Vm.BUILDING], expect_task_states=[None, *BUILD_TASKS]
-        )
+        wanted = launch.expected()
         if not await host.until_heard(lambda: host.conductor.update_server(launch.ctx, server.uuid, wanted)):
             raise Refused(f"server {server.uuid} is not to be built here")
+        await _check_disks(launch)
         capacity = await host.driver.capacity()
         flavor = launch.build.spec.flavor
         room = int(capacity.memory_mb * host.options.ram_ratio)
@@ -25,3 +22,13 @@ class Accept(LaunchStep):
         cores = int(capacity.vcpus * host.options.cpu_ratio)
         if flavor.vcpus > cores:
             raise CannotFit(f"{flavor.vcpus} vcpus wanted, the host has {cores} in all")
+
+
+async def _check_disks(launch: Launch) -> None:
+    """Disks on shared storage are there before an evacuation; others are not."""
+    evacuation = launch.build.evacuation
+    if evacuation is None or launch.resumed:
+        return
+    if await launch.host.driver.disks.present(launch.uuid) != evacuation.shared:
+        there = "is not on this host's storage" if evacuation.shared else "is on this host's storage already"
+        raise CannotFit(f"the server's disk {there}")

@@ -49,7 +49,7 @@ class Image(LaunchStep):
             launch.initrd = await store.kernel(uuid, "ramdisk", await self._fetch(launch, spec.image.ramdisk))
 
     async def undo(self, launch: Launch) -> None:
-        if launch.is_create():
+        if not launch.has_old_disks():
             await launch.host.driver.disks.remove(launch.uuid)
 
     @staticmethod
@@ -84,7 +84,7 @@ class Personalise(LaunchStep):
     async def do(self, launch: Launch) -> None:
         host, build = launch.host, launch.build
         drive = build.server.config_drive or host.options.force_config_drive
-        if not drive and not (host.options.inject and launch.is_create()):
+        if not drive and not (host.options.inject and not launch.has_old_disks()):
             return
         facts = facts_of(build, launch.vifs, domain=host.options.dhcp_domain)
         store = host.driver.disks
@@ -92,7 +92,7 @@ class Personalise(LaunchStep):
             path = await store.config_drive(launch.uuid, config_drive_tree(facts))
             target = "vd" + chr(ord("a") + len(launch.disks))
             launch.disks.append(GuestDisk(source=path, format="raw", target=target, readonly=True))
-        if host.options.inject and launch.is_create():
+        if host.options.inject and not launch.has_old_disks():
             root = launch.disks[0]
             files = injection_files(facts)
             held = await store.read(root.source, root.format, KEYS)

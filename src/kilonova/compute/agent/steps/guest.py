@@ -19,7 +19,7 @@ class Define(LaunchStep):
 
     async def undo(self, launch: Launch) -> None:
         await launch.host.driver.destroy(launch.uuid)
-        if launch.is_create():
+        if launch.is_new():
             await launch.host.driver.undefine(launch.uuid)
 
 

@@ -27,7 +27,7 @@ class Networking(LaunchStep):
         if not wanted:
             launch.vifs = []
             return
-        ids = [want.port_id or port_id_for(launch.uuid, n) for n, want in enumerate(wanted)]
+        ids = [port_id_of(launch.uuid, n, want) for n, want in enumerate(wanted)]
         launch.host.events.expect(launch.uuid, PLUGGED, ids)
         launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted, ids))
 
@@ -70,10 +70,10 @@ class Networking(LaunchStep):
         )
 
     async def undo(self, launch: Launch) -> None:
-        if launch.is_create():
-            ctx = launch.ctx
+        if launch.is_new():
             launch.host.events.forget(launch.uuid)
-            await release_ports(launch.host, ctx, launch.build, launch.vifs, moved=True)
+            leave = release_ports if launch.build.evacuation is None else give_back_ports
+            await leave(launch.host, launch.ctx, launch.build, launch.vifs, moved=True)
 
 
 def _owner(build: ServerBuild) -> str:
@@ -99,6 +99,26 @@ async def release_ports(
         if port.id in given - elsewhere and port.device_id == uuid_:
             await host.network.unbind_port(port.id)
     await host.wiring.unplug(ctx, taps)
+
+
+async def give_back_ports(
+    host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif], *, moved: bool = True
+) -> None:
+    """After an evacuation that failed: the ports are bound where they were, unless another host has them by now."""
+    ids = sorted({port_id_of(build.server.uuid, n, want) for n, want in enumerate(build.spec.networks)})
+    if not ids:
+        return
+    for port in await host.network.ports(id=ids):
+        if port.device_id == build.server.uuid and port.host_id == host.name and build.evacuation is not None:
+            await host.network.bind_port(
+                port.id, build.evacuation.source, device_id=port.device_id, device_owner=port.device_owner
+            )
+    await host.wiring.unplug(ctx, ids)
+
+
+def port_id_of(server_uuid: str, index: int, want: NetworkRequest) -> str:
+    """The id of a server's port: the user's, or the one we make."""
+    return want.port_id or port_id_for(server_uuid, index)
 
 
 async def _describe(host: Host, ports: list[PortRecord], wanted: list[NetworkRequest]) -> list[Vif]:
