@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
+from kilonova.testing.certificates import make_certificates
 from kilonova.testing.engines.base import LOOPBACK, PACKAGES, START_TIMEOUT, Engine, EngineFailed, free_port, program
+
+LIBRARIES = (
+    *("asn1", "compiler", "crypto", "inets", "mnesia", "os_mon"),
+    *("public_key", "ssl", "syntax_tools", "tools", "xmerl"),
+)
+"""Erlang's, of whose modules the node needs few."""
 
 
 class RabbitMQ(Engine):
-    """One node; `url` is amqp://. It needs a port mapper of its own, which lives and dies with it."""
+    """One node; `url` is amqp://, and `tls_url` amqps:// when it was made with `tls`, for which `tls/ca.pem` vouches. It needs
+    a port mapper of its own, which lives and dies with it."""
 
     name = "rabbitmq"
     SBIN = "/usr/lib/rabbitmq/bin"
 
-    def __init__(self, folder: Path, *, port: int = 0, tied: bool = True, address: str = LOOPBACK) -> None:
+    def __init__(
+        self, folder: Path, *, port: int = 0, tied: bool = True, address: str = LOOPBACK, tls: bool = False
+    ) -> None:
         super().__init__(folder, port=port, tied=tied, address=address)
+        self.tls_port = free_port(address) if tls else 0
         self.mapper_port, self.node_port = free_port(), free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"amqp://kilonova:{self._secret()}@{self.address}:{self.port}/"
+
+    @property
+    def tls_url(self) -> str:
+        ca = quote(str(self.folder / "tls" / "ca.pem"))
+        return f"amqps://kilonova:{self._secret()}@{self.address}:{self.tls_port}/?cafile={ca}"
 
     def start(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -46,9 +64,34 @@ class RabbitMQ(Engine):
             "listeners.tcp.1": f"{self.address}:{self.port}", "default_user": "kilonova", "default_pass": self._secret(),
             "disk_free_limit.absolute": "50MB", "log.console": "true", "log.console.level": "warning", "log.file": "false",
         }  # fmt: skip
+        if self.tls_port:
+            lines |= self._encrypted()
         text = "".join(f"{key} = {value}\n" for key, value in lines.items())
         (self.folder / "rabbitmq.conf").write_text(text)
         (self.folder / "plugins").write_text("[].\n")
+        self._leave_libraries_alone()
+
+    def _leave_libraries_alone(self) -> None:
+        """At start the node loads every module that an application's description names, half of them for nothing: that takes
+        seconds. So it finds descriptions that name none; what it does need it loads when it is called."""
+        (self.folder / "libraries").mkdir(exist_ok=True)
+        for name in LIBRARIES:
+            for found in Path("/usr/lib/erlang/lib").glob(f"{name}-*/ebin/{name}.app"):
+                text = re.sub(r"\{\s*modules\s*,\s*\[.*?\]\s*\}", "{modules, []}", found.read_text(), flags=re.S)
+                (self.folder / "libraries" / found.name).write_text(text)
+
+    def _encrypted(self) -> dict[str, str]:
+        """Settings of a TLS listener, with an authority and a certificate of its own."""
+        folder = self.folder / "tls"
+        if not folder.exists():
+            folder.mkdir()
+            make_certificates(folder, self.address)
+        return {
+            "listeners.ssl.1": f"{self.address}:{self.tls_port}",
+            "ssl_options.cacertfile": str(folder / "ca.pem"),
+            "ssl_options.certfile": str(folder / "server.pem"),
+            "ssl_options.keyfile": str(folder / "server.key"),
+        }
 
     def command(self) -> list[str]:
         if not Path(self.SBIN).is_dir():
@@ -63,12 +106,14 @@ class RabbitMQ(Engine):
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"), "RABBITMQ_LOG_BASE": str(self.folder),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none "
-            "-kernel inet_dist_use_interface {127,0,0,1}",
+            f"-kernel inet_dist_use_interface {{127,0,0,1}} -pa {self.folder / 'libraries'}",
         }  # fmt: skip
 
     def ready(self) -> bool:
         """The listener opens last, when all queues are there; it answers a wrong greeting with its own."""
         with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), timeout=1) as connection:
+            if self.tls_port:
+                socket.create_connection((self.address, self.tls_port), timeout=1).close()
             connection.sendall(b"AMQP\x00\x09\x09\x09")
             return connection.recv(4) == b"AMQP"
         return False
