@@ -202,12 +202,14 @@ Builder = Callable[[Parts], Iterator[Service]]
 
 @dataclass(frozen=True)
 class Component:
-    """`builders` in the order of starting. `port` is the usual one; None: no HTTP. `needs`: what must answer before it
-    starts and while it is ready, of bus and identity; its databases always must. `secrets` it can't do without."""
+    """`builders` in the order of starting. `port` is the usual one; None: no HTTP. `module` is the bulk of its code, loaded
+    before workers are forked. `needs`: what must answer before it starts and while it is ready, of bus and identity; its
+    databases always must. `secrets` it can't do without."""
 
     name: str
     builders: tuple[Builder, ...]
     port: int | None = None
+    module: str = ""
     needs: tuple[str, ...] = ("bus", "identity")
     secrets: tuple[str, ...] = field(default=("service_password",))
 
@@ -218,16 +220,18 @@ class Component:
 COMPONENTS: dict[str, Component] = {
     component.name: component
     for component in (
-        Component("identity", (identity,), 5000, needs=(), secrets=()),
-        Component("image", (image,), 9292, needs=("identity",)),
-        Component("placement", (placement,), 8778, needs=("identity",)),
-        Component("network-api", (network_api,), 9696),
-        Component("compute-api", (compute_api,), 8774),
-        Component("metadata", (metadata,), 8775, needs=(), secrets=("metadata_secret",)),
+        Component("identity", (identity,), 5000, "kilonova.identity.app", needs=(), secrets=()),
+        Component("image", (image,), 9292, "kilonova.image.app", needs=("identity",)),
+        Component("placement", (placement,), 8778, "kilonova.placement.app", needs=("identity",)),
+        Component("network-api", (network_api,), 9696, "kilonova.network.app"),
+        Component("compute-api", (compute_api,), 8774, "kilonova.compute.app"),
+        Component(
+            "metadata", (metadata,), 8775, "kilonova.compute.metadata.app", needs=(), secrets=("metadata_secret",)
+        ),
         Component("scheduler", (scheduler,)),
         Component("conductor", (conductor, reconciler)),
         Component("network-agent", (network_agent,), needs=("bus",), secrets=("metadata_secret",)),
-        Component("compute", (compute,), secrets=("service_password",)),
+        Component("compute", (compute,)),
     )
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import os
 import socket
 import sys
@@ -54,6 +56,8 @@ def serve(
     if count == 1 or listener is None:
         code = work(chosen, settings, secrets, listener, 0)
     else:
+        importlib.import_module(chosen.module)
+        gc.freeze()  # what is loaded by now is shared between the workers' memories
         code = Supervisor(count, listener, lambda n: work(chosen, settings, secrets, listener, n)).run()
     raise typer.Exit(code)
 
