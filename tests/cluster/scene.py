@@ -97,6 +97,17 @@ class Scene:
         assert answer.status_code in (500, 503), f"{name}: {answer.status_code} {answer.text}"
         return None
 
+    def unlimited(self) -> None:
+        """No quota keeps the user from many servers."""
+        quotas = {"instances": -1, "cores": -1, "ram": -1}
+        self.admin.ok("PUT", "compute", f"/os-quota-sets/{self.api.project_id}", {"quota_set": quotas})
+        self.admin.ok("PUT", "network", f"/quotas/{self.api.project_id}", {"quota": {"port": -1}})
+
+    def big_flavor(self, vcpus: int) -> str:
+        """The id of a flavor with so many cores."""
+        flavor = {"name": f"cores-{vcpus}-{time.monotonic_ns()}", "vcpus": vcpus, "ram": 64, "disk": 0}
+        return str(self.admin.ok("POST", "compute", "/flavors", {"flavor": flavor})["flavor"]["id"])
+
     def servers(self) -> list[dict[str, Any]]:
         """All of the user's, however many."""
         found: list[dict[str, Any]] = []
@@ -125,6 +136,11 @@ class Scene:
             retried(lambda id=server["id"]: self.api("DELETE", "compute", f"/servers/{id}"))
         eventually(lambda: not self.servers(), "servers are still there")
 
+    def ports(self) -> list[dict[str, Any]]:
+        """Those of servers."""
+        found = retried(lambda: self.api.ok("GET", "network", "/ports"))["ports"]
+        return [port for port in found if port["device_owner"].startswith("compute:")]
+
     # ---- what must be true at rest
 
     def clean(self, within: float = PATIENCE) -> None:
@@ -140,7 +156,7 @@ class Scene:
 
     def check(self, servers: Iterable[dict[str, Any]]) -> None:
         """ACTIVE with one port, or ERROR with a reason and none; and `verify` is clean."""
-        ports = retried(lambda: self.api.ok("GET", "network", "/ports"))["ports"]
+        ports = self.ports()
         for server in servers:
             held = [port for port in ports if port["device_id"] == server["id"]]
             if server["status"] == "ACTIVE":
