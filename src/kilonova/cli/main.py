@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import bootstrap, clean, config, credentials, doctor, explain, image, serve, trace, up, verify
+from kilonova.cli import bootstrap, clean, config, credentials, db, doctor, explain, image, serve, trace, up, verify
 from kilonova.core.config import ConfigError
 from kilonova.core.errors import CannotStart
 
@@ -30,6 +30,7 @@ app.command("trace")(trace.trace)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
+app.add_typer(db.app, name="db")
 app.add_typer(image.app, name="image")
 
 

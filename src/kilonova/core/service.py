@@ -73,8 +73,9 @@ class Core:
     def database(self, service: str, metadata: MetaData) -> Database:
         """The service's own database: as configured, else a SQLite file in the state directory."""
         from kilonova.core.db import Database  # here, so that agents, which have none, load no SQL
+        from kilonova.core.db.address import default_url
 
-        url = self.database_urls.get(service) or f"sqlite:///{self.state_dir / 'db' / service}.sqlite"
+        url = self.database_urls.get(service) or default_url(self.state_dir, service)
         database = Database(url, metadata, name=service)
         self.databases.append(database)
         return database

@@ -7,6 +7,7 @@ Query parameters: `sslmode` (disable, require, verify-ca, verify-full) with `ssl
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import URL, make_url
@@ -19,6 +20,11 @@ OWN = ("sslmode", "sslrootcert", "sslcert", "sslkey", "pool_size", "max_overflow
 SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
 LOCK_WAIT = 10  # seconds for which a statement waits for others' locks
 IDLE_LIMIT = 60  # seconds after which a server ends a transaction in which nothing happens: its process hangs
+
+
+def default_url(state_dir: Path, service: str) -> str:
+    """Of a service for which no other is configured."""
+    return f"sqlite:///{state_dir / 'db' / service}.sqlite"
 
 
 class Address:

@@ -66,6 +66,11 @@ def _unfit(error: DBAPIError) -> bool:
     return type(error.orig.__cause__).__name__ == "DataError" if error.orig is not None else False
 
 
+def reason_of(error: errors.ServiceUnavailable) -> str:
+    """What the driver said, for an operator."""
+    return _reason(error.__cause__ or error)
+
+
 def _reason(error: BaseException) -> str:
     text = str(getattr(error, "orig", None) or error)
     return next(iter(text.splitlines()), "") or type(error).__name__

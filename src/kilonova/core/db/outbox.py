@@ -15,6 +15,7 @@ and sending, nobody sends what a living one is sending, and no clock is compared
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import heapq
 import uuid
@@ -25,7 +26,7 @@ import msgspec
 from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
 
 from kilonova.core import errors, log
-from kilonova.core.bus.base import Bus, Envelope, Receipt, make_proxy
+from kilonova.core.bus.base import Bus, Envelope, Receipt, Undelivered, make_proxy
 from kilonova.core.bus.interface import Interface, Method
 from kilonova.core.db.locks import locked
 from kilonova.core.db.types import Blob, Counter
@@ -147,6 +148,14 @@ class Outbox:
         if self._watch is None:
             self._watch = asyncio.ensure_future(self._look_on())
         return found
+
+    async def undelivered(self) -> list[Undelivered]:
+        """What the table keeps, whoever sends it."""
+        async with self.database.reading() as connection:
+            bodies = (await connection.execute(select(self.table.c.body))).scalars().all()
+        envelopes = [msgspec.msgpack.decode(body, type=Envelope) for body in bodies]
+        counted = collections.Counter((envelope.topic, envelope.host, envelope.method) for envelope in envelopes)
+        return [Undelivered(self.database.name, *place, count) for place, count in counted.items()]
 
     async def _look_on(self) -> None:
         while True:

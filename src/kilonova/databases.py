@@ -1,0 +1,81 @@
+"""The services' databases seen from outside: at which revision each is, and how to bring it to this release's."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+import kilonova
+from kilonova.core.db import Database
+from kilonova.core.db.address import default_url
+from kilonova.core.db.failures import reason_of
+from kilonova.core.db.migrate import head, upgrade, version
+from kilonova.core.errors import CannotStart, ServiceUnavailable
+from kilonova.settings import DATABASES, Settings
+
+ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB"}
+
+
+class State(msgspec.Struct, kw_only=True):
+    """Of one database. `state`: ready, empty, old, newer (than this release) or away; `reason` says why it is away."""
+
+    service: str
+    engine: str
+    url: str  # without its password
+    revision: str | None
+    head: str | None
+    state: str
+    reason: str | None = None
+
+
+def open_database(settings: Settings, service: str) -> Database:
+    """A new Database of one of `DATABASES`. Raises ConfigError."""
+    metadata = importlib.import_module(f"kilonova.{service}.tables").metadata
+    url = settings.database.urls().get(service) or default_url(settings.state_dir, service)
+    return Database(url, metadata, name=service)
+
+
+def migrations_of(service: str) -> Path:
+    return Path(kilonova.__file__).parent / service / "migrations"
+
+
+async def states(settings: Settings, services: Sequence[str] = DATABASES) -> list[State]:
+    """How each database is; makes none."""
+    return [await _state(open_database(settings, service)) for service in services]
+
+
+async def _state(database: Database) -> State:
+    newest = head(migrations_of(database.name))
+    found, reason = None, None
+    try:
+        found = await version(database) if _may_exist(database) else None
+    except ServiceUnavailable as error:
+        reason = reason_of(error)
+    finally:
+        await database.close()
+    state = "away" if reason is not None else "empty" if found is None else "ready"
+    if state == "ready" and found != newest:
+        state = "newer" if (found or "") > (newest or "") else "old"
+    return State(
+        service=database.name, engine=ENGINES[database.kind], url=str(database.url.set(drivername=database.kind)),
+        revision=found, head=newest, state=state, reason=reason,
+    )  # fmt: skip
+
+
+def _may_exist(database: Database) -> bool:
+    return not database.is_sqlite or Path(database.url.database or "").exists()
+
+
+async def upgrade_one(settings: Settings, service: str) -> list[str]:
+    """The revisions applied. Raises CannotStart, with the reason, for a database that is away or of a newer release."""
+    database = open_database(settings, service)
+    try:
+        return await upgrade(database, migrations_of(service))
+    except ServiceUnavailable as error:
+        shown = database.url.set(drivername=database.kind)
+        raise CannotStart(f"the {service} database at {shown} is away: {reason_of(error)}") from None
+    finally:
+        await database.close()
