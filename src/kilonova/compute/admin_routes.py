@@ -5,6 +5,7 @@ from __future__ import annotations
 from kilonova.compute.api.aggregates import Aggregates
 from kilonova.compute.api.extensions import Extensions
 from kilonova.compute.api.hypervisors import Hypervisors
+from kilonova.compute.api.migrations import Migrations
 from kilonova.compute.api.quotas import Quotas
 from kilonova.compute.api.server_groups import ServerGroups
 from kilonova.compute.api.services import Services
@@ -13,7 +14,7 @@ from kilonova.compute.routes import R, V
 from kilonova.core.web.app import Route
 
 
-def host_routes(services: Services, hypervisors: Hypervisors) -> list[Route]:
+def host_routes(services: Services, hypervisors: Hypervisors, migrations: Migrations) -> list[Route]:
     every, one, rule = V + "/os-hypervisors", V + "/os-hypervisors/{hypervisor_id:str}", f"{R}:os-hypervisors"
     named = V + "/os-hypervisors/{pattern:str}"
     zones = V + "/os-availability-zone"
@@ -23,6 +24,7 @@ def host_routes(services: Services, hypervisors: Hypervisors) -> list[Route]:
         Route("DELETE", V + "/os-services/{service_id:str}", services.delete, f"{R}:os-services:delete", 204),
         Route("GET", zones, services.zones, f"{R}:os-availability-zone:list"),
         Route("GET", zones + "/detail", services.zone_details, f"{R}:os-availability-zone:detail"),
+        Route("GET", V + "/os-migrations", migrations.list, f"{R}:os-migrations:index"),
         Route("GET", V + "/os-hosts", services.hosts, f"{R}:os-hosts:list", until="2.42"),
         Route("GET", every, hypervisors.list, f"{rule}:list"),
         Route("GET", every + "/detail", hypervisors.detail, f"{rule}:list-detail"),

@@ -11,6 +11,7 @@ from kilonova.compute.api.flavors import Flavors
 from kilonova.compute.api.history import History
 from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.key_pairs import KeyPairs
+from kilonova.compute.api.migrations import Migrations
 from kilonova.compute.api.quotas import Quotas
 from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
@@ -34,6 +35,7 @@ from kilonova.compute.logic.hypervisors import HypervisorLogic
 from kilonova.compute.logic.key_pairs import KeyPairLogic
 from kilonova.compute.logic.launch import LaunchLogic
 from kilonova.compute.logic.launch_checks import LaunchChecks
+from kilonova.compute.logic.migrations import MigrationLogic
 from kilonova.compute.logic.quota_sets import QuotaSetLogic
 from kilonova.compute.logic.security_groups import SecurityGroupLogic
 from kilonova.compute.logic.server_actions import ActionLogic
@@ -110,7 +112,9 @@ class ComputeApiService:
         return [
             *routes.security_group_routes(SecurityGroups(SecurityGroupLogic(self.networks))),
             *routes.key_pair_routes(KeyPairs(KeyPairLogic(database, clock, options))),
-            *admin_routes.host_routes(Services(services), Hypervisors(hypervisors)),
+            *admin_routes.host_routes(
+                Services(services), Hypervisors(hypervisors), Migrations(MigrationLogic(database))
+            ),
             *admin_routes.quota_routes(
                 Quotas(QuotaSetLogic(database, options)), Usage(UsageLogic(database, clock)), Extensions()
             ),

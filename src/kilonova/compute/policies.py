@@ -76,6 +76,7 @@ RULES: dict[str, str] = {
     "os_compute_api:os-lock-server:unlock": MEMBER,
     "os_compute_api:os-lock-server:unlock:unlock_override": ADMIN,
     "os_compute_api:os-migrate-server:migrate": MANAGER,
+    "os_compute_api:os-migrations:index": ADMIN,
     "os_compute_api:os-migrate-server:migrate:host": ADMIN,
     "os_compute_api:os-migrate-server:migrate_live": MANAGER,
     "os_compute_api:os-migrate-server:migrate_live:host": ADMIN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kilonova.compute import models
 from kilonova.core.bus import Interface, call, cast
+from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 
 
@@ -73,6 +74,10 @@ class ConductorAPI(Interface):
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
         """All servers whose row names this host, for an agent that starts and for `verify`. `action` is `create` for those
         still building, else what runs on them (task_state) or an empty text."""
+
+    @call(timeout=60)
+    async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
+        """For `kilonova verify`: the messages that compute's outbox still keeps."""
 
     @call(timeout=60)
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:

@@ -19,6 +19,7 @@ from kilonova.compute.states import Vm
 from kilonova.compute.store import builds as build_store
 from kilonova.compute.store import conductor_servers as store
 from kilonova.core.bus import Bus
+from kilonova.core.bus.base import Undelivered
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database
@@ -121,6 +122,10 @@ class ConductorManager(ConductorAPI):
             )
             for row in rows
         ]
+
+    async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
+        outbox = self.parts.database.outbox
+        return await outbox.undelivered() if outbox is not None else []
 
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         await self.changes.power_state_seen(host, server_id, power_state)
