@@ -27,7 +27,7 @@ def _running(engine: Engine) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def rabbitmq(engine_folder: Path) -> Iterator[Engine]:
-    yield from _running(RabbitMQ(engine_folder))
+    yield from _running(RabbitMQ(engine_folder, tls=True))
 
 
 @pytest.fixture(scope="session")

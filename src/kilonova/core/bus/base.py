@@ -38,6 +38,16 @@ class Envelope(msgspec.Struct, kw_only=True):
     expendable: bool = False
 
 
+class Undelivered(msgspec.Struct, frozen=True):
+    """Messages that a service's outbox still keeps, all to one place."""
+
+    service: str
+    topic: str
+    host: str | None
+    method: str
+    count: int
+
+
 NOTHING = msgspec.Raw(msgspec.msgpack.encode(None))
 
 
@@ -100,6 +110,14 @@ class Bus(ABC):
         """Drop what is kept for a host that will not return, so that sending to it is an error; how many messages that
         were. Raises BusError while it listens."""
         return 0
+
+    async def waiting(self, topic: str, host: str | None = None) -> int:
+        """How many messages for a topic, or for one host of it, no receiver has taken yet."""
+        return 0
+
+    async def put_aside(self) -> int:
+        """How many messages lie among the dead letters."""
+        return self.poisoned
 
     @abstractmethod
     async def post(self, envelope: Envelope) -> Receipt:

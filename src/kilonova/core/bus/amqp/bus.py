@@ -11,13 +11,12 @@ from typing import TypeVar
 
 import msgspec
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ProbableAuthenticationError
 
 from kilonova.core import errors, log
 from kilonova.core.bus.amqp.address import parse
 from kilonova.core.bus.amqp.deliveries import Deliveries, Receiver
-from kilonova.core.bus.amqp.link import REFUSALS, REPLIES, Link, words
-from kilonova.core.bus.amqp.topology import host_queue, queues, routing_key
+from kilonova.core.bus.amqp.link import REFUSALS, REPLIES, Link, hopeless, words
+from kilonova.core.bus.amqp.topology import DEAD, host_queue, queues, routing_key, shared_queue
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Reply, Server
 from kilonova.core.bus.interface import Interface
 
@@ -44,7 +43,7 @@ class AmqpBus(Bus):
         self._attached = False
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
-        self._trouble = ""
+        self._trouble = "no answer"
 
     @property
     def ready(self) -> bool:
@@ -69,20 +68,18 @@ class AmqpBus(Bus):
         self._keeper = asyncio.ensure_future(self._keep(link))
 
     async def _reach(self, *, patient: bool = True) -> Link:
-        """Try the brokers in turn until one takes us. Raises BusError when one refuses our name, unless `patient`."""
+        """Try the brokers in turn until one takes us. Raises BusError when time can't help, unless `patient`."""
         pause = FIRST_PAUSE
         for url in itertools.cycle(self.address.urls):
             try:
                 return await Link.open(url, self._answered)
-            except ProbableAuthenticationError as error:
-                self._trouble = f"{words(error)} (user and password of bus.url)"
-                if not patient:
-                    raise errors.BusError(f"the broker at {self.address.shown} refuses: {self._trouble}") from None
             except REFUSALS as error:
                 self._trouble = words(error)
+                if hopeless(error) and not patient:
+                    raise errors.BusError(f"no entry to the broker at {self.address.shown}: {self._trouble}") from None
             logger.warning(
                 "no connection to the broker", broker=self.address.shown, reason=self._trouble, again_in=pause,
-                advice="does it run (rabbitmqctl status), does it listen there, is bus.url right?",
+                advice="does it run (rabbitmqctl status), does it listen there, does bus.url name it and a user it knows?",
             )  # fmt: skip
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -203,7 +200,15 @@ class AmqpBus(Bus):
             await _cut_off(receiver.jobs)
 
     async def forget(self, interface: type[Interface], *, host: str) -> int:
-        return await (await self._connected()).delete(host_queue(interface.topic, host))
+        link = await self._connected()
+        return await link.delete(host_queue(interface.topic, host))
+
+    async def waiting(self, topic: str, host: str | None = None) -> int:
+        queue = shared_queue(topic) if host is None else host_queue(topic, host)
+        return await (await self._connected()).depth(queue.name)
+
+    async def put_aside(self) -> int:
+        return await (await self._connected()).depth(DEAD)
 
     # ---- sending
 

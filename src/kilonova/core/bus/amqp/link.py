@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, cast
 
@@ -12,7 +13,13 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
+from aiormq.exceptions import (
+    AMQPError,
+    ChannelInvalidStateError,
+    ChannelNotFoundEntity,
+    ProbableAuthenticationError,
+    PublishError,
+)
 
 from kilonova.core import errors, log
 from kilonova.core.bus.amqp.topology import EXCHANGE, Queue, declare, ensure_exchanges
@@ -46,6 +53,11 @@ def typed(doing: str) -> Iterator[None]:
 
 def words(error: BaseException) -> str:
     return ", ".join(str(argument) for argument in error.args) or type(error).__name__
+
+
+def hopeless(error: BaseException) -> bool:
+    """Somebody must mend the configuration: a wrong password, or a certificate that nobody vouches for."""
+    return isinstance(error, ProbableAuthenticationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError)
 
 
 class Link:
@@ -117,8 +129,10 @@ class Link:
     async def _channel(self) -> AsyncIterator[AbstractChannel]:
         """One for declarations alone: what the broker refuses ends a channel, and nothing else shall end with it."""
         channel = await self.connection.channel(publisher_confirms=False)
-        yield channel
-        await channel.close()
+        try:
+            yield channel
+        finally:
+            await channel.close()
 
     async def declare(self, queues: Sequence[Queue]) -> None:
         """Raises BusError with the broker's words."""
@@ -133,11 +147,25 @@ class Link:
 
     async def delete(self, queue: Queue) -> int:
         """How many messages it held. Raises BusError while somebody consumes from it."""
-        with typed(f"deleting {queue.name}"):
+        with typed(f"deleting {queue.name}"), contextlib.suppress(ChannelNotFoundEntity):
             async with self._channel() as channel:
-                answer = await channel.queue_delete(queue.name, if_unused=True)
-        self._declared.discard(queue.name)
-        return answer.message_count or 0
+                found = await channel.queue_declare(queue.name, passive=True)
+                if found.consumer_count:
+                    raise errors.BusError(reason=f"somebody consumes from {queue.name}")
+                self._declared.discard(queue.name)
+                answer = await channel.queue_delete(queue.name)  # "if unused" is not for quorum queues
+                return answer.message_count or 0
+        return 0
+
+    async def depth(self, name: str) -> int:
+        """How many messages of a queue wait for a receiver; 0 where there is no such queue."""
+        with typed(f"looking at {name}"):
+            try:
+                async with self._channel() as channel:
+                    found = await channel.queue_declare(name, passive=True)
+            except ChannelNotFoundEntity:
+                return 0
+        return found.message_count or 0
 
     async def consume(self, queue: Queue, prefetch: int, on_message: OnMessage) -> str:
         """The consumer's tag, for `cancel`."""
