@@ -24,6 +24,7 @@ from kilonova.network.agent.model import (
     bridge_name,
     tap_name,
 )
+from kilonova.testing.hosts import VirtualHost
 
 SERVER = """
 import socket, sys
@@ -65,10 +66,6 @@ while True:
 
 def new_id() -> str:
     return str(uuid.uuid4())
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
 
 
 def rule(direction: str = "ingress", **words: object) -> RuleModel:
@@ -135,17 +132,18 @@ def model(net: NetworkModel, ports: tuple[PortModel, ...], *groups: SecurityGrou
 
 
 class Guest:
-    """A namespace as a guest: `plug` puts it on its bridge, as a hypervisor would."""
+    """A namespace as a guest: `plug` puts it on its bridge, as a hypervisor would. `host` is the virtual host it is on,
+    None for the machine itself."""
 
-    def __init__(self, port: PortModel) -> None:
-        self.port = port
+    def __init__(self, port: PortModel, host: VirtualHost | None = None) -> None:
+        self.port, self.host = port, host
         self.namespace = "ktg-" + port.id
         self.tap = tap_name(port.id)
         self.processes: list[subprocess.Popen[str]] = []
 
     def plug(self, *, static: bool = True) -> Guest:
-        ip("netns", "add", self.namespace)
-        ip("link", "add", self.tap, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
+        self.ip("netns", "add", self.namespace)
+        self.ip("link", "add", self.tap, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
         self.inside("ip", "link", "set", "lo", "up")
         self.inside("ip", "link", "set", "eth0", "address", self.port.mac_address)
         self.inside("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
@@ -156,8 +154,14 @@ class Guest:
                     "ip", "addr", "add", f"{fixed.ip_address}/{64 if ':' in fixed.ip_address else 24}", "dev", "eth0"
                 )
             self.inside("ip", "route", "add", "169.254.169.254/32", "via", "198.18.7.2")
-        ip("link", "set", self.tap, "master", bridge_name(self.port.network_id), "up")
+        self.ip("link", "set", self.tap, "master", bridge_name(self.port.network_id), "up")
         return self
+
+    def ip(self, *words: str) -> None:
+        subprocess.run(self.words("ip", *words), check=True, capture_output=True, text=True)
+
+    def words(self, *argv: str) -> list[str]:
+        return self.host.wrap(*argv) if self.host is not None else [*argv]
 
     def unplug(self) -> None:
         for process in self.processes:
@@ -168,13 +172,13 @@ class Guest:
                     pipe.close()
         self.processes.clear()
         with contextlib.suppress(subprocess.CalledProcessError):
-            ip("link", "del", self.tap)
+            self.ip("link", "del", self.tap)
         with contextlib.suppress(subprocess.CalledProcessError):
-            ip("netns", "del", self.namespace)
+            self.ip("netns", "del", self.namespace)
 
     def inside(self, *argv: str, check: bool = True, timeout: float = 30, text: str = "") -> str:
         done = subprocess.run(
-            ["ip", "netns", "exec", self.namespace, *argv],
+            self.words("ip", "netns", "exec", self.namespace, *argv),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -185,9 +189,11 @@ class Guest:
             raise AssertionError(f"{argv}: {done.stdout} {done.stderr}")
         return done.stdout + done.stderr
 
-    def start(self, script: str, *args: str) -> subprocess.Popen[str]:
+    def start(self, script: str, *args: str, outside: bool = False) -> subprocess.Popen[str]:
+        """A script that says `ready`, in the guest or (`outside`) on its host."""
+        entry = [] if outside else ["ip", "netns", "exec", self.namespace]
         process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, "python3", "-c", script, *args],
+            self.words(*entry, "python3", "-c", script, *args),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -222,7 +228,12 @@ class Guest:
         sniffer = self.start(SNIFF, "eth0")
         seen: list[str] = []
         yield seen
-        seen += sniffer.communicate("\n", timeout=20)[0].split()
+        seen += heard(sniffer)
+
+
+def heard(sniffer: subprocess.Popen[str]) -> list[str]:
+    """Ends a SNIFF; the frames it saw."""
+    return sniffer.communicate("\n", timeout=20)[0].split()
 
 
 def checksum(data: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,8 @@ class Cloud:
         network = await self.make("network", token, name="net")
         return network, await self.make("subnet", token, network_id=network["id"], cidr=cidr, **subnet)
 
-    async def agent(self, host: str = HOST) -> tuple[NetworkAgent, NoopDataPlane]:
-        plane = NoopDataPlane()
+    async def agent(self, host: str = HOST, tunnel_ip: str = "") -> tuple[NetworkAgent, NoopDataPlane]:
+        plane = NoopDataPlane(tunnel_ip)
         agent = NetworkAgent(self.core, plane, host)
         await agent.start()
         self.agents.append(agent)
@@ -88,10 +89,10 @@ class Cloud:
         return (await self("GET", f"/ports/{port_id}", token="admin")).json["port"]
 
 
-@pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    core, gateway, client = make_core(tmp_path)
-    service = NetworkService(core, NetworkOptions(dns_servers=("9.9.9.9",)))
+@asynccontextmanager
+async def running(folder: Path, options: NetworkOptions) -> AsyncIterator[Cloud]:
+    core, gateway, client = make_core(folder)
+    service = NetworkService(core, options)
     compute = FakeCompute()
     gateway.apps |= {service.prefix: service.app, "/compute": compute}
     await service.start()
@@ -100,6 +101,12 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     for agent in made.agents:
         await agent.stop()
     await service.stop()
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
+    async with running(tmp_path, NetworkOptions(dns_servers=("9.9.9.9",))) as made:
+        yield made
 
 
 async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
