@@ -6,6 +6,8 @@ import asyncio
 
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.models import ExternalEvent
+from kilonova.compute.states import REBUILD_TASKS
+from kilonova.compute.store import migrations
 from kilonova.compute.store import servers as store
 from kilonova.core import errors, log
 from kilonova.core.bus import Bus
@@ -21,10 +23,13 @@ class ExternalEventLogic:
         self.database, self.bus = database, bus
 
     async def deliver(self, ctx: RequestContext, events: list[ExternalEvent]) -> list[int]:
-        """Pass events on to their servers' hosts; for each a code: 200, 400 (no tag), 404 (no server), 422 (no host)."""
+        """Pass events on to their servers' hosts, or to those they are on their way to; for each a code: 200, 400 (no tag),
+        404 (no server), 422 (no host)."""
         async with self.database.reading() as connection:
             rows = await store.get_many(connection, {event.server_uuid for event in events})
-        hosts = {row.uuid: row.host for row in rows}
+            moving = [row.uuid for row in rows if row.task_state in REBUILD_TASKS]
+            coming = await migrations.destinations(connection, moving) if moving else {}
+        hosts = {row.uuid: coming.get(row.uuid, row.host) for row in rows}
         codes: list[int] = []
         wanted: dict[str, list[ExternalEvent]] = {}
         for event in events:

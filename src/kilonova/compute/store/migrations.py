@@ -52,6 +52,15 @@ async def open_ones(connection: Connection, *, host: str | None = None) -> Seque
     return (await connection.execute(query.order_by(migrations.c.id))).all()
 
 
+async def destinations(connection: Connection, servers_: Collection[str]) -> dict[str, str]:
+    """server → the host it is being brought up on."""
+    table = migrations.c
+    query = select(table.server_uuid, table.dest_compute).where(
+        table.server_uuid.in_(list(servers_)), table.status == RUNNING
+    )
+    return {row.server_uuid: row.dest_compute for row in (await connection.execute(query)).all()}
+
+
 async def left_behind(connection: Connection, host: str) -> Sequence[Row]:
     """Evacuations from a host that are done, with `at`: where the server is now (None: deleted) and `network_info`."""
     query = (
