@@ -12,9 +12,9 @@ lab() { "$VENV/bin/python" -m kilonova.testing "$@"; }
 
 say "building the guest image"
 kilonova image build-guest "$GUEST" >/dev/null
-lab up | while read -r line; do say "starting $line"; done
+lab up | while read -r line; do say "$line"; done
 say "the cluster is ready"
-export CLOUDS=$CLUSTER/clouds.yaml OS_CLOUD=kilonova-admin
+export CLOUDS=$CLUSTER/clouds.yaml OS_CLOUD=kilonova-admin no_proxy=${no_proxy:+$no_proxy,}192.168.240.254
 (umask 077; kilonova clouds-yaml --config "$CONFIG" >"$CLOUDS")
 
 say "image, flavor, network, key pair, security group"
@@ -59,7 +59,7 @@ openstack security group rule delete "$rule"
 wait_for 1 "the rule for ping is removed: demo-2 no longer answers"
 openstack security group rule create demo-group --protocol icmp -f value -c id >/dev/null
 wait_for 0 "the rule is there again: demo-2 answers"
-kilonova verify --config "$CONFIG" | sed 's/^/  /'
+COLUMNS=160 kilonova verify --config "$CONFIG" | sed 's/^/  /'
 say "done"
 login_to "${ip[1]}" "$net"
 cat <<TEXT

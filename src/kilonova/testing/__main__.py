@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import typer
@@ -59,11 +59,12 @@ class Keeper:
 
     def __init__(self) -> None:
         self.ending = False
+        self._told: list[Part] = []
         made = {name: secrets.token_hex(12) for name in SECRETS}
         settings = {"secrets": made, "cloud": {"state_dir": str(FOLDER / "state")}}
         self.cluster = HostedCluster(
             FOLDER, UNDERLAY.start(), LAYOUT, balanced=True, settings=settings,
-            progress=lambda text: print(text, flush=True),
+            progress=lambda text: print(f"starting {text}", flush=True),
         )  # fmt: skip
 
     def run(self) -> None:
@@ -71,8 +72,8 @@ class Keeper:
             signal.signal(number, self._end)
         try:
             with self.cluster:
-                self._tell()
                 while not self.ending:
+                    self._tell()
                     time.sleep(LOOK)
                     self._revive()
         finally:
@@ -99,14 +100,16 @@ class Keeper:
                 if name in cluster.engines:
                     cluster.kill(name)  # what it left of itself
                 cluster.start_process(name, ready=False)
-        self._tell()
 
     def _tell(self) -> None:
-        fresh = FOLDER / "standing.json.new"
-        fresh.write_bytes(msgspec.json.encode(Standing(os.getpid(), list(self._parts()))))
-        fresh.replace(FOLDER / "standing.json")
+        parts = list(self._parts())
+        if parts != self._told:
+            fresh = FOLDER / "standing.json.new"
+            fresh.write_bytes(msgspec.json.encode(Standing(os.getpid(), parts)))
+            fresh.replace(FOLDER / "standing.json")
+            self._told = parts
 
-    def _parts(self) -> Any:
+    def _parts(self) -> Iterator[Part]:
         for name, engine in self.cluster.engines.items():
             pid = engine.process.pid if engine.process and engine.process.poll() is None else 0
             yield Part(name, pid, f"{engine.address}:{engine.port}", str(engine.log))
@@ -149,13 +152,13 @@ def up() -> None:
     until = time.monotonic() + START_TIMEOUT
     with log.open() as said:
         while standing() is None:
-            lines = said.readlines()
-            if keeper.poll() is not None:
-                raise fail(f"it did not start: {''.join(lines).strip()} (logs: {FOLDER}/logs)")
+            ended = keeper.poll() is not None
+            print(said.read(), end="", flush=True)
+            if ended:
+                raise fail(f"it did not start (logs: {FOLDER}/logs)")
             if time.monotonic() > until:
                 keeper.terminate()
                 raise fail(f"not ready within {START_TIMEOUT:g} s (logs: {FOLDER}/logs)")
-            print("".join(lines), end="", flush=True)
             time.sleep(0.1)
 
 
@@ -211,7 +214,7 @@ def _is_agent(pid: int, found: Standing) -> bool:
     return pid in {part.pid for part in found.parts}
 
 
-@app.command("exec", context_settings={"ignore_unknown_options": True})
+@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def execute(host: str, command: list[str]) -> None:
     """Run a command inside a host: exec kn-compute1 virsh list."""
     try:
