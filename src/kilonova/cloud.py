@@ -61,3 +61,4 @@ class Cloud:
             await self._started.pop().stop()
         await self.core.bus.close()
         await self.core.cache.close()
+        await self.core.notifier.close()

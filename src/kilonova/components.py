@@ -18,6 +18,7 @@ from kilonova.core.cache import open_cache
 from kilonova.core.clock import Clock
 from kilonova.core.config import ConfigError
 from kilonova.core.faults import Faults
+from kilonova.core.notify import open_notifier
 from kilonova.core.service import Core, Service
 from kilonova.core.web.transport import Transport
 from kilonova.identity.client import RemoteAuthenticator, ServiceAccount, ServiceCredentials
@@ -91,6 +92,7 @@ def core_parts(
     )
     try:
         bus, cache = open_bus(settings.bus.url), open_cache(settings.cache.url, secrets.cache_secret)
+        notifier = open_notifier(settings.notifications, settings.bus.url)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     authenticator = RemoteAuthenticator(endpoints["identity"], transport, account, clock, cache=cache)
@@ -108,6 +110,7 @@ def core_parts(
         database_urls=settings.database.urls(),
         policy_dir=Path(settings.cloud.policy_dir) if settings.cloud.policy_dir else None,
         cache=cache,
+        notifier=notifier,
         migrate=alone,
     )
     return Parts(core, authenticator, settings, secrets, name, alone)

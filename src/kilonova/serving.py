@@ -173,6 +173,7 @@ class ComponentProcess:
             await self._end(self._started.pop(), until - clock.monotonic())
         await self.core.bus.close()
         await self.core.cache.close()
+        await self.core.notifier.close()
         if self.component.port is None:
             await _close(server, serving)
         await self.transport.close()

@@ -15,6 +15,7 @@ from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.core import config
+from kilonova.core.notify.options import NotificationOptions
 from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
 from kilonova.network.options import NetworkOptions
@@ -128,6 +129,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSettings
     bus: BusSettings
     cache: CacheSettings
+    notifications: NotificationOptions
     database: DatabaseSettings
     endpoints: EndpointSettings
     serve: ServeSettings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from kilonova.compute import admin_routes, policies, routes
 from kilonova.compute.api.aggregates import Aggregates
 from kilonova.compute.api.extensions import Extensions
@@ -45,6 +47,7 @@ from kilonova.compute.logic.server_network import ServerNetworkLogic
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.logic.services import ServiceLogic
 from kilonova.compute.logic.usage import UsageLogic
+from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
 from kilonova.core.db import Database
 from kilonova.core.service import Core
@@ -93,7 +96,9 @@ class ComputeApiService:
         servers, items = ServerLogic(database, clock, options), ItemLogic(database, clock, options)
         checks = LaunchChecks(database, options, self.images, self.networks)
         launches = LaunchLogic(database, clock, options, checks, self.core.faults)
-        actions, network = ActionLogic(database, clock, options), ServerNetworkLogic(database, clock, self.networks)
+        events = ServerEvents.of(self.core, "api", socket.gethostname())
+        actions = ActionLogic(database, clock, options, events)
+        network = ServerNetworkLogic(database, clock, self.networks)
         console = ConsoleLogic(database, bus, options.console_bytes)
         parts, history = ServerParts(servers, network), History(HistoryLogic(database))
         return [

@@ -12,6 +12,7 @@ from kilonova.core.bus import Bus
 from kilonova.core.cache import Cache, MemoryCache
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
+from kilonova.core.notify import Notifier
 from kilonova.core.policy import Policy
 from kilonova.core.web.app import Web
 from kilonova.core.web.auth import Authenticator
@@ -67,6 +68,7 @@ class Core:
     database_urls: Mapping[str, str] = field(default_factory=dict)
     policy_dir: Path | None = None
     cache: Cache = field(default_factory=MemoryCache)
+    notifier: Notifier = field(default_factory=Notifier)
     migrate: bool = True
     databases: list[Database] = field(default_factory=list)
 

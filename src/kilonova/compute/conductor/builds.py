@@ -170,6 +170,7 @@ class Builds:
             )
             build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
             await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, build)
+            self.parts.events.tell(tx, ctx, "create.start", candidate.row, values[-1], host=host)
         await store.place(tx.connection, values, now)
         await store.save_specs(tx.connection, specs)
 
@@ -189,6 +190,8 @@ class Builds:
             for u, (m, d) in words.items()
         ]
         await store.add_faults(tx.connection, faults)
+        for uuid, (message, _) in words.items():
+            self.parts.events.failed(tx, by_uuid[uuid].row, values, message, request_id)
         await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
         await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
 

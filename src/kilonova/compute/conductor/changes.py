@@ -57,6 +57,10 @@ class Changes:
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
             if applied and fault is not None:
                 await self._fault(tx.connection, uuid, action, change.expect_host, fault)
+            if applied and self.parts.events.wanted:
+                row = await store.get(tx.connection, uuid)
+                reason = reasons.of_attempt(fault) if fault is not None else None
+                self.parts.events.action_ended(tx, row, action, request_id, reason)
             return applied
 
     async def _fault(self, connection: Connection, uuid: str, action: str, host: str | None, fault: Fault) -> None:

@@ -31,7 +31,8 @@ class Deletion:
             now = self.parts.now()
             if await store.mark_deleted(tx.connection, uuid, now):
                 await store.finish_actions(tx.connection, [uuid], ["delete"], now)
-                await store.finish_actions(tx.connection, [uuid], ["create"], now, message="Error")
+                building = await store.finish_actions(tx.connection, [uuid], ["create"], now, message="Error")
+                self.parts.events.gone(tx, row, now, request_id, building=bool(building))
 
     async def unhosted(self, ctx: RequestContext, uuid: str, request_id: str) -> None:
         """A server without a host, or whose host may never have heard of it. One that was given to a host meanwhile is

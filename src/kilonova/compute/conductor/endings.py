@@ -8,6 +8,7 @@ from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.parts import Parts, finished_spec, logger
 from kilonova.compute.models import BuildOutcome, Fault, RequestSpec
+from kilonova.compute.payloads import Failure
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
@@ -32,13 +33,15 @@ class Endings:
             if row.task_state not in (None, *BUILD_TASKS) or outcome.attempt != spec.attempts:
                 return False
             if outcome.ok:
-                return await self._active(tx, row, spec, outcome)
+                return await self._active(tx, ctx, row, spec, outcome)
             released = await self._failed(tx, ctx, row, spec, outcome)
         if released:
             await self.parts.settle_claims([outcome.server_uuid])
         return True
 
-    async def _active(self, tx: Transaction, row: Row, spec: RequestSpec, outcome: BuildOutcome) -> bool:
+    async def _active(
+        self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
+    ) -> bool:
         now = self.parts.now()
         values = {
             "vm_state": Vm.ACTIVE, "task_state": None, "power_state": outcome.power_state, "launched_at": now,
@@ -50,6 +53,7 @@ class Endings:
         if kept != spec:
             await store.save_specs(tx.connection, {row.uuid: kept})
         await store.finish_actions(tx.connection, [row.uuid], ["create"], now)
+        self.parts.events.tell(tx, ctx, "create.end", row, values, host=outcome.host)
         return True
 
     async def _failed(
@@ -59,6 +63,8 @@ class Endings:
         looked for it stays, and moves with the next claim."""
         spec.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
         spec.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
+        failure = Failure(spec.failed_hosts[outcome.host])
+        self.parts.events.tell(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
         logger.info("attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
         if outcome.reschedule and spec.attempts < self.parts.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)

@@ -15,6 +15,7 @@ from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.conductor.reconciler import Reconciler
 from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.notifications import ServerEvents, silent
 from kilonova.compute.states import Vm
 from kilonova.compute.store import builds as build_store
 from kilonova.compute.store import conductor_servers as store
@@ -41,9 +42,12 @@ class ConductorManager(ConductorAPI):
         faults: Faults,
         options: ConductorOptions,
         network: NetworkClient,
+        events: ServerEvents | None = None,
     ) -> None:
         settled_at = clock.monotonic() + options.startup_grace
-        self.parts = parts = Parts(database, bus, placement, clock, faults, options, settled_at)
+        self.parts = parts = Parts(
+            database, bus, placement, clock, faults, options, events or silent(clock), settled_at
+        )
         self.builds = Builds(parts)
         self.endings = Endings(parts)
         self.changes = Changes(parts)

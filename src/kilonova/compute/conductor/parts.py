@@ -13,6 +13,7 @@ import msgspec
 from kilonova.compute import times
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.models import RequestSpec, Selection, StepRecord
+from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.request import resources
 from kilonova.compute.states import Task, Vm
@@ -39,6 +40,7 @@ class Parts:
     clock: Clock
     faults: Faults
     options: ConductorOptions
+    events: ServerEvents
     settled_at: float = 0.0
 
     @cached_property

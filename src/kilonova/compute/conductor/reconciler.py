@@ -98,6 +98,8 @@ class Reconciler:
                 for row in late
             ]  # fmt: skip
             await store.add_faults(tx.connection, faults)
+            for row in late:
+                self.parts.events.failed(tx, row, values, reasons.short(words[row.uuid]), host=row.host)
             uuids = [row.uuid for row in late]
             await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
 

@@ -6,6 +6,7 @@ from kilonova.compute.conductor.heartbeat import CONDUCTOR, Heartbeat
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.manager import ConductorManager
 from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.notifications import ServerEvents
 from kilonova.core.db import Database
 from kilonova.core.service import Core
 from kilonova.network.client import NetworkClient
@@ -15,8 +16,9 @@ from kilonova.placement.client import PlacementClient
 class ConductorService:
     def __init__(self, core: Core, options: ConductorOptions, database: Database, *, host: str) -> None:
         self.core, self.host = core, host
+        events = ServerEvents.of(core, "conductor", host)
         self.manager = ConductorManager(
-            database, core.bus, PlacementClient(core), core.clock, core.faults, options, NetworkClient(core)
+            database, core.bus, PlacementClient(core), core.clock, core.faults, options, NetworkClient(core), events
         )
         self.heartbeat = Heartbeat(database, core.clock, host, [CONDUCTOR])
 

@@ -12,6 +12,7 @@ from kilonova.compute import errors, models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.servers import owned
+from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import ACTIONS, Vm
 from kilonova.compute.store import actions as action_store
@@ -28,8 +29,8 @@ SHOWN = {"reboot_hard": "reboot"}  # what clients call it
 
 
 class ActionLogic:
-    def __init__(self, database: Database, clock: Clock, options: ComputeOptions) -> None:
-        self.database, self.clock, self.options = database, clock, options
+    def __init__(self, database: Database, clock: Clock, options: ComputeOptions, events: ServerEvents) -> None:
+        self.database, self.clock, self.options, self.events = database, clock, options, events
 
     async def power(self, ctx: RequestContext, server_id: str, action: str) -> None:
         """start, stop, reboot or reboot_hard."""
@@ -40,11 +41,13 @@ class ActionLogic:
             ref = await self._ref(tx.connection, ctx, row, action)
             agent = tx.outbox(ComputeAPI, host=row.host)
             await getattr(agent, CASTS[action])(sender(ctx), ref)
+            self.events.action_began(tx, ctx, row, action)
 
     async def delete(self, ctx: RequestContext, server_id: str) -> None:
         """By the server's host; where that is away, by the conductor at once."""
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, "delete")
+            self.events.action_began(tx, ctx, row, "delete")
             if row.host is None or not await self.is_up(tx.connection, row.host):
                 await tx.outbox(ConductorAPI).delete_unhosted(sender(ctx), row.uuid, ctx.request_id)
                 return

@@ -1,0 +1,141 @@
+"""What happens to servers, told to programs outside of the cloud (metering, search, inventories); see docs/notifications.md.
+
+Hosts have no database, so it is told where the rows change: by the API (an action begins) and by the conductor (the rest)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from kilonova.compute import payloads, states
+from kilonova.compute.payloads import Failure, Field
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row, Transaction
+from kilonova.core.notify import Notification, Notifier
+from kilonova.core.notify.envelope import context, timestamp
+from kilonova.core.service import Core
+
+ACTIONS = {"start": "power_on", "stop": "power_off", "reboot": "reboot", "reboot_hard": "reboot"}
+"""An action on a server → what its events are called."""
+EXTRA: dict[str, tuple[dict[str, Field], ...]] = {
+    "create.end": (payloads.CREATED,),
+    "create.error": (payloads.FAILED,),
+    "power_on.error": (payloads.FAILED,),
+    "power_off.error": (payloads.FAILED,),
+    "reboot.error": (payloads.FAILED,),
+}
+"""Fields of the unversioned payload that only this event has."""
+INFO, ERROR = "INFO", "ERROR"
+
+
+class ServerEvents:
+    """`binary` (api, conductor) and `host` name this process; `image_url` is the image service's base URL. Where notifications
+    are not wanted, nothing is done at all."""
+
+    def __init__(self, notifier: Notifier, clock: Clock, *, binary: str, host: str, image_url: str = "") -> None:
+        self._notifier, self._clock, self._image_url = notifier, clock, image_url
+        self._self = (binary, host)
+
+    @classmethod
+    def of(cls, core: Core, binary: str, host: str) -> ServerEvents:
+        return cls(core.notifier, core.clock, binary=binary, host=host, image_url=core.endpoints.get("image", ""))
+
+    @property
+    def wanted(self) -> bool:
+        return bool(self._notifier.formats)
+
+    def tell(
+        self, tx: Transaction, ctx: RequestContext, name: str, row: Row, values: Mapping[str, Any] | None = None,
+        *, host: str | None = None, failure: Failure | None = None,
+    ) -> None:  # fmt: skip
+        """After the commit, that `name` (`create.start`, …) happened to a server: `row` as it was, with what was changed in
+        `values`; on a compute host, or here."""
+        if not self.wanted:
+            return
+        publisher = ("compute", host) if host is not None else self._self
+        merged = row._asdict() | dict(values or {})
+        tx.then(partial(self._send, ctx, name, merged, publisher, failure))
+
+    def action_began(self, tx: Transaction, ctx: RequestContext, row: Row, action: str) -> None:
+        """A user's action on a server was accepted. A guest is shut down when its server is deleted."""
+        values = {"task_state": states.ACTIONS[action].task.value}
+        names = (f"{ACTIONS[action]}.start",) if action in ACTIONS else ("delete.start", "shutdown.start")
+        for name in names if row.host is not None else names[:1]:
+            self.tell(tx, ctx, name, row, values, host=row.host)
+
+    def action_ended(self, tx: Transaction, row: Row | None, action: str, request_id: str, reason: str | None) -> None:
+        """`row` as it is now; `reason` when it failed."""
+        if row is None or action not in ACTIONS:
+            return
+        failure = Failure(reason, kind="InstancePowerFailure") if reason is not None else None
+        name = f"{ACTIONS[action]}.{'end' if failure is None else 'error'}"
+        self.tell(tx, _owner(row, request_id), name, row, host=row.host, failure=failure)
+
+    def failed(
+        self, tx: Transaction, row: Row, values: Mapping[str, Any], reason: str, request_id: str = "",
+        *, host: str | None = None,
+    ) -> None:  # fmt: skip
+        """A launch was given up."""
+        self.tell(tx, _owner(row, request_id), "create.error", row, values, host=host, failure=Failure(reason))
+
+    def gone(self, tx: Transaction, row: Row, now: dt.datetime, request_id: str, *, building: bool) -> None:
+        """A server is deleted; `building` when that cut its launch off."""
+        ctx, host = _owner(row, request_id), row.host
+        if building:
+            self.failed(tx, row, {}, "The server was deleted while it was built.", request_id, host=host)
+        values = {
+            "vm_state": states.Vm.DELETED, "task_state": None, "power_state": 0, "deleted_at": now, "terminated_at": now,
+            "updated_at": now,
+        }  # fmt: skip
+        for name in ("shutdown.end", "delete.end") if host is not None else ("delete.end",):
+            self.tell(tx, ctx, name, row, values, host=host)
+
+    def _send(
+        self, ctx: RequestContext, name: str, row: dict[str, Any], publisher: tuple[str, str], failure: Failure | None
+    ) -> None:
+        moment = timestamp(self._clock.now())
+
+        async def make() -> Sequence[Notification]:
+            facts = payloads.facts(
+                row, image_url=self._image_url, request_id=ctx.request_id, initiator=(ctx.user_id, ctx.project_id),
+                failure=failure,
+            )  # fmt: skip
+            return [
+                Notification(
+                    topic=topic, publisher_id=publisher_id, event_type=event_type, payload=payload,
+                    priority=ERROR if name.endswith(".error") else INFO, context=context(ctx), timestamp=moment,
+                    message_id=self._clock.uuid(),
+                )
+                for topics, publisher_id, event_type, payload in self._forms(name, publisher, facts)
+                for topic in topics
+            ]  # fmt: skip
+
+        self._notifier.send(make)
+
+    def _forms(
+        self, name: str, publisher: tuple[str, str], facts: payloads.Facts
+    ) -> list[tuple[tuple[str, ...], str, str, dict[str, Any]]]:
+        """(topics, publisher, event type, payload) of each wanted form."""
+        options, (binary, host) = self._notifier.options, publisher
+        forms = {
+            "unversioned": lambda: (
+                options.topics, f"{binary}.{host}", f"compute.instance.{name}", payloads.legacy(facts, *EXTRA.get(name, ()))
+            ),
+            "versioned": lambda: (
+                options.versioned_topics, f"nova-{binary}:{host}", f"instance.{name}", payloads.versioned(facts, name)
+            ),
+        }  # fmt: skip
+        return [forms[form]() for form in self._notifier.formats]
+
+
+def silent(clock: Clock) -> ServerEvents:
+    """For who has nobody to tell."""
+    return ServerEvents(Notifier(), clock, binary="", host="")
+
+
+def _owner(row: Row, request_id: str) -> RequestContext:
+    """Where nobody else is known to have caused it."""
+    return RequestContext(request_id=request_id, user_id=row.user_id, project_id=row.project_id)

@@ -1,0 +1,97 @@
+"""Tells without making anyone wait: what is to be told waits in a bounded queue, and one task works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+
+from kilonova.core import errors, log
+from kilonova.core.notify.envelope import Notification
+from kilonova.core.notify.options import NotificationOptions
+from kilonova.core.notify.publishers import LogPublisher, Publisher
+
+logger = log.get("notify")
+PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between tries; the last one for ever
+MAKE_TRIES = 3
+CLOSE_TIMEOUT = 3.0
+Make = Callable[[], Awaitable[Sequence[Notification]]]
+Observer = Callable[[Notification], None]
+
+
+class Notifier:
+    """`formats` are those that are wanted; nothing is to be sent without one. While the broker is away up to `backlog` things
+    wait for it; what comes then is dropped, and counted in `dropped`. What was sent may come twice."""
+
+    def __init__(self, options: NotificationOptions | None = None, publisher: Publisher | None = None) -> None:
+        self.options = options or NotificationOptions()
+        self.formats = self.options.formats
+        self.dropped = 0
+        self._publisher = publisher or LogPublisher()
+        self._waiting: asyncio.Queue[Make] = asyncio.Queue(self.options.backlog)
+        self._worker: asyncio.Task[None] | None = None
+        self._observers: list[Observer] = []
+        self._away = False
+
+    def observe(self, observer: Observer) -> None:
+        """Call it with everything that was published."""
+        self._observers.append(observer)
+
+    def send(self, make: Make) -> None:
+        """Publish what `make` gives, in the order of the calls, later."""
+        if self._worker is None:
+            self._worker = asyncio.ensure_future(self._work())
+        try:
+            self._waiting.put_nowait(make)
+        except asyncio.QueueFull:
+            if not self.dropped:
+                logger.error("notifications are dropped: the broker is away for too long", backlog=self.options.backlog)
+            self.dropped += 1
+
+    async def close(self) -> None:
+        """What waits is still told, if that does not take long."""
+        if self._worker is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._waiting.join()
+            self._worker.cancel()
+            await asyncio.wait([self._worker])
+            self._worker = None
+        await self._publisher.close()
+
+    async def _work(self) -> None:
+        while True:
+            make = await self._waiting.get()
+            try:
+                for notification in await self._made(make):
+                    await self._publish(notification)
+            except Exception as error:
+                logger.error("a notification is lost", exc_info=error)
+            finally:
+                self._waiting.task_done()
+
+    async def _made(self, make: Make) -> Sequence[Notification]:
+        for pause in PAUSES[: MAKE_TRIES - 1]:
+            try:
+                return await make()
+            except errors.KilonovaError:  # its database may be away for a moment
+                await asyncio.sleep(pause)
+        return await make()
+
+    async def _publish(self, notification: Notification) -> None:
+        tries = 0
+        while True:
+            try:
+                await self._publisher.publish(notification)
+                break
+            except errors.BusError as error:
+                if not self._away:
+                    logger.warning("notifications wait for the broker", error=error.message)
+                self._away = True
+                await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
+                tries += 1
+        if self._away:
+            logger.info("notifications reach the broker again", dropped=self.dropped)
+            self._away, self.dropped = False, 0
+        for observer in self._observers:
+            observer(notification)
