@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import MetaData, event, text
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from kilonova.core.bus.interface import Interface
 from kilonova.core.db.address import Address
 from kilonova.core.db.failures import DuplicateRow, translated, unavailable
+from kilonova.core.db.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
     from kilonova.core.db.outbox import Outbox
@@ -45,6 +45,11 @@ class Transaction:
         self._outbox = outbox
         self.pending: list[Any] = []
         self.stored = False
+        self.after: list[Callable[[], None]] = []
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call it once the transaction is committed; never when it is not."""
+        self.after.append(call)
 
     def outbox(self, interface: type[I], *, host: str | None = None) -> I:
         """A client whose casts are written with this transaction and sent once it is committed."""
@@ -61,12 +66,7 @@ class Database:
         self.metadata = metadata
         address = Address(url, name)
         self.kind, self.url = address.kind, address.url
-        if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = create_async_engine(self.url, **address.options)
-        self._reader, self._writer = self.engine, self.engine.execution_options(kilonova_write=True)
-        if self.kind == "postgresql":  # each read is a transaction of its own, without BEGIN and ROLLBACK around it
-            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.engine, self._reader = _engines(address)
         self.statements = 0
         self.outbox: Outbox | None = None
         self._turn = asyncio.Lock()
@@ -79,10 +79,7 @@ class Database:
     def _listen(self) -> None:
         engine = self.engine.sync_engine
         event.listen(engine, "before_cursor_execute", self._count)
-        if self.is_sqlite:
-            event.listen(engine, "connect", _set_up_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-        else:
+        if not self.is_sqlite:
             event.listen(engine, "checkin", _note_time)
             event.listen(engine, "checkout", self._check_alive)
 
@@ -98,7 +95,7 @@ class Database:
                 raise DisconnectionError
 
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[Connection]:
+    async def _connected(self, engine: Any) -> AsyncIterator[Connection]:
         async with AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(engine.connect())
@@ -120,13 +117,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A write transaction: committed on leaving, rolled back on an exception. On SQLite writers take turns here, so
-        that none of them waits in the engine's busy handler."""
+        """A write transaction: committed on leaving, rolled back on an exception. On SQLite writers take turns
+        here, in the order in which they came."""
         tx: Transaction | None = None
         try:
             async with (
                 self._turn if self.is_sqlite else nullcontext(),
-                self._connected(self._writer) as connection,
+                self._connected(self.engine) as connection,
                 connection.begin(),
             ):
                 tx = Transaction(connection, self.outbox)
@@ -140,6 +137,8 @@ class Database:
             raise
         if tx.pending and self.outbox is not None:
             self.outbox.send(tx.pending)
+        for call in tx.after:
+            call()
 
     async def check(self) -> None:
         """Raises ServiceUnavailable when the database can't be reached now."""
@@ -150,26 +149,16 @@ class Database:
         await self.engine.dispose()
 
 
+def _engines(address: Address) -> tuple[Any, Any]:
+    """For writing and for reading: an AsyncEngine, or what has as much of it as we use."""
+    if address.kind == "sqlite":
+        inline = SqliteEngine(address.url)
+        return inline, inline
+    engine = create_async_engine(address.url, **address.options)
+    if address.kind == "postgresql":  # each read is a transaction of its own, without BEGIN and ROLLBACK around it
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+    return engine, engine
+
+
 def _note_time(_connection: Any, record: Any) -> None:
     record.info["unused_since"] = time.monotonic()
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    """WAL lets readers and the one writer work side by side; a commit survives a killed process."""
-    connection.isolation_level = None  # we say BEGIN ourselves
-    cursor = connection.cursor()
-    for pragma in (
-        "busy_timeout=10000",  # first: the next one needs the file for itself
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "cache_size=-8000",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Any) -> None:
-    """Writers take the lock at once (no failing upgrade in the middle); reads need no transaction at all."""
-    if connection.get_execution_options().get("kilonova_write"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
