@@ -76,11 +76,11 @@ class Services:
 
     async def delete(self, call: Call, service_id: str) -> Reply:
         if at_least(call, "2.53"):
-            await self.logic.delete(uuid=_uuid(service_id), number=None)
+            await self.logic.delete(call.ctx, uuid=_uuid(service_id), number=None)
         else:
             if not (service_id.isdecimal() and len(service_id) < 10):
                 raise InvalidInput(reason=f"id {service_id!r} is not an integer")
-            await self.logic.delete(uuid=None, number=int(service_id))
+            await self.logic.delete(call.ctx, uuid=None, number=int(service_id))
         return Reply()
 
     async def zones(self, call: Call) -> Reply:

@@ -7,7 +7,7 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task
-from kilonova.compute.store import builds
+from kilonova.compute.store import builds, pending_casts
 from kilonova.compute.store import conductor_servers as store
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row
@@ -63,6 +63,9 @@ class Deletion:
             logger.warning("deleting a server whose host is away", server=uuid, host=host)
             await self.ports.release(uuid)
         await self.deleted(uuid, request_id)
+        if host is not None:
+            async with self.parts.database.transaction() as tx:
+                await pending_casts.drop_for_host(tx.connection, host, server_uuid=uuid)
 
     async def _terminate(self, ctx: RequestContext, row: Row, request_id: str) -> None:
         async with self.parts.database.transaction() as tx:

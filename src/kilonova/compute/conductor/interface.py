@@ -21,6 +21,10 @@ class ConductorAPI(Interface):
         """Finish the deletion of a server that has no host (or whose host never accepted it)."""
 
     @cast
+    async def host_removed(self, ctx: RequestContext, host: str, provider: str) -> None:
+        """An operator has deleted a compute host that is down: nothing waits for it any more. Repeating it is harmless."""
+
+    @cast
     async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
         """Find a host for a server whose own is dead, and hand it over. Repeating it is harmless."""
 

@@ -6,6 +6,7 @@ from kilonova.compute import models
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.changes import Changes
 from kilonova.compute.conductor.deletion import Deletion
+from kilonova.compute.conductor.departures import Departures
 from kilonova.compute.conductor.endings import Endings
 from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.host_reports import HostReports
@@ -53,6 +54,7 @@ class ConductorManager(ConductorAPI):
         self.changes = Changes(parts)
         self.deletion = Deletion(parts, Ports(parts, network))
         self.evacuations = Evacuations(parts)
+        self.departures = Departures(parts)
         self.reports = HostReports(parts)
         self.watch = Watch(parts, self.builds, self.endings)
         self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch, self.evacuations)
@@ -69,6 +71,9 @@ class ConductorManager(ConductorAPI):
 
     async def delete_unhosted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         await self.deletion.unhosted(ctx, server_id, request_id)
+
+    async def host_removed(self, ctx: RequestContext, host: str, provider: str) -> None:
+        await self.departures.removed(host, provider)
 
     async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
         await self.evacuations.begin(ctx, server_id, migration)

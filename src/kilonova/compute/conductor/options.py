@@ -12,10 +12,11 @@ COMPUTE_STEPS = sum(step.deadline for step in STEPS if step.component == "comput
 class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`max_attempts` counts hosts tried for one launch. `schedule_timeout`: how long a silent scheduler is asked again.
     `build_timeout`: how long a build on a host may show nothing new. `accept_timeout`: after it, a host that has not yet
-    taken its build is asked whether it is there. For `startup_grace` after its start the conductor does not believe that
-    hosts are down: they may just be starting too. The reconciler looks every `reconcile_interval`, at claims nobody holds
-    every `orphan_interval`; `grace` is the age from which it touches anything. It is a net below the messages, which are
-    kept until they are done: what falls through them is taken up within both times together."""
+    taken its build is asked whether it is there. For `startup_grace` after its start, and after the broker or the database
+    was away, the conductor does not believe that hosts are down: they may just be starting too, or could not be heard. The
+    reconciler looks every `reconcile_interval`, at claims nobody holds every `orphan_interval`; `grace` is the age from which
+    it touches anything. It is a net below the messages, which are kept until they are done: what falls through them is taken
+    up within both times together."""
 
     host: str = "conductor"
     max_attempts: int = 3

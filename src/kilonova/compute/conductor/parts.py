@@ -30,9 +30,9 @@ from kilonova.placement.client import PlacementClient
 logger = log.get("conductor")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parts:
-    """`database` has an outbox; until `settled_at` (monotonic) hosts may just be starting."""
+    """`database` has an outbox; until `settled_at` (monotonic) hosts may just be starting, or could not say that they live."""
 
     database: Database
     bus: Bus
@@ -61,6 +61,10 @@ class Parts:
         if self.clock.monotonic() < self.settled_at:
             return set(names) - await hosts.forced_down(connection, list(names))
         return await hosts.alive(connection, list(names), self.ago(self.options.service_down_time))
+
+    def unsettle(self) -> None:
+        """The broker or the database is away: whoever seems to be down may only not be heard."""
+        self.settled_at = self.clock.monotonic() + self.options.startup_grace
 
     def step(
         self,

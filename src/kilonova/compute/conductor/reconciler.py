@@ -52,6 +52,13 @@ class Reconciler:
     async def run(self, *, grace: float | None = None) -> None:
         """One round; `grace` in seconds, else the option's."""
         age = self.parts.options.grace if grace is None else grace
+        try:
+            await self._round(age)
+        except errors.ServiceUnavailable:
+            self.parts.unsettle()
+            raise
+
+    async def _round(self, age: float) -> None:
         await self.schedule_waiting(age)
         await self.deletion.finish(age)
         await self.evacuations.check(age)

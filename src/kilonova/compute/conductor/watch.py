@@ -23,7 +23,6 @@ from kilonova.core.db import Row
 class Watch:
     def __init__(self, parts: Parts, builds: Builds, endings: Endings) -> None:
         self.parts, self.builds, self.endings = parts, builds, endings
-        self._down: dict[str, float] = {}  # host → since when (monotonic) it is seen to be down
         self._again = Repeated("watch of dispatched builds", parts.clock, parts.options.watch_interval, self.check)
 
     def start(self) -> None:
@@ -34,6 +33,8 @@ class Watch:
 
     async def check(self) -> None:
         """Look at what this process dispatched, until it is taken. Costs nothing while all is well."""
+        if not self.parts.bus.ready:
+            self.parts.unsettle()
         if not self.builds.dispatched:
             return
         async with self.parts.database.reading() as connection:
@@ -52,21 +53,16 @@ class Watch:
         async with parts.database.reading() as connection:
             rows = await store.building(connection, parts.ago(grace))
             alive = await parts.alive(connection, {row.host for row in rows})
-        lost = {row.uuid for row in await self._leave([row for row in rows if row.host not in alive])}
-        await self._ask([row for row in rows if row.task_state == Task.SCHEDULING and row.uuid not in lost])
+        await self._leave([row for row in rows if row.host not in alive])
+        await self._ask([row for row in rows if row.host in alive and row.task_state == Task.SCHEDULING])
 
-    async def _leave(self, rows: Sequence[Row]) -> list[Row]:
-        """Fail builds of hosts that were seen to be down for two heartbeats: while the conductor or the database was away no
-        host could show its life. Should one be alive after all, it is told that the build is no longer its."""
-        now, patience = self.parts.clock.monotonic(), 2 * self.parts.options.heartbeat
-        self._down = {host: self._down.get(host, now) for host in {row.host for row in rows}}
-        lost = [row for row in rows if now - self._down[row.host] >= patience]
+    async def _leave(self, rows: Sequence[Row]) -> None:
+        """Fail builds of hosts that are down. One that lives after all is told that the build is no longer its."""
         async with self.parts.database.reading() as connection:
-            last = await steps.newest(connection, [row.uuid for row in lost]) if lost else {}
-        for row in lost:
+            last = await steps.newest(connection, [row.uuid for row in rows]) if rows else {}
+        for row in rows:
             step = last[row.uuid].step if row.uuid in last else "dispatch"
             await self._failed(row, Fault(step=step, reason="the compute host is down"))
-        return lost
 
     async def _ask(self, rows: Sequence[Row]) -> None:
         ctx = service_context("req-" + self.parts.clock.uuid())

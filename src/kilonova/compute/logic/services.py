@@ -7,14 +7,19 @@ from typing import Any
 import msgspec
 
 from kilonova.compute import errors
+from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.liveness import Liveness
+from kilonova.compute.logic.server_actions import sender
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import aggregates as aggregate_store
+from kilonova.compute.store import hosts as host_store
+from kilonova.compute.store import migrations
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import services as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
-from kilonova.core.db import Database, Row
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Database, Row, Transaction, retried
 
 
 class Known(msgspec.Struct, kw_only=True):
@@ -49,6 +54,7 @@ class ServiceLogic:
             return self.options.internal_zone
         return zones.get(row.host, self.options.default_zone)
 
+    @retried
     async def change(
         self, values: dict[str, Any], *, host: str | None = None, uuid: str | None = None, binary: str
     ) -> None:
@@ -61,7 +67,8 @@ class ServiceLogic:
                 raise errors.HostBinaryNotFound(host=host, binary=binary)
             await store.change(tx.connection, found[0].id, values)
 
-    async def delete(self, *, uuid: str | None, number: int | None) -> None:
+    @retried
+    async def delete(self, ctx: RequestContext, *, uuid: str | None, number: int | None) -> None:
         async with self.database.transaction() as tx:
             found = await store.find(tx.connection, uuid=uuid, number=number)
             if not found:
@@ -73,7 +80,16 @@ class ServiceLogic:
                 for aggregate_id, hosts in (await aggregate_store.hosts(tx.connection)).items():
                     if row.host in hosts:
                         await aggregate_store.remove_host(tx.connection, aggregate_id, row.host)
+                await self._leave(tx, ctx, row)
             await store.remove(tx.connection, row.id, row.host, row.binary)
+
+    async def _leave(self, tx: Transaction, ctx: RequestContext, row: Row) -> None:
+        """Nothing is to wait for a host that is down and will not return. One that is up would make itself known again."""
+        if await migrations.open_ones(tx.connection, host=row.host):
+            raise errors.HostIsBusy
+        node = await host_store.node(tx.connection, row.host)
+        if node is not None and not self.liveness().is_up(row):
+            await tx.outbox(ConductorAPI).host_removed(sender(ctx), row.host, node.uuid)
 
     async def zones(self) -> tuple[dict[str, bool], KnownServices]:
         """(zone → whether a host of it can take servers, all enabled services)."""

@@ -1,9 +1,9 @@
-"""Messages of the outbox that are still on their way."""
+"""Messages of the outbox that are still on their way, and those that nobody will ever take."""
 
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from kilonova.compute.tables import outbox
 from kilonova.core.bus.base import Envelope
@@ -24,3 +24,17 @@ async def servers_to_build(connection: Connection) -> set[str]:
         if envelope.topic == "conductor" and envelope.method == "build_servers":
             found.update(msgspec.msgpack.decode(envelope.arguments, type=BuildArguments).server_ids)
     return found
+
+
+async def drop_for_host(connection: Connection, host: str, *, server_uuid: str | None = None) -> int:
+    """Drop what waits for a compute host that is gone for good, or only what concerns one server; how many messages."""
+    dropped: list[int] = []
+    for row in (await connection.execute(select(outbox.c.id, outbox.c.body))).all():
+        envelope = msgspec.msgpack.decode(row.body, type=Envelope)
+        if (envelope.topic, envelope.host) != ("compute", host):
+            continue
+        if server_uuid is None or server_uuid.encode() in bytes(envelope.arguments):
+            dropped.append(row.id)
+    if dropped:
+        await connection.execute(delete(outbox).where(outbox.c.id.in_(dropped)))
+    return len(dropped)

@@ -261,11 +261,23 @@ class Outbox:
                     logger.info("nobody needs it", topic=message.envelope.topic, host=message.envelope.host)
                     self._delivered(message)
                     continue
+                if message.failures and await self._was_dropped(message):
+                    self.sending.discard(message.row_id)
+                    continue
                 heapq.heappush(lane.waiting, (message.row_id, message))
                 await self._pause(message, error, lane.news)
             else:
                 self._spawn(self._settle(message, receipt))
         del self._lanes[place]
+
+    async def _was_dropped(self, message: Message) -> bool:
+        """Has somebody deleted a message that nobody can receive? Its row says so."""
+        try:
+            async with self.database.reading() as connection:
+                query = select(self.table.c.id).where(self.table.c.id == message.row_id)
+                return (await connection.execute(query)).first() is None
+        except errors.ServiceUnavailable:
+            return False
 
     async def _settle(self, message: Message, receipt: Receipt) -> None:
         """Forget the message when its receiver has finished with it, or send it once more."""
