@@ -12,7 +12,7 @@ class ComputeAPI(Interface):
 
     @cast
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
-        """Launch. A repeated message (same server, request, attempt) is ignored."""
+        """Launch. A repeated message does nothing."""
 
     @cast
     async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
