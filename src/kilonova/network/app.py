@@ -135,7 +135,7 @@ class NetworkService:
         web = core.web("network", network_format, core.policy("network", policies.RULES))
         self.app = build_app(web, self.routes)
         self._events = ComputeEvents(core, max_age=options.event_max_age)
-        self._plugin = NetworkPlugin(HostLogic(parts), agents)
+        self._plugin = NetworkPlugin(HostLogic(parts), agents, self.outbox)
 
     async def start(self) -> None:
         await self.core.settle(self.database, MIGRATIONS)

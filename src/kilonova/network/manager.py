@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
+from kilonova.core.db.outbox import Outbox
 from kilonova.network.agent.interface import AgentState, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel
 from kilonova.network.logic.agents import AgentLogic
@@ -10,8 +12,8 @@ from kilonova.network.logic.hosts import HostLogic
 
 
 class NetworkPlugin(NetworkPluginAPI):
-    def __init__(self, hosts: HostLogic, agents: AgentLogic) -> None:
-        self._hosts, self._agents = hosts, agents
+    def __init__(self, hosts: HostLogic, agents: AgentLogic, outbox: Outbox) -> None:
+        self._hosts, self._agents, self._outbox = hosts, agents, outbox
 
     async def host_model(self, ctx: RequestContext, host: str) -> HostModel:
         return await self._hosts.model(host)
@@ -21,6 +23,9 @@ class NetworkPlugin(NetworkPluginAPI):
 
     async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         await self._hosts.report(ctx, host, port_ids, up=False)
+
+    async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
+        return await self._outbox.undelivered()
 
     async def report_state(self, ctx: RequestContext, state: AgentState) -> None:
         await self._agents.heartbeat(ctx, state)

@@ -72,7 +72,22 @@ def wiring(facts: Facts) -> Iterator[Finding]:
                 yield Finding(host.name, f"{item.kind} {item.name}", f"no network, port or group {item.owner}")
 
 
-CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (servers, allocations, ports, guests, wiring)
+def messages(facts: Facts) -> Iterator[Finding]:
+    """What somebody should have heard."""
+    for item in facts.undelivered:
+        place = item.topic if item.host is None else f"{item.topic}.{item.host}"
+        yield Finding(
+            "outbox", f"{item.count} × {item.method} to {place}", f"{item.service} keeps them: not delivered yet"
+        )
+    for queue, count in facts.queued.items():
+        yield Finding("broker", f"{count} messages for {queue}", "no receiver has taken them")
+    if facts.put_aside:
+        yield Finding(
+            "broker", f"{facts.put_aside} dead letters", "they could not be read, or their receivers died of them"
+        )
+
+
+CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (servers, allocations, ports, guests, wiring, messages)
 
 
 def counted(facts: Facts) -> dict[str, int]:

@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 
 from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.scheduler.interface import SchedulerAPI
+from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import BusError
 from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import Vestige
-from kilonova.network.agent.interface import NetworkAgentAPI
+from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.client import NetworkClient, PortRecord
 from kilonova.placement.client import PlacementClient
 
@@ -43,6 +46,9 @@ class Facts(msgspec.Struct):
     networks: set[str]
     security_groups: set[str]
     hosts: list[HostFact]
+    undelivered: list[Undelivered]  # what outboxes keep
+    queued: dict[str, int]  # queue → messages that no receiver has taken
+    put_aside: int  # dead letters
 
 
 async def gather(core: Core, ctx: RequestContext) -> Facts:
@@ -65,7 +71,27 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         networks={item.id for item in networks},
         security_groups={item.id for item in groups},
         hosts=list(hosts),
+        undelivered=await _undelivered(core, ctx),
+        queued=await _queued(core, services),
+        put_aside=await core.bus.put_aside(),
     )
+
+
+async def _undelivered(core: Core, ctx: RequestContext) -> list[Undelivered]:
+    compute, network = await asyncio.gather(
+        core.bus.client(ConductorAPI).undelivered(ctx), core.bus.client(NetworkPluginAPI).undelivered(ctx)
+    )
+    return [*compute, *network]
+
+
+async def _queued(core: Core, hosts: list[str]) -> dict[str, int]:
+    """Asked last: what answers the questions above goes through these queues too."""
+    shared = (ConductorAPI, SchedulerAPI, NetworkPluginAPI, ComputeNotifierAPI)
+    queues: list[tuple[str, str | None]] = [(interface.topic, None) for interface in shared]
+    queues += [(interface.topic, host) for interface in (ComputeAPI, NetworkAgentAPI) for host in hosts]
+    depths = await asyncio.gather(*(core.bus.waiting(topic, host) for topic, host in queues))
+    names = [topic if host is None else f"{topic}.{host}" for topic, host in queues]
+    return {name: depth for name, depth in zip(names, depths, strict=True) if depth}
 
 
 async def _servers(compute: Any) -> dict[str, ServerFact]:

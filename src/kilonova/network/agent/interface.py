@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.core.bus.base import Undelivered
 from kilonova.core.bus.interface import Interface, call, cast, hint
 from kilonova.core.context import RequestContext
 from kilonova.network.agent.dataplane import Vestige
@@ -44,6 +45,11 @@ class NetworkPluginAPI(Interface):
     @call(timeout=30)
     async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         """The ports' taps are gone: they become DOWN. Ports that are bound elsewhere by now stay as they are."""
+        raise NotImplementedError
+
+    @call(timeout=30)
+    async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
+        """For `kilonova verify`: the messages that the network service's outbox still keeps."""
         raise NotImplementedError
 
     @cast
