@@ -30,6 +30,8 @@ class ComputeManager(ComputeAPI):
     def __init__(self, host: Host) -> None:
         self.host = host
         self.busy: dict[str, asyncio.Task[None]] = {}
+        self._parked: set[asyncio.Future[None]] = set()
+        self._draining = False
         self._slots = asyncio.Semaphore(host.options.max_concurrent_builds)
 
     # ---- one task a server
@@ -56,6 +58,9 @@ class ComputeManager(ComputeAPI):
 
     async def _exclusively(self, server_id: str, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` after whatever runs on this server; returns when it is done."""
+        if self._draining:
+            work.close()
+            await self._park()
         task = self.begin(server_id, work)
         try:
             await asyncio.wait([task])
@@ -65,16 +70,28 @@ class ComputeManager(ComputeAPI):
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
 
+    async def drain(self, seconds: float) -> None:
+        """Let what runs here end, for at most so long; events that it waits for still come. New work is held back, and given
+        back to the bus by `interrupt`."""
+        self._draining = True
+        if self.busy:
+            await asyncio.wait(list(self.busy.values()), timeout=seconds)
+
+    async def _park(self) -> None:
+        """Never returns."""
+        parked = asyncio.get_running_loop().create_future()
+        self._parked.add(parked)
+        await parked
+
     def interrupt(self) -> None:
         """Cut off all work; the journal and the servers' rows tell the next start what to take up."""
-        for task in list(self.busy.values()):
+        for task in [*self.busy.values(), *self._parked]:
             task.cancel()
 
     # ---- launches
 
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
-        if build.server.uuid in self.busy:
-            return  # a repeated message; the first one is at work
+        """A repeated message waits for the first one's end, and is then refused."""
         await self._exclusively(build.server.uuid, self.launch(ctx, build))
 
     async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
@@ -152,7 +169,7 @@ class ComputeManager(ComputeAPI):
     async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         server_id = ref.build.server.uuid
         running = self.busy.get(server_id)
-        if running is not None:
+        if running is not None and not self._draining:
             running.cancel()
         await self._exclusively(server_id, self.terminate(ctx, ref))
 

@@ -72,10 +72,9 @@ class ComputeAgent:
 
     async def stop(self) -> None:
         """What does not end within `stop_grace` is cut off: the next start takes it up from the journal."""
-        draining = asyncio.ensure_future(self.core.bus.withdraw(ComputeAPI, host=self.host))
-        await asyncio.wait([draining], timeout=self.options.stop_grace)
+        await self.manager.drain(self.options.stop_grace)
         self.manager.interrupt()
-        await draining
+        await self.core.bus.withdraw(ComputeAPI, host=self.host)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
