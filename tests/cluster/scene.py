@@ -121,14 +121,15 @@ class Scene:
     def ended(self, within: float = PATIENCE) -> list[dict[str, Any]]:
         """All servers, when none is busy any more."""
 
-        def look() -> list[dict[str, Any]] | None:
+        def look() -> tuple[list[dict[str, Any]]]:
             held = self.servers()
             busy = [s for s in held if s["status"] == "BUILD" or s["OS-EXT-STS:task_state"]]
             if busy:
                 raise NotInTime(", ".join(f"{s['name']} {s['status']}/{s['OS-EXT-STS:task_state']}" for s in busy[:5]))
-            return held
+            return (held,)  # which may be empty
 
-        return eventually(look, "servers are still busy", within)
+        (held,) = eventually(look, "servers are still busy", within)
+        return held
 
     def delete_all(self) -> None:
         """Every server, and until none is left."""
