@@ -141,12 +141,13 @@ class Guest:
         self.tap = tap_name(port.id)
         self.processes: list[subprocess.Popen[str]] = []
 
-    def plug(self, *, static: bool = True) -> Guest:
+    def plug(self, *, static: bool = True, quiet: bool = False) -> Guest:
+        """`quiet`: it says nothing before it is asked, by which bridges might learn where it is."""
         self.ip("netns", "add", self.namespace)
         self.ip("link", "add", self.tap, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
         self.inside("ip", "link", "set", "lo", "up")
         self.inside("ip", "link", "set", "eth0", "address", self.port.mac_address)
-        self.inside("sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
+        self.inside("sysctl", "-qw", "net.ipv6.conf.eth0." + ("disable_ipv6=1" if quiet else "accept_dad=0"))
         self.inside("ip", "link", "set", "eth0", "mtu", "1450", "up")
         if static:
             for fixed in self.port.fixed_ips:
