@@ -24,6 +24,15 @@ class Place:
         self.admin.wait(server, "ACTIVE")
         return server
 
+    def launch_many(self, host: str, count: int) -> list[str]:
+        self.admin.ok(
+            "PUT", "compute", f"/os-quota-sets/{self.admin.project_id}", {"quota_set": {"instances": -1, "cores": -1}}
+        )
+        first = self.launch(host, min_count=count)
+        same = self.admin.server(first)["OS-EXT-SRV-ATTR:reservation_id"]
+        found = self.admin.ok("GET", "compute", f"/servers?reservation_id={same}")["servers"]
+        return [self.admin.wait(server["id"], "ACTIVE")["id"] for server in found]
+
     def die(self, host: str) -> None:
         self.hosts.kill_host(host)
         force_down(self.admin, host)
@@ -127,3 +136,37 @@ def delete_from_a_dead_host(hosts: Hosts) -> None:
     assert unexplained(admin, dead=dead) == []
     place.return_(dead)
     assert unexplained(admin) == []
+
+
+def remove_a_host_for_good(hosts: Hosts) -> None:
+    """A dead host's service can be deleted once its servers are elsewhere or gone; nothing waits for it any more."""
+    place = Place(hosts, "10.82.0.0/24")
+    admin, dead = place.admin, hosts.names[0]
+    moved, deleted = place.launch(dead), place.launch(dead)
+    hosts.kill_host(dead)
+    # believed to be alive, it is given work that nobody will ever do
+    for server in (moved, deleted):
+        admin.ok("POST", "compute", f"/servers/{server}/action", {"os-stop": None})
+    force_down(admin, dead)
+    (service,) = admin.ok("GET", "compute", f"/os-services?host={dead}")["services"]
+    refused = admin("DELETE", "compute", f"/os-services/{service['id']}")
+    assert refused.status_code == 409
+    assert "hosting instances" in refused.text
+    place.remove(deleted)
+    assert place.evacuate(moved).status_code == 200
+    eventually(lambda: place.host(moved) != dead, "it stays on the dead host")
+    admin.wait(moved, "ACTIVE")
+    admin.ok("DELETE", "compute", f"/os-services/{service['id']}")
+    named = "/resource_providers"
+
+    def known() -> list[str]:
+        return [provider["name"] for provider in admin.ok("GET", "placement", named)["resource_providers"]]
+
+    eventually(lambda: dead not in known(), "its provider stays")
+    assert unexplained(admin) == []
+    # it returns after all: known anew, rid of what went elsewhere
+    hosts.start_host(dead)
+    eventually(lambda: dead in known(), "it is not known again")
+    assert unexplained(admin) == []
+    place.lives_on(moved, place.host(moved))
+    place.remove(moved)

@@ -13,6 +13,8 @@ import uvicorn
 
 from kilonova.cloud import Cloud
 from kilonova.compute.agent.service import ComputeAgent
+from kilonova.core import log
+from kilonova.core.faults import FaultRule
 from kilonova.network.agent.manager import NetworkAgent
 from kilonova.settings import load
 from kilonova.testing.cluster import Cluster
@@ -68,7 +70,7 @@ class ThreadedCloud:
     """`kilonova up` in a thread of this process, so that single hosts of it can be stopped. `fake` are the fake driver's
     options."""
 
-    def __init__(self, state: Path, *, hosts: int = 3, faults: str = "", **fake: Any) -> None:
+    def __init__(self, state: Path, *, hosts: int = 3, **fake: Any) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         overrides: dict[str, Any] = {
@@ -78,19 +80,19 @@ class ThreadedCloud:
             "driver": {"fake": fake},
         }
         self.settings = load(None, overrides=overrides, env={})
-        self.faults = faults
         self.names = [f"h-{number}" for number in range(1, hosts + 1)]
         self._agents: dict[str, tuple[NetworkAgent, ComputeAgent]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def start(self) -> ThreadedCloud:
+        log.configure(level="warning", json=True)  # tracebacks with colours and locals take longer than launches
         self._thread.start()
         self.run(self._start())
         return self
 
     async def _start(self) -> None:
-        self.cloud = Cloud(self.settings, env={"KILONOVA_FAULTS": self.faults})
+        self.cloud = Cloud(self.settings, env={})
         await self.cloud.start()
         services = self.cloud.services
         networks = {service.host: service for service in services if isinstance(service, NetworkAgent)}
@@ -121,6 +123,10 @@ class ThreadedCloud:
 
     def agent(self, name: str) -> ComputeAgent:
         return self._agents[name][1]
+
+    def fail(self, step: str, host: str, when: str = "before") -> None:
+        """The host's next time at the step fails."""
+        self.cloud.core.faults.rules.append(FaultRule(step=step, when=when, do="fail", host=host))
 
     def kill_host(self, name: str) -> None:
         self.run(self._kill(name))
