@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -247,3 +248,18 @@ async def test_a_host_that_starts_before_its_conductor_waits(lab: Lab) -> None:
     lab.conductor.away["report_host"] = 2
     await lab.start()
     assert len(lab.conductor.reports) == 1
+
+
+async def test_a_host_that_nobody_heard_looks_what_became_of_its_servers(tmp_path: Path) -> None:
+    """Its server was deleted as if it were dead: it need not be started again to find out."""
+    lab = Lab(tmp_path, heartbeat=0.3)
+    await lab.open()
+    await lab.start()
+    await until(lambda: len(lab.conductor.reports) == 2)  # the look at the start is over
+    lab.put_guest(PowerState.RUNNING)
+    lab.conductor.deleted.append(server_id())
+    lab.conductor.away["report_host"] = 2
+    await until(lambda: lab.power() is PowerState.NOSTATE)
+    await lab.idle()
+    assert lab.traces() == NOTHING
+    await lab.close()

@@ -26,6 +26,7 @@ from kilonova.network.client import NetworkClient
 
 logger = log.get("agent")
 SWEEP_EVERY = 30  # heartbeats
+LATE_BEAT = 1.0  # seconds after which a heartbeat that nobody heard is repeated
 NODE_NAMESPACE = uuid.UUID("6f4f9a6e-6b5a-4b0e-9f0c-4b1c6f2d9a11")
 
 
@@ -92,16 +93,21 @@ class ComputeAgent:
         return service_context("req-" + self.core.clock.uuid())
 
     async def _beat(self) -> None:
-        beats = 0
+        """A host that could not be heard for a while says soon that it lives, and looks what became of its servers meanwhile."""
+        beats, unheard = 0, False
+        await self._sweep()
         while True:
-            if beats % SWEEP_EVERY == 0:
-                await self._sweep()
-            beats += 1
-            await self.core.clock.sleep(self.options.heartbeat)
+            await self.core.clock.sleep(min(self.options.heartbeat, LATE_BEAT) if unheard else self.options.heartbeat)
             try:
                 await self._report()
             except Exception as error:  # the heart goes on
                 logger.warning("heartbeat failed", host=self.host, exc_info=error)
+                unheard = True
+                continue
+            beats += 1
+            if unheard or beats % SWEEP_EVERY == 0:
+                await self._sweep()
+            unheard = False
 
     async def _sweep(self) -> None:
         """A host that was cut off for a while must find out as well as one that was switched off."""
