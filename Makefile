@@ -1,5 +1,6 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
+# make grid     every step of a launch times every process that may die; see docs/reliability.md
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 SHELL := /bin/bash
 VENV ?= .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: launch stop clean cluster cluster-stop test check venv client system engines
+.PHONY: grid launch stop clean cluster cluster-stop test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -22,6 +23,9 @@ cluster: system engines venv client
 
 cluster-stop: venv
 	@scripts/cluster-stop.sh
+
+grid: system engines venv
+	$(BIN)/python -m tests.cluster.grid
 
 test: system engines venv client
 	@scripts/test.sh

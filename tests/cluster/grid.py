@@ -1,6 +1,6 @@
 """The kill grid: every step of a launch × every process that may die while it is under way.
 
-    python -m tests.cluster.grid            # all of it; progress as it goes, the table into docs/reliability.md
+    python -m tests.cluster.grid            # all of it and the storms; the results go into docs/reliability.md
     python -m tests.cluster.grid --step networking --victim broker
 
 A cell: servers are asked for; one of them stands at the step; the victim is killed (SIGKILL); the step goes on; a second
@@ -23,6 +23,7 @@ import msgspec
 
 from kilonova.compute.steps import BY_NAME, STEPS
 from tests.cluster.scene import OWNERS, PATIENCE, Scene
+from tests.cluster.storms import SETTINGS, killed_in_the_middle, race
 
 VICTIMS = {
     "api": "compute-api", "conductor": "conductor", "scheduler": "scheduler", "compute": "compute",
@@ -33,7 +34,11 @@ VICTIMS = {
 SERVERS = 3  # asked for in each cell
 AWAY = 1.0  # seconds between the victim's death and its next start
 REPORT = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- grid -->\n", "<!-- /grid -->\n"
+STORMS = (
+    lambda scene: killed_in_the_middle(scene, "broker", 200),
+    lambda scene: killed_in_the_middle(scene, "database", 50),
+    lambda scene: race(scene, 500),
+)
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -172,29 +177,50 @@ def summary(outcomes: list[Outcome], took: float) -> str:
     )
 
 
-def write_report(outcomes: list[Outcome], took: float) -> None:
-    text = REPORT.read_text()
-    head, rest = text.split(BEGIN)
-    REPORT.write_text(head + BEGIN + summary(outcomes, took) + "\n" + table(outcomes) + END + rest.split(END)[1])
+def write_report(mark: str, text: str) -> None:
+    """Put the text between the marks in the report."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->\n"
+    head, rest = REPORT.read_text().split(begin)
+    REPORT.write_text(head + begin + text + end + rest.split(end)[1])
+
+
+def grid(folder: Path, wanted: list[Cell], *, whole: bool) -> bool:
+    """Nothing lost?"""
+    began = time.monotonic()
+    outcomes = list(run_all(folder, wanted))
+    said = summary(outcomes, time.monotonic() - began) + "\n" + table(outcomes)
+    print(said)
+    if whole:
+        write_report("grid", said)
+    return not any(outcome.problem for outcome in outcomes)
+
+
+def storms(folder: Path) -> None:
+    """Raises AssertionError for what is lost, doubled or over-committed."""
+    lines = []
+    with Scene(folder / "storms", {"conductor": 2, "scheduler": 2}, settings=SETTINGS) as scene:
+        for storm in STORMS:
+            lines.append(f"- {storm(scene)}\n")
+            print(lines[-1], end="", flush=True)
+    write_report("storms", "".join(lines))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--step", action="append", choices=list(BY_NAME))
     parser.add_argument("--victim", action="append", choices=list(VICTIMS))
+    parser.add_argument("--storms", action="store_true", help="only the storms")
     parser.add_argument("--keep", type=Path, help="folder for configuration, logs and data (default: a temporary one)")
     given = parser.parse_args()
-    wanted, began = list(cells(given.step, given.victim)), time.monotonic()
+    whole = given.step is None and given.victim is None
     with tempfile.TemporaryDirectory(prefix="kilonova-grid-", dir="/var/tmp") as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)  # servers run as their own users
-        outcomes = list(run_all(folder, wanted))
-    took = time.monotonic() - began
-    print(summary(outcomes, took), table(outcomes), sep="\n")
-    if given.step is None and given.victim is None:
-        write_report(outcomes, took)
-    return 1 if any(outcome.problem for outcome in outcomes) else 0
+        if whole:
+            storms(folder)
+        clean = given.storms or grid(folder, list(cells(given.step, given.victim)), whole=whole)
+    return 0 if clean else 1
 
 
 if __name__ == "__main__":
