@@ -63,7 +63,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         network.security_groups(),
         _hosts(compute),
     )
-    hosts = await asyncio.gather(*(_host(core, ctx, name) for name in services))
+    hosts = await asyncio.gather(*(_host(core, ctx, name, up) for name, up in services.items()))
     return Facts(
         servers=servers,
         allocations=allocations,
@@ -72,7 +72,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         security_groups={item.id for item in groups},
         hosts=list(hosts),
         undelivered=await _undelivered(core, ctx),
-        queued=await _queued(core, services),
+        queued=await _queued(core, [name for name, up in services.items() if up]),
         put_aside=await core.bus.put_aside(),
     )
 
@@ -85,7 +85,8 @@ async def _undelivered(core: Core, ctx: RequestContext) -> list[Undelivered]:
 
 
 async def _queued(core: Core, hosts: list[str]) -> dict[str, int]:
-    """Asked last: what answers the questions above goes through these queues too."""
+    """Asked last: what answers the questions above goes through these queues too. Of the hosts that are up: what waits for
+    the others waits for a reason."""
     shared = (ConductorAPI, SchedulerAPI, NetworkPluginAPI, ComputeNotifierAPI)
     queues: list[tuple[str, str | None]] = [(interface.topic, None) for interface in shared]
     queues += [(interface.topic, host) for interface in (ComputeAPI, NetworkAgentAPI) for host in hosts]
@@ -118,12 +119,15 @@ async def _allocations(placement: PlacementClient) -> dict[str, str]:
     return {consumer: p.name for p, consumers in zip(providers, held, strict=True) for consumer in consumers}
 
 
-async def _hosts(compute: Any) -> list[str]:
+async def _hosts(compute: Any) -> dict[str, bool]:
+    """Name → whether it is up."""
     services = await compute.get("/os-services?binary=nova-compute", dict[str, Any], own=True)
-    return [service["host"] for service in services["services"]]
+    return {service["host"]: service["state"] == "up" for service in services["services"]}
 
 
-async def _host(core: Core, ctx: RequestContext, name: str) -> HostFact:
+async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFact:
+    if not up:  # its queue may well take the question
+        return HostFact(name, away="its compute service is down")
     try:
         inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
         vestiges = await core.bus.client(NetworkAgentAPI, host=name).vestiges(ctx)
