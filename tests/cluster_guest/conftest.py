@@ -31,6 +31,10 @@ class HostedCloud:
     def api(self, user: str = "admin", **more: Any) -> Api:
         return Api(self.cluster.url, user, **more)
 
+    def agents(self, host: VirtualHost) -> list[str]:
+        """The names of the host's processes."""
+        return [name for name, process in self.cluster.processes.items() if process.place is host]
+
     def verify(self, timeout: float = 20) -> list[dict[str, str]]:
         """What nothing explains, once work in progress had time to end; [] is clean."""
         admin = self.api()
@@ -63,7 +67,7 @@ class HostedGuests(Guests):
         return self.run(host.wrap("ip", "netns", "exec", f"qdhcp-{self.network}", *command), timeout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hosted() -> Iterator[HostedCloud]:
     if os.geteuid() != 0:
         pytest.skip("virtual hosts need root")
@@ -76,7 +80,7 @@ def hosted() -> Iterator[HostedCloud]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guests(hosted: HostedCloud, guest_images: GuestImages) -> Iterator[HostedGuests]:
     made = HostedGuests(hosted, guest_images, "admin")
     yield made

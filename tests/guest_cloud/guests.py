@@ -69,11 +69,11 @@ class Guests:
         self.demo.ok("POST", "compute", "/os-keypairs", {"keypair": {"name": "key", "public_key": public}})
         self.network = self.demo.network("guests", "10.66.0.0/24")
         self.whole_disk = self.demo.image("disk", images.disk_qcow2.read_bytes(), disk_format="qcow2")
-        self.group = self._group()
+        self.group = self.new_group("guests")
         self.made: list[str] = []
 
-    def _group(self) -> str:
-        body = {"security_group": {"name": "guests"}}
+    def new_group(self, name: str) -> str:
+        body = {"security_group": {"name": name}}
         return str(self.demo.ok("POST", "network", "/security-groups", body)["security_group"]["id"])
 
     def allow(self, protocol: str, port: int | None = None, **fields: Any) -> str:
