@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import typer
+from msgspec.structs import replace
 
 from kilonova.cli.common import CONFIG, STATE, console, running, settings_of
 from kilonova.settings import Settings
@@ -39,7 +40,7 @@ async def _clean(settings: Settings) -> int:
             removed += 1
         for server in await driver.disks.servers():
             await driver.disks.remove(server)
-        plane = data_plane_of(settings, "", "")
+        plane = data_plane_of(replace(settings, dataplane=replace(settings.dataplane, tunnel_ip="")), "", "")
         await plane.open()
         await plane.close(remove=True)
         await driver.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -63,13 +63,23 @@ def guests(facts: Facts) -> Iterator[Finding]:
 
 
 def wiring(facts: Facts) -> Iterator[Finding]:
-    """Bridges, namespaces, taps and chains belong to networks, ports and security groups."""
+    """Bridges, tunnels, namespaces, taps and chains belong to networks, ports and security groups; what belongs to a network
+    or is a tap, to a port that is on this host."""
     known = facts.networks | facts.ports.keys() | facts.security_groups
     for host in facts.hosts:
+        here = {port.id: port.network_id for port in facts.ports.values() if port.host_id == host.name}
+        networks = set(here.values())
+        shown: dict[str, Iterable[str]] = {"tap": here, **dict.fromkeys(NETWORK_KINDS, networks)}
         for item in host.vestiges:
-            wanted = facts.networks if item.kind in NETWORK_KINDS else known
-            if item.owner and not any(known_id.startswith(item.owner) for known_id in wanted):
-                yield Finding(host.name, f"{item.kind} {item.name}", f"no network, port or group {item.owner}")
+            label = f"{item.kind} {item.name}"
+            if item.owner and not _begins(item.owner, facts.networks if item.kind in NETWORK_KINDS else known):
+                yield Finding(host.name, label, f"no network, port or group {item.owner}")
+            elif item.kind in shown and not _begins(item.owner, shown[item.kind]):
+                yield Finding(host.name, label, f"no port of {item.owner} is on this host")
+
+
+def _begins(owner: str, ids: Iterable[str]) -> bool:
+    return any(one.startswith(owner) for one in ids)
 
 
 def messages(facts: Facts) -> Iterator[Finding]:

@@ -1,0 +1,42 @@
+"""What `kilonova verify` says of devices that a host shows."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kilonova.network.agent.dataplane import Vestige
+from kilonova.ops.checks import wiring
+from kilonova.ops.facts import HostFact
+
+NETWORK, IDLE, PORT = "11111111-1111", "22222222-2222", "33333333-3333"
+GONE = "99999999-9999"
+
+
+def findings(host: str, kind: str, owner: str) -> list[str]:
+    facts: Any = SimpleNamespace(
+        networks={NETWORK, IDLE},
+        ports={PORT: SimpleNamespace(id=PORT, network_id=NETWORK, host_id="one")},
+        security_groups=set(),
+        hosts=[HostFact(host, vestiges=[Vestige(kind=kind, name="kn-vx7", owner=owner)])],
+    )
+    return [f"{finding.where}: {finding.what}: {finding.why}" for finding in wiring(facts)]
+
+
+@pytest.mark.parametrize("kind", ["bridge", "vxlan", "namespace", "dnsmasq"])
+def test_a_networks_devices_have_a_port_of_it_on_their_host(kind: str):
+    assert findings("one", kind, NETWORK) == []
+    assert findings("two", kind, NETWORK) == [f"two: {kind} kn-vx7: no port of {NETWORK} is on this host"]
+    assert findings("one", kind, IDLE) == [f"one: {kind} kn-vx7: no port of {IDLE} is on this host"]
+    assert findings("one", kind, GONE) == [f"one: {kind} kn-vx7: no network, port or group {GONE}"]
+
+
+def test_a_tap_is_where_its_port_is():
+    assert findings("one", "tap", PORT[:11]) == []
+    assert findings("two", "tap", PORT[:11]) == [f"two: tap kn-vx7: no port of {PORT[:11]} is on this host"]
+
+
+def test_a_half_made_tunnel_is_told():
+    assert findings("one", "vxlan", "kn-vx7") == ["one: vxlan kn-vx7: no network, port or group kn-vx7"]
