@@ -9,7 +9,7 @@ from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 
 T = TypeVar("T")
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds between tries
 logger = log.get("agent")
 
 
