@@ -12,6 +12,7 @@ from sqlalchemy import select
 from kilonova.compute.steps import STEPS
 from kilonova.compute.tables import outbox
 from kilonova.core.bus.base import Envelope
+from kilonova.core.faults import FaultRule
 from tests.scenarios import evacuation
 from tests.scenarios.evacuation import Place
 from tests.scenarios.hosts import ThreadedCloud, eventually, force_down, unexplained
@@ -88,6 +89,36 @@ def test_a_new_host_that_fails_at_a_step_is_left(hosts: ThreadedCloud) -> None:
     place.admin.wait(last, "ACTIVE")
     place.return_("h-1")
     place.remove(*servers)
+    assert unexplained(place.admin) == []
+
+
+def test_the_new_host_dies_too(hosts: ThreadedCloud) -> None:
+    """Back in time it goes on with what it had begun; else another host is tried, and it removes its part when it returns."""
+    place = Place(hosts, "10.83.0.0/24")
+    taken_up, handed_on = place.launch("h-1"), place.launch("h-1")
+    place.die("h-1")
+    rules = hosts.cloud.core.faults.rules
+    rules.clear()
+    for server in (taken_up, handed_on):
+        rules.append(FaultRule(step="plug", when="before", do="hang"))
+        assert place.evacuate(server).status_code == 200
+        eventually(lambda: rules[-1].count == 0, "it does not come to the step")
+        there = place.migration(server)["dest_compute"]
+        hosts.kill_host(there)
+        if server == handed_on:
+            force_down(place.admin, there)
+            place.admin.wait(server, "ACTIVE")
+            (other,) = {"h-2", "h-3"} - {there}
+            place.lives_on(server, other)
+            place.return_(there)
+        else:
+            hosts.start_host(there)
+            place.admin.wait(server, "ACTIVE")
+            place.lives_on(server, there)
+    rules.clear()
+    place.return_("h-1")
+    assert unexplained(place.admin) == []
+    place.remove(taken_up, handed_on)
     assert unexplained(place.admin) == []
 
 
