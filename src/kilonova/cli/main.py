@@ -7,7 +7,21 @@ import sys
 import typer
 
 from kilonova import __version__
-from kilonova.cli import bootstrap, clean, config, credentials, db, doctor, explain, image, serve, trace, up, verify
+from kilonova.cli import (
+    bootstrap,
+    clean,
+    config,
+    credentials,
+    db,
+    doctor,
+    explain,
+    image,
+    keys,
+    serve,
+    trace,
+    up,
+    verify,
+)
 from kilonova.core.config import ConfigError
 from kilonova.core.errors import CannotStart
 
@@ -32,6 +46,7 @@ app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(image.app, name="image")
+app.add_typer(keys.app, name="keys")
 
 
 @app.callback(invoke_without_command=True)
