@@ -152,10 +152,13 @@ def compute_api(parts: Parts) -> Iterator[Service]:
 
 
 def metadata(parts: Parts) -> Iterator[Service]:
+    from kilonova.compute.database import ComputeDatabase
     from kilonova.compute.metadata.app import MetadataService
 
-    yield parts.database
-    yield MetadataService(parts.core, parts.database.database, parts.secrets.metadata_secret)
+    # by itself it reads, may be without a broker, and must not take over what others have to send
+    database = parts.database if parts.alone else ComputeDatabase(parts.core, sends=False)
+    yield database
+    yield MetadataService(parts.core, database.database, parts.secrets.metadata_secret)
 
 
 def scheduler(parts: Parts) -> Iterator[Service]:
