@@ -90,7 +90,6 @@ class AmqpBus(Bus):
         began, pause = time.monotonic(), FIRST_PAUSE
         while True:
             await link.lost.wait()
-            self._lost(link)
             await link.close()
             pause = FIRST_PAUSE if time.monotonic() - began > STABLE else min(pause * 2, LONGEST_PAUSE)
             await asyncio.sleep(pause)
@@ -100,11 +99,14 @@ class AmqpBus(Bus):
                 await self._attach_all(link)
             except errors.BusError as error:
                 link.lose(error.message)
-            else:
-                logger.info("connected to the broker again", broker=self.address.shown)
-                self._attached = True
+                continue
+            self._attached = self._link is not None
+            logger.info("connected to the broker again", broker=self.address.shown)
 
     def _use(self, link: Link) -> None:
+        if link.lost.is_set():
+            return
+        link.on_lost = partial(self._lost, link)
         self._link = link
         self._linked.set()
 
@@ -139,9 +141,10 @@ class AmqpBus(Bus):
             await asyncio.gather(self._keeper, return_exceptions=True)
         await _cut_off({job for receiver in self._receivers.values() for job in receiver.jobs})
         self._fail_callers("the bus was closed before the reply came")
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
+        if self._link is not None:
+            self._link.on_lost = lambda: None
+            await self._link.close()
+            self._link = None
 
     # ---- receiving
 

@@ -27,6 +27,7 @@ from kilonova.core.bus.amqp.topology import EXCHANGE, Queue, declare, ensure_exc
 REPLIES = "amq.rabbitmq.reply-to"  # the broker's direct way back to a caller
 CONNECT_TIMEOUT = 10.0
 CONFIRM_TIMEOUT = 30.0
+ANSWER_TIMEOUT = 30.0  # to a declaration: a broken quorum queue never gives one
 CLOSE_TIMEOUT = 5.0
 REFUSALS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
 
@@ -52,6 +53,8 @@ def typed(doing: str) -> Iterator[None]:
 
 
 def words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return ", ".join(str(argument) for argument in error.args) or type(error).__name__
 
 
@@ -67,6 +70,7 @@ class Link:
     def __init__(self, connection: AbstractConnection, sending: Channel, receiving: Channel) -> None:
         self.connection, self.sending, self.receiving = connection, sending, receiving
         self.lost = asyncio.Event()
+        self.on_lost: Callable[[], None] = lambda: None
         self.why = ""
         self._declared: set[str] = set()
         self._consuming = asyncio.Lock()
@@ -100,6 +104,7 @@ class Link:
         if not self.lost.is_set():
             self.why = why
             self.lost.set()
+            self.on_lost()
 
     async def close(self) -> None:
         """Whatever was acknowledged has reached the broker; whatever was not goes back to its queue."""
@@ -140,7 +145,7 @@ class Link:
         if not missing:
             return
         with typed(f"declaring {missing[0].name}"):
-            async with self._channel() as channel:
+            async with asyncio.timeout(ANSWER_TIMEOUT), self._channel() as channel:
                 for queue in missing:
                     await declare(channel, queue)
                     self._declared.add(queue.name)
@@ -170,7 +175,7 @@ class Link:
     async def consume(self, queue: Queue, prefetch: int, on_message: OnMessage) -> str:
         """The consumer's tag, for `cancel`."""
         with typed(f"consuming from {queue.name}"):
-            async with self._consuming:  # a prefetch is for the consumers that come after it
+            async with asyncio.timeout(ANSWER_TIMEOUT), self._consuming:  # a prefetch is for the consumers after it
                 await self.receiving.basic_qos(prefetch_count=min(prefetch, 65535))
                 answer = await self.receiving.basic_consume(queue.name, on_message)
         return answer.consumer_tag or ""

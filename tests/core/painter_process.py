@@ -1,0 +1,32 @@
+"""A process of its own that serves PaintAPI and says what it begins: `python -m tests.core.painter_process URL HOST`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from kilonova.core.bus import open_bus
+from kilonova.core.context import RequestContext
+from tests.core.bus_conformance import PaintAPI, Painter
+
+
+class Telling(Painter):
+    async def paint(self, ctx: RequestContext, color: str, seconds: float = 0) -> None:
+        print("paint", flush=True)
+        await super().paint(ctx, color, seconds)
+
+    async def patient(self, ctx: RequestContext, seconds: float) -> str:
+        print("patient", flush=True)
+        return await super().patient(ctx, seconds)
+
+
+async def main(url: str, host: str) -> None:
+    bus = open_bus(url)
+    await bus.open()
+    await bus.serve(PaintAPI, Telling(host), host=host)
+    print("serves", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
