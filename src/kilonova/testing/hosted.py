@@ -15,6 +15,7 @@ from typing import Any, Self
 from kilonova.testing.cluster import Cluster, Layout
 from kilonova.testing.hosts import Underlay, VirtualHost
 
+STATE = "/srv/kilonova"  # of a host
 AGENTS = ("network-agent", "compute")
 CONTROL: dict[str, int] = {
     "identity": 1, "image": 1, "placement": 1, "network-api": 1, "compute-api": 1, "metadata": 1, "conductor": 1,
@@ -70,11 +71,11 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 
 def _variables(host: VirtualHost) -> dict[str, str]:
-    """What differs from host to host. Agents keep their state on the host's own disk."""
+    """What differs from host to host. State is on the host's own disk, at the same place of each."""
     return {
         "KILONOVA_AGENT_HOST_IP": host.address,
         "KILONOVA_DATAPLANE_TUNNEL_IP": host.address,
-        "KILONOVA_CLOUD_STATE_DIR": str(host.folder / "kilonova"),
+        "KILONOVA_CLOUD_STATE_DIR": STATE,
     }
 
 

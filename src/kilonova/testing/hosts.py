@@ -28,7 +28,13 @@ from typing import Any, Self
 
 LOCKS = Path("/run/kilonova-underlays")
 HOLDER = "kilonova-host"  # the first word of the command line of what keeps a host's namespaces
-PRIVATE = ("/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/etc/libvirt")  # a folder for each host
+PRIVATE = (
+    "/var/lib/libvirt",
+    "/var/cache/libvirt",
+    "/var/log/libvirt",
+    "/etc/libvirt",
+    "/srv",
+)  # a folder for each host
 KNOWN_EMULATORS = Path("/var/cache/libvirt/qemu/capabilities")
 COMMAND_TIMEOUT = 60.0
 DEATH_TIMEOUT = 20.0

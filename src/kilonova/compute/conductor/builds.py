@@ -22,7 +22,7 @@ from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import decisions, request_specs, rows, steps
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction
+from kilonova.core.db import Row, Transaction, retried
 from kilonova.core.faults import InjectedFault
 
 GROUP_RACES = 5
@@ -99,6 +99,7 @@ class Builds:
             found.extend(await select(self.parts, ctx, [candidate.row for candidate in rest], rest[0].spec))
         return found
 
+    @retried
     async def _commit(
         self,
         ctx: RequestContext,
@@ -108,7 +109,7 @@ class Builds:
         began: dt.datetime,
     ) -> Verdict:
         """Everything that follows from the selections, in one transaction: rows, specs, decisions, steps, messages."""
-        by_uuid = {candidate.row.uuid: candidate for candidate in batch}
+        by_uuid = {candidate.row.uuid: msgspec.structs.replace(candidate) for candidate in batch}  # changed below
         async with self.parts.database.transaction() as tx:
             verdict = await self._judge(tx, by_uuid, selections)
             told = verdict.placed | verdict.failed
@@ -195,6 +196,7 @@ class Builds:
         await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
         await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
 
+    @retried
     async def _give_up(
         self, batch: list[Candidate], request_id: str, began: dt.datetime, reason: str, inner: str | None = None
     ) -> None:

@@ -13,7 +13,7 @@ from kilonova.compute.states import ACTIONS, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import steps as step_store
 from kilonova.compute.store.conductor_servers import Condition
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, retried
 
 SHUTDOWN, CRASHED, RUNNING = 4, 6, 1
 FOLLOWS: dict[int, tuple[Vm, Vm]] = {
@@ -30,6 +30,7 @@ class Changes:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
+    @retried
     async def update(self, uuid: str, change: ServerChange) -> bool:
         values = _values(change)
         if not values:  # only the question whether the expectation still holds
@@ -38,6 +39,7 @@ class Changes:
         async with self.parts.database.transaction() as tx:
             return await store.swap(tx.connection, uuid, _expected(change), values | {"updated_at": self.parts.now()})
 
+    @retried
     async def action_ended(
         self, uuid: str, request_id: str, action: str, change: ServerChange, fault: Fault | None,
         steps: list[StepRecord],
@@ -71,6 +73,7 @@ class Changes:
         }  # fmt: skip
         await store.add_faults(connection, [row])
 
+    @retried
     async def power_state_seen(self, host: str, uuid: str, power_state: int) -> None:
         """The row follows the guest while nothing runs on it."""
         values: dict[str, Any] = {"power_state": power_state, "updated_at": self.parts.now()}
@@ -83,6 +86,7 @@ class Changes:
             settled = [Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.RESCUED, Vm.ERROR]
             await store.swap(tx.connection, uuid, [*where, store.vm_in(settled)], values)
 
+    @retried
     async def record_steps(self, steps: list[StepRecord]) -> None:
         async with self.parts.database.transaction() as tx:
             await step_store.put(tx.connection, steps)

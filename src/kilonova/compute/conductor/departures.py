@@ -6,6 +6,7 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.store import hosts, pending_casts
 from kilonova.core import errors
+from kilonova.core.db import retried
 
 
 class Departures:
@@ -25,6 +26,7 @@ class Departures:
         except errors.Conflict as error:  # claims that the reconciler has not yet given back
             logger.warning("the provider of a removed host stays", host=host, error=error.message)
 
+    @retried
     async def _forget_messages(self, host: str) -> None:
         async with self.parts.database.transaction() as tx:
             dropped = await pending_casts.drop_for_host(tx.connection, host)

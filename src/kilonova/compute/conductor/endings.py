@@ -13,13 +13,14 @@ from kilonova.compute.states import BUILD_TASKS, Task, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction
+from kilonova.core.db import Row, Transaction, retried
 
 
 class Endings:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
+    @retried
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer this host's to build: deleted, moved, given up."""
         async with self.parts.database.transaction() as tx:

@@ -23,7 +23,7 @@ from kilonova.compute.store import decisions, hosts, request_specs, rows, steps
 from kilonova.compute.store import migrations as store
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction
+from kilonova.core.db import Row, Transaction, retried
 from kilonova.core.faults import InjectedFault
 
 ACTION, WHAT = "evacuate", "Evacuation"
@@ -77,6 +77,7 @@ class Evacuations:
         if not await self._dispatch(ctx, row, record, selection, began):
             await self.parts.settle_claims([row.uuid])
 
+    @retried
     async def _dispatch(
         self, ctx: RequestContext, row: Row, record: Row, selection: Selection, began: dt.datetime
     ) -> bool:
@@ -112,6 +113,7 @@ class Evacuations:
 
     # ---- a host tells
 
+    @retried
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer on its way to this host, which must leave what it made."""
         async with self.parts.database.transaction() as tx:
@@ -179,6 +181,7 @@ class Evacuations:
 
     # ---- it does not work
 
+    @retried
     async def _give_up(
         self, row: Row, record: Row, reason: str, inner: str | None, selection: Selection | None = None
     ) -> None:
@@ -212,6 +215,7 @@ class Evacuations:
             tx.connection, [row.uuid], [ACTION], now, request_id=record.request_id, message="Error"
         )
 
+    @retried
     async def _gone(self, record: Row) -> None:
         """The server was deleted, or an operator set its state."""
         async with self.parts.database.transaction() as tx:
@@ -272,6 +276,7 @@ class Evacuations:
             if record.uuid not in back
         ]  # fmt: skip
 
+    @retried
     async def departure_done(self, migration: str) -> None:
         values = {"status": store.COMPLETED, "updated_at": self.parts.now()}
         async with self.parts.database.transaction() as tx:

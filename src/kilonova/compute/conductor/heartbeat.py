@@ -8,7 +8,7 @@ from kilonova.compute import times
 from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.store import hosts as store
 from kilonova.core.clock import Clock
-from kilonova.core.db import Database
+from kilonova.core.db import Database, retried
 
 CONDUCTOR, SCHEDULER = "nova-conductor", "nova-scheduler"
 
@@ -26,6 +26,7 @@ class Heartbeat:
         await self._register()
         self._again.start()
 
+    @retried
     async def _register(self) -> None:
         async with self.database.transaction() as tx:
             for binary in self.binaries:
@@ -33,6 +34,7 @@ class Heartbeat:
                     tx.connection, host=self.host, binary=binary, uuid=self.clock.uuid(), now=times.now(self.clock)
                 )
 
+    @retried
     async def beat(self) -> None:
         async with self.database.transaction() as tx:
             known = await store.seen(tx.connection, [self.host], self.binaries, times.now(self.clock))

@@ -11,6 +11,7 @@ from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.models import HostReport
 from kilonova.compute.store import hosts as store
 from kilonova.core import errors
+from kilonova.core.db import retried
 from kilonova.placement.schemas.providers import InventoryIn
 
 NODE_FIELDS = (
@@ -49,6 +50,7 @@ class HostReports:
         if self._flush is None or self._flush.done():
             self._flush = asyncio.ensure_future(self._later())
 
+    @retried
     async def _write(self, report: HostReport) -> None:
         parts, now = self.parts, self.parts.now()
         values: dict[str, Any] = {name: getattr(report, name) for name in NODE_FIELDS}
@@ -95,16 +97,22 @@ class HostReports:
         if not beats:
             return
         busier = {host: r for host, r in beats.items() if self._news(r)}
-        now = self.parts.now()
-        async with self.parts.database.transaction() as tx:
-            known = await store.seen(tx.connection, list(beats), [store.COMPUTE], now)
-            if busier:
-                stats = {host: msgspec.to_builtins(r.stats) for host, r in busier.items()}
-                await store.put_stats(tx.connection, stats, now)
+        known = await self._write_beats(beats, busier)
         for report in busier.values():
             self._know(report)
         if known < len(beats):
             self.known.clear()  # somebody removed a service; it is made again by its next report
+
+    @retried
+    async def _write_beats(self, beats: dict[str, HostReport], busier: dict[str, HostReport]) -> int:
+        """How many of the hosts are known."""
+        now = self.parts.now()
+        async with self.parts.database.transaction() as tx:
+            known = await store.seen(tx.connection, list(beats), [store.COMPUTE], now)
+            if busier:
+                stats = {host: msgspec.to_builtins(r.stats) for host, r in sorted(busier.items())}
+                await store.put_stats(tx.connection, stats, now)
+        return known
 
     def _know(self, report: HostReport) -> None:
         self.known[report.host] = Known(report, self.parts.clock.monotonic())

@@ -16,7 +16,7 @@ from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import pending_casts, steps
 from kilonova.core import errors
-from kilonova.core.db import Row
+from kilonova.core.db import Row, retried
 
 OURS = "INSTANCE"
 
@@ -91,6 +91,7 @@ class Reconciler:
         if rows:
             await self._error(rows, {row.uuid: _last_seen(row, last.get(row.uuid), limit) for row in rows})
 
+    @retried
     async def _error(self, rows: Sequence[Row], words: dict[str, str]) -> None:
         """The row keeps its host and the claim: what is there is known to the host alone, which removes it on deletion."""
         async with self.parts.database.transaction() as tx:

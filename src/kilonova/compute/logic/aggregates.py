@@ -8,9 +8,10 @@ from kilonova.compute import errors
 from kilonova.compute.store import aggregates as store
 from kilonova.compute.store import hypervisors as node_store
 from kilonova.compute.store import servers as server_store
+from kilonova.compute.store import turns
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 
 ZONE = "availability_zone"
 HostNames = list[str]
@@ -36,6 +37,7 @@ class AggregateLogic:
             raise errors.AggregateNotFound(aggregate_id=aggregate_id)
         return row, (await store.hosts(connection)).get(aggregate_id, [])
 
+    @retried
     async def create(self, name: str, zone: str | None) -> Held:
         async with self.database.transaction() as tx:
             if await store.named(tx.connection, name) is not None:
@@ -47,9 +49,11 @@ class AggregateLogic:
         assert row is not None  # noqa: S101 - just written
         return row, []
 
+    @retried
     async def update(self, aggregate_id: int, name: str | None, metadata: dict[str, str | None]) -> Held:
         """`metadata` adds keys, or takes them away with None. A zone can't change under servers."""
         async with self.database.transaction() as tx:
+            await turns.of_zones(tx.connection)
             row, hosts = await self._get(tx.connection, aggregate_id)
             values: dict[str, Any] = {"updated_at": now(self.clock)}
             if name is not None and name != row.name:
@@ -76,6 +80,7 @@ class AggregateLogic:
         rows = [row for row in await store.all_of(connection) if row.id != without]
         return {row.metadata[ZONE] for row in rows if ZONE in row.metadata and wanted & set(held.get(row.id, []))}
 
+    @retried
     async def delete(self, aggregate_id: int) -> None:
         async with self.database.transaction() as tx:
             _, hosts = await self._get(tx.connection, aggregate_id)
@@ -83,8 +88,10 @@ class AggregateLogic:
                 raise errors.AggregateHasHosts
             await store.remove(tx.connection, aggregate_id)
 
+    @retried
     async def add_host(self, aggregate_id: int, host: str) -> Held:
         async with self.database.transaction() as tx:
+            await turns.of_zones(tx.connection)
             row, hosts = await self._get(tx.connection, aggregate_id)
             if not await node_store.find(tx.connection, host=host):
                 raise errors.ComputeHostNotFound(host=host)
@@ -99,6 +106,7 @@ class AggregateLogic:
             await store.add_host(tx.connection, aggregate_id, host)
             return row, [*hosts, host]
 
+    @retried
     async def remove_host(self, aggregate_id: int, host: str) -> Held:
         async with self.database.transaction() as tx:
             row, hosts = await self._get(tx.connection, aggregate_id)

@@ -10,13 +10,14 @@ from kilonova.compute.states import Vm
 from kilonova.compute.store import migrations, services
 from kilonova.compute.times import now
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 
 
 class EvacuationLogic:
     def __init__(self, actions: ActionLogic) -> None:
         self.actions, self.database, self.clock = actions, actions.database, actions.clock
 
+    @retried
     async def evacuate(
         self, ctx: RequestContext, server_id: str, *, target: str | None, force: bool, shared: bool | None,
         stopped: bool, admin_pass: str | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from kilonova.compute import errors
@@ -11,8 +10,7 @@ from kilonova.compute.store import flavors as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row
-from kilonova.core.db.engine import DuplicateRow
+from kilonova.core.db import Connection, Database, Row, retried
 
 ProjectIds = list[str]
 DEFAULTS = (  # id, name, MiB, vcpus, GiB
@@ -35,12 +33,9 @@ class FlavorLogic:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
 
+    @retried
     async def seed(self) -> None:
         """The usual flavors, in a database that has none; harmless when several processes do it at once."""
-        with suppress(DuplicateRow):
-            await self._seed()
-
-    async def _seed(self) -> None:
         async with self.database.transaction() as tx:
             every = store.FlavorFilter()
             if await store.page(tx.connection, every, limit=1, marker=None, sort_key="id", descending=False):
@@ -75,12 +70,13 @@ class FlavorLogic:
         async with self.database.reading() as connection:
             return await self._get(connection, ctx, flavorid)
 
-    async def _get(self, connection: Connection, ctx: RequestContext, flavorid: str) -> Row:
-        row = await store.get(connection, flavorid, project_id=sees(ctx))
+    async def _get(self, connection: Connection, ctx: RequestContext, flavorid: str, *, lock: bool = False) -> Row:
+        row = await store.get(connection, flavorid, project_id=sees(ctx), lock=lock)
         if row is None:
             raise errors.FlavorNotFound(flavor_id=flavorid)
         return row
 
+    @retried
     async def create(self, ctx: RequestContext, values: dict[str, Any]) -> Row:
         async with self.database.transaction() as tx:
             if await store.get(tx.connection, values["flavorid"]):
@@ -90,25 +86,29 @@ class FlavorLogic:
             await store.add(tx.connection, [self._row(**values)])
             return await self._get(tx.connection, ctx, values["flavorid"])
 
+    @retried
     async def describe(self, ctx: RequestContext, flavorid: str, description: str | None) -> Row:
         async with self.database.transaction() as tx:
             row = await self._get(tx.connection, ctx, flavorid)
             await store.change(tx.connection, row.id, {"description": description})
             return await self._get(tx.connection, ctx, flavorid)
 
+    @retried
     async def delete(self, ctx: RequestContext, flavorid: str) -> None:
         async with self.database.transaction() as tx:
             await store.remove(tx.connection, (await self._get(tx.connection, ctx, flavorid)).id)
 
+    @retried
     async def set_specs(self, ctx: RequestContext, flavorid: str, specs: dict[str, str]) -> None:
         """Add to the extra specs, or replace some."""
         async with self.database.transaction() as tx:
-            row = await self._get(tx.connection, ctx, flavorid)
+            row = await self._get(tx.connection, ctx, flavorid, lock=True)
             await store.change(tx.connection, row.id, {"extra_specs": row.extra_specs | specs})
 
+    @retried
     async def delete_spec(self, ctx: RequestContext, flavorid: str, key: str) -> None:
         async with self.database.transaction() as tx:
-            row = await self._get(tx.connection, ctx, flavorid)
+            row = await self._get(tx.connection, ctx, flavorid, lock=True)
             if key not in row.extra_specs:
                 raise errors.ExtraSpecNotFound(flavor_id=flavorid, key=key)
             kept = {name: value for name, value in row.extra_specs.items() if name != key}
@@ -121,6 +121,7 @@ class FlavorLogic:
                 raise errors.FlavorIsPublic
             return await store.projects(connection, row.id)
 
+    @retried
     async def grant(self, ctx: RequestContext, flavorid: str, project_id: str) -> ProjectIds:
         async with self.database.transaction() as tx:
             row = await self._get(tx.connection, ctx, flavorid)
@@ -131,6 +132,7 @@ class FlavorLogic:
             await store.grant(tx.connection, row.id, project_id)
             return await store.projects(tx.connection, row.id)
 
+    @retried
     async def revoke(self, ctx: RequestContext, flavorid: str, project_id: str) -> ProjectIds:
         async with self.database.transaction() as tx:
             row = await self._get(tx.connection, ctx, flavorid)

@@ -11,10 +11,11 @@ from kilonova.compute.logic import keys
 from kilonova.compute.logic.quotas import limits_of
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import key_pairs as store
+from kilonova.compute.store import turns
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Database, Row, retried
 
 OLD_NAMES, NEW_NAMES = re.compile(r"[_\- a-zA-Z0-9]+"), re.compile(r"[_\-@. a-zA-Z0-9]+")
 
@@ -36,6 +37,7 @@ class KeyPairLogic:
             raise errors.KeyPairNotFound(name=name, user_id=user_id)
         return row
 
+    @retried
     async def create(
         self, ctx: RequestContext, user_id: str, name: str, kind: str, public_key: str | None, *, wide_names: bool
     ) -> tuple[Row, str | None]:
@@ -49,6 +51,7 @@ class KeyPairLogic:
             public = public_key
         print_ = keys.fingerprint(kind, public)
         async with self.database.transaction() as tx:
+            await turns.of_user(tx.connection, user_id)
             limits = await limits_of(tx.connection, self.options.quotas, ctx.project_id or "", user_id)
             if await store.get(tx.connection, user_id, name) is not None:
                 raise errors.KeyPairExists(name=name)
@@ -63,6 +66,7 @@ class KeyPairLogic:
         assert made is not None  # noqa: S101 - just written
         return made, private
 
+    @retried
     async def delete(self, user_id: str, name: str) -> None:
         async with self.database.transaction() as tx:
             if not await store.remove(tx.connection, user_id, name):

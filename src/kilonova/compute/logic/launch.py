@@ -22,7 +22,7 @@ from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Transaction
+from kilonova.core.db import Database, Transaction, retried
 from kilonova.core.faults import Faults
 
 
@@ -38,6 +38,13 @@ class LaunchLogic:
         timeline = Timeline(self.clock, times, self.faults)
         async with timeline.step("validate"):
             resolved = await self.checks.resolve(ctx, wanted)
+        return await self._write(ctx, wanted, resolved, timeline)
+
+    @retried
+    async def _write(
+        self, ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved, so_far: Timeline
+    ) -> Launched:
+        timeline = so_far.copy()
         async with self.database.transaction() as tx:
             async with timeline.step("quota"):
                 count = await self._count(tx, ctx, wanted, resolved)

@@ -8,7 +8,7 @@ from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import quotas as store
 from kilonova.compute.store import server_groups as group_store
 from kilonova.compute.store import servers as server_store
-from kilonova.core.db import Connection, Database
+from kilonova.core.db import Connection, Database, retried
 
 
 class QuotaSetLogic:
@@ -37,11 +37,13 @@ class QuotaSetLogic:
         defaults = effective(self.options.quotas, {}, "")
         return defaults | found.get(("class", name), {})
 
+    @retried
     async def set_class(self, name: str, limits: dict[str, int]) -> dict[str, int]:
         async with self.database.transaction() as tx:
             await store.put(tx.connection, "class", name, limits)
         return await self.of_class(name)
 
+    @retried
     async def update(
         self, project_id: str, user_id: str | None, limits: dict[str, int], *, force: bool
     ) -> dict[str, int]:
@@ -55,6 +57,7 @@ class QuotaSetLogic:
             await store.put(tx.connection, *_owner(project_id, user_id), limits)
             return await limits_of(tx.connection, self.options.quotas, project_id, user_id)
 
+    @retried
     async def reset(self, project_id: str, user_id: str | None) -> None:
         async with self.database.transaction() as tx:
             await store.remove(tx.connection, *_owner(project_id, user_id))

@@ -8,6 +8,7 @@ from kilonova.compute import errors
 from kilonova.compute.options import Quotas
 from kilonova.compute.store import quotas as store
 from kilonova.compute.store import servers as server_store
+from kilonova.compute.store import turns
 from kilonova.core.db import Connection
 
 RESOURCES = tuple(Quotas.__struct_fields__)
@@ -42,7 +43,7 @@ async def check_servers(
 ) -> int:
     """How many of `most` servers fit; raises OverQuota when fewer than `least` do. Call it in the transaction that
     records them, so that nobody else counts meanwhile."""
-    await server_store.hold_project(connection, project_id)
+    await turns.of_project(connection, project_id)
     instances, cores, ram = await server_store.usage(connection, project_id)
     used = {"instances": instances, "cores": cores, "ram": ram}
     each = {"instances": 1, "cores": vcpus, "ram": memory_mb}

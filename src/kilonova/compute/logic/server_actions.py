@@ -22,7 +22,7 @@ from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row, Transaction
+from kilonova.core.db import Connection, Database, Row, Transaction, retried
 
 CASTS = {"start": "start_server", "stop": "stop_server", "reboot": "reboot_server", "reboot_hard": "reboot_server"}
 SHOWN = {"reboot_hard": "reboot"}  # what clients call it
@@ -32,6 +32,7 @@ class ActionLogic:
     def __init__(self, database: Database, clock: Clock, options: ComputeOptions, events: ServerEvents) -> None:
         self.database, self.clock, self.options, self.events = database, clock, options, events
 
+    @retried
     async def power(self, ctx: RequestContext, server_id: str, action: str) -> None:
         """start, stop, reboot or reboot_hard."""
         async with self.database.transaction() as tx:
@@ -43,6 +44,7 @@ class ActionLogic:
             await getattr(agent, CASTS[action])(sender(ctx), ref)
             self.events.action_began(tx, ctx, row, action)
 
+    @retried
     async def delete(self, ctx: RequestContext, server_id: str) -> None:
         """By the server's host; where that is away, by the conductor at once."""
         async with self.database.transaction() as tx:
@@ -60,7 +62,7 @@ class ActionLogic:
 
     async def take(self, tx: Transaction, ctx: RequestContext, server_id: str, action: str) -> Row:
         """The server as it was, now busy with the action."""
-        row = await owned(tx.connection, ctx, server_id)
+        row = await owned(tx.connection, ctx, server_id, lock=True)
         check_lock(ctx, row)
         transition, shown = ACTIONS[action], SHOWN.get(action, action)
         check_state(row, action, shown)
@@ -87,10 +89,11 @@ class ActionLogic:
         build.request_id, build.action = ctx.request_id, action
         return models.ServerRef(build=build, request_id=ctx.request_id, action=action)
 
+    @retried
     async def reset_state(self, ctx: RequestContext, server_id: str, state: Vm) -> None:
         """An operator says what a server is, whatever it was busy with; nothing is done on its host."""
         async with self.database.transaction() as tx:
-            row = await owned(tx.connection, ctx, server_id)
+            row = await owned(tx.connection, ctx, server_id, lock=True)
             await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, now(self.clock))
             await self._write_down(tx.connection, ctx, row, "os-resetState")
 
@@ -102,9 +105,10 @@ class ActionLogic:
     async def unlock(self, ctx: RequestContext, server_id: str) -> None:
         await self._set_lock(ctx, server_id, "unlock", {"locked_by": None, "locked_reason": None})
 
+    @retried
     async def _set_lock(self, ctx: RequestContext, server_id: str, action: str, values: dict[str, Any]) -> None:
         async with self.database.transaction() as tx:
-            row = await owned(tx.connection, ctx, server_id)
+            row = await owned(tx.connection, ctx, server_id, lock=True)
             if action == "lock" and row.locked_by == "owner":
                 values = values | {"locked_by": "owner"}  # an admin's lock does not take the owner's key away
             await store.change(tx.connection, row.uuid, values, now(self.clock))

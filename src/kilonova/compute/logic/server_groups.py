@@ -10,10 +10,11 @@ from kilonova.compute.logic.quotas import limits_of
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import server_groups as store
 from kilonova.compute.store import servers as server_store
+from kilonova.compute.store import turns
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 
 Members = list[str]
 
@@ -41,10 +42,11 @@ class ServerGroupLogic:
             raise errors.ServerGroupNotFound(group_id=group_id)
         return row
 
+    @retried
     async def create(self, ctx: RequestContext, name: str, policy: str, rules: dict[str, Any]) -> Row:
         project_id = ctx.project_id or ""
         async with self.database.transaction() as tx:
-            await server_store.hold_project(tx.connection, project_id)
+            await turns.of_project(tx.connection, project_id)
             limits = await limits_of(tx.connection, self.options.quotas, project_id, ctx.user_id)
             if 0 <= limits["server_groups"] <= await store.count(tx.connection, project_id):
                 raise errors.ServerGroupQuota
@@ -54,6 +56,7 @@ class ServerGroupLogic:
                 "rules": rules, "created_at": now(self.clock)})  # fmt: skip
             return await self._get(tx.connection, ctx, uuid)
 
+    @retried
     async def delete(self, ctx: RequestContext, group_id: str) -> None:
         async with self.database.transaction() as tx:
             await store.remove(tx.connection, (await self._get(tx.connection, ctx, group_id)).uuid)

@@ -15,7 +15,7 @@ from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database
+from kilonova.core.db import Database, retried
 
 T = TypeVar("T")
 CALM = (Vm.ACTIVE, Vm.PAUSED, Vm.SUSPENDED, Vm.STOPPED)
@@ -26,12 +26,13 @@ class ItemLogic:
     def __init__(self, database: Database, clock: Clock, options: ComputeOptions) -> None:
         self.database, self.clock, self.options = database, clock, options
 
+    @retried
     async def edit_metadata(
         self, ctx: RequestContext, server_id: str, action: str, edit: Callable[[dict[str, str]], dict[str, str]]
     ) -> dict[str, str]:
         """`edit` makes the new items of the old ones; `action` names it where it is refused."""
         async with self.database.transaction() as tx:
-            row = await owned(tx.connection, ctx, server_id)
+            row = await owned(tx.connection, ctx, server_id, lock=True)
             check_lock(ctx, row)
             if row.vm_state not in CALM:
                 raise errors.InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
@@ -42,12 +43,13 @@ class ItemLogic:
             await store.change(tx.connection, row.uuid, {"metadata": items}, now(self.clock))
             return items
 
+    @retried
     async def edit_tags(
         self, ctx: RequestContext, server_id: str, action: str, edit: Callable[[list[str]], list[str]]
     ) -> tuple[list[str], list[str]]:
         """(tags before, tags after)."""
         async with self.database.transaction() as tx:
-            row = await owned(tx.connection, ctx, server_id)
+            row = await owned(tx.connection, ctx, server_id, lock=True)
             if row.vm_state not in CALM:
                 raise errors.InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
             tags = edit(list(row.tags))

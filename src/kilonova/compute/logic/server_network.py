@@ -12,7 +12,7 @@ from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database
+from kilonova.core.db import Database, retried
 from kilonova.network.client import PortRecord, SecurityGroupRecord
 
 
@@ -45,8 +45,13 @@ class ServerNetworkLogic:
         if not add and not touched:
             raise errors.GroupNotOnServer(name=name, server_id=server_id)
         await asyncio.gather(*(self._set(port, group.id, add=add) for port in touched))
-        names = [kept for kept in row.security_groups if kept != group.name] + ([group.name] if add else [])
+        await self._write_down(ctx, server_id, group.name, add=add)
+
+    @retried
+    async def _write_down(self, ctx: RequestContext, server_id: str, name: str, *, add: bool) -> None:
         async with self.database.transaction() as tx:
+            row = await owned(tx.connection, ctx, server_id, lock=True)
+            names = [kept for kept in row.security_groups if kept != name] + ([name] if add else [])
             await store.change(tx.connection, server_id, {"security_groups": names}, now(self.clock))
 
     async def _set(self, port: PortRecord, group_id: str, *, add: bool) -> None:

@@ -20,7 +20,7 @@ from kilonova.compute.store import services as service_store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 
 COSTLY = re.compile(r"\)[*+{?]|(?:[^\\][*+{].*){4}")
 
@@ -34,9 +34,11 @@ class Extras(msgspec.Struct, kw_only=True):
     host_status: dict[str, str] = {}
 
 
-async def owned(connection: Connection, ctx: RequestContext, server_id: str, *, deleted: bool = False) -> Row:
-    """The server if the caller may know of it; raises ServerNotFound."""
-    row = await store.get(connection, server_id, deleted=deleted)
+async def owned(
+    connection: Connection, ctx: RequestContext, server_id: str, *, deleted: bool = False, lock: bool = False
+) -> Row:
+    """The server if the caller may know of it; raises ServerNotFound. `lock` it where what is written depends on it."""
+    row = await store.get(connection, server_id, deleted=deleted, lock=lock)
     if row is None or (row.project_id != ctx.project_id and not ctx.is_admin):
         raise errors.ServerNotFound(server_id=server_id)
     return row
@@ -108,12 +110,13 @@ class ServerLogic:
         extras.specs = await request_specs.get_many(connection, [row.uuid])
         return extras
 
+    @retried
     async def edit(
         self, ctx: RequestContext, server_id: str, values: dict[str, Any], pinned: str | msgspec.UnsetType | None
     ) -> None:
         """Change what its owner may change of a server; `pinned` is the zone it is to stay in, None for none."""
         async with self.database.transaction() as tx:
-            row = await owned(tx.connection, ctx, server_id)
+            row = await owned(tx.connection, ctx, server_id, lock=True)
             if pinned is not msgspec.UNSET:
                 await self._pin(tx.connection, row, pinned)
             if values:

@@ -21,6 +21,12 @@ class Timeline:
         for step, moment in zip(("authenticate", "authorize"), times[1:], strict=False):
             self._add(step, moment)
 
+    def copy(self) -> Timeline:
+        """One that goes on from here: the rest may have to be done again."""
+        other = Timeline(self.clock, faults=self.faults)
+        other.steps, other._last = [*self.steps], self._last
+        return other
+
     def _add(self, step: str, moment: dt.datetime) -> None:
         self.steps.append((step, self._last, moment))
         self._last = moment

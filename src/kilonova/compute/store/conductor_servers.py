@@ -21,6 +21,7 @@ from kilonova.compute.tables import (
     servers,
 )
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 
 Condition = ColumnElement[bool]
 ASKED_AT_ONCE = 1000
@@ -37,7 +38,7 @@ async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row |
     """The row with its `spec` (encoded, None when gone), deleted or not."""
     query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid == uuid)
     if lock:
-        query = query.with_for_update(of=servers)
+        query = locked(query, of=servers)
     return (await connection.execute(query)).first()
 
 
@@ -49,8 +50,8 @@ async def unplaced(connection: Connection, uuids: Sequence[str]) -> Sequence[Row
 
 async def lock_unplaced(connection: Connection, uuids: Sequence[str]) -> set[str]:
     """Those that still wait for a host; nobody else changes them before this transaction ends."""
-    query = select(servers.c.uuid).where(servers.c.uuid.in_(uuids), *UNPLACED).with_for_update()
-    return {row.uuid for row in (await connection.execute(query)).all()}
+    query = select(servers.c.uuid).where(servers.c.uuid.in_(uuids), *UNPLACED).order_by(servers.c.id)
+    return {row.uuid for row in (await connection.execute(locked(query))).all()}
 
 
 async def place(connection: Connection, rows: Sequence[dict[str, Any]], now: dt.datetime) -> None:

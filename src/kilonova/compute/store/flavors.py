@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, insert, or_, select,
 
 from kilonova.compute.tables import flavor_access, flavors
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 
 SORT_KEYS = {
     "flavorid": flavors.c.flavorid, "id": flavors.c.id, "name": flavors.c.name, "memory_mb": flavors.c.memory_mb,
@@ -53,10 +54,13 @@ async def page(
     return (await connection.execute(query.order_by(*order).limit(limit))).all()
 
 
-async def get(connection: Connection, flavorid: str, *, project_id: str | None = None) -> Row | None:
-    """With a project only a flavor that it may use."""
+async def get(
+    connection: Connection, flavorid: str, *, project_id: str | None = None, lock: bool = False
+) -> Row | None:
+    """With a project only a flavor that it may use; with `lock` nobody else changes it before the transaction ends."""
     visible = _visible(project_id) if project_id is not None else true()
-    return (await connection.execute(select(flavors).where(and_(flavors.c.flavorid == flavorid, visible)))).first()
+    query = select(flavors).where(and_(flavors.c.flavorid == flavorid, visible))
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def named(connection: Connection, name: str) -> Row | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, update
 
 from kilonova.compute.tables import aggregate_hosts, aggregates, compute_nodes, server_groups, servers, services
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 
 COMPUTE = "nova-compute"
 
@@ -69,7 +70,7 @@ async def group(connection: Connection, uuid: str, *, lock: bool = False) -> Row
     """policy and rules; with `lock`, other writers that ask for it wait."""
     query = select(server_groups.c.policy, server_groups.c.rules).where(server_groups.c.uuid == uuid)
     if lock:
-        query = query.with_for_update()
+        query = locked(query)
     return (await connection.execute(query)).first()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import insert, or_, select, update
 from kilonova.compute.models import Evacuation
 from kilonova.compute.tables import migrations, servers
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 
 EVACUATION = "evacuation"
 ACCEPTED, RUNNING, DONE = "accepted", "pre-migrating", "done"
@@ -35,7 +36,7 @@ async def add(connection: Connection, row: dict[str, Any]) -> None:
 
 async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
     query = select(migrations).where(migrations.c.uuid == uuid)
-    return (await connection.execute(query.with_for_update() if lock else query)).first()
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def change(connection: Connection, uuid: str, statuses: Collection[str], values: dict[str, Any]) -> bool:

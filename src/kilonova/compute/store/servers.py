@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
 from kilonova.compute.states import Vm
 from kilonova.compute.tables import servers
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -18,12 +19,13 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.execute(insert(servers), rows)
 
 
-async def get(connection: Connection, uuid: str, *, deleted: bool = False) -> Row | None:
-    """The living server of this uuid; with `deleted` also one that is gone."""
+async def get(connection: Connection, uuid: str, *, deleted: bool = False, lock: bool = False) -> Row | None:
+    """The living server of this uuid; with `deleted` also one that is gone. With `lock` nobody else changes it before the
+    transaction ends."""
     query = select(servers).where(servers.c.uuid == uuid)
     if not deleted:
         query = query.where(servers.c.deleted == 0)
-    return (await connection.execute(query)).first()
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def get_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:
@@ -69,14 +71,6 @@ async def mark_deleted(connection: Connection, uuid: str, now: dt.datetime) -> b
             terminated_at=now, deleted_at=now, updated_at=now)
     )  # fmt: skip
     return result.rowcount == 1
-
-
-async def hold_project(connection: Connection, project_id: str) -> None:
-    """Let one transaction at a time count and record servers of a project. SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:project))"), {"project": project_id})
-    elif connection.dialect.name == "mysql":
-        await connection.execute(select(servers.c.id).where(servers.c.project_id == project_id).with_for_update())
 
 
 async def usage(connection: Connection, project_id: str, user_id: str | None = None) -> tuple[int, int, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
-from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from kilonova.core import log
 from kilonova.core.db.failures import Collision, DuplicateRow
@@ -17,7 +17,7 @@ PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds at most, before each further att
 logger = log.get("database")
 
 
-def retried(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def retried(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """For a function with one transaction that does nothing before it that can't be done twice. Done again
 
     - after a deadlock, a serialisation failure or a lock time-out, and

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.base import Logic, must_get
@@ -47,6 +47,7 @@ class ApplicationCredentialLogic(Logic):
         known = {row.id: row for row in await records.find(connection, roles, id=[pair.role_id for pair in given])}
         return [Held(row, [known[pair.role_id] for pair in given if pair.credential_id == row.id]) for row in rows]
 
+    @retried
     async def create(
         self, ctx: RequestContext, values: dict[str, Any], wanted: Sequence[dict[str, str]], expires_at: str | None,
         secret: str | None,
@@ -64,6 +65,7 @@ class ApplicationCredentialLogic(Logic):
         }
         details = f"Duplicate entry found with name {values['name']}"
         async with self.storing("application_credential", details) as tx:
+            await must_get(tx.connection, users, errors.UserNotFound, ctx.user_id, lock=True)  # one counts at a time
             held = await records.find(tx.connection, application_credentials, user_id=ctx.user_id)
             if len(held) >= self.options.max_application_credentials:
                 raise errors.ApplicationCredentialLimit(limit=self.options.max_application_credentials)
@@ -75,6 +77,7 @@ class ApplicationCredentialLogic(Logic):
             made = await self._get(tx.connection, ctx.user_id, row["id"])
             return Held(made, await records.find(tx.connection, roles, id=[role.id for role in given]), secret)
 
+    @retried
     async def delete(self, user_id: str, credential_id: str) -> None:
         """Ends the tokens got with it."""
         async with self.database.transaction() as tx:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.interface import Revoked
 from kilonova.identity.logic.base import Logic, must_get
@@ -47,11 +47,12 @@ class AssignmentLogic(Logic):
             if await records.get(connection, assignments, **grant.columns(), role_id=role_id) is None:
                 raise errors.AssignmentNotFound(role=role_id, actor=grant.actor_id, target=grant.target_id)
 
+    @retried
     async def grant(self, grant: Grant, role_id: str) -> None:
         """Harmless to repeat."""
         async with self.database.transaction() as tx:
             role = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
-            target = await self._check(tx.connection, grant)
+            target = await self._check(tx.connection, grant, lock=True)
             self._check_domain(role, grant, target)
             row = grant.columns() | {"role_id": role_id}
             if await records.get(tx.connection, assignments, **row) is None:
@@ -59,6 +60,7 @@ class AssignmentLogic(Logic):
             void = await self._record(tx.connection, grant)
         await self.revocations.tell(void)
 
+    @retried
     async def revoke(self, grant: Grant, role_id: str) -> None:
         async with self.database.transaction() as tx:
             await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
@@ -72,16 +74,18 @@ class AssignmentLogic(Logic):
             return await self.revocations.record(connection, user_ids=[grant.actor_id])
         return await self.revocations.record(connection, everything=True)
 
-    async def _check(self, connection: Connection, grant: Grant) -> Row | None:
-        """The target's row; raises a 404 for an actor or target that is not there."""
+    async def _check(self, connection: Connection, grant: Grant, *, lock: bool = False) -> Row | None:
+        """The target's row; raises a 404 for an actor or target that is not there. What is granted refers to both by no key:
+        with `lock` neither is deleted meanwhile."""
         if grant.actor_kind == "user":
-            await must_get(connection, users, errors.UserNotFound, grant.actor_id)
+            await must_get(connection, users, errors.UserNotFound, grant.actor_id, lock=lock)
         else:
-            await must_get(connection, groups, errors.GroupNotFound, grant.actor_id)
+            await must_get(connection, groups, errors.GroupNotFound, grant.actor_id, lock=lock)
         if grant.target_kind == "project":
-            return await must_get(connection, projects, errors.ProjectNotFound, grant.target_id)
+            return await must_get(connection, projects, errors.ProjectNotFound, grant.target_id, lock=lock)
         if grant.target_kind == "domain":
-            return await must_get(connection, projects, errors.DomainNotFound, grant.target_id, is_domain=True)
+            where = {"lock": lock, "is_domain": True}
+            return await must_get(connection, projects, errors.DomainNotFound, grant.target_id, **where)
         return None
 
     def _check_domain(self, role: Row, grant: Grant, target: Row | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db import Database
+from kilonova.core.db import Database, retried
 from kilonova.identity import errors
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.passwords import Passwords
@@ -113,6 +113,7 @@ class AuthLogic:
             user.password, user_id=user.id, name=user.name, domain={} if user.id else domain_key(user.domain, "user")
         )
 
+    @retried
     async def _check_password(
         self, password: str, *, user_id: str | None, name: str | None, domain: dict[str, str]
     ) -> Proof:
@@ -143,6 +144,7 @@ class AuthLogic:
             raise errors.NotAllowed(action="rescope a scoped token")
         return Proof(user_id=token.payload.user_id, began=began, parent=token.payload)
 
+    @retried
     async def _by_credential(self, identity: shapes.Identity) -> Proof:
         given = identity.application_credential
         if given is None or (given.id is None and (given.name is None or given.user is None)):

@@ -47,9 +47,11 @@ class Logic:
             raise errors.Duplicate(kind=kind, details=details) from None
 
 
-async def must_get(connection: Connection, table: Table, missing: type[NotFound], record_id: str, **where: Any) -> Row:
-    """The row with this id; raises `missing`."""
-    row = await records.get(connection, table, id=record_id, **where)
+async def must_get(
+    connection: Connection, table: Table, missing: type[NotFound], record_id: str, *, lock: bool = False, **where: Any
+) -> Row:
+    """The row with this id; raises `missing`. `lock` it where what is written depends on what is read."""
+    row = await records.get(connection, table, lock=lock, id=record_id, **where)
     if row is None:
         raise missing(id=record_id)
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
 from kilonova.identity.store import records
@@ -21,6 +21,7 @@ class RegionLogic(Logic):
         async with self.database.reading() as connection:
             return await must_get(connection, regions, errors.RegionNotFound, region_id)
 
+    @retried
     async def create(self, values: dict[str, Any]) -> Row:
         row = values | {"id": values.get("id") or self.clock.hex_id(), "description": values.get("description") or ""}
         async with self.storing("region", f"Duplicate ID, {row['id']}.") as tx:
@@ -28,15 +29,17 @@ class RegionLogic(Logic):
             await records.add(tx.connection, regions, row)
             return await must_get(tx.connection, regions, errors.RegionNotFound, row["id"])
 
+    @retried
     async def update(self, region_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
         if "description" in values:
             values["description"] = values["description"] or ""
         async with self.database.transaction() as tx:
-            row = await must_get(tx.connection, regions, errors.RegionNotFound, region_id)
+            row = await must_get(tx.connection, regions, errors.RegionNotFound, region_id, lock=True)
             await self._check_parent(tx.connection, region_id, values.get("parent_region_id"))
             await records.change(tx.connection, regions, values | {"extra": row.extra | extra}, id=region_id)
             return await must_get(tx.connection, regions, errors.RegionNotFound, region_id)
 
+    @retried
     async def delete(self, region_id: str) -> None:
         """With its child regions, as long as none of them has endpoints."""
         async with self.database.transaction() as tx:
@@ -51,6 +54,9 @@ class RegionLogic(Logic):
                 await records.remove(tx.connection, regions, id=level)
 
     async def _check_parent(self, connection: Connection, region_id: str, parent_id: str | None) -> None:
+        """All regions are locked: two that move below each other at once would make a circle."""
+        if parent_id is not None:
+            await records.find(connection, regions, lock=True)
         while parent_id is not None:
             if parent_id == region_id:
                 raise errors.Invalid(
@@ -69,6 +75,7 @@ class ServiceLogic(Logic):
         async with self.database.reading() as connection:
             return await must_get(connection, services, errors.ServiceNotFound, service_id)
 
+    @retried
     async def create(self, values: dict[str, Any]) -> Row:
         row = values | {"id": self.clock.hex_id()}
         async with self.database.transaction() as tx:
@@ -77,14 +84,16 @@ class ServiceLogic(Logic):
         await self.catalog.changed()
         return made
 
+    @retried
     async def update(self, service_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
         async with self.database.transaction() as tx:
-            row = await must_get(tx.connection, services, errors.ServiceNotFound, service_id)
+            row = await must_get(tx.connection, services, errors.ServiceNotFound, service_id, lock=True)
             await records.change(tx.connection, services, values | {"extra": row.extra | extra}, id=service_id)
             updated = await must_get(tx.connection, services, errors.ServiceNotFound, service_id)
         await self.catalog.changed()
         return updated
 
+    @retried
     async def delete(self, service_id: str) -> None:
         """With its endpoints."""
         async with self.database.transaction() as tx:
@@ -102,6 +111,7 @@ class EndpointLogic(Logic):
         async with self.database.reading() as connection:
             return await must_get(connection, endpoints, errors.EndpointNotFound, endpoint_id)
 
+    @retried
     async def create(self, values: dict[str, Any], *, new_region: bool) -> Row:
         """`new_region`: the region is made when it is missing, as with the older `region` field."""
         row = values | {"id": self.clock.hex_id()}
@@ -112,15 +122,17 @@ class EndpointLogic(Logic):
         await self.catalog.changed()
         return made
 
+    @retried
     async def update(self, endpoint_id: str, values: dict[str, Any], extra: dict[str, Any], *, new_region: bool) -> Row:
         async with self.database.transaction() as tx:
-            row = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id)
+            row = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id, lock=True)
             await self._check(tx.connection, values, new_region)
             await records.change(tx.connection, endpoints, values | {"extra": row.extra | extra}, id=endpoint_id)
             updated = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id)
         await self.catalog.changed()
         return updated
 
+    @retried
     async def delete(self, endpoint_id: str) -> None:
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, endpoints, id=endpoint_id):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db import Row
+from kilonova.core.db import Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, Parts, must_get
 from kilonova.identity.logic.keys import KeyRepository
@@ -38,6 +38,7 @@ class CredentialLogic(Logic):
         async with self.database.reading() as connection:
             return self._open(await must_get(connection, credentials, errors.CredentialNotFound, credential_id))
 
+    @retried
     async def create(self, *, kind: str, blob: str, user_id: str, project_id: str | None) -> Held:
         row: dict[str, Any] = {
             "id": self._id(kind, blob),
@@ -56,6 +57,7 @@ class CredentialLogic(Logic):
             made = await must_get(tx.connection, credentials, errors.CredentialNotFound, row["id"])
         return self._open(made)
 
+    @retried
     async def update(self, credential_id: str, values: dict[str, Any], blob: str | None) -> Held:
         known = await self.get(credential_id)
         kind, text = values.get("type", known.row.type), blob if blob is not None else known.blob
@@ -71,6 +73,7 @@ class CredentialLogic(Logic):
             await records.change(tx.connection, credentials, values, id=credential_id)
             return self._open(await must_get(tx.connection, credentials, errors.CredentialNotFound, credential_id))
 
+    @retried
     async def delete(self, credential_id: str) -> None:
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, credentials, id=credential_id):

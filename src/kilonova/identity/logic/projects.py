@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
 from kilonova.identity.store import assignments as assignment_store
@@ -35,15 +35,16 @@ class ProjectLogic(Logic):
         async with self.database.reading() as connection:
             return await self._domain(connection, domain_id)
 
-    async def _domain(self, connection: Connection, domain_id: str) -> Row:
-        return await must_get(connection, projects, errors.DomainNotFound, domain_id, is_domain=True)
+    async def _domain(self, connection: Connection, domain_id: str, *, lock: bool = False) -> Row:
+        return await must_get(connection, projects, errors.DomainNotFound, domain_id, lock=lock, is_domain=True)
 
+    @retried
     async def create(self, values: dict[str, Any]) -> Row:
         """`values` are columns; without a domain it is that of the parent, without a parent the domain is."""
         row = values | {"id": self.clock.hex_id(), "is_domain": False}
         async with self.storing("project", _twin(values["name"], "in the same domain")) as tx:
             parent_id = values.get("parent_id") or values.get("domain_id") or self.options.default_domain_id
-            parent = await records.get(tx.connection, projects, id=parent_id)
+            parent = await records.get(tx.connection, projects, lock=True, id=parent_id)
             if parent is None:
                 kind = errors.ProjectNotFound if values.get("parent_id") else errors.DomainNotFound
                 raise kind(id=parent_id)
@@ -61,12 +62,14 @@ class ProjectLogic(Logic):
             await records.add(tx.connection, projects, row)
             return await must_get(tx.connection, projects, errors.ProjectNotFound, row["id"])
 
+    @retried
     async def create_domain(self, values: dict[str, Any], domain_id: str | None = None) -> Row:
         row = values | {"id": domain_id or self.clock.hex_id(), "is_domain": True, "domain_id": "", "parent_id": None}
         async with self.storing("project", _twin(values["name"], "acting as domains")) as tx:
             await records.add(tx.connection, projects, row)
             return await self._domain(tx.connection, row["id"])
 
+    @retried
     async def update(
         self, project_id: str, values: dict[str, Any], extra: dict[str, Any], *, domain: bool = False
     ) -> Row:
@@ -74,7 +77,7 @@ class ProjectLogic(Logic):
         where = {"is_domain": True} if domain else {}
         void = None
         async with self.storing("project", _twin(str(values.get("name")), "in the same domain")) as tx:
-            row = await must_get(tx.connection, projects, missing, project_id, **where)
+            row = await must_get(tx.connection, projects, missing, project_id, lock=True, **where)
             self._check_update(row, values)
             await records.change(tx.connection, projects, values | {"extra": row.extra | extra}, id=project_id)
             if values.get("enabled") is False and row.enabled:
@@ -94,9 +97,10 @@ class ProjectLogic(Logic):
         if values.pop("is_domain", row.is_domain) != row.is_domain:
             raise errors.Invalid(reason="Update of `is_domain` is not allowed.")
 
+    @retried
     async def delete(self, project_id: str) -> None:
         async with self.database.transaction() as tx:
-            row = await must_get(tx.connection, projects, errors.ProjectNotFound, project_id)
+            row = await must_get(tx.connection, projects, errors.ProjectNotFound, project_id, lock=True)
             if row.is_domain:
                 raise errors.Refused(reason="Cannot delete a project acting as a domain; delete the domain.")
             if await records.get(tx.connection, projects, parent_id=project_id) is not None:
@@ -109,10 +113,11 @@ class ProjectLogic(Logic):
             void = await self.revocations.record(tx.connection, f"project:{project_id}", project_ids=[project_id])
         await self.revocations.tell(void)
 
+    @retried
     async def delete_domain(self, domain_id: str) -> None:
         """With everything in it, once it is disabled."""
         async with self.database.transaction() as tx:
-            row = await self._domain(tx.connection, domain_id)
+            row = await self._domain(tx.connection, domain_id, lock=True)
             if row.enabled:
                 raise errors.Refused(reason="Cannot delete a domain that is enabled, please disable it first.")
             gone: list[str] = []

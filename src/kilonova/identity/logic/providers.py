@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Database
+from kilonova.core.db import Database, retried
 from kilonova.identity.logic.keys import KeyRepository
 from kilonova.identity.store import tokens as store
 
@@ -117,6 +117,7 @@ class UuidProvider:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
 
+    @retried
     async def make(self, payload: Payload) -> str:
         token = self.clock.random_bytes(16).hex()
         async with self.database.transaction() as tx:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
 from kilonova.identity.store import records
@@ -23,6 +23,7 @@ class RoleLogic(Logic):
         async with self.database.reading() as connection:
             return await must_get(connection, roles, errors.RoleNotFound, role_id)
 
+    @retried
     async def create(self, values: dict[str, Any]) -> Row:
         row = values | {"id": self.clock.hex_id(), "domain_id": values.get("domain_id") or ""}
         async with self.storing("role", _twin(row)) as tx:
@@ -31,12 +32,13 @@ class RoleLogic(Logic):
             await records.add(tx.connection, roles, row)
             return await must_get(tx.connection, roles, errors.RoleNotFound, row["id"])
 
+    @retried
     async def update(self, role_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
         known = await self.get(role_id)
         if (values.pop("domain_id", known.domain_id) or "") != known.domain_id:
             raise errors.Invalid(reason="Update of `domain_id` is not allowed.")
         async with self.storing("role", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
-            row = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
+            row = await must_get(tx.connection, roles, errors.RoleNotFound, role_id, lock=True)
             await records.change(tx.connection, roles, values | {"extra": row.extra | extra}, id=role_id)
             updated = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
             void = None
@@ -45,6 +47,7 @@ class RoleLogic(Logic):
         await self.revocations.tell(void)
         return updated
 
+    @retried
     async def delete(self, role_id: str) -> None:
         """With all its assignments."""
         async with self.database.transaction() as tx:
@@ -78,6 +81,7 @@ class RoleLogic(Logic):
                 raise errors.ImpliedRoleNotFound(prior=prior_id, implied=implied_id)
             return both
 
+    @retried
     async def imply(self, prior_id: str, implied_id: str) -> tuple[Row, Row]:
         """Harmless to repeat."""
         async with self.database.transaction() as tx:
@@ -85,13 +89,14 @@ class RoleLogic(Logic):
             # a role of a single domain would otherwise count everywhere
             if both[1].name in NEVER_IMPLIED or (both[1].domain_id and not both[0].domain_id):
                 raise errors.Refused(reason=f"{implied_id} cannot be an implied roles.")
-            key = {"prior_id": prior_id, "implied_id": implied_id}
+            key: dict[str, Any] = {"prior_id": prior_id, "implied_id": implied_id}
             if await records.get(tx.connection, implied_roles, **key) is None:
                 await records.add(tx.connection, implied_roles, key)
             void = await self.revocations.record(tx.connection, everything=True)
         await self.revocations.tell(void)
         return both
 
+    @retried
     async def stop_implying(self, prior_id: str, implied_id: str) -> None:
         async with self.database.transaction() as tx:
             if not await records.remove(tx.connection, implied_roles, prior_id=prior_id, implied_id=implied_id):

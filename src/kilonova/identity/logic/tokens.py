@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.catalog_cache import CatalogCache, CatalogRow
@@ -84,6 +84,7 @@ class TokenLogic:
             raise errors.TokenNotFound
         return token
 
+    @retried
     async def revoke(self, text: str) -> None:
         """This token alone; those got with it stay. Raises TokenNotFound."""
         token = await self.validate(text)

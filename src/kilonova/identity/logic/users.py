@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
 from kilonova.identity.store import assignments as assignment_store
@@ -23,6 +23,7 @@ class UserLogic(Logic):
         async with self.database.reading() as connection:
             return await must_get(connection, users, errors.UserNotFound, user_id)
 
+    @retried
     async def create(self, values: dict[str, Any], password: str | None) -> Row:
         hashed = await self.passwords.hash(password) if password is not None else None
         row = values | {"id": self.clock.hex_id(), "password_hash": hashed}
@@ -32,6 +33,7 @@ class UserLogic(Logic):
             await records.add(tx.connection, users, row)
             return await must_get(tx.connection, users, errors.UserNotFound, row["id"])
 
+    @retried
     async def update(self, user_id: str, values: dict[str, Any], extra: dict[str, Any], password: str | None) -> Row:
         """A new password, or being disabled, ends all the user's tokens."""
         known = await self.get(user_id)
@@ -42,7 +44,7 @@ class UserLogic(Logic):
         ends = password is not None or values.get("enabled") is False
         void = None
         async with self.storing("user", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
-            row = await must_get(tx.connection, users, errors.UserNotFound, user_id)
+            row = await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)
             await self._check_default(tx.connection, values.get("default_project_id"))
             await records.change(tx.connection, users, values | {"extra": row.extra | extra}, id=user_id)
             if ends:
@@ -51,9 +53,10 @@ class UserLogic(Logic):
         await self.revocations.tell(void)
         return updated
 
+    @retried
     async def delete(self, user_id: str) -> None:
         async with self.database.transaction() as tx:
-            await must_get(tx.connection, users, errors.UserNotFound, user_id)
+            await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)
             await assignment_store.forget(tx.connection, user_id)
             await records.remove(tx.connection, users, id=user_id)
             void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
@@ -81,6 +84,7 @@ class GroupLogic(Logic):
         async with self.database.reading() as connection:
             return await must_get(connection, groups, errors.GroupNotFound, group_id)
 
+    @retried
     async def create(self, values: dict[str, Any]) -> Row:
         row = values | {"id": self.clock.hex_id()}
         async with self.storing("group", _twin(row)) as tx:
@@ -88,19 +92,21 @@ class GroupLogic(Logic):
             await records.add(tx.connection, groups, row)
             return await must_get(tx.connection, groups, errors.GroupNotFound, row["id"])
 
+    @retried
     async def update(self, group_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
         known = await self.get(group_id)
         if values.get("domain_id", known.domain_id) != known.domain_id:
             raise errors.Invalid(reason="Cannot change Domain ID")
         async with self.storing("group", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
-            row = await must_get(tx.connection, groups, errors.GroupNotFound, group_id)
+            row = await must_get(tx.connection, groups, errors.GroupNotFound, group_id, lock=True)
             await records.change(tx.connection, groups, values | {"extra": row.extra | extra}, id=group_id)
             return await must_get(tx.connection, groups, errors.GroupNotFound, group_id)
 
+    @retried
     async def delete(self, group_id: str) -> None:
         """Its members lose the roles it gave them at once."""
         async with self.database.transaction() as tx:
-            await must_get(tx.connection, groups, errors.GroupNotFound, group_id)
+            await must_get(tx.connection, groups, errors.GroupNotFound, group_id, lock=True)
             members = [row.user_id for row in await records.find(tx.connection, memberships, group_id=group_id)]
             await assignment_store.forget(tx.connection, group_id)
             await records.remove(tx.connection, groups, id=group_id)
@@ -112,6 +118,7 @@ class GroupLogic(Logic):
             await must_get(connection, groups, errors.GroupNotFound, group_id)
             return await group_store.members(connection, group_id, filters)
 
+    @retried
     async def add_member(self, group_id: str, user_id: str) -> None:
         """Harmless to repeat."""
         async with self.database.transaction() as tx:
@@ -121,6 +128,7 @@ class GroupLogic(Logic):
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
         await self.revocations.tell(void)
 
+    @retried
     async def remove_member(self, group_id: str, user_id: str) -> None:
         async with self.database.transaction() as tx:
             await self._both(tx.connection, group_id, user_id)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, delete, insert, select, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 
 __all__ = ["Table", "add", "change", "find", "get", "remove"]
 
@@ -19,14 +20,17 @@ def _match(table: Table, values: dict[str, Any]) -> list[ColumnElement[bool]]:
     ]
 
 
-async def find(connection: Connection, table: Table, **values: Any) -> Sequence[Row]:
-    """Rows whose columns have these values; a list means any of them. In order of name where there is one."""
+async def find(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> Sequence[Row]:
+    """Rows whose columns have these values; a list means any of them. In order of name where there is one. With `lock`
+    nobody else changes or locks them before the transaction ends."""
     order = table.c.name if "name" in table.c else next(iter(table.primary_key.columns))
-    return (await connection.execute(select(table).where(*_match(table, values)).order_by(order))).all()
+    query = select(table).where(*_match(table, values)).order_by(order)
+    return (await connection.execute(locked(query) if lock else query)).all()
 
 
-async def get(connection: Connection, table: Table, **values: Any) -> Row | None:
-    return (await connection.execute(select(table).where(*_match(table, values)).limit(1))).first()
+async def get(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> Row | None:
+    query = select(table).where(*_match(table, values)).limit(1)
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def add(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:

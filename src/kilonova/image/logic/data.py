@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from kilonova.core import log
+from kilonova.core.db import retried
 from kilonova.image import errors
 from kilonova.image.logic.images import ImageLogic
 from kilonova.image.logic.inspection import Inspection
@@ -109,6 +110,7 @@ class DataLogic:
         if announced is not None and announced > self.images.options.max_image_size:
             raise errors.ImageTooLarge(limit=self.images.options.max_image_size)
 
+    @retried
     async def _claim(self, image_id: str, upload_id: str) -> None:
         values = {"status": "saving", "upload_id": upload_id, "updated_at": self.images.now()}
         async with self.database.transaction() as tx:
@@ -132,6 +134,7 @@ class DataLogic:
             raise errors.ShortUpload(announced=announced, received=sink.size)
         return await asyncio.to_thread(sink.finish)
 
+    @retried
     async def _activate(self, image_id: str, upload_id: str, values: dict[str, Any]) -> None:
         values = values | {"status": "active", "upload_id": None, "updated_at": self.images.now()}
         async with self.database.transaction() as tx:
@@ -150,6 +153,7 @@ class DataLogic:
         ending.add_done_callback(self._endings.discard)
         await asyncio.shield(ending)
 
+    @retried
     async def _back_to_queued(self, image_id: str, upload_id: str) -> None:
         values = NO_DATA | {"status": "queued", "updated_at": self.images.now()}
         async with self.database.transaction() as tx:

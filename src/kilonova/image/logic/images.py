@@ -12,7 +12,7 @@ import msgspec
 from kilonova.core import log
 from kilonova.core.clock import Clock, iso_micro
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.image import errors
 from kilonova.image.options import ImageOptions
 from kilonova.image.schemas.images import FIXED, ImageRecord
@@ -100,6 +100,7 @@ class ImageLogic:
         except errors.ImageNotFound as error:
             raise errors.InvalidQuery(reason=error.message) from None
 
+    @retried
     async def create(self, owner: str | None, body: dict[str, Any]) -> ImageRecord:
         """`body` was checked against the fields; the id must be new."""
         properties = {k: v for k, v in body.items() if k not in FIXED and v is not None}
@@ -133,6 +134,7 @@ class ImageLogic:
             if number > maximum:
                 raise errors.LimitExceeded(what=what, attempted=number, maximum=maximum)
 
+    @retried
     async def update(self, image_id: str, apply: Callable[[ImageRecord], ImageRecord]) -> ImageRecord:
         """Write what `apply` makes of the image; nobody else changes it in between. The new state."""
         async with self.database.transaction() as tx:
@@ -153,12 +155,14 @@ class ImageLogic:
                 await store.set_tags(tx.connection, image_id, after.tags)
             return await self._record(tx.connection, image_id)
 
+    @retried
     async def delete(self, image: ImageRecord) -> None:
         """First the record is taken from sight, then the data go; a crash in between is made good at the next start."""
-        if image.protected:
-            raise errors.ImageProtected(image_id=image.id)
         values = {"status": "pending_delete", "updated_at": self.now(), "upload_id": None}
         async with self.database.transaction() as tx:
+            row = await store.find(tx.connection, image.id, lock=True)
+            if row is not None and row.protected:
+                raise errors.ImageProtected(image_id=image.id)
             if not await store.change(tx.connection, image.id, values):
                 raise errors.ImageNotFound(image_id=image.id)
             await store.strip(tx.connection, image.id)
@@ -167,12 +171,14 @@ class ImageLogic:
         except OSError as error:
             logger.error("image data not removed, tried again at the next start", image_id=image.id, reason=str(error))
 
+    @retried
     async def purge(self, image_id: str) -> None:
         """Remove the data of an image that is pending deletion."""
         await asyncio.to_thread(self.data.delete, UUID(image_id))
         async with self.database.transaction() as tx:
             await store.change(tx.connection, image_id, {"status": "deleted"}, status=("pending_delete",))
 
+    @retried
     async def act(self, image: ImageRecord, action: str) -> None:
         """Deactivate or reactivate; nothing happens when it is so already."""
         begin, end = ACTIONS[action]

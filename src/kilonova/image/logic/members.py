@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Database, Row, retried
 from kilonova.image import errors
 from kilonova.image.logic.images import ImageLogic
 from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.store import images as image_store
 from kilonova.image.store import members as store
 
 
@@ -36,9 +37,12 @@ class MemberLogic:
             raise errors.MemberNotFound(member_id=member, image_id=image.id)
         return row
 
+    @retried
     async def add(self, image: ImageRecord, member: str) -> Row:
         now = self.images.now()
         async with self.database.transaction() as tx:
+            if await image_store.find(tx.connection, image.id, lock=True) is None:
+                raise errors.ImageNotFound(image_id=image.id)
             held = await store.of_image(tx.connection, image.id)
             if any(row.member == member for row in held):
                 raise errors.MemberExists(member_id=member, image_id=image.id)
@@ -51,11 +55,13 @@ class MemberLogic:
             )
         return await self.get(image, member)
 
+    @retried
     async def set_status(self, image: ImageRecord, row: Row, status: str) -> Row:
         async with self.database.transaction() as tx:
             await store.change(tx.connection, row.id, {"status": status, "updated_at": self.images.now()})
         return await self.get(image, row.member)
 
+    @retried
     async def remove(self, row: Row) -> None:
         async with self.database.transaction() as tx:
             await store.remove(tx.connection, row.id)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 from kilonova.image.schemas.images import ImageRecord
 from kilonova.image.tables import image_members, image_properties, image_tags, images
 
@@ -18,7 +19,7 @@ SHOWN = tuple(name for name in ImageRecord.__struct_fields__ if name not in ("ta
 async def find(connection: Connection, image_id: str, *, lock: bool = False) -> Row | None:
     """An image that is not deleted; `lock` keeps others from changing it until the transaction ends."""
     query = select(images).where(images.c.id == image_id, images.c.status.not_in(GONE))
-    return (await connection.execute(query.with_for_update() if lock else query)).first()
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def in_status(connection: Connection, *statuses: str) -> Sequence[Row]:

@@ -130,7 +130,7 @@ class Allocator:
 
     @classmethod
     async def on(cls, connection: Connection, network_ids: Iterable[str]) -> Allocator:
-        return cls(connection, await network_store.subnets_for_update(connection, network_ids))
+        return cls(connection, await network_store.subnets_of(connection, network_ids, lock=True))
 
     async def give(self, network_id: str, wants: Sequence[tuple[str, Want]]) -> None:
         """Addresses for (port id, want) pairs, in order; particular addresses are served first. Raises IpAddressInUse,

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from kilonova.core.clock import iso, parse_iso
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row
+from kilonova.core.db import Row, retried
 from kilonova.network import errors
 from kilonova.network.agent.interface import TUNNEL_IP, AgentState
 from kilonova.network.logic.base import Parts
@@ -30,6 +30,7 @@ class AgentLogic:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
+    @retried
     async def heartbeat(self, ctx: RequestContext, state: AgentState) -> None:
         """Hosts that tunnel to this one are told when they can't know its address yet."""
         now = self.parts.now()
@@ -66,6 +67,7 @@ class AgentLogic:
             raise errors.AgentNotFound(id=agent_id)
         return self._view(row)
 
+    @retried
     async def update(self, agent_id: str, body: AgentUpdate) -> Agent:
         await self.get(agent_id)
         changes: dict[str, Any] = {}
@@ -78,6 +80,7 @@ class AgentLogic:
                 await store.change_agent(tx.connection, agent_id, changes)
         return await self.get(agent_id)
 
+    @retried
     async def delete(self, agent_id: str) -> None:
         """A living agent comes back with its next heartbeat."""
         await self.get(agent_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row
+from kilonova.core.db import Row, retried
 from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, ServerEvent
 from kilonova.network.agent.model import (
     AddressPair,
@@ -91,6 +91,7 @@ class HostLogic:
             segmentation_id=row.segmentation_id,
         )
 
+    @retried
     async def report(self, ctx: RequestContext, host: str, port_ids: Sequence[str], *, up: bool) -> None:
         """Ports of this host are up or down. Compute hears of every port that is up, as it may wait for a second time, and of
         those that went down."""

@@ -10,8 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row
-from kilonova.core.db.engine import DuplicateRow
+from kilonova.core.db import Connection, Row, retried
 from kilonova.network import errors
 from kilonova.network.logic import overlay
 from kilonova.network.logic.addresses import pools_of
@@ -31,7 +30,6 @@ from kilonova.network.store import resources
 from kilonova.network.tables import networks
 
 TYPES = ("local", VXLAN)
-ATTEMPTS = 5
 PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_enabled")
 SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id")
 
@@ -81,20 +79,12 @@ class NetworkLogic:
             row = await self._guarded(connection, network_id, guard)
             return (await self._views(connection, [row]))[0]
 
+    @retried
     async def create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
         """All or none."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self._create(ctx, bodies)
-            except DuplicateRow:  # somebody was faster with a segmentation id
-                if attempt + 1 == ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
-
-    async def _create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
         rows = [self._row(ctx, body) for body in bodies]
         async with self.parts.database.transaction() as tx:
-            for project_id, count in Counter(row["project_id"] for row in rows).items():
+            for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "network", count)
             await self._segment(tx.connection, rows)
@@ -102,12 +92,13 @@ class NetworkLogic:
             made = await resources.by_ids(tx.connection, networks, [row["id"] for row in rows])
         return [view(made[row["id"]], [], [], self.parts.options.availability_zone) for row in rows]
 
+    @retried
     async def update(self, ctx: RequestContext, network_id: str, body: NetworkUpdate, guard: Guard) -> Network:
         changes = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         if "description" in changes:
             changes["description"] = changes["description"] or ""
         async with self.parts.database.transaction() as tx:
-            row = await self._guarded(tx.connection, network_id, guard)
+            row = await self._guarded(tx.connection, network_id, guard, lock=True)
             self._check_mtu(changes.get("mtu"), row.network_type)
             unshared = row.shared and changes.get("shared") is False
             if unshared and await store.foreign_ports(tx.connection, network_id, row.project_id):
@@ -120,6 +111,7 @@ class NetworkLogic:
             await self.parts.announcer.changed(tx, ctx, hosts)
         return changed
 
+    @retried
     async def delete(self, ctx: RequestContext, network_id: str, guard: Guard) -> None:
         """With its subnets and DHCP's port; anything else on it keeps it."""
         async with self.parts.database.transaction() as tx:
@@ -139,7 +131,7 @@ class NetworkLogic:
         where = resources.conditions(networks, {"id": [network_id]} if network_id else {})
         async with self.parts.database.reading() as connection:
             rows = await resources.page(connection, networks, where, Filters())
-            subnets = await store.subnets_for_update(connection, [row.id for row in rows or []])
+            subnets = await store.subnets_of(connection, [row.id for row in rows or []])
             used = await store.used_by_subnet(connection)
         if network_id is not None and not rows:
             raise errors.NetworkNotFound(id=network_id)
@@ -192,9 +184,9 @@ class NetworkLogic:
         if mtu is not None and mtu > largest:
             raise errors.InvalidInput(reason=f"Requested MTU is too big, maximum is {largest}")
 
-    async def _guarded(self, connection: Any, network_id: str, guard: Guard) -> Row:
+    async def _guarded(self, connection: Any, network_id: str, guard: Guard, *, lock: bool = False) -> Row:
         missing = errors.NetworkNotFound(id=network_id)
-        row = await resources.get(connection, networks, network_id)
+        row = await resources.get(connection, networks, network_id, lock=lock)
         if row is None:
             raise missing
         guard(facts(row) | network_facts(row), missing)

@@ -10,8 +10,7 @@ from typing import Any, cast
 from msgspec import UnsetType
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction
-from kilonova.core.db.engine import DuplicateRow
+from kilonova.core.db import Row, Transaction, retried
 from kilonova.network import errors
 from kilonova.network.logic import overlay
 from kilonova.network.logic import port_rules as rules
@@ -25,29 +24,17 @@ from kilonova.network.store import resources
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.tables import networks, ports
 
-ATTEMPTS = 5  # a random MAC may be taken, and on other databases than SQLite somebody may be faster
-
 
 class PortCreation:
     def __init__(self, logic: PortLogic) -> None:
         self.logic, self.parts, self.projects = logic, logic.parts, logic.projects
 
+    @retried  # a random MAC may be taken too
     async def create(
         self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
     ) -> Sequence[Port]:
         """All or none, in the order asked; `guards` holds one for each body. A body whose `id` is there already means that
         port, bound to the body's host."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return await self._create(ctx, bodies, guards)
-            except DuplicateRow:
-                if attempt + 1 == ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
-
-    async def _create(
-        self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
-    ) -> Sequence[Port]:
         async with self.parts.database.transaction() as tx:
             batch = _Batch(self, tx, ctx)
             await batch.load(bodies, guards)
@@ -111,7 +98,7 @@ class _Batch:
     async def fill(self) -> None:
         """Everything the rows need: groups, MACs, addresses; quota."""
         defaults: dict[str, str] = {}
-        for project_id, count in Counter(row["project_id"] for row, _ in self.new).items():
+        for project_id, count in sorted(Counter(row["project_id"] for row, _ in self.new).items()):
             defaults[project_id] = await self.creation.projects.enter(self.tx, project_id)
             await self.creation.projects.check_quota(self.tx, project_id, "port", count)
         for row, body in self.new:

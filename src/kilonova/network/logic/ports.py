@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row, Transaction
+from kilonova.core.db import Connection, Row, Transaction, retried
 from kilonova.network import errors
 from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.agent.model import bridge_name, tap_name
@@ -88,9 +88,10 @@ class PortLogic:
         tags = await resources.tags_of(connection, ids)
         return [view(row, addresses.get(row.id, []), groups.get(row.id, []), tags.get(row.id, [])) for row in rows]
 
+    @retried
     async def update(self, ctx: RequestContext, port_id: str, body: PortUpdate, guard: Guard) -> Port:
         async with self.parts.database.transaction() as tx:
-            row, network = await self._guarded(tx.connection, port_id, guard, body.device_owner or "")
+            row, network = await self._guarded(tx.connection, port_id, guard, body.device_owner or "", lock=True)
             changes = await self._changes(tx, row, body)
             moves = changes.get("host_id", row.host_id) != row.host_id
             tunnelled = await overlay.lock(tx.connection, [network]) if moves else []
@@ -174,9 +175,10 @@ class PortLogic:
             await allocator.save()
         return bool(have or new)
 
+    @retried
     async def delete(self, ctx: RequestContext, port_id: str, guard: Guard) -> None:
         async with self.parts.database.transaction() as tx:
-            row, network = await self._guarded(tx.connection, port_id, guard)
+            row, network = await self._guarded(tx.connection, port_id, guard, lock=True)
             tunnelled = await overlay.lock(tx.connection, [network]) if row.host_id else []
             groups = group_store.groups_of_port(port_id)
             also = {*await group_store.hosts_with(tx.connection, groups, self.parts.alive_since())}
@@ -191,11 +193,11 @@ class PortLogic:
             await self.parts.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
 
     async def _guarded(
-        self, connection: Connection, port_id: str, guard: Guard, device_owner: str = ""
+        self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "", *, lock: bool = False
     ) -> tuple[Row, Row]:
         """A port and its network, for who may."""
         missing = errors.PortNotFound(id=port_id)
-        row = await resources.get(connection, ports, port_id)
+        row = await resources.get(connection, ports, port_id, lock=lock)
         if row is None:
             raise missing
         network = (await resources.by_ids(connection, networks, [row.network_id]))[row.network_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.core.db import Transaction
+from kilonova.core.db import Transaction, retried
 from kilonova.network import errors
 from kilonova.network.logic import rule_plan
 from kilonova.network.logic.base import Parts
@@ -53,7 +53,7 @@ class Projects:
     async def enter(self, tx: Transaction, project_id: str) -> str:
         """The id of the project's default group, made when missing. Locks the project until the transaction ends, so that
         its quota can't be raced."""
-        known = await group_store.project(tx.connection, project_id)
+        known = await group_store.project(tx.connection, project_id, lock=True)
         if known is not None:
             return str(known.default_group_id)
         now, group_id = self.parts.now(), self.parts.clock.uuid()
@@ -68,6 +68,7 @@ class Projects:
         )
         return group_id
 
+    @retried
     async def ensure_default_group(self, project_id: str | None) -> None:
         """For lists: makes the default group of a project that has none yet."""
         if not project_id:

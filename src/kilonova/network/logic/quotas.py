@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from kilonova.core.db import retried
 from kilonova.network import errors
 from kilonova.network.logic.base import Parts
 from kilonova.network.store import agents as store
@@ -38,6 +39,7 @@ class QuotaLogic:
                 found[row.project_id][row.resource] = row.amount
         return found
 
+    @retried
     async def update(self, project_id: str, amounts: dict[str, int], *, force: bool = False) -> dict[str, int]:
         """Set limits; one that is below what is used already only with `force`."""
         unknown = sorted(set(amounts) - set(store.COUNTED))
@@ -53,6 +55,7 @@ class QuotaLogic:
             await store.set_limits(tx.connection, project_id, amounts)
         return await self.of_project(project_id)
 
+    @retried
     async def reset(self, project_id: str) -> None:
         async with self.parts.database.transaction() as tx:
             if not await store.clear_limits(tx.connection, project_id):

@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import UNSET
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row, Transaction
-from kilonova.core.db.engine import DuplicateRow
+from kilonova.core.db import Connection, Row, Transaction, retried
 from kilonova.network import errors
 from kilonova.network.logic import rule_plan
 from kilonova.network.logic.base import Guard, Parts, facts, owner, shown, standard
@@ -42,6 +41,7 @@ class SecurityGroupLogic:
             row = await self._guarded(connection, group_id, guard)
             return (await self._views(connection, [row]))[0]
 
+    @retried
     async def create(self, ctx: RequestContext, bodies: Sequence[GroupCreate]) -> Sequence[Group]:
         """All or none."""
         rows: list[dict[str, Any]] = []
@@ -50,7 +50,7 @@ class SecurityGroupLogic:
             rows.append(standard(self.parts, ctx, body) | {"stateful": body.stateful})
         made = [rule for row in rows for rule in first_rules(self.parts, row["id"], row["project_id"], default=False)]
         async with self.parts.database.transaction() as tx:
-            for project_id, count in Counter(row["project_id"] for row in rows).items():
+            for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "security_group", count)
                 await self.projects.check_quota(tx, project_id, "security_group_rule", 2 * count)
@@ -59,6 +59,7 @@ class SecurityGroupLogic:
             known = await resources.by_ids(tx.connection, security_groups, [row["id"] for row in rows])
             return await self._views(tx.connection, [known[row["id"]] for row in rows])
 
+    @retried
     async def update(self, ctx: RequestContext, group_id: str, body: GroupUpdate, guard: Guard) -> Group:
         changes: dict[str, Any] = {}
         for name in ("name", "stateful"):
@@ -76,6 +77,7 @@ class SecurityGroupLogic:
             changed = await resources.get(tx.connection, security_groups, group_id)
             return (await self._views(tx.connection, [changed or row]))[0]
 
+    @retried
     async def delete(self, ctx: RequestContext, group_id: str, guard: Guard) -> None:
         async with self.parts.database.transaction() as tx:
             await self._guarded(tx.connection, group_id, guard)
@@ -103,6 +105,7 @@ class SecurityGroupLogic:
         async with self.parts.database.reading() as connection:
             return rule_plan.view(await self._guarded_rule(connection, rule_id, guard))
 
+    @retried
     async def create_rules(
         self, ctx: RequestContext, bodies: Sequence[RuleCreate], guards: Sequence[Guard]
     ) -> Sequence[Rule]:
@@ -116,13 +119,8 @@ class SecurityGroupLogic:
         signatures = [(row["security_group_id"], row["signature"]) for row in rows]
         if len(set(signatures)) < len(signatures):
             raise errors.DuplicateSecurityGroupRuleInPost
-        try:
-            async with self.parts.database.transaction() as tx:
-                return await self._create_rules(tx, ctx, rows, guards)
-        except DuplicateRow:  # somebody was faster; read who
-            async with self.parts.database.reading() as connection:
-                await self._check_new(connection, rows)
-            raise
+        async with self.parts.database.transaction() as tx:
+            return await self._create_rules(tx, ctx, rows, guards)
 
     async def _create_rules(
         self, tx: Transaction, ctx: RequestContext, rows: Sequence[dict[str, Any]], guards: Sequence[Guard]
@@ -139,7 +137,7 @@ class SecurityGroupLogic:
         for group_id in remote:
             if group_id not in known or not (ctx.is_admin or known[group_id].project_id == ctx.project_id):
                 raise errors.SecurityGroupNotFound(id=group_id)
-        for project_id, count in Counter(row["project_id"] for row in rows).items():
+        for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
             await self.projects.enter(tx, project_id)
             await self.projects.check_quota(tx, project_id, "security_group_rule", count)
         await self._check_new(tx.connection, rows)
@@ -155,6 +153,7 @@ class SecurityGroupLogic:
             if (same.security_group_id, same.signature) in asked:
                 raise errors.SecurityGroupRuleExists(rule_id=same.id)
 
+    @retried
     async def delete_rule(self, ctx: RequestContext, rule_id: str, guard: Guard) -> None:
         async with self.parts.database.transaction() as tx:
             row = await self._guarded_rule(tx.connection, rule_id, guard)

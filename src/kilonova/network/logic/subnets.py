@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row, Transaction
+from kilonova.core.db import Connection, Row, Transaction, retried
 from kilonova.network import errors
 from kilonova.network.logic import subnet_plan as plan
 from kilonova.network.logic.base import Guard, Parts, facts, network_facts, owner, shown, standard
@@ -54,6 +54,7 @@ class SubnetLogic:
         async with self.parts.database.reading() as connection:
             return (await self._views(connection, [await self._guarded(connection, subnet_id, guard)]))[0]
 
+    @retried
     async def create(
         self, ctx: RequestContext, bodies: Sequence[SubnetCreate], guards: Sequence[Guard]
     ) -> Sequence[Subnet]:
@@ -61,7 +62,7 @@ class SubnetLogic:
         owners = [owner(ctx, body.project_id, body.tenant_id) for body in bodies]
         made: list[Subnet] = []
         async with self.parts.database.transaction() as tx:
-            for project_id, count in Counter(owners).items():
+            for project_id, count in sorted(Counter(owners).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "subnet", count)
             for body, guard in zip(bodies, guards, strict=True):
@@ -83,7 +84,7 @@ class SubnetLogic:
         target = {"project_id": row["project_id"], "tenant_id": row["project_id"]}
         guard(target | network_facts(network) | {"network:project_id": network.project_id}, missing)
         cidr = plan.new_cidr(body)
-        for other in await store.subnets_for_update(tx.connection, [network.id]):
+        for other in await store.subnets_of(tx.connection, [network.id], lock=True):
             if ipaddress.IPv4Network(other.cidr).overlaps(cidr):
                 raise errors.InvalidInput(
                     reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"
@@ -110,9 +111,10 @@ class SubnetLogic:
         assert made is not None  # noqa: S101 - inserted above, in this transaction
         return view(made, [], external=network.external)
 
+    @retried
     async def update(self, ctx: RequestContext, subnet_id: str, body: SubnetUpdate, guard: Guard) -> Subnet:
         async with self.parts.database.transaction() as tx:
-            row = await self._guarded(tx.connection, subnet_id, guard)
+            row = await self._guarded(tx.connection, subnet_id, guard, lock=True)
             await resources.change(tx.connection, subnets, subnet_id, _changes(row, body), self.parts.now())
             if body.enable_dhcp is not UNSET and body.enable_dhcp != row.enable_dhcp:
                 await keep_port(self.parts, tx, row.network_id, row.project_id)
@@ -122,10 +124,11 @@ class SubnetLogic:
             await self.parts.announcer.changed(tx, ctx, hosts)
         return result
 
+    @retried
     async def delete(self, ctx: RequestContext, subnet_id: str, guard: Guard) -> None:
         """Addresses of DHCP's port go with it; anything else keeps it."""
         async with self.parts.database.transaction() as tx:
-            row = await self._guarded(tx.connection, subnet_id, guard)
+            row = await self._guarded(tx.connection, subnet_id, guard, lock=True)
             if await store.subnet_in_use(tx.connection, subnet_id):
                 raise errors.SubnetInUse(id=subnet_id)
             await resources.change(tx.connection, subnets, subnet_id, {"enable_dhcp": False}, self.parts.now())
@@ -134,12 +137,17 @@ class SubnetLogic:
             hosts = await store.hosts_of(tx.connection, row.network_id)
             await self.parts.announcer.changed(tx, ctx, hosts)
 
-    async def _guarded(self, connection: Connection, subnet_id: str, guard: Guard) -> Row:
+    async def _guarded(self, connection: Connection, subnet_id: str, guard: Guard, *, lock: bool = False) -> Row:
+        """With `lock`, who changes subnets of this network takes turns."""
         missing = errors.SubnetNotFound(id=subnet_id)
         row = await resources.get(connection, subnets, subnet_id)
         if row is None:
             raise missing
-        guard(facts(row, await resources.get(connection, networks, row.network_id)), missing)
+        guard(facts(row, await resources.get(connection, networks, row.network_id, lock=lock)), missing)
+        if lock:
+            row = await resources.get(connection, subnets, subnet_id, lock=True)  # as it is now that it is our turn
+        if row is None:
+            raise missing
         return row
 
     async def _views(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Subnet]:

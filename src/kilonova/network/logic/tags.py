@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from kilonova.core.db import retried
 from kilonova.network import errors
 from kilonova.network.logic.base import Guard, Parts
 from kilonova.network.store import resources
@@ -25,6 +26,7 @@ class TagLogic:
     async def of(self, owner: Tagged, resource_id: str, guard: Guard) -> list[str]:
         return list((await owner.get(resource_id, guard)).tags)
 
+    @retried
     async def replace(self, owner: Tagged, resource_id: str, tags: Sequence[str], guard: Guard) -> list[str]:
         await owner.get(resource_id, guard)
         async with self.parts.database.transaction() as tx:
@@ -33,6 +35,7 @@ class TagLogic:
                 await resources.add_tags(tx.connection, [(resource_id, tag) for tag in tags])
         return sorted(set(tags))
 
+    @retried
     async def add(self, owner: Tagged, resource_id: str, tags: Sequence[str], guard: Guard) -> list[str]:
         """Adding one that is there already is no error."""
         have = await self.of(owner, resource_id, guard)
@@ -43,12 +46,14 @@ class TagLogic:
             await resources.add_tags(tx.connection, [(resource_id, tag) for tag in tags])
         return every
 
+    @retried
     async def remove(self, owner: Tagged, resource_id: str, tag: str, guard: Guard) -> None:
         await owner.get(resource_id, guard)
         async with self.parts.database.transaction() as tx:
             if not await resources.remove_tags(tx.connection, resource_id, [tag]):
                 raise errors.TagNotFound(tag=tag)
 
+    @retried
     async def clear(self, owner: Tagged, resource_id: str, guard: Guard) -> None:
         await owner.get(resource_id, guard)
         async with self.parts.database.transaction() as tx:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import delete, exists, func, or_, select, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 from kilonova.network.store.resources import Condition
 from kilonova.network.tables import ip_allocations, networks, ports, subnets
 
@@ -37,10 +38,11 @@ async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict
     return found
 
 
-async def subnets_for_update(connection: Connection, network_ids: Iterable[str]) -> Sequence[Row]:
-    """Subnets of networks, oldest first, locked: who allocates an address takes turns on the subnet."""
+async def subnets_of(connection: Connection, network_ids: Iterable[str], *, lock: bool = False) -> Sequence[Row]:
+    """Subnets of networks, oldest first; locked for who allocates an address, to take turns on the subnet."""
     query = select(subnets).where(subnets.c.network_id.in_(list(network_ids)))
-    return (await connection.execute(query.order_by(subnets.c.born, subnets.c.id).with_for_update())).all()
+    query = query.order_by(subnets.c.born, subnets.c.id)
+    return (await connection.execute(locked(query) if lock else query)).all()
 
 
 async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:
@@ -63,8 +65,10 @@ async def foreign_ports(connection: Connection, network_id: str, project_id: str
 
 
 async def delete_ports_of(connection: Connection, network_id: str) -> None:
-    """The ports that are left when nothing keeps the network."""
-    await connection.execute(delete(ports).where(ports.c.network_id == network_id))
+    """DHCP's own. One that came since somebody looked keeps the network: the database refuses to delete that."""
+    await connection.execute(
+        delete(ports).where(ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp")
+    )
 
 
 async def delete_subnets_of(connection: Connection, network_id: str) -> None:
@@ -89,7 +93,7 @@ async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
 async def lock(connection: Connection, network_ids: Iterable[str]) -> None:
     """Who binds ports to hosts takes turns on a network; rows that only refer to it need not wait."""
     query = select(networks.c.id).where(networks.c.id.in_(sorted(network_ids))).order_by(networks.c.id)
-    await connection.execute(query.with_for_update(key_share=True))
+    await connection.execute(locked(query))
 
 
 async def ports_by_host(connection: Connection, network_ids: Iterable[str]) -> dict[tuple[str, str], int]:

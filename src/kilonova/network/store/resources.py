@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, false, func, insert, or_, select, tuple_, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 from kilonova.network.schemas.common import Filters
 from kilonova.network.tables import tags
 
@@ -88,9 +89,9 @@ def _after(keys: list[tuple[Any, bool]], marker: Row) -> Condition:
 
 
 async def get(connection: Connection, table: Table, resource_id: str, *, lock: bool = False) -> Row | None:
-    """With `lock`, others who would lock it wait until the transaction ends."""
+    """With `lock`, others who would lock or change it wait until the transaction ends."""
     query = select(table).where(table.c.id == resource_id)
-    return (await connection.execute(query.with_for_update() if lock else query)).first()
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def by_ids(connection: Connection, table: Table, ids: Iterable[str]) -> dict[str, Row]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, or_, select
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 from kilonova.network.store.resources import Condition
 from kilonova.network.tables import agents, port_groups, ports, projects, security_group_rules, security_groups
 
@@ -48,10 +49,10 @@ async def in_use(connection: Connection, group_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def project(connection: Connection, project_id: str) -> Row | None:
-    """The project's row, locked: who creates something for it takes turns."""
-    query = select(projects).where(projects.c.project_id == project_id).with_for_update()
-    return (await connection.execute(query)).first()
+async def project(connection: Connection, project_id: str, *, lock: bool = False) -> Row | None:
+    """The project's row; locked for who creates something for it, to take turns."""
+    query = select(projects).where(projects.c.project_id == project_id)
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def is_default(connection: Connection, group_id: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.placement import errors
 from kilonova.placement.logic.providers import check_class
 from kilonova.placement.schemas.allocations import AllocationsPut
@@ -35,20 +35,23 @@ class AllocationLogic:
                 r.resource_class: int(r.used) for r in await store.usage_of_project(connection, project_id, user_id)
             }
 
+    @retried
     async def replace(self, consumer_uuid: str, wanted: AllocationsPut, *, check_generation: bool) -> None:
         """Make the consumer hold exactly `wanted`: all of it, or a 409 and nothing changes. Repeating is harmless."""
         async with self.database.transaction() as tx:
             await self._replace(tx.connection, consumer_uuid, wanted, check_generation)
 
+    @retried
     async def replace_many(self, wanted: dict[str, AllocationsPut], *, check_generation: bool) -> None:
         """Several consumers in one transaction: all or nothing."""
         async with self.database.transaction() as tx:
-            for consumer_uuid, item in wanted.items():
+            for consumer_uuid, item in sorted(wanted.items()):
                 await self._replace(tx.connection, consumer_uuid, item, check_generation)
 
+    @retried
     async def remove(self, consumer_uuid: str) -> None:
         async with self.database.transaction() as tx:
-            known = await store.consumer(tx.connection, consumer_uuid)
+            known = await store.consumer(tx.connection, consumer_uuid, lock=True)
             if known is None:
                 raise errors.ConsumerNotFound(uuid=consumer_uuid)
             await self._release(tx.connection, consumer_uuid)
@@ -57,7 +60,7 @@ class AllocationLogic:
 
     async def _release(self, connection: Connection, consumer_uuid: str) -> None:
         held: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for row in await store.of_consumer(connection, consumer_uuid):
+        for row in await store.of_consumer(connection, consumer_uuid, lock=True):
             held[row.provider_id][row.resource_class] = row.used
         for provider_id, amounts in held.items():
             await store.give_back(connection, provider_id, amounts)
@@ -65,7 +68,7 @@ class AllocationLogic:
     async def _replace(
         self, connection: Connection, consumer_uuid: str, wanted: AllocationsPut, check_generation: bool
     ) -> None:
-        known = await store.consumer(connection, consumer_uuid)
+        known = await store.consumer(connection, consumer_uuid, lock=True)
         have = known.generation if known is not None else None
         if check_generation and wanted.consumer_generation != have:
             raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
@@ -91,8 +94,8 @@ class AllocationLogic:
 
     async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
         rows: list[tuple[int, str, int]] = []
-        for provider_uuid, item in wanted.allocations.items():
-            found = await provider_store.find(connection, uuid=provider_uuid)
+        for provider_uuid, item in sorted(wanted.allocations.items()):
+            found = await provider_store.find(connection, uuid=provider_uuid, lock=True)
             if not found:
                 raise errors.ProviderNotFound(uuid=provider_uuid)
             for name in item.resources:

@@ -9,7 +9,7 @@ from typing import Any
 import os_resource_classes
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.placement import errors
 from kilonova.placement.schemas.providers import ClassUsage, InventoryIn, ProviderSummaries, ProviderSummary
 from kilonova.placement.store import providers as store
@@ -35,12 +35,13 @@ class ProviderLogic:
         async with self.database.reading() as connection:
             return await self._get(connection, uuid)
 
-    async def _get(self, connection: Connection, uuid: str) -> Row:
-        found = await store.find(connection, uuid=uuid)
+    async def _get(self, connection: Connection, uuid: str, *, lock: bool = False) -> Row:
+        found = await store.find(connection, uuid=uuid, lock=lock)
         if not found:
             raise errors.ProviderNotFound(uuid=uuid)
         return found[0]
 
+    @retried
     async def create(self, *, uuid: str | None, name: str, parent: str | None) -> Row:
         uuid = uuid or self.clock.uuid()
         async with self.database.transaction() as tx:
@@ -53,6 +54,7 @@ class ProviderLogic:
             await store.add(tx.connection, uuid=uuid, name=name, parent_uuid=parent)
             return await self._get(tx.connection, uuid)
 
+    @retried
     async def update(self, uuid: str, values: dict[str, Any]) -> Row:
         async with self.database.transaction() as tx:
             await self._get(tx.connection, uuid)
@@ -62,9 +64,10 @@ class ProviderLogic:
             await store.rename(tx.connection, uuid, values)
             return await self._get(tx.connection, uuid)
 
+    @retried
     async def delete(self, uuid: str) -> None:
         async with self.database.transaction() as tx:
-            provider = await self._get(tx.connection, uuid)
+            provider = await self._get(tx.connection, uuid, lock=True)
             if await store.has_allocations(tx.connection, provider.id):
                 raise errors.ProviderInUse(uuid=uuid)
             await store.remove(tx.connection, provider.id)
@@ -75,10 +78,11 @@ class ProviderLogic:
             provider = await self._get(connection, uuid)
             return provider.generation, await store.inventories_of(connection, provider.id)
 
+    @retried
     async def set_inventories(self, uuid: str, generation: int, wanted: dict[str, InventoryIn]) -> int:
         """Replace all inventories; the new generation. A class in use can't be dropped."""
         async with self.database.transaction() as tx:
-            provider = await self._get(tx.connection, uuid)
+            provider = await self._get(tx.connection, uuid, lock=True)
             if not await store.bump(tx.connection, provider.id, generation):
                 raise errors.GenerationConflict
             held = {row.resource_class: row for row in await store.inventories_of(tx.connection, provider.id)}

@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import case, delete, func, insert, select, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
 
 
-async def consumer(connection: Connection, uuid: str) -> Row | None:
-    return (await connection.execute(select(consumers).where(consumers.c.uuid == uuid))).first()
+async def consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+    """With `lock` nobody else changes what it holds before the transaction ends."""
+    query = select(consumers).where(consumers.c.uuid == uuid)
+    return (await connection.execute(locked(query) if lock else query)).first()
 
 
 async def add_consumer(connection: Connection, values: dict[str, Any]) -> int:
@@ -34,8 +37,9 @@ async def remove_consumer(connection: Connection, consumer_id: int) -> None:
     await connection.execute(delete(consumers).where(consumers.c.id == consumer_id))
 
 
-async def of_consumer(connection: Connection, uuid: str) -> Sequence[Row]:
-    """Rows with provider_id, provider_uuid, provider_generation, resource_class, used."""
+async def of_consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Sequence[Row]:
+    """Rows with provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the providers: who takes
+    from one and gives back to it takes turns, in the order of their ids."""
     query = (
         select(
             allocations.c.provider_id,
@@ -47,8 +51,9 @@ async def of_consumer(connection: Connection, uuid: str) -> Sequence[Row]:
         .join(resource_providers, resource_providers.c.id == allocations.c.provider_id)
         .join(consumers, consumers.c.id == allocations.c.consumer_id)
         .where(consumers.c.uuid == uuid)
+        .order_by(allocations.c.provider_id)
     )
-    return (await connection.execute(query)).all()
+    return (await connection.execute(locked(query, of=resource_providers) if lock else query)).all()
 
 
 async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]:

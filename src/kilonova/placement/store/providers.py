@@ -8,16 +8,20 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.locks import locked
 from kilonova.placement.tables import allocations, inventories, resource_providers
 
 
-async def find(connection: Connection, *, uuid: str | None = None, name: str | None = None) -> Sequence[Row]:
+async def find(
+    connection: Connection, *, uuid: str | None = None, name: str | None = None, lock: bool = False
+) -> Sequence[Row]:
+    """With `lock`, who takes from these providers, or changes them, takes turns."""
     query = select(resource_providers).order_by(resource_providers.c.id)
     if uuid is not None:
         query = query.where(resource_providers.c.uuid == uuid)
     if name is not None:
         query = query.where(resource_providers.c.name == name)
-    return (await connection.execute(query)).all()
+    return (await connection.execute(locked(query) if lock else query)).all()
 
 
 async def add(connection: Connection, *, uuid: str, name: str, parent_uuid: str | None) -> None:
