@@ -44,7 +44,7 @@ class AgentLogic:
         async with self.parts.database.transaction() as tx:
             known = await store.agent_of(tx.connection, state.agent_type, state.host)
             told = known.configurations.get(TUNNEL_IP) if known is not None else None
-            if told != state.configurations.get(TUNNEL_IP):
+            if (told or "") != (state.configurations.get(TUNNEL_IP) or ""):
                 await self.parts.announcer.changed(tx, ctx, await networks.beside(tx.connection, state.host))
             if not await store.heartbeat(tx.connection, (state.agent_type, state.host), values):
                 new = {"id": self.parts.clock.uuid(), "agent_type": state.agent_type, "host": state.host}
