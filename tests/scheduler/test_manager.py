@@ -169,3 +169,18 @@ async def test_a_repeated_request_claims_once(lab):
 def test_selections_cross_the_bus():
     made = models.Selection(server_uuid="s", host="h", decision=models.Decision(scheduler="filter", chosen="h"))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=models.Selection) == made
+
+
+async def test_a_server_scheduled_twice_at_once_gets_one_host(lab):
+    """Its message was delivered again while the first scheduler was at work: both say the same, and one claim stands."""
+    for number in range(1, 5):
+        await lab.host(f"host-{number}", memory_mb=1024)
+    uuids = [lab.clock.uuid() for _ in range(4)]
+    schedulers = [lab.scheduler, lab.new_scheduler(), lab.new_scheduler()]
+    answers = await asyncio.gather(
+        *(s.select_destinations(CTX, uuids, lab.spec(), PROJECT, "u") for s in schedulers for _ in range(2))
+    )
+    hosts = [[made.host for made in answer] for answer in answers]
+    assert sorted(hosts[0]) == ["host-1", "host-2", "host-3", "host-4"]
+    assert hosts == [hosts[0]] * len(hosts)
+    assert await lab.claimed() == {host: [uuid] for uuid, host in zip(uuids, hosts[0], strict=True)}

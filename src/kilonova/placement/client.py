@@ -20,6 +20,10 @@ from kilonova.placement.schemas.providers import (
 HEADERS = {"OpenStack-API-Version": "placement 1.39"}
 
 
+class HeldAlready(errors.Conflict):
+    template = "Consumer {consumer} holds resources of {provider} already."
+
+
 class PlacementClient:
     """Always acts on the component's own account."""
 
@@ -62,10 +66,11 @@ class PlacementClient:
 
     async def claim(
         self, consumer: str, provider: str, resources: dict[str, int], *, project_id: str, user_id: str,
-        also: Iterable[str] = (),
+        also: Iterable[str] = (), first: bool = False,
     ) -> bool:  # fmt: skip
         """Take the resources for a consumer, giving back what it held elsewhere than at the providers `also`; False when
-        they do not fit (any more). Repeating a claim is harmless."""
+        they do not fit (any more). Repeating a claim is harmless. With `first` a consumer that holds something already keeps
+        it: raises HeldAlready."""
         body = AllocationsPut(
             allocations={uuid: AllocationIn(resources=resources) for uuid in (provider, *also)},
             project_id=project_id,
@@ -80,6 +85,8 @@ class PlacementClient:
                 if "consumer generation" not in error.message:
                     return False
                 held = await self._http.get(path, Allocations)
+                if first and held.allocations:
+                    raise HeldAlready(consumer=consumer, provider=next(iter(held.allocations))) from None
                 body.consumer_generation = held.consumer_generation or None
             else:
                 return True

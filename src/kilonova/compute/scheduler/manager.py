@@ -23,7 +23,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database
 from kilonova.core.faults import Faults
-from kilonova.placement.client import PlacementClient
+from kilonova.placement.client import HeldAlready, PlacementClient
 
 LOST = "another scheduler took the room first"
 
@@ -61,30 +61,35 @@ class SchedulerManager(SchedulerAPI):
             hosts = await (self.hosts.shared() if first else self.hosts.fresh())
             request = await self._request(spec, server_ids, list(done.values()))
             plans = Planner(self.driver, hosts, request).plan(pending, lost)
-            hopeless = [plan.server_uuid for plan in plans if plan.host is None]
-            claims = [self._claim(plan, spec, owner, began) for plan in plans if plan.host is not None]
+            hopeless = [plan for plan in plans if plan.host is None]
+            claims = [self._claim(plan, hosts, spec, owner, began) for plan in plans if plan.host is not None]
             for plan, selection in await _all(claims):
                 if selection is not None:
                     done[plan.server_uuid] = selection
                 elif plan.host is not None:
                     lost[plan.server_uuid][plan.host.host] = LOST
             if first:
-                await self._forget(hopeless if spec.keep_claim_on is None else [])
-            else:
-                for plan in plans:
-                    if plan.host is None:
-                        done[plan.server_uuid] = self._selection(plan, began)
+                hopeless = await self._recall(hopeless, hosts, spec) if spec.keep_claim_on is None else []
+            done |= {plan.server_uuid: self._selection(plan, began) for plan in hopeless}
             pending, first = [uuid for uuid in pending if uuid not in done], False
         return [done[uuid] for uuid in server_ids]
 
-    async def _forget(self, hopeless: Sequence[str]) -> None:
-        """Before saying no: a claim of the server itself, left by an attempt that was cut off, must not fill the host.
-        The next look is at fresh numbers."""
-        await asyncio.gather(*(self._release(uuid) for uuid in hopeless))
+    async def _recall(self, hopeless: Sequence[Plan], hosts: Hosts, spec: RequestSpec) -> list[Plan]:
+        """Before saying no: a claim of the server itself, left by an attempt that was cut off, must not fill the host. Where
+        it may stay that is the host, else it is given back, and the next look is at fresh numbers. The plans with a host."""
 
-    async def _release(self, uuid: str) -> None:
-        async with self._claims:
-            await self.placement.release(uuid)
+        async def one(plan: Plan) -> bool:
+            async with self._claims:
+                held = next(iter((await self.placement.allocations(plan.server_uuid)).allocations), None)
+                if held is None:
+                    return False
+                if _is_first(spec) and self._agree(plan, hosts, held):
+                    return True
+                await self.placement.release(plan.server_uuid)
+                return False
+
+        agreed = await asyncio.gather(*(one(plan) for plan in hopeless))
+        return [plan for plan, kept in zip(hopeless, agreed, strict=True) if kept]
 
     async def _request(self, spec: RequestSpec, server_ids: list[str], done: list[Selection]) -> FilterRequest:
         request = FilterRequest.of(spec)
@@ -104,13 +109,20 @@ class SchedulerManager(SchedulerAPI):
                     held[selection.host] = held.get(selection.host, 0) + 1
         return request
 
-    async def _claim(self, plan: Plan, spec: RequestSpec, owner: Owner, began: float) -> tuple[Plan, Selection | None]:
+    async def _claim(
+        self, plan: Plan, hosts: Hosts, spec: RequestSpec, owner: Owner, began: float
+    ) -> tuple[Plan, Selection | None]:
         if plan.host is None:
             return plan, None
         async with self._claims:
             await self.faults.point("claim", "before")
             claim_began = self._now()
-            taken = await self._take(plan.server_uuid, plan.host.node_uuid, spec, owner)
+            try:
+                taken = await self._take(plan.server_uuid, plan.host.node_uuid, spec, owner, first=_is_first(spec))
+            except HeldAlready as held:
+                taken = self._agree(plan, hosts, held.params["provider"]) or await self._take(
+                    plan.server_uuid, plan.host.node_uuid, spec, owner
+                )
             await self.faults.point("claim", "after")
         if not taken:
             return plan, None
@@ -118,14 +130,26 @@ class SchedulerManager(SchedulerAPI):
         selection.claim_began, selection.claim_ended = claim_began, self._now()
         return plan, selection
 
-    async def _take(self, server_id: str, node_uuid: str, spec: RequestSpec, owner: Owner) -> bool:
+    @staticmethod
+    def _agree(plan: Plan, hosts: Hosts, held: str) -> bool:
+        """The same server may be scheduled twice at once, or again after a crash: the claim that is there counts for both,
+        so that neither takes from the other what it is about to use."""
+        host = next((host for host in hosts.values() if host.node_uuid == held), None)
+        if host is None or not host.up or not host.enabled:
+            return False
+        plan.host, plan.decision.chosen = host, host.host
+        return True
+
+    async def _take(
+        self, server_id: str, node_uuid: str, spec: RequestSpec, owner: Owner, *, first: bool = False
+    ) -> bool:
         wanted = resources(spec)
         if not wanted:
             return True  # a flavor of nothing claims nothing
         try:
             return await self.placement.claim(
                 server_id, node_uuid, wanted, project_id=owner.project_id, user_id=owner.user_id,
-                also=await self._kept(spec),
+                also=await self._kept(spec), first=first,
             )  # fmt: skip
         except errors.NotFound:
             return False  # the host's provider is not known yet
@@ -163,6 +187,11 @@ class SchedulerManager(SchedulerAPI):
 
     def _now(self) -> dt.datetime:
         return self.clock.now().replace(tzinfo=None)
+
+
+def _is_first(spec: RequestSpec) -> bool:
+    """Nothing was tried before, whose claim would have to move, and no group may have changed its mind."""
+    return not spec.failed_hosts and spec.keep_claim_on is None and "group" not in spec.scheduler_hints
 
 
 async def _all(claims: Sequence[Awaitable[tuple[Plan, Selection | None]]]) -> list[tuple[Plan, Selection | None]]:
