@@ -10,6 +10,7 @@ from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.evacuations import Evacuations
+from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
 from kilonova.compute.conductor.watch import Watch
 from kilonova.compute.states import Vm
@@ -66,7 +67,10 @@ class Reconciler:
         await self.watch.check_all(age)
 
     async def schedule_waiting(self, grace: float) -> None:
-        """Servers that wait for a host and whom no message will bring to one."""
+        """Servers that wait for a host and whom no message will bring to one. While messages wait for us theirs may be among
+        them."""
+        if await self.parts.bus.waiting(ConductorAPI.topic):
+            return
         async with self.parts.database.reading() as connection:
             found = await store.waiting(connection, self.parts.ago(grace))
             if not found:
