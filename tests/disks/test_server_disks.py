@@ -169,6 +169,19 @@ async def test_servers_and_remove(disks: FileDisks, state: Path) -> None:
     assert base.path.exists()
 
 
+async def test_hosts_that_share_storage_know_it(disks: FileDisks, state: Path, tmp_path: Path, server: str) -> None:
+    assert await disks.storage() == ""
+    await disks.overlay(server, await fetched(disks, b"x" * 600), size_gb=1)
+    shared = await disks.storage()
+    assert shared
+    other = FileDisks(FileDisksOptions(state_dir=state))
+    alone = FileDisks(FileDisksOptions(state_dir=tmp_path / "alone"))
+    await alone.overlay(server, await fetched(alone, b"x" * 600), size_gb=1)
+    assert await other.storage() == shared
+    assert await alone.storage() not in ("", shared)
+    assert await disks.servers() == {server}
+
+
 async def test_the_hypervisors_user_can_use_the_files(server: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("changing owners needs root")

@@ -49,8 +49,12 @@ def ports(facts: Facts) -> Iterator[Finding]:
 
 
 def guests(facts: Facts) -> Iterator[Finding]:
-    """Guests, disks and open journal entries belong to servers of that host."""
+    """Guests, disks and open journal entries belong to servers of that host; disks also to those of hosts that share them, or
+    may do so and do not answer."""
     for host in facts.hosts:
+        sharing = {
+            other.name for other in facts.hosts if host.storage and (other.away or other.storage == host.storage)
+        }
         if host.away:
             yield Finding(host.name, "compute host", f"does not answer: {host.away}")
         for kind, ids in (("guest", host.guests), ("disk", host.disks), ("journal", host.journal)):
@@ -58,7 +62,7 @@ def guests(facts: Facts) -> Iterator[Finding]:
                 server = facts.servers.get(uuid)
                 if server is None:
                     yield Finding(host.name, f"{kind} of {uuid}", "no server has this id")
-                elif server.host != host.name:
+                elif server.host != host.name and not (kind == "disk" and server.host in sharing):
                     yield Finding(host.name, f"{kind} of {uuid}", f"its server is on host {server.host}")
 
 

@@ -29,13 +29,14 @@ class ServerFact(msgspec.Struct):
 
 
 class HostFact(msgspec.Struct):
-    """What a host told; `away` when nobody answered there."""
+    """What a host told; `away` when nobody answered there. Hosts whose `storage` is the same share their disks."""
 
     name: str
     guests: set[str] = msgspec.field(default_factory=set)
     disks: set[str] = msgspec.field(default_factory=set)
     journal: set[str] = msgspec.field(default_factory=set)
     vestiges: list[Vestige] = msgspec.field(default_factory=list)
+    storage: list[str] = msgspec.field(default_factory=list)
     away: str = ""
 
 
@@ -138,5 +139,6 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
         guests=set(inventory["guests"]),
         disks=set(inventory["disks"]),
         journal=set(inventory["journal"]),
+        storage=inventory.get("storage", []),
         vestiges=vestiges,
     )

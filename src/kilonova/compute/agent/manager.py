@@ -260,5 +260,6 @@ class ComputeManager(ComputeAPI):
         return {
             "guests": sorted(guest.uuid for guest in await driver.guests()),
             "disks": sorted(await driver.disks.servers()),
+            "storage": [storage] if (storage := await driver.disks.storage()) else [],
             "journal": sorted({r.build.server.uuid for r in self.host.journal.unfinished(self.host.name).values()}),
         }

@@ -104,3 +104,7 @@ class DiskStore(ABC):
     @abstractmethod
     async def servers(self) -> set[str]:
         """Servers that have files here (for `kilonova verify`)."""
+
+    async def storage(self) -> str:
+        """The same for all hosts that share their disks, and for no other; "" where they are this host's alone."""
+        return ""

@@ -144,6 +144,10 @@ class FileDisks(DiskStore):
         with os_errors("listing servers with disks"):
             return await asyncio.to_thread(self._places.servers)
 
+    async def storage(self) -> str:
+        with os_errors("reading which storage this is"):
+            return await asyncio.to_thread(self._places.storage)
+
 
 def _link_or_copy(source: Path, target: Path) -> None:
     try:

@@ -2,6 +2,7 @@
 
 STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
 STATE_DIR/instances/<server uuid>/    disk, disk.config, disk.<name>, kernel, ramdisk, console.log
+STATE_DIR/instances/.storage          what tells this storage from others: hosts that share it read the same
 STATE_DIR/_inject/                    work in progress
 """
 
@@ -133,6 +134,13 @@ class Places:
                     if str(uuid.UUID(entry.name)) == entry.name:
                         found.add(entry.name)
         return found
+
+    def storage(self) -> str:
+        """What is the same on all hosts that share these disks, and on no other; blocking. "" where there are none yet."""
+        note = self.instances / ".storage"
+        with suppress(FileNotFoundError, FileExistsError), note.open("x") as fresh:
+            fresh.write(uuid.uuid4().hex)
+        return note.read_text() if note.exists() else ""
 
 
 def must_reach(directory: Path, owner: str) -> None:
