@@ -35,8 +35,8 @@ SERVERS = 3  # asked for in each cell
 AWAY = 1.0  # seconds between the victim's death and its next start
 REPORT = Path(__file__).parents[2] / "docs" / "reliability.md"
 STORMS = (
-    lambda scene: killed_in_the_middle(scene, "broker", 200),
-    lambda scene: killed_in_the_middle(scene, "database", 50),
+    lambda scene: killed_in_the_middle(scene, "broker", 200, answers_before=50),
+    lambda scene: killed_in_the_middle(scene, "database", 50, answers_before=40),
     lambda scene: race(scene, 500),
 )
 

@@ -105,7 +105,7 @@ class Scene:
 
     def big_flavor(self, vcpus: int) -> str:
         """The id of a flavor with so many cores."""
-        flavor = {"name": f"cores-{vcpus}-{time.monotonic_ns()}", "vcpus": vcpus, "ram": 64, "disk": 0}
+        flavor = {"name": f"cores-{vcpus}-{time.monotonic_ns()}", "vcpus": vcpus, "ram": 64, "disk": 1}
         return str(self.admin.ok("POST", "compute", "/flavors", {"flavor": flavor})["flavor"]["id"])
 
     def servers(self) -> list[dict[str, Any]]:

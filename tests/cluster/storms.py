@@ -25,12 +25,12 @@ def asking(scene: Scene, count: int, **fields: object) -> Iterator[list[Future[s
         yield [pool.submit(scene.launch, f"storm-{number}", **fields) for number in range(count)]
 
 
-def killed_in_the_middle(scene: Scene, engine: str, count: int) -> str:
-    """An engine is killed when a quarter of the requests is answered, and started again a second later. No server is lost
-    or doubled, each ends."""
+def killed_in_the_middle(scene: Scene, engine: str, count: int, *, answers_before: int) -> str:
+    """An engine is killed when so many requests are answered, and started again a second later. No server is lost or doubled,
+    each ends."""
     scene.unlimited()
     with asking(scene, count) as answers:
-        answered(answers, count // 4)
+        answered(answers, answers_before)
         scene.cluster.kill(engine)
         time.sleep(1)
         scene.cluster.start_process(engine)

@@ -50,7 +50,7 @@ def test_the_sample_is_of_the_grid_and_kills_everyone() -> None:
 
 
 def test_the_broker_dies_during_many_launches(scene: Scene) -> None:
-    killed_in_the_middle(scene, "broker", 50)
+    killed_in_the_middle(scene, "broker", 50, answers_before=12)
 
 
 def test_two_schedulers_and_less_room_than_requests(scene: Scene) -> None:
