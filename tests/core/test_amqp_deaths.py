@@ -11,7 +11,7 @@ import pytest
 from kilonova.core import errors
 from kilonova.core.bus.amqp import AmqpBus
 from kilonova.testing.engines import RabbitMQ
-from tests.core.brokers import Wire, clear, left_in, open_amqp
+from tests.core.brokers import Wire, channel, clear, left_in, open_amqp
 from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope, until
 
 serve = BusConformance.painter
@@ -165,6 +165,16 @@ async def test_everything_that_was_served_is_served_again(far: AmqpBus, bus: Amq
         assert await bus.client(PaintAPI, host=host).patient(CTX, 0) == host
     await bus.client(PaintAPI).dry(CTX, "all")
     await until(lambda: one.dried == two.dried == ["all"])
+
+
+async def test_a_queue_that_somebody_deleted_is_made_anew(bus: AmqpBus, url: str) -> None:
+    painter = await serve(bus)
+    async with channel(url) as broker:
+        await broker.queue_delete("kilonova.paint")
+    await until(lambda: not bus.ready)
+    await until(lambda: bus.ready)
+    await bus.client(PaintAPI).paint(CTX, "red")
+    await until(lambda: painter.painted == ["red"])
 
 
 # ---- the receiver
