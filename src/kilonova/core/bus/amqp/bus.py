@@ -15,7 +15,7 @@ from aiormq.abc import DeliveredMessage
 from kilonova.core import errors, log
 from kilonova.core.bus.amqp.address import parse
 from kilonova.core.bus.amqp.deliveries import Deliveries, Receiver
-from kilonova.core.bus.amqp.link import REFUSALS, REPLIES, Link, hopeless, words
+from kilonova.core.bus.amqp.link import REPLIES, Link, hopeless
 from kilonova.core.bus.amqp.topology import DEAD, host_queue, queues, routing_key, shared_queue
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Reply, Server
 from kilonova.core.bus.interface import Interface
@@ -73,8 +73,8 @@ class AmqpBus(Bus):
         for url in itertools.cycle(self.address.urls):
             try:
                 return await Link.open(url, self._answered)
-            except REFUSALS as error:
-                self._trouble = words(error)
+            except errors.BusError as error:
+                self._trouble = error.params["reason"]
                 if hopeless(error) and not patient:
                     raise errors.BusError(f"no entry to the broker at {self.address.shown}: {self._trouble}") from None
             logger.warning(

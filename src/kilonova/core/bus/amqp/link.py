@@ -14,8 +14,6 @@ from aiormq import spec
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
 from aiormq.exceptions import (
-    AMQPError,
-    ChannelInvalidStateError,
     ChannelNotFoundEntity,
     ProbableAuthenticationError,
     PublishError,
@@ -29,7 +27,6 @@ CONNECT_TIMEOUT = 10.0
 CONFIRM_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 30.0  # to a declaration: a broken quorum queue never gives one
 CLOSE_TIMEOUT = 5.0
-REFUSALS = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
 
 OnMessage = Callable[[DeliveredMessage], Coroutine[Any, Any, None]]
 logger = log.get("bus")
@@ -48,8 +45,10 @@ def typed(doing: str) -> Iterator[None]:
         if task is not None and task.cancelling() > cancelled:
             raise
         raise errors.BusError(reason=f"{doing}: the connection to the broker was lost") from None
-    except REFUSALS as error:
-        raise errors.BusError(reason=f"{doing}: {words(error)}") from None
+    except errors.BusError:
+        raise
+    except Exception as error:
+        raise errors.BusError(reason=f"{doing}: {words(error)}") from error
 
 
 def words(error: BaseException) -> str:
@@ -58,9 +57,11 @@ def words(error: BaseException) -> str:
     return ", ".join(str(argument) for argument in error.args) or type(error).__name__
 
 
-def hopeless(error: BaseException) -> bool:
+def hopeless(error: BaseException | None) -> bool:
     """Somebody must mend the configuration: a wrong password, or a certificate that nobody vouches for."""
-    return isinstance(error, ProbableAuthenticationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    if error is None or isinstance(error, ProbableAuthenticationError | ssl.SSLCertVerificationError):
+        return error is not None
+    return hopeless(error.__cause__)
 
 
 class Link:
@@ -82,18 +83,19 @@ class Link:
 
     @classmethod
     async def open(cls, url: str, on_reply: OnMessage) -> Link:
-        """Raises what the library raises."""
-        connection = aiormq.Connection(url)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await connection.connect()
-                await ensure_exchanges(connection)
-                sending, receiving = await connection.channel(), await connection.channel(publisher_confirms=False)
-                link = cls(connection, cast(Channel, sending), cast(Channel, receiving))
-                await link.sending.basic_consume(REPLIES, on_reply, no_ack=True)
-        except BaseException:
-            await connection.close()
-            raise
+        """Raises BusError."""
+        with typed("connecting"):
+            connection = aiormq.Connection(url)
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await connection.connect()
+                    await ensure_exchanges(connection)
+                    sending, receiving = await connection.channel(), await connection.channel(publisher_confirms=False)
+                    link = cls(connection, cast(Channel, sending), cast(Channel, receiving))
+                    await link.sending.basic_consume(REPLIES, on_reply, no_ack=True)
+            except BaseException:
+                await connection.close()
+                raise
         return link
 
     def _ended(self, closing: asyncio.Future[Any]) -> None:
