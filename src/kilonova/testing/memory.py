@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def pss(pid: int, *, children: bool = True) -> float:
-    """In MB, of a process and its children and theirs. 0 for the dead."""
+    """In MB, of a process and its children and theirs. 0 for the dead, and for no process (0)."""
     parents = _parents() if children else {}
-    wanted, found = [pid], 0.0
+    wanted, found = [pid] if pid else [], 0.0
     while wanted:
         one = wanted.pop()
         found += _own(one)

@@ -1,0 +1,26 @@
+"""Memory as it is told of a cluster's processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from kilonova.testing.memory import pss
+
+HOLD = "import sys; held = bytearray(b'x') * (40 << 20); print(flush=True); sys.stdin.read()"
+
+
+def test_children_count() -> None:
+    command = ["sh", "-c", f'python3 -c "{HOLD}"; true']
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        assert pss(parent.pid, children=False) < 40 < pss(parent.pid) < pss(parent.pid) + pss(os.getpid())
+        parent.stdin.close()
+
+
+def test_the_dead_take_nothing() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert pss(gone.pid) == pss(0) == 0
