@@ -45,6 +45,8 @@ def test_a_launch_through_agents_without_a_database(scene: Scene, tmp_path: Path
         scene.admin.ok("DELETE", "compute", f"/servers/{server}")
         scene.admin.wait_gone(server)
         assert [agent.terminate() for agent in agents] == [0, 0]
+    (service,) = scene.admin.ok("GET", "compute", f"/os-services?host={host}&binary=nova-compute")["services"]
+    scene.admin.ok("DELETE", "compute", f"/os-services/{service['id']}")  # no launch of the next tests shall go there
     for agent in agents:
         assert "kilonova.core.bus" in agent.words()  # imports are told of
         assert SQL.findall(agent.words()) == []

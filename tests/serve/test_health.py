@@ -70,6 +70,8 @@ def test_all_components_are_healthy(scene: Scene) -> None:
         for path in ("/healthcheck", "/healthcheck/ready"):
             assert health(process.port, path) == (200, {"ready": True, "state": "serving", "missing": []}), process.name
         assert health(process.port, "/healthcheck/live") == (200, {"live": True})
+    unsigned = httpx.get(scene.cluster.url("metadata") + "/openstack/latest/meta_data.json", trust_env=False)
+    assert unsigned.status_code == 403
     one = scene.cluster.processes["compute-api-1"]
     assert health(one.port, "/healthcheck/else")[0] == 404
     head = httpx.head(f"http://127.0.0.1:{one.port}/healthcheck", trust_env=False)
