@@ -20,6 +20,9 @@ from kilonova.network.client import NetworkClient, PortRecord
 from kilonova.placement.client import PlacementClient
 
 
+HOST_ANSWERS = 10.0  # seconds
+
+
 class ServerFact(msgspec.Struct):
     id: str
     name: str
@@ -130,10 +133,13 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
     if not up:  # its queue may well take the question
         return HostFact(name, away="its compute service is down")
     try:
-        inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
-        vestiges = await core.bus.client(NetworkAgentAPI, host=name).vestiges(ctx)
+        async with asyncio.timeout(HOST_ANSWERS):  # a broker would keep the question for a host that is away
+            inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
+            vestiges = await core.bus.client(NetworkAgentAPI, host=name).vestiges(ctx)
     except BusError as error:
         return HostFact(name, away=error.message)
+    except TimeoutError:
+        return HostFact(name, away=f"no answer within {HOST_ANSWERS:g} s")
     return HostFact(
         name,
         guests=set(inventory["guests"]),
