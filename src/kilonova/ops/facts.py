@@ -19,7 +19,6 @@ from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI
 from kilonova.network.client import NetworkClient, PortRecord
 from kilonova.placement.client import PlacementClient
 
-
 HOST_ANSWERS = 10.0  # seconds
 
 
