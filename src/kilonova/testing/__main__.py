@@ -18,7 +18,7 @@ import typer
 
 from kilonova.cli.common import is_alive
 from kilonova.testing.cluster import ClusterFailed
-from kilonova.testing.engines import EngineFailed
+from kilonova.testing.engines import Engine, EngineFailed
 from kilonova.testing.hosted import HostedCluster
 from kilonova.testing.hosts import HostFailed, Underlay, VirtualHost, holders
 from kilonova.testing.memory import pss
@@ -88,9 +88,7 @@ class Keeper:
         cluster = self.cluster
         dead = [name for name, process in cluster.processes.items() if not process.is_alive()]
         dead = [name for name in dead if (at := name.partition("@")[2]) not in cluster.hosts or cluster.hosts[at].alive]
-        dead += [
-            name for name, engine in cluster.engines.items() if engine.process and engine.process.poll() is not None
-        ]
+        dead += [name for name, engine in cluster.engines.items() if not _pid(engine)]
         if not dead:
             return
         self._tell()
@@ -111,11 +109,15 @@ class Keeper:
 
     def _parts(self) -> Iterator[Part]:
         for name, engine in self.cluster.engines.items():
-            pid = engine.process.pid if engine.process and engine.process.poll() is None else 0
-            yield Part(name, pid, f"{engine.address}:{engine.port}", str(engine.log))
+            yield Part(name, _pid(engine), f"{engine.address}:{engine.port}", str(engine.log))
         for name, process in self.cluster.processes.items():
             pid = process.pid if process.is_alive() else 0
             yield Part(name, pid, f"{process.address}:{process.port}", str(process.log))
+
+
+def _pid(engine: Engine) -> int:
+    """0 when it does not run."""
+    return engine.process.pid if engine.process and engine.process.poll() is None else 0
 
 
 def standing() -> Standing | None:

@@ -139,6 +139,7 @@ class VirtualHost:
         self.name = f"{underlay.prefix}-{name}"
         self.address = underlay.host_address(number)
         self.cable = f"port{number}"  # the switch's end
+        self._booted = folder / "booted"
 
     def __enter__(self) -> Self:
         return self.start()
@@ -148,18 +149,22 @@ class VirtualHost:
 
     @property
     def alive(self) -> bool:
-        return self.name in holders()
+        """Whether it runs, booted to the end."""
+        holder = holders().get(self.name)
+        return holder is not None and self._booted.exists() and self._booted.read_text() == str(holder)
 
     def start(self) -> Self:
         """Boot it. Nothing happens when it runs. Raises HostFailed."""
         if self.alive:
             return self
+        self.kill()  # what a boot that was cut off has left
         self._disks()
         holder = self._hold()
         try:
             self.run("hostname", self.name)
             self._mounts()
             self._cable(holder)
+            self._booted.write_text(str(holder))
         except BaseException:
             end(self.name)
             raise
