@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 KINDS = ("sqlite", "postgresql", "mariadb")
 BLANK = "blank"  # names that begin so are of databases without tables, which go with the test
 KEPT = "alembic_version"
-SEEDED = ("revocation_generation",)  # rows that a migration writes
+SEEDED = {"revocation_generation": "UPDATE {} SET generation = 0"}  # what a migration writes, as it was
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +37,19 @@ class Files:
 
     def clear(self) -> None:
         """They go with the folder."""
+
+
+class One:
+    """A database that another process of the same test has."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def url(self, folder: Path, name: str) -> str:
+        return self._url
+
+    def clear(self) -> None:
+        """The other process does."""
 
 
 class Server:
@@ -105,8 +118,10 @@ class PostgreSQLServer(Server):
     async def empty(self, database: str) -> None:
         connection = await self._connected(database)
         rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        tables = [f'DELETE FROM "{row[0]}"' for row in rows if row[0] not in (KEPT, *SEEDED)]
-        await connection.execute(";".join(["SET session_replication_role = replica", *tables]))
+        tables = [_cleared(row[0], f'"{row[0]}"') for row in rows if row[0] != KEPT]
+        counted = await connection.fetch("SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL")
+        again = [f"SELECT setval('\"{row[0]}\"', 1, false)" for row in counted]
+        await connection.execute(";".join(["SET session_replication_role = replica", *tables, *again]))
 
 
 class MariaDBServer(Server):
@@ -126,24 +141,34 @@ class MariaDBServer(Server):
     async def empty(self, database: str) -> None:
         async with await self._cursor() as cursor:
             await cursor.execute("SET FOREIGN_KEY_CHECKS = 0, lock_wait_timeout = 20")
-            await cursor.execute(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", (database,)
-            )
-            for (table,) in await cursor.fetchall():
-                if table not in (KEPT, *SEEDED):
-                    await cursor.execute(f"DELETE FROM `{database}`.`{table}`")
+            query = "SELECT table_name, auto_increment FROM information_schema.tables WHERE table_schema = %s"
+            await cursor.execute(query, (database,))
+            for table, following in await cursor.fetchall():
+                if table != KEPT:
+                    await cursor.execute(_cleared(table, f"`{database}`.`{table}`"))
+                if (following or 1) > 1:
+                    await cursor.execute(f"ALTER TABLE `{database}`.`{table}` AUTO_INCREMENT = 1")
 
     async def _close(self, connection: Any) -> None:
         await connection.ensure_closed()
 
 
+def _cleared(table: str, name: str) -> str:
+    return SEEDED.get(table, "DELETE FROM {}").format(name)
+
+
 SERVERS: dict[str, type[Server]] = {"postgresql": PostgreSQLServer, "mariadb": MariaDBServer}
-_current: list[Files | Server] = [Files()]
+_current: list[Files | Server | One] = [Files()]
 
 
 def url(folder: Path, name: str) -> str:
     """Where this test keeps the database `name` of a folder."""
     return _current[0].url(folder, name)
+
+
+def use(url: str) -> None:
+    """All databases of this process are the one at this URL."""
+    _current[0] = One(url)
 
 
 @pytest.fixture(scope="session")

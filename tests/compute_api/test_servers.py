@@ -109,8 +109,10 @@ async def test_faults_tell_users_what_and_admins_where(cloud):
 async def test_lists_cost_four_statements_at_most(cloud):
     await cloud.boot(min_count=10)
     await cloud.conductor.wait()
-    await asyncio.sleep(0.1)  # the outbox forgets what it delivered
     database = cloud.service.database
+    assert database.outbox is not None
+    await asyncio.sleep(0.1)  # the outbox forgets what it delivered
+    database.outbox.shared = False  # and does not look at others
     for at, token, query, most in (
         ("2.1", "member", "", 2), ("2.104", "member", "", 2), ("2.104", "admin", "?all_tenants=1", 3)
     ):  # fmt: skip

@@ -10,11 +10,13 @@ from uuid import UUID
 import pytest
 
 from kilonova.image.store import images as rows
+from tests import databases
 from tests.image.support import IMAGES, active, create, put, show, stored
 
 CHILD = """
 import asyncio, sys
 from pathlib import Path
+from tests import databases
 from tests.image.conftest import Cloud
 from tests.image.support import create, put
 
@@ -36,6 +38,7 @@ async def main(step):
         cloud.service._data._activate = hang
     await put(client, image["id"], body(step))
 
+databases.use(sys.argv[3])
 asyncio.run(main(sys.argv[2]))
 """
 
@@ -44,7 +47,8 @@ asyncio.run(main(sys.argv[2]))
 async def test_killed_in_the_middle_of_an_upload(cloud, client, tmp_path, step):
     await cloud.service.stop()
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CHILD, str(tmp_path), step, stdout=subprocess.PIPE)  # fmt: skip
+        sys.executable, "-c", CHILD, str(tmp_path), step, databases.url(tmp_path, "image"), stdout=subprocess.PIPE,
+    )  # fmt: skip
     image_id = (await child.stdout.readline()).decode().strip()
     assert await child.stdout.readline() == b"ready\n"
 

@@ -1,7 +1,7 @@
 """Databases: engine, transactions, outbox, migrations. Only `store/` and `tables.py` of a service look further in."""
 
 from kilonova.core.db.engine import Connection, Database, Row, Transaction
-from kilonova.core.db.failures import Collision, DuplicateRow
+from kilonova.core.db.failures import Collision, DuplicateRow, is_twin
 from kilonova.core.db.retry import retried
 
-__all__ = ["Collision", "Connection", "Database", "DuplicateRow", "Row", "Transaction", "retried"]
+__all__ = ["Collision", "Connection", "Database", "DuplicateRow", "Row", "Transaction", "is_twin", "retried"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import MetaData, event, text
@@ -22,17 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from kilonova.core.bus.interface import Interface
 from kilonova.core.db.address import Address
-from kilonova.core.db.failures import DuplicateRow, translated, unavailable
+from kilonova.core.db.failures import translated, unavailable
 from kilonova.core.db.sqlite import SqliteEngine
 
 if TYPE_CHECKING:
     from kilonova.core.db.outbox import Outbox
 
-__all__ = ["Connection", "Database", "DuplicateRow", "Row", "Transaction"]
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Connection = AsyncConnection
 Row = SqlRow[*tuple[Any, ...]]
-REFUSED = (DBAPIError, PoolTimeout, OSError, TimeoutError)  # how drivers say that they can't connect
+REFUSED = (PoolTimeout, OSError, TimeoutError)  # how drivers say that they can't connect, beside errors of their own
 TRUSTED = 1.0  # seconds for which an unused connection is taken to be alive
 
 
@@ -96,18 +95,20 @@ class Database:
 
     @asynccontextmanager
     async def _connected(self, engine: Any) -> AsyncIterator[Connection]:
-        async with AsyncExitStack() as stack:
-            try:
-                connection = await stack.enter_async_context(engine.connect())
-            except REFUSED as error:
-                raise unavailable(error, self.name) from error
-            try:
+        connected = False
+        try:
+            async with engine.connect() as connection:
+                connected = True
                 yield connection
-            except DBAPIError as error:
-                known = translated(error, self.name)
-                if known is error:
-                    raise
-                raise known from error
+        except DBAPIError as error:
+            known = translated(error, self.name) if connected else unavailable(error, self.name)
+            if known is error:
+                raise
+            raise known from error
+        except REFUSED as error:
+            if connected:
+                raise  # of the work itself
+            raise unavailable(error, self.name) from error
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
@@ -154,7 +155,7 @@ def _engines(address: Address) -> tuple[Any, Any]:
     if address.kind == "sqlite":
         inline = SqliteEngine(address.url)
         return inline, inline
-    engine = create_async_engine(address.url, **address.options)
+    engine = create_async_engine(address.url, enable_from_linting=False, **address.options)
     if address.kind == "postgresql":  # each read is a transaction of its own, without BEGIN and ROLLBACK around it
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     return engine, engine

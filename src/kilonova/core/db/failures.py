@@ -16,7 +16,7 @@ COLLISIONS = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213})
 """Serialisation failures, deadlocks, lock time-outs: SQLSTATEs of PostgreSQL, numbers of MariaDB."""
 AWAY_CLASSES = ("08", "53", "57")  # connection, out of resources, shut down by an operator
 AWAY_NUMBERS = frozenset({1040, 1053, 1203, 2002, 2003, 2006, 2013, 2014, 2055})
-UNFIT_CLASS = "22"
+UNFIT_CLASSES = ("22",)
 UNFIT_NUMBERS = frozenset({1264, 1265, 1366, 1406, 3988})
 
 
@@ -24,6 +24,11 @@ class Collision(errors.ServiceUnavailable):
     """The transaction was undone as another one was in the way; doing it again helps. `retried` does so."""
 
     template = "The service is unavailable: the {name} database is busy"
+
+
+def is_twin(error: DuplicateRow) -> bool:
+    """Whether it was a unique key that refused, not a foreign one."""
+    return _code(error) in ("23505", 1062) or "UNIQUE" in str(error.orig)
 
 
 def translated(error: DBAPIError, name: str) -> Exception:
@@ -34,9 +39,9 @@ def translated(error: DBAPIError, name: str) -> Exception:
     if code in COLLISIONS:
         logger.info("collision", database=name, code=code)
         return Collision(name=name, headers={"Retry-After": "1"})
-    if error.connection_invalidated or code in AWAY_NUMBERS or str(code).startswith(AWAY_CLASSES) or _locked(error):
+    if error.connection_invalidated or code in AWAY_NUMBERS or _of_class(code, AWAY_CLASSES) or _locked(error):
         return unavailable(error, name)
-    if str(code).startswith(UNFIT_CLASS) or code in UNFIT_NUMBERS or _unfit(error):
+    if _of_class(code, UNFIT_CLASSES) or code in UNFIT_NUMBERS or _unfit(error):
         logger.info("a value fits no column", database=name, reason=_reason(error))
         return errors.BadRequest()
     return error
@@ -50,10 +55,12 @@ def unavailable(error: BaseException, name: str) -> errors.ServiceUnavailable:
 
 def _code(error: DBAPIError) -> Any:
     """SQLSTATE of PostgreSQL, number of MariaDB."""
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return state
-    return next(iter(getattr(error.orig, "args", ())), None)
+    number = next(iter(getattr(error.orig, "args", ())), None)
+    return number if isinstance(number, int) else getattr(error.orig, "sqlstate", None)
+
+
+def _of_class(code: Any, classes: tuple[str, ...]) -> bool:
+    return isinstance(code, str) and code.startswith(classes)
 
 
 def _locked(error: DBAPIError) -> bool:

@@ -167,7 +167,7 @@ class Outbox:
                     await self._look_at_others()
             except Exception as error:
                 self._others.clear()  # they could not show their life either
-                logger.warning("outbox not looked through", database=self.database.name, exc_info=error)
+                logger.warning("outbox not looked through", database=self.database.name, error=_words(error))
 
     async def _find_doubtful(self) -> None:
         if not self._doubtful:
@@ -297,7 +297,7 @@ class Outbox:
         envelope = message.envelope
         logger.warning(
             "not delivered yet", topic=envelope.topic, host=envelope.host, method=envelope.method, again_in=pause,
-            error=error.message if isinstance(error, errors.KilonovaError) else f"{type(error).__name__}: {error}",
+            error=_words(error),
         )  # fmt: skip
         if news is None:
             await asyncio.sleep(pause)
@@ -323,7 +323,7 @@ class Outbox:
                 async with self.database.transaction() as tx:
                     await tx.connection.execute(delete(self.table).where(self.table.c.id.in_(ids)))
             except Exception as error:
-                logger.warning("delivered messages not deleted yet", database=self.database.name, exc_info=error)
+                logger.warning("delivered messages not deleted yet", database=self.database.name, error=_words(error))
                 if self._closed:
                     return  # the next start sends them once more
                 self._done += ids
@@ -355,6 +355,10 @@ class Outbox:
             async with self.database.transaction() as tx:
                 mine = self.table.c.sender == self.name
                 await tx.connection.execute(update(self.table).where(mine).values(sender=NOBODY))
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, errors.KilonovaError) else f"{type(error).__name__}: {error}"
 
 
 def _parts(ids: Sequence[int]) -> list[Sequence[int]]:

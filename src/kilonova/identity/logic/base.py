@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row, Transaction
-from kilonova.core.db.engine import DuplicateRow
+from kilonova.core.db import Connection, Database, DuplicateRow, Row, Transaction, is_twin
 from kilonova.core.errors import NotFound
 from kilonova.identity import errors
 from kilonova.identity.logic.catalog_cache import CatalogCache
@@ -43,7 +42,9 @@ class Logic:
         try:
             async with self.database.transaction() as tx:
                 yield tx
-        except DuplicateRow:
+        except DuplicateRow as error:
+            if not is_twin(error):
+                raise  # what it refers to has just gone: done again, it is told so
             raise errors.Duplicate(kind=kind, details=details) from None
 
 
