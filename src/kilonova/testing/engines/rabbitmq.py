@@ -100,6 +100,7 @@ class RabbitMQ(Engine):
 
     def environment(self) -> dict[str, str]:
         return dict(os.environ) | {
+            "RUNNING_UNDER_SYSTEMD": "true",  # no shell between us and the server, which would outlive it
             "HOME": str(self.folder), "ERL_EPMD_PORT": str(self.mapper_port), "ERL_EPMD_ADDRESS": LOOPBACK,
             "RABBITMQ_NODENAME": f"kilonova{self.port}@localhost", "RABBITMQ_DIST_PORT": str(self.node_port),
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
