@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: grid launch stop clean cluster cluster-stop test check venv client system engines
+.PHONY: grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -29,6 +29,9 @@ grid: system engines venv
 
 test: system engines venv client
 	@scripts/test.sh
+
+test-databases: system engines venv
+	@scripts/test-databases.sh all
 
 check: venv
 	$(BIN)/ruff check src tests tools

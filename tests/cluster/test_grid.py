@@ -12,6 +12,7 @@ from tests.cluster.grid import VICTIMS, Cell, cells, run
 from tests.cluster.scene import Scene, eventually
 from tests.cluster.storms import SETTINGS, killed_in_the_middle, race
 
+pytestmark = pytest.mark.cluster
 SAMPLE = [
     Cell("record", "after", "api"),  # nothing is committed yet
     Cell("hand_over", "before", "api"),  # committed, not sent

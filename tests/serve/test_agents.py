@@ -12,6 +12,7 @@ from kilonova.testing.engines import free_port
 from tests.cluster.scene import Scene, eventually
 from tests.serve.processes import Served, is_ready, write_toml
 
+pytestmark = pytest.mark.cluster
 SQL = re.compile(r"\b(sqlalchemy|alembic|aiosqlite|asyncpg|asyncmy|sqlite3|kilonova\.core\.db)\b")
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.cluster.scene import Scene, eventually
 from tests.serve.processes import health
 
+pytestmark = pytest.mark.cluster
+
 
 def launch(scene: Scene, number: int) -> list[str]:
     return [scene.api.launch(scene.image, [{"uuid": scene.network}], name=f"vm-{n}") for n in range(number)]
