@@ -13,7 +13,7 @@ from tests.cluster.scene import Scene, eventually
 from tests.serve.processes import Served, is_ready, write_toml
 
 pytestmark = pytest.mark.cluster
-SQL = re.compile(r"\b(sqlalchemy|alembic|aiosqlite|asyncpg|asyncmy|sqlite3|kilonova\.core\.db)\b")
+SQL = re.compile(r"\b(sqlalchemy|alembic|asyncpg|asyncmy|sqlite3|kilonova\.core\.db)\b")
 
 
 @pytest.mark.parametrize("host", ["bare-host"])

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from kilonova.core.config import ConfigError
 
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg", "mysql": "mysql+asyncmy"}
 OWN = ("sslmode", "sslrootcert", "sslcert", "sslkey", "pool_size", "max_overflow", "connect_timeout")
 SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
 LOCK_WAIT = 10  # seconds for which a statement waits for others' locks

@@ -80,7 +80,7 @@ class SqliteEngine:
         if self._file:
             Path(self._file).parent.mkdir(parents=True, exist_ok=True)
         # who waited here for a free connection would stop all others, those that have one included: no bound
-        self.sync_engine: Engine = create_engine(url.set(drivername="sqlite"), pool_size=8, max_overflow=-1)
+        self.sync_engine: Engine = create_engine(url, pool_size=8, max_overflow=-1)
         event.listen(self.sync_engine, "connect", _set_up)
         event.listen(self.sync_engine, "begin", _begin)
         self._commits = 0
