@@ -73,6 +73,16 @@ async def test_one_consumer_claimed_by_many_holds_one_claim(placement: Replicas)
     assert sorted([(await used(placement, n))["VCPU"] for n in (1, 2)]) == [0, 3]
 
 
+async def test_the_same_claim_made_by_many_takes_its_room_once(placement: Replicas) -> None:
+    """The others are told that the consumer is known, not that the host is full."""
+    await provide(placement, 1, VCPU=1)
+    answers = await placement.all_at_once(*[claim(1, 1, VCPU=1)] * 8)
+    assert Counter(answer.status for answer in answers) == Counter({204: 1, 409: 7})
+    assert all(
+        "consumer generation" in answer.json["errors"][0]["detail"] for answer in answers if answer.status == 409
+    )
+
+
 async def test_inventory_is_not_taken_from_under_a_claim(placement: Replicas) -> None:
     await provide(placement, 1, VCPU=1, DISK_GB=1)
     body = {"resource_provider_generation": 1, "inventories": {"VCPU": {"total": 1}}}

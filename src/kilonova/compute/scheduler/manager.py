@@ -68,9 +68,9 @@ class SchedulerManager(SchedulerAPI):
                     done[plan.server_uuid] = selection
                 elif plan.host is not None:
                     lost[plan.server_uuid][plan.host.host] = LOST
-            if first:
-                hopeless = await self._recall(hopeless, hosts, spec) if spec.keep_claim_on is None else []
-            done |= {plan.server_uuid: self._selection(plan, began) for plan in hopeless}
+            # in every round: what fills the hosts may be this server's claim, made by somebody else meanwhile
+            agreed = await self._recall(hopeless, hosts, spec) if spec.keep_claim_on is None else []
+            done |= {plan.server_uuid: self._selection(plan, began) for plan in (agreed if first else hopeless)}
             pending, first = [uuid for uuid in pending if uuid not in done], False
         return [done[uuid] for uuid in server_ids]
 

@@ -72,25 +72,21 @@ class AllocationLogic:
         have = known.generation if known is not None else None
         if check_generation and wanted.consumer_generation != have:
             raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
-        if known is not None:
-            await self._release(connection, consumer_uuid)
-        rows = await self._claim(connection, wanted)
-        if not rows:
-            if known is not None:
-                await store.record(connection, known.id, [])
-                await store.remove_consumer(connection, known.id)
-            return
         owner = {"project_id": wanted.project_id, "user_id": wanted.user_id}
-        if known is None:
-            kind = wanted.consumer_type if isinstance(wanted.consumer_type, str) else None
-            consumer_id = await store.add_consumer(
-                connection, {"uuid": consumer_uuid, "consumer_type": kind, "generation": 1} | owner
-            )
-        else:
+        if known is not None:
             consumer_id = known.id
-            if not await store.advance_consumer(connection, consumer_id, known.generation, owner):
-                raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
-        await store.record(connection, consumer_id, rows)
+            await self._release(connection, consumer_uuid)
+        elif wanted.allocations:  # before the claim: of two who make the same one, one takes its room
+            kind = wanted.consumer_type if isinstance(wanted.consumer_type, str) else None
+            new = {"uuid": consumer_uuid, "consumer_type": kind, "generation": 1} | owner
+            consumer_id = await store.add_consumer(connection, new)
+        else:
+            return
+        await store.record(connection, consumer_id, await self._claim(connection, wanted))
+        if not wanted.allocations:
+            await store.remove_consumer(connection, consumer_id)
+        elif known is not None and not await store.advance_consumer(connection, consumer_id, known.generation, owner):
+            raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
 
     async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
         rows: list[tuple[int, str, int]] = []
