@@ -181,7 +181,7 @@ def in_file_alone(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as alone:
         try:
             return int(alone.execute("SELECT count(*) FROM things").fetchone()[0])
-        except sqlite3.OperationalError:  # the table too is still in the log
+        except sqlite3.DatabaseError:  # the table too is still in the log, or half of it is on its way
             return 0
 
 
