@@ -163,7 +163,8 @@ def remove_a_host_for_good(hosts: Hosts) -> None:
         return [provider["name"] for provider in admin.ok("GET", "placement", named)["resource_providers"]]
 
     eventually(lambda: dead not in known(), "its provider stays")
-    assert unexplained(admin) == []
+    left = unexplained(admin)
+    assert left == [], left
     # it returns after all: known anew, rid of what went elsewhere
     hosts.start_host(dead)
     eventually(lambda: dead in known(), "it is not known again")

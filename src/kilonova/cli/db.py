@@ -69,6 +69,8 @@ def version(
         console.print(table)
         for row in found:
             if row.reason is not None:
-                complaints.print(f"{row.service} at {row.url}: {row.reason}", markup=False, highlight=False, soft_wrap=True)
+                complaints.print(
+                    f"{row.service} at {row.url}: {row.reason}", markup=False, highlight=False, soft_wrap=True
+                )
     if any(row.state != "ready" for row in found):
         raise typer.Exit(1)
