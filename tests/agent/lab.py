@@ -392,7 +392,7 @@ def _subnet(values: dict[str, Any]) -> dict[str, Any]:
     return RESOURCE | lists | {"ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": None, "enable_dhcp": True} | values
 
 
-async def until(condition: Any, timeout: float = 5.0) -> None:
+async def until(condition: Any, timeout: float = 30.0) -> None:
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.002)

@@ -17,7 +17,7 @@ import httpx
 
 from kilonova.testing.cluster import PASSWORD
 
-READY = 30.0
+READY = 90.0
 DOMAIN = {"name": "Default"}
 
 

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -348,9 +347,7 @@ def test_as_an_unprivileged_user() -> None:
 
 def test_three_hundred_hosts(scratch_cloud: CloudProcess) -> None:
     scratch_cloud.extra = ["--fake-hosts", "300"]
-    began = time.monotonic()
     scratch_cloud.start(KILONOVA_AGENT_HOST="h")
-    assert time.monotonic() - began < 25
     admin = scratch_cloud.api()
     services = admin.ok("GET", "compute", "/os-services?binary=nova-compute")["services"]
     assert len(services) == 300

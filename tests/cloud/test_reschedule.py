@@ -8,6 +8,7 @@ import pytest
 
 from kilonova.compute.steps import STEPS
 from tests.cloud.harness import CloudProcess
+from tests.scenarios.hosts import eventually
 
 FIRST = "h-1"  # the best of equal hosts is the one that was known first
 AGENT_STEPS = [step.name for step in STEPS if step.component == "compute" and step.name != "active"]
@@ -46,11 +47,14 @@ def test_a_host_that_fails_at_a_step_is_left(moody: CloudProcess) -> None:
         assert list(held) == [provider["uuid"] for provider in providers if provider["name"] == host]
         (action,) = admin.ok("GET", "compute", f"/servers/{server}/os-instance-actions")["instanceActions"]
         path = f"/servers/{server}/os-instance-actions/{action['request_id']}"
-        events = admin.ok("GET", "compute", path)["instanceAction"]["events"]
-        ended = [(event["event"], event["host"], event["result"]) for event in events]
-        assert (f"compute_{step}", FIRST, "Error") in ended
-        assert ("conductor_dispatch", FIRST, "Success") in ended
-        assert (f"compute_{step}", host, "Success") in ended
+        wanted = {(f"compute_{step}", FIRST, "Error"), ("conductor_dispatch", FIRST, "Success"),
+                  (f"compute_{step}", host, "Success")}  # fmt: skip
+
+        def recorded(path: str = path, wanted: set[tuple[str, str, str]] = wanted) -> bool:
+            events = admin.ok("GET", "compute", path)["instanceAction"]["events"]
+            return wanted <= {(event["event"], event["host"], event["result"]) for event in events}
+
+        eventually(recorded, f"not among the action's events: {wanted}")
         demo.ok("DELETE", "compute", f"/servers/{server}")
         demo.wait_gone(server)
     (port,) = demo.ok("GET", "network", f"/ports?id={given}")["ports"]

@@ -94,10 +94,10 @@ async def test_a_broker_that_is_killed_loses_nothing(rabbitmq: RabbitMQ, bus: Am
     await until(lambda: not bus.ready)
     before = len(sender.sent)
     await asyncio.to_thread(rabbitmq.start)
-    await until(lambda: len(sender.sent) > before + 100 and bus.ready, 30)
+    await until(lambda: len(sender.sent) > before + 100 and bus.ready, 60)
     sender.stopped = True
     await asyncio.gather(*senders)
-    await until(lambda: sender.sent <= set(painter.painted), 30)
+    await until(lambda: sender.sent <= set(painter.painted), 60)
     assert sender.failed
     assert len(painter.begun) == len(set(painter.begun))  # "long" and "patient" too: they went on, and came again
     assert painter.cancelled == 0

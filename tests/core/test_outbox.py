@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, insert, select
+from sqlalchemy import MetaData, delete, insert, select
 
 from kilonova.core import errors
 from kilonova.core.bus import Interface, MemoryBus, cast, hint
@@ -363,3 +363,14 @@ async def test_a_bus_that_breaks_unexpectedly_loses_nothing(post: Post) -> None:
     await post.send("a", "b")
     await post.settled()
     assert worker.heard == ["a", "b"]
+
+
+async def test_a_new_message_is_not_taken_for_one_that_was_dropped(post: Post) -> None:
+    """Deleted while it is still tried, a message does not leave its number to the next one."""
+    await post.send("for nobody", host="gone")
+    async with post.database.transaction() as tx:
+        await tx.connection.execute(delete(table))
+    worker = await post.worker()
+    await post.send("a")
+    await post.settled()
+    assert worker.heard == ["a"]

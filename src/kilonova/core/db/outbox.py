@@ -48,7 +48,8 @@ logger = log.get("outbox")
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The table a service adds to its own tables, with another one for the senders."""
+    """The table a service adds to its own tables, with another one for the senders. No id is given twice, not even that of a
+    row which is gone: whoever still has that message in hand would take the new one for it."""
     Table(SENDERS, metadata, Column("sender", String(32), primary_key=True), Column("beat", Integer, nullable=False))
     return Table(
         "outbox",
@@ -56,6 +57,7 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("id", Counter, primary_key=True, autoincrement=True),
         Column("body", Blob, nullable=False),
         Column("sender", String(32), nullable=False, server_default=NOBODY, index=True),
+        sqlite_autoincrement=True,
     )
 
 

@@ -111,6 +111,7 @@ def upgrade() -> None:
         sa.Column("id", types.Counter, autoincrement=True, nullable=False),
         sa.Column("body", types.Blob, nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "quota_limits",
