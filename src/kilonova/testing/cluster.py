@@ -27,8 +27,8 @@ from typing import Any, Protocol, Self
 import httpx
 import msgspec
 
-from kilonova.testing.engines import Engine, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port, program
-from kilonova.testing.engines.base import LOOPBACK
+from kilonova.testing.engines import Engine, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
+from kilonova.testing.engines.base import LOOPBACK, spawn
 
 Layout = Mapping[str, int | Sequence[str]]
 
@@ -307,13 +307,11 @@ class Cluster:
         command = [sys.executable, "-m", "kilonova", "serve", process.component, "--config", str(self.config)]
         if process.place is not None:
             command = process.place.wrap(*command)
-        if self.tied:
-            command = [program("setpriv"), "--pdeathsig", "KILL", *command]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("KILONOVA_")}
         with process.log.open("ab") as output:
-            process.popen = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env=inherited | process.variables | dict(variables), start_new_session=True,
+            process.popen = spawn(
+                command, tied=self.tied, stdout=output, stderr=output,
+                env=inherited | process.variables | dict(variables),
             )  # fmt: skip
 
     def _end(self, processes: Sequence[Process], how: signal.Signals) -> None:

@@ -11,12 +11,15 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
+SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 PACKAGES = "apt-get install rabbitmq-server postgresql mariadb-server memcached haproxy"
 
 
@@ -37,6 +40,27 @@ def program(name: str, *places: str) -> str:
     if found is None:
         raise EngineFailed(f"{name} is not installed: {PACKAGES}")
     return found
+
+
+def as_user(user: str) -> list[str]:
+    """What is put before a command so that it runs as that user; nothing when we are not root, or for ourselves."""
+    if not user or os.geteuid() != 0:
+        return []
+    return [program("setpriv"), f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+def spawn(command: Sequence[str], *, tied: bool, user: str = "", **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own; `options` are Popen's. A `tied` one is killed when this process ends. Linux ties
+    it to the thread that starts it, hence to one that lives as long as the process; and a change of user would untie it, hence
+    in one command."""
+    words = as_user(user)
+    if tied:
+        words = [*(words or [program("setpriv")]), "--pdeathsig", "KILL"]
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*words, *command], stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+    return SPAWNER.submit(start).result()
 
 
 class Engine:
@@ -65,9 +89,9 @@ class Engine:
         self._own(self.folder)
         self.prepare()
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*self._as_user(), *self.command()], env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=output, start_new_session=True,
+            self.process = spawn(
+                self.command(), tied=self.tied, user=self.user, env=self.environment(), cwd=self.folder,
+                stdout=output, stderr=output,
             )  # fmt: skip
         until = time.monotonic() + START_TIMEOUT
         while not self.ready():
@@ -129,26 +153,15 @@ class Engine:
             self._own(file)
         return file.read_text()
 
-    def _other_user(self) -> bool:
-        return bool(self.user) and os.geteuid() == 0
-
     def _own(self, path: Path) -> None:
-        if self._other_user():
+        if self.user and os.geteuid() == 0:
             entry = pwd.getpwnam(self.user)
             os.chown(path, entry.pw_uid, entry.pw_gid)
-
-    def _as_user(self) -> list[str]:
-        words = [program("setpriv")]
-        if self._other_user():
-            words += [f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
-        if self.tied:
-            words += ["--pdeathsig", "KILL"]
-        return words if len(words) > 1 else []
 
     def _run(self, *command: str, **variables: str) -> None:
         """A helper program as the engine's user. Raises EngineFailed with what it said."""
         done = subprocess.run(
-            [*self._as_user(), *command], capture_output=True, text=True, env=self.environment() | variables,
+            [*as_user(self.user), *command], capture_output=True, text=True, env=self.environment() | variables,
             cwd=self.folder, timeout=START_TIMEOUT, check=False,
         )  # fmt: skip
         if done.returncode:

@@ -12,7 +12,16 @@ from typing import Self
 from urllib.parse import quote
 
 from kilonova.testing.certificates import make_certificates
-from kilonova.testing.engines.base import LOOPBACK, PACKAGES, START_TIMEOUT, Engine, EngineFailed, free_port, program
+from kilonova.testing.engines.base import (
+    LOOPBACK,
+    PACKAGES,
+    START_TIMEOUT,
+    Engine,
+    EngineFailed,
+    free_port,
+    program,
+    spawn,
+)
 
 LIBRARIES = (
     *("asn1", "compiler", "crypto", "inets", "mnesia", "os_mon"),
@@ -49,7 +58,7 @@ class RabbitMQ(Engine):
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._mapper is None:
             command = [program("epmd"), "-address", LOOPBACK, "-port", str(self.mapper_port)]
-            self._mapper = subprocess.Popen([*self._as_user(), *command], stdin=subprocess.DEVNULL)
+            self._mapper = spawn(command, tied=self.tied, user=self.user)
         return super().start()
 
     def stop(self) -> None:
