@@ -31,7 +31,7 @@ test: system engines venv client
 	@scripts/test.sh
 
 test-databases: system engines venv
-	@scripts/test-databases.sh all
+	@scripts/test-databases.sh
 
 check: venv
 	$(BIN)/ruff check src tests tools

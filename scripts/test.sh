@@ -8,7 +8,7 @@ make --no-print-directory check
 say "checks passed; tests, two at a time"
 "$VENV/bin/pytest" -q -n 2 --dist loadfile -m 'not guest and not lab and not cluster'
 say "tests of what databases do, on PostgreSQL and MariaDB"
-scripts/test-databases.sh
+scripts/test-databases.sh quick
 say "tests with many processes, real guests and namespaces"
 "$VENV/bin/pytest" -q -m 'guest or lab or cluster'
 say "all tests passed"

@@ -129,12 +129,14 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     from kilonova.core.faults import FaultRule
 
     agent = await lab.host("host-1", memory_mb=1024)  # room for one: its own claim must not be in the way
-    lab.faults.rules.append(FaultRule(step=killed_at, when="after" if killed_at == "schedule" else "before", do="hang"))
+    hang = FaultRule(step=killed_at, when="after" if killed_at == "schedule" else "before", do="hang")
+    lab.faults.rules.append(hang)
     (uuid,) = await lab.servers()
     task = asyncio.ensure_future(lab.conductor.build_servers(CTX, [uuid], REQUEST))
     async with asyncio.timeout(10):
-        while await lab.claimed() != {"host-1": [uuid]}:
+        while hang.count:
             await asyncio.sleep(0.02)
+    assert await lab.claimed() == {"host-1": [uuid]}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await lab.conductor.reconciler.run(grace=0)
