@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kilonova.compute import models
+from kilonova.compute.agent.launch import SHOWN_AFTER
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import errors
@@ -32,8 +33,16 @@ async def test_a_launch_does_its_steps_in_order_and_tells_of_each(lab: Lab) -> N
     (vif,) = outcome.network_info
     assert (vif.port_id, vif.active, vif.created, vif.mtu) == (PORT, True, True, 1450)
     assert vif.fixed_ips[0].address == "10.0.0.5"
-    assert lab.conductor.tasks == ["networking", "block_device_mapping", "spawning"]
+    assert lab.conductor.tasks == ["networking"]
     assert lab.journal.unfinished(HOST) == {}
+
+
+async def test_clients_see_the_states_that_last(lab: Lab) -> None:
+    await lab.start()
+    for step in ("networking", "block_device_mapping", "define"):
+        lab.fault(step, f"delay:{SHOWN_AFTER * 2.5}", "after")
+    assert (await lab.launch(build_of())).ok
+    assert lab.conductor.tasks == ["networking", "block_device_mapping", "spawning"]
 
 
 async def test_without_networks_nothing_is_plugged_or_awaited(lab: Lab) -> None:
@@ -210,6 +219,7 @@ async def test_a_server_taken_away_during_its_build_is_removed_and_not_reported(
     await lab.start()
     build = lab.conductor.take(build_of())
     lab.fault("networking", "delay:0.05", "after")
+    lab.fault("block_device_mapping", f"delay:{SHOWN_AFTER * 2.5}", "after")
     await lab.host.build_and_run_server(CTX, build)
     await until(lambda: lab.network.made)
     lab.conductor.take(active(build))  # another host finished it: the next task_state is refused
@@ -276,7 +286,7 @@ async def test_the_end_is_told_until_the_conductor_heard(lab: Lab, monkeypatch: 
     outcome = await lab.launch(build_of())
     assert outcome.ok
     assert len(lab.conductor.outcomes) == 1
-    waited = [pause for pause in pauses if pause != lab.options.heartbeat]
+    waited = [pause for pause in pauses if pause not in (lab.options.heartbeat, SHOWN_AFTER)]
     assert len(waited) == times
     assert waited == sorted(waited)
 

@@ -44,7 +44,7 @@ async def test_a_launch_is_recorded_and_handed_over(cloud):
         spec = await request_specs.get(connection, row.uuid)
     assert spec is not None
     assert spec.image is not None
-    assert (spec.image.id, spec.networks[0].network_id, spec.security_groups) == (IMAGE, NETWORK, [GROUP])
+    assert (spec.image.id, spec.networks[0].network_id, spec.security_groups) == (IMAGE, NETWORK, [])
     assert spec.admin_pass == made["adminPass"]
     (action,) = await rows(cloud, tables.server_actions)
     assert (action.action, action.request_id) == ("create", request_id)

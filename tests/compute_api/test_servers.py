@@ -157,9 +157,9 @@ async def test_filters(cloud):
     await cloud.row(db, vm_state="stopped", network_info=[VIF], locked_by="owner")
     gone = await cloud.active(name="gone")
     async with cloud.service.database.transaction() as tx:
-        from kilonova.compute.store.servers import mark_deleted
+        from kilonova.compute.store.conductor_servers import mark_deleted
 
-        assert await mark_deleted(tx.connection, gone, now(cloud.service.core.clock))
+        assert await mark_deleted(tx.connection, [gone], now(cloud.service.core.clock))
 
     async def found(query: str, token: str = "member") -> set[str]:
         answer = await cloud("GET", f"/servers?{query}", token=token)

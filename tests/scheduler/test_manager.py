@@ -152,9 +152,10 @@ async def test_placement_away_is_an_error_not_a_verdict(lab):
     async def away(*_, **__):
         raise errors.ServiceUnavailable(reason="placement")
 
-    lab.placement.claim = away
-    with pytest.raises(errors.ServiceUnavailable):
-        await select(lab, 3)
+    lab.placement.claim = lab.placement.claim_many = away
+    for count in (1, 3):
+        with pytest.raises(errors.ServiceUnavailable):
+            await select(lab, count)
 
 
 async def test_a_repeated_request_claims_once(lab):

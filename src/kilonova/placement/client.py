@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kilonova.core import errors
 from kilonova.core.service import Core
@@ -91,6 +91,24 @@ class PlacementClient:
             else:
                 return True
         return False
+
+    async def claim_many(
+        self, wanted: Mapping[str, str], resources: dict[str, int], *, project_id: str, user_id: str
+    ) -> bool:
+        """consumer → provider: the same resources for each of consumers that hold nothing yet. All of them or none; False when
+        one does not fit, holds something or has an unknown provider."""
+        body = {
+            consumer: AllocationsPut(
+                allocations={provider: AllocationIn(resources=resources)}, project_id=project_id, user_id=user_id,
+                consumer_type="INSTANCE",
+            )
+            for consumer, provider in wanted.items()
+        }  # fmt: skip
+        try:
+            await self._http.request("POST", "/allocations", body=body)
+        except (errors.Conflict, errors.NotFound, errors.BadRequest):
+            return False
+        return True
 
     async def consumers_of(self, provider: str) -> list[str]:
         """Who holds resources of a provider."""

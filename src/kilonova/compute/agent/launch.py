@@ -71,6 +71,9 @@ class Launch:
     initrd: Path | None = None
     power_state: PowerState = PowerState.NOSTATE
     resumed: bool = False  # an earlier process began it
+    shows: str | None = None  # the task_state that clients are to see
+    refused: bool = False  # the conductor said that the server is no longer to be built here
+    telling: asyncio.Task[None] | None = None
 
     @property
     def uuid(self) -> str:
@@ -98,12 +101,14 @@ class Launch:
 
 
 NEW = ("create", "evacuate")
+SHOWN_AFTER = 0.1  # seconds
 
 
 class LaunchStep:
     """One step: `do` is idempotent, `undo` works whether `do` ran whole, in part or not at all, also in a new process."""
 
     name: ClassVar[str]
+    asks: ClassVar[bool] = False  # whether the server is to be built here, before it begins
 
     async def do(self, launch: Launch) -> None:
         return None
@@ -141,6 +146,14 @@ ELSEWHERE_TOO = (ImageRefused, errors.NotFound, errors.BadRequest, errors.Confli
 async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> None:
     """Do the steps in order; on a failure undo in reverse and raise LaunchFailed. Refused passes after undoing, except at
     the first step, where nothing is ours to undo."""
+    try:
+        await _run(launch, steps, run_name)
+    finally:
+        if launch.telling is not None:
+            launch.telling.cancel()
+
+
+async def _run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> None:
     begun: list[LaunchStep] = []
     host = launch.host
     for step in steps:
@@ -169,20 +182,44 @@ async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> Non
 
 async def _do(launch: Launch, step: LaunchStep) -> None:
     await launch.host.faults.point(step.name, "before", host=launch.host.name)
+    if launch.refused:
+        raise Refused(f"server {launch.uuid} is no longer to be built here")
     async with asyncio.timeout(BY_NAME[step.name].deadline):
         task_state = BY_NAME[step.name].task_state
         if task_state is not None and launch.is_new():
-            await announce(launch, task_state)
+            await ask(launch, task_state) if step.asks else show(launch, task_state)
         await step.do(launch)
 
 
-async def announce(launch: Launch, task_state: str) -> None:
-    """Show a task_state to clients; raises Refused when the server is no longer ours to build."""
+async def ask(launch: Launch, task_state: str) -> None:
+    """Show a task_state to clients if the server is to be built here; raises Refused when it is not."""
+    if not await _told(launch, task_state):
+        raise Refused(f"server {launch.uuid} is not to be built here")
+
+
+def show(launch: Launch, task_state: str) -> None:
+    """Show a task_state to clients, unless it has passed before anybody could look."""
+    launch.shows = task_state
+    if launch.telling is None:
+        launch.telling = asyncio.ensure_future(_tell(launch))
+
+
+async def _tell(launch: Launch) -> None:
+    await launch.host.clock.sleep(SHOWN_AFTER)
+    told = None
+    while launch.shows is not None and launch.shows != told:
+        told = launch.shows
+        if not await _told(launch, told):
+            launch.refused = True
+            return
+    launch.telling = None
+
+
+async def _told(launch: Launch, task_state: str) -> bool:
     shown = REBUILD_SHOWS.get(Task(task_state)) if launch.build.evacuation is not None else task_state
     change = launch.expected(task_state=shown) if shown is not None else launch.expected()
     host = launch.host
-    if not await host.until_heard(lambda: host.conductor.update_server(launch.ctx, launch.uuid, change)):
-        raise Refused(f"server {launch.uuid} is no longer to be built here")
+    return await host.until_heard(lambda: host.conductor.update_server(launch.ctx, launch.uuid, change))
 
 
 async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> bool:

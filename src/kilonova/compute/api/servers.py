@@ -18,6 +18,7 @@ from kilonova.compute.schemas import server_views as views
 from kilonova.compute.schemas import servers as shapes
 from kilonova.compute.schemas.common import truth
 from kilonova.core.clock import Clock
+from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import next_links, read_page
 
@@ -89,9 +90,10 @@ class Servers:
         return Reply(views.ServerBody(server=view.detail(row, extras, full=at_least(call, "2.75"))))
 
     async def delete(self, call: Call, server_id: str) -> Reply:
-        row = await self.servers.get(call.ctx, server_id)
-        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
-        await self.actions.delete(call.ctx, server_id)
+        def may(row: Row) -> None:
+            call.authorize({"project_id": row.project_id, "user_id": row.user_id})
+
+        await self.actions.delete(call.ctx, server_id, may=may)
         return Reply()
 
 

@@ -156,23 +156,23 @@ class Builds:
         request_id: str,
         now: dt.datetime,
     ) -> None:
-        values, specs = [], {}
+        values, specs = {}, {}
         for uuid, selection in placed.items():
             candidate, host = by_uuid[uuid], selection.host
             spec = candidate.spec = msgspec.structs.replace(
                 candidate.spec, attempts=candidate.spec.attempts + 1, alternates=selection.alternates
             )
-            values.append(
-                {"uuid": uuid, "host": host, "node": selection.node, "availability_zone": selection.availability_zone}
-            )
+            values[uuid] = {
+                "host": host, "node": selection.node, "availability_zone": selection.availability_zone, "updated_at": now,
+            }  # fmt: skip
             specs[uuid] = spec
             server = msgspec.structs.replace(
                 rows.server(candidate.row), host=host, availability_zone=selection.availability_zone
             )
             build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
             await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, build)
-            self.parts.events.tell(tx, ctx, "create.start", candidate.row, values[-1], host=host)
-        await store.place(tx.connection, values, now)
+            self.parts.events.tell(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
+        await store.set_each(tx.connection, values)
         await store.save_specs(tx.connection, specs)
 
     async def _fail(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import steps as step_store
 from kilonova.compute.store.conductor_servers import Condition
 from kilonova.core.db import Connection, retried
+from kilonova.core.together import Together
 
 SHUTDOWN, CRASHED, RUNNING = 4, 6, 1
 FOLLOWS: dict[int, tuple[Vm, Vm]] = {
@@ -29,9 +32,33 @@ RECORDED = {"reboot_hard": "reboot"}
 class Changes:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._together = Together(self._update_all)
+
+    async def update(self, uuid: str, change: ServerChange) -> bool:
+        if change.expect_evacuation is not None:
+            return await self._update(uuid, change)
+        return await self._together((uuid, change))
 
     @retried
-    async def update(self, uuid: str, change: ServerChange) -> bool:
+    async def _update_all(self, asked: Sequence[tuple[str, ServerChange]]) -> list[bool]:
+        """The same for many: a look at all, and one statement for all that set the same columns."""
+        if len(asked) == 1:
+            return [await self._update(*asked[0])]
+        answers, changed = [], defaultdict[str, dict[str, Any]](dict)
+        async with self.parts.database.transaction() as tx:
+            rows = await store.lock_states(tx.connection, {uuid for uuid, _ in asked})
+            states = {uuid: row._asdict() for uuid, row in rows.items()}
+            for uuid, change in asked:
+                fits = uuid in states and _fits(states[uuid], change)
+                if fits and (values := _values(change)):
+                    changed[uuid] |= values | {"updated_at": self.parts.now()}
+                    states[uuid] |= values
+                answers.append(fits)
+            await store.set_each(tx.connection, changed)
+        return answers
+
+    @retried
+    async def _update(self, uuid: str, change: ServerChange) -> bool:
         values = _values(change)
         if not values:  # only the question whether the expectation still holds
             async with self.parts.database.reading() as connection:
@@ -103,6 +130,15 @@ def _expected(change: ServerChange) -> list[Condition]:
     if change.expect_task_states is not None:
         where.append(store.task_in(change.expect_task_states))
     return where
+
+
+def _fits(state: Mapping[str, Any], change: ServerChange) -> bool:
+    """As `_expected`, of a row that is at hand."""
+    return (
+        (change.expect_host is None or state["host"] == change.expect_host)
+        and (change.expect_vm_states is None or state["vm_state"] in change.expect_vm_states)
+        and (change.expect_task_states is None or state["task_state"] in change.expect_task_states)
+    )
 
 
 def _values(change: ServerChange) -> dict[str, Any]:

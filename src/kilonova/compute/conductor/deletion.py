@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.conductor.ports import Ports
-from kilonova.compute.states import Task
+from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import builds, pending_casts
 from kilonova.compute.store import conductor_servers as store
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row
+from kilonova.core.db import Row, retried
+from kilonova.core.together import Together
 
 
 class Deletion:
     def __init__(self, parts: Parts, ports: Ports) -> None:
         self.parts, self.ports = parts, ports
+        self._ended = Together(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str) -> None:
         """The host has removed all traces, or there never were any."""
+        await self._ended((uuid, request_id))
+
+    async def _all_ended(self, asked: Sequence[tuple[str, str]]) -> list[None]:
+        requests = dict(asked)
         async with self.parts.database.reading() as connection:
-            row = await store.get(connection, uuid)
-        if row is None or row.deleted:
-            return
-        if row.task_state != Task.DELETING:
-            logger.warning("not marked for deletion", server=uuid, task_state=row.task_state)
-            return
-        await self.parts.placement.release(uuid)
+            rows = await store.get_many(connection, requests)
+        ending = {uuid: row for uuid, row in rows.items() if _is_ending(row)}
+        if ending:
+            released = await asyncio.gather(*map(self.parts.placement.release, ending), return_exceptions=True)
+            if errors := [error for error in released if error is not None]:
+                raise errors[0]
+            await self._forget(ending, requests)
+        return [None] * len(asked)
+
+    @retried
+    async def _forget(self, ending: Mapping[str, Row], requests: Mapping[str, str]) -> None:
         async with self.parts.database.transaction() as tx:
             now = self.parts.now()
-            if await store.mark_deleted(tx.connection, uuid, now):
-                await store.finish_actions(tx.connection, [uuid], ["delete"], now)
-                building = await store.finish_actions(tx.connection, [uuid], ["create"], now, message="Error")
-                self.parts.events.gone(tx, row, now, request_id, building=bool(building))
+            gone = await store.mark_deleted(tx.connection, list(ending), now)
+            if gone:
+                await store.finish_actions(tx.connection, gone, ["delete", "create"], now, failed="create")
+            for uuid in gone:
+                building = ending[uuid].vm_state == Vm.BUILDING
+                self.parts.events.gone(tx, ending[uuid], now, requests[uuid], building=building)
 
     async def unhosted(self, ctx: RequestContext, uuid: str, request_id: str) -> None:
         """A server without a host, or whose host may never have heard of it. One that was given to a host meanwhile is
@@ -73,3 +88,9 @@ class Deletion:
             if build is not None:
                 ref = models.ServerRef(build=build, request_id=request_id, action="delete")
                 await tx.outbox(ComputeAPI, host=row.host).terminate_server(ctx, ref)
+
+
+def _is_ending(row: Row) -> bool:
+    if not row.deleted and row.task_state != Task.DELETING:
+        logger.warning("not marked for deletion", server=row.uuid, task_state=row.task_state)
+    return not row.deleted and row.task_state == Task.DELETING

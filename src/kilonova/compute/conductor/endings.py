@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from kilonova.compute.conductor import reasons
@@ -14,47 +18,53 @@ from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.together import Together
 
 
 class Endings:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self._succeeded = Together(self._all_succeeded)
 
-    @retried
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer this host's to build: deleted, moved, given up."""
+        return await (self._succeeded if outcome.ok else self._attempt_failed)((ctx, outcome))
+
+    @retried
+    async def _all_succeeded(self, ended: Sequence[tuple[RequestContext, BuildOutcome]]) -> list[bool]:
+        """One transaction and a handful of statements for all that came up at once."""
+        now, answers, up, specs = self.parts.now(), [], {}, {}
+        async with self.parts.database.transaction() as tx:
+            await steps.put(tx.connection, [step for _, outcome in ended for step in outcome.steps])
+            rows = await store.get_many(tx.connection, {outcome.server_uuid for _, outcome in ended}, lock=True)
+            for ctx, outcome in ended:
+                row, uuid = rows.get(outcome.server_uuid), outcome.server_uuid
+                answer = _answer(row, outcome)
+                if row is not None and answer is None and uuid not in up:
+                    spec = request_specs.decode(row.spec)
+                    up[uuid] = _active(outcome, now)
+                    if (kept := finished_spec(spec)) != spec:
+                        specs[uuid] = kept
+                    self.parts.events.tell(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
+                answers.append(answer is not False)
+            await store.set_each(tx.connection, up)
+            await store.save_specs(tx.connection, specs)
+            if up:
+                await store.finish_actions(tx.connection, up, ["create"], now)
+        return answers
+
+    @retried
+    async def _attempt_failed(self, ended: tuple[RequestContext, BuildOutcome]) -> bool:
+        ctx, outcome = ended
         async with self.parts.database.transaction() as tx:
             await steps.put(tx.connection, outcome.steps)
             row = await store.get(tx.connection, outcome.server_uuid, lock=True)
-            if row is None or row.deleted or row.host != outcome.host or row.spec is None:
-                return False
-            if row.vm_state != Vm.BUILDING:  # told before: the reply was lost
-                return outcome.ok and row.vm_state != Vm.ERROR
-            spec = request_specs.decode(row.spec)
-            if row.task_state not in (None, *BUILD_TASKS) or outcome.attempt != spec.attempts:
-                return False
-            if outcome.ok:
-                return await self._active(tx, ctx, row, spec, outcome)
-            released = await self._failed(tx, ctx, row, spec, outcome)
+            answer = _answer(row, outcome)
+            if row is None or answer is not None:
+                return bool(answer)
+            released = await self._failed(tx, ctx, row, request_specs.decode(row.spec), outcome)
         if released:
             await self.parts.settle_claims([outcome.server_uuid])
-        return True
-
-    async def _active(
-        self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
-    ) -> bool:
-        now = self.parts.now()
-        values = {
-            "vm_state": Vm.ACTIVE, "task_state": None, "power_state": outcome.power_state, "launched_at": now,
-            "updated_at": now, "progress": 100, "network_info": msgspec.to_builtins(outcome.network_info),
-        }  # fmt: skip
-        if not await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
-            return False
-        kept = finished_spec(spec)
-        if kept != spec:
-            await store.save_specs(tx.connection, {row.uuid: kept})
-        await store.finish_actions(tx.connection, [row.uuid], ["create"], now)
-        self.parts.events.tell(tx, ctx, "create.end", row, values, host=outcome.host)
         return True
 
     async def _failed(
@@ -94,3 +104,21 @@ class Endings:
         await store.add_faults(tx.connection, [entry])
         await store.save_specs(tx.connection, {row.uuid: finished_spec(spec)})
         await store.finish_actions(tx.connection, [row.uuid], ["create"], now, message="Error")
+
+
+def _answer(row: Row | None, outcome: BuildOutcome) -> bool | None:
+    """What the agent is told of an outcome that changes nothing (any more); None when it counts."""
+    if row is None or row.deleted or row.host != outcome.host or row.spec is None:
+        return False
+    if row.vm_state != Vm.BUILDING:  # told before: the reply was lost
+        return outcome.ok and row.vm_state != Vm.ERROR
+    if row.task_state not in (None, *BUILD_TASKS) or outcome.attempt != request_specs.decode(row.spec).attempts:
+        return False
+    return None
+
+
+def _active(outcome: BuildOutcome, now: dt.datetime) -> dict[str, Any]:
+    return {
+        "vm_state": Vm.ACTIVE, "task_state": None, "power_state": outcome.power_state, "launched_at": now,
+        "updated_at": now, "progress": 100, "network_info": msgspec.to_builtins(outcome.network_info),
+    }  # fmt: skip

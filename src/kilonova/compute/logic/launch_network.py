@@ -109,11 +109,14 @@ async def _check_addresses(door: NetworkDoor, ctx: RequestContext, asked: list[m
 async def resolve_groups(
     door: NetworkDoor, ctx: RequestContext, wanted: list[str] | None
 ) -> tuple[list[str], list[str]]:
-    """(ids, names) of the security groups; the project's default one when none is named."""
+    """(ids, names) of the security groups; the project's default one when none is named. That one has no id here: the network
+    service, which makes it with the first port, takes it for every port that names none."""
+    if wanted is None or wanted == [DEFAULT_GROUP]:
+        return [], [DEFAULT_GROUP]
     known = await door.security_groups(ctx, project_id=ctx.project_id)
     ids: list[str] = []
     names: list[str] = []
-    for name in dict.fromkeys(wanted or [DEFAULT_GROUP]):
+    for name in dict.fromkeys(wanted):
         matching = [group for group in known if group.id == name] or [group for group in known if group.name == name]
         if len(matching) > 1:
             raise errors.AmbiguousSecurityGroup(name=name)

@@ -4,6 +4,7 @@ and hands it to the server's host: all in one transaction."""
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -45,10 +46,10 @@ class ActionLogic:
             self.events.action_began(tx, ctx, row, action)
 
     @retried
-    async def delete(self, ctx: RequestContext, server_id: str) -> None:
-        """By the server's host; where that is away, by the conductor at once."""
+    async def delete(self, ctx: RequestContext, server_id: str, *, may: Callable[[Row], None] | None = None) -> None:
+        """By the server's host; where that is away, by the conductor at once. `may` raises for who must not do that."""
         async with self.database.transaction() as tx:
-            row = await self.take(tx, ctx, server_id, "delete")
+            row = await self.take(tx, ctx, server_id, "delete", may=may)
             self.events.action_began(tx, ctx, row, "delete")
             if row.host is None or not await self.is_up(tx.connection, row.host):
                 await tx.outbox(ConductorAPI).delete_unhosted(sender(ctx), row.uuid, ctx.request_id)
@@ -60,9 +61,14 @@ class ActionLogic:
         since = now(self.clock) - dt.timedelta(seconds=self.options.service_down_time)
         return bool(await host_store.alive(connection, [host], since))
 
-    async def take(self, tx: Transaction, ctx: RequestContext, server_id: str, action: str) -> Row:
+    async def take(
+        self, tx: Transaction, ctx: RequestContext, server_id: str, action: str,
+        *, may: Callable[[Row], None] | None = None,
+    ) -> Row:  # fmt: skip
         """The server as it was, now busy with the action."""
         row = await owned(tx.connection, ctx, server_id, lock=True)
+        if may is not None:
+            may(row)
         check_lock(ctx, row)
         transition, shown = ACTIONS[action], SHOWN.get(action, action)
         check_state(row, action, shown)

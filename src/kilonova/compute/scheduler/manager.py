@@ -62,8 +62,8 @@ class SchedulerManager(SchedulerAPI):
             request = await self._request(spec, server_ids, list(done.values()))
             plans = Planner(self.driver, hosts, request).plan(pending, lost)
             hopeless = [plan for plan in plans if plan.host is None]
-            claims = [self._claim(plan, hosts, spec, owner, began) for plan in plans if plan.host is not None]
-            for plan, selection in await _all(claims):
+            planned = [plan for plan in plans if plan.host is not None]
+            for plan, selection in await self._claim_all(planned, hosts, spec, owner, began):
                 if selection is not None:
                     done[plan.server_uuid] = selection
                 elif plan.host is not None:
@@ -109,6 +109,23 @@ class SchedulerManager(SchedulerAPI):
                     held[selection.host] = held.get(selection.host, 0) + 1
         return request
 
+    async def _claim_all(
+        self, plans: Sequence[Plan], hosts: Hosts, spec: RequestSpec, owner: Owner, began: float
+    ) -> list[tuple[Plan, Selection | None]]:
+        """All at once where nobody stands in the way, else one by one."""
+        wanted = {plan.server_uuid: plan.host.node_uuid for plan in plans if plan.host is not None}
+        if len(wanted) > 1 and _is_first(spec) and resources(spec):
+            async with self._claims:
+                await self.faults.point("claim", "before")
+                claim_began = self._now()
+                taken = await self.placement.claim_many(
+                    wanted, resources(spec), project_id=owner.project_id, user_id=owner.user_id
+                )
+                await self.faults.point("claim", "after")
+            if taken:
+                return [(plan, self._claimed(plan, began, claim_began)) for plan in plans]
+        return await _all([self._claim(plan, hosts, spec, owner, began) for plan in plans])
+
     async def _claim(
         self, plan: Plan, hosts: Hosts, spec: RequestSpec, owner: Owner, began: float
     ) -> tuple[Plan, Selection | None]:
@@ -124,11 +141,12 @@ class SchedulerManager(SchedulerAPI):
                     plan.server_uuid, plan.host.node_uuid, spec, owner
                 )
             await self.faults.point("claim", "after")
-        if not taken:
-            return plan, None
+        return plan, self._claimed(plan, began, claim_began) if taken else None
+
+    def _claimed(self, plan: Plan, began: float, claim_began: dt.datetime) -> Selection:
         selection = self._selection(plan, began)
         selection.claim_began, selection.claim_ended = claim_began, self._now()
-        return plan, selection
+        return selection
 
     @staticmethod
     def _agree(plan: Plan, hosts: Hosts, held: str) -> bool:

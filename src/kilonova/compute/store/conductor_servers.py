@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, case, delete, exists, func, insert, or_, select, update
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.states import BUILD_TASKS, REBUILD_TASKS, Task, Vm
@@ -26,6 +28,7 @@ from kilonova.core.db.locks import locked
 Condition = ColumnElement[bool]
 ASKED_AT_ONCE = 1000
 WITH_SPEC = servers.outerjoin(request_specs, request_specs.c.server_uuid == servers.c.uuid)
+SPEC_OF = update(request_specs).where(request_specs.c.server_uuid == bindparam("of")).values(spec=bindparam("document"))
 UNPLACED = (
     servers.c.deleted == 0,
     servers.c.vm_state == Vm.BUILDING,
@@ -42,6 +45,22 @@ async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row |
     return (await connection.execute(query)).first()
 
 
+async def get_many(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> dict[str, Row]:
+    """As `get`, by uuid."""
+    query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid.in_(list(uuids)))
+    query = query.order_by(servers.c.id)
+    rows = await connection.execute(locked(query, of=servers) if lock else query)
+    return {row.uuid: row for row in rows.all()}
+
+
+async def lock_states(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
+    """uuid → host, vm_state and task_state of those that live; nobody else changes them before this transaction ends."""
+    query = select(servers.c.uuid, servers.c.host, servers.c.vm_state, servers.c.task_state).where(
+        servers.c.uuid.in_(list(uuids)), servers.c.deleted == 0
+    )
+    return {row.uuid: row for row in (await connection.execute(locked(query.order_by(servers.c.id)))).all()}
+
+
 async def unplaced(connection: Connection, uuids: Sequence[str]) -> Sequence[Row]:
     """Rows with `spec` of those that wait for a host."""
     query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid.in_(uuids), *UNPLACED)
@@ -54,28 +73,11 @@ async def lock_unplaced(connection: Connection, uuids: Sequence[str]) -> set[str
     return {row.uuid for row in (await connection.execute(locked(query))).all()}
 
 
-async def place(connection: Connection, rows: Sequence[dict[str, Any]], now: dt.datetime) -> None:
-    """uuid, host, node, availability_zone of each: rows locked by `lock_unplaced`."""
-    statement = (
-        update(servers)
-        .where(servers.c.uuid == bindparam("of_uuid"))
-        .values(
-            host=bindparam("new_host"), node=bindparam("new_node"), availability_zone=bindparam("new_zone"),
-            updated_at=now,
-        )
-    )  # fmt: skip
-    names = {"uuid": "of_uuid", "host": "new_host", "node": "new_node", "availability_zone": "new_zone"}
-    await connection.execute(statement, [{names[key]: value for key, value in row.items()} for row in rows])
-
-
 async def save_specs(connection: Connection, specs: Mapping[str, RequestSpec]) -> None:
     """server uuid → spec, in one statement."""
     encode = msgspec.msgpack.Encoder().encode
-    statement = (
-        update(request_specs).where(request_specs.c.server_uuid == bindparam("of")).values(spec=bindparam("document"))
-    )
     if specs:
-        await connection.execute(statement, [{"of": uuid, "document": encode(s)} for uuid, s in specs.items()])
+        await connection.execute(SPEC_OF, [{"of": uuid, "document": encode(s)} for uuid, s in specs.items()])
 
 
 async def swap(connection: Connection, uuid: str, where: Collection[Condition], values: Any) -> bool:
@@ -90,6 +92,22 @@ async def holds(connection: Connection, uuid: str, where: Collection[Condition])
     """Does `where` hold of a living server?"""
     query = select(servers.c.id).where(servers.c.uuid == uuid, servers.c.deleted == 0, *where)
     return (await connection.execute(query)).first() is not None
+
+
+async def set_each(connection: Connection, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """uuid → its values, of servers that the caller has locked: one statement for all that set the same columns."""
+    alike: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for uuid, given in values.items():
+        row = {"of_uuid": uuid} | {f"new_{name}": value for name, value in given.items()}
+        alike[tuple(sorted(given))].append(row)
+    for names, rows in alike.items():
+        await connection.execute(_setting(names), rows)
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Update:
+    columns = {name: bindparam(f"new_{name}", type_=servers.c[name].type) for name in names}
+    return update(servers).where(servers.c.uuid == bindparam("of_uuid")).values(columns)
 
 
 async def set_many(connection: Connection, uuids: Collection[str], values: Any) -> None:
@@ -136,9 +154,10 @@ async def finish_actions(
     *,
     request_id: str | None = None,
     message: str | None = None,
+    failed: str | None = None,
 ) -> int:
-    """End the open actions of these servers (of one request, or of any); how many were open. `message` None means
-    success."""
+    """End the open actions of these servers (of one request, or of any); how many were open. `message` None means success;
+    the action `failed` is the one that did not end well."""
     table = server_actions.c
     where: list[Condition] = [
         table.server_uuid.in_(list(uuids)),
@@ -147,7 +166,8 @@ async def finish_actions(
     ]
     if request_id is not None:
         where.append(table.request_id == request_id)
-    result = await connection.execute(update(server_actions).where(*where).values(finished_at=now, message=message))
+    told = message if failed is None else case((table.action == failed, "Error"), else_=message)
+    result = await connection.execute(update(server_actions).where(*where).values(finished_at=now, message=told))
     return int(result.rowcount)
 
 
@@ -170,17 +190,19 @@ async def open_actions(connection: Connection, uuids: Collection[str]) -> dict[s
     return found
 
 
-async def mark_deleted(connection: Connection, uuid: str, now: dt.datetime) -> bool:
-    """The row as deleted, its block devices and its spec gone; False when somebody was first."""
+async def mark_deleted(connection: Connection, uuids: Sequence[str], now: dt.datetime) -> list[str]:
+    """Rows as deleted, their block devices and specs gone; those for which nobody was faster."""
+    living = list(await lock_states(connection, uuids) if len(uuids) > 1 else uuids)
     values = {
         "deleted": servers.c.id, "deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": Vm.DELETED,
         "task_state": None, "power_state": 0,
     }  # fmt: skip
-    if not await swap(connection, uuid, [], values):
-        return False
-    await connection.execute(delete(block_devices).where(block_devices.c.server_uuid == uuid))
-    await connection.execute(delete(request_specs).where(request_specs.c.server_uuid == uuid))
-    return True
+    marked = update(servers).where(servers.c.uuid.in_(living), servers.c.deleted == 0).values(**values)
+    if not living or (await connection.execute(marked)).rowcount == 0:
+        return []
+    await connection.execute(delete(block_devices).where(block_devices.c.server_uuid.in_(living)))
+    await connection.execute(delete(request_specs).where(request_specs.c.server_uuid.in_(living)))
+    return living
 
 
 # ---- for the reconciler

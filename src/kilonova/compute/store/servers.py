@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
-from kilonova.compute.states import Vm
 from kilonova.compute.tables import servers
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
@@ -59,18 +58,6 @@ async def change(
 def _task_state_among(task_states: Collection[str | None]) -> ColumnElement[bool]:
     named = servers.c.task_state.in_([state for state in task_states if state is not None])
     return or_(named, servers.c.task_state.is_(None)) if None in task_states else named
-
-
-async def mark_deleted(connection: Connection, uuid: str, now: dt.datetime) -> bool:
-    """The end of a server; False when it had ended before. Its host stays in the row, for those who ask later."""
-    result = await connection.execute(
-        update(servers)
-        .where(servers.c.uuid == uuid, servers.c.deleted == 0)
-        .values(
-            deleted=servers.c.id, vm_state=Vm.DELETED, task_state=None, power_state=0, network_info=[],
-            terminated_at=now, deleted_at=now, updated_at=now)
-    )  # fmt: skip
-    return result.rowcount == 1
 
 
 async def usage(connection: Connection, project_id: str, user_id: str | None = None) -> tuple[int, int, int]:

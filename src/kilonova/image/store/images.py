@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, null, select, union_all, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
@@ -37,13 +37,18 @@ async def records(connection: Connection, rows: Sequence[Row]) -> list[ImageReco
     if not ids:
         return []
     extra: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
-    for row in await connection.execute(select(image_properties).where(image_properties.c.image_id.in_(ids))):
-        extra[row.image_id][row.name] = row.value
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
-    query = select(image_tags).where(image_tags.c.image_id.in_(ids)).order_by(image_tags.c.value)
+    named, tagged = image_properties.c, image_tags.c
+    query = union_all(
+        select(named.image_id, named.name, named.value).where(named.image_id.in_(ids)),
+        select(tagged.image_id, null().label("name"), tagged.value).where(tagged.image_id.in_(ids)),
+    )
     for row in await connection.execute(query):
-        tags[row.image_id].append(row.value)
-    return [_record(row, extra[row.id], tags[row.id]) for row in rows]
+        if row.name is None:
+            tags[row.image_id].append(row.value)
+        else:
+            extra[row.image_id][row.name] = row.value
+    return [_record(row, extra[row.id], sorted(tags[row.id])) for row in rows]
 
 
 def _record(row: Row, extra: dict[str, str], tags: list[str]) -> ImageRecord:

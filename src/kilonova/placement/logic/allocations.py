@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from kilonova.core.db import Connection, Database, Row, retried
@@ -43,10 +43,18 @@ class AllocationLogic:
 
     @retried
     async def replace_many(self, wanted: dict[str, AllocationsPut], *, check_generation: bool) -> None:
-        """Several consumers in one transaction: all or nothing."""
+        """Several consumers in one transaction: all or nothing. New ones, such as the servers of one launch, cost no more
+        statements than one."""
         async with self.database.transaction() as tx:
+            known = await store.known_consumers(tx.connection, wanted)
+            new = {uuid: item for uuid, item in wanted.items() if uuid not in known and item.allocations}
             for consumer_uuid, item in sorted(wanted.items()):
-                await self._replace(tx.connection, consumer_uuid, item, check_generation)
+                if consumer_uuid not in new:
+                    await self._replace(tx.connection, consumer_uuid, item, check_generation)
+                elif check_generation and item.consumer_generation is not None:
+                    raise errors.ConsumerGenerationConflict(expected=None, given=item.consumer_generation)
+            if new:
+                await self._claim_new(tx.connection, new)
 
     @retried
     async def remove(self, consumer_uuid: str) -> None:
@@ -55,7 +63,7 @@ class AllocationLogic:
             if known is None:
                 raise errors.ConsumerNotFound(uuid=consumer_uuid)
             await self._release(tx.connection, consumer_uuid)
-            await store.record(tx.connection, known.id, [])
+            await store.remove(tx.connection, known.id)
             await store.remove_consumer(tx.connection, known.id)
 
     async def _release(self, connection: Connection, consumer_uuid: str) -> None:
@@ -82,11 +90,40 @@ class AllocationLogic:
             consumer_id = await store.add_consumer(connection, new)
         else:
             return
-        await store.record(connection, consumer_id, await self._claim(connection, wanted))
+        rows = await self._claim(connection, wanted)
+        if known is not None:
+            await store.remove(connection, consumer_id)
+        await store.add(connection, [(consumer_id, *row) for row in rows])
         if not wanted.allocations:
             await store.remove_consumer(connection, consumer_id)
         elif known is not None and not await store.advance_consumer(connection, consumer_id, known.generation, owner):
             raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
+
+    async def _claim_new(self, connection: Connection, wanted: dict[str, AllocationsPut]) -> None:
+        """For consumers that hold nothing. Their providers are locked, so that what fits now can be taken at once."""
+        values = [
+            {
+                "uuid": uuid, "project_id": item.project_id, "user_id": item.user_id, "generation": 1,
+                "consumer_type": item.consumer_type if isinstance(item.consumer_type, str) else None,
+            }
+            for uuid, item in sorted(wanted.items())
+        ]  # fmt: skip
+        ids = await store.add_consumers(connection, values)
+        names = {uuid for item in wanted.values() for uuid in item.allocations}
+        providers = {row.uuid: row.id for row in await provider_store.lock_many(connection, names)}
+        if missing := sorted(names - providers.keys()):
+            raise errors.ProviderNotFound(uuid=missing[0])
+        room = Room(await provider_store.inventories_of_many(connection, providers.values()))
+        rows = []
+        for consumer_uuid, item in wanted.items():
+            for provider_uuid, asked in item.allocations.items():
+                for name, amount in asked.resources.items():
+                    check_class(name)
+                    if not room.take(providers[provider_uuid], name, amount):
+                        raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=name)
+                    rows.append((ids[consumer_uuid], providers[provider_uuid], name, amount))
+        await store.take(connection, room.taken)
+        await store.add(connection, rows)
 
     async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
         rows: list[tuple[int, str, int]] = []
@@ -100,3 +137,22 @@ class AllocationLogic:
                 raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=", ".join(sorted(item.resources)))
             rows.extend((found[0].id, name, amount) for name, amount in item.resources.items())
         return rows
+
+
+class Room:
+    """What is left in locked inventories, and what is taken from them: (provider id, class) → units."""
+
+    def __init__(self, inventories: Sequence[Row]) -> None:
+        self._inventories = {(row.provider_id, row.resource_class): row for row in inventories}
+        self.taken: Counter[tuple[int, str]] = Counter()
+
+    def take(self, provider_id: int, name: str, amount: int) -> bool:
+        """False when it does not fit."""
+        key = (provider_id, name)
+        held = self._inventories.get(key)
+        if held is None or held.used + self.taken[key] + amount > held.capacity:
+            return False
+        if not held.min_unit <= amount <= held.max_unit or amount % held.step_size:
+            return False
+        self.taken[key] += amount
+        return True

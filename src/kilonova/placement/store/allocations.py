@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
 from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
+
+TAKE = (
+    update(inventories)
+    .where(inventories.c.provider_id == bindparam("of"), inventories.c.resource_class == bindparam("class"))
+    .values(used=inventories.c.used + bindparam("units"))
+)
 
 
 async def consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
     """With `lock` nobody else changes what it holds before the transaction ends."""
     query = select(consumers).where(consumers.c.uuid == uuid)
     return (await connection.execute(locked(query) if lock else query)).first()
+
+
+async def known_consumers(connection: Connection, uuids: Collection[str]) -> set[str]:
+    query = select(consumers.c.uuid).where(consumers.c.uuid.in_(list(uuids)))
+    return set((await connection.execute(query)).scalars())
+
+
+async def add_consumers(connection: Connection, values: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """uuid → id of the new ones."""
+    await connection.execute(insert(consumers), values)
+    query = select(consumers.c.uuid, consumers.c.id).where(consumers.c.uuid.in_([row["uuid"] for row in values]))
+    return {row.uuid: row.id for row in await connection.execute(query)}
 
 
 async def add_consumer(connection: Connection, values: dict[str, Any]) -> int:
@@ -98,17 +116,22 @@ async def give_back(connection: Connection, provider_id: int, amounts: dict[str,
     )
 
 
-async def record(connection: Connection, consumer_id: int, rows: list[tuple[int, str, int]]) -> None:
-    """Replace the consumer's rows by (provider_id, resource_class, used)."""
+async def remove(connection: Connection, consumer_id: int) -> None:
+    """What the consumer holds is forgotten."""
     await connection.execute(delete(allocations).where(allocations.c.consumer_id == consumer_id))
+
+
+async def add(connection: Connection, rows: Sequence[tuple[int, int, str, int]]) -> None:
+    """(consumer_id, provider_id, resource_class, used) of each."""
     if rows:
-        await connection.execute(
-            insert(allocations),
-            [
-                {"consumer_id": consumer_id, "provider_id": provider, "resource_class": name, "used": used}
-                for provider, name, used in rows
-            ],
-        )
+        names = ("consumer_id", "provider_id", "resource_class", "used")
+        await connection.execute(insert(allocations), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+async def take(connection: Connection, taken: Mapping[tuple[int, str], int]) -> None:
+    """(provider id, class) → units, of inventories that are locked and have them."""
+    rows = [{"of": provider, "class": name, "units": units} for (provider, name), units in sorted(taken.items())]
+    await connection.execute(TAKE, rows)
 
 
 async def usage_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:

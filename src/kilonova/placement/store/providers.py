@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -22,6 +22,12 @@ async def find(
     if name is not None:
         query = query.where(resource_providers.c.name == name)
     return (await connection.execute(locked(query) if lock else query)).all()
+
+
+async def lock_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:
+    """(uuid, id) of those that are known; as `find` with `lock`."""
+    query = select(resource_providers.c.uuid, resource_providers.c.id).where(resource_providers.c.uuid.in_(list(uuids)))
+    return (await connection.execute(locked(query.order_by(resource_providers.c.id)))).all()
 
 
 async def add(connection: Connection, *, uuid: str, name: str, parent_uuid: str | None) -> None:
@@ -58,6 +64,12 @@ async def bump(connection: Connection, provider_id: int, generation: int) -> boo
 async def inventories_of(connection: Connection, provider_id: int) -> Sequence[Row]:
     query = select(inventories).where(inventories.c.provider_id == provider_id).order_by(inventories.c.resource_class)
     return (await connection.execute(query)).all()
+
+
+async def inventories_of_many(connection: Connection, provider_ids: Collection[int]) -> Sequence[Row]:
+    """Those of providers, as they stay until the transaction ends."""
+    query = select(inventories).where(inventories.c.provider_id.in_(list(provider_ids)))
+    return (await connection.execute(locked(query.order_by(inventories.c.id)))).all()
 
 
 async def put_inventory(connection: Connection, provider_id: int, resource_class: str, values: dict[str, Any]) -> None:

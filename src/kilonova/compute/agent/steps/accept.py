@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from kilonova.compute.agent.launch import CannotFit, Launch, LaunchStep, Refused
+from kilonova.compute.agent.launch import CannotFit, Launch, LaunchStep
 
 
 class Accept(LaunchStep):
-    name = "accept"
+    name, asks = "accept", True
 
     async def do(self, launch: Launch) -> None:
-        host, server = launch.host, launch.build.server
-        wanted = launch.expected()
-        if not await host.until_heard(lambda: host.conductor.update_server(launch.ctx, server.uuid, wanted)):
-            raise Refused(f"server {server.uuid} is not to be built here")
+        host = launch.host
         await _check_disks(launch)
         capacity = await host.driver.capacity()
         flavor = launch.build.spec.flavor

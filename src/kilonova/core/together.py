@@ -1,0 +1,67 @@
+"""Work that comes in crowds is done together: fifty builds that end at once are one transaction, not fifty.
+
+    ended = Together(self._all_ended)          # async (items) -> results in their order
+    result = await ended(item)
+
+Nothing waits for company: what comes while the event loop is at its round, or while an earlier crowd is being served, is the
+next crowd. A crowd whose work fails is served one by one, so that nobody fails for another's reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+AT_ONCE = 200
+Waiting = list[tuple[T, "asyncio.Future[R]"]]
+
+
+class Together(Generic[T, R]):
+    """`work` gets 1 to `AT_ONCE` items and returns as many results, or raises for all of them. It does all or nothing."""
+
+    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
+        self._work = work
+        self._waiting: Waiting[T, R] = []
+        self._server: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: T) -> R:
+        """Its result. Who is cancelled here no longer waits; the work may be done all the same."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._server is None:
+            self._server = asyncio.ensure_future(self._serve())
+        return await done
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # those that this round of the loop wakes come along
+                crowd, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+                crowd = [(item, done) for item, done in crowd if not done.cancelled()]
+                await self._do(crowd)
+        finally:
+            self._server = None
+
+    async def _do(self, crowd: Waiting[T, R]) -> None:
+        if not crowd:
+            return
+        try:
+            results = await self._work([item for item, _ in crowd])
+        except Exception as error:
+            if len(crowd) > 1:
+                for one in crowd:
+                    await self._do([one])
+            elif not crowd[0][1].done():
+                crowd[0][1].set_exception(error)
+            return
+        for (_, done), result in zip(crowd, results, strict=True):
+            if not done.done():
+                done.set_result(result)
+
+    async def close(self) -> None:
+        """What is being done ends, and what waits."""
+        if self._server is not None:
+            await asyncio.wait([self._server])

@@ -1,0 +1,86 @@
+"""Crowds: what comes at once is done at once, and nobody suffers for another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from kilonova.core.together import AT_ONCE, Together
+
+
+class Shop:
+    """Doubles numbers; a crowd with a zero in it fails."""
+
+    def __init__(self) -> None:
+        self.crowds: list[list[int]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def double(self, items: Sequence[int]) -> Sequence[int]:
+        self.crowds.append(list(items))
+        await self.open.wait()
+        if 0 in items:
+            raise ValueError("zero")
+        return [item * 2 for item in items]
+
+
+async def test_what_comes_at_once_is_one_crowd() -> None:
+    shop = Shop()
+    double = Together(shop.double)
+    assert await asyncio.gather(*(double(n) for n in range(1, 51))) == [2 * n for n in range(1, 51)]
+    assert shop.crowds == [list(range(1, 51))]
+    assert await double(7) == 14
+    assert shop.crowds[1:] == [[7]]
+
+
+async def test_who_comes_meanwhile_is_the_next_crowd() -> None:
+    shop = Shop()
+    shop.open.clear()
+    double = Together(shop.double)
+    first = asyncio.ensure_future(double(1))
+    while not shop.crowds:
+        await asyncio.sleep(0)
+    others = [asyncio.ensure_future(double(n)) for n in (2, 3)]
+    await asyncio.sleep(0.01)
+    shop.open.set()
+    assert await asyncio.gather(first, *others) == [2, 4, 6]
+    assert shop.crowds == [[1], [2, 3]]
+
+
+async def test_one_that_fails_fails_alone() -> None:
+    shop = Shop()
+    double = Together(shop.double)
+    results = await asyncio.gather(*(double(n) for n in (1, 0, 2)), return_exceptions=True)
+    assert results[0::2] == [2, 4]
+    assert isinstance(results[1], ValueError)
+    assert shop.crowds == [[1, 0, 2], [1], [0], [2]]
+
+
+async def test_who_went_away_holds_up_nobody() -> None:
+    shop = Shop()
+    double = Together(shop.double)
+    gone, here = asyncio.ensure_future(double(1)), asyncio.ensure_future(double(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await here == 4
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert await double(3) == 6
+
+
+async def test_crowds_are_bounded() -> None:
+    shop = Shop()
+    double = Together(shop.double)
+    await asyncio.gather(*(double(n) for n in range(1, AT_ONCE + 2)))
+    assert [len(crowd) for crowd in shop.crowds] == [AT_ONCE, 1]
+
+
+async def test_closing_waits_for_what_is_begun() -> None:
+    shop = Shop()
+    double = Together(shop.double)
+    asked = asyncio.ensure_future(double(1))
+    await asyncio.sleep(0)
+    await double.close()
+    assert await asked == 2
