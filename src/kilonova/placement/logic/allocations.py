@@ -59,16 +59,17 @@ class AllocationLogic:
     @retried
     async def remove(self, consumer_uuid: str) -> None:
         async with self.database.transaction() as tx:
-            known = await store.consumer(tx.connection, consumer_uuid, lock=True)
-            if known is None:
+            held = await store.of_consumer(tx.connection, consumer_uuid, lock=True)
+            if not held:
                 raise errors.ConsumerNotFound(uuid=consumer_uuid)
-            await self._release(tx.connection, consumer_uuid)
-            await store.remove(tx.connection, known.id)
-            await store.remove_consumer(tx.connection, known.id)
+            await self._give_back(tx.connection, held)
+            await store.remove(tx.connection, held[0].consumer_id)
+            await store.remove_consumer(tx.connection, held[0].consumer_id)
 
-    async def _release(self, connection: Connection, consumer_uuid: str) -> None:
+    async def _give_back(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Rows of `of_consumer`."""
         held: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for row in await store.of_consumer(connection, consumer_uuid, lock=True):
+        for row in rows:
             held[row.provider_id][row.resource_class] = row.used
         for provider_id, amounts in held.items():
             await store.give_back(connection, provider_id, amounts)
@@ -83,7 +84,7 @@ class AllocationLogic:
         owner = {"project_id": wanted.project_id, "user_id": wanted.user_id}
         if known is not None:
             consumer_id = known.id
-            await self._release(connection, consumer_uuid)
+            await self._give_back(connection, await store.of_consumer(connection, consumer_uuid, lock=True))
         elif wanted.allocations:  # before the claim: of two who make the same one, one takes its room
             kind = wanted.consumer_type if isinstance(wanted.consumer_type, str) else None
             new = {"uuid": consumer_uuid, "consumer_type": kind, "generation": 1} | owner

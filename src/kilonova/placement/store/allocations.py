@@ -56,10 +56,11 @@ async def remove_consumer(connection: Connection, consumer_id: int) -> None:
 
 
 async def of_consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Sequence[Row]:
-    """Rows with provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the providers: who takes
-    from one and gives back to it takes turns, in the order of their ids."""
+    """Rows with consumer_id, provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the consumer
+    and the providers: who takes from one and gives back to it takes turns, in the order of their ids."""
     query = (
         select(
+            allocations.c.consumer_id,
             allocations.c.provider_id,
             resource_providers.c.uuid.label("provider_uuid"),
             resource_providers.c.generation.label("provider_generation"),
@@ -71,7 +72,7 @@ async def of_consumer(connection: Connection, uuid: str, *, lock: bool = False) 
         .where(consumers.c.uuid == uuid)
         .order_by(allocations.c.provider_id)
     )
-    return (await connection.execute(locked(query, of=resource_providers) if lock else query)).all()
+    return (await connection.execute(locked(query, of=(consumers, resource_providers)) if lock else query)).all()
 
 
 async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]:
