@@ -1,6 +1,7 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
 # make grid     every step of a launch times every process that may die; see docs/reliability.md
+# make bench    the numbers, as tables and JSON; those of DESIGN with their bounds
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 SHELL := /bin/bash
 VENV ?= .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
+.PHONY: bench grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -27,6 +28,9 @@ cluster-stop: venv
 grid: system engines venv
 	$(BIN)/python -m tests.cluster.grid
 
+bench: system engines venv
+	$(BIN)/python -m benchmarks --rounds 3
+
 test: system engines venv client
 	@scripts/test.sh
 
@@ -34,8 +38,8 @@ test-databases: system engines venv
 	@scripts/test-databases.sh
 
 check: venv
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools benchmarks
+	$(BIN)/ruff format --check src tests tools benchmarks
 	$(BIN)/mypy -p kilonova
 	$(BIN)/lint-imports
 

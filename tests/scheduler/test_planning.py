@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 
 import pytest
@@ -189,14 +188,3 @@ def test_subset_and_shuffle_choose_among_the_best():
     assert chosen(host_subset_size=3) == {"host-0", "host-1", "host-2"}
     hosts = [host(f"host-{n}") for n in range(4)] + [host("poor", memory_mb_free=2000)]
     assert chosen(shuffle_best_same_weighed_hosts=True) == {f"host-{n}" for n in range(4)}
-
-
-def test_a_thousand_hosts_take_milliseconds():
-    hosts = {f"host-{n}": host(f"host-{n}", memory_mb_free=4000 + n) for n in range(1000)}
-    driver = load_driver(SchedulerOptions(), random.Random(1))
-    best = 1.0
-    for _ in range(5):
-        began = time.perf_counter()
-        Planner(driver, dict(hosts), request(availability_zone="nova")).plan(["s"], {})
-        best = min(best, time.perf_counter() - began)
-    assert best < 0.05, f"{best * 1000:.1f} ms"  # measured: about 4 ms on an idle machine

@@ -1,0 +1,44 @@
+"""`python -m benchmarks [NAME…]`: runs, prints tables, writes one JSON file a benchmark."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from benchmarks import buses, images, launches, lists, ports, results, scheduling, startup, tokens
+
+Bench = Callable[[int], list[results.Row]]
+ALL: dict[str, Bench] = {
+    "tokens": tokens.run,
+    "lists": lists.run,
+    "launches": launches.run,
+    "launches-distributed": launches.run_distributed,
+    "scheduling": scheduling.run,
+    "ports": ports.run,
+    "images": images.run,
+    "startup": startup.run,
+    "buses": buses.run,
+}
+
+
+def main(
+    names: list[str] = typer.Argument(None, help=f"Which: {', '.join(ALL)}. Default: all."),
+    rounds: int = typer.Option(5, min=1, help="Samples of each number."),
+    out: Path = typer.Option(Path("benchmarks/results"), help="Folder of the JSON files."),
+) -> None:
+    """Measure, beside the bounds of the design."""
+    console = Console()
+    for name in names or list(ALL):
+        if name not in ALL:
+            raise typer.BadParameter(f"no benchmark {name}; there are {', '.join(ALL)}")
+        load = os.getloadavg()[0]
+        made = results.report(name, ALL[name](rounds), load)
+        results.shown(made, console)
+        console.print(f"[dim]{results.saved(made, out)}[/dim]")
+
+
+typer.run(main)

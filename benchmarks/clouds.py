@@ -1,0 +1,80 @@
+"""The clouds that benchmarks drive: one process on SQLite, or many on RabbitMQ and PostgreSQL. Fake driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kilonova.testing.cluster import Cluster
+from tests.cloud.harness import PASSWORD, Api, CloudProcess
+
+CLIENT = Path(os.environ.get("KILONOVA_BENCH_CLIENT", "../shared/bench/bench_cloud.py"))
+UNLIMITED = {"quota_set": dict.fromkeys(("instances", "cores", "ram"), -1)}
+
+
+class Cloud:
+    """A running cloud: its administrator's client, the URL of identity and the pids of its processes."""
+
+    def __init__(self, api: Api, auth_url: str, pids: list[int]) -> None:
+        self.api, self.auth_url, self.pids = api, auth_url, pids
+        self.image = api.image("bench")
+        api.ok("PUT", "compute", f"/os-quota-sets/{api.project_id}", UNLIMITED)
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all processes so far."""
+        ticks = 0
+        for pid in self.pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def client(self, *options: str) -> dict[str, Any]:
+        """What the neutral load client measures."""
+        login = {
+            "OS_AUTH_URL": self.auth_url, "OS_USERNAME": "admin", "OS_PASSWORD": PASSWORD, "OS_PROJECT_NAME": "admin",
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, str(CLIENT), *options], env=os.environ | login, capture_output=True, text=True, timeout=900,
+            check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{CLIENT}: {done.stderr[-500:]}")
+        return dict(json.loads(done.stdout))
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="kilonova-bench-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def one_process(hosts: int = 5, **env: str) -> Iterator[Cloud]:
+    with workplace() as folder:
+        process = CloudProcess(folder, extra=["--fake-hosts", str(hosts)]).start(**env)
+        try:
+            assert process.process is not None
+            yield Cloud(process.api(), f"{process.url}/identity/v3", [process.process.pid])
+        finally:
+            process.stop()
+
+
+@contextmanager
+def distributed(hosts: int = 5) -> Iterator[Cloud]:
+    """API, conductor, scheduler and agents as processes."""
+    names = [f"host{n}" for n in range(1, hosts + 1)]
+    with workplace() as folder, Cluster(folder, {"compute": names, "network-agent": names}) as cluster:
+        pids = [process.pid for process in cluster.processes.values()]
+        yield Cloud(Api(cluster.url, "admin"), cluster.url("identity") + "/v3", pids)
