@@ -107,3 +107,41 @@ async def test_a_power_state_that_cannot_be_written_is_told_to_the_host(lab):
     with pytest.raises(errors.ServiceUnavailable):
         await lab.client.power_state_seen(CTX, "host-1", lab.clock.uuid(), 4)
     lab.database.transaction = real
+
+
+async def _delete_service(lab) -> str:
+    """As an operator does; the provider that goes with it."""
+    (provider,) = [row.uuid for row in await lab.rows(tables.compute_nodes)]
+    async with lab.database.transaction() as tx:
+        await tx.connection.execute(tables.compute_nodes.delete())
+        await tx.connection.execute(tables.services.delete())
+    return provider
+
+
+async def test_the_provider_of_a_removed_host_goes_when_its_last_claim_does(lab):
+    await lab.host("host-1")
+    provider, server = await _delete_service(lab), lab.clock.uuid()
+    assert await lab.placement.claim(server, provider, {"VCPU": 1}, project_id="p", user_id="u")
+    removing = asyncio.ensure_future(lab.client.host_removed(CTX, "host-1", provider))
+    await asyncio.sleep(0.3)
+    assert [found.uuid for found in await lab.placement.providers()] == [provider]
+    await lab.placement.release(server)
+    await removing
+    async with asyncio.timeout(10):
+        while await lab.placement.providers():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_removed_host_that_comes_back_keeps_its_provider(lab):
+    await lab.host("host-1")
+    provider, server = await _delete_service(lab), lab.clock.uuid()
+    assert await lab.placement.claim(server, provider, {"VCPU": 1}, project_id="p", user_id="u")
+    removing = asyncio.ensure_future(lab.conductor.host_removed(CTX, "host-1", provider))
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(10):
+        while not await lab.rows(tables.compute_nodes):
+            await lab.conductor.report_host(CTX, report("host-1"))
+            await asyncio.sleep(0.02)
+    await lab.placement.release(server)
+    await removing
+    assert [found.uuid for found in await lab.placement.providers()] == [provider]

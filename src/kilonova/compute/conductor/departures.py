@@ -8,23 +8,36 @@ from kilonova.compute.store import hosts, pending_casts
 from kilonova.core import errors
 from kilonova.core.db import retried
 
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)  # seconds; the reconciler gives back what nobody else does
+
 
 class Departures:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
     async def removed(self, host: str, provider: str) -> None:
-        """A compute service was deleted by an operator while it was down. One that returned meanwhile keeps all."""
-        async with self.parts.database.reading() as connection:
-            if await hosts.node(connection, host) is not None:
-                return
-        await self._forget_messages(host)
-        try:
-            await self.parts.placement.delete_provider(provider)
-        except errors.NotFound:
+        """A compute service was deleted by an operator while it was down. One that returned meanwhile keeps all. Claims of
+        servers that have just left may still be on their way back: they are waited for."""
+        if await self._is_known(host):
             return
-        except errors.Conflict as error:  # claims that the reconciler has not yet given back
-            logger.warning("the provider of a removed host stays", host=host, error=error.message)
+        await self._forget_messages(host)
+        for pause in PAUSES:
+            try:
+                await self.parts.placement.delete_provider(provider)
+            except errors.NotFound:
+                return
+            except errors.Conflict as error:
+                reason = error.message
+            else:
+                return
+            await self.parts.clock.sleep(pause)
+            if await self._is_known(host):
+                return
+        logger.warning("the provider of a removed host stays", host=host, error=reason)
+
+    async def _is_known(self, host: str) -> bool:
+        async with self.parts.database.reading() as connection:
+            return await hosts.node(connection, host) is not None
 
     @retried
     async def _forget_messages(self, host: str) -> None:
