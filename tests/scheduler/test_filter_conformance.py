@@ -48,6 +48,31 @@ def test_hostile_input_never_raises(found, text):
     assert msgspec.msgpack.encode(asked) == before, "a filter changes no request"
 
 
+amounts = st.integers(-5, 5)
+states = st.builds(
+    host, st.sampled_from(["host-1", "host-2"]), vcpus_free=amounts, vcpus_total=amounts, memory_mb_free=amounts,
+    memory_mb_total=amounts, disk_gb_free=amounts, disk_gb_total=amounts, up=st.booleans(), enabled=st.booleans(),
+    availability_zone=st.sampled_from(["nova", "east"]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("found", FILTERS, ids=lambda f: f.name)
+@given(hosts=st.lists(states, max_size=6), wanted=st.integers(0, 4), zone=st.sampled_from([None, "nova", "east"]))
+def test_many_at_once_is_the_same_as_one_by_one(found, hosts, wanted, zone):
+    asked = request(
+        flavor={"vcpus": wanted, "memory_mb": wanted, "root_gb": wanted}, availability_zone=zone,
+        failed_hosts={"host-2": "failed"} if wanted == 1 else {},
+    )  # fmt: skip
+    assert found.among(hosts, asked) == [state for state in hosts if found.passes(state, asked) is None]
+
+
+@pytest.mark.parametrize("found", [kind(OPTIONS) for kind in weighers.BUILT_IN.values()], ids=lambda w: w.name)
+def test_weights_of_many_are_the_weights_of_each(found):
+    hosts = [host(f"host-{n}", vcpus_free=n, memory_mb_free=2 * n, disk_gb_free=3 * n) for n in range(3)]
+    asked = request(group=group("soft-affinity", {"host-1": 2}))
+    assert found.weights(hosts, asked) == [found.weigh(state, asked) for state in hosts]
+
+
 @pytest.mark.parametrize("found", FILTERS, ids=lambda f: f.name)
 def test_empty_hints_pass_a_good_host(found):
     asked = request(hints={name: [] for name in HINTS}, extra={}, image={})

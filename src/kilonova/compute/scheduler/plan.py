@@ -9,7 +9,7 @@ import msgspec
 
 from kilonova.compute.models import Decision, FilterReason, HostReason, HostState
 from kilonova.compute.scheduler.drivers import Driver
-from kilonova.compute.scheduler.filters.base import DOWN
+from kilonova.compute.scheduler.filters.base import DOWN, Filter
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighing import Ranked
 
@@ -47,19 +47,24 @@ class Planner:
         return [self._one(uuid, lost.get(uuid, {})) for uuid in server_ids]
 
     def _check(self, hosts: Iterable[HostState]) -> None:
-        steps = [(f.name, f.passes) for f in self.filters]
-        request, refused, passing = self.request, self.refused, self.passing
-        for host in list(hosts):
-            name = host.host
-            for filter_name, passes in steps:
-                saw = passes(host, request)
-                if saw is not None:
-                    refused[name] = (filter_name, saw)
-                    passing.pop(name, None)
-                    break
-            else:
-                passing[name] = host
-                refused.pop(name, None)
+        """One filter after the other, each over those that passed the ones before."""
+        left = list(hosts)
+        for judge in self.filters:
+            passed = judge.among(left, self.request)
+            if len(passed) < len(left):
+                self._refuse(judge, left, passed)
+                left = passed
+        if self.refused:
+            for host in left:
+                self.refused.pop(host.host, None)
+        self.passing.update({host.host: host for host in left})
+
+    def _refuse(self, judge: Filter, asked: Sequence[HostState], passed: Sequence[HostState]) -> None:
+        good = set(map(id, passed))
+        for host in asked:
+            if id(host) not in good:
+                self.refused[host.host] = (judge.name, judge.passes(host, self.request) or "")
+                self.passing.pop(host.host, None)
 
     def _force(self, host_name: str | None, node: str | None) -> None:
         """A forced host meets no filter; it has to be known and up."""

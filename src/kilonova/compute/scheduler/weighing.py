@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from operator import add
 
 import msgspec
 
@@ -28,7 +29,7 @@ def rank(
     differ = [column for _, column in columns if column is not None]
     if not differ:
         return [Ranked(host, 0.0, dict.fromkeys((name for name, _ in columns), 0.0)) for host in hosts[:keep]]
-    totals = differ[0] if len(differ) == 1 else list(map(sum, zip(*differ, strict=True)))
+    totals = differ[0] if len(differ) == 1 else _sums(differ)
     numbers = range(len(hosts))
     best = heapq.nlargest(len(hosts) if keep is None else keep, numbers, key=totals.__getitem__)
     return [
@@ -37,12 +38,18 @@ def rank(
     ]
 
 
+def _sums(columns: Sequence[list[float]]) -> list[float]:
+    totals = columns[0]
+    for column in columns[1:]:
+        totals = list(map(add, totals, column))
+    return totals
+
+
 def _weights(weigher: Weigher, hosts: Sequence[HostState], request: FilterRequest) -> list[float] | None:
     """None where all hosts are alike."""
-    weigh, multiplier = weigher.weigh, weigher.multiplier
-    raw = [weigh(host, request) for host in hosts]
+    raw = weigher.weights(hosts, request)
     low, high = min(raw, default=0.0), max(raw, default=0.0)
     if high == low:
         return None
-    scale = multiplier / (high - low)
+    scale = weigher.multiplier / (high - low)
     return [(value - low) * scale for value in raw]

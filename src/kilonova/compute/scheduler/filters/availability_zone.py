@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.filters.base import Filter
 from kilonova.compute.scheduler.request import FilterRequest
@@ -12,6 +14,10 @@ class AvailabilityZoneFilter(Filter):
 
     def applies(self, request: FilterRequest) -> bool:
         return request.spec.availability_zone is not None
+
+    def among(self, hosts: Sequence[HostState], request: FilterRequest) -> list[HostState]:
+        wanted = request.spec.availability_zone
+        return [host for host in hosts if wanted is None or host.availability_zone == wanted]
 
     def passes(self, host: HostState, request: FilterRequest) -> str | None:
         wanted = request.spec.availability_zone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.filters.base import Filter
 from kilonova.compute.scheduler.request import FilterRequest
@@ -12,6 +14,12 @@ class DiskFilter(Filter):
 
     def applies(self, request: FilterRequest) -> bool:
         return request.disk_gb > 0
+
+    def among(self, hosts: Sequence[HostState], request: FilterRequest) -> list[HostState]:
+        wanted = request.disk_gb
+        if wanted <= 0:
+            return list(hosts)
+        return [host for host in hosts if wanted <= host.disk_gb_free and wanted <= host.disk_gb_total]
 
     def passes(self, host: HostState, request: FilterRequest) -> str | None:
         wanted = request.disk_gb

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from kilonova.compute.models import HostState
@@ -30,3 +31,8 @@ class Weigher(ABC):
     @abstractmethod
     def weigh(self, host: HostState, request: FilterRequest) -> float:
         """More is better."""
+
+    def weights(self, hosts: Sequence[HostState], request: FilterRequest) -> list[float]:
+        """Of each host. A weigher that only reads a value says it in one expression, as there may be thousands."""
+        weigh = self.weigh
+        return [weigh(host, request) for host in hosts]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighers.base import Weigher
@@ -16,3 +18,6 @@ class DiskWeigher(Weigher):
 
     def weigh(self, host: HostState, request: FilterRequest) -> float:
         return host.disk_gb_free
+
+    def weights(self, hosts: Sequence[HostState], request: FilterRequest) -> list[float]:
+        return [host.disk_gb_free for host in hosts]
