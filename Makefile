@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: bench grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
+.PHONY: bench bench-peer grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -30,6 +30,9 @@ grid: system engines venv
 
 bench: system engines venv
 	$(BIN)/python -m benchmarks --rounds 3
+
+bench-peer: system engines venv
+	$(BIN)/python -m benchmarks.peer
 
 test: system engines venv client
 	@scripts/test.sh

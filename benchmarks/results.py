@@ -76,9 +76,13 @@ def shown(made: Report, console: Console) -> None:
     console.print(table)
 
 
+def folder_of(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def saved(made: Report, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{made.name}.json"
+    file = folder_of(folder) / f"{made.name}.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
     return file
 
