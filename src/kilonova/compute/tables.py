@@ -90,6 +90,7 @@ services = Table(
     Column("version", Integer, nullable=False, default=0),
     Column("last_seen", Moment),
     Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, index=True),  # not by a heartbeat
     UniqueConstraint("host", "binary"),
 )
 
@@ -108,7 +109,7 @@ compute_nodes = Table(
     Column("host_ip", String(64)),
     Column("facts", JSON, nullable=False),  # models.HostFacts: cpu_arch, cpu_info, supported, disk_available_gb …
     Column("stats", JSON, nullable=False),  # models.HostStats: running_vms, io_ops, building
-    Column("updated_at", Moment),
+    Column("updated_at", Moment, index=True),
     Column("created_at", Moment, nullable=False),
 )
 

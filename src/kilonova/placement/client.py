@@ -61,8 +61,10 @@ class PlacementClient:
                 return
         raise errors.Conflict(f"resource provider {uuid} keeps changing")
 
-    async def summaries(self) -> list[ProviderSummary]:
-        return (await self._http.get("/provider_summaries", ProviderSummaries)).provider_summaries
+    async def summaries(self, changed_within: float | None = None) -> list[ProviderSummary]:
+        """Of every provider, or of those that changed within so many seconds, by placement's clock."""
+        query = f"?changed_within={changed_within:.3f}" if changed_within is not None else ""
+        return (await self._http.get(f"/provider_summaries{query}", ProviderSummaries)).provider_summaries
 
     async def claim(
         self, consumer: str, provider: str, resources: dict[str, int], *, project_id: str, user_id: str,

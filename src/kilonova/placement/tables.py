@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
 
+from kilonova.core.db.types import Moment
+
 metadata = MetaData()
 
 resource_providers = Table(
@@ -31,6 +33,7 @@ inventories = Table(
     Column("allocation_ratio", Float, nullable=False),
     Column("capacity", Integer, nullable=False),
     Column("used", Integer, nullable=False, default=0),
+    Column("changed_at", Moment, index=True),
     UniqueConstraint("provider_id", "resource_class"),
 )
 

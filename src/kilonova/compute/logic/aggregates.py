@@ -104,7 +104,7 @@ class AggregateLogic:
             if zone is not None and zone not in others and await server_store.on_hosts(tx.connection, [host]):
                 raise errors.HostWithServers(aggregate_id=aggregate_id)
             await store.add_host(tx.connection, aggregate_id, host)
-            return row, [*hosts, host]
+            return await self._changed(tx.connection, row, [*hosts, host])
 
     @retried
     async def remove_host(self, aggregate_id: int, host: str) -> Held:
@@ -115,4 +115,9 @@ class AggregateLogic:
             if ZONE in row.metadata and await server_store.on_hosts(tx.connection, [host]):
                 raise errors.HostStillUsed(aggregate_id=aggregate_id)
             await store.remove_host(tx.connection, aggregate_id, host)
-            return row, [kept for kept in hosts if kept != host]
+            return await self._changed(tx.connection, row, [kept for kept in hosts if kept != host])
+
+    async def _changed(self, connection: Connection, row: Row, hosts: HostNames) -> Held:
+        """Schedulers see by the time that they have to look again."""
+        await store.change(connection, row.id, {"updated_at": now(self.clock)})
+        return row, hosts

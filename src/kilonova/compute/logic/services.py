@@ -65,7 +65,7 @@ class ServiceLogic:
             found = await store.find(tx.connection, host=host, binary=binary, uuid=uuid)
             if not found:
                 raise errors.HostBinaryNotFound(host=host, binary=binary)
-            await store.change(tx.connection, found[0].id, values)
+            await store.change(tx.connection, found[0].id, values | {"changed_at": now(self.clock)})
 
     @retried
     async def delete(self, ctx: RequestContext, *, uuid: str | None, number: int | None) -> None:

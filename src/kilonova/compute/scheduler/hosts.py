@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,23 +18,45 @@ from kilonova.compute.store import hosts as store
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, Row
 from kilonova.placement.client import PlacementClient
-from kilonova.placement.schemas.providers import ClassUsage
+from kilonova.placement.schemas.providers import ClassUsage, ProviderSummary
 
 NOTHING = ClassUsage(capacity=0, used=0)
 ZONE = "availability_zone"
+WHOLE_EVERY, LIVENESS_EVERY = 60.0, 5.0  # seconds between two readings of everything, of all hosts' last sign of life
+SLACK = 2.0  # seconds by which clocks may differ, and which a commit may take
+MOST_DOWN = 200
 Hosts = dict[str, HostState]
+Usage = dict[str, ClassUsage]
+
+
+class Seen(NamedTuple):
+    last_seen: dt.datetime | None
+    forced_down: bool
 
 
 class HostReader:
-    """Reads all hosts at once. Requests that come together share one reading."""
+    """Keeps what is known of all hosts: read whole at first and now and then, in between by what changed. That another one's
+    change is seen late costs a claim that is refused, never room that is not there: then all is read anew.
+
+    Requests that come together share one look."""
 
     def __init__(self, database: Database, placement: PlacementClient, options: SchedulerOptions, clock: Clock) -> None:
         self.database, self.placement, self.options, self.clock = database, placement, options, clock
+        self.hosts: Hosts = {}
+        self._rows: dict[str, Row] = {}
+        self._seen: dict[str, Seen] = {}
+        self._usages: dict[str, Usage] = {}
+        self._provided: dict[str, str] = {}  # provider → host
+        self._aggregates: dict[str, list[dict[str, str]]] = {}
+        self._down: set[str] = set()  # may come back any time: looked at every time
+        self._version: tuple[Any, ...] = ()
+        self._read_at = self._whole_at = self._seen_at = -math.inf
         self._running: asyncio.Task[Hosts] | None = None
         self._next: asyncio.Task[Hosts] | None = None
 
     async def shared(self) -> Hosts:
-        """A reading that begins after this call, perhaps shared with others, who see what is taken from it."""
+        """As they are after this call, shared with others, who see what is taken from them. In the order in which the hosts
+        became known."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._after(self._running))
         return await asyncio.shield(self._next)
@@ -40,23 +65,98 @@ class HostReader:
         if running is not None:
             await asyncio.wait([running])
         self._running, self._next = self._next, None
-        return await self.fresh()
+        if self.clock.monotonic() - self._whole_at > WHOLE_EVERY:
+            await self._read_whole()
+        else:
+            await self._read_news()
+        return self.hosts
 
     async def fresh(self) -> Hosts:
-        """A reading for the caller alone, in the order in which the hosts became known."""
+        """Everything anew, for the caller alone."""
+        await self._read_whole()
+        return dict(self.hosts)
+
+    async def _read_whole(self) -> None:
+        began = self.clock.monotonic()
         async with self.database.reading() as connection:
             rows = await store.states(connection)
+            version = await store.aggregates_version(connection)
             memberships = await store.aggregate_metadata(connection)
-        usages = {s.uuid: s.resources for s in await self.placement.summaries()}
-        aggregates: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
-        for row in memberships:
-            aggregates[row.host].append(row.metadata)
-        since = self.clock.now().replace(tzinfo=None) - dt.timedelta(seconds=self.options.service_down_time)
-        return {row.host: self._state(row, aggregates[row.host], usages.get(row.uuid, {}), since) for row in rows}
+        summaries = await self.placement.summaries()
+        self._rows, self._seen, self._usages, self._provided, self._down = {}, {}, {}, {}, set()
+        self._take(rows, summaries)
+        self._take_aggregates(version, memberships)
+        self.hosts = {}
+        self._build(self._rows)
+        self._read_at = self._whole_at = self._seen_at = began
 
-    def _state(
-        self, row: Row, aggregates: list[dict[str, str]], usage: dict[str, ClassUsage], since: dt.datetime
-    ) -> HostState:
+    async def _read_news(self) -> None:
+        """Rows that changed since the last look, and a little before: clocks differ, and commits come late."""
+        began = self.clock.monotonic()
+        within = began - self._read_at + SLACK
+        since = self._now() - dt.timedelta(seconds=within)
+        async with self.database.reading() as connection:
+            rows = await store.states(connection, since=since, also=sorted(self._down)[:MOST_DOWN])
+            version = await store.aggregates_version(connection)
+            moved = await store.aggregate_metadata(connection) if version != self._version else None
+            seen = await store.last_seen(connection) if began - self._seen_at > LIVENESS_EVERY else None
+        changed = self._take(rows, await self.placement.summaries(within))
+        if moved is not None:
+            self._take_aggregates(version, moved)
+            changed = set(self._rows)
+        if seen is not None:
+            changed |= self._take_seen(seen)
+            self._seen_at = began
+        self._build(changed)
+        self._read_at = began
+
+    def _take(self, rows: Sequence[Row], summaries: Sequence[ProviderSummary]) -> set[str]:
+        """The hosts that these tell something of."""
+        changed = set()
+        for row in rows:
+            self._rows[row.host], self._seen[row.host] = row, Seen(row.last_seen, row.forced_down)
+            self._provided[row.uuid] = row.host
+            changed.add(row.host)
+        for summary in summaries:
+            self._usages[summary.uuid] = summary.resources
+            if summary.uuid in self._provided:
+                changed.add(self._provided[summary.uuid])
+        return changed
+
+    def _take_aggregates(self, version: tuple[Any, ...], memberships: Sequence[Row]) -> None:
+        found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+        for row in memberships:
+            found[row.host].append(row.metadata)
+        self._version, self._aggregates = version, found
+
+    def _take_seen(self, seen: Mapping[str, tuple[dt.datetime | None, bool]]) -> set[str]:
+        """Who was not heard of for too long, or is heard of again; who is gone for good is forgotten."""
+        for host in self._rows.keys() - seen.keys():
+            del self._rows[host], self._seen[host]
+            self.hosts.pop(host, None)
+            self._down.discard(host)
+        since, changed = self._since(), set()
+        for host, state in self.hosts.items():
+            held = self._seen[host] = Seen(*seen[host])
+            if is_up(held, since) != state.up:
+                changed.add(host)
+        return changed
+
+    def _build(self, names: Iterable[str]) -> None:
+        since = self._since()
+        for name in names:
+            if (row := self._rows.get(name)) is not None:
+                state = self.hosts[name] = self._state(row, since)
+                (self._down.discard if state.up else self._down.add)(name)
+
+    def _now(self) -> dt.datetime:
+        return self.clock.now().replace(tzinfo=None)
+
+    def _since(self) -> dt.datetime:
+        return self._now() - dt.timedelta(seconds=self.options.service_down_time)
+
+    def _state(self, row: Row, since: dt.datetime) -> HostState:
+        usage, aggregates = self._usages.get(row.uuid, {}), self._aggregates.get(row.host, [])
         vcpu, memory = usage.get("VCPU", NOTHING), usage.get("MEMORY_MB", NOTHING)
         disk = usage.get("DISK_GB", NOTHING)
         return HostState(
@@ -64,7 +164,7 @@ class HostReader:
             node=row.hypervisor_hostname,
             node_uuid=row.uuid,
             enabled=not row.disabled,
-            up=is_up(row, since),
+            up=is_up(self._seen[row.host], since),
             availability_zone=zone_of(aggregates, self.options.default_availability_zone),
             aggregates=aggregates,
             vcpus_total=row.vcpus,
@@ -84,7 +184,7 @@ class HostReader:
         )
 
 
-def is_up(row: Row, since: dt.datetime) -> bool:
+def is_up(row: Row | Seen, since: dt.datetime) -> bool:
     """Seen since then, and not forced down by an operator."""
     return not row.forced_down and row.last_seen is not None and row.last_seen >= since
 

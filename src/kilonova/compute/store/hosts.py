@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, union, update
 
 from kilonova.compute.tables import aggregate_hosts, aggregates, compute_nodes, server_groups, servers, services
 from kilonova.core.db import Connection, Row
@@ -15,8 +15,11 @@ from kilonova.core.db.locks import locked
 COMPUTE = "nova-compute"
 
 
-async def states(connection: Connection) -> Sequence[Row]:
-    """Every compute node with its service; `facts` and `stats` as JSON text."""
+async def states(
+    connection: Connection, *, since: dt.datetime | None = None, also: Sequence[str] = ()
+) -> Sequence[Row]:
+    """Every compute node with its service, or those that changed since then by more than a heartbeat, and `also` these hosts;
+    `facts` and `stats` as JSON text."""
     n, s = compute_nodes.c, services.c
     query = (
         select(
@@ -38,7 +41,27 @@ async def states(connection: Connection) -> Sequence[Row]:
         .join(services, (s.host == n.host) & (s.binary == COMPUTE))
         .order_by(n.id)
     )
+    if since is not None:
+        changed = union(
+            select(n.host).where(n.updated_at >= since),
+            select(s.host).where(s.changed_at >= since, s.binary == COMPUTE),
+        )
+        query = query.where(or_(n.host.in_(changed), n.host.in_(also)))
     return (await connection.execute(query)).all()
+
+
+async def last_seen(connection: Connection) -> dict[str, tuple[dt.datetime | None, bool]]:
+    """host → when it was last seen, and whether it is forced down, of every compute node."""
+    query = select(services.c.host, services.c.last_seen, services.c.forced_down).where(services.c.binary == COMPUTE)
+    query = query.join(compute_nodes, compute_nodes.c.host == services.c.host)
+    return {row.host: (row.last_seen, row.forced_down) for row in (await connection.execute(query)).all()}
+
+
+async def aggregates_version(connection: Connection) -> tuple[Any, ...]:
+    """Another one after every change of aggregates, their metadata and their hosts."""
+    members = select(func.count(aggregate_hosts.c.id)).scalar_subquery()
+    changed, made = func.max(aggregates.c.updated_at), func.max(aggregates.c.created_at)
+    return tuple((await connection.execute(select(func.count(aggregates.c.id), made, changed, members))).one())
 
 
 async def aggregate_metadata(connection: Connection, host: str | None = None) -> Sequence[Row]:
@@ -100,9 +123,9 @@ async def server_hosts(connection: Connection, uuids: Sequence[str]) -> dict[str
 async def put_service(connection: Connection, *, host: str, binary: str, uuid: str, now: dt.datetime) -> None:
     """Make the service known, or note that it was seen."""
     key = (services.c.host == host, services.c.binary == binary)
-    changed = await connection.execute(update(services).where(*key).values(last_seen=now))
+    changed = await connection.execute(update(services).where(*key).values(last_seen=now, changed_at=now))
     if changed.rowcount == 0:
-        row = {"host": host, "binary": binary, "uuid": uuid, "last_seen": now, "created_at": now}
+        row = {"host": host, "binary": binary, "uuid": uuid, "last_seen": now, "created_at": now, "changed_at": now}
         await connection.execute(insert(services).values(**row))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kilonova.core import errors
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version, present
@@ -71,7 +72,10 @@ class Providers:
         return Reply(shapes.Usages(resource_provider_generation=generation, usages=used))
 
     async def summaries(self, call: Call) -> Reply:
-        return Reply(await self.logic.summaries())
+        within = call.query.get("changed_within")
+        if within is not None and not within.replace(".", "", 1).isdecimal():
+            raise errors.BadRequest("Invalid query string parameters: 'changed_within' is a number of seconds")
+        return Reply(await self.logic.summaries(float(within) if within is not None else None))
 
 
 def _inventories(rows: Any) -> dict[str, shapes.Inventory]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,9 @@ def check_class(name: str) -> None:
 class ProviderLogic:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
+
+    def _now(self) -> dt.datetime:
+        return self.clock.now().replace(tzinfo=None)
 
     async def list(self, *, uuid: str | None = None, name: str | None = None) -> Sequence[Row]:
         async with self.database.reading() as connection:
@@ -108,13 +112,15 @@ class ProviderLogic:
             "step_size": item.step_size,
             "allocation_ratio": item.allocation_ratio,
             "capacity": int((item.total - item.reserved) * item.allocation_ratio),
+            "changed_at": self._now(),
         }
 
-    async def summaries(self) -> ProviderSummaries:
-        """Capacity and usage of every provider in one statement."""
+    async def summaries(self, changed_within: float | None = None) -> ProviderSummaries:
+        """Capacity and usage of every provider, or of those that changed within so many seconds, in one statement."""
         found: dict[str, ProviderSummary] = {}
+        since = self._now() - dt.timedelta(seconds=changed_within) if changed_within is not None else None
         async with self.database.reading() as connection:
-            rows = await store.summaries(connection)
+            rows = await store.summaries(connection, since)
         for row in rows:
             summary = found.setdefault(row.uuid, ProviderSummary(uuid=row.uuid, name=row.name, resources={}))
             if row.resource_class is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from kilonova.placement.tables import allocations, consumers, inventories, resou
 TAKE = (
     update(inventories)
     .where(inventories.c.provider_id == bindparam("of"), inventories.c.resource_class == bindparam("class"))
-    .values(used=inventories.c.used + bindparam("units"))
+    .values(used=inventories.c.used + bindparam("units"), changed_at=bindparam("now"))
 )
 
 
@@ -90,7 +91,7 @@ async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]
     return (await connection.execute(query)).all()
 
 
-async def claim(connection: Connection, provider_id: int, amounts: dict[str, int]) -> bool:
+async def claim(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> bool:
     """Take `amounts` (class → units) from a provider if all of them fit; True when taken. On False the caller rolls back."""
     amount = case(amounts, value=inventories.c.resource_class, else_=0)
     result = await connection.execute(
@@ -103,17 +104,17 @@ async def claim(connection: Connection, provider_id: int, amounts: dict[str, int
             amount <= inventories.c.max_unit,
             amount % inventories.c.step_size == 0,
         )
-        .values(used=inventories.c.used + amount)
+        .values(used=inventories.c.used + amount, changed_at=now)
     )
     return result.rowcount == len(amounts)
 
 
-async def give_back(connection: Connection, provider_id: int, amounts: dict[str, int]) -> None:
+async def give_back(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> None:
     amount = case(amounts, value=inventories.c.resource_class, else_=0)
     await connection.execute(
         update(inventories)
         .where(inventories.c.provider_id == provider_id, inventories.c.resource_class.in_(list(amounts)))
-        .values(used=inventories.c.used - amount)
+        .values(used=inventories.c.used - amount, changed_at=now)
     )
 
 
@@ -129,9 +130,11 @@ async def add(connection: Connection, rows: Sequence[tuple[int, int, str, int]])
         await connection.execute(insert(allocations), [dict(zip(names, row, strict=True)) for row in rows])
 
 
-async def take(connection: Connection, taken: Mapping[tuple[int, str], int]) -> None:
+async def take(connection: Connection, taken: Mapping[tuple[int, str], int], now: dt.datetime) -> None:
     """(provider id, class) → units, of inventories that are locked and have them."""
-    rows = [{"of": provider, "class": name, "units": units} for (provider, name), units in sorted(taken.items())]
+    rows = [
+        {"of": provider, "class": name, "units": units, "now": now} for (provider, name), units in sorted(taken.items())
+    ]
     await connection.execute(TAKE, rows)
 
 

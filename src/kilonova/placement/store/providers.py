@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -87,8 +88,8 @@ async def drop_inventories(connection: Connection, provider_id: int, classes: li
     )
 
 
-async def summaries(connection: Connection) -> Sequence[Row]:
-    """(uuid, name, resource_class, capacity, used) of every provider."""
+async def summaries(connection: Connection, since: dt.datetime | None = None) -> Sequence[Row]:
+    """(uuid, name, resource_class, capacity, used) of every provider, or of those with something that changed since then."""
     query = (
         select(
             resource_providers.c.uuid,
@@ -100,4 +101,7 @@ async def summaries(connection: Connection) -> Sequence[Row]:
         .select_from(resource_providers.outerjoin(inventories))
         .order_by(resource_providers.c.id)
     )
+    if since is not None:
+        changed = select(inventories.c.provider_id).where(inventories.c.changed_at >= since)
+        query = query.where(resource_providers.c.id.in_(changed))
     return (await connection.execute(query)).all()
