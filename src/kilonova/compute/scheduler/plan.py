@@ -61,10 +61,9 @@ class Planner:
 
     def _refuse(self, judge: Filter, asked: Sequence[HostState], passed: Sequence[HostState]) -> None:
         good = set(map(id, passed))
-        for host in asked:
-            if id(host) not in good:
-                self.refused[host.host] = (judge.name, judge.passes(host, self.request) or "")
-                self.passing.pop(host.host, None)
+        for host in [host for host in asked if id(host) not in good]:
+            self.refused[host.host] = (judge.name, judge.passes(host, self.request) or "")
+            self.passing.pop(host.host, None)
 
     def _force(self, host_name: str | None, node: str | None) -> None:
         """A forced host meets no filter; it has to be known and up."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from operator import add
 
@@ -30,8 +29,7 @@ def rank(
     if not differ:
         return [Ranked(host, 0.0, dict.fromkeys((name for name, _ in columns), 0.0)) for host in hosts[:keep]]
     totals = differ[0] if len(differ) == 1 else _sums(differ)
-    numbers = range(len(hosts))
-    best = heapq.nlargest(len(hosts) if keep is None else keep, numbers, key=totals.__getitem__)
+    best = sorted(range(len(hosts)), key=totals.__getitem__, reverse=True)[:keep]  # stable
     return [
         Ranked(hosts[n], totals[n], {name: column[n] if column is not None else 0.0 for name, column in columns})
         for n in best
