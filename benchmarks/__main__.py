@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from benchmarks import buses, images, launches, lists, ports, results, scheduling, startup, tokens
+from benchmarks import buses, growth, images, launches, lists, ports, results, scheduling, soak, startup, tokens
 
 Bench = Callable[[int], list[results.Row]]
 ALL: dict[str, Bench] = {
@@ -23,20 +23,24 @@ ALL: dict[str, Bench] = {
     "startup": startup.run,
     "buses": buses.run,
 }
+LONG: dict[str, Bench] = {"growth": growth.run, "soak": soak.run}
 
 
 def main(
-    names: list[str] = typer.Argument(None, help=f"Which: {', '.join(ALL)}. Default: all."),
+    names: list[str] = typer.Argument(
+        None, help=f"Which: {', '.join([*ALL, *LONG])}. Default: all but the last {len(LONG)}."
+    ),
     rounds: int = typer.Option(5, min=1, help="Samples of each number."),
     out: Path = typer.Option(Path("benchmarks/results"), help="Folder of the JSON files."),
 ) -> None:
     """Measure, beside the bounds of the design."""
     console = Console()
     for name in names or list(ALL):
-        if name not in ALL:
-            raise typer.BadParameter(f"no benchmark {name}; there are {', '.join(ALL)}")
+        bench = (ALL | LONG).get(name)
+        if bench is None:
+            raise typer.BadParameter(f"no benchmark {name}; there are {', '.join([*ALL, *LONG])}")
         load = os.getloadavg()[0]
-        made = results.report(name, ALL[name](rounds), load)
+        made = results.report(name, bench(rounds), load)
         results.shown(made, console)
         console.print(f"[dim]{results.saved(made, out)}[/dim]")
 

@@ -21,10 +21,10 @@ UNLIMITED = {"quota_set": dict.fromkeys(("instances", "cores", "ram"), -1)}
 
 
 class Cloud:
-    """A running cloud: its administrator's client, the URL of identity and the pids of its processes."""
+    """A running cloud: its administrator's client, the URL of identity, the pids of its processes, its folder."""
 
-    def __init__(self, api: Api, auth_url: str, pids: list[int]) -> None:
-        self.api, self.auth_url, self.pids = api, auth_url, pids
+    def __init__(self, api: Api, auth_url: str, pids: list[int], state: Path) -> None:
+        self.api, self.auth_url, self.pids, self.state = api, auth_url, pids, state
         self.image = api.image("bench")
         api.ok("PUT", "compute", f"/os-quota-sets/{api.project_id}", UNLIMITED)
 
@@ -71,7 +71,7 @@ def one_process(hosts: int = 5, **env: str) -> Iterator[Cloud]:
         process = CloudProcess(folder, extra=["--fake-hosts", str(hosts)]).start(**env)
         try:
             assert process.process is not None
-            yield Cloud(process.api(), f"{process.url}/identity/v3", [process.process.pid])
+            yield Cloud(process.api(), f"{process.url}/identity/v3", [process.process.pid], folder)
         finally:
             process.stop()
 
@@ -82,4 +82,4 @@ def distributed(hosts: int = 5) -> Iterator[Cloud]:
     names = [f"host{n}" for n in range(1, hosts + 1)]
     with workplace() as folder, Cluster(folder, {"compute": names, "network-agent": names}) as cluster:
         pids = [process.pid for process in cluster.processes.values()]
-        yield Cloud(Api(cluster.url, "admin"), cluster.url("identity") + "/v3", pids)
+        yield Cloud(Api(cluster.url, "admin"), cluster.url("identity") + "/v3", pids, folder)
