@@ -55,7 +55,7 @@ def test_from_nothing_to_ready(config: Path) -> None:
     assert states(config) == dict.fromkeys(DATABASES, (None, "empty"))
     assert run(config, "version").exit_code == 1
     first = run(config, "upgrade", "placement").stdout
-    assert first == "placement: applied 0001\n"
+    assert first == "placement: applied 0001, 0002\n"
     assert {name: state for name, (_, state) in states(config).items()} == {
         name: "ready" if name == "placement" else "empty" for name in DATABASES
     }

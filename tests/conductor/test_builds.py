@@ -60,6 +60,7 @@ async def statements(lab, count: int) -> int:
 async def test_fifty_servers_spread_with_as_many_statements_as_two(lab):
     for number in range(5):
         await lab.host(f"host-{number}", vcpus=20, memory_mb=20 * 1024)
+    await lab.scheduler.hosts.shared()  # the first reading is another one than those that follow
     few = await statements(lab, 2)
     many = await statements(lab, 50)
     assert many == few
