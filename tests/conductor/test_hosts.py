@@ -109,19 +109,20 @@ async def test_a_power_state_that_cannot_be_written_is_told_to_the_host(lab):
     lab.database.transaction = real
 
 
-async def _delete_service(lab) -> str:
-    """As an operator does; the provider that goes with it."""
+async def _removed_with_a_claim(lab) -> tuple[str, str]:
+    """A host whose service an operator deleted: its provider, and a server that holds some of it."""
+    await lab.host("host-1")
     (provider,) = [row.uuid for row in await lab.rows(tables.compute_nodes)]
     async with lab.database.transaction() as tx:
         await tx.connection.execute(tables.compute_nodes.delete())
         await tx.connection.execute(tables.services.delete())
-    return provider
+    server = lab.clock.uuid()
+    assert await lab.placement.claim(server, provider, {"VCPU": 1}, project_id="p", user_id="u")
+    return provider, server
 
 
 async def test_the_provider_of_a_removed_host_goes_when_its_last_claim_does(lab):
-    await lab.host("host-1")
-    provider, server = await _delete_service(lab), lab.clock.uuid()
-    assert await lab.placement.claim(server, provider, {"VCPU": 1}, project_id="p", user_id="u")
+    provider, server = await _removed_with_a_claim(lab)
     removing = asyncio.ensure_future(lab.client.host_removed(CTX, "host-1", provider))
     await asyncio.sleep(0.3)
     assert [found.uuid for found in await lab.placement.providers()] == [provider]
@@ -133,9 +134,7 @@ async def test_the_provider_of_a_removed_host_goes_when_its_last_claim_does(lab)
 
 
 async def test_a_removed_host_that_comes_back_keeps_its_provider(lab):
-    await lab.host("host-1")
-    provider, server = await _delete_service(lab), lab.clock.uuid()
-    assert await lab.placement.claim(server, provider, {"VCPU": 1}, project_id="p", user_id="u")
+    provider, server = await _removed_with_a_claim(lab)
     removing = asyncio.ensure_future(lab.conductor.host_removed(CTX, "host-1", provider))
     await asyncio.sleep(0.2)
     async with asyncio.timeout(10):

@@ -12,14 +12,8 @@ from kilonova.core.bus import Bus, Interface, fanout, open_bus
 from kilonova.core.bus.amqp import AmqpBus
 from kilonova.core.context import RequestContext
 from kilonova.testing.engines import RabbitMQ
-from tests.core.brokers import channel, clear, left_in, open_amqp
+from tests.core.brokers import channel, left_in, open_amqp
 from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope, until
-
-
-@pytest.fixture
-async def url(rabbitmq: RabbitMQ) -> str:
-    await clear(rabbitmq.url)
-    return rabbitmq.url
 
 
 class TestAmqpBus(BusConformance):
@@ -29,13 +23,6 @@ class TestAmqpBus(BusConformance):
 
     async def make(self) -> Bus:
         return await open_amqp(self.url)
-
-
-@pytest.fixture
-async def bus(url: str) -> AsyncIterator[AmqpBus]:
-    bus = await open_amqp(url)
-    yield bus
-    await bus.close()
 
 
 @pytest.fixture

@@ -11,23 +11,10 @@ import pytest
 from kilonova.core import errors
 from kilonova.core.bus.amqp import AmqpBus
 from kilonova.testing.engines import RabbitMQ
-from tests.core.brokers import Wire, channel, clear, left_in, open_amqp
+from tests.core.brokers import Wire, channel, left_in, open_amqp
 from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope, until
 
 serve = BusConformance.painter
-
-
-@pytest.fixture
-async def url(rabbitmq: RabbitMQ) -> str:
-    await clear(rabbitmq.url)
-    return rabbitmq.url
-
-
-@pytest.fixture
-async def bus(url: str) -> AsyncIterator[AmqpBus]:
-    bus = await open_amqp(url)
-    yield bus
-    await bus.close()
 
 
 @pytest.fixture

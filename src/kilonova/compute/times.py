@@ -9,7 +9,7 @@ from kilonova.core.clock import Clock, iso
 
 def now(clock: Clock) -> dt.datetime:
     """The clock's time as rows hold it."""
-    return clock.now().replace(tzinfo=None)
+    return clock.row_time()
 
 
 def naive(moment: dt.datetime) -> dt.datetime:

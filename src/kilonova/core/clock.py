@@ -15,6 +15,10 @@ class Clock:
     def now(self) -> dt.datetime:
         return dt.datetime.now(dt.UTC)
 
+    def row_time(self) -> dt.datetime:
+        """`now` as rows hold it: naive UTC."""
+        return self.now().replace(tzinfo=None)
+
     def monotonic(self) -> float:
         return time.monotonic()
 

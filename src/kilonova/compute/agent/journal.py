@@ -6,7 +6,6 @@ left half done. Lines survive a killed process; a torn last line is ignored. One
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from pathlib import Path
 
@@ -103,14 +102,14 @@ class Journal:
             component="compute",
             host=host,
             attempt=build.attempt,
-            started_at=self._now(),
+            started_at=self._clock.row_time(),
         )
         self._write(Line(host=host, run=run, step=record))
         return record
 
     def end(self, run: str, record: StepRecord, result: str, detail: str | None = None) -> StepRecord:
         """`result` is Success, Error or Undone."""
-        done = msgspec.structs.replace(record, finished_at=self._now(), result=result, detail=detail)
+        done = msgspec.structs.replace(record, finished_at=self._clock.row_time(), result=result, detail=detail)
         self._write(Line(host=record.host or "", run=run, step=done))
         return done
 
@@ -127,6 +126,3 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
-
-    def _now(self) -> dt.datetime:
-        return self._clock.now().replace(tzinfo=None)

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -29,11 +29,6 @@ Hosts = dict[str, HostState]
 Usage = dict[str, ClassUsage]
 
 
-class Seen(NamedTuple):
-    last_seen: dt.datetime | None
-    forced_down: bool
-
-
 class HostReader:
     """Keeps what is known of all hosts: read whole at first and now and then, in between by what changed. That another one's
     change is seen late costs a claim that is refused, never room that is not there: then all is read anew.
@@ -44,7 +39,7 @@ class HostReader:
         self.database, self.placement, self.options, self.clock = database, placement, options, clock
         self.hosts: Hosts = {}
         self._rows: dict[str, Row] = {}
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, Row] = {}
         self._usages: dict[str, Usage] = {}
         self._provided: dict[str, str] = {}  # provider → host
         self._aggregates: dict[str, list[dict[str, str]]] = {}
@@ -94,7 +89,7 @@ class HostReader:
         """Rows that changed since the last look, and a little before: clocks differ, and commits come late."""
         began = self.clock.monotonic()
         within = began - self._read_at + SLACK
-        since = self._now() - dt.timedelta(seconds=within)
+        since = self.clock.row_time() - dt.timedelta(seconds=within)
         async with self.database.reading() as connection:
             rows = await store.states(connection, since=since, also=sorted(self._down)[:MOST_DOWN])
             version = await store.aggregates_version(connection)
@@ -114,7 +109,7 @@ class HostReader:
         """The hosts that these tell something of."""
         changed = set()
         for row in rows:
-            self._rows[row.host], self._seen[row.host] = row, Seen(row.last_seen, row.forced_down)
+            self._rows[row.host] = self._seen[row.host] = row
             self._provided[row.uuid] = row.host
             changed.add(row.host)
         for summary in summaries:
@@ -129,7 +124,7 @@ class HostReader:
             found[row.host].append(row.metadata)
         self._version, self._aggregates = version, found
 
-    def _take_seen(self, seen: Mapping[str, tuple[dt.datetime | None, bool]]) -> set[str]:
+    def _take_seen(self, seen: Mapping[str, Row]) -> set[str]:
         """Who was not heard of for too long, or is heard of again; who is gone for good is forgotten."""
         for host in self._rows.keys() - seen.keys():
             del self._rows[host], self._seen[host]
@@ -137,7 +132,7 @@ class HostReader:
             self._down.discard(host)
         since, changed = self._since(), set()
         for host, state in self.hosts.items():
-            held = self._seen[host] = Seen(*seen[host])
+            held = self._seen[host] = seen[host]
             if is_up(held, since) != state.up:
                 changed.add(host)
         return changed
@@ -149,11 +144,8 @@ class HostReader:
                 state = self.hosts[name] = self._state(row, since)
                 (self._down.discard if state.up else self._down.add)(name)
 
-    def _now(self) -> dt.datetime:
-        return self.clock.now().replace(tzinfo=None)
-
     def _since(self) -> dt.datetime:
-        return self._now() - dt.timedelta(seconds=self.options.service_down_time)
+        return self.clock.row_time() - dt.timedelta(seconds=self.options.service_down_time)
 
     def _state(self, row: Row, since: dt.datetime) -> HostState:
         usage, aggregates = self._usages.get(row.uuid, {}), self._aggregates.get(row.host, [])
@@ -184,7 +176,7 @@ class HostReader:
         )
 
 
-def is_up(row: Row | Seen, since: dt.datetime) -> bool:
+def is_up(row: Row, since: dt.datetime) -> bool:
     """Seen since then, and not forced down by an operator."""
     return not row.forced_down and row.last_seen is not None and row.last_seen >= since
 

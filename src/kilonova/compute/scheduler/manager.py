@@ -117,7 +117,7 @@ class SchedulerManager(SchedulerAPI):
         if len(wanted) > 1 and _is_first(spec) and resources(spec):
             async with self._claims:
                 await self.faults.point("claim", "before")
-                claim_began = self._now()
+                claim_began = self.clock.row_time()
                 taken = await self.placement.claim_many(
                     wanted, resources(spec), project_id=owner.project_id, user_id=owner.user_id
                 )
@@ -133,7 +133,7 @@ class SchedulerManager(SchedulerAPI):
             return plan, None
         async with self._claims:
             await self.faults.point("claim", "before")
-            claim_began = self._now()
+            claim_began = self.clock.row_time()
             try:
                 taken = await self._take(plan.server_uuid, plan.host.node_uuid, spec, owner, first=_is_first(spec))
             except HeldAlready as held:
@@ -145,7 +145,7 @@ class SchedulerManager(SchedulerAPI):
 
     def _claimed(self, plan: Plan, began: float, claim_began: dt.datetime) -> Selection:
         selection = self._selection(plan, began)
-        selection.claim_began, selection.claim_ended = claim_began, self._now()
+        selection.claim_began, selection.claim_ended = claim_began, self.clock.row_time()
         return selection
 
     @staticmethod
@@ -182,7 +182,7 @@ class SchedulerManager(SchedulerAPI):
 
     def _selection(self, plan: Plan, began: float) -> Selection:
         plan.decision.seconds = round(self.clock.monotonic() - began, 6)
-        plan.decision.at = self._now()
+        plan.decision.at = self.clock.row_time()
         host = plan.host
         return Selection(
             server_uuid=plan.server_uuid,
@@ -198,13 +198,10 @@ class SchedulerManager(SchedulerAPI):
     ) -> bool:
         async with self.database.reading() as connection:
             node = await store.node(connection, host)
-        since = self._now() - dt.timedelta(seconds=self.options.service_down_time)
+        since = self.clock.row_time() - dt.timedelta(seconds=self.options.service_down_time)
         if node is None or node.disabled or not is_up(node, since):
             return False
         return await self._take(server_id, node.uuid, spec, Owner(project_id, user_id))
-
-    def _now(self) -> dt.datetime:
-        return self.clock.now().replace(tzinfo=None)
 
 
 def _is_first(spec: RequestSpec) -> bool:

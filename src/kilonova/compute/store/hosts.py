@@ -50,11 +50,11 @@ async def states(
     return (await connection.execute(query)).all()
 
 
-async def last_seen(connection: Connection) -> dict[str, tuple[dt.datetime | None, bool]]:
-    """host → when it was last seen, and whether it is forced down, of every compute node."""
+async def last_seen(connection: Connection) -> dict[str, Row]:
+    """host → last_seen and forced_down, of every compute node."""
     query = select(services.c.host, services.c.last_seen, services.c.forced_down).where(services.c.binary == COMPUTE)
     query = query.join(compute_nodes, compute_nodes.c.host == services.c.host)
-    return {row.host: (row.last_seen, row.forced_down) for row in (await connection.execute(query)).all()}
+    return {row.host: row for row in (await connection.execute(query)).all()}
 
 
 async def aggregates_version(connection: Connection) -> tuple[Any, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
@@ -18,9 +17,6 @@ from kilonova.placement.store import providers as provider_store
 class AllocationLogic:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
-
-    def _now(self) -> dt.datetime:
-        return self.clock.now().replace(tzinfo=None)
 
     async def of_consumer(self, uuid: str) -> tuple[Row | None, Sequence[Row]]:
         """(consumer row or None, allocation rows)."""
@@ -77,7 +73,7 @@ class AllocationLogic:
         for row in rows:
             held[row.provider_id][row.resource_class] = row.used
         for provider_id, amounts in held.items():
-            await store.give_back(connection, provider_id, amounts, self._now())
+            await store.give_back(connection, provider_id, amounts, self.clock.row_time())
 
     async def _replace(
         self, connection: Connection, consumer_uuid: str, wanted: AllocationsPut, check_generation: bool
@@ -128,7 +124,7 @@ class AllocationLogic:
                     if not room.take(providers[provider_uuid], name, amount):
                         raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=name)
                     rows.append((ids[consumer_uuid], providers[provider_uuid], name, amount))
-        await store.take(connection, room.taken, self._now())
+        await store.take(connection, room.taken, self.clock.row_time())
         await store.add(connection, rows)
 
     async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
@@ -139,7 +135,7 @@ class AllocationLogic:
                 raise errors.ProviderNotFound(uuid=provider_uuid)
             for name in item.resources:
                 check_class(name)
-            if not await store.claim(connection, found[0].id, item.resources, self._now()):
+            if not await store.claim(connection, found[0].id, item.resources, self.clock.row_time()):
                 raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=", ".join(sorted(item.resources)))
             rows.extend((found[0].id, name, amount) for name, amount in item.resources.items())
         return rows

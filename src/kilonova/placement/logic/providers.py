@@ -28,9 +28,6 @@ class ProviderLogic:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
 
-    def _now(self) -> dt.datetime:
-        return self.clock.now().replace(tzinfo=None)
-
     async def list(self, *, uuid: str | None = None, name: str | None = None) -> Sequence[Row]:
         async with self.database.reading() as connection:
             return await store.find(connection, uuid=uuid, name=name)
@@ -112,13 +109,13 @@ class ProviderLogic:
             "step_size": item.step_size,
             "allocation_ratio": item.allocation_ratio,
             "capacity": int((item.total - item.reserved) * item.allocation_ratio),
-            "changed_at": self._now(),
+            "changed_at": self.clock.row_time(),
         }
 
     async def summaries(self, changed_within: float | None = None) -> ProviderSummaries:
         """Capacity and usage of every provider, or of those that changed within so many seconds, in one statement."""
         found: dict[str, ProviderSummary] = {}
-        since = self._now() - dt.timedelta(seconds=changed_within) if changed_within is not None else None
+        since = self.clock.row_time() - dt.timedelta(seconds=changed_within) if changed_within is not None else None
         async with self.database.reading() as connection:
             rows = await store.summaries(connection, since)
         for row in rows:
