@@ -8,15 +8,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import median_ms
 from kilonova.testing.cluster import Cluster
 from tests.cloud.harness import PASSWORD, Api, CloudProcess
 
 CLIENT = Path(os.environ.get("KILONOVA_BENCH_CLIENT", "../shared/bench/bench_cloud.py"))
+LEAST = {"flavor": {"name": "least", "vcpus": 1, "ram": 1, "disk": 0}}
+PER_REQUEST = 50
 UNLIMITED = {"quota_set": dict.fromkeys(("instances", "cores", "ram"), -1)}
 
 
@@ -25,7 +29,7 @@ class Cloud:
 
     def __init__(self, api: Api, auth_url: str, pids: list[int], state: Path) -> None:
         self.api, self.auth_url, self.pids, self.state = api, auth_url, pids, state
-        self.image = api.image("bench")
+        self.image, self._flavor = api.image("bench"), ""
         api.ok("PUT", "compute", f"/os-quota-sets/{api.project_id}", UNLIMITED)
 
     def cpu_seconds(self) -> float:
@@ -35,6 +39,26 @@ class Cloud:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def reads(self, service: str, path: str) -> float:
+        """How long a GET takes, in milliseconds."""
+        return median_ms(lambda: self.api.ok("GET", service, path))
+
+    def fill(self, count: int) -> str:
+        """So many more servers, of the least flavor; the id of one of them."""
+        if not self._flavor:
+            self._flavor = self.api.ok("POST", "compute", "/flavors", LEAST)["flavor"]["id"]
+        made, body = "", {"name": "many", "imageRef": self.image, "flavorRef": self._flavor, "networks": "none"}
+        for start in range(0, count, PER_REQUEST):
+            part = min(PER_REQUEST, count - start)
+            wanted = body | {"min_count": part, "max_count": part}
+            made = self.api.ok("POST", "compute", "/servers", {"server": wanted})["server"]["id"]
+        while self.api.ok("GET", "compute", "/servers?status=BUILD&limit=1")["servers"]:
+            time.sleep(0.2)
+        failed = self.api.ok("GET", "compute", "/servers?status=ERROR&limit=1")["servers"]
+        if failed:
+            raise RuntimeError(f"a server failed: {self.api.server(failed[0]['id'])['fault']}")
+        return made
 
     def client(self, *options: str) -> dict[str, Any]:
         """What the neutral load client measures."""

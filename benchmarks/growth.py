@@ -7,13 +7,10 @@ Each row's samples are the costs at the sizes its name tells, in their order.
 from __future__ import annotations
 
 import os
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
-from benchmarks.clouds import Cloud, one_process
-from benchmarks.results import Row
+from benchmarks.clouds import PER_REQUEST, Cloud, one_process
+from benchmarks.results import TIMES, Row, median_ms
 from kilonova.testing.memory import pss
 
 SCALE = float(os.environ.get("KILONOVA_GROWTH", "1"))
@@ -22,8 +19,6 @@ SERVERS = [round(count * SCALE) for count in (1000, 2000, 4000, 7000, 10000)]
 PORTS = [round(count * SCALE) for count in (100, 500, 1000, 2000)]
 RULES = [round(count * SCALE) for count in (50, 100, 200, 400)]
 IMAGES = [round(count * SCALE) for count in (50, 200, 1000)]
-PER_REQUEST, TIMES = 50, 15
-FLAVOR = {"flavor": {"name": "least", "vcpus": 1, "ram": 1, "disk": 0}}
 NETWORK_QUOTA = {"quota": dict.fromkeys(("port", "security_group", "security_group_rule"), -1)}
 
 
@@ -36,20 +31,6 @@ def run(_rounds: int) -> list[Row]:
 
 def _row(what: str, unit: str, sizes: list[int], samples: list[float]) -> Row:
     return Row(what=f"{what} at {', '.join(map(str, sizes))}", unit=unit, samples=samples)
-
-
-def _time(act: Callable[[], Any], times: int = TIMES) -> float:
-    """The median, in milliseconds."""
-    samples = []
-    for _ in range(times):
-        began = time.perf_counter()
-        act()
-        samples.append((time.perf_counter() - began) * 1000)
-    return statistics.median(samples)
-
-
-def _reads(api: Any, service: str, path: str) -> float:
-    return _time(lambda: api.ok("GET", service, path))
 
 
 def _hosts() -> list[Row]:
@@ -83,46 +64,29 @@ def _servers() -> list[Row]:
     held, last = 0, ""
     with one_process(hosts=HOSTS[-1]) as cloud:
         api = cloud.api
-        flavor = api.ok("POST", "compute", "/flavors", FLAVOR)["flavor"]["id"]
         for size in SERVERS:
-            last = _fill(cloud, flavor, size - held) or last
+            last = cloud.fill(size - held) or last
             held = size
             oldest = api.ok("GET", "compute", "/servers?limit=1&sort_key=created_at&sort_dir=asc")["servers"][0]["id"]
             deep = _deep_marker(api, size)
             for name, cost in {
                 "launches": _launches_per_second(cloud),
                 "memory": pss(cloud.pids[0]),
-                "first page of 100": _reads(api, "compute", "/servers/detail?limit=100"),
-                "last page of 100": _reads(api, "compute", f"/servers/detail?limit=100&marker={deep}"),
-                "one server": _reads(api, "compute", f"/servers/{oldest}"),
-                "decision (explain)": _reads(api, "compute", f"/servers/{last}/os-kilonova-decisions"),
-                "steps (trace)": _reads(api, "compute", f"/servers/{last}/os-instance-actions"),
+                "first page of 100": cloud.reads("compute", "/servers/detail?limit=100"),
+                "last page of 100": cloud.reads("compute", f"/servers/detail?limit=100&marker={deep}"),
+                "one server": cloud.reads("compute", f"/servers/{oldest}"),
+                "decision (explain)": cloud.reads("compute", f"/servers/{last}/os-kilonova-decisions"),
+                "steps (trace)": cloud.reads("compute", f"/servers/{last}/os-instance-actions"),
             }.items():
                 found[name].append(cost)
     units = {"launches": "/s", "memory": "MB"}
     return [_row(f"{name}, servers", units.get(name, "ms"), SERVERS, costs) for name, costs in found.items()]
 
 
-def _fill(cloud: Cloud, flavor: str, count: int) -> str:
-    """So many more; the id of one of them."""
-    made = ""
-    for _ in range(0, count, PER_REQUEST):
-        body: dict[str, Any] = {"name": "many", "imageRef": cloud.image, "flavorRef": flavor, "networks": "none"}
-        part = min(PER_REQUEST, count)
-        body |= {"min_count": part, "max_count": part}
-        made = cloud.api.ok("POST", "compute", "/servers", {"server": body})["server"]["id"]
-    while cloud.api.ok("GET", "compute", "/servers?status=BUILD&limit=1")["servers"]:
-        time.sleep(0.2)
-    failed = cloud.api.ok("GET", "compute", "/servers?status=ERROR&limit=1")["servers"]
-    if failed:
-        raise RuntimeError(f"a server failed: {cloud.api.server(failed[0]['id'])['fault']}")
-    return made
-
-
 def _deep_marker(api: Any, size: int) -> str:
     """The server after which the last hundred come."""
     ids: list[str] = []
-    while len(ids) < size - 100:
+    while len(ids) < max(size - 100, 1):
         path = f"/servers?limit=1000&marker={ids[-1]}" if ids else "/servers?limit=1000"
         ids += [server["id"] for server in api.ok("GET", "compute", path)["servers"]]
     return ids[max(size - 101, 0)]
@@ -134,11 +98,11 @@ def _ports(cloud: Cloud) -> list[Row]:
     (host,) = {agent["host"] for agent in api.ok("GET", "network", "/agents")["agents"]}
     port = {"network_id": network, "binding:host_id": host, "device_id": "bench"}
     for size in PORTS:
-        for _ in range(held, size, PER_REQUEST):
-            api.ok("POST", "network", "/ports", {"ports": [port] * min(PER_REQUEST, size - held)})
+        for start in range(held, size, PER_REQUEST):
+            api.ok("POST", "network", "/ports", {"ports": [port] * min(PER_REQUEST, size - start)})
         held = size
-        create.append(_time(lambda: api.ok("POST", "network", "/ports", {"port": port})))
-        listed.append(_reads(api, "network", "/ports?limit=100"))
+        create.append(median_ms(lambda: api.ok("POST", "network", "/ports", {"port": port})))
+        listed.append(cloud.reads("network", "/ports?limit=100"))
     return [
         _row("one more port, ports", "ms", PORTS, create),
         _row("page of 100 ports, ports", "ms", PORTS, listed),
@@ -159,7 +123,7 @@ def _rules(cloud: Cloud) -> list[Row]:
     for size in RULES:
         for _ in range(held, size):
             add()
-        create.append(_time(add))
+        create.append(median_ms(add))
         held = size + TIMES
     return [_row("one more rule, rules of a group", "ms", RULES, create)]
 
@@ -170,5 +134,5 @@ def _images(cloud: Cloud) -> list[Row]:
         for number in range(held, size):
             api.ok("POST", "image", "/images", {"name": f"i{number}", "disk_format": "raw", "container_format": "bare"})
         held = size
-        listed.append(_reads(api, "image", "/images?limit=25"))
+        listed.append(cloud.reads("image", "/images?limit=25"))
     return [_row("page of 25 images, images", "ms", IMAGES, listed)]

@@ -6,12 +6,14 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+TIMES = 15  # that a call is made for its median
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -44,6 +46,16 @@ class Report(msgspec.Struct, kw_only=True):
     python: str
     load: tuple[float, float]
     rows: list[Row]
+
+
+def median_ms(act: Callable[[], object], times: int = TIMES) -> float:
+    """How long the call takes, in milliseconds."""
+    samples = []
+    for _ in range(times):
+        began = time.perf_counter()
+        act()
+        samples.append((time.perf_counter() - began) * 1000)
+    return statistics.median(samples)
 
 
 def report(name: str, rows: Sequence[Row], load_before: float) -> Report:
