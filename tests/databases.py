@@ -17,7 +17,10 @@ from typing import Any
 import asyncmy
 import asyncpg
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
+
+from kilonova.core.db import Database
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 BLANK = "blank"  # names that begin so are of databases without tables, which go with the test
@@ -27,6 +30,14 @@ SEEDED = {"revocation_generation": "UPDATE {} SET generation = 0"}  # what a mig
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=KINDS, default="sqlite", help="the engine on which databases of tests live")
+
+
+async def statements_of(database: Database) -> list[str]:
+    """What is sent to the database from now on: a list that grows."""
+    sent: list[str] = []
+    event.listen(database.engine.sync_engine, "before_cursor_execute", lambda _c, _cursor, sql, *_: sent.append(sql))
+    await database.close()  # connections that were open before would tell nothing
+    return sent
 
 
 class Files:

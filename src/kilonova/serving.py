@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 
 from kilonova.components import SERVICES, Component, core_parts
-from kilonova.core import errors, log
+from kilonova.core import collector, errors, log
 from kilonova.core.faults import Faults
 from kilonova.core.service import Core, Service, WebService, answers
 from kilonova.core.web.gateway import Gateway
@@ -98,6 +98,7 @@ class ComponentProcess:
             await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 await starting
+                collector.settle()
                 self.health.state = "serving"
                 logger.info("serving", component=self.component.name, pid=os.getpid())
             await self._stop.wait()

@@ -28,6 +28,7 @@ class Counted:
         self.databases = [database for database in found if isinstance(database, Database)]
         for database in self.databases:
             event.listen(database.engine.sync_engine, "before_cursor_execute", self._note)
+            cloud.run(database.close())  # connections that were open before would tell nothing
 
     def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         beside = statement.startswith("BEGIN") or any(word in statement for word in BESIDE)

@@ -17,7 +17,7 @@ import uvloop
 
 from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running
 from kilonova.compute.virt.driver import HypervisorUnavailable
-from kilonova.core import log
+from kilonova.core import collector, log
 from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.settings import Settings, default_state_dir, load
@@ -97,6 +97,7 @@ async def _serve(settings: Settings) -> None:
             server_header=False,
         )
     )
+    collector.settle()
     _welcome(settings)
     try:
         await server.serve(sockets=[listener])

@@ -58,7 +58,7 @@ class Transaction:
 
 
 class Database:
-    """`url` as in the config: sqlite:///PATH, postgresql://…, mysql://…; see `address`. `statements` counts what was sent."""
+    """`url` as in the config: sqlite:///PATH, postgresql://…, mysql://…; see `address`."""
 
     def __init__(self, url: str, metadata: MetaData, *, name: str) -> None:
         self.name = name
@@ -66,7 +66,6 @@ class Database:
         address = Address(url, name)
         self.kind, self.url = address.kind, address.url
         self.engine, self._reader = _engines(address)
-        self.statements = 0
         self.outbox: Outbox | None = None
         self._turn = asyncio.Lock()
         self._listen()
@@ -76,14 +75,10 @@ class Database:
         return self.kind == "sqlite"
 
     def _listen(self) -> None:
-        engine = self.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", self._count)
-        if not self.is_sqlite:
+        if not self.is_sqlite:  # listeners of the engine itself would cost with each statement
+            engine = self.engine.sync_engine
             event.listen(engine, "checkin", _note_time)
             event.listen(engine, "checkout", self._check_alive)
-
-    def _count(self, *_: Any) -> None:
-        self.statements += 1
 
     def _check_alive(self, connection: Any, record: Any, _proxy: Any) -> None:
         """A connection that was unused for a while is asked whether its server is still there; if not, the pool opens others

@@ -19,7 +19,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, CursorResult, Dialect
 from sqlalchemy.engine.base import Transaction
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
+BEGIN = "BEGIN IMMEDIATE"
 LOCK_PATIENCE = 10.0  # seconds to ask for another process's write lock
 LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
@@ -39,6 +41,14 @@ class LoopConnection:
 
     def __init__(self, connection: Connection, engine: SqliteEngine) -> None:
         self._connection, self._engine = connection, engine
+        self.driver: Any = connection.connection.driver_connection
+
+    def reset(self) -> None:
+        """What nobody ended is undone; reads alone began nothing in the engine."""
+        self._connection.rollback()
+
+    def close(self) -> None:
+        self._connection.close()
 
     @property
     def dialect(self) -> Dialect:
@@ -63,12 +73,15 @@ class LoopConnection:
         """An open transaction that holds the write lock: no failing upgrade in the middle."""
         loop = asyncio.get_running_loop()
         until = loop.time() + LOCK_PATIENCE
+        transaction = self._connection.begin()
         while True:
             try:
-                return self._connection.execution_options(kilonova_write=True).begin()
-            except OperationalError as error:
-                if "locked" not in str(error.orig) or loop.time() > until:
-                    raise
+                self.driver.execute(BEGIN)
+                return transaction
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or loop.time() > until:
+                    transaction.rollback()
+                    raise OperationalError(BEGIN, None, error) from error
             await asyncio.sleep(LOCK_PAUSE)
 
 
@@ -80,16 +93,21 @@ class SqliteEngine:
         if self._file:
             Path(self._file).parent.mkdir(parents=True, exist_ok=True)
         # who waited here for a free connection would stop all others, those that have one included: no bound
-        self.sync_engine: Engine = create_engine(url, pool_size=8, max_overflow=-1)
+        self.sync_engine: Engine = create_engine(url, poolclass=NullPool)
         event.listen(self.sync_engine, "connect", _set_up)
-        event.listen(self.sync_engine, "begin", _begin)
+        self._idle: list[LoopConnection] = []
         self._commits = 0
         self._checkpoint: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LoopConnection]:
-        with self.sync_engine.connect() as connection:
-            yield LoopConnection(connection, self)
+        """One that nobody else uses now. It stays open afterwards: no pool's bookkeeping with each use."""
+        connection = self._idle.pop() if self._idle else LoopConnection(self.sync_engine.connect(), self)
+        try:
+            yield connection
+        finally:
+            connection.reset()
+            self._idle.append(connection)
 
     def committed(self) -> None:
         """Now and then what is committed is brought from the log into the file."""
@@ -105,9 +123,11 @@ class SqliteEngine:
             self._checkpoint = None
 
     async def dispose(self) -> None:
+        """Close what is open and unused; the next connection is a new one."""
         if self._checkpoint is not None:
             await asyncio.wait([self._checkpoint])
-        self.sync_engine.dispose()
+        while self._idle:
+            self._idle.pop().close()
 
 
 def checkpoint(file: str) -> None:
@@ -122,9 +142,3 @@ def _set_up(connection: Any, _record: Any) -> None:
     for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin(connection: Any) -> None:
-    """SQLAlchemy begins with the first statement, reads too: these need no transaction."""
-    if connection.get_execution_options().get("kilonova_write"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
