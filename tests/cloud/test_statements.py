@@ -17,7 +17,7 @@ MEASURED = 3  # the smallest counts: the reconciler's rounds come in between
 
 
 class Counted:
-    """A cloud whose statements are counted; the BEGIN that SQLite has to be sent is none."""
+    """A cloud whose statements are counted; BEGIN is none."""
 
     def __init__(self, cloud: ThreadedCloud) -> None:
         self.cloud, self.statements, self.looking = cloud, list[str](), False
@@ -31,7 +31,7 @@ class Counted:
             cloud.run(database.close())  # connections that were open before would tell nothing
 
     def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        beside = statement.startswith("BEGIN") or any(word in statement for word in BESIDE)
+        beside = any(word in statement for word in BESIDE)
         if not self.looking and not beside:
             self.statements.append(statement)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from kilonova.core.clock import Clock, iso
+from kilonova.core.clock import Clock
 
 
 def now(clock: Clock) -> dt.datetime:
@@ -16,15 +16,11 @@ def naive(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def aware(moment: dt.datetime) -> dt.datetime:
-    return moment.replace(tzinfo=dt.UTC)
-
-
 def shown(moment: dt.datetime | None) -> str | None:
     """`2026-01-31T12:00:00Z`."""
-    return None if moment is None else iso(aware(moment))
+    return None if moment is None else moment.isoformat(timespec="seconds") + "Z"
 
 
 def shown_bare(moment: dt.datetime | None) -> str | None:
     """`2026-01-31T12:00:00.000000`, the form of the fields that never learned of zones."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return None if moment is None else moment.isoformat(timespec="microseconds")

@@ -41,19 +41,23 @@ class Clock:
         return secrets.token_urlsafe(n)
 
 
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC).replace(tzinfo=None)
+
+
 def iso(moment: dt.datetime) -> str:
     """`2026-01-31T12:00:00Z`, the form of compute, image and network."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc(moment).isoformat(timespec="seconds") + "Z"
 
 
 def iso_micro(moment: dt.datetime) -> str:
     """`2026-01-31T12:00:00.000000Z`, the form of identity's tokens."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _utc(moment).isoformat(timespec="microseconds") + "Z"
 
 
 def iso_bare(moment: dt.datetime) -> str:
     """`2026-01-31T12:00:00.000000`, the form of older compute fields such as `OS-SRV-USG:launched_at`."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return _utc(moment).isoformat(timespec="microseconds")
 
 
 def parse_iso(text: str) -> dt.datetime:

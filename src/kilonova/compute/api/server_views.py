@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from msgspec import UNSET
@@ -122,6 +123,7 @@ class ServerViews:
         return view
 
 
+@lru_cache(4096)
 def host_id(project_id: str, host: str | None) -> str:
     """Tells a project which of its servers share a host, and nothing more."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""

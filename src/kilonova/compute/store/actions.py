@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from kilonova.compute.models import StepRecord
 from kilonova.compute.tables import server_actions, server_steps
 from kilonova.compute.times import naive
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import insert
 
 
 async def begin(connection: Connection, rows: list[dict[str, Any]]) -> None:

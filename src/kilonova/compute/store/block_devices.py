@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, select
 
 from kilonova.compute.tables import block_devices
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import insert, prepared
 
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -17,8 +18,12 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 async def of_servers(connection: Connection, uuids: Collection[str]) -> dict[str, list[Row]]:
     """server uuid → its devices, in the order they were asked for."""
-    query = select(block_devices).where(block_devices.c.server_uuid.in_(list(uuids))).order_by(block_devices.c.id)
     found: dict[str, list[Row]] = {}
-    for row in (await connection.execute(query)).all():
+    for row in (await connection.execute(*_of_servers(list(uuids)))).all():
         found.setdefault(row.server_uuid, []).append(row)
     return found
+
+
+@prepared
+def _of_servers(uuids: Any) -> Select[Any]:
+    return select(block_devices).where(block_devices.c.server_uuid.in_(uuids)).order_by(block_devices.c.id)

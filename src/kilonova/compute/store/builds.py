@@ -12,11 +12,20 @@ from kilonova.compute.store import request_specs, rows
 from kilonova.compute.tables import request_specs as specs_table
 from kilonova.compute.tables import servers
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import prepared
+
+JOINED = servers.join(specs_table, specs_table.c.server_uuid == servers.c.uuid)
+LIVING = select(servers, specs_table.c.spec).select_from(JOINED).where(servers.c.deleted == 0)
 
 
-def _query() -> Select[Any]:
-    join = servers.join(specs_table, specs_table.c.server_uuid == servers.c.uuid)
-    return select(servers, specs_table.c.spec).select_from(join).where(servers.c.deleted == 0)
+@prepared
+def _of_server(uuid: Any) -> Select[Any]:
+    return LIVING.where(servers.c.uuid == uuid)
+
+
+@prepared
+def _on_host(host: Any) -> Select[Any]:
+    return LIVING.where(servers.c.host == host).order_by(servers.c.id)
 
 
 def from_row(row: Row, *, request_id: str = "", action: str = "") -> ServerBuild:
@@ -29,13 +38,10 @@ def from_row(row: Row, *, request_id: str = "", action: str = "") -> ServerBuild
 
 async def build_of(connection: Connection, server_uuid: str) -> ServerBuild | None:
     """None for a server that is unknown or deleted."""
-    row = (await connection.execute(_query().where(servers.c.uuid == server_uuid))).first()
+    row = (await connection.execute(*_of_server(server_uuid))).first()
     return from_row(row) if row is not None else None
 
 
 async def builds_on_host(connection: Connection, host: str) -> Sequence[Row]:
     """Rows for `from_row` of all living servers of a host."""
-    rows_: Sequence[Row] = (
-        await connection.execute(_query().where(servers.c.host == host).order_by(servers.c.id))
-    ).all()
-    return rows_
+    return (await connection.execute(*_on_host(host))).all()

@@ -9,7 +9,21 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Update, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.states import BUILD_TASKS, REBUILD_TASKS, Task, Vm
@@ -24,10 +38,12 @@ from kilonova.compute.tables import (
 )
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 
 Condition = ColumnElement[bool]
 ASKED_AT_ONCE = 1000
-WITH_SPEC = servers.outerjoin(request_specs, request_specs.c.server_uuid == servers.c.uuid)
+JOINED = servers.outerjoin(request_specs, request_specs.c.server_uuid == servers.c.uuid)
+WITH_SPEC = select(servers, request_specs.c.spec).select_from(JOINED)
 SPEC_OF = update(request_specs).where(request_specs.c.server_uuid == bindparam("of")).values(spec=bindparam("document"))
 UNPLACED = (
     servers.c.deleted == 0,
@@ -39,38 +55,50 @@ UNPLACED = (
 
 async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
     """The row with its `spec` (encoded, None when gone), deleted or not."""
-    query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid == uuid)
-    if lock:
-        query = locked(query, of=servers)
-    return (await connection.execute(query)).first()
+    return (await connection.execute(*_with_spec([uuid], lock=lock))).first()
 
 
 async def get_many(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> dict[str, Row]:
     """As `get`, by uuid."""
-    query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid.in_(list(uuids)))
-    query = query.order_by(servers.c.id)
-    rows = await connection.execute(locked(query, of=servers) if lock else query)
+    rows = await connection.execute(*_with_spec(list(uuids), lock=lock))
     return {row.uuid: row for row in rows.all()}
+
+
+@prepared
+def _with_spec(uuids: Any, *, lock: bool) -> Select[Any]:
+    query = WITH_SPEC.where(servers.c.uuid.in_(uuids)).order_by(servers.c.id)
+    return locked(query, of=servers) if lock else query
 
 
 async def lock_states(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
     """uuid → host, vm_state and task_state of those that live; nobody else changes them before this transaction ends."""
-    query = select(servers.c.uuid, servers.c.host, servers.c.vm_state, servers.c.task_state).where(
-        servers.c.uuid.in_(list(uuids)), servers.c.deleted == 0
-    )
-    return {row.uuid: row for row in (await connection.execute(locked(query.order_by(servers.c.id)))).all()}
+    return {row.uuid: row for row in (await connection.execute(*_states(list(uuids)))).all()}
+
+
+@prepared
+def _states(uuids: Any) -> Select[Any]:
+    query = select(servers.c.uuid, servers.c.host, servers.c.vm_state, servers.c.task_state)
+    return locked(query.where(servers.c.uuid.in_(uuids), servers.c.deleted == 0).order_by(servers.c.id))
 
 
 async def unplaced(connection: Connection, uuids: Sequence[str]) -> Sequence[Row]:
     """Rows with `spec` of those that wait for a host."""
-    query = select(servers, request_specs.c.spec).select_from(WITH_SPEC).where(servers.c.uuid.in_(uuids), *UNPLACED)
-    return (await connection.execute(query.order_by(servers.c.id))).all()
+    return (await connection.execute(*_unplaced(uuids))).all()
+
+
+@prepared
+def _unplaced(uuids: Any) -> Select[Any]:
+    return WITH_SPEC.where(servers.c.uuid.in_(uuids), *UNPLACED).order_by(servers.c.id)
 
 
 async def lock_unplaced(connection: Connection, uuids: Sequence[str]) -> set[str]:
     """Those that still wait for a host; nobody else changes them before this transaction ends."""
-    query = select(servers.c.uuid).where(servers.c.uuid.in_(uuids), *UNPLACED).order_by(servers.c.id)
-    return {row.uuid for row in (await connection.execute(locked(query))).all()}
+    return {row.uuid for row in (await connection.execute(*_to_place(uuids))).all()}
+
+
+@prepared
+def _to_place(uuids: Any) -> Select[Any]:
+    return locked(select(servers.c.uuid).where(servers.c.uuid.in_(uuids), *UNPLACED).order_by(servers.c.id))
 
 
 async def save_specs(connection: Connection, specs: Mapping[str, RequestSpec]) -> None:
@@ -158,17 +186,23 @@ async def finish_actions(
 ) -> int:
     """End the open actions of these servers (of one request, or of any); how many were open. `message` None means success;
     the action `failed` is the one that did not end well."""
+    finished = _finished(
+        list(uuids), list(actions), now, message, failed, request_id, of_request=request_id is not None
+    )
+    return int((await connection.execute(*finished)).rowcount)
+
+
+@prepared
+def _finished(
+    uuids: Any, actions: Any, now: Any, message: Any, failed: Any, request_id: Any, *, of_request: bool
+) -> Update:
     table = server_actions.c
-    where: list[Condition] = [
-        table.server_uuid.in_(list(uuids)),
-        table.action.in_(list(actions)),
-        table.finished_at.is_(None),
-    ]
-    if request_id is not None:
-        where.append(table.request_id == request_id)
-    told = message if failed is None else case((table.action == failed, "Error"), else_=message)
-    result = await connection.execute(update(server_actions).where(*where).values(finished_at=now, message=told))
-    return int(result.rowcount)
+    open_ones = update(server_actions).where(
+        table.server_uuid.in_(uuids), table.action.in_(actions), table.finished_at.is_(None)
+    )
+    if of_request:
+        open_ones = open_ones.where(table.request_id == request_id)
+    return open_ones.values(finished_at=now, message=case((table.action == failed, "Error"), else_=message))
 
 
 async def action(connection: Connection, uuid: str, request_id: str, names: Collection[str]) -> Row | None:
@@ -193,16 +227,25 @@ async def open_actions(connection: Connection, uuids: Collection[str]) -> dict[s
 async def mark_deleted(connection: Connection, uuids: Sequence[str], now: dt.datetime) -> list[str]:
     """Rows as deleted, their block devices and specs gone; those for which nobody was faster."""
     living = list(await lock_states(connection, uuids) if len(uuids) > 1 else uuids)
+    if not living or (await connection.execute(*_marked_deleted(living, now))).rowcount == 0:
+        return []
+    await connection.execute(*_forgotten(living, table=block_devices))
+    await connection.execute(*_forgotten(living, table=request_specs))
+    return living
+
+
+@prepared
+def _marked_deleted(uuids: Any, now: Any) -> Update:
     values = {
         "deleted": servers.c.id, "deleted_at": now, "terminated_at": now, "updated_at": now, "vm_state": Vm.DELETED,
         "task_state": None, "power_state": 0,
     }  # fmt: skip
-    marked = update(servers).where(servers.c.uuid.in_(living), servers.c.deleted == 0).values(**values)
-    if not living or (await connection.execute(marked)).rowcount == 0:
-        return []
-    await connection.execute(delete(block_devices).where(block_devices.c.server_uuid.in_(living)))
-    await connection.execute(delete(request_specs).where(request_specs.c.server_uuid.in_(living)))
-    return living
+    return update(servers).where(servers.c.uuid.in_(uuids), servers.c.deleted == 0).values(**values)
+
+
+@prepared
+def _forgotten(uuids: Any, *, table: Table) -> Delete:
+    return delete(table).where(table.c.server_uuid.in_(uuids))
 
 
 # ---- for the reconciler
@@ -222,16 +265,12 @@ async def building(
 ) -> Sequence[Row]:
     """Rows with `spec` of servers (all, or some) whose build on a host has shown nothing new since `before`; `unaccepted`
     only those the host has not yet taken."""
-    query = (
-        select(servers, request_specs.c.spec)
-        .select_from(WITH_SPEC)
-        .where(
-            servers.c.deleted == 0,
-            servers.c.vm_state == Vm.BUILDING,
-            servers.c.host.is_not(None),
-            task_in([Task.SCHEDULING] if unaccepted else [None, *BUILD_TASKS]),
-            _age() < before,
-        )
+    query = WITH_SPEC.where(
+        servers.c.deleted == 0,
+        servers.c.vm_state == Vm.BUILDING,
+        servers.c.host.is_not(None),
+        task_in([Task.SCHEDULING] if unaccepted else [None, *BUILD_TASKS]),
+        _age() < before,
     )
     if uuids is not None:
         query = query.where(servers.c.uuid.in_(list(uuids)))

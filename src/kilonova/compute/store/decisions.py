@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from kilonova.compute.models import Decision
 from kilonova.compute.tables import decisions
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import insert
 
 
 async def add(connection: Connection, made: Mapping[str, Decision], request_id: str, now: dt.datetime) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, exists, insert, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, or_, select, tuple_, update
 
 from kilonova.compute.tables import flavor_access, flavors
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 
 SORT_KEYS = {
     "flavorid": flavors.c.flavorid, "id": flavors.c.id, "name": flavors.c.name, "memory_mb": flavors.c.memory_mb,
@@ -31,7 +32,7 @@ class FlavorFilter(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
-def _visible(project_id: str) -> ColumnElement[bool]:
+def _visible(project_id: Any) -> ColumnElement[bool]:
     granted = exists().where(flavor_access.c.flavor_id == flavors.c.id, flavor_access.c.project_id == project_id)
     return or_(flavors.c.is_public.is_(True), granted)
 
@@ -58,9 +59,20 @@ async def get(
     connection: Connection, flavorid: str, *, project_id: str | None = None, lock: bool = False
 ) -> Row | None:
     """With a project only a flavor that it may use; with `lock` nobody else changes it before the transaction ends."""
-    visible = _visible(project_id) if project_id is not None else true()
-    query = select(flavors).where(and_(flavors.c.flavorid == flavorid, visible))
-    return (await connection.execute(locked(query) if lock else query)).first()
+    known = _of_all(flavorid, lock=lock) if project_id is None else _of_project(flavorid, project_id, lock=lock)
+    return (await connection.execute(*known)).first()
+
+
+@prepared
+def _of_all(flavorid: Any, *, lock: bool) -> Select[Any]:
+    query = select(flavors).where(flavors.c.flavorid == flavorid)
+    return locked(query) if lock else query
+
+
+@prepared
+def _of_project(flavorid: Any, project_id: Any, *, lock: bool) -> Select[Any]:
+    query = select(flavors).where(flavors.c.flavorid == flavorid, _visible(project_id))
+    return locked(query) if lock else query
 
 
 async def named(connection: Connection, name: str) -> Row | None:
@@ -86,7 +98,7 @@ async def projects(connection: Connection, flavor_id: int) -> list[str]:
 
 
 async def grant(connection: Connection, flavor_id: int, project_id: str) -> None:
-    await connection.execute(insert(flavor_access).values(flavor_id=flavor_id, project_id=project_id))
+    await connection.execute(insert(flavor_access), {"flavor_id": flavor_id, "project_id": project_id})
 
 
 async def revoke(connection: Connection, flavor_id: int, project_id: str) -> bool:

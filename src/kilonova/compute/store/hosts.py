@@ -6,13 +6,25 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, insert, or_, select, union, update
+from sqlalchemy import Select, Text, Update, bindparam, cast, func, or_, select, union, update
 
 from kilonova.compute.tables import aggregate_hosts, aggregates, compute_nodes, server_groups, servers, services
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 
 COMPUTE = "nova-compute"
+LAST_SEEN = (
+    select(services.c.host, services.c.last_seen, services.c.forced_down)
+    .where(services.c.binary == COMPUTE)
+    .join(compute_nodes, compute_nodes.c.host == services.c.host)
+)
+AGGREGATES = select(
+    func.count(aggregates.c.id),
+    func.max(aggregates.c.created_at),
+    func.max(aggregates.c.updated_at),
+    select(func.count(aggregate_hosts.c.id)).scalar_subquery(),
+)
 
 
 async def states(
@@ -20,6 +32,11 @@ async def states(
 ) -> Sequence[Row]:
     """Every compute node with its service, or those that changed since then by more than a heartbeat, and `also` these hosts;
     `facts` and `stats` as JSON text."""
+    return (await connection.execute(*_states(since, list(also), changed=since is not None))).all()
+
+
+@prepared
+def _states(since: Any, also: Any, *, changed: bool) -> Select[Any]:
     n, s = compute_nodes.c, services.c
     query = (
         select(
@@ -41,27 +58,23 @@ async def states(
         .join(services, (s.host == n.host) & (s.binary == COMPUTE))
         .order_by(n.id)
     )
-    if since is not None:
-        changed = union(
-            select(n.host).where(n.updated_at >= since),
-            select(s.host).where(s.changed_at >= since, s.binary == COMPUTE),
-        )
-        query = query.where(or_(n.host.in_(changed), n.host.in_(also)))
-    return (await connection.execute(query)).all()
+    if not changed:
+        return query
+    news = union(
+        select(n.host).where(n.updated_at >= since),
+        select(s.host).where(s.changed_at >= since, s.binary == COMPUTE),
+    )
+    return query.where(or_(n.host.in_(news), n.host.in_(also)))
 
 
 async def last_seen(connection: Connection) -> dict[str, Row]:
     """host → last_seen and forced_down, of every compute node."""
-    query = select(services.c.host, services.c.last_seen, services.c.forced_down).where(services.c.binary == COMPUTE)
-    query = query.join(compute_nodes, compute_nodes.c.host == services.c.host)
-    return {row.host: row for row in (await connection.execute(query)).all()}
+    return {row.host: row for row in (await connection.execute(LAST_SEEN)).all()}
 
 
 async def aggregates_version(connection: Connection) -> tuple[Any, ...]:
     """Another one after every change of aggregates, their metadata and their hosts."""
-    members = select(func.count(aggregate_hosts.c.id)).scalar_subquery()
-    changed, made = func.max(aggregates.c.updated_at), func.max(aggregates.c.created_at)
-    return tuple((await connection.execute(select(func.count(aggregates.c.id), made, changed, members))).one())
+    return tuple((await connection.execute(AGGREGATES)).one())
 
 
 async def aggregate_metadata(connection: Connection, host: str | None = None) -> Sequence[Row]:
@@ -126,7 +139,7 @@ async def put_service(connection: Connection, *, host: str, binary: str, uuid: s
     changed = await connection.execute(update(services).where(*key).values(last_seen=now, changed_at=now))
     if changed.rowcount == 0:
         row = {"host": host, "binary": binary, "uuid": uuid, "last_seen": now, "created_at": now, "changed_at": now}
-        await connection.execute(insert(services).values(**row))
+        await connection.execute(insert(services), row)
 
 
 async def put_node(connection: Connection, host: str, values: dict[str, Any], now: dt.datetime) -> None:
@@ -134,15 +147,17 @@ async def put_node(connection: Connection, host: str, values: dict[str, Any], no
     values = values | {"updated_at": now}
     changed = await connection.execute(update(compute_nodes).where(compute_nodes.c.host == host).values(**values))
     if changed.rowcount == 0:
-        await connection.execute(insert(compute_nodes).values(host=host, created_at=now, **values))
+        await connection.execute(insert(compute_nodes), values | {"host": host, "created_at": now})
 
 
 async def seen(connection: Connection, hosts: Sequence[str], binaries: Sequence[str], now: dt.datetime) -> int:
     """Note a heartbeat of services that are known; how many they were."""
-    result = await connection.execute(
-        update(services).where(services.c.host.in_(hosts), services.c.binary.in_(binaries)).values(last_seen=now)
-    )
-    return int(result.rowcount)
+    return int((await connection.execute(*_seen(hosts, binaries, now))).rowcount)
+
+
+@prepared
+def _seen(hosts: Any, binaries: Any, now: Any) -> Update:
+    return update(services).where(services.c.host.in_(hosts), services.c.binary.in_(binaries)).values(last_seen=now)
 
 
 async def put_stats(connection: Connection, stats: dict[str, dict[str, Any]], now: dt.datetime) -> None:
@@ -157,13 +172,17 @@ async def put_stats(connection: Connection, stats: dict[str, dict[str, Any]], no
 
 async def alive(connection: Connection, hosts: Sequence[str], since: dt.datetime) -> set[str]:
     """Those of the hosts whose compute service was seen since then and is not forced down."""
-    query = select(services.c.host).where(
+    return {row.host for row in (await connection.execute(*_alive(hosts, since))).all()}
+
+
+@prepared
+def _alive(hosts: Any, since: Any) -> Select[Any]:
+    return select(services.c.host).where(
         services.c.host.in_(hosts),
         services.c.binary == COMPUTE,
         services.c.last_seen >= since,
         or_(services.c.forced_down.is_(False), services.c.forced_down.is_(None)),
     )
-    return {row.host for row in (await connection.execute(query)).all()}
 
 
 async def forced_down(connection: Connection, hosts: Sequence[str]) -> set[str]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from typing import Any
+
+from sqlalchemy import Select, and_, delete, or_, select, tuple_, update
 
 from kilonova.compute.tables import quota_limits
 from kilonova.core.db import Connection
+from kilonova.core.db.prepared import insert, prepared
 
 Limits = dict[tuple[str, str], dict[str, int]]
 
 
 async def find(connection: Connection, owners: list[tuple[str, str]]) -> Limits:
     """(kind, owner) → {resource: limit}, in one statement."""
-    table = quota_limits.c
-    query = select(quota_limits).where(or_(*(and_(table.kind == k, table.owner == o) for k, o in owners)))
     found: Limits = {}
-    for row in (await connection.execute(query)).all():
+    for row in (await connection.execute(*_of_owners(owners))).all():
         found.setdefault((row.kind, row.owner), {})[row.resource] = row.hard_limit
     return found
+
+
+@prepared
+def _of_owners(owners: Any) -> Select[Any]:
+    return select(quota_limits).where(tuple_(quota_limits.c.kind, quota_limits.c.owner).in_(owners))
 
 
 async def put(connection: Connection, kind: str, owner: str, limits: dict[str, int]) -> None:
@@ -26,7 +32,7 @@ async def put(connection: Connection, kind: str, owner: str, limits: dict[str, i
         changed = await connection.execute(update(quota_limits).where(*key).values(hard_limit=limit))
         if changed.rowcount == 0:
             row = {"kind": kind, "owner": owner, "resource": resource, "hard_limit": limit}
-            await connection.execute(insert(quota_limits).values(**row))
+            await connection.execute(insert(quota_limits), row)
 
 
 async def remove(connection: Connection, kind: str, owner: str) -> None:

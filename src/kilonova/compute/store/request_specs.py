@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, select, update
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.tables import request_specs
 from kilonova.core.db import Connection
+from kilonova.core.db.prepared import insert, prepared
 
 
 async def add(connection: Connection, specs: Mapping[str, RequestSpec]) -> None:
@@ -23,8 +25,12 @@ async def get(connection: Connection, server_uuid: str) -> RequestSpec | None:
 
 
 async def get_many(connection: Connection, server_uuids: Sequence[str]) -> dict[str, RequestSpec]:
-    query = select(request_specs).where(request_specs.c.server_uuid.in_(server_uuids))
-    return {row.server_uuid: decode(row.spec) for row in (await connection.execute(query)).all()}
+    return {row.server_uuid: decode(row.spec) for row in (await connection.execute(*_of_servers(server_uuids))).all()}
+
+
+@prepared
+def _of_servers(uuids: Any) -> Select[Any]:
+    return select(request_specs).where(request_specs.c.server_uuid.in_(uuids))
 
 
 async def save(connection: Connection, server_uuid: str, spec: RequestSpec) -> None:
@@ -35,5 +41,5 @@ async def save(connection: Connection, server_uuid: str, spec: RequestSpec) -> N
     )
 
 
-def decode(data: bytes) -> RequestSpec:
-    return msgspec.msgpack.decode(data, type=RequestSpec)
+decode = msgspec.msgpack.Decoder(RequestSpec).decode
+"""The column `spec` as a record."""

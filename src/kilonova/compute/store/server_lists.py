@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal, o
 from kilonova.compute.states import STATUS
 from kilonova.compute.tables import request_specs, servers
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import prepared
 
 C = servers.c
 EPOCH = dt.datetime(1970, 1, 1)
@@ -24,6 +26,7 @@ EQUALS = {
     "description": C.description, "access_ip_v4": C.access_ip_v4, "access_ip_v6": C.access_ip_v6,
     "server_group": C.server_group_id,
 }  # fmt: skip
+BRIEF = frozenset(["uuid", "name"])
 NUMBERS = frozenset(["power_state", "progress", "launch_index"])
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
     name: func.coalesce(getattr(C, column), default)
@@ -69,31 +72,54 @@ async def page(
     with_spec: bool, with_user_data: bool,
 ) -> Sequence[Row]:  # fmt: skip
     """`sorts` holds (key, descending); the row's id decides ties. With `with_spec` rows also have `spec` (bytes)."""
-    columns: list[Any] = [c for c in C if with_user_data or c.name != "user_data"]
-    source: Any = servers
-    if with_spec:
-        columns.append(request_specs.c.spec)
-        source = servers.outerjoin(request_specs, request_specs.c.server_uuid == C.uuid)
-    query = select(*columns).select_from(source).where(*_conditions(wanted))
-    keys = [(SORT_KEYS[name], descending) for name, descending in sorts]
-    keys.append((C.id, keys[0][1] if keys else True))
-    if marker is not None:
-        query = _after(query, keys, marker.id)
-    order = [column.desc() if descending else column.asc() for column, descending in keys]
-    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+    columns = frozenset(name for name, has in (("spec", with_spec), ("user_data", with_user_data)) if has)
+    return await _rows(connection, wanted, limit, marker, sorts, columns)
 
 
 async def brief(
     connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]]
 ) -> Sequence[Row]:
     """Rows with uuid and name alone."""
-    query = select(C.uuid, C.name).where(*_conditions(wanted))
-    keys = [(SORT_KEYS[name], descending) for name, descending in sorts]
-    keys.append((C.id, keys[0][1] if keys else True))
+    return await _rows(connection, wanted, limit, marker, sorts, BRIEF)
+
+
+async def _rows(
+    connection: Connection, wanted: ServerFilter, limit: int, marker: Row | None, sorts: list[tuple[str, bool]],
+    columns: frozenset[str],
+) -> Sequence[Row]:  # fmt: skip
+    shape = {"of_project": wanted.project_id is not None, "deleted": wanted.deleted, "columns": columns}
+    prepared_query, given = _listed(wanted.project_id, limit, sorts=tuple(sorts), **shape)
+    query = typing.cast(Select[*tuple[Any, ...]], prepared_query)
+    if further := _conditions(wanted):
+        query = query.where(*further)
     if marker is not None:
-        query = _after(query, keys, marker.id)
-    order = [column.desc() if descending else column.asc() for column, descending in keys]
-    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+        query = _after(query, _keys(sorts), marker.id)
+    return (await connection.execute(query, given)).all()
+
+
+def _keys(sorts: Sequence[tuple[str, bool]]) -> list[tuple[ColumnElement[Any], bool]]:
+    keys = [(SORT_KEYS[name], descending) for name, descending in sorts]
+    return [*keys, (C.id, keys[0][1] if keys else True)]
+
+
+@prepared
+def _listed(
+    project_id: Any, limit: Any, *, of_project: bool, deleted: bool | None, columns: frozenset[str],
+    sorts: tuple[tuple[str, bool], ...],
+) -> Select[Any]:  # fmt: skip
+    """What all lists have in common."""
+    query: Select[Any] = select(C.uuid, C.name)
+    if columns != BRIEF:
+        query = select(*(c for c in C if c.name != "user_data" or "user_data" in columns))
+    if "spec" in columns:
+        source = servers.outerjoin(request_specs, request_specs.c.server_uuid == C.uuid)
+        query = query.add_columns(request_specs.c.spec).select_from(source)
+    if of_project:
+        query = query.where(C.project_id == project_id)
+    if deleted is not None:
+        query = query.where(C.deleted != 0 if deleted else C.deleted == 0)
+    order = [column.desc() if descending else column.asc() for column, descending in _keys(sorts)]
+    return query.order_by(*order).limit(limit)
 
 
 def _after(query: Select[Any], keys: list[tuple[ColumnElement[Any], bool]], marker_id: int) -> Select[Any]:
@@ -108,12 +134,8 @@ def _after(query: Select[Any], keys: list[tuple[ColumnElement[Any], bool]], mark
 
 def _conditions(wanted: ServerFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [EQUALS[key] == value for key, value in wanted.equals.items()]
-    if wanted.project_id is not None:
-        found.append(C.project_id == wanted.project_id)
     if wanted.user_id is not None:
         found.append(C.user_id == wanted.user_id)
-    if wanted.deleted is not None:
-        found.append(C.deleted != 0 if wanted.deleted else C.deleted == 0)
     if wanted.name is not None:
         found.append(_named(wanted.name))
     if wanted.statuses is not None:

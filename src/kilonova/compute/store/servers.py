@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, func, or_, select, update
 
 from kilonova.compute.tables import servers
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -21,16 +23,25 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 async def get(connection: Connection, uuid: str, *, deleted: bool = False, lock: bool = False) -> Row | None:
     """The living server of this uuid; with `deleted` also one that is gone. With `lock` nobody else changes it before the
     transaction ends."""
+    return (await connection.execute(*_one(uuid, deleted=deleted, lock=lock))).first()
+
+
+@prepared
+def _one(uuid: Any, *, deleted: bool, lock: bool) -> Select[Any]:
     query = select(servers).where(servers.c.uuid == uuid)
     if not deleted:
         query = query.where(servers.c.deleted == 0)
-    return (await connection.execute(locked(query) if lock else query)).first()
+    return locked(query) if lock else query
 
 
 async def get_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:
     """Living servers, in no order."""
-    query = select(servers).where(servers.c.uuid.in_(list(uuids)), servers.c.deleted == 0)
-    return (await connection.execute(query)).all()
+    return (await connection.execute(*_living(list(uuids)))).all()
+
+
+@prepared
+def _living(uuids: Any) -> Select[Any]:
+    return select(servers).where(servers.c.uuid.in_(uuids), servers.c.deleted == 0)
 
 
 async def change(
@@ -44,33 +55,48 @@ async def change(
     host: str | None = None,
 ) -> bool:
     """Compare-and-swap of a living server: applied only while its state is among the expected ones; False otherwise."""
-    query = update(servers).where(servers.c.uuid == uuid, servers.c.deleted == 0)
+    given: dict[str, Any] = {"of_uuid": uuid} | {f"new_{name}": value for name, value in values.items()}
+    given["new_updated_at"] = now
     if vm_states is not None:
-        query = query.where(servers.c.vm_state.in_(list(vm_states)))
+        given["vm_states"] = list(vm_states)
     if task_states is not None:
-        query = query.where(_task_state_among(task_states))
+        given["task_states"] = [state for state in task_states if state is not None]
     if host is not None:
-        query = query.where(servers.c.host == host)
-    result = await connection.execute(query.values(updated_at=now, **values))
+        given["of_host"] = host
+    result = await connection.execute(_changing(frozenset(given), None in (task_states or ())), given)
     return result.rowcount == 1
 
 
-def _task_state_among(task_states: Collection[str | None]) -> ColumnElement[bool]:
-    named = servers.c.task_state.in_([state for state in task_states if state is not None])
-    return or_(named, servers.c.task_state.is_(None)) if None in task_states else named
+@cache
+def _changing(given: frozenset[str], idle: bool) -> Update:
+    """The statement with these parameters; `idle`: no task state will do, too."""
+    query = update(servers).where(servers.c.uuid == bindparam("of_uuid"), servers.c.deleted == 0)
+    if "vm_states" in given:
+        query = query.where(servers.c.vm_state.in_(bindparam("vm_states")))
+    if "task_states" in given:
+        among: ColumnElement[bool] = servers.c.task_state.in_(bindparam("task_states"))
+        query = query.where(or_(among, servers.c.task_state.is_(None)) if idle else among)
+    if "of_host" in given:
+        query = query.where(servers.c.host == bindparam("of_host"))
+    names = sorted(name.removeprefix("new_") for name in given if name.startswith("new_"))
+    return query.values({name: bindparam(f"new_{name}", type_=servers.c[name].type) for name in names})
 
 
 async def usage(connection: Connection, project_id: str, user_id: str | None = None) -> tuple[int, int, int]:
     """(instances, cores, MiB of memory) of the living servers of a project, or of one user in it."""
+    query = _used(project_id, user_id, of_user=user_id is not None)
+    row = (await connection.execute(*query)).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+@prepared
+def _used(project_id: Any, user_id: Any, *, of_user: bool) -> Select[Any]:
     query = select(
         func.count(servers.c.id),
         func.coalesce(func.sum(servers.c.vcpus), 0),
         func.coalesce(func.sum(servers.c.memory_mb), 0),
     ).where(servers.c.project_id == project_id, servers.c.deleted == 0)
-    if user_id is not None:
-        query = query.where(servers.c.user_id == user_id)
-    row = (await connection.execute(query)).one()
-    return int(row[0]), int(row[1]), int(row[2])
+    return query.where(servers.c.user_id == user_id) if of_user else query
 
 
 async def group_members(connection: Connection, group_ids: Collection[str]) -> dict[str, list[str]]:

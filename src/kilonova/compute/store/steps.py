@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import func, select
@@ -27,6 +28,7 @@ async def put(connection: Connection, steps: Sequence[StepRecord]) -> None:
         await connection.execute(_upsert(connection.dialect.name), rows)
 
 
+@cache
 def _upsert(dialect: str) -> Any:
     table = server_steps.c
     if dialect == "mysql":

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from sqlalchemy import MetaData, event, text
 from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -150,7 +151,9 @@ def _engines(address: Address) -> tuple[Any, Any]:
     if address.kind == "sqlite":
         inline = SqliteEngine(address.url)
         return inline, inline
-    engine = create_async_engine(address.url, enable_from_linting=False, **address.options)
+    engine = create_async_engine(
+        address.url, enable_from_linting=False, json_deserializer=msgspec.json.decode, **address.options
+    )
     if address.kind == "postgresql":  # each read is a transaction of its own, without BEGIN and ROLLBACK around it
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     return engine, engine

@@ -20,15 +20,17 @@ import contextlib
 import heapq
 import uuid
 from collections.abc import Coroutine, Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
+from sqlalchemy import Column, Delete, Integer, MetaData, String, Table, bindparam, delete, select, update
 
 from kilonova.core import errors, log
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Undelivered, make_proxy
 from kilonova.core.bus.interface import Interface, Method
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert
 from kilonova.core.db.types import Blob, Counter
 from kilonova.core.faults import Faults
 
@@ -121,12 +123,12 @@ class Outbox:
         back is told apart by the bodies, each of which holds an id of its own."""
         bodies = {msgspec.msgpack.encode(message.envelope): message for message in pending}
         if connection.dialect.insert_executemany_returning:
-            statement = insert(self.table).returning(self.table.c.id, self.table.c.body)
-            for row in await connection.execute(statement, [{"body": body, "sender": self.name} for body in bodies]):
+            rows = [{"body": body, "sender": self.name} for body in bodies]
+            for row in await connection.execute(_adding(self.table), rows):
                 bodies[row.body].row_id = row.id
             return
         for body, message in bodies.items():
-            result = await connection.execute(insert(self.table).values(body=body, sender=self.name))
+            result = await connection.execute(insert(self.table), {"body": body, "sender": self.name})
             (message.row_id,) = result.inserted_primary_key or (0,)
 
     def send(self, messages: Iterable[Message]) -> None:
@@ -187,7 +189,7 @@ class Outbox:
         async with self.database.transaction() as tx:
             known = await tx.connection.execute(update(self.senders).where(mine).values(beat=self._beat))
             if known.rowcount == 0:
-                await tx.connection.execute(insert(self.senders).values(sender=self.name, beat=self._beat))
+                await tx.connection.execute(insert(self.senders), {"sender": self.name, "beat": self._beat})
 
     async def _forget_senders(self, whose: Any) -> None:
         """A living one that has something to send shows its life again."""
@@ -323,7 +325,7 @@ class Outbox:
             ids, self._done = sorted(self._done[:AT_ONCE]), self._done[AT_ONCE:]
             try:
                 async with self.database.transaction() as tx:
-                    await tx.connection.execute(delete(self.table).where(self.table.c.id.in_(ids)))
+                    await tx.connection.execute(_dropping(self.table), {"ids": ids})
             except Exception as error:
                 logger.warning("delivered messages not deleted yet", database=self.database.name, error=_words(error))
                 if self._closed:
@@ -357,6 +359,16 @@ class Outbox:
             async with self.database.transaction() as tx:
                 mine = self.table.c.sender == self.name
                 await tx.connection.execute(update(self.table).where(mine).values(sender=NOBODY))
+
+
+@cache
+def _adding(table: Table) -> Any:
+    return insert(table).returning(table.c.id, table.c.body)
+
+
+@cache
+def _dropping(table: Table) -> Delete:
+    return delete(table).where(table.c.id.in_(bindparam("ids")))
 
 
 def _words(error: Exception) -> str:

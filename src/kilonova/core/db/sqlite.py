@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, CursorResult, Dialect
 from sqlalchemy.engine.base import Transaction
@@ -93,7 +94,9 @@ class SqliteEngine:
         if self._file:
             Path(self._file).parent.mkdir(parents=True, exist_ok=True)
         # who waited here for a free connection would stop all others, those that have one included: no bound
-        self.sync_engine: Engine = create_engine(url, poolclass=NullPool)
+        self.sync_engine: Engine = create_engine(
+            url, poolclass=NullPool, enable_from_linting=False, json_deserializer=msgspec.json.decode
+        )
         event.listen(self.sync_engine, "connect", _set_up)
         self._idle: list[LoopConnection] = []
         self._commits = 0

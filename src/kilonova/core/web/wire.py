@@ -31,12 +31,17 @@ class Version(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> Version:
         """Raises ValueError unless the text is `N.M`."""
-        major, dot, minor = text.partition(".")
-        if not (dot and major.isdecimal() and minor.isdecimal() and major.isascii() and minor.isascii()):
-            raise ValueError(text)
-        if len(text) > 12 or major != str(int(major)) or minor != str(int(minor)):
-            raise ValueError(text)
-        return cls(int(major), int(minor))
+        return _parsed(text)
+
+
+@lru_cache(1024)
+def _parsed(text: str) -> Version:
+    major, dot, minor = text.partition(".")
+    if not (dot and major.isdecimal() and minor.isdecimal() and major.isascii() and minor.isascii()):
+        raise ValueError(text)
+    if len(text) > 12 or major != str(int(major)) or minor != str(int(minor)):
+        raise ValueError(text)
+    return Version(int(major), int(minor))
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

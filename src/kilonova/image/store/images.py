@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, null, select, union_all, update
+from sqlalchemy import CompoundSelect, Select, delete, null, select, union_all, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 from kilonova.image.schemas.images import ImageRecord
 from kilonova.image.tables import image_members, image_properties, image_tags, images
 
@@ -18,8 +19,13 @@ SHOWN = tuple(name for name in ImageRecord.__struct_fields__ if name not in ("ta
 
 async def find(connection: Connection, image_id: str, *, lock: bool = False) -> Row | None:
     """An image that is not deleted; `lock` keeps others from changing it until the transaction ends."""
+    return (await connection.execute(*_one(image_id, lock=lock))).first()
+
+
+@prepared
+def _one(image_id: Any, *, lock: bool) -> Select[Any]:
     query = select(images).where(images.c.id == image_id, images.c.status.not_in(GONE))
-    return (await connection.execute(locked(query) if lock else query)).first()
+    return locked(query) if lock else query
 
 
 async def in_status(connection: Connection, *statuses: str) -> Sequence[Row]:
@@ -38,17 +44,22 @@ async def records(connection: Connection, rows: Sequence[Row]) -> list[ImageReco
         return []
     extra: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
-    named, tagged = image_properties.c, image_tags.c
-    query = union_all(
-        select(named.image_id, named.name, named.value).where(named.image_id.in_(ids)),
-        select(tagged.image_id, null().label("name"), tagged.value).where(tagged.image_id.in_(ids)),
-    )
-    for row in await connection.execute(query):
+    for row in await connection.execute(*_beside(ids)):
         if row.name is None:
             tags[row.image_id].append(row.value)
         else:
             extra[row.image_id][row.name] = row.value
     return [_record(row, extra[row.id], sorted(tags[row.id])) for row in rows]
+
+
+@prepared
+def _beside(ids: Any) -> CompoundSelect[Any]:
+    """Properties, and tags as those without a name."""
+    named, tagged = image_properties.c, image_tags.c
+    return union_all(
+        select(named.image_id, named.name, named.value).where(named.image_id.in_(ids)),
+        select(tagged.image_id, null().label("name"), tagged.value).where(tagged.image_id.in_(ids)),
+    )
 
 
 def _record(row: Row, extra: dict[str, str], tags: list[str]) -> ImageRecord:
@@ -59,7 +70,7 @@ def _record(row: Row, extra: dict[str, str], tags: list[str]) -> ImageRecord:
 
 
 async def add(connection: Connection, values: dict[str, Any]) -> None:
-    await connection.execute(insert(images).values(**values))
+    await connection.execute(insert(images), values)
 
 
 async def change(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy import Select, Table, delete, func, select, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.tables import agents, networks, ports, quotas, security_group_rules, security_groups, subnets
 
 COUNTED: Mapping[str, Table] = {
@@ -47,15 +48,19 @@ async def zones(connection: Connection) -> Sequence[str]:
 
 async def usage(connection: Connection, project_id: str, resource: str) -> tuple[int, int | None]:
     """(how many the project has, its own limit if any) in one statement."""
-    table = COUNTED[resource]
+    row = (await connection.execute(*_usage(project_id, resource, table=COUNTED[resource]))).one()
+    return row.used, row.amount
+
+
+@prepared
+def _usage(project_id: Any, resource: Any, *, table: Table) -> Select[Any]:
     used = select(func.count()).select_from(table).where(table.c.project_id == project_id).scalar_subquery()
     limit = (
         select(quotas.c.amount)
         .where(quotas.c.project_id == project_id, quotas.c.resource == resource)
         .scalar_subquery()
     )
-    row = (await connection.execute(select(used.label("used"), limit.label("amount")))).one()
-    return row.used, row.amount
+    return select(used.label("used"), limit.label("amount"))
 
 
 async def limits(connection: Connection, project_id: str | None = None) -> Sequence[Row]:

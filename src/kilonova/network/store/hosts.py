@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Select, select
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import prepared
 from kilonova.network.tables import (
     agents,
     ip_allocations,
@@ -18,11 +20,11 @@ from kilonova.network.tables import (
 )
 
 
-def _network_ids(host: str) -> Select[tuple[str]]:
+def _network_ids(host: Any) -> Select[tuple[str]]:
     return select(ports.c.network_id).where(ports.c.host_id == host)
 
 
-def _group_ids(host: str) -> Select[tuple[str]]:
+def _group_ids(host: Any) -> Select[tuple[str]]:
     return (
         select(port_groups.c.security_group_id)
         .join(ports, ports.c.id == port_groups.c.port_id)
@@ -32,65 +34,99 @@ def _group_ids(host: str) -> Select[tuple[str]]:
 
 async def agents_beside(connection: Connection, host: str, agent_type: str) -> Sequence[Row]:
     """(host, configurations) of the agents where there are ports of the tunnelled networks that this host has ports of."""
+    return (await connection.execute(*_agents_beside(host, agent_type))).all()
+
+
+@prepared
+def _agents_beside(host: Any, agent_type: Any) -> Select[Any]:
     tunnelled = select(networks.c.id).where(
         networks.c.id.in_(_network_ids(host)), networks.c.segmentation_id.is_not(None)
     )
     beside = select(ports.c.host_id).where(ports.c.network_id.in_(tunnelled), ports.c.host_id != host)
-    query = select(agents.c.host, agents.c.configurations).where(
+    return select(agents.c.host, agents.c.configurations).where(
         agents.c.agent_type == agent_type, agents.c.host.in_(beside)
     )
-    return (await connection.execute(query)).all()
 
 
 async def networks_on(connection: Connection, host: str) -> Sequence[Row]:
-    query = select(networks).where(networks.c.id.in_(_network_ids(host))).order_by(networks.c.id)
-    return (await connection.execute(query)).all()
+    return (await connection.execute(*_networks_on(host))).all()
+
+
+@prepared
+def _networks_on(host: Any) -> Select[Any]:
+    return select(networks).where(networks.c.id.in_(_network_ids(host))).order_by(networks.c.id)
 
 
 async def subnets_on(connection: Connection, host: str) -> Sequence[Row]:
+    return (await connection.execute(*_subnets_on(host))).all()
+
+
+@prepared
+def _subnets_on(host: Any) -> Select[Any]:
     query = select(subnets).where(subnets.c.network_id.in_(_network_ids(host)))
-    return (await connection.execute(query.order_by(subnets.c.born, subnets.c.id))).all()
+    return query.order_by(subnets.c.born, subnets.c.id)
 
 
 async def ports_on(connection: Connection, host: str) -> Sequence[Row]:
     """All ports of the networks that the host has ports of."""
-    query = select(ports).where(ports.c.network_id.in_(_network_ids(host))).order_by(ports.c.id)
-    return (await connection.execute(query)).all()
+    return (await connection.execute(*_ports_on(host))).all()
+
+
+@prepared
+def _ports_on(host: Any) -> Select[Any]:
+    return select(ports).where(ports.c.network_id.in_(_network_ids(host))).order_by(ports.c.id)
 
 
 async def addresses_on(connection: Connection, host: str) -> Sequence[Row]:
     """(port_id, subnet_id, ip_address) of these ports."""
-    query = (
+    return (await connection.execute(*_addresses_on(host))).all()
+
+
+@prepared
+def _addresses_on(host: Any) -> Select[Any]:
+    return (
         select(ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address)
         .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
         .where(subnets.c.network_id.in_(_network_ids(host)))
         .order_by(ip_allocations.c.id)
     )
-    return (await connection.execute(query)).all()
 
 
 async def groups_on(connection: Connection, host: str) -> Sequence[Row]:
     """(port_id, security_group_id) of the host's own ports."""
-    query = (
+    return (await connection.execute(*_groups_on(host))).all()
+
+
+@prepared
+def _groups_on(host: Any) -> Select[Any]:
+    return (
         select(port_groups.c.port_id, port_groups.c.security_group_id)
         .join(ports, ports.c.id == port_groups.c.port_id)
         .where(ports.c.host_id == host)
         .order_by(port_groups.c.security_group_id)
     )
-    return (await connection.execute(query)).all()
 
 
 async def rules_on(connection: Connection, host: str) -> Sequence[Row]:
+    return (await connection.execute(*_rules_on(host))).all()
+
+
+@prepared
+def _rules_on(host: Any) -> Select[Any]:
     query = select(security_group_rules).where(security_group_rules.c.security_group_id.in_(_group_ids(host)))
-    return (await connection.execute(query.order_by(security_group_rules.c.id))).all()
+    return query.order_by(security_group_rules.c.id)
 
 
 async def members(connection: Connection, group_ids: Sequence[str]) -> Sequence[Row]:
     """(security_group_id, ip_address) of all ports in these groups, on any host."""
-    query = (
+    return (await connection.execute(*_members(group_ids))).all()
+
+
+@prepared
+def _members(group_ids: Any) -> Select[Any]:
+    return (
         select(port_groups.c.security_group_id, ip_allocations.c.ip_address)
         .join(ip_allocations, ip_allocations.c.port_id == port_groups.c.port_id)
         .where(port_groups.c.security_group_id.in_(group_ids))
         .order_by(ip_allocations.c.subnet_id, ip_allocations.c.address)
     )
-    return (await connection.execute(query)).all()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import Select, Update, delete, exists, func, or_, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import prepared
 from kilonova.network.store.resources import Condition
 from kilonova.network.tables import ip_allocations, networks, ports, subnets
 
@@ -25,29 +27,47 @@ def subnets_seen_by(project_id: str | None) -> Condition:
 
 async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:
     """Those of these networks that are external."""
-    query = select(networks.c.id).where(networks.c.id.in_(list(network_ids)), networks.c.external)
-    return set((await connection.execute(query)).scalars())
+    return set((await connection.execute(*_external(list(network_ids)))).scalars())
+
+
+@prepared
+def _external(network_ids: Any) -> Select[Any]:
+    return select(networks.c.id).where(networks.c.id.in_(network_ids), networks.c.external)
 
 
 async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[str]]:
     """Ids of subnets by network."""
-    query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(list(network_ids)))
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for row in (await connection.execute(query.order_by(subnets.c.born, subnets.c.id))).all():
+    for row in (await connection.execute(*_subnet_ids(list(network_ids)))).all():
         found[row.network_id].append(row.id)
     return found
 
 
+@prepared
+def _subnet_ids(network_ids: Any) -> Select[Any]:
+    query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(network_ids))
+    return query.order_by(subnets.c.born, subnets.c.id)
+
+
 async def subnets_of(connection: Connection, network_ids: Iterable[str], *, lock: bool = False) -> Sequence[Row]:
     """Subnets of networks, oldest first; locked for who allocates an address, to take turns on the subnet."""
-    query = select(subnets).where(subnets.c.network_id.in_(list(network_ids)))
-    query = query.order_by(subnets.c.born, subnets.c.id)
-    return (await connection.execute(locked(query) if lock else query)).all()
+    return (await connection.execute(*_subnets(list(network_ids), lock=lock))).all()
+
+
+@prepared
+def _subnets(network_ids: Any, *, lock: bool) -> Select[Any]:
+    query = select(subnets).where(subnets.c.network_id.in_(network_ids)).order_by(subnets.c.born, subnets.c.id)
+    return locked(query) if lock else query
 
 
 async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:
     """Where the next search for a free address begins."""
-    await connection.execute(update(subnets).where(subnets.c.id == subnet_id).values(next_address=next_address))
+    await connection.execute(*_advanced(subnet_id, next_address))
+
+
+@prepared
+def _advanced(subnet_id: Any, next_address: Any) -> Update:
+    return update(subnets).where(subnets.c.id == subnet_id).values(next_address=next_address)
 
 
 async def ports_in_use(connection: Connection, network_id: str) -> Sequence[str]:

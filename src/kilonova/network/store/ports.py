@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, or_, select, tuple_, update
+from sqlalchemy import Select, Update, and_, delete, exists, or_, select, tuple_, update
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.store.resources import Condition
 from kilonova.network.tables import ip_allocations, networks, port_groups, ports, subnets
 
@@ -35,23 +36,28 @@ def with_group(group_ids: Sequence[str]) -> Condition:
 async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[Row]]:
     """(port_id, subnet_id, ip_address) by port, in the order they were given out."""
     found: defaultdict[str, list[Row]] = defaultdict(list)
-    query = (
-        select(ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address)
-        .where(ip_allocations.c.port_id.in_(port_ids))
-        .order_by(ip_allocations.c.id)
-    )
-    for row in (await connection.execute(query)).all():
+    for row in (await connection.execute(*_addresses(port_ids))).all():
         found[row.port_id].append(row)
     return found
+
+
+@prepared
+def _addresses(port_ids: Any) -> Select[Any]:
+    held = select(ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address)
+    return held.where(ip_allocations.c.port_id.in_(port_ids)).order_by(ip_allocations.c.id)
 
 
 async def groups_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[str]]:
     """Ids of security groups by port."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    query = select(port_groups).where(port_groups.c.port_id.in_(port_ids)).order_by(port_groups.c.security_group_id)
-    for row in (await connection.execute(query)).all():
+    for row in (await connection.execute(*_groups(port_ids))).all():
         found[row.port_id].append(row.security_group_id)
     return found
+
+
+@prepared
+def _groups(port_ids: Any) -> Select[Any]:
+    return select(port_groups).where(port_groups.c.port_id.in_(port_ids)).order_by(port_groups.c.security_group_id)
 
 
 async def taken(connection: Connection, subnet_id: str, windows: Sequence[tuple[int, int]]) -> set[int]:
@@ -124,14 +130,22 @@ async def dhcp_networks(connection: Connection, network_ids: Iterable[str]) -> s
 
 async def bound_to(connection: Connection, host: str, port_ids: Sequence[str]) -> Sequence[Row]:
     """(id, device_id, device_owner, status) of the ports that are bound to the host."""
-    query = select(ports.c.id, ports.c.device_id, ports.c.device_owner, ports.c.status).where(
-        ports.c.id.in_(port_ids), ports.c.host_id == host
-    )
-    return (await connection.execute(query)).all()
+    return (await connection.execute(*_bound(host, port_ids))).all()
+
+
+@prepared
+def _bound(host: Any, port_ids: Any) -> Select[Any]:
+    bound = select(ports.c.id, ports.c.device_id, ports.c.device_owner, ports.c.status)
+    return bound.where(ports.c.id.in_(port_ids), ports.c.host_id == host)
 
 
 async def set_status(connection: Connection, port_ids: Sequence[str], status: str, now: str) -> None:
-    await connection.execute(
+    await connection.execute(*_status(port_ids, status, now))
+
+
+@prepared
+def _status(port_ids: Any, status: Any, now: Any) -> Update:
+    return (
         update(ports)
         .where(and_(ports.c.id.in_(port_ids), ports.c.status != status))
         .values(status=status, updated_at=now, revision_number=ports.c.revision_number + 1)

@@ -6,10 +6,25 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, false, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.schemas.common import Filters
 from kilonova.network.tables import tags
 
@@ -90,17 +105,27 @@ def _after(keys: list[tuple[Any, bool]], marker: Row) -> Condition:
 
 async def get(connection: Connection, table: Table, resource_id: str, *, lock: bool = False) -> Row | None:
     """With `lock`, others who would lock or change it wait until the transaction ends."""
+    return (await connection.execute(*_one(resource_id, table=table, lock=lock))).first()
+
+
+@prepared
+def _one(resource_id: Any, *, table: Table, lock: bool) -> Select[Any]:
     query = select(table).where(table.c.id == resource_id)
-    return (await connection.execute(locked(query) if lock else query)).first()
+    return locked(query) if lock else query
 
 
 async def by_ids(connection: Connection, table: Table, ids: Iterable[str]) -> dict[str, Row]:
     """Rows by id; ids that do not exist are missing."""
     found: dict[str, Row] = {}
     for part in _chunks(set(ids)):
-        rows = (await connection.execute(select(table).where(table.c.id.in_(part)))).all()
+        rows = (await connection.execute(*_some(part, table=table))).all()
         found |= {row.id: row for row in rows}
     return found
+
+
+@prepared
+def _some(ids: Any, *, table: Table) -> Select[Any]:
+    return select(table).where(table.c.id.in_(ids))
 
 
 async def add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -117,18 +142,27 @@ async def change(connection: Connection, table: Table, resource_id: str, values:
 async def remove(connection: Connection, table: Table, ids: Iterable[str]) -> None:
     """Delete rows and their tags."""
     for part in _chunks(ids):
-        await connection.execute(delete(table).where(table.c.id.in_(part)))
-        await connection.execute(delete(tags).where(tags.c.resource_id.in_(part)))
+        await connection.execute(*_gone(part, table=table, column="id"))
+        await connection.execute(*_gone(part, table=tags, column="resource_id"))
+
+
+@prepared
+def _gone(ids: Any, *, table: Table, column: str) -> Delete:
+    return delete(table).where(table.c[column].in_(ids))
 
 
 async def tags_of(connection: Connection, ids: Iterable[str]) -> dict[str, list[str]]:
     """Sorted tags by resource."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for part in _chunks(ids):
-        query = select(tags).where(tags.c.resource_id.in_(part)).order_by(tags.c.tag)
-        for row in (await connection.execute(query)).all():
+        for row in (await connection.execute(*_tags(part))).all():
             found[row.resource_id].append(row.tag)
     return found
+
+
+@prepared
+def _tags(ids: Any) -> Select[Any]:
+    return select(tags).where(tags.c.resource_id.in_(ids)).order_by(tags.c.tag)
 
 
 async def add_tags(connection: Connection, pairs: Sequence[tuple[str, str]]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Select, delete, or_, select
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import prepared
 from kilonova.network.store.resources import Condition
 from kilonova.network.tables import agents, port_groups, ports, projects, security_group_rules, security_groups
 
@@ -51,8 +53,13 @@ async def in_use(connection: Connection, group_id: str) -> bool:
 
 async def project(connection: Connection, project_id: str, *, lock: bool = False) -> Row | None:
     """The project's row; locked for who creates something for it, to take turns."""
+    return (await connection.execute(*_project(project_id, lock=lock))).first()
+
+
+@prepared
+def _project(project_id: Any, *, lock: bool) -> Select[Any]:
     query = select(projects).where(projects.c.project_id == project_id)
-    return (await connection.execute(locked(query) if lock else query)).first()
+    return locked(query) if lock else query
 
 
 async def is_default(connection: Connection, group_id: str) -> bool:
@@ -74,10 +81,21 @@ async def hosts_with(
     connection: Connection, group_ids: Sequence[str] | Select[tuple[str]], alive_since: str
 ) -> Sequence[str]:
     """Hosts with a living agent that show ports of these groups, or of groups whose rules refer to them."""
+    if isinstance(group_ids, Select):
+        return list((await connection.execute(_showing(group_ids, alive_since))).scalars())
+    return list((await connection.execute(*_showing_groups(list(group_ids), alive_since))).scalars())
+
+
+@prepared
+def _showing_groups(group_ids: Any, alive_since: Any) -> Select[Any]:
+    return _showing(group_ids, alive_since)
+
+
+def _showing(group_ids: Any, alive_since: Any) -> Select[Any]:
     referring = select(security_group_rules.c.security_group_id).where(
         security_group_rules.c.remote_group_id.in_(group_ids)
     )
-    query = (
+    return (
         select(ports.c.host_id)
         .join(port_groups, port_groups.c.port_id == ports.c.id)
         .join(agents, agents.c.host == ports.c.host_id)
@@ -88,4 +106,3 @@ async def hosts_with(
         )
         .distinct()
     )
-    return (await connection.execute(query)).scalars().all()

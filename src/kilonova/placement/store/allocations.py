@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Delete, Select, Update, bindparam, case, delete, func, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import SHAPES, insert, prepared
 from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
 
 TAKE = (
@@ -21,8 +23,13 @@ TAKE = (
 
 async def consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
     """With `lock` nobody else changes what it holds before the transaction ends."""
+    return (await connection.execute(*_consumer(uuid, lock=lock))).first()
+
+
+@prepared
+def _consumer(uuid: Any, *, lock: bool) -> Select[Any]:
     query = select(consumers).where(consumers.c.uuid == uuid)
-    return (await connection.execute(locked(query) if lock else query)).first()
+    return locked(query) if lock else query
 
 
 async def known_consumers(connection: Connection, uuids: Collection[str]) -> set[str]:
@@ -38,7 +45,7 @@ async def add_consumers(connection: Connection, values: Sequence[dict[str, Any]]
 
 
 async def add_consumer(connection: Connection, values: dict[str, Any]) -> int:
-    result = await connection.execute(insert(consumers).values(**values))
+    result = await connection.execute(insert(consumers), values)
     return int((result.inserted_primary_key or (0,))[0])
 
 
@@ -53,12 +60,22 @@ async def advance_consumer(connection: Connection, consumer_id: int, generation:
 
 
 async def remove_consumer(connection: Connection, consumer_id: int) -> None:
-    await connection.execute(delete(consumers).where(consumers.c.id == consumer_id))
+    await connection.execute(*_gone(consumer_id))
+
+
+@prepared
+def _gone(consumer_id: Any) -> Delete:
+    return delete(consumers).where(consumers.c.id == consumer_id)
 
 
 async def of_consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Sequence[Row]:
     """Rows with consumer_id, provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the consumer
     and the providers: who takes from one and gives back to it takes turns, in the order of their ids."""
+    return (await connection.execute(*_of_consumer(uuid, lock=lock))).all()
+
+
+@prepared
+def _of_consumer(uuid: Any, *, lock: bool) -> Select[Any]:
     query = (
         select(
             allocations.c.consumer_id,
@@ -73,7 +90,7 @@ async def of_consumer(connection: Connection, uuid: str, *, lock: bool = False) 
         .where(consumers.c.uuid == uuid)
         .order_by(allocations.c.provider_id)
     )
-    return (await connection.execute(locked(query, of=(consumers, resource_providers)) if lock else query)).all()
+    return locked(query, of=(consumers, resource_providers)) if lock else query
 
 
 async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]:
@@ -93,34 +110,44 @@ async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]
 
 async def claim(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> bool:
     """Take `amounts` (class → units) from a provider if all of them fit; True when taken. On False the caller rolls back."""
-    amount = case(amounts, value=inventories.c.resource_class, else_=0)
-    result = await connection.execute(
-        update(inventories)
-        .where(
-            inventories.c.provider_id == provider_id,
-            inventories.c.resource_class.in_(list(amounts)),
-            inventories.c.used + amount <= inventories.c.capacity,
-            amount >= inventories.c.min_unit,
-            amount <= inventories.c.max_unit,
-            amount % inventories.c.step_size == 0,
-        )
-        .values(used=inventories.c.used + amount, changed_at=now)
-    )
-    return result.rowcount == len(amounts)
+    taken = await connection.execute(_moving(tuple(amounts), taking=True), _moved(provider_id, amounts, now))
+    return taken.rowcount == len(amounts)
 
 
 async def give_back(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> None:
-    amount = case(amounts, value=inventories.c.resource_class, else_=0)
-    await connection.execute(
-        update(inventories)
-        .where(inventories.c.provider_id == provider_id, inventories.c.resource_class.in_(list(amounts)))
-        .values(used=inventories.c.used - amount, changed_at=now)
+    await connection.execute(_moving(tuple(amounts), taking=False), _moved(provider_id, amounts, now))
+
+
+def _moved(provider_id: int, amounts: dict[str, int], now: dt.datetime) -> dict[str, Any]:
+    return {"of": provider_id, "now": now} | {f"units_of_{name}": units for name, units in amounts.items()}
+
+
+@lru_cache(SHAPES)
+def _moving(classes: tuple[str, ...], *, taking: bool) -> Update:
+    """Units of these classes, all of one provider, in one statement."""
+    table = inventories.c
+    units = {name: bindparam(f"units_of_{name}", type_=table.used.type) for name in classes}
+    amount = case(units, value=table.resource_class, else_=0)
+    here = update(inventories).where(table.provider_id == bindparam("of"), table.resource_class.in_(classes))
+    if not taking:
+        return here.values(used=table.used - amount, changed_at=bindparam("now"))
+    fits = (
+        table.used + amount <= table.capacity,
+        amount >= table.min_unit,
+        amount <= table.max_unit,
+        amount % table.step_size == 0,
     )
+    return here.where(*fits).values(used=table.used + amount, changed_at=bindparam("now"))
 
 
 async def remove(connection: Connection, consumer_id: int) -> None:
     """What the consumer holds is forgotten."""
-    await connection.execute(delete(allocations).where(allocations.c.consumer_id == consumer_id))
+    await connection.execute(*_released(consumer_id))
+
+
+@prepared
+def _released(consumer_id: Any) -> Delete:
+    return delete(allocations).where(allocations.c.consumer_id == consumer_id)
 
 
 async def add(connection: Connection, rows: Sequence[tuple[int, int, str, int]]) -> None:

@@ -6,10 +6,11 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, delete, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import insert, prepared
 from kilonova.placement.tables import allocations, inventories, resource_providers
 
 
@@ -17,12 +18,18 @@ async def find(
     connection: Connection, *, uuid: str | None = None, name: str | None = None, lock: bool = False
 ) -> Sequence[Row]:
     """With `lock`, who takes from these providers, or changes them, takes turns."""
+    query = _found(uuid, name, by_uuid=uuid is not None, by_name=name is not None, lock=lock)
+    return (await connection.execute(*query)).all()
+
+
+@prepared
+def _found(uuid: Any, name: Any, *, by_uuid: bool, by_name: bool, lock: bool) -> Select[Any]:
     query = select(resource_providers).order_by(resource_providers.c.id)
-    if uuid is not None:
+    if by_uuid:
         query = query.where(resource_providers.c.uuid == uuid)
-    if name is not None:
+    if by_name:
         query = query.where(resource_providers.c.name == name)
-    return (await connection.execute(locked(query) if lock else query)).all()
+    return locked(query) if lock else query
 
 
 async def lock_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:
@@ -33,7 +40,7 @@ async def lock_many(connection: Connection, uuids: Collection[str]) -> Sequence[
 
 async def add(connection: Connection, *, uuid: str, name: str, parent_uuid: str | None) -> None:
     await connection.execute(
-        insert(resource_providers).values(uuid=uuid, name=name, parent_uuid=parent_uuid, generation=0)
+        insert(resource_providers), {"uuid": uuid, "name": name, "parent_uuid": parent_uuid, "generation": 0}
     )
 
 
@@ -79,7 +86,7 @@ async def put_inventory(connection: Connection, provider_id: int, resource_class
     changed = await connection.execute(update(inventories).where(*key).values(**values))
     if changed.rowcount == 0:
         row = {"provider_id": provider_id, "resource_class": resource_class, "used": 0} | values
-        await connection.execute(insert(inventories).values(**row))
+        await connection.execute(insert(inventories), row)
 
 
 async def drop_inventories(connection: Connection, provider_id: int, classes: list[str]) -> None:
@@ -90,6 +97,11 @@ async def drop_inventories(connection: Connection, provider_id: int, classes: li
 
 async def summaries(connection: Connection, since: dt.datetime | None = None) -> Sequence[Row]:
     """(uuid, name, resource_class, capacity, used) of every provider, or of those with something that changed since then."""
+    return (await connection.execute(*_summaries(since, changed=since is not None))).all()
+
+
+@prepared
+def _summaries(since: Any, *, changed: bool) -> Select[Any]:
     query = (
         select(
             resource_providers.c.uuid,
@@ -101,7 +113,7 @@ async def summaries(connection: Connection, since: dt.datetime | None = None) ->
         .select_from(resource_providers.outerjoin(inventories))
         .order_by(resource_providers.c.id)
     )
-    if since is not None:
-        changed = select(inventories.c.provider_id).where(inventories.c.changed_at >= since)
-        query = query.where(resource_providers.c.id.in_(changed))
-    return (await connection.execute(query)).all()
+    if not changed:
+        return query
+    news = select(inventories.c.provider_id).where(inventories.c.changed_at >= since)
+    return query.where(resource_providers.c.id.in_(news))
