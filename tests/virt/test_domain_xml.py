@@ -37,6 +37,7 @@ CASES = {
         ),
         HostFacts(),
     ),
+    "cpu_in_words": (guest(disks=(ROOT,)), HostFacts(ask_cpu=False)),
     "kernel": (
         guest(
             kernel=Path("/srv/k/vmlinuz"),

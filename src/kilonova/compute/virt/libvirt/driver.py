@@ -71,8 +71,10 @@ class LibvirtDriver(VirtDriver):
         virt_type = self.options.virt_type
         if virt_type == "auto":
             virt_type = (await probe(self.options.state_dir / "hypervisor-probe.json")).virt_type
-        arch = await self._connection.run("read the host's architecture", lambda conn: str(conn.getInfo()[0]))
-        self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch)
+        arch, version = await self._connection.run(
+            "read the host's architecture", lambda conn: (str(conn.getInfo()[0]), int(conn.getLibVersion()))
+        )
+        self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch, version=version)
         self._warming = asyncio.ensure_future(self._warm_up(arch, virt_type))
 
     async def _warm_up(self, arch: str, virt_type: str) -> None:
