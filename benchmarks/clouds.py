@@ -119,7 +119,9 @@ def end_libvirt() -> Iterator[None]:
     try:
         yield
     finally:
-        left = subprocess.run(["virsh", "-q", "list", "--name"], capture_output=True, text=True, timeout=60, check=False)
+        left = subprocess.run(
+            ["virsh", "-q", "list", "--name"], capture_output=True, text=True, timeout=60, check=False
+        )
         if not ran and left.returncode == 0 and not left.stdout.strip():
             for name in ("libvirtd", "virtlogd"):
                 os.kill(int((daemons.PID_DIR / f"{name}.pid").read_text()), signal.SIGTERM)

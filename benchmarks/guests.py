@@ -9,6 +9,7 @@ what the driver says only to make libvirt faster."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
@@ -129,7 +130,7 @@ def bare(definition: Path) -> tuple[float, float, float]:
     finally:
         virsh("undefine", name)
         times.append(time.perf_counter())
-    define, start, end = ((b - a) * 1000 for a, b in zip(times, times[1:], strict=False))
+    define, start, end = ((b - a) * 1000 for a, b in itertools.pairwise(times))
     return define, start, end
 
 
