@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from benchmarks import buses, growth, images, launches, lists, ports, results, scheduling, soak, startup, tokens
+from benchmarks import buses, growth, guests, images, launches, lists, ports, results, scheduling, soak, startup, tokens
 
 Bench = Callable[[int], list[results.Row]]
 ALL: dict[str, Bench] = {
@@ -22,6 +22,7 @@ ALL: dict[str, Bench] = {
     "images": images.run,
     "startup": startup.run,
     "buses": buses.run,
+    "guests": guests.run,
 }
 LONG: dict[str, Bench] = {"growth": growth.run, "soak": soak.run}
 

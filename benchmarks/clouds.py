@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import median_ms
+from kilonova.compute.virt.libvirt import daemons
 from kilonova.testing.cluster import Cluster
 from tests.cloud.harness import PASSWORD, Api, CloudProcess
 
@@ -107,3 +110,18 @@ def distributed(hosts: int = 5) -> Iterator[Cloud]:
     with workplace() as folder, Cluster(folder, {"compute": names, "network-agent": names}) as cluster:
         pids = [process.pid for process in cluster.processes.values()]
         yield Cloud(Api(cluster.url, "admin"), cluster.url("identity") + "/v3", pids, folder)
+
+
+@contextmanager
+def end_libvirt() -> Iterator[None]:
+    """Where libvirt's daemons were not running before, they end afterwards, unless somebody has guests by then."""
+    ran = daemons.SOCKET.exists() and asyncio.run(daemons.answers(daemons.SOCKET))
+    try:
+        yield
+    finally:
+        left = subprocess.run(
+            ["virsh", "-q", "list", "--name"], capture_output=True, text=True, timeout=60, check=False
+        )
+        if not ran and left.returncode == 0 and not left.stdout.strip():
+            for name in ("libvirtd", "virtlogd"):
+                os.kill(int((daemons.PID_DIR / f"{name}.pid").read_text()), signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -37,6 +38,7 @@ CASES = {
         ),
         HostFacts(),
     ),
+    "cpu_in_words": (guest(disks=(ROOT,)), HostFacts(ask_cpu=False)),
     "kernel": (
         guest(
             kernel=Path("/srv/k/vmlinuz"),
@@ -146,3 +148,21 @@ def test_options_are_checked(bad: dict[str, str]) -> None:
 def test_the_mark_of_a_cloud() -> None:
     assert LibvirtOptions(state_dir=Path("/srv/a")).mark == "/srv/a"
     assert LibvirtOptions(cloud="blue").mark == "blue"
+
+
+@pytest.mark.parametrize(
+    ("virt_type", "version", "options", "asks"),
+    [
+        ("qemu", 9_000_000, {}, False),
+        ("qemu", 5_000_000, {}, True),
+        ("qemu", 9_000_000, {"ask_emulated_cpu": True}, True),
+        ("qemu", 9_000_000, {"cpu_mode": "maximum"}, True),
+        ("kvm", 9_000_000, {}, True),
+    ],
+)
+def test_libvirt_asks_for_cpu_features_where_they_count(
+    virt_type: str, version: int, options: dict[str, Any], asks: bool
+) -> None:
+    host = HostFacts.of(LibvirtOptions(**options), virt_type=virt_type, arch="x86_64", version=version)
+    assert ("cpu-unavailable-features" not in domain_xml(guest(), host)) is asks
+    assert "cpu-unavailable-features" not in domain_xml(guest(cpu_model="Nehalem"), host)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from kilonova.compute.virt.disks import DiskError
 from kilonova.compute.virt.limited import Limits, drain, kill, run, spawn, to_the_end
+from kilonova.core.programs import Program
 
 DAEMON = Limits(cpu_seconds=120, address_space=2 << 30)
 START_TIMEOUT = 20.0
@@ -44,9 +45,7 @@ async def exported(disk: Path, format: str, work: Path, *, writable: bool) -> As
         await to_the_end(_stop(daemon, words, target))
 
 
-async def _ready(
-    daemon: asyncio.subprocess.Process, words: asyncio.Task[tuple[bytes, bytes]], pidfile: Path, disk: Path
-) -> None:
+async def _ready(daemon: Program, words: asyncio.Task[tuple[bytes, bytes]], pidfile: Path, disk: Path) -> None:
     """The daemon writes its pid file after its exports are up."""
     try:
         async with asyncio.timeout(START_TIMEOUT):
@@ -59,10 +58,9 @@ async def _ready(
         raise DiskError(f"opening {disk}: qemu-storage-daemon was not ready after {START_TIMEOUT:g} s") from error
 
 
-async def _stop(daemon: asyncio.subprocess.Process, words: asyncio.Task[tuple[bytes, bytes]], target: Path) -> None:
+async def _stop(daemon: Program, words: asyncio.Task[tuple[bytes, bytes]], target: Path) -> None:
     """End the daemon, which flushes and unmounts; by force when it does not obey."""
-    with suppress(ProcessLookupError):
-        daemon.terminate()
+    daemon.terminate()
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
             await daemon.wait()

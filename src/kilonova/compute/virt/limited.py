@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from kilonova.compute.virt.disks import DiskError, DiskFull
+from kilonova.core import programs
+from kilonova.core.programs import Program
 
 PACKAGES = {
     "qemu-img": "qemu-utils",
@@ -75,19 +77,15 @@ def tool(name: str) -> str:
     return found
 
 
-async def spawn(
-    argv: Sequence[str], limits: Limits, *, cwd: Path | None = None, die_with_us: bool = False
-) -> asyncio.subprocess.Process:
+async def spawn(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None, die_with_us: bool = False) -> Program:
     """Start a tool under its limits, in a session of its own, with a plain environment and both outputs piped."""
     limit = [tool("prlimit"), f"--as={limits.address_space}", f"--cpu={limits.cpu_seconds}", "--core=0"]
     if limits.file_size is not None:
         limit.append(f"--fsize={limits.file_size}")
     tied = [tool("setpriv"), "--pdeathsig", "TERM"] if die_with_us else []
-    return await asyncio.create_subprocess_exec(
-        *limit, "--", *tied, tool(argv[0]), *argv[1:],
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        cwd=cwd, env={"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__"}, start_new_session=True,
-    )  # fmt: skip
+    environment = {"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__"}
+    command = [*limit, "--", *tied, tool(argv[0]), *argv[1:]]
+    return await programs.start(command, cwd=cwd, env=environment, new_session=True)
 
 
 async def run(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None) -> Result:
@@ -114,10 +112,8 @@ async def must_run(argv: Sequence[str], limits: Limits, *, step: str, cwd: Path 
     return result
 
 
-async def drain(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+async def drain(process: Program) -> tuple[bytes, bytes]:
     """Both outputs to their end, keeping the first 256 KiB of each."""
-    if process.stdout is None or process.stderr is None:
-        raise ValueError("the process was started without pipes")
     stdout, stderr = await asyncio.gather(_read(process.stdout), _read(process.stderr))
     return stdout, stderr
 
@@ -129,7 +125,7 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     return bytes(kept)
 
 
-async def kill(process: asyncio.subprocess.Process) -> None:
+async def kill(process: Program) -> None:
     """SIGKILL to the process and its session, and wait for it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -32,11 +33,20 @@ class Networking(LaunchStep):
         launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted, ids))
 
     async def _connect(self, launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> list[Vif]:
-        made = await self._create(launch, wanted, ids)
+        known = {want.network_id for want in wanted if want.port_id is None and want.network_id}
+        # both to their end, also when one fails: what was asked for is undone only when it is no longer under way
+        around, made = await asyncio.gather(
+            _networks(launch.host, known), self._create(launch, wanted, ids), return_exceptions=True
+        )
+        if isinstance(made, BaseException):
+            raise made
+        if isinstance(around, BaseException):
+            raise around
         for want in wanted:
             if want.port_id is not None:
                 made[want.port_id] = await self._bind(launch, want.port_id)
-        return await _describe(launch.host, [made[i] for i in ids], wanted)
+        around |= await _networks(launch.host, {port.network_id for port in made.values()} - known)
+        return [_vif(made[i], around[made[i].network_id], want) for i, want in zip(ids, wanted, strict=True)]
 
     @staticmethod
     async def _create(launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> dict[str, PortRecord]:
@@ -121,14 +131,20 @@ def port_id_of(server_uuid: str, index: int, want: NetworkRequest) -> str:
     return want.port_id or port_id_for(server_uuid, index)
 
 
-async def _describe(host: Host, ports: list[PortRecord], wanted: list[NetworkRequest]) -> list[Vif]:
-    network_ids = sorted({port.network_id for port in ports})
-    networks = {n.id: n for n in await host.network.networks(id=network_ids)}
-    subnets = {s.id: s for s in await host.network.subnets(network_id=network_ids)}
-    return [_vif(port, networks[port.network_id], subnets, want) for port, want in zip(ports, wanted, strict=True)]
+Network = tuple[NetworkRecord, dict[str, SubnetRecord]]
 
 
-def _vif(port: PortRecord, network: NetworkRecord, subnets: dict[str, SubnetRecord], want: NetworkRequest) -> Vif:
+async def _networks(host: Host, ids: set[str]) -> dict[str, Network]:
+    """By id, with their subnets."""
+    if not ids:
+        return {}
+    asked = sorted(ids)
+    networks, subnets = await asyncio.gather(host.network.networks(id=asked), host.network.subnets(network_id=asked))
+    return {n.id: (n, {s.id: s for s in subnets if s.network_id == n.id}) for n in networks}
+
+
+def _vif(port: PortRecord, around: Network, want: NetworkRequest) -> Vif:
+    network, subnets = around
     return Vif(
         port_id=port.id,
         network_id=network.id,

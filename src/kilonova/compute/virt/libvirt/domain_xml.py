@@ -14,6 +14,8 @@ from kilonova.compute.virt.libvirt.options import HostFacts
 NAMESPACE = "urn:kilonova:instance:1"
 """The metadata element in this namespace marks a domain as ours."""
 
+QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+
 HOT_PLUG_PORTS = 10
 """PCIe root ports of a q35 guest at least; each device takes one, the rest is for hot plug."""
 
@@ -62,6 +64,7 @@ def domain_xml(guest: GuestSpec, host: HostFacts) -> str:
         el("on_reboot", "restart"),
         el("on_crash", "destroy"),
         _devices(guest, host, pcie=not is_i440fx(machine)),
+        _cpu_in_words(guest, host),
         type=host.virt_type,
     )
     text: str = etree.tostring(root, pretty_print=True, encoding="unicode")
@@ -127,6 +130,17 @@ def _cpu(guest: GuestSpec, host: HostFacts) -> etree._Element | None:
     if mode == "custom":
         return el("cpu", el("model", model or "", fallback="forbid"), mode="custom", match="exact")
     return el("cpu", mode=mode)
+
+
+def _cpu_in_words(guest: GuestSpec, host: HostFacts) -> etree._Element | None:
+    """After each start libvirt reads what CPU the guest got: some 400 questions, one for each feature, which take longer than
+    all else of a start. Told that this QEMU can't say it by features, it reads the CPUID words, by one. They tell the same of
+    an emulated CPU that libvirt has nothing to compare with; a KVM guest's features are not all in CPUID."""
+    if host.ask_cpu or _cpu(guest, host) is not None:
+        return None
+    node = etree.Element(f"{{{QEMU}}}capabilities", nsmap={"qemu": QEMU})
+    etree.SubElement(node, f"{{{QEMU}}}del").set("capability", "cpu-unavailable-features")
+    return node
 
 
 def _clock(host: HostFacts) -> etree._Element:

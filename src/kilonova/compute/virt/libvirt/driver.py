@@ -29,7 +29,7 @@ from kilonova.compute.virt.libvirt import domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
-from kilonova.compute.virt.libvirt.host import read_capacity
+from kilonova.compute.virt.libvirt.host import Kind, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
@@ -56,6 +56,7 @@ class LibvirtDriver(VirtDriver):
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}  # for the guest to be off
         self._held: list[tuple[str, PowerState, str]] | None = None  # events that came while we catch up
         self._facts: HostFacts | None = None
+        self._kind: Kind | None = None  # forgotten with each connection
         self._warming: asyncio.Future[None] | None = None
         self._connection = Connection(
             options.uri,
@@ -71,8 +72,10 @@ class LibvirtDriver(VirtDriver):
         virt_type = self.options.virt_type
         if virt_type == "auto":
             virt_type = (await probe(self.options.state_dir / "hypervisor-probe.json")).virt_type
-        arch = await self._connection.run("read the host's architecture", lambda conn: str(conn.getInfo()[0]))
-        self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch)
+        arch, version = await self._connection.run(
+            "read the host's architecture", lambda conn: (str(conn.getInfo()[0]), int(conn.getLibVersion()))
+        )
+        self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch, version=version)
         self._warming = asyncio.ensure_future(self._warm_up(arch, virt_type))
 
     async def _warm_up(self, arch: str, virt_type: str) -> None:
@@ -92,9 +95,12 @@ class LibvirtDriver(VirtDriver):
 
     async def capacity(self) -> HostCapacity:
         virt_type = self._host().virt_type
-        return await self._connection.run(
-            "read the host's capacity", lambda conn: read_capacity(conn, self.options, virt_type)
-        )
+
+        def read(conn: Any) -> HostCapacity:
+            kind = self._kind = self._kind or read_kind(conn, virt_type)
+            return read_capacity(conn, self.options, virt_type, kind)
+
+        return await self._connection.run("read the host's capacity", read)
 
     async def guests(self) -> list[GuestInfo]:
         return await self._connection.run("list guests", self._list)
@@ -233,7 +239,7 @@ class LibvirtDriver(VirtDriver):
 
     async def _catch_up(self, conn: Any) -> None:
         """After connecting: report what happened to our guests while nobody listened."""
-        self._held = []
+        self._held, self._kind = [], None
         listed = await self._connection.thread("list guests", lambda: self._list(conn))
         before, self._states = self._states, {info.uuid: info.power_state for info in listed}
         for uuid, state in before.items():

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from lxml import etree
 
 from kilonova.compute.virt.driver import HostCapacity
@@ -14,19 +15,34 @@ from kilonova.compute.virt.libvirt.options import LibvirtOptions
 GIB = 1 << 30
 
 
-def read_capacity(conn: Any, options: LibvirtOptions, virt_type: str) -> HostCapacity:
-    """Ask `conn` (a virConnect; blocks). Disk is that of the file system under the state directory."""
-    arch, memory_mb, cpus = conn.getInfo()[:3]
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host is, for as long as one connection to its libvirtd stands; see HostCapacity."""
+
+    hypervisor_version: int
+    cpu_info: dict[str, object]
+    supported: tuple[tuple[str, str, str], ...]
+
+
+def read_kind(conn: Any, virt_type: str) -> Kind:
+    """Ask `conn` (a virConnect; blocks). libvirtd looks at all CPUs for it: milliseconds."""
     capabilities = etree.fromstring(conn.getCapabilities().encode())
+    return Kind(
+        hypervisor_version=conn.getVersion(),
+        cpu_info=cpu_info(capabilities),
+        supported=supported(capabilities, virt_type),
+    )
+
+
+def read_capacity(conn: Any, options: LibvirtOptions, virt_type: str, kind: Kind) -> HostCapacity:
+    """Ask `conn` how much there is now; blocks. Disk is that of the file system under the state directory."""
+    arch, memory_mb, cpus = conn.getInfo()[:3]
     return HostCapacity(
         vcpus=cpus,
         memory_mb=memory_mb,
         disk_gb=shutil.disk_usage(_existing(options.state_dir)).total // GIB,
         hypervisor_type="KVM" if virt_type == "kvm" else "QEMU",
-        hypervisor_version=conn.getVersion(),
         cpu_arch=arch,
-        cpu_info=cpu_info(capabilities),
-        supported=supported(capabilities, virt_type),
+        **msgspec.structs.asdict(kind),
     )
 
 

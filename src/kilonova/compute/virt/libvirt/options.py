@@ -7,16 +7,19 @@ from pathlib import Path
 import msgspec
 
 VIRT_TYPES = ("kvm", "qemu")
+KNOWS_CPU_WORDS = 6_000_000  # from this version libvirt knows the capability that `ask_cpu` is about
 CPU_MODES = ("default", "none", "host-model", "host-passthrough", "maximum", "custom")
 
 
 class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of the libvirt driver. Times in seconds."""
+    """Options of the libvirt driver. Times in seconds. `ask_emulated_cpu`: let libvirt ask each emulated guest for all its CPU
+    features, one by one, at start."""
 
     uri: str = "qemu:///system"
     virt_type: str = "auto"  # auto: kvm if a guest really runs with it, else qemu
     cpu_mode: str = "default"  # default: host-model under kvm, none under qemu
     cpu_model: str | None = None  # for cpu_mode custom
+    ask_emulated_cpu: bool = False
     machine: str = "q35"
     disk_cache: str = "none"  # needs O_DIRECT on the state directory's file system
     vnc_listen: str = "127.0.0.1"
@@ -48,18 +51,22 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     machine: str = "q35"
     cpu_mode: str = "default"
     cpu_model: str | None = None
+    ask_cpu: bool = True  # libvirt asks the started guest for each CPU feature
     disk_cache: str = "none"
     vnc_listen: str = "127.0.0.1"
     cloud: str = "kilonova"
 
     @classmethod
-    def of(cls, options: LibvirtOptions, *, virt_type: str, arch: str) -> HostFacts:
+    def of(cls, options: LibvirtOptions, *, virt_type: str, arch: str, version: int) -> HostFacts:
+        """`version` is libvirt's own number: 9000000 is 9.0.0."""
+        known = version >= KNOWS_CPU_WORDS and arch == "x86_64" and virt_type == "qemu"
         return cls(
             virt_type=virt_type,
             arch=arch,
             machine=options.machine,
             cpu_mode=options.cpu_mode,
             cpu_model=options.cpu_model,
+            ask_cpu=options.ask_emulated_cpu or not known,
             disk_cache=options.disk_cache,
             vnc_listen=options.vnc_listen,
             cloud=options.mark,

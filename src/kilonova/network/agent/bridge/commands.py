@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 
+from kilonova.core import programs
 from kilonova.network.agent.dataplane import DataPlaneError
 
 PACKAGES = {
@@ -27,23 +28,22 @@ async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, 
     """Standard output of `argv`; raises DataPlaneError with its last words when it fails."""
     given = _file(text)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=given, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
+        process = await programs.start(argv, stdin=given)
     except FileNotFoundError:
         raise missing(argv[0]) from None
     finally:
         os.close(given)
     try:
         async with asyncio.timeout(timeout):
-            out, err = await process.communicate()
+            out, err = await asyncio.gather(process.stdout.read(), process.stderr.read())
+            code = await process.wait()
     except TimeoutError:
         raise DataPlaneError(f"{argv[0]} did not end within {timeout:g} s") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode not in ok:
+    if code not in ok:
         raise DataPlaneError(f"{' '.join(argv)}: {explain(err.decode(errors='replace'), text)}")
     return out.decode(errors="replace")
 
