@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -11,6 +12,8 @@ from kilonova.identity import errors
 from kilonova.identity.options import IdentityOptions
 
 MAX_LENGTH = 4096
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+LARGE = 8 << 20
 
 
 class Passwords:
@@ -22,6 +25,7 @@ class Passwords:
         )
         self._slots = asyncio.Semaphore(options.hash_workers)
         self._decoy: str | None = None
+        _large_blocks_go_back()
 
     async def hash(self, secret: str) -> str:
         if len(secret) > MAX_LENGTH:
@@ -53,3 +57,11 @@ class Passwords:
         """Make the decoy ahead, so that the first unknown user takes no longer than the next."""
         if self._decoy is None:
             self._decoy = await self.hash("decoy")
+
+
+def _large_blocks_go_back() -> None:
+    """A hash takes `password_memory_kib`. Left to itself glibc learns from the first one to keep such blocks: 20 MB for every
+    thread that ever computed one. Other libraries have no such function and need none."""
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(M_MMAP_THRESHOLD, LARGE)
+        mallopt(M_TRIM_THRESHOLD, LARGE)
