@@ -32,7 +32,7 @@ class Row(msgspec.Struct, kw_only=True):
     def label(self) -> str:
         if self.sizes is None:
             return self.what
-        return f"{self.what} at {', '.join(f'{size:.6g}' for size in self.sizes)} {self.by}"
+        return f"{self.what} at {_short(self.sizes[0])} to {_short(self.sizes[-1])} {self.by}"
 
     @property
     def median(self) -> float:

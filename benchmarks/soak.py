@@ -1,6 +1,6 @@
 """Half an hour of launches, lists and deletions (`KILONOVA_SOAK`: seconds): memory, tables and queues must not grow.
 
-What is kept of deleted servers (`KEPT`) does grow, by some thirty rows a server: it is history, which `kilonova trace` and
+What is kept of deleted servers (`KEPT`) does grow, by some 25 rows a server: it is history, which `kilonova trace` and
 `os-instance-actions` show. Nothing removes it: there is no archiving and no purging yet. The outbox, which is the queue of a
 cloud with `memory://`, is a table like the others.
 """
