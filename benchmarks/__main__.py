@@ -9,7 +9,21 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from benchmarks import buses, growth, guests, images, launches, lists, ports, results, scheduling, soak, startup, tokens
+from benchmarks import (
+    buses,
+    growth,
+    guests,
+    images,
+    launches,
+    lists,
+    ports,
+    results,
+    scheduling,
+    soak,
+    startup,
+    telling,
+    tokens,
+)
 
 Bench = Callable[[int], list[results.Row]]
 ALL: dict[str, Bench] = {
@@ -21,6 +35,7 @@ ALL: dict[str, Bench] = {
     "ports": ports.run,
     "images": images.run,
     "startup": startup.run,
+    "telling": telling.run,
     "buses": buses.run,
     "guests": guests.run,
 }

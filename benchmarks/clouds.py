@@ -93,9 +93,10 @@ def workplace() -> Iterator[Path]:
 
 
 @contextmanager
-def one_process(hosts: int = 5, **env: str) -> Iterator[Cloud]:
+def one_process(hosts: int = 5, wrap: list[str] | None = None, **env: str) -> Iterator[Cloud]:
+    """`wrap` is a command that runs the command that follows it, in its own place; `env` are settings."""
     with workplace() as folder:
-        process = CloudProcess(folder, extra=["--fake-hosts", str(hosts)]).start(**env)
+        process = CloudProcess(folder, extra=["--fake-hosts", str(hosts)], wrap=wrap).start(**env)
         try:
             assert process.process is not None
             yield Cloud(process.api(), f"{process.url}/identity/v3", [process.process.pid], folder)

@@ -1,7 +1,8 @@
 """What things cost when there are many of them: hosts, servers, ports, rules, images. One process on SQLite, fake driver.
 
 `python -m benchmarks growth` takes a quarter of an hour with 10,000 servers; `KILONOVA_GROWTH=0.1` makes it a tenth of all.
-Each row's samples are the costs at the sizes its name tells, in their order.
+The rows' samples are the costs at their `sizes`; `python -m benchmarks.graphs` draws them. What one server or host takes of
+memory is the slope between the first and the last size.
 """
 
 from __future__ import annotations
@@ -29,8 +30,19 @@ def run(_rounds: int) -> list[Row]:
         return [*rows, *_ports(cloud), *_rules(cloud), *_images(cloud)]
 
 
-def _row(what: str, unit: str, sizes: list[int], samples: list[float]) -> Row:
-    return Row(what=f"{what} at {', '.join(map(str, sizes))}", unit=unit, samples=samples)
+def _row(what: str, unit: str, by: str, sizes: list[int], samples: list[float]) -> Row:
+    return Row(what=what, unit=unit, samples=samples, by=by, sizes=[float(size) for size in sizes])
+
+
+def _kept(launches: list[float], by: str, asked: float | None = None) -> Row:
+    """The speed at the last size, of that at the first."""
+    what = f"launches with most {by}, of those with fewest"
+    return Row(what=what, unit="%", samples=[launches[-1] / launches[0] * 100], asked=asked, more_is_better=True)
+
+
+def _slope(memory: list[float], sizes: list[int], of: str) -> Row:
+    kilobytes = (memory[-1] - memory[0]) * 1000 / max(sizes[-1] - sizes[0], 1)
+    return Row(what=f"memory of one {of}", unit="KB", samples=[kilobytes])
 
 
 def _hosts() -> list[Row]:
@@ -40,8 +52,10 @@ def _hosts() -> list[Row]:
             memory.append(pss(cloud.pids[0]))
             launch.append(_launches_per_second(cloud))
     return [
-        _row("launches, hosts", "/s", HOSTS, launch),
-        _row("memory, hosts", "MB", HOSTS, memory),
+        _row("launches", "/s", "hosts", HOSTS, launch),
+        _row("memory", "MB", "hosts", HOSTS, memory),
+        _kept(launch, "hosts"),
+        _slope(memory, HOSTS, "host"),
     ]
 
 
@@ -80,7 +94,8 @@ def _servers() -> list[Row]:
             }.items():
                 found[name].append(cost)
     units = {"launches": "/s", "memory": "MB"}
-    return [_row(f"{name}, servers", units.get(name, "ms"), SERVERS, costs) for name, costs in found.items()]
+    rows = [_row(name, units.get(name, "ms"), "servers", SERVERS, costs) for name, costs in found.items()]
+    return [*rows, _kept(found["launches"], "servers", asked=80.0), _slope(found["memory"], SERVERS, "server")]
 
 
 def _deep_marker(api: Any, size: int) -> str:
@@ -104,8 +119,8 @@ def _ports(cloud: Cloud) -> list[Row]:
         create.append(median_ms(lambda: api.ok("POST", "network", "/ports", {"port": port})))
         listed.append(cloud.reads("network", "/ports?limit=100"))
     return [
-        _row("one more port, ports", "ms", PORTS, create),
-        _row("page of 100 ports, ports", "ms", PORTS, listed),
+        _row("one more port", "ms", "ports", PORTS, create),
+        _row("page of 100 ports", "ms", "ports", PORTS, listed),
     ]
 
 
@@ -125,7 +140,7 @@ def _rules(cloud: Cloud) -> list[Row]:
             add()
         create.append(median_ms(add))
         held = size + TIMES
-    return [_row("one more rule, rules of a group", "ms", RULES, create)]
+    return [_row("one more rule", "ms", "rules of a group", RULES, create)]
 
 
 def _images(cloud: Cloud) -> list[Row]:
@@ -135,4 +150,4 @@ def _images(cloud: Cloud) -> list[Row]:
             api.ok("POST", "image", "/images", {"name": f"i{number}", "disk_format": "raw", "container_format": "bare"})
         held = size
         listed.append(cloud.reads("image", "/images?limit=25"))
-    return [_row("page of 25 images, images", "ms", IMAGES, listed)]
+    return [_row("page of 25 images", "ms", "images", IMAGES, listed)]

@@ -17,13 +17,22 @@ TIMES = 15  # that a call is made for its median
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """`samples` in `unit`; `asked` is a bound: at most, or with `more_is_better` at least."""
+    """`samples` in `unit`; `asked` is a bound: at most, or with `more_is_better` at least. Of a curve `sizes` tells for each
+    sample how many there were, and `by` of what."""
 
     what: str
     unit: str
     samples: list[float]
     asked: float | None = None
     more_is_better: bool = False
+    by: str | None = None
+    sizes: list[float] | None = None
+
+    @property
+    def label(self) -> str:
+        if self.sizes is None:
+            return self.what
+        return f"{self.what} at {_short(self.sizes[0])} to {_short(self.sizes[-1])} {self.by}"
 
     @property
     def median(self) -> float:
@@ -84,7 +93,7 @@ def shown(made: Report, console: Console) -> None:
         bound = "" if row.asked is None else f"{'≥' if row.more_is_better else '≤'} {row.asked:g}"
         verdict = {None: "", True: "[green]holds[/green]", False: "[red]missed[/red]"}[row.holds]
         spread = f"{_short(min(row.samples))}–{_short(max(row.samples))}" if len(row.samples) > 1 else ""
-        table.add_row(row.what, f"{_short(row.median)} {row.unit}", spread, bound, verdict)
+        table.add_row(row.label, f"{_short(row.median)} {row.unit}", spread, bound, verdict)
     console.print(table)
 
 

@@ -1,4 +1,9 @@
-"""Half an hour of launches, lists and deletions (`KILONOVA_SOAK`: seconds): memory, tables and queues must not grow."""
+"""Half an hour of launches, lists and deletions (`KILONOVA_SOAK`: seconds): memory, tables and queues must not grow.
+
+What is kept of deleted servers (`KEPT`) does grow, by some 25 rows a server: it is history, which `kilonova trace` and
+`os-instance-actions` show. Nothing removes it: there is no archiving and no purging yet. The outbox, which is the queue of a
+cloud with `memory://`, is a table like the others.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +39,18 @@ def run(_rounds: int) -> list[Row]:
     grown = {table: counts for table, counts in rows.items() if counts[-1] > counts[0]}
     unbounded = sorted(grown.keys() - {f"compute.{name}" for name in KEPT})
     return [
-        Row(what=f"memory during {SECONDS:.0f} s (growth after the first sample {_growth(memory):.1f} %)", unit="MB",
-            samples=memory),
-        Row(what="launches and deletions", unit="/s", samples=rates, more_is_better=True),
-        *(Row(what=f"rows of {table}{' (history)' if table not in unbounded else ''}", unit="", samples=counts)
+        _row("memory", "MB", memory),
+        _row("launches and deletions", "/s", rates),
+        *(_row(f"{table}{' (history)' if table not in unbounded else ''}", "rows", counts)
           for table, counts in sorted(grown.items())),
+        Row(what="memory at the end, above that of the first sample", unit="%", samples=[_growth(memory)], asked=5.0),
+        Row(what="tables that grow without bound", unit="", samples=[float(len(unbounded))], asked=0.0),
     ]  # fmt: skip
+
+
+def _row(what: str, unit: str, samples: list[float]) -> Row:
+    minutes = [(number + 1) * SECONDS / SAMPLES / 60 for number in range(SAMPLES)]
+    return Row(what=what, unit=unit, samples=samples, by="minutes", sizes=minutes)
 
 
 def _growth(samples: list[float]) -> float:
