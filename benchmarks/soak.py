@@ -19,7 +19,7 @@ from kilonova.testing.memory import pss
 
 SECONDS = float(os.environ.get("KILONOVA_SOAK", "1800"))
 SAMPLES, SERVERS = 12, 10
-KEPT = ("servers", "server_actions", "server_steps", "decisions", "server_faults")  # of deleted servers: history
+KEPT = ("servers", "server_actions", "step_reports", "decisions", "server_faults")  # of deleted servers: history
 
 
 def run(_rounds: int) -> list[Row]:

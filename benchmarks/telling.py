@@ -18,7 +18,7 @@ from benchmarks.clouds import Cloud, one_process
 from benchmarks.results import Row
 
 TURNS, LAUNCHES, AT_ONCE = 16, 50, 10
-TOLD = ("server_actions", "server_steps", "decisions")
+TOLD = ("server_actions", "step_reports", "decisions")
 UNTOLD = [sys.executable, "-m", "benchmarks.untold"]
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import insert
 
 from kilonova.compute import models, tables
 from kilonova.compute.client import ComputeClient
-from kilonova.compute.models import ExternalEvent
+from kilonova.compute.models import ExternalEvent, StepRecord
+from kilonova.compute.store import steps
 from kilonova.compute.times import now
 from tests.compute_api.support import GROUP, port
 
@@ -187,13 +188,13 @@ async def test_timeline(cloud):
     made = await cloud.boot()
     server_id, request_id = made.json["server"]["id"], made.headers["x-openstack-request-id"]
     moment = now(cloud.service.core.clock)
-    step = {
-        "key": "k", "server_uuid": server_id, "request_id": request_id, "action": "create", "step": "networking",
-        "component": "compute", "host": "host-1", "started_at": moment, "finished_at": moment + dt.timedelta(seconds=1),
-        "result": "Error", "detail": "no address left",
-    }  # fmt: skip
+    step = StepRecord(
+        key="k", server_uuid=server_id, request_id=request_id, action="create", step="networking", component="compute",
+        host="host-1", started_at=moment, finished_at=moment + dt.timedelta(seconds=1), result="Error",
+        detail="no address left",
+    )  # fmt: skip
     async with cloud.service.database.transaction() as tx:
-        await tx.connection.execute(insert(tables.server_steps).values(**step))
+        await steps.add(tx.connection, [step])
     path = f"/servers/{server_id}/os-instance-actions"
     (listed,) = (await cloud("GET", path)).json["instanceActions"]
     assert (listed["action"], listed["request_id"], listed["message"]) == ("create", request_id, None)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from kilonova.compute import tables
 from kilonova.compute.options import ComputeOptions, Quotas
 from kilonova.compute.store import request_specs
+from kilonova.compute.store import steps as step_store
 from tests.compute_api.support import GROUP, IMAGE, NETWORK, image, make_cloud, network, port
 from tests.databases import statements_of
 
@@ -49,7 +50,8 @@ async def test_a_launch_is_recorded_and_handed_over(cloud):
     assert spec.admin_pass == made["adminPass"]
     (action,) = await rows(cloud, tables.server_actions)
     assert (action.action, action.request_id) == ("create", request_id)
-    steps = await rows(cloud, tables.server_steps)
+    async with cloud.service.database.reading() as connection:
+        steps = await step_store.of_request(connection, row.uuid, request_id)
     assert [s.step for s in steps] == ["authenticate", "authorize", "validate", "quota", "record", "hand_over"]
     assert all(s.result == "Success" and s.finished_at >= s.started_at for s in steps)
 

@@ -20,6 +20,7 @@ from kilonova.compute.database import MIGRATIONS
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.manager import SchedulerManager
 from kilonova.compute.scheduler.options import SchedulerOptions
+from kilonova.compute.store import steps
 from kilonova.core.bus import MemoryBus
 from kilonova.core.bus.base import Envelope
 from kilonova.core.clock import Clock
@@ -221,8 +222,15 @@ class Lab:
         return (await self.rows(tables.server_faults, tables.server_faults.c.server_uuid == uuid))[-1]
 
     async def steps(self, uuid: str) -> list[tuple[str, str | None, str | None]]:
-        rows = await self.rows(tables.server_steps, tables.server_steps.c.server_uuid == uuid)
-        return [(row.step, row.host, row.result) for row in rows]
+        told = await self.rows(tables.step_reports, tables.step_reports.c.server_uuid == uuid)
+        async with self.database.reading() as connection:
+            requests = dict.fromkeys(row.request_id for row in told)
+            found = [await steps.of_request(connection, uuid, request) for request in requests]
+        return [(step.step, step.host, step.result) for of_one in found for step in of_one]
+
+    async def tell(self, told: list[models.StepRecord]) -> None:
+        async with self.database.transaction() as tx:
+            await steps.add(tx.connection, told)
 
     async def change(self, uuid: str, **values: Any) -> None:
         async with self.database.transaction() as tx:

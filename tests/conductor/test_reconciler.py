@@ -59,8 +59,7 @@ async def test_a_build_that_shows_nothing_new_is_given_up(lab):
     agent.answer = lambda build: None
     (uuid,) = await lab.servers()
     await lab.build([uuid])
-    await lab.conductor.record_steps(
-        CTX,
+    await lab.tell(
         [
             StepRecord(
                 key="k", server_uuid=uuid, request_id=REQUEST, action="create", step="image", component="compute",

@@ -75,12 +75,3 @@ async def test_crowds_are_bounded() -> None:
     double = Together(shop.double)
     await asyncio.gather(*(double(n) for n in range(1, AT_ONCE + 2)))
     assert [len(crowd) for crowd in shop.crowds] == [AT_ONCE, 1]
-
-
-async def test_closing_waits_for_what_is_begun() -> None:
-    shop = Shop()
-    double = Together(shop.double)
-    asked = asyncio.ensure_future(double(1))
-    await asyncio.sleep(0)
-    await double.close()
-    assert await asked == 2

@@ -247,23 +247,14 @@ server_actions = Table(
     UniqueConstraint("server_uuid", "request_id", "action"),
 )
 
-server_steps = Table(
-    "server_steps",
+step_reports = Table(
+    "step_reports",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("key", String(96), nullable=False, unique=True),  # models.StepRecord.key: a repeated report is known by it
     Column("server_uuid", String(36), nullable=False),
     Column("request_id", String(64), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("step", String(64), nullable=False),
-    Column("component", String(32), nullable=False),  # api, conductor, scheduler, compute
-    Column("host", String(255)),
-    Column("attempt", Integer, nullable=False, default=1),
-    Column("started_at", Moment, nullable=False),
-    Column("finished_at", Moment),
-    Column("result", String(16)),  # Success | Error | Undone
-    Column("detail", LongText),
-    Index("ix_server_steps", "server_uuid", "request_id"),
+    Column("report", Blob, nullable=False),  # [models.StepRecord] that a component told at once, msgpack
+    Index("ix_step_reports", "server_uuid", "request_id"),
 )
 
 migrations = Table(

@@ -60,8 +60,3 @@ class Together(Generic[T, R]):
         for (_, done), result in zip(crowd, results, strict=True):
             if not done.done():
                 done.set_result(result)
-
-    async def close(self) -> None:
-        """What is being done ends, and what waits."""
-        if self._server is not None:
-            await asyncio.wait([self._server])

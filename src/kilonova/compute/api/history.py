@@ -7,6 +7,7 @@ from msgspec import UNSET
 from kilonova.compute.api.common import ROOT, at_least, moment
 from kilonova.compute.api.server_views import host_id
 from kilonova.compute.logic.history import HistoryLogic
+from kilonova.compute.models import StepRecord
 from kilonova.compute.schemas import server_parts as shapes
 from kilonova.compute.times import shown_bare
 from kilonova.core.db import Row
@@ -62,7 +63,7 @@ def _action(row: Row) -> shapes.Action:
     )  # fmt: skip
 
 
-def _event(step: Row, project_id: str, *, full: bool, details: bool) -> shapes.Event:
+def _event(step: StepRecord, project_id: str, *, full: bool, details: bool) -> shapes.Event:
     view = shapes.Event(
         event=f"{step.component}_{step.step}", start_time=shown_bare(step.started_at) or "",
         finish_time=shown_bare(step.finished_at), result=step.result, host_id=host_id(project_id, step.host),

@@ -124,7 +124,7 @@ class Builds:
                 await self._fail(tx, by_uuid, words, request_id, now)
             await decisions.add(tx.connection, {u: s.decision for u, s in told.items()}, request_id, now)
             records = [r for u, s in told.items() for r in self._records(by_uuid[u], s, request_id, began, now)]
-            await steps.put(tx.connection, records)
+            await steps.add(tx.connection, records)
         self.dispatched.update(verdict.placed)
         return verdict
 
@@ -220,7 +220,7 @@ class Builds:
                                attempt=by_uuid[u].spec.attempts + 1)
                     for u in words
                 ]  # fmt: skip
-                await steps.put(tx.connection, records)
+                await steps.add(tx.connection, records)
         await parts.settle_claims(list(by_uuid))
 
     def _records(

@@ -74,7 +74,7 @@ class Changes:
         """The end of a power action, once: a late repetition must not undo what was begun since."""
         now, names = self.parts.now(), {action, RECORDED.get(action, action)}
         async with self.parts.database.transaction() as tx:
-            await step_store.put(tx.connection, steps)
+            await step_store.add(tx.connection, steps)
             record = await store.action(tx.connection, uuid, request_id, names)
             if record is not None and record.finished_at is not None:
                 return True
@@ -112,11 +112,6 @@ class Changes:
                     return
             settled = [Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.RESCUED, Vm.ERROR]
             await store.swap(tx.connection, uuid, [*where, store.vm_in(settled)], values)
-
-    @retried
-    async def record_steps(self, steps: list[StepRecord]) -> None:
-        async with self.parts.database.transaction() as tx:
-            await step_store.put(tx.connection, steps)
 
 
 def _expected(change: ServerChange) -> list[Condition]:

@@ -35,7 +35,7 @@ class Endings:
         """One transaction and a handful of statements for all that came up at once."""
         now, answers, up, specs = self.parts.now(), [], {}, {}
         async with self.parts.database.transaction() as tx:
-            await steps.put(tx.connection, [step for _, outcome in ended for step in outcome.steps])
+            await steps.add(tx.connection, [step for _, outcome in ended for step in outcome.steps])
             rows = await store.get_many(tx.connection, {outcome.server_uuid for _, outcome in ended}, lock=True)
             for ctx, outcome in ended:
                 row, uuid = rows.get(outcome.server_uuid), outcome.server_uuid
@@ -57,7 +57,7 @@ class Endings:
     async def _attempt_failed(self, ended: tuple[RequestContext, BuildOutcome]) -> bool:
         ctx, outcome = ended
         async with self.parts.database.transaction() as tx:
-            await steps.put(tx.connection, outcome.steps)
+            await steps.add(tx.connection, outcome.steps)
             row = await store.get(tx.connection, outcome.server_uuid, lock=True)
             answer = _answer(row, outcome)
             if row is None or answer is not None:

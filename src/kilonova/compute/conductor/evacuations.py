@@ -108,7 +108,7 @@ class Evacuations:
             placing = parts.placing(
                 row, record.request_id, selection, began, now, attempt=evacuation.attempts, action=ACTION
             )
-            await steps.put(tx.connection, placing)
+            await steps.add(tx.connection, placing)
         return True
 
     # ---- a host tells
@@ -117,7 +117,7 @@ class Evacuations:
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer on its way to this host, which must leave what it made."""
         async with self.parts.database.transaction() as tx:
-            await steps.put(tx.connection, outcome.steps)
+            await steps.add(tx.connection, outcome.steps)
             row = await servers.get(tx.connection, outcome.server_uuid, lock=True)
             record = await store.get(tx.connection, outcome.evacuation or "", lock=True)
             if row is None or record is None or record.dest_compute != outcome.host:

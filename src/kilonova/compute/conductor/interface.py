@@ -66,10 +66,6 @@ class ConductorAPI(Interface):
     async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
         """Those of the servers of which it is known that they are deleted; not those nobody has heard of."""
 
-    @cast
-    async def record_steps(self, ctx: RequestContext, steps: list[models.StepRecord]) -> None:
-        """The journal's news, for the timeline."""
-
     @call(timeout=60)
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
         """Heartbeat; makes the service, node and provider known when new."""

@@ -113,9 +113,6 @@ class ConductorManager(ConductorAPI):
         async with self.parts.database.reading() as connection:
             return sorted(await store.known_deleted(connection, server_ids))
 
-    async def record_steps(self, ctx: RequestContext, steps: list[models.StepRecord]) -> None:
-        await self.changes.record_steps(steps)
-
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
         await self.reports.report(report)
 

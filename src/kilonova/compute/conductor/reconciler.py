@@ -13,6 +13,7 @@ from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
 from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import pending_casts, steps
@@ -161,6 +162,6 @@ class Reconciler:
         return released
 
 
-def _last_seen(row: Row, step: Row | None, limit: float) -> str:
+def _last_seen(row: Row, step: StepRecord | None, limit: float) -> str:
     seen = f"the last step seen is {step.step}" if step is not None else "no step was seen"
     return f"The build on {row.host} showed nothing new for {limit:g} s; {seen}."

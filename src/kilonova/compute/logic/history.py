@@ -11,6 +11,7 @@ from kilonova.compute import errors, models
 from kilonova.compute.logic.servers import owned
 from kilonova.compute.store import actions as store
 from kilonova.compute.store import decisions as decision_store
+from kilonova.compute.store import steps
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Row
 
@@ -31,14 +32,14 @@ class HistoryLogic:
 
     async def action(
         self, ctx: RequestContext, server_id: str, request_id: str, *, deleted: bool
-    ) -> tuple[Row, Row, Sequence[Row]]:
+    ) -> tuple[Row, Row, Sequence[models.StepRecord]]:
         """(server, action, steps in the order they began)."""
         async with self.database.reading() as connection:
             row = await owned(connection, ctx, server_id, deleted=deleted)
             action = await store.of_request(connection, row.uuid, request_id)
             if action is None:
                 raise errors.ActionNotFound(request_id=request_id, server_id=server_id)
-            return row, action, await store.steps_of(connection, row.uuid, request_id)
+            return row, action, await steps.of_request(connection, row.uuid, request_id)
 
     async def decisions(
         self, ctx: RequestContext, server_id: str, *, limit: int = 10

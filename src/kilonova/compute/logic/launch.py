@@ -17,7 +17,7 @@ from kilonova.compute.logic.quotas import check_servers, limits_of
 from kilonova.compute.logic.timeline import Timeline
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import Task, Vm
-from kilonova.compute.store import actions, block_devices, request_specs, rows
+from kilonova.compute.store import actions, block_devices, request_specs, rows, steps
 from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
 from kilonova.core.clock import Clock
@@ -56,9 +56,7 @@ class LaunchLogic:
             sender = msgspec.structs.replace(ctx, token=None)
             await tx.outbox(ConductorAPI).build_servers(sender, ids, ctx.request_id)
             timeline.handed_over()
-            await actions.add_steps(
-                tx.connection, [step for uuid in ids for step in timeline.records(uuid, ctx.request_id)]
-            )
+            await steps.add(tx.connection, [step for uuid in ids for step in timeline.records(uuid, ctx.request_id)])
         return Launched(ids=ids, reservation_id=reservation_id)
 
     async def _count(self, tx: Transaction, ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved) -> int:

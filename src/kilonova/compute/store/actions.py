@@ -1,17 +1,14 @@
-"""SQL of what was done to servers (actions) and how (steps)."""
+"""SQL of what was done to servers."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import func, select
 
-from kilonova.compute.models import StepRecord
-from kilonova.compute.tables import server_actions, server_steps
-from kilonova.compute.times import naive
+from kilonova.compute.tables import server_actions
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.prepared import insert
 
@@ -19,19 +16,6 @@ from kilonova.core.db.prepared import insert
 async def begin(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """server_uuid, request_id, action, user_id, project_id, started_at of each, in one statement."""
     await connection.execute(insert(server_actions), rows)
-
-
-async def add_steps(connection: Connection, steps: Iterable[StepRecord]) -> None:
-    """New steps, in one statement; their keys must be unknown."""
-    await connection.execute(insert(server_steps), [step_row(step) for step in steps])
-
-
-def step_row(step: StepRecord) -> dict[str, Any]:
-    row: dict[str, Any] = msgspec.structs.asdict(step)
-    for name in ("started_at", "finished_at"):
-        if row[name] is not None:
-            row[name] = naive(row[name])
-    return row
 
 
 async def of_server(
@@ -62,11 +46,3 @@ async def of_request(connection: Connection, server_uuid: str, request_id: str) 
         server_actions.c.server_uuid == server_uuid, server_actions.c.request_id == request_id
     )
     return (await connection.execute(query.order_by(server_actions.c.id.desc()))).first()
-
-
-async def steps_of(connection: Connection, server_uuid: str, request_id: str) -> Sequence[Row]:
-    """In the order they began."""
-    query = select(server_steps).where(
-        server_steps.c.server_uuid == server_uuid, server_steps.c.request_id == request_id
-    )
-    return (await connection.execute(query.order_by(server_steps.c.started_at, server_steps.c.id))).all()

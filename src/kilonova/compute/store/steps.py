@@ -1,53 +1,68 @@
-"""SQL of launch steps, as components report them: a report may come twice, and a step's end after its beginning."""
+"""SQL of launch steps. What a component tells at once is one row: nobody asks for less than all of a request's steps, and a row
+for each cost more than the rest of a launch's history. A report may come twice, and a step's end after its beginning."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+import msgspec
+from sqlalchemy import Select, func, select
 
 from kilonova.compute.models import StepRecord
-from kilonova.compute.store.actions import step_row
-from kilonova.compute.tables import server_steps
-from kilonova.core.db import Connection, Row
+from kilonova.compute.tables import step_reports
+from kilonova.compute.times import naive
+from kilonova.core.db import Connection
+from kilonova.core.db.prepared import insert, prepared
 
-ENDING = ("finished_at", "result", "detail")
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(list[StepRecord]).decode
 
 
-async def put(connection: Connection, steps: Sequence[StepRecord]) -> None:
-    """Insert what is new and note the end of what had none, in one statement; a step that ended stays as it is."""
-    newest = {step.key: step for step in steps}
+async def add(connection: Connection, steps: Iterable[StepRecord]) -> None:
+    """In one statement."""
+    told: defaultdict[tuple[str, str], list[StepRecord]] = defaultdict(list)
     for step in steps:
-        if step.finished_at is not None:
-            newest[step.key] = step
-    if newest:
-        rows = [step_row(step) for step in newest.values()]
-        await connection.execute(_upsert(connection.dialect.name), rows)
+        told[step.server_uuid, step.request_id].append(step)
+    if told:
+        rows = [{"server_uuid": s, "request_id": r, "report": encode(report)} for (s, r), report in told.items()]
+        await connection.execute(insert(step_reports), rows)
 
 
-@cache
-def _upsert(dialect: str) -> Any:
-    table = server_steps.c
-    if dialect == "mysql":
-        statement = mysql.insert(server_steps)
-        kept = {n: func.if_(table.finished_at.is_(None), statement.inserted[n], table[n]) for n in reversed(ENDING)}
-        return statement.on_duplicate_key_update(list(kept.items()))
-    kinds: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-    insert = kinds[dialect](server_steps)
-    return insert.on_conflict_do_update(
-        index_elements=["key"],
-        set_={name: insert.excluded[name] for name in ENDING},
-        where=table.finished_at.is_(None),
+async def of_request(connection: Connection, server_uuid: str, request_id: str) -> list[StepRecord]:
+    """In the order they began, times as rows hold them. A step that ended stays as it ended first."""
+    found: dict[str, StepRecord] = {}
+    for row in (await connection.execute(*_reports(server_uuid, request_id))).all():
+        for step in decode(row.report):
+            known = found.get(step.key)
+            if known is None or known.finished_at is None:
+                found[step.key] = _as_rows(step)
+    return sorted(found.values(), key=lambda step: step.started_at)
+
+
+async def newest(connection: Connection, server_uuids: Sequence[str]) -> dict[str, StepRecord]:
+    """server uuid → the last step of what was told of it last."""
+    rows = (await connection.execute(*_last(server_uuids))).all()
+    return {row.server_uuid: _as_rows(decode(row.report)[-1]) for row in rows}
+
+
+def _as_rows(step: StepRecord) -> StepRecord:
+    finished = step.finished_at
+    return msgspec.structs.replace(
+        step, started_at=naive(step.started_at), finished_at=naive(finished) if finished is not None else None
     )
 
 
-async def newest(connection: Connection, server_uuids: Sequence[str]) -> dict[str, Row]:
-    """server uuid → step, host and result of the step that began last."""
-    last = (
-        select(func.max(server_steps.c.id)).where(server_steps.c.server_uuid.in_(server_uuids)).group_by("server_uuid")
-    )
-    query = select(server_steps).where(server_steps.c.id.in_(last))
-    return {row.server_uuid: row for row in (await connection.execute(query)).all()}
+@prepared
+def _reports(server_uuid: Any, request_id: Any) -> Select[Any]:
+    table = step_reports.c
+    mine = select(table.report).where(table.server_uuid == server_uuid, table.request_id == request_id)
+    return mine.order_by(table.id)
+
+
+@prepared
+def _last(server_uuids: Any) -> Select[Any]:
+    table = step_reports.c
+    last = select(func.max(table.id)).where(table.server_uuid.in_(server_uuids)).group_by(table.server_uuid)
+    return select(table.server_uuid, table.report).where(table.id.in_(last))
