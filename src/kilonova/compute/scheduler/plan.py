@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
@@ -16,6 +18,7 @@ from kilonova.compute.scheduler.weighing import Ranked
 KEPT_HOSTS = 100
 CLAIM = "claim"
 FORCED = "ForcedHost"
+NAME = attrgetter("host")
 
 
 class Plan(msgspec.Struct):
@@ -32,7 +35,7 @@ class Planner:
 
     def __init__(self, driver: Driver, hosts: dict[str, HostState], request: FilterRequest) -> None:
         self.driver, self.hosts, self.request = driver, hosts, request
-        self.refused: dict[str, tuple[str, str]] = {}
+        self.refused: dict[str, tuple[str, Filter | str]] = {}  # by which filter; who says why, or the words
         self.passing: dict[str, HostState] = {}
         self.placed: list[HostState] = []
         self.filters = [f for f in driver.filters if f.applies(request)]
@@ -57,13 +60,18 @@ class Planner:
         if self.refused:
             for host in left:
                 self.refused.pop(host.host, None)
-        self.passing.update({host.host: host for host in left})
+        self.passing.update(zip(map(NAME, left), left, strict=True))
 
     def _refuse(self, judge: Filter, asked: Sequence[HostState], passed: Sequence[HostState]) -> None:
-        good = set(map(id, passed))
-        for host in [host for host in asked if id(host) not in good]:
-            self.refused[host.host] = (judge.name, judge.passes(host, self.request) or "")
-            self.passing.pop(host.host, None)
+        """`passed` is `asked` without some. Why each was refused is asked only for those that are told of."""
+        entry, rest = (judge.name, judge), iter(passed)
+        good = next(rest, None)
+        for host in asked:
+            if host is good:
+                good = next(rest, None)
+            else:
+                self.refused[host.host] = entry
+                self.passing.pop(host.host, None)
 
     def _force(self, host_name: str | None, node: str | None) -> None:
         """A forced host meets no filter; it has to be known and up."""
@@ -122,10 +130,9 @@ class Planner:
         ]
         for name, why in gone.items():
             reasons.append(HostReason(host=name, refused_by=CLAIM, saw=why))
-        for name, (by, saw) in self.refused.items():
-            if len(reasons) >= KEPT_HOSTS:
-                break
-            reasons.append(HostReason(host=name, refused_by=by, saw=saw))
+        for name, (by, judge) in islice(self.refused.items(), max(KEPT_HOSTS - len(reasons), 0)):
+            saw = judge if isinstance(judge, str) else judge.passes(self.hosts[name], self.request)
+            reasons.append(HostReason(host=name, refused_by=by, saw=saw or ""))
         return Decision(
             scheduler=self.driver.name,
             chosen=chosen.host if chosen is not None else None,

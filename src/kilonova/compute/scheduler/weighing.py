@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from operator import add
 
@@ -24,30 +25,39 @@ def rank(
     hosts: Sequence[HostState], weighers: Sequence[Weigher], request: FilterRequest, *, keep: int | None = None
 ) -> list[Ranked]:
     """Best first, at most `keep` of them; hosts of the same weight stay in their order."""
-    columns = [(w.name, _weights(w, hosts, request)) for w in weighers if w.applies(request)]
-    differ = [column for _, column in columns if column is not None]
-    if not differ:
-        return [Ranked(host, 0.0, dict.fromkeys((name for name, _ in columns), 0.0)) for host in hosts[:keep]]
-    totals = differ[0] if len(differ) == 1 else _sums(differ)
-    best = sorted(range(len(hosts)), key=totals.__getitem__, reverse=True)[:keep]  # stable
-    return [
-        Ranked(hosts[n], totals[n], {name: column[n] if column is not None else 0.0 for name, column in columns})
-        for n in best
-    ]
+    columns = [_column(weigher, hosts, request) for weigher in weighers if weigher.applies(request)]
+    return [_ranked(hosts[n], n, columns) for n in _best(columns, len(hosts), keep)]
 
 
-def _sums(columns: Sequence[list[float]]) -> list[float]:
-    totals = columns[0]
-    for column in columns[1:]:
-        totals = list(map(add, totals, column))
-    return totals
+class Column(msgspec.Struct):
+    """What a weigher gave to all hosts; `scale` stretches it, 0 where all hosts are alike."""
+
+    name: str
+    raw: Sequence[float]
+    low: float
+    scale: float
 
 
-def _weights(weigher: Weigher, hosts: Sequence[HostState], request: FilterRequest) -> list[float] | None:
-    """None where all hosts are alike."""
+def _column(weigher: Weigher, hosts: Sequence[HostState], request: FilterRequest) -> Column:
     raw = weigher.weights(hosts, request)
     low, high = min(raw, default=0.0), max(raw, default=0.0)
-    if high == low:
-        return None
-    scale = weigher.multiplier / (high - low)
-    return [(value - low) * scale for value in raw]
+    return Column(weigher.name, raw, low, weigher.multiplier / (high - low) if high != low else 0.0)
+
+
+def _best(columns: Sequence[Column], count: int, keep: int | None) -> Sequence[int]:
+    """Numbers of hosts. What all have in common, a column's `low`, decides nothing."""
+    totals: list[float] = []
+    for column in columns:
+        if column.scale:
+            scaled = [value * column.scale for value in column.raw]
+            totals = list(map(add, totals, scaled)) if totals else scaled
+    if not totals:
+        return range(count)[:keep]
+    if keep is None:
+        return sorted(range(count), key=totals.__getitem__, reverse=True)
+    return heapq.nlargest(keep, range(count), key=totals.__getitem__)
+
+
+def _ranked(host: HostState, n: int, columns: Sequence[Column]) -> Ranked:
+    weights = {column.name: (column.raw[n] - column.low) * column.scale for column in columns}
+    return Ranked(host, sum(weights.values(), 0.0), weights)
