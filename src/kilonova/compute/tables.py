@@ -190,6 +190,10 @@ servers = Table(
     Column("deleted_at", Moment),
     Column("deleted", Integer, nullable=False, default=0),
     Index("ix_servers_project", "project_id", "deleted", "created_at"),
+    Index("ix_servers_created", "deleted", "created_at"),
+    Index(
+        "ix_servers_usage", "project_id", "deleted", "vcpus", "memory_mb"
+    ),  # all that counting a project's usage reads
     Index("ix_servers_host", "host", "deleted"),
     Index("ix_servers_state", "vm_state", "deleted"),
     Index("ix_servers_reservation", "reservation_id"),

@@ -29,7 +29,7 @@ EQUALS = {
 BRIEF = frozenset(["uuid", "name"])
 NUMBERS = frozenset(["power_state", "progress", "launch_index"])
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
-    name: func.coalesce(getattr(C, column), default)
+    name: func.coalesce(C[column], default) if C[column].nullable else C[column]  # a plain column sorts by its index
     for name, column, default in (
         ("created_at", "created_at", EPOCH), ("updated_at", "updated_at", EPOCH), ("launched_at", "launched_at", EPOCH),
         ("terminated_at", "terminated_at", EPOCH), ("display_name", "name", ""), ("name", "name", ""), ("uuid", "uuid", ""),
@@ -125,11 +125,13 @@ def _listed(
 def _after(query: Select[Any], keys: list[tuple[ColumnElement[Any], bool]], marker_id: int) -> Select[Any]:
     """Only what comes after the marker in the order of `keys`."""
     at = [select(column).where(C.id == marker_id).correlate(None).scalar_subquery() for column, _ in keys]
-    choices = []
+    # said of the first key alone too: so the database begins at the marker instead of looking through what is before it
+    first, falling = keys[0]
+    choices, within = [], first <= at[0] if falling else first >= at[0]
     for n, (column, descending) in enumerate(keys):
         same = [keys[k][0] == at[k] for k in range(n)]
         choices.append(and_(*same, column < at[n] if descending else column > at[n]))
-    return query.where(or_(*choices))
+    return query.where(within, or_(*choices))
 
 
 def _conditions(wanted: ServerFilter) -> list[ColumnElement[bool]]:

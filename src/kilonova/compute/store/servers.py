@@ -92,7 +92,7 @@ async def usage(connection: Connection, project_id: str, user_id: str | None = N
 @prepared
 def _used(project_id: Any, user_id: Any, *, of_user: bool) -> Select[Any]:
     query = select(
-        func.count(servers.c.id),
+        func.count(),
         func.coalesce(func.sum(servers.c.vcpus), 0),
         func.coalesce(func.sum(servers.c.memory_mb), 0),
     ).where(servers.c.project_id == project_id, servers.c.deleted == 0)

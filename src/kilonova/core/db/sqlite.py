@@ -26,6 +26,7 @@ BEGIN = "BEGIN IMMEDIATE"
 LOCK_PATIENCE = 10.0  # seconds to ask for another process's write lock
 LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
+KEPT = 8  # connections that nobody uses now
 PRAGMAS = (
     "busy_timeout=10000",  # milliseconds; for the next one, which needs the file for itself
     "journal_mode=WAL",
@@ -104,13 +105,16 @@ class SqliteEngine:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LoopConnection]:
-        """One that nobody else uses now. It stays open afterwards: no pool's bookkeeping with each use."""
+        """One that nobody else uses now. Some stay open afterwards: no pool's bookkeeping with each use."""
         connection = self._idle.pop() if self._idle else LoopConnection(self.sync_engine.connect(), self)
         try:
             yield connection
         finally:
             connection.reset()
-            self._idle.append(connection)
+            if len(self._idle) < KEPT:
+                self._idle.append(connection)
+            else:
+                connection.close()
 
     def committed(self) -> None:
         """Now and then what is committed is brought from the log into the file."""

@@ -1,0 +1,15 @@
+"""lists of all projects, and what a project uses, by an index alone"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("ix_servers_created", "servers", ["deleted", "created_at"], unique=False)
+    op.create_index("ix_servers_usage", "servers", ["project_id", "deleted", "vcpus", "memory_mb"], unique=False)
