@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 import kilonova
+from kilonova.core.clock import Clock
 from kilonova.core.db import Database
 from kilonova.core.db.address import default_url
 from kilonova.core.db.failures import reason_of
-from kilonova.core.db.migrate import head, upgrade, version
+from kilonova.core.db.migrate import check, head, upgrade, version
 from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.settings import DATABASES, Settings
 
@@ -69,13 +72,31 @@ def _may_exist(database: Database) -> bool:
     return not database.is_sqlite or Path(database.url.database or "").exists()
 
 
-async def upgrade_one(settings: Settings, service: str) -> list[str]:
-    """The revisions applied. Raises CannotStart, with the reason, for a database that is away or of a newer release."""
+@asynccontextmanager
+async def opened(settings: Settings, service: str) -> AsyncIterator[Database]:
+    """Raises CannotStart, with the reason, for a database that is away."""
     database = open_database(settings, service)
     try:
-        return await upgrade(database, migrations_of(service))
+        yield database
     except ServiceUnavailable as error:
         shown = database.url.set(drivername=database.kind)
         raise CannotStart(f"the {service} database at {shown} is away: {reason_of(error)}") from None
     finally:
         await database.close()
+
+
+async def upgrade_one(settings: Settings, service: str) -> list[str]:
+    """The revisions applied. Raises CannotStart for a database that is away or of a newer release."""
+    async with opened(settings, service) as database:
+        return await upgrade(database, migrations_of(service))
+
+
+async def purge(settings: Settings, days: float, tell: Callable[[int], object]) -> int:
+    """Forget servers that were deleted so many days ago, and their history; how many they were. Raises CannotStart for a
+    database that is away or not of this release."""
+    from kilonova.compute import history
+
+    async with opened(settings, "compute") as database:
+        await check(database, migrations_of("compute"))
+        before = Clock().row_time() - dt.timedelta(days=days)
+        return await history.purge(database, before, tell)

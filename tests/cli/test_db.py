@@ -1,4 +1,4 @@
-"""`kilonova db upgrade` and `kilonova db version`."""
+"""`kilonova db upgrade`, `kilonova db purge` and `kilonova db version`."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def test_from_nothing_to_ready(config: Path) -> None:
     assert run(config, "upgrade").stdout == "".join(f"{name}: nothing to do\n" for name in DATABASES)
     shown = run(config, "version")
     assert (shown.exit_code, shown.stdout.count("ready")) == (0, len(DATABASES))
+
+
+def test_to_purge(config: Path) -> None:
+    with pytest.raises(CannotStart, match="the compute database is at revision none"):
+        run(config, "purge", "--older-than", "30")
+    run(config, "upgrade", "compute")
+    assert run(config, "purge", "--older-than", "30").stdout == "0 deleted servers forgotten\n"
+    assert run(config, "purge", "--older-than", "0").exit_code == 2
 
 
 def test_to_look_makes_nothing(tmp_path: Path) -> None:

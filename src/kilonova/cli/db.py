@@ -1,4 +1,4 @@
-"""`kilonova db upgrade|version`."""
+"""`kilonova db upgrade|purge|version`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from kilonova.core.config import ConfigError
 from kilonova.settings import DATABASES, Settings
 
 app = typer.Typer(
-    help="The services' databases: bring them to this release, see at which one they are.", no_args_is_help=True
+    help="The services' databases: bring them to this release, see at which one they are, forget what is long gone.",
+    no_args_is_help=True,
 )
 SERVICES = typer.Argument(None, metavar="[SERVICE]...", help=f"Of {', '.join(DATABASES)}; all where none is named.")
 COLOURS = {"ready": "green", "empty": "yellow", "old": "yellow", "newer": "red", "away": "red"}
@@ -45,6 +46,24 @@ async def _upgrade(settings: Settings, services: list[str]) -> None:
     for service in services:
         applied = await upgrade_one(settings, service)
         console.print(f"{service}: {'applied ' + ', '.join(applied) if applied else 'nothing to do'}", highlight=False)
+
+
+@app.command()
+def purge(
+    days: float = typer.Option(
+        ..., "--older-than", min=1, metavar="DAYS", help="Since when they are deleted, at least."
+    ),
+    config: Path | None = CONFIG,
+    state: Path | None = STATE,
+) -> None:
+    """Forget servers that were deleted long ago: their rows, actions, steps, decisions and faults. While the cloud runs, too.
+    `[conductor] keep_deleted` (seconds) does so all the time."""
+    from kilonova.databases import purge
+
+    settings = _settings(state, config)
+    with console.status("looking for deleted servers") as shown:
+        count = asyncio.run(purge(settings, days, lambda done: shown.update(f"{done} servers forgotten")))
+    console.print(f"{count} deleted servers forgotten", highlight=False)
 
 
 @app.command()

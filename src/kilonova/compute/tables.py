@@ -191,6 +191,7 @@ servers = Table(
     Column("deleted", Integer, nullable=False, default=0),
     Index("ix_servers_project", "project_id", "deleted", "created_at"),
     Index("ix_servers_created", "deleted", "created_at"),
+    Index("ix_servers_deleted_at", "deleted_at"),
     Index(
         "ix_servers_usage", "project_id", "deleted", "vcpus", "memory_mb"
     ),  # all that counting a project's usage reads

@@ -16,7 +16,8 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     was away, the conductor does not believe that hosts are down: they may just be starting too, or could not be heard. The
     reconciler looks every `reconcile_interval`, at claims nobody holds every `orphan_interval`; `grace` is the age from which
     it touches anything. It is a net below the messages, which are kept until they are done: what falls through them is taken
-    up within both times together."""
+    up within both times together. `keep_deleted`: how long deleted servers and their history are kept, 0 for ever; longer than a
+    host may be away, as one that comes back asks which of its guests were deleted."""
 
     host: str = "conductor"
     max_attempts: int = 3
@@ -31,4 +32,5 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     reconcile_interval: float = 5.0
     orphan_interval: float = 300.0
     grace: float = 15.0
+    keep_deleted: float = 0.0
     default_availability_zone: str = "nova"

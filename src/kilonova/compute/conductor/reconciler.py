@@ -13,6 +13,7 @@ from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
 from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.history import purge
 from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
@@ -66,6 +67,8 @@ class Reconciler:
         await self.evacuations.check(age)
         await self.give_up_builds()
         await self.watch.check_all(age)
+        if kept := self.parts.options.keep_deleted:
+            await purge(self.parts.database, self.parts.ago(kept))
 
     async def schedule_waiting(self, grace: float) -> None:
         """Servers that wait for a host and whom no message will bring to one. While messages wait for us theirs may be among

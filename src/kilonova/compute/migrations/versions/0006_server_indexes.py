@@ -1,4 +1,4 @@
-"""lists of all projects, and what a project uses, by an index alone"""
+"""lists of all projects, what a project uses, and who was deleted when, by an index alone"""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index("ix_servers_created", "servers", ["deleted", "created_at"], unique=False)
+    op.create_index("ix_servers_deleted_at", "servers", ["deleted_at"], unique=False)
     op.create_index("ix_servers_usage", "servers", ["project_id", "deleted", "vcpus", "memory_mb"], unique=False)

@@ -1,0 +1,61 @@
+"""Deleted servers are forgotten when their time is over, with all that is told of them, and nobody else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kilonova.compute import history, models, tables
+from kilonova.compute.store.history import TOLD
+from tests.conductor.lab import REQUEST, Lab
+
+DAY = 86400.0
+
+
+async def told(lab: Lab) -> dict[str, set[str]]:
+    """Table → servers that it tells of."""
+    return {table.name: {row.server_uuid for row in await lab.rows(table)} for table in TOLD}
+
+
+async def ended(lab: Lab, count: int, **values: Any) -> list[str]:
+    """Servers that ended in ERROR, with a step and a decision of each."""
+    uuids = await lab.servers(count)
+    await lab.build(uuids)
+    await lab.tell(
+        [
+            models.StepRecord(
+                key=uuid, server_uuid=uuid, request_id=REQUEST, action="create", step="image", component="compute",
+                started_at=lab.now(),
+            )
+            for uuid in uuids
+        ]
+    )  # fmt: skip
+    for number, uuid in enumerate(uuids):
+        await lab.change(uuid, **{"deleted": 1000 + number} | values if values else {})
+    return uuids
+
+
+async def test_only_those_deleted_before(lab: Lab) -> None:
+    old = await ended(lab, 3, deleted_at=lab.conductor.parts.ago(3 * DAY))
+    new = await ended(lab, 1, deleted_at=lab.conductor.parts.ago(DAY))
+    (living,) = await ended(lab, 1, deleted=0)
+    before = await told(lab)
+    assert before["decisions"] == before["server_actions"] == before["step_reports"] == {*old, *new, living}
+    heard: list[int] = []
+    assert await history.purge(lab.database, lab.conductor.parts.ago(2 * DAY), heard.append) == 3
+    assert heard == [3]
+    assert [row.uuid for row in await lab.rows(tables.servers)] == [*new, living]
+    after = await told(lab)
+    assert after == {name: held - set(old) for name, held in before.items()}
+    assert await history.purge(lab.database, lab.conductor.parts.ago(2 * DAY)) == 0
+
+
+async def test_the_conductor_does_so_when_it_is_told_how_long(lab: Lab) -> None:
+    (uuid,) = await ended(lab, 1, deleted_at=lab.conductor.parts.ago(2 * DAY))
+    await lab.conductor.reconciler.run()
+    assert [row.uuid for row in await lab.rows(tables.servers)] == [uuid]
+    parts = lab.conductor.parts
+    parts.options = msgspec.structs.replace(parts.options, keep_deleted=DAY)
+    await lab.conductor.reconciler.run()
+    assert await lab.rows(tables.servers) == []
