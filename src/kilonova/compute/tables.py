@@ -189,8 +189,8 @@ servers = Table(
     Column("terminated_at", Moment),
     Column("deleted_at", Moment),
     Column("deleted", Integer, nullable=False, default=0),
-    Index("ix_servers_project", "project_id", "deleted", "created_at"),
-    Index("ix_servers_created", "deleted", "created_at"),
+    Index("ix_servers_project", "project_id", "deleted", "created_at", "name"),  # a project's list, also by name
+    Index("ix_servers_created", "created_at", "deleted"),
     Index("ix_servers_deleted_at", "deleted_at"),
     Index(
         "ix_servers_usage", "project_id", "deleted", "vcpus", "memory_mb"

@@ -94,7 +94,7 @@ class ServerLogic:
             extras.faults = await faults.latest(connection, failed)
         if with_host_status:
             liveness = Liveness(now(self.clock), self.options.service_down_time)
-            services = await service_store.find(connection, binary=service_store.COMPUTE)
+            services = await service_store.of_hosts(connection, {row.host for row in rows if row.host is not None})
             extras.host_status = {service.host: liveness.host_status(service) for service in services}
         return extras
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 
 from kilonova.compute.tables import compute_nodes, services
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.prepared import prepared
 
 COMPUTE = "nova-compute"
 
@@ -24,6 +25,18 @@ async def find(
         if value is not None:
             query = query.where(column == value)
     return (await connection.execute(query)).all()
+
+
+async def of_hosts(connection: Connection, hosts: Collection[str]) -> Sequence[Row]:
+    """Their compute services: what says whether they are up."""
+    return (await connection.execute(*_of_hosts(list(hosts)))).all() if hosts else []
+
+
+@prepared
+def _of_hosts(hosts: Any) -> Select[Any]:
+    table = services.c
+    said = select(table.host, table.last_seen, table.forced_down, table.disabled)
+    return said.where(table.binary == COMPUTE, table.host.in_(hosts))
 
 
 async def change(connection: Connection, service_id: int, values: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("ix_servers_created", "servers", ["deleted", "created_at"], unique=False)
+    op.drop_index("ix_servers_project", "servers")
+    op.create_index("ix_servers_project", "servers", ["project_id", "deleted", "created_at", "name"], unique=False)
+    op.create_index("ix_servers_created", "servers", ["created_at", "deleted"], unique=False)
     op.create_index("ix_servers_deleted_at", "servers", ["deleted_at"], unique=False)
     op.create_index("ix_servers_usage", "servers", ["project_id", "deleted", "vcpus", "memory_mb"], unique=False)
