@@ -18,6 +18,7 @@ from kilonova.compute import models, tables
 from kilonova.compute.scheduler.drivers import load_driver
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plan import Planner
+from kilonova.core import collector
 from kilonova.placement import tables as placement
 from tests.conductor.lab import CTX, PROJECT, Lab
 from tests.scheduler.hosts import FACTS, host, request
@@ -39,6 +40,7 @@ def _passes(count: int, rounds: int) -> list[float]:
     """Hosts that differ in what is free, as they do after a while."""
     hosts = {f"host-{n}": host(f"host-{n}", memory_mb_free=4000 + n % 4000, vcpus_free=n % 8) for n in range(count)}
     driver, samples = load_driver(SchedulerOptions(), random.Random(1)), []
+    collector.settle()  # as every process of a cloud does
     for _ in range(rounds):
         held = dict(hosts)
         began = time.perf_counter()

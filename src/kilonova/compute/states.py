@@ -5,6 +5,7 @@ The API checks this table, the agent follows it, the docs print it. Every change
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -97,9 +98,12 @@ STATUS: dict[Vm, tuple[str, dict[Task, str]]] = {
     Vm.DELETED: ("DELETED", {}),
 }
 """vm_state → (status, {task_state: status while that task runs})."""
+SHOWN: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    str(vm): (default, {str(task): shown for task, shown in during.items()}) for vm, (default, during) in STATUS.items()
+}
 
 
 def status(vm_state: str, task_state: str | None) -> str:
     """The `status` clients see."""
-    default, during = STATUS.get(Vm(vm_state), ("UNKNOWN", {}))
-    return during.get(Task(task_state), default) if task_state in set(Task) else default
+    default, during = SHOWN.get(vm_state, ("UNKNOWN", {}))
+    return during.get(task_state or "", default)

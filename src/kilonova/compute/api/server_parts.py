@@ -41,7 +41,6 @@ class ServerParts:
                 id=device.volume_id, server_id=row.uuid, volume_id=device.volume_id, device=device.device_name,
                 tag=device.tag, delete_on_termination=device.delete_on_termination)
             for device in extras.devices.get(row.uuid, ())
-            if device.volume_id
         ]  # fmt: skip
         return Reply(shapes.VolumeAttachments(items=items))
 

@@ -11,6 +11,7 @@ from msgspec import UNSET
 from kilonova.compute.api.common import at_least, bookmark, links
 from kilonova.compute.logic.servers import Extras
 from kilonova.compute.schemas import server_views as shapes
+from kilonova.compute.schemas.common import Link
 from kilonova.compute.states import Vm, status
 from kilonova.compute.times import shown, shown_bare
 from kilonova.core.db import Row
@@ -34,6 +35,7 @@ class ServerViews:
         self.extra_specs = at_least(call, "2.47") and call.allowed(EXTRA_SPECS)
         self.hostname = at_least(call, "2.90")
         self.needs_spec = self.attributes or at_least(call, "2.96")
+        self._bookmarks: dict[tuple[str, str], list[Link]] = {}  # many servers have the same image and flavor
 
     def brief(self, row: Row) -> shapes.Brief:
         return shapes.Brief(id=row.uuid, name=row.name, links=links(self.call, "servers", row.uuid))
@@ -73,7 +75,6 @@ class ServerViews:
         view.volumes_attached = [
             shapes.VolumeAttached(id=device.volume_id, delete_on_termination=device.delete_on_termination)
             for device in extras.devices.get(row.uuid, ())
-            if device.volume_id
         ]
         if self.attributes:
             self._add_attributes(view, row, spec)
@@ -100,13 +101,19 @@ class ServerViews:
         spec = extras.specs.get(row.uuid)
         properties = spec.image.properties if spec is not None and spec.image is not None else {}
         return shapes.ImageLink(
-            id=row.image_id, links=bookmark(self.call, "images", row.image_id),
+            id=row.image_id, links=self._bookmark("images", row.image_id),
             properties={k: v for k, v in properties.items() if k.startswith(IMAGE_PROPERTIES)},
         )  # fmt: skip
 
     def _flavor_link(self, row: Row) -> shapes.FlavorLink:
         flavor_id = row.flavor["id"]
-        return shapes.FlavorLink(id=flavor_id, links=bookmark(self.call, "flavors", flavor_id))
+        return shapes.FlavorLink(id=flavor_id, links=self._bookmark("flavors", flavor_id))
+
+    def _bookmark(self, collection: str, item: str) -> list[Link]:
+        known = self._bookmarks.get((collection, item))
+        if known is None:
+            known = self._bookmarks[collection, item] = bookmark(self.call, collection, item)
+        return known
 
     def _flavor(self, row: Row) -> shapes.FlavorInside:
         flavor = row.flavor

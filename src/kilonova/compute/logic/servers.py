@@ -88,7 +88,7 @@ class ServerLogic:
         extras = Extras()
         if not rows:
             return extras
-        extras.devices = await block_devices.of_servers(connection, [row.uuid for row in rows])
+        extras.devices = await block_devices.volumes_of(connection, [row.uuid for row in rows])
         failed = [row.uuid for row in rows if row.vm_state in (Vm.ERROR, Vm.DELETED)]
         if failed:
             extras.faults = await faults.latest(connection, failed)

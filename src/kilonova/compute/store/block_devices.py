@@ -16,8 +16,8 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.execute(insert(block_devices), rows)
 
 
-async def of_servers(connection: Connection, uuids: Collection[str]) -> dict[str, list[Row]]:
-    """server uuid → its devices, in the order they were asked for."""
+async def volumes_of(connection: Connection, uuids: Collection[str]) -> dict[str, list[Row]]:
+    """server uuid → its devices that are volumes, in the order they were asked for."""
     found: dict[str, list[Row]] = {}
     for row in (await connection.execute(*_of_servers(list(uuids)))).all():
         found.setdefault(row.server_uuid, []).append(row)
@@ -26,4 +26,5 @@ async def of_servers(connection: Connection, uuids: Collection[str]) -> dict[str
 
 @prepared
 def _of_servers(uuids: Any) -> Select[Any]:
-    return select(block_devices).where(block_devices.c.server_uuid.in_(uuids)).order_by(block_devices.c.id)
+    volumes = block_devices.c.volume_id.is_not(None)
+    return select(block_devices).where(block_devices.c.server_uuid.in_(uuids), volumes).order_by(block_devices.c.id)

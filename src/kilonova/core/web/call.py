@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,7 +56,7 @@ class Call:
         """The query parameters, a multi-dict of text."""
         return self.request.query_params
 
-    @property
+    @cached_property
     def base_url(self) -> str:
         """`http://HOST:PORT/PREFIX` as the client reached the service, for links."""
         scope = self.request.scope

@@ -133,34 +133,31 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
 
 
 class _Plan(msgspec.Struct):
-    """What to change in an encoded dict: keys to drop, keys to rename, plans for nested values."""
+    """The fields that there are at a version: attribute, name on the wire, whether it holds what has a plan of its own."""
 
-    drop: list[str]
-    rename: list[tuple[str, str]]
-    nested: list[tuple[str, _Plan, bool]]  # True: a mapping whose values are meant
+    fields: list[tuple[str, str, bool]]
 
 
 @lru_cache(maxsize=4096)
 def _plan(kind: Any, version: Version) -> _Plan | None:
-    plan = _Plan([], [], [])
+    """None where it is encoded as it is."""
+    fields, same = [], True
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
-        window = _range_of(hints[field.name])
-        refused = hints[field.name] is _Refused  # of a decoded request
+        hint = hints[field.name]
+        window = _range_of(hint)
+        refused = hint is _Refused  # of a decoded request
         if refused or (window is not None and not window.holds(version)):
-            plan.drop.append(field.encode_name)
+            same = False
             continue
-        inner = _struct_in(hints[field.name])
-        deeper = _plan(inner, version) if inner is not None else None
-        if deeper is not None:
-            plan.nested.append((field.encode_name, deeper, _is_mapping(hints[field.name])))
-        if window is not None and window.name:
-            plan.rename.append((field.encode_name, window.name))
-    return plan if plan.drop or plan.rename or plan.nested else None
-
-
-def _is_mapping(kind: Any) -> bool:
-    return get_origin(kind) is dict or any(_is_mapping(arg) for arg in get_args(kind) if get_origin(kind) is not list)
+        inner = _struct_in(hint)
+        deeper = inner is not None and _plan(inner, version) is not None
+        name = window.name if window is not None and window.name else field.encode_name
+        same = same and not deeper and name == field.encode_name
+        fields.append((field.name, name, deeper))
+    if not same and kind.__struct_config__.omit_defaults:
+        raise TypeError(f"{kind.__name__} leaves out defaults and has versions: it can't have both")
+    return None if same else _Plan(fields)
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
@@ -173,33 +170,27 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
     return None
 
 
-def _prune(value: Any, plan: _Plan) -> None:
+def _shown(value: Any, version: Version) -> Any:
+    """What to encode instead; what needs no change stays a Struct, which msgspec encodes by itself."""
     if isinstance(value, list):
-        for item in value:
-            _prune(item, plan)
-        return
-    if not isinstance(value, dict):
-        return
-    for key in plan.drop:
-        value.pop(key, None)
-    for key, deeper, mapping in plan.nested:
-        for inner in value.get(key, {}).values() if mapping and value.get(key) else [value.get(key)]:
-            _prune(inner, deeper)
-    for key, name in plan.rename:
-        if key in value:
-            value[name] = value.pop(key)
+        return [_shown(item, version) for item in value]
+    if isinstance(value, dict):
+        return {key: _shown(item, version) for key, item in value.items()}
+    if not isinstance(value, msgspec.Struct) or (plan := _plan(type(value), version)) is None:
+        return value
+    found = {}
+    for attribute, name, deeper in plan.fields:
+        item = getattr(value, attribute)
+        if item is not msgspec.UNSET:
+            found[name] = _shown(item, version) if deeper else item
+    return found
 
 
 def encode(body: Any, version: Version | None) -> bytes:
     """JSON of a Struct as clients of this version see it, or of plain data."""
     if version is None or not isinstance(body, msgspec.Struct):
         return msgspec.json.encode(body)
-    plan = _plan(type(body), version)
-    if plan is None:
-        return msgspec.json.encode(body)
-    data = msgspec.to_builtins(body)
-    _prune(data, plan)
-    return msgspec.json.encode(data)
+    return msgspec.json.encode(_shown(body, version))
 
 
 def present(value: T | msgspec.UnsetType, default: T) -> T:
