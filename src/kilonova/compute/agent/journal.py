@@ -7,6 +7,7 @@ left half done. Lines survive a killed process; a torn last line is ignored. One
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,7 @@ class Run(msgspec.Struct):
 class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
+        self._name, self._numbers = clock.hex_id(), count()  # of records: no two journals have the same
         self._open: dict[str, Run] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
@@ -94,7 +96,7 @@ class Journal:
 
     def begin(self, host: str, run: str, build: ServerBuild, step: str) -> StepRecord:
         record = StepRecord(
-            key=self._clock.hex_id(),
+            key=f"{self._name}-{next(self._numbers):x}",
             server_uuid=build.server.uuid,
             request_id=build.request_id,
             action=build.action,
