@@ -183,7 +183,7 @@ async def test_a_port_that_moves(cloud: Cloud):
     agent = cloud.core.bus.client(NetworkAgentAPI, host="host-3")
     cloud.compute.events.clear()
     await agent.plug(CTX, [port["id"]])
-    await until(lambda: [e["tag"] for e in cloud.compute.named("network-vif-plugged")] == [port["id"]])
+    await until(lambda: {e["tag"] for e in cloud.compute.named("network-vif-plugged")} == {port["id"]})
 
     body = {
         "id": port["id"], "network_id": network["id"], "project_id": PROJECT, "device_id": port["device_id"],

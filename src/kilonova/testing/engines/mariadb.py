@@ -26,10 +26,13 @@ class MariaDB(Engine):
 
     def prepare(self) -> None:
         data = self.folder / "data"
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        self._own(temporary)
         if not (data / "mysql").exists():
             self._run(
-                program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db", "--skip-name-resolve",
-                "--auth-root-authentication-method=socket",
+                program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", self._temporary, "--skip-test-db",
+                "--skip-name-resolve", "--auth-root-authentication-method=socket",
             )  # fmt: skip
         init = self.folder / "init.sql"
         init.touch(0o600)
@@ -41,12 +44,17 @@ class MariaDB(Engine):
 
     def command(self) -> list[str]:
         return [
-            program("mariadbd"), "--no-defaults", f"--datadir={self.folder / 'data'}", f"--port={self.port}",
+            program("mariadbd"), "--no-defaults", f"--datadir={self.folder / 'data'}", self._temporary, f"--port={self.port}",
             f"--bind-address={self.address}", f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'init.sql'}", "--skip-name-resolve", "--max-connections=300",
             "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=2", "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_bin",
         ]  # fmt: skip
+
+    @property
+    def _temporary(self) -> str:
+        """A server that starts removes other servers' temporary tables where it keeps its own."""
+        return f"--tmpdir={self.folder / 'tmp'}"
 
     def ready(self) -> bool:
         return self._client("SELECT 1").returncode == 0
