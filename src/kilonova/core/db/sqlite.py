@@ -26,14 +26,14 @@ BEGIN = "BEGIN IMMEDIATE"
 LOCK_PATIENCE = 10.0  # seconds to ask for another process's write lock
 LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
-KEPT = 8  # connections that nobody uses now
+KEPT = 4  # connections that nobody uses now
 PRAGMAS = (
     "busy_timeout=10000",  # milliseconds; for the next one, which needs the file for itself
     "journal_mode=WAL",
     "busy_timeout=20",  # for what WAL does not cover
     "synchronous=NORMAL",  # a commit survives a killed process
     "foreign_keys=ON",
-    "cache_size=-8000",
+    "cache_size=-2000",  # KiB of each connection; behind it is the system's own cache
     "wal_autocheckpoint=0",  # ours, on a thread
 )
 
