@@ -81,9 +81,9 @@ ACTIONS: dict[str, Transition] = {
     "delete": Transition(ANY, None, Task.DELETING, Vm.DELETED),
 }
 
-_REBUILD = dict.fromkeys(REBUILD_TASKS, "REBUILD")
+_REBUILD: dict[str, str] = dict.fromkeys(REBUILD_TASKS, "REBUILD")
 
-STATUS: dict[Vm, tuple[str, dict[Task, str]]] = {
+STATUS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     Vm.BUILDING: ("BUILD", {}),
     Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
     Vm.STOPPED: ("SHUTOFF", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
@@ -98,12 +98,9 @@ STATUS: dict[Vm, tuple[str, dict[Task, str]]] = {
     Vm.DELETED: ("DELETED", {}),
 }
 """vm_state → (status, {task_state: status while that task runs})."""
-SHOWN: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    str(vm): (default, {str(task): shown for task, shown in during.items()}) for vm, (default, during) in STATUS.items()
-}
 
 
 def status(vm_state: str, task_state: str | None) -> str:
     """The `status` clients see."""
-    default, during = SHOWN.get(vm_state, ("UNKNOWN", {}))
+    default, during = STATUS.get(vm_state, ("UNKNOWN", {}))
     return during.get(task_state or "", default)

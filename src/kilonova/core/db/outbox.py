@@ -24,13 +24,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Delete, Integer, MetaData, String, Table, bindparam, delete, select, update
+from sqlalchemy import Column, Delete, Integer, MetaData, String, Table, delete, select, update
 
 from kilonova.core import errors, log
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Undelivered, make_proxy
 from kilonova.core.bus.interface import Interface, Method
 from kilonova.core.db.locks import locked
-from kilonova.core.db.prepared import insert
+from kilonova.core.db.prepared import insert, prepared
 from kilonova.core.db.types import Blob, Counter
 from kilonova.core.faults import Faults
 
@@ -325,7 +325,7 @@ class Outbox:
             ids, self._done = sorted(self._done[:AT_ONCE]), self._done[AT_ONCE:]
             try:
                 async with self.database.transaction() as tx:
-                    await tx.connection.execute(_dropping(self.table), {"ids": ids})
+                    await tx.connection.execute(*_dropping(ids, table=self.table))
             except Exception as error:
                 logger.warning("delivered messages not deleted yet", database=self.database.name, error=_words(error))
                 if self._closed:
@@ -366,9 +366,9 @@ def _adding(table: Table) -> Any:
     return insert(table).returning(table.c.id, table.c.body)
 
 
-@cache
-def _dropping(table: Table) -> Delete:
-    return delete(table).where(table.c.id.in_(bindparam("ids")))
+@prepared
+def _dropping(ids: Any, *, table: Table) -> Delete:
+    return delete(table).where(table.c.id.in_(ids))
 
 
 def _words(error: Exception) -> str:

@@ -132,15 +132,10 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
     )
 
 
-class _Plan(msgspec.Struct):
-    """The fields that there are at a version: attribute, name on the wire, whether it holds what has a plan of its own."""
-
-    fields: list[tuple[str, str, bool]]
-
-
 @lru_cache(maxsize=4096)
-def _plan(kind: Any, version: Version) -> _Plan | None:
-    """None where it is encoded as it is."""
+def _plan(kind: Any, version: Version) -> list[tuple[str, str, bool]] | None:
+    """The fields that there are at a version: attribute, name on the wire, whether it holds what has a plan of its own. None
+    where it is encoded as it is."""
     fields, same = [], True
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
@@ -157,7 +152,7 @@ def _plan(kind: Any, version: Version) -> _Plan | None:
         fields.append((field.name, name, deeper))
     if not same and kind.__struct_config__.omit_defaults:
         raise TypeError(f"{kind.__name__} leaves out defaults and has versions: it can't have both")
-    return None if same else _Plan(fields)
+    return None if same else fields
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
@@ -179,7 +174,7 @@ def _shown(value: Any, version: Version) -> Any:
     if not isinstance(value, msgspec.Struct) or (plan := _plan(type(value), version)) is None:
         return value
     found = {}
-    for attribute, name, deeper in plan.fields:
+    for attribute, name, deeper in plan:
         item = getattr(value, attribute)
         if item is not msgspec.UNSET:
             found[name] = _shown(item, version) if deeper else item
