@@ -15,8 +15,12 @@ NEVER_SKIPPED = ("guest", "lab")
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped real-guest or lab test is a failure: it would hide that nothing real was tried."""
+    """In CI a skipped real-guest or lab test is a failure: it would hide that nothing real was tried. A failure in a scene of
+    many processes comes with what they say."""
     report = yield
+    scene = getattr(item, "funcargs", {}).get("scene")
+    if report.failed and hasattr(scene, "said"):
+        report.longrepr = f"{report.longreprtext}\n\n{scene.said()}"
     if report.skipped and os.environ.get("CI") and any(item.get_closest_marker(name) for name in NEVER_SKIPPED):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"

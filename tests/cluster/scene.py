@@ -60,6 +60,19 @@ class Scene:
     def __exit__(self, *of: object) -> None:
         self.cluster.__exit__(*of)
 
+    def said(self) -> str:
+        """For a test that failed: the compute services as an operator sees them, and every process's last words."""
+        try:
+            services = self.admin.ok("GET", "compute", "/os-services")["services"]
+            known = [f"{s['binary']} {s['host']}: {s['status']}, {s['state']}, {s['updated_at']}" for s in services]
+        except (httpx.TransportError, AssertionError) as error:
+            known = [f"no services: {error}"]
+        words = [
+            f"--- {p.name} ({'runs' if p.is_alive() else 'ended'})\n{p.words(8)}"
+            for p in self.cluster.processes.values()
+        ]
+        return "\n".join([*known, *words])
+
     # ---- gates
 
     def gate(self, step: str, when: str) -> Path:

@@ -168,6 +168,24 @@ async def test_the_log_is_moved_into_the_file(file: Database, tmp_path: Path, mo
             await asyncio.sleep(0.01)
 
 
+async def test_the_log_does_not_grow_while_everybody_writes(
+    file: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kilonova.core.db.sqlite.COMMITS_PER_CHECKPOINT", 20)
+    log, sizes = tmp_path / "file.sqlite-wal", []
+
+    async def write(writer: int) -> None:
+        for number in range(400):
+            await put(file, f"{writer}-{number}")
+            sizes.append(log.stat().st_size)
+            await asyncio.sleep(0)  # the loop has other things to do, too
+
+    await asyncio.gather(*map(write, range(3)), names(file))
+    tenth = len(sizes) // 10
+    assert max(sizes[-tenth:]) < 3 * max(sizes[: 2 * tenth])  # else nine tenths of the commits would still be in it
+    assert len(await names(file)) == 1200
+
+
 def in_file_alone(path: Path) -> int:
     """Rows that are in the file, whatever is still in its log."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as alone:

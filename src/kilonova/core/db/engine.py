@@ -8,7 +8,6 @@ async with database.reading() as connection: ...
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -68,7 +67,6 @@ class Database:
         self.kind, self.url = address.kind, address.url
         self.engine, self._reader = _engines(address)
         self.outbox: Outbox | None = None
-        self._turn = asyncio.Lock()
         self._listen()
 
     @property
@@ -119,7 +117,7 @@ class Database:
         tx: Transaction | None = None
         try:
             async with (
-                self._turn if self.is_sqlite else nullcontext(),
+                self.engine.turn if self.is_sqlite else nullcontext(),
                 self._connected(self.engine) as connection,
                 connection.begin(),
             ):

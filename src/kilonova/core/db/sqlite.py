@@ -1,8 +1,9 @@
 """SQLite on the event loop itself: a statement takes tens of microseconds, handing it to a thread and back ten times that.
 
 Nothing here waits for long: readers and the writer do not hinder each other (WAL), a write lock that another process holds is
-asked for again and again from the loop, and what waits for the disk (the checkpoint) runs on a thread. The classes have what
-is used of SQLAlchemy's AsyncEngine and AsyncConnection.
+asked for again and again from the loop, and what waits for the disk (the checkpoint) runs on a thread. The log begins anew only
+where all of it is in the file, which never comes true by itself while somebody writes: the last part is brought over while
+writers wait. The classes have what is used of SQLAlchemy's AsyncEngine and AsyncConnection.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ BEGIN = "BEGIN IMMEDIATE"
 LOCK_PATIENCE = 10.0  # seconds to ask for another process's write lock
 LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
+CHECKPOINT_PATIENCE = 0.1  # seconds to wait for other processes; what can't be done now, the next one does
 KEPT = 4  # connections that nobody uses now
 PRAGMAS = (
     "busy_timeout=10000",  # milliseconds; for the next one, which needs the file for itself
@@ -99,6 +101,7 @@ class SqliteEngine:
             url, poolclass=NullPool, enable_from_linting=False, json_deserializer=msgspec.json.decode
         )
         event.listen(self.sync_engine, "connect", _set_up)
+        self.turn = asyncio.Lock()  # of whoever writes
         self._idle: list[LoopConnection] = []
         self._commits = 0
         self._checkpoint: asyncio.Task[None] | None = None
@@ -111,7 +114,7 @@ class SqliteEngine:
             yield connection
         finally:
             connection.reset()
-            if len(self._idle) < KEPT:
+            if len(self._idle) < KEPT and not connection.driver.in_transaction:
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -125,7 +128,9 @@ class SqliteEngine:
 
     async def _move(self, file: str) -> None:
         try:
-            await asyncio.to_thread(checkpoint, file)
+            await asyncio.to_thread(checkpoint, file, "PASSIVE")
+            async with self.turn:
+                await asyncio.to_thread(checkpoint, file, "RESTART")
         finally:
             self._checkpoint = None
 
@@ -137,10 +142,13 @@ class SqliteEngine:
             self._idle.pop().close()
 
 
-def checkpoint(file: str) -> None:
-    """Stands in nobody's way; what it can't do now, the next one does."""
-    with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+def checkpoint(file: str, how: str) -> None:
+    """PASSIVE stands in nobody's way; after RESTART the next writer begins the log anew, as nobody needs what is in it."""
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE)) as connection,
+    ):
+        connection.execute(f"PRAGMA wal_checkpoint({how})")
 
 
 def _set_up(connection: Any, _record: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 LOOPBACK = "127.0.0.1"
+PORTS = (10000, 32768)
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 PACKAGES = "apt-get install rabbitmq-server postgresql mariadb-server memcached haproxy"
+_given: set[int] = set()
 
 
 class EngineFailed(Exception):
@@ -28,9 +31,14 @@ class EngineFailed(Exception):
 
 
 def free_port(address: str = LOOPBACK) -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """Below those that the kernel gives to outgoing connections, which may take such a port before its server does."""
+    while True:
+        port = random.randrange(*PORTS)  # noqa: S311 - no secret
+        if port not in _given:
+            _given.add(port)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind((address, port))
+                return port
 
 
 def program(name: str, *places: str) -> str:
