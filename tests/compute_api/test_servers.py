@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from itertools import pairwise
 
+import msgspec
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from kilonova.compute import tables
+from kilonova.compute.store import request_specs
 from kilonova.compute.times import now
 from tests.compute_api.support import IMAGE, NETWORK
 from tests.databases import statements_of
@@ -105,6 +108,47 @@ async def test_faults_tell_users_what_and_admins_where(cloud):
             assert (shown["status"], shown["fault"]["message"]) == ("ERROR", "No valid host was found.")
             assert shown["fault"].get("details") == details
             assert "progress" not in shown
+
+
+async def test_a_list_shows_what_changed_since_the_last_one(cloud):
+    """It remembers views; nothing of what they are made of may be forgotten in the comparison."""
+    server_id = await cloud.active()
+    async with cloud.service.database.reading() as connection:
+        spec = await request_specs.get(connection, server_id)
+    spec.availability_zone = "here"
+    moment = now(cloud.service.core.clock)
+    fault = {"server_uuid": server_id, "code": 500, "message": "broken", "details": "by whom", "created_at": moment}
+    volume = {"server_uuid": server_id, "volume_id": str(uuid.UUID(int=9)), "source_type": "volume",
+              "destination_type": "volume"}  # fmt: skip
+    changes = [
+        update(tables.servers).values(metadata={"a": "b"}),
+        update(tables.servers).values(tags=["blue"], locked_by="owner"),
+        update(tables.servers).values(trusted_image_certificates=["c"], updated_at=moment),
+        update(tables.services).values(disabled=True),
+        insert(tables.block_devices).values(volume),
+        update(tables.block_devices).values(delete_on_termination=False),
+        update(tables.request_specs).values(spec=msgspec.msgpack.encode(spec)),
+        update(tables.servers).values(vm_state="error"),
+        insert(tables.server_faults).values(fault),
+    ]
+    seen = []
+    for change in [None, *changes]:
+        if change is not None:
+            async with cloud.service.database.transaction() as tx:
+                await tx.connection.execute(change)
+        answers = []
+        for at, token in (("2.1", "member"), ("2.104", "member"), ("2.104", "admin")):
+            shown = (await cloud("GET", f"/servers/{server_id}", at, token)).json["server"]
+            for _ in range(2):
+                answer = await cloud(
+                    "GET", "/servers/detail?all_tenants=1" if token == "admin" else "/servers/detail", at, token
+                )
+                (listed,) = answer.json["servers"]
+                assert listed == {key: value for key, value in shown.items() if key != "server_groups"}
+            answers.append(listed)
+        seen.append(answers)
+    for before, after in pairwise(seen):
+        assert before != after  # each change is seen by somebody
 
 
 async def test_lists_cost_four_statements_at_most(cloud):

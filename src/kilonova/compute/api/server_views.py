@@ -35,6 +35,10 @@ class ServerViews:
         self.extra_specs = at_least(call, "2.47") and call.allowed(EXTRA_SPECS)
         self.hostname = at_least(call, "2.90")
         self.needs_spec = self.attributes or at_least(call, "2.96")
+        self.eyes = (
+            call.version, call.base_url, call.ctx.is_admin, self.attributes, self.host_status, self.extra_specs
+        )  # fmt: skip
+        """All that decides what the caller sees of a server."""
         self._bookmarks: dict[tuple[str, str], list[Link]] = {}  # many servers have the same image and flavor
 
     def brief(self, row: Row) -> shapes.Brief:

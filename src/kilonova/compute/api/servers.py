@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from kilonova.compute.api.common import ROOT, at_least, links
+from kilonova.compute.api.server_memory import ServerMemory
 from kilonova.compute.api.server_query import read_filter, read_sorts
 from kilonova.compute.api.server_request import address, to_launch
 from kilonova.compute.api.server_views import ServerViews
@@ -30,6 +31,7 @@ class Servers:
         self, servers: ServerLogic, launches: LaunchLogic, actions: ActionLogic, clock: Clock, options: ComputeOptions
     ) -> None:
         self.servers, self.launches, self.actions, self.clock, self.options = servers, launches, actions, clock, options
+        self.memory = ServerMemory()
 
     async def create(self, call: Call) -> Reply:
         body = await call.decode(shapes.ServerCreate)
@@ -71,7 +73,7 @@ class Servers:
             with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
         )  # fmt: skip
         more = next_links(call, f"{ROOT}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
-        shown = [view.detail(row, extras, one=False) for row in rows]
+        shown = [self.memory.shown(view, row, extras) for row in rows]
         return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
 
     async def show(self, call: Call, server_id: str) -> Reply:

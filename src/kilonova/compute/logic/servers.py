@@ -44,6 +44,14 @@ async def owned(
     return row
 
 
+def opened(row: Row, extras: Extras) -> Any:
+    """A row of `detailed` as one of `one`; `extras` get its spec, if it was asked for."""
+    found = lists.opened(row)
+    if getattr(row, "spec", None) is not None:
+        extras.specs[row.uuid] = request_specs.decode(row.spec)
+    return found
+
+
 class ServerLogic:
     def __init__(self, database: Database, clock: Clock, options: ComputeOptions) -> None:
         self.database, self.clock, self.options = database, clock, options
@@ -63,16 +71,14 @@ class ServerLogic:
         self, wanted: lists.ServerFilter, *, limit: int, marker: str | None, sorts: list[tuple[str, bool]],
         with_spec: bool, with_user_data: bool, with_host_status: bool,
     ) -> tuple[Sequence[Row], Extras]:  # fmt: skip
+        """Rows as they are stored, for `opened`."""
         async with self.database.reading() as connection:
             after = await self._marker(connection, wanted, marker)
             rows = await lists.page(
                 connection, wanted, limit=limit, marker=after, sorts=sorts, with_spec=with_spec,
                 with_user_data=with_user_data,
             )  # fmt: skip
-            extras = await self._extras(connection, rows, with_host_status=with_host_status)
-            if with_spec:
-                extras.specs = {row.uuid: request_specs.decode(row.spec) for row in rows if row.spec is not None}
-            return rows, extras
+            return rows, await self._extras(connection, rows, with_host_status=with_host_status)
 
     async def _marker(self, connection: Connection, wanted: lists.ServerFilter, marker: str | None) -> Row | None:
         if wanted.name is not None:

@@ -134,7 +134,7 @@ class ServerBody(View, kw_only=True):
 
 
 class ServerDetails(View, kw_only=True):
-    servers: list[ServerView]
+    servers: list[msgspec.Raw]  # each a ServerView
     servers_links: list[dict[str, str]] | UnsetType = UNSET
 
 

@@ -6,10 +6,11 @@ import datetime as dt
 import json
 import typing
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, literal, or_, select
+from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, func, literal, or_, select
 
 from kilonova.compute.states import STATUS
 from kilonova.compute.tables import request_specs, servers
@@ -27,6 +28,7 @@ EQUALS = {
     "server_group": C.server_group_id,
 }  # fmt: skip
 BRIEF = frozenset(["uuid", "name"])
+DOCUMENTS = [column.name for column in C if isinstance(column.type, JSON)]
 NUMBERS = frozenset(["power_state", "progress", "launch_index"])
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
     name: func.coalesce(C[column], default) if C[column].nullable else C[column]  # a plain column sorts by its index
@@ -71,9 +73,19 @@ async def page(
     connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]],
     with_spec: bool, with_user_data: bool,
 ) -> Sequence[Row]:  # fmt: skip
-    """`sorts` holds (key, descending); the row's id decides ties. With `with_spec` rows also have `spec` (bytes)."""
+    """`sorts` holds (key, descending); the row's id decides ties. With `with_spec` rows also have `spec` (bytes). Documents are
+    text as they are stored, so that rows can be compared; see `opened`."""
     columns = frozenset(name for name, has in (("spec", with_spec), ("user_data", with_user_data)) if has)
     return await _rows(connection, wanted, limit, marker, sorts, columns)
+
+
+def opened(row: Row) -> Any:
+    """A row of `page` with its documents decoded."""
+    fields = dict(row._mapping)
+    for name in DOCUMENTS:
+        if fields[name] is not None:
+            fields[name] = msgspec.json.decode(fields[name])
+    return SimpleNamespace(**fields)
 
 
 async def brief(
@@ -110,7 +122,8 @@ def _listed(
     """What all lists have in common."""
     query: Select[Any] = select(C.uuid, C.name)
     if columns != BRIEF:
-        query = select(*(c for c in C if c.name != "user_data" or "user_data" in columns))
+        wide = (c for c in C if c.name != "user_data" or "user_data" in columns)
+        query = select(*(cast(c, Text).label(c.name) if c.name in DOCUMENTS else c for c in wide))
     if "spec" in columns:
         source = servers.outerjoin(request_specs, request_specs.c.server_uuid == C.uuid)
         query = query.add_columns(request_specs.c.spec).select_from(source)

@@ -1,0 +1,37 @@
+"""Detailed views as they were encoded for the last list: most servers are as they were when somebody looked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from cachetools import LRUCache
+
+from kilonova.compute.api.server_views import ServerViews
+from kilonova.compute.logic.servers import Extras, opened
+from kilonova.core.db import Row
+from kilonova.core.web.wire import encode
+
+KEPT = 1000  # views, some 5 KB each with what they are made of
+
+
+class ServerMemory:
+    """Knows a view by all that it is made of, so that nothing has to be forgotten when something changes."""
+
+    def __init__(self) -> None:
+        self._known: LRUCache[tuple[Any, ...], msgspec.Raw] = LRUCache(KEPT)
+
+    def shown(self, views: ServerViews, row: Row, extras: Extras) -> msgspec.Raw:
+        devices, fault = extras.devices.get(row.uuid, ()), extras.faults.get(row.uuid)
+        key = (
+            views.eyes,
+            tuple(row),
+            tuple(map(tuple, devices)),
+            fault and tuple(fault),
+            extras.host_status.get(row.host),
+        )
+        known = self._known.get(key)
+        if known is None:
+            view = views.detail(opened(row, extras), extras, one=False)
+            known = self._known[key] = msgspec.Raw(encode(view, views.call.version))
+        return known
