@@ -138,6 +138,8 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     assert await lab.claimed() == {"host-1": [uuid]}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    while lab.conductor.builds.in_flight:
+        await asyncio.sleep(0.01)
     await lab.conductor.reconciler.run(grace=0)
     await lab.quiet()
     assert (await lab.server(uuid)).vm_state == "active"

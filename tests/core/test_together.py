@@ -49,6 +49,44 @@ async def test_who_comes_meanwhile_is_the_next_crowd() -> None:
     assert shop.crowds == [[1], [2, 3]]
 
 
+async def test_nobody_waits_for_long_behind_one_that_is_stuck() -> None:
+    shop = Shop()
+    shop.open.clear()
+    double = Together(shop.double, patience=0.01)
+    stuck = asyncio.ensure_future(double(1))
+    while not shop.crowds:
+        await asyncio.sleep(0)
+    closed, shop.open = shop.open, asyncio.Event()
+    shop.open.set()
+    assert await double(2) == 4
+    assert not stuck.done()
+    closed.set()
+    assert await stuck == 2
+    assert shop.crowds == [[1], [2]]
+
+
+async def test_work_that_may_be_stuck_ends_with_the_last_who_waits_for_it() -> None:
+    shop, ended = Shop(), list[str]()
+    shop.open.clear()
+
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        try:
+            return await shop.double(items)
+        except asyncio.CancelledError:
+            ended.append("cut off")
+            raise
+
+    double = Together(work, patience=0.01)
+    both = [asyncio.ensure_future(double(n)) for n in (1, 2)]
+    for one, expected in zip(both, ([], ["cut off"]), strict=True):
+        await asyncio.sleep(0.02)
+        one.cancel()
+        await asyncio.sleep(0.02)
+        assert ended == expected
+    shop.open.set()
+    assert await double(3) == 6
+
+
 async def test_one_that_fails_fails_alone() -> None:
     shop = Shop()
     double = Together(shop.double)

@@ -4,13 +4,16 @@
     result = await ended(item)
 
 Nothing waits for company: what comes while the event loop is at its round, or while an earlier crowd is being served, is the
-next crowd. A crowd whose work fails is served one by one, so that nobody fails for another's reason.
+next crowd. A crowd whose work fails is served one by one, so that nobody fails for another's reason. With `patience`, for
+work in which somebody may be stuck, the next crowd waits no longer than so many seconds, and work for which nobody waits any
+more is cut off.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,10 +25,11 @@ Waiting = list[tuple[T, "asyncio.Future[R]"]]
 class Together(Generic[T, R]):
     """`work` gets 1 to `AT_ONCE` items and returns as many results, or raises for all of them. It does all or nothing."""
 
-    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, patience: float | None = None) -> None:
+        self._work, self._patience = work, patience
         self._waiting: Waiting[T, R] = []
         self._server: asyncio.Task[None] | None = None
+        self._busy: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: T) -> R:
         """Its result. Who is cancelled here no longer waits; the work may be done all the same."""
@@ -41,7 +45,13 @@ class Together(Generic[T, R]):
                 await asyncio.sleep(0)  # those that this round of the loop wakes come along
                 crowd, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
                 crowd = [(item, done) for item, done in crowd if not done.cancelled()]
-                await self._do(crowd)
+                served = asyncio.ensure_future(self._do(crowd))
+                self._busy.add(served)
+                served.add_done_callback(self._busy.discard)
+                if self._patience is not None:
+                    for _, done in crowd:
+                        done.add_done_callback(partial(_cut_off, served, crowd))
+                await asyncio.wait([served], timeout=self._patience)
         finally:
             self._server = None
 
@@ -60,3 +70,8 @@ class Together(Generic[T, R]):
         for (_, done), result in zip(crowd, results, strict=True):
             if not done.done():
                 done.set_result(result)
+
+
+def _cut_off(work: asyncio.Task[None], crowd: Waiting[T, R], _left: asyncio.Future[R]) -> None:
+    if all(done.cancelled() for _, done in crowd):
+        work.cancel()

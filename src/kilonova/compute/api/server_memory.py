@@ -12,14 +12,15 @@ from kilonova.compute.logic.servers import Extras, opened
 from kilonova.core.db import Row
 from kilonova.core.web.wire import encode
 
-KEPT = 1000  # views, some 5 KB each with what they are made of
+KEPT = 6_000_000  # bytes, some thousand views
+BESIDE = 3000  # bytes that a row takes beside what is in its view, too
 
 
 class ServerMemory:
     """Knows a view by all that it is made of, so that nothing has to be forgotten when something changes."""
 
     def __init__(self) -> None:
-        self._known: LRUCache[tuple[Any, ...], msgspec.Raw] = LRUCache(KEPT)
+        self._known: LRUCache[tuple[Any, ...], bytes] = LRUCache(KEPT, lambda view: 2 * len(view) + BESIDE)
 
     def shown(self, views: ServerViews, row: Row, extras: Extras) -> msgspec.Raw:
         devices, fault = extras.devices.get(row.uuid, ()), extras.faults.get(row.uuid)
@@ -33,5 +34,5 @@ class ServerMemory:
         known = self._known.get(key)
         if known is None:
             view = views.detail(opened(row, extras), extras, one=False)
-            known = self._known[key] = msgspec.Raw(encode(view, views.call.version))
-        return known
+            known = self._known[key] = encode(view, views.call.version)
+        return msgspec.Raw(known)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -24,8 +25,17 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
 from kilonova.core.faults import InjectedFault
+from kilonova.core.together import Together
 
 GROUP_RACES = 5
+PATIENCE = 0.5  # seconds that builds wait for others which came before them and may be waiting for a host
+
+
+class Order(msgspec.Struct):
+    """Who asked, and in which request."""
+
+    ctx: RequestContext
+    request_id: str
 
 
 class Candidate(msgspec.Struct):
@@ -33,6 +43,7 @@ class Candidate(msgspec.Struct):
 
     row: Row
     spec: RequestSpec
+    order: Order
 
 
 class Verdict(msgspec.Struct):
@@ -51,63 +62,64 @@ class Builds:
         self.parts = parts
         self.in_flight: set[str] = set()
         self.dispatched: set[str] = set()
+        self._together = Together(self._build_all, patience=PATIENCE)
 
     async def build(self, ctx: RequestContext, server_ids: Sequence[str], request_id: str) -> None:
         """Place all of them that wait for a host; the others are left alone."""
-        mine = [uuid for uuid in dict.fromkeys(server_ids) if uuid not in self.in_flight]
-        self.in_flight.update(mine)
+        await self._together(dict.fromkeys(server_ids, Order(ctx, request_id)))
+
+    async def _build_all(self, asked: Sequence[Mapping[str, Order]]) -> Sequence[None]:
+        """What many requests ask for at one moment: their servers that are alike are placed as those of one."""
+        orders = {uuid: order for one in asked for uuid, order in one.items() if uuid not in self.in_flight}
+        self.in_flight.update(orders)
         try:
             async with self.parts.database.reading() as connection:
-                found = await store.unplaced(connection, mine)
-            for batch in _alike(found):
-                await self._batch(ctx, batch, request_id)
+                found = await store.unplaced(connection, list(orders))
+            ended = await asyncio.gather(*map(self._batch, _alike(found, orders)), return_exceptions=True)
         finally:
-            self.in_flight.difference_update(mine)
+            self.in_flight.difference_update(orders)
+        for error in ended:
+            if error is not None:
+                raise error
+        return [None] * len(asked)
 
-    async def _batch(self, ctx: RequestContext, batch: list[Candidate], request_id: str) -> None:
+    async def _batch(self, batch: list[Candidate]) -> None:
         parts, began = self.parts, self.parts.now()
         for _ in range(GROUP_RACES):
             try:
                 await parts.faults.point("schedule", "before")
-                selections = await self._select(ctx, batch)
+                selections = await self._select(batch)
                 await parts.faults.point("schedule", "after")
                 await parts.faults.point("dispatch", "before")
             except (errors.KilonovaError, InjectedFault) as error:
                 reason, inner = reasons.of_scheduling(error)
-                await self._give_up(batch, request_id, began, f"Scheduling failed: {reason}", inner)
+                await self._give_up(batch, began, f"Scheduling failed: {reason}", inner)
                 return
-            verdict = await self._commit(ctx, batch, selections, request_id, began)
+            verdict = await self._commit(batch, selections, began)
             await parts.faults.point("dispatch", "after")
             await parts.settle_claims([*verdict.stale, *verdict.failed])
             batch = [candidate for candidate in batch if candidate.row.uuid in verdict.again]
             if not batch:
                 return
-        await self._give_up(batch, request_id, began, "No valid host was found. The server group left no host free.")
+        await self._give_up(batch, began, "No valid host was found. The server group left no host free.")
 
-    async def _select(self, ctx: RequestContext, batch: list[Candidate]) -> list[Selection]:
+    async def _select(self, batch: list[Candidate]) -> list[Selection]:
         """Alternates of an earlier decision first; whoever has none left is scheduled (anew)."""
-        found: list[Selection] = []
-        rest: list[Candidate] = []
-        for candidate in batch:
-            spec = candidate.spec
-            kept = await next_alternate(self.parts, ctx, candidate.row, spec) if spec.alternates else None
-            if kept is None:
-                rest.append(candidate)
-            else:
-                found.append(kept)
+        kept = await asyncio.gather(*(self._alternate(candidate) for candidate in batch))
+        found = [selection for selection in kept if selection is not None]
+        rest = [candidate for candidate, selection in zip(batch, kept, strict=True) if selection is None]
         if rest:
-            found.extend(await select(self.parts, ctx, [candidate.row for candidate in rest], rest[0].spec))
+            waiting = [candidate.row for candidate in rest]
+            found.extend(await select(self.parts, rest[0].order.ctx, waiting, rest[0].spec))
         return found
 
+    async def _alternate(self, candidate: Candidate) -> Selection | None:
+        if not candidate.spec.alternates:
+            return None
+        return await next_alternate(self.parts, candidate.order.ctx, candidate.row, candidate.spec)
+
     @retried
-    async def _commit(
-        self,
-        ctx: RequestContext,
-        batch: list[Candidate],
-        selections: list[Selection],
-        request_id: str,
-        began: dt.datetime,
-    ) -> Verdict:
+    async def _commit(self, batch: list[Candidate], selections: list[Selection], began: dt.datetime) -> Verdict:
         """Everything that follows from the selections, in one transaction: rows, specs, decisions, steps, messages."""
         by_uuid = {candidate.row.uuid: msgspec.structs.replace(candidate) for candidate in batch}  # changed below
         async with self.parts.database.transaction() as tx:
@@ -115,15 +127,16 @@ class Builds:
             told = verdict.placed | verdict.failed
             now = self.parts.now()
             if verdict.placed:
-                await self._dispatch(tx, ctx, by_uuid, verdict.placed, request_id, now)
+                await self._dispatch(tx, by_uuid, verdict.placed, now)
             if verdict.failed:
                 words = {
                     u: reasons.no_host(by_uuid[u].spec.failed_hosts, by_uuid[u].spec.failed_details, s.decision)
                     for u, s in verdict.failed.items()
                 }
-                await self._fail(tx, by_uuid, words, request_id, now)
-            await decisions.add(tx.connection, {u: s.decision for u, s in told.items()}, request_id, now)
-            records = [r for u, s in told.items() for r in self._records(by_uuid[u], s, request_id, began, now)]
+                await self._fail(tx, by_uuid, words, now)
+            requests = {u: by_uuid[u].order.request_id for u in told}
+            await decisions.add(tx.connection, {u: s.decision for u, s in told.items()}, requests, now)
+            records = [r for u, s in told.items() for r in self._records(by_uuid[u], s, began, now)]
             await steps.add(tx.connection, records)
         self.dispatched.update(verdict.placed)
         return verdict
@@ -150,15 +163,14 @@ class Builds:
     async def _dispatch(
         self,
         tx: Transaction,
-        ctx: RequestContext,
         by_uuid: dict[str, Candidate],
         placed: dict[str, Selection],
-        request_id: str,
         now: dt.datetime,
     ) -> None:
         values, specs = {}, {}
         for uuid, selection in placed.items():
             candidate, host = by_uuid[uuid], selection.host
+            ctx, request_id = candidate.order.ctx, candidate.order.request_id
             spec = candidate.spec = msgspec.structs.replace(
                 candidate.spec, attempts=candidate.spec.attempts + 1, alternates=selection.alternates
             )
@@ -180,7 +192,6 @@ class Builds:
         tx: Transaction,
         by_uuid: dict[str, Candidate],
         words: dict[str, tuple[str, str]],
-        request_id: str,
         now: dt.datetime,
     ) -> None:
         """ERROR for rows that are locked; `words` are (message, details)."""
@@ -192,14 +203,13 @@ class Builds:
         ]
         await store.add_faults(tx.connection, faults)
         for uuid, (message, _) in words.items():
-            self.parts.events.failed(tx, by_uuid[uuid].row, values, message, request_id)
+            candidate = by_uuid[uuid]
+            self.parts.events.failed(tx, candidate.row, values, message, candidate.order.request_id)
         await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
         await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
 
     @retried
-    async def _give_up(
-        self, batch: list[Candidate], request_id: str, began: dt.datetime, reason: str, inner: str | None = None
-    ) -> None:
+    async def _give_up(self, batch: list[Candidate], began: dt.datetime, reason: str, inner: str | None = None) -> None:
         """ERROR with this reason for all that still wait, and their claims released; `inner` is for admins."""
         parts, by_uuid = self.parts, {candidate.row.uuid: candidate for candidate in batch}
         logger.warning("build given up", servers=len(batch), reason=reason, inner=inner)
@@ -214,29 +224,26 @@ class Builds:
                     )
                     words[uuid] = (reasons.summary(reason, spec.failed_hosts), told)
             if words:
-                await self._fail(tx, by_uuid, words, request_id, parts.now())
-                records = [
-                    parts.step(by_uuid[u].row, request_id, "schedule", began, error=inner or reason,
-                               attempt=by_uuid[u].spec.attempts + 1)
-                    for u in words
-                ]  # fmt: skip
+                await self._fail(tx, by_uuid, words, parts.now())
+                records = [self._unplaced(by_uuid[u], began, inner or reason) for u in words]
                 await steps.add(tx.connection, records)
         await parts.settle_claims(list(by_uuid))
 
     def _records(
-        self, candidate: Candidate, selection: Selection, request_id: str, began: dt.datetime, now: dt.datetime
+        self, candidate: Candidate, selection: Selection, began: dt.datetime, now: dt.datetime
     ) -> list[StepRecord]:
         """Steps 7 to 9 of the launch."""
-        row = candidate.row
         if selection.host is None:
-            reason = why_none(selection.decision)
-            return [
-                self.parts.step(row, request_id, "schedule", began, error=reason, attempt=candidate.spec.attempts + 1)
-            ]
-        return self.parts.placing(row, request_id, selection, began, now, attempt=candidate.spec.attempts)
+            return [self._unplaced(candidate, began, why_none(selection.decision))]
+        request_id, attempt = candidate.order.request_id, candidate.spec.attempts
+        return self.parts.placing(candidate.row, request_id, selection, began, now, attempt=attempt)
+
+    def _unplaced(self, candidate: Candidate, began: dt.datetime, reason: str) -> StepRecord:
+        request_id, attempt = candidate.order.request_id, candidate.spec.attempts + 1
+        return self.parts.step(candidate.row, request_id, "schedule", began, error=reason, attempt=attempt)
 
 
-def _alike(found: Sequence[Row]) -> list[list[Candidate]]:
+def _alike(found: Sequence[Row], orders: Mapping[str, Order]) -> list[list[Candidate]]:
     """Servers with the same owner and the same wishes to the scheduler, which it then places in one pass."""
     batches: defaultdict[tuple[str, str, bytes], list[Candidate]] = defaultdict(list)
     for row in found:
@@ -245,5 +252,5 @@ def _alike(found: Sequence[Row]) -> list[list[Candidate]]:
             continue
         spec = request_specs.decode(row.spec)
         wishes = msgspec.msgpack.encode(without_secrets(spec))
-        batches[row.project_id, row.user_id, wishes].append(Candidate(row, spec))
+        batches[row.project_id, row.user_id, wishes].append(Candidate(row, spec, orders[row.uuid]))
     return list(batches.values())

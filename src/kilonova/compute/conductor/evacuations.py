@@ -104,7 +104,7 @@ class Evacuations:
             )  # fmt: skip
             await tx.outbox(ComputeAPI, host=selection.host).evacuate_server(ctx, build)
             made = {row.uuid: selection.decision}
-            await decisions.add(tx.connection, made, record.request_id, now)
+            await decisions.add(tx.connection, made, dict.fromkeys(made, record.request_id), now)
             placing = parts.placing(
                 row, record.request_id, selection, began, now, attempt=evacuation.attempts, action=ACTION
             )
@@ -195,7 +195,8 @@ class Evacuations:
             if held is not None and _under_way(held):
                 await self._error(tx, held, record, evacuation, message, details)
                 if selection is not None:
-                    await decisions.add(tx.connection, {row.uuid: selection.decision}, record.request_id, now)
+                    made = {row.uuid: selection.decision}
+                    await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
         await self._settle(row.uuid)
 
     async def _error(

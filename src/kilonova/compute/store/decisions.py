@@ -14,11 +14,13 @@ from kilonova.core.db import Connection, Row
 from kilonova.core.db.prepared import insert
 
 
-async def add(connection: Connection, made: Mapping[str, Decision], request_id: str, now: dt.datetime) -> None:
-    """server uuid → decision, in one statement."""
+async def add(
+    connection: Connection, made: Mapping[str, Decision], requests: Mapping[str, str], now: dt.datetime
+) -> None:
+    """server uuid → decision, server uuid → request id; in one statement."""
     encode = msgspec.msgpack.Encoder().encode
     rows = [
-        {"server_uuid": uuid, "request_id": request_id, "decision": encode(decision), "created_at": now}
+        {"server_uuid": uuid, "request_id": requests[uuid], "decision": encode(decision), "created_at": now}
         for uuid, decision in made.items()
     ]
     if rows:
