@@ -46,6 +46,7 @@ from kilonova.compute.logic.server_items import ItemLogic
 from kilonova.compute.logic.server_network import ServerNetworkLogic
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.logic.services import ServiceLogic
+from kilonova.compute.logic.shared_images import SharedImages
 from kilonova.compute.logic.usage import UsageLogic
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
@@ -94,7 +95,7 @@ class ComputeApiService:
     def _server_routes(self) -> list[Route]:
         database, clock, options, bus = self.database, self.core.clock, self.options, self.core.bus
         servers, items = ServerLogic(database, clock, options), ItemLogic(database, clock, options)
-        checks = LaunchChecks(database, options, self.images, self.networks)
+        checks = LaunchChecks(database, options, SharedImages(self.images), self.networks)
         launches = LaunchLogic(database, clock, options, checks, self.core.faults)
         events = ServerEvents.of(self.core, "api", socket.gethostname())
         actions = ActionLogic(database, clock, options, events)

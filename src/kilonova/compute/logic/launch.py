@@ -1,9 +1,12 @@
-"""A launch, steps 3 to 6: validate, count, record and hand over. The last three are one transaction."""
+"""A launch, steps 3 to 6: validate, count, record and hand over. The last three are one transaction, shared by all launches
+that come to it at one moment."""
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -13,17 +16,32 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.hostnames import hostname_for
 from kilonova.compute.logic.launch_checks import LaunchChecks
 from kilonova.compute.logic.launch_request import BlockDevice, Launched, LaunchRequest, Resolved
-from kilonova.compute.logic.quotas import check_servers, limits_of
+from kilonova.compute.logic.quotas import Room
 from kilonova.compute.logic.timeline import Timeline
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import actions, block_devices, request_specs, rows, steps
 from kilonova.compute.store import servers as store
 from kilonova.compute.times import now
+from kilonova.core import errors as core_errors
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Transaction, retried
 from kilonova.core.faults import Faults
+from kilonova.core.together import Together
+
+PATIENCE = 0.5  # seconds that launches wait for others which came before them
+
+
+class Ready(msgspec.Struct):
+    """A launch that was found valid; it gets its ids when it is counted."""
+
+    ctx: RequestContext
+    wanted: LaunchRequest
+    resolved: Resolved
+    timeline: Timeline
+    ids: list[str] = []
+    reservation_id: str = ""
 
 
 class LaunchLogic:
@@ -31,6 +49,7 @@ class LaunchLogic:
         self, database: Database, clock: Clock, options: ComputeOptions, checks: LaunchChecks, faults: Faults
     ) -> None:
         self.database, self.clock, self.options, self.checks, self.faults = database, clock, options, checks, faults
+        self._together = Together(self._write_all, patience=PATIENCE)
 
     async def launch(self, ctx: RequestContext, wanted: LaunchRequest, times: tuple[dt.datetime, ...] = ()) -> Launched:
         """As many servers as asked and the quota leaves room for, recorded and handed to the conductor. `times` are when
@@ -38,41 +57,48 @@ class LaunchLogic:
         timeline = Timeline(self.clock, times, self.faults)
         async with timeline.step("validate"):
             resolved = await self.checks.resolve(ctx, wanted)
-        return await self._write(ctx, wanted, resolved, timeline)
+        done = await self._together(Ready(ctx, wanted, resolved, timeline))
+        if isinstance(done, Exception):
+            raise done
+        return done
 
     @retried
-    async def _write(
-        self, ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved, so_far: Timeline
-    ) -> Launched:
-        timeline = so_far.copy()
+    async def _write_all(self, asked: Sequence[Ready]) -> list[Launched | core_errors.KilonovaError]:
+        """What became of each: who is refused is refused alone."""
+        ready = [msgspec.structs.replace(one, timeline=one.timeline.copy(), ids=[]) for one in asked]
         async with self.database.transaction() as tx:
-            async with timeline.step("quota"):
-                count = await self._count(tx, ctx, wanted, resolved)
-            ids = [self.clock.uuid() for _ in range(count)]
-            reservation_id = self._reservation_id()
-            async with timeline.step("record"):
-                await self._record(tx, ctx, wanted, resolved, ids, reservation_id)
-            # the token stays here: the launch goes on after it expired, on the components' own accounts
-            sender = msgspec.structs.replace(ctx, token=None)
-            await tx.outbox(ConductorAPI).build_servers(sender, ids, ctx.request_id)
-            timeline.handed_over()
-            await steps.add(tx.connection, [step for uuid in ids for step in timeline.records(uuid, ctx.request_id)])
-        return Launched(ids=ids, reservation_id=reservation_id)
+            done = await self._count_all(tx, ready)
+            if fitting := [one for one in ready if one.ids]:
+                await self._record(tx, fitting)
+                await self._hand_over(tx, fitting)
+        return done
 
-    async def _count(self, tx: Transaction, ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved) -> int:
-        project, flavor = ctx.project_id or "", resolved.spec.flavor
-        limits = await limits_of(tx.connection, self.options.quotas, project, ctx.user_id)
+    async def _count_all(self, tx: Transaction, ready: Sequence[Ready]) -> list[Launched | core_errors.KilonovaError]:
+        room = Room(tx.connection, self.options.quotas)
+        await room.enter({one.ctx.project_id or "" for one in ready})
+        done: list[Launched | core_errors.KilonovaError] = []
+        for one in ready:
+            try:
+                async with one.timeline.step("quota"):
+                    count = await self._count(room, one)
+            except core_errors.KilonovaError as error:
+                done.append(error)
+                continue
+            one.ids, one.reservation_id = [self.clock.uuid() for _ in range(count)], self._reservation_id()
+            done.append(Launched(ids=one.ids, reservation_id=one.reservation_id))
+        return done
+
+    async def _count(self, room: Room, one: Ready) -> int:
+        project, wanted, flavor = one.ctx.project_id or "", one.wanted, one.resolved.spec.flavor
+        limits = await room.limits(project, one.ctx.user_id)
         if 0 <= limits["metadata_items"] < len(wanted.metadata):
             raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         self._check_files(wanted, limits)
-        count = await check_servers(
-            tx.connection, limits, project,
-            least=wanted.least, most=wanted.most, vcpus=flavor.vcpus, memory_mb=flavor.memory_mb,
-        )  # fmt: skip
-        if resolved.server_group_id is not None and limits["server_group_members"] >= 0:
-            members = await store.group_members(tx.connection, [resolved.server_group_id])
-            if len(members.get(resolved.server_group_id, [])) + count > limits["server_group_members"]:
-                raise errors.ServerGroupMembersQuota
+        count = room.take(
+            limits, project, least=wanted.least, most=wanted.most, vcpus=flavor.vcpus, memory_mb=flavor.memory_mb
+        )
+        if one.resolved.server_group_id is not None:
+            await room.join(limits, one.resolved.server_group_id, count)
         return count
 
     def _check_files(self, wanted: LaunchRequest, limits: dict[str, int]) -> None:
@@ -88,26 +114,43 @@ class LaunchLogic:
     def _reservation_id(self) -> str:
         return "r-" + base64.b32encode(self.clock.random_bytes(5)).decode().lower()
 
-    async def _record(
-        self, tx: Transaction, ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved, ids: list[str],
-        reservation_id: str,
-    ) -> None:  # fmt: skip
-        moment = now(self.clock)
-        shared = _shared(ctx, wanted, resolved) | {"reservation_id": reservation_id, "created_at": moment}
-        many = len(ids) > 1
-        servers = []
-        for index, uuid in enumerate(ids):
-            name = f"{wanted.name}-{index + 1}"[-255:] if many else wanted.name
-            own = {"uuid": uuid, "name": name, "hostname": wanted.hostname or hostname_for(name, uuid)}
-            servers.append(shared | own | {"launch_index": index})
-        await store.add(tx.connection, servers)
-        await request_specs.add(tx.connection, dict.fromkeys(ids, resolved.spec))
-        devices = wanted.block_devices or [_image_disk(wanted.image_id)]
-        await block_devices.add(
-            tx.connection,
-            [{"server_uuid": uuid} | msgspec.structs.asdict(device) for uuid in ids for device in devices],
-        )
-        await actions.begin(tx.connection, [_action(ctx, uuid, moment) for uuid in ids])
+    async def _record(self, tx: Transaction, ready: Sequence[Ready]) -> None:
+        moment, connection = now(self.clock), tx.connection
+        async with AsyncExitStack() as all_steps:
+            for one in ready:
+                await all_steps.enter_async_context(one.timeline.step("record"))
+            await store.add(connection, [row for one in ready for row in _servers(one, moment)])
+            await request_specs.add(connection, {uuid: one.resolved.spec for one in ready for uuid in one.ids})
+            await block_devices.add(connection, [row for one in ready for row in _devices(one)])
+            begun = [_action(one.ctx, uuid, moment) for one in ready for uuid in one.ids]
+            await actions.begin(connection, begun)
+
+    async def _hand_over(self, tx: Transaction, ready: Sequence[Ready]) -> None:
+        told = []
+        for one in ready:
+            ids, request_id = one.ids, one.ctx.request_id
+            # the token stays here: the launch goes on after it expired, on the components' own accounts
+            sender = msgspec.structs.replace(one.ctx, token=None)
+            await tx.outbox(ConductorAPI).build_servers(sender, ids, request_id)
+            one.timeline.handed_over()
+            told += [step for uuid in ids for step in one.timeline.records(uuid, request_id)]
+        await steps.add(tx.connection, told)
+
+
+def _servers(one: Ready, moment: dt.datetime) -> list[dict[str, Any]]:
+    wanted = one.wanted
+    shared = _shared(one.ctx, wanted, one.resolved) | {"reservation_id": one.reservation_id, "created_at": moment}
+    servers = []
+    for index, uuid in enumerate(one.ids):
+        name = f"{wanted.name}-{index + 1}"[-255:] if len(one.ids) > 1 else wanted.name
+        own = {"uuid": uuid, "name": name, "hostname": wanted.hostname or hostname_for(name, uuid)}
+        servers.append(shared | own | {"launch_index": index})
+    return servers
+
+
+def _devices(one: Ready) -> list[dict[str, Any]]:
+    devices = one.wanted.block_devices or [_image_disk(one.wanted.image_id)]
+    return [{"server_uuid": uuid} | msgspec.structs.asdict(device) for uuid in one.ids for device in devices]
 
 
 def _image_disk(image_id: str) -> BlockDevice:

@@ -44,7 +44,7 @@ def as_model(record: ImageRecord) -> models.Image:
     return models.Image(
         id=record.id, name=record.name, disk_format=record.disk_format, container_format=record.container_format,
         size=record.size or 0, min_disk=record.min_disk, min_ram=record.min_ram, hash_algo=record.os_hash_algo,
-        hash_value=record.os_hash_value, properties=record.properties,
+        hash_value=record.os_hash_value, properties={**record.properties},
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from kilonova.compute import errors
@@ -31,30 +33,54 @@ async def limits_of(
     return effective(defaults, await store.find(connection, owners), project_id, user_id)
 
 
-async def check_servers(
-    connection: Connection,
-    limits: dict[str, int],
-    project_id: str,
-    *,
-    least: int,
-    most: int,
-    vcpus: int,
-    memory_mb: int,
-) -> int:
-    """How many of `most` servers fit; raises OverQuota when fewer than `least` do. Call it in the transaction that
-    records them, so that nobody else counts meanwhile."""
-    await turns.of_project(connection, project_id)
-    instances, cores, ram = await server_store.usage(connection, project_id)
-    used = {"instances": instances, "cores": cores, "ram": ram}
-    each = {"instances": 1, "cores": vcpus, "ram": memory_mb}
-    room = [(limits[name] - used[name]) // each[name] for name in COUNTED if limits[name] >= 0 and each[name] > 0]
-    fits = max(0, min([most, *room]))
-    if fits >= least:
-        return fits
-    overs = [name for name in COUNTED if limits[name] >= 0 and used[name] + each[name] * least > limits[name]]
-    raise errors.OverQuota(
-        overs=", ".join(overs),
-        requested=", ".join(str(each[name] * least) for name in overs),
-        used=", ".join(str(used[name]) for name in overs),
-        limits=", ".join(str(limits[name]) for name in overs),
-    )
+class Room:
+    """What the quotas leave, for launches that are counted one after the other in the transaction that records them: each
+    counts those before it."""
+
+    def __init__(self, connection: Connection, defaults: Quotas) -> None:
+        self._connection, self._defaults = connection, defaults
+        self._limits: dict[tuple[str, str | None], dict[str, int]] = {}
+        self._used: dict[str, dict[str, int]] = {}
+        self._members: dict[str, int] = {}
+
+    async def enter(self, projects: Iterable[str]) -> None:
+        """Nobody else counts for these projects before the transaction ends."""
+        for project_id in sorted(projects):  # two crowds never wait for each other
+            await turns.of_project(self._connection, project_id)
+            instances, cores, ram = await server_store.usage(self._connection, project_id)
+            self._used[project_id] = {"instances": instances, "cores": cores, "ram": ram}
+
+    async def limits(self, project_id: str, user_id: str | None) -> dict[str, int]:
+        known = self._limits.get((project_id, user_id))
+        if known is None:
+            known = await limits_of(self._connection, self._defaults, project_id, user_id)
+            self._limits[project_id, user_id] = known
+        return known
+
+    def take(
+        self, limits: dict[str, int], project_id: str, *, least: int, most: int, vcpus: int, memory_mb: int
+    ) -> int:  # fmt: skip
+        """How many of `most` servers fit; raises OverQuota when fewer than `least` do."""
+        used, each = self._used[project_id], {"instances": 1, "cores": vcpus, "ram": memory_mb}
+        room = [(limits[name] - used[name]) // each[name] for name in COUNTED if limits[name] >= 0 and each[name] > 0]
+        fits = max(0, min([most, *room]))
+        if fits >= least:
+            for name in COUNTED:
+                used[name] += each[name] * fits
+            return fits
+        overs = [name for name in COUNTED if limits[name] >= 0 and used[name] + each[name] * least > limits[name]]
+        raise errors.OverQuota(
+            overs=", ".join(overs),
+            requested=", ".join(str(each[name] * least) for name in overs),
+            used=", ".join(str(used[name]) for name in overs),
+            limits=", ".join(str(limits[name]) for name in overs),
+        )
+
+    async def join(self, limits: dict[str, int], group_id: str, count: int) -> None:
+        """So many more members of a server group; raises ServerGroupMembersQuota."""
+        if group_id not in self._members:
+            found = await server_store.group_members(self._connection, [group_id])
+            self._members[group_id] = len(found.get(group_id, []))
+        if 0 <= limits["server_group_members"] < self._members[group_id] + count:
+            raise errors.ServerGroupMembersQuota
+        self._members[group_id] += count

@@ -1,0 +1,40 @@
+"""Looks at images, shared by launches that come at one moment with the same token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from kilonova.compute.logic.doors import ImageDoor
+from kilonova.core.context import RequestContext
+from kilonova.core.together import Together
+from kilonova.image.client import ImageRecord
+
+PATIENCE = 0.5  # seconds that a look waits for an earlier one
+Ask = tuple[RequestContext | None, str]
+
+
+class SharedImages:
+    """An ImageDoor. A look begins after everybody who shares it has asked, so that nobody sees what was true before."""
+
+    def __init__(self, images: ImageDoor) -> None:
+        self._images = images
+        self._together = Together(self._get_all, patience=PATIENCE)
+
+    async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
+        """Raises what the door behind it raises."""
+        found = await self._together((ctx, image_id))
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    async def _get_all(self, asked: Sequence[Ask]) -> Sequence[ImageRecord | BaseException]:
+        different = {_key(ask): ask for ask in asked}
+        looks = (self._images.get(ctx, image_id) for ctx, image_id in different.values())
+        found = dict(zip(different, await asyncio.gather(*looks, return_exceptions=True), strict=True))
+        return [found[_key(ask)] for ask in asked]
+
+
+def _key(ask: Ask) -> tuple[str | None, str]:
+    ctx, image_id = ask
+    return (ctx.token if ctx is not None else None), image_id
