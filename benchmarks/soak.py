@@ -1,4 +1,4 @@
-"""Half an hour of launches, lists and deletions (`KILONOVA_SOAK`: seconds): memory, tables and queues must not grow.
+"""Half an hour of launches, lists and deletions (`KILONOVA_SOAK`: seconds): memory, files, tables and queues must not grow.
 
 Deleted servers and their history are kept for a minute here (`[conductor] keep_deleted`), so that they come and go as they do in
 a cloud that keeps them for months. The outbox, which is the queue of a cloud with `memory://`, is a table like the others.
@@ -23,7 +23,7 @@ SOME = 1.25, 100  # a table grew when it holds more than so many times what it h
 
 
 def run(_rounds: int) -> list[Row]:
-    memory, rates, rows = [], [], dict[str, list[float]]()
+    memory, files, rates, rows = [], [], [], dict[str, list[float]]()
     with one_process(KILONOVA_CONDUCTOR_KEEP_DELETED=str(KEPT)) as cloud:
         for _ in range(SAMPLES):
             began, launched = time.monotonic(), 0
@@ -31,6 +31,7 @@ def run(_rounds: int) -> list[Row]:
                 launched += _turn(cloud)
             rates.append(launched / (time.monotonic() - began))
             memory.append(pss(cloud.pids[0]))
+            files.append(sum(file.stat().st_size for file in cloud.state.rglob("*.sqlite*")) / 1e6)
             for table, count in _tables(cloud.state).items():
                 rows.setdefault(table, []).append(count)
         left = cloud.api.ok("GET", "ops", "/verify")["unexplained"]
@@ -40,6 +41,7 @@ def run(_rounds: int) -> list[Row]:
     moving = {table: counts for table, counts in rows.items() if max(counts) - min(counts) > SOME[1]}
     return [
         _row("memory", "MB", memory),
+        _row("databases with their logs", "MB", files),
         _row("launches and deletions", "/s", rates),
         *(_row(table, "rows", counts) for table, counts in sorted((grown | moving).items())),
         Row(what="memory at the end, above that of the first sample", unit="%", samples=[_growth(memory)], asked=5.0),

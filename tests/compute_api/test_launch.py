@@ -10,9 +10,12 @@ import pytest
 from sqlalchemy import select
 
 from kilonova.compute import tables
+from kilonova.compute.logic.shared_images import SharedImages
 from kilonova.compute.options import ComputeOptions, Quotas
 from kilonova.compute.store import request_specs
 from kilonova.compute.store import steps as step_store
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
 from tests.compute_api.support import GROUP, IMAGE, NETWORK, image, make_cloud, network, port
 from tests.databases import statements_of
 
@@ -54,6 +57,63 @@ async def test_a_launch_is_recorded_and_handed_over(cloud):
         steps = await step_store.of_request(connection, row.uuid, request_id)
     assert [s.step for s in steps] == ["authenticate", "authorize", "validate", "quota", "record", "hand_over"]
     assert all(s.result == "Success" and s.finished_at >= s.started_at for s in steps)
+
+
+async def test_launches_at_one_moment_are_recorded_together_and_refused_alone(cloud):
+    await cloud.boot()
+    sent = await statements_of(cloud.service.database)
+    await cloud.boot()
+    alone = len(sent)
+    sent.clear()
+    wishes = [{"name": f"vm{n}"} for n in range(6)]
+    wishes += [{"flavorRef": "5", "min_count": 3}, {"flavorRef": "no"}]
+    answers = await asyncio.gather(*(cloud.boot(**wish) for wish in wishes))
+    assert [a.status for a in answers] == [202] * 6 + [403, 400]
+    assert len(sent) < 4 * alone  # eight launches
+    made = {a.json["server"]["id"]: a.headers["x-openstack-request-id"] for a in answers[:6]}
+    assert len(set(made.values())) == 6
+    found = await rows(cloud, tables.servers)
+    assert len({row.reservation_id for row in found}) == len(found) == 8
+    actions = {a.server_uuid: a.request_id for a in await rows(cloud, tables.server_actions)}
+    assert made.items() <= actions.items()
+    async with cloud.service.database.reading() as connection:
+        for server_id, request_id in made.items():
+            told = await step_store.of_request(connection, server_id, request_id)
+            assert [s.step for s in told] == ["authenticate", "authorize", "validate", "quota", "record", "hand_over"]
+
+
+async def test_members_of_a_group_are_counted_together_too(tmp_path):
+    cloud = await make_cloud(tmp_path, ComputeOptions(quotas=Quotas(server_group_members=3)))
+    group = {"server_group": {"name": "g", "policy": "anti-affinity"}}
+    group_id = (await cloud("POST", "/os-server-groups", json=group)).json["server_group"]["id"]
+    hints = {"os:scheduler_hints": {"group": group_id}}
+    answers = await asyncio.gather(*(cloud.boot(top=hints) for _ in range(5)))
+    assert sorted(a.status for a in answers) == [202] * 3 + [403] * 2
+    await cloud.service.stop()
+
+
+async def test_a_look_at_an_image_is_shared_by_those_with_the_same_token(cloud):
+    looks = []
+
+    class Door:
+        async def get(self, ctx, image_id):
+            looks.append((ctx.token, image_id))
+            await asyncio.sleep(0.01)
+            if image_id != IMAGE:
+                raise errors.NotFound(image_id)
+            return image()
+
+    images = SharedImages(Door())
+    a, b = (RequestContext(request_id="r", token=token) for token in "ab")
+    asked = ((a, IMAGE), (a, IMAGE), (b, IMAGE), (a, "none"), (a, "none"))
+    found = await asyncio.gather(*(images.get(*one) for one in asked), return_exceptions=True)
+    assert looks == [("a", IMAGE), ("b", IMAGE), ("a", "none")]
+    assert [type(one).__name__ for one in found] == ["ImageRecord"] * 3 + ["NotFound"] * 2
+    first = asyncio.ensure_future(images.get(a, IMAGE))
+    while len(looks) < 4:
+        await asyncio.sleep(0)
+    await asyncio.gather(first, images.get(a, IMAGE))  # who comes later looks anew
+    assert len(looks) == 5
 
 
 async def test_many_servers_cost_as_many_statements_as_one(cloud):

@@ -45,6 +45,31 @@ async def test_a_launch_becomes_active(lab):
     assert await lab.rows(tables.outbox) == []
 
 
+async def test_builds_of_many_requests_are_placed_together_and_told_of_apart(lab):
+    """Three requests and one that nobody can serve."""
+    await lab.host("host-1")
+    await lab.host("host-2")
+    requests = {f"req-{n}": (await lab.servers(n, request_id=f"req-{n}")) for n in (1, 2, 3)}
+    large = lab.spec(flavor=msgspec.structs.replace(FLAVOR, memory_mb=1 << 30))
+    requests["req-4"] = await lab.servers(1, large, request_id="req-4")
+    asked = [lab.conductor.build_servers(CTX, uuids, request_id) for request_id, uuids in requests.items()]
+    await asyncio.gather(*asked)
+    await lab.quiet()
+    for request_id, uuids in requests.items():
+        for uuid in uuids:
+            assert (await lab.server(uuid)).vm_state == ("error" if request_id == "req-4" else "active")
+            (decision,) = await lab.rows(tables.decisions, tables.decisions.c.server_uuid == uuid)
+            assert decision.request_id == request_id
+    built = {build.server.uuid: build.request_id for agent in lab.agents.values() for build in agent.builds}
+    assert built == {uuid: r for r, uuids in requests.items() if r != "req-4" for uuid in uuids}
+    alone = await statements(lab, 1)
+    sent = await statements_of(lab.database)
+    more = {f"more-{n}": (await lab.servers(1, request_id=f"more-{n}")) for n in range(3)}
+    sent.clear()
+    await asyncio.gather(*(lab.conductor.build_servers(CTX, uuids, request_id) for request_id, uuids in more.items()))
+    assert len(sent) == alone
+
+
 async def statements(lab, count: int) -> int:
     uuids = await lab.servers(count, request_id=f"req-{count}")
     for agent in lab.agents.values():

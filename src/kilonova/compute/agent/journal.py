@@ -1,7 +1,8 @@
 """The agent's journal: what was begun and how it ended, append-only, local to the process that acts.
 
-A line is written before a step begins and after it ended, so that a process which starts again knows what an earlier one
-left half done. Lines survive a killed process; a torn last line is ignored. One file serves all hosts of a process.
+A line is written before a step begins and when it failed, so that a process which starts again knows what an earlier one left
+half done. That a step went well is told for people: it goes along with the next line. Lines survive a killed process; a torn last
+line is ignored. One file serves all hosts of a process.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kilonova.compute.models import ServerBuild, StepRecord
 from kilonova.core.clock import Clock
 
 COMPACT_AFTER = 8 << 20
+encode = msgspec.json.Encoder().encode
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -43,6 +45,7 @@ class Journal:
         self._path, self._clock = path, clock
         self._name, self._numbers = clock.hex_id(), count()  # of records: no two journals have the same
         self._open: dict[str, Run] = {}
+        self._later: list[bytes] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         self._read()
         self._compact()
@@ -74,14 +77,18 @@ class Journal:
         for run, held in self._open.items():
             lines.append(Line(host=held.host, run=run, build=held.build, resumes=held.resumes))
             lines.extend(Line(host=held.host, run=run, step=step) for step in held.steps.values())
-        fresh.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        fresh.write_bytes(b"".join(map(_encoded, lines)))
         os.replace(fresh, self._path)
         self._file = self._path.open("ab", buffering=0)
         self._size = self._path.stat().st_size
 
-    def _write(self, line: Line) -> None:
+    def _write(self, line: Line, *, later: bool = False) -> None:
         self._take(line)
-        data = msgspec.json.encode(line) + b"\n"
+        self._later.append(_encoded(line))
+        if later:
+            return
+        data = b"".join(self._later)
+        self._later.clear()
         self._file.write(data)
         self._size += len(data)
         if self._size > COMPACT_AFTER + 4096 * len(self._open):
@@ -112,7 +119,7 @@ class Journal:
     def end(self, run: str, record: StepRecord, result: str, detail: str | None = None) -> StepRecord:
         """`result` is Success, Error or Undone."""
         done = msgspec.structs.replace(record, finished_at=self._clock.row_time(), result=result, detail=detail)
-        self._write(Line(host=record.host or "", run=run, step=done))
+        self._write(Line(host=record.host or "", run=run, step=done), later=result == "Success")
         return done
 
     def close_run(self, host: str, run: str) -> None:
@@ -127,4 +134,10 @@ class Journal:
         return {name: run for name, run in self._open.items() if run.host == host}
 
     def close(self) -> None:
+        self._file.write(b"".join(self._later))
+        self._later.clear()
         self._file.close()
+
+
+def _encoded(line: Line) -> bytes:
+    return encode(line) + b"\n"
