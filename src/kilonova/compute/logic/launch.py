@@ -94,11 +94,11 @@ class LaunchLogic:
         if 0 <= limits["metadata_items"] < len(wanted.metadata):
             raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         self._check_files(wanted, limits)
-        count = room.take(
-            limits, project, least=wanted.least, most=wanted.most, vcpus=flavor.vcpus, memory_mb=flavor.memory_mb
-        )
+        each = {"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb}
+        count = room.fits(limits, project, least=wanted.least, most=wanted.most, **each)
         if one.resolved.server_group_id is not None:
             await room.join(limits, one.resolved.server_group_id, count)
+        room.take(project, count, **each)
         return count
 
     def _check_files(self, wanted: LaunchRequest, limits: dict[str, int]) -> None:

@@ -57,7 +57,7 @@ class Room:
             self._limits[project_id, user_id] = known
         return known
 
-    def take(
+    def fits(
         self, limits: dict[str, int], project_id: str, *, least: int, most: int, vcpus: int, memory_mb: int
     ) -> int:  # fmt: skip
         """How many of `most` servers fit; raises OverQuota when fewer than `least` do."""
@@ -65,8 +65,6 @@ class Room:
         room = [(limits[name] - used[name]) // each[name] for name in COUNTED if limits[name] >= 0 and each[name] > 0]
         fits = max(0, min([most, *room]))
         if fits >= least:
-            for name in COUNTED:
-                used[name] += each[name] * fits
             return fits
         overs = [name for name in COUNTED if limits[name] >= 0 and used[name] + each[name] * least > limits[name]]
         raise errors.OverQuota(
@@ -75,6 +73,12 @@ class Room:
             used=", ".join(str(used[name]) for name in overs),
             limits=", ".join(str(limits[name]) for name in overs),
         )
+
+    def take(self, project_id: str, count: int, *, vcpus: int, memory_mb: int) -> None:
+        """So many servers are going to be recorded."""
+        used = self._used[project_id]
+        for name, each in (("instances", 1), ("cores", vcpus), ("ram", memory_mb)):
+            used[name] += each * count
 
     async def join(self, limits: dict[str, int], group_id: str, count: int) -> None:
         """So many more members of a server group; raises ServerGroupMembersQuota."""
