@@ -6,9 +6,13 @@ import os
 from collections.abc import Generator
 
 import pytest
+import structlog
 
 pytest_plugins = ["tests.conftest_guest", "tests.engines", "tests.databases"]
 NEVER_SKIPPED = ("guest", "lab")
+# the default one draws locals, which takes seconds on a busy machine, longer than some tests wait
+plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @pytest.hookimpl(wrapper=True)
