@@ -41,7 +41,7 @@ def run(_rounds: int) -> list[Row]:
     moving = {table: counts for table, counts in rows.items() if max(counts) - min(counts) > SOME[1]}
     return [
         _row("memory", "MB", memory),
-        _row("databases with their logs", "MB", files),
+        _row("databases with their logs", "MB on disk", files),
         _row("launches and deletions", "/s", rates),
         *(_row(table, "rows", counts) for table, counts in sorted((grown | moving).items())),
         Row(what="memory at the end, above that of the first sample", unit="%", samples=[_growth(memory)], asked=5.0),
