@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from kilonova.compute import tables
 from kilonova.compute.agent.interface import ComputeAPI
@@ -296,4 +298,31 @@ async def test_hosts_that_are_just_starting_are_waited_for(tmp_path):
     await lab.host("host-1")
     await task
     assert (await lab.server(uuid)).vm_state == "active"
+    await lab.close()
+
+
+async def test_who_has_a_host_does_not_wait_with_those_whose_host_is_starting(tmp_path):
+    lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=30))
+    await lab.open()
+    await lab.host("host-1", memory_mb=1024)  # room for one
+    await lab.host("host-2", memory_mb=1024)
+    long_ago = (
+        update(tables.services).where(tables.services.c.host == "host-2").values(last_seen=dt.datetime(2020, 1, 1))
+    )
+    async with lab.database.transaction() as tx:
+        await tx.connection.execute(long_ago)
+    first, second = [(await lab.servers(request_id=f"req-{n}"))[0] for n in (1, 2)]
+    task = asyncio.gather(
+        *(lab.conductor.build_servers(CTX, [uuid], f"req-{n}") for n, uuid in ((1, first), (2, second)))
+    )
+    async with asyncio.timeout(10):
+        while (await lab.server(first)).vm_state != "active":
+            await asyncio.sleep(0.02)
+    assert (await lab.server(second)).vm_state == "building"
+    async with lab.database.transaction() as tx:
+        await tx.connection.execute(update(tables.services).values(last_seen=lab.now(), changed_at=lab.now()))
+    await task
+    await lab.quiet()
+    assert [(await lab.server(uuid)).host for uuid in (first, second)] == ["host-1", "host-2"]
+    assert (await lab.server(second)).vm_state == "active"
     await lab.close()

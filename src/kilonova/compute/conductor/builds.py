@@ -84,8 +84,8 @@ class Builds:
         return [None] * len(asked)
 
     async def _batch(self, batch: list[Candidate]) -> None:
-        parts, began = self.parts, self.parts.now()
-        for _ in range(GROUP_RACES):
+        parts, began, races = self.parts, self.parts.now(), 0
+        while batch and races < GROUP_RACES:
             try:
                 await parts.faults.point("schedule", "before")
                 selections = await self._select(batch)
@@ -98,10 +98,11 @@ class Builds:
             verdict = await self._commit(batch, selections, began)
             await parts.faults.point("dispatch", "after")
             await parts.settle_claims([*verdict.stale, *verdict.failed])
-            batch = [candidate for candidate in batch if candidate.row.uuid in verdict.again]
-            if not batch:
-                return
-        await self._give_up(batch, began, "No valid host was found. The server group left no host free.")
+            races += bool(verdict.again)
+            ended = {selection.server_uuid for selection in selections}.difference(verdict.again)
+            batch = [candidate for candidate in batch if candidate.row.uuid not in ended]
+        if batch:
+            await self._give_up(batch, began, "No valid host was found. The server group left no host free.")
 
     async def _select(self, batch: list[Candidate]) -> list[Selection]:
         """Alternates of an earlier decision first; whoever has none left is scheduled (anew)."""

@@ -24,15 +24,16 @@ class SchedulerAway(errors.ServiceUnavailable):
 
 
 async def select(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
-    """A selection for each row: servers of one request, alike in project, user and spec. Raises SchedulerAway. Where the
-    whole cloud is starting, a host that is not up yet is waited for."""
+    """Selections for rows of servers that are alike in project, user and spec. Raises SchedulerAway. Where the whole cloud is
+    starting, a host that is not up yet is waited for; servers that have one don't wait with those that have none, which are
+    left out then."""
     made = {s.server_uuid: s for s in await _ask(parts, ctx, rows, spec)}
     while parts.clock.monotonic() < parts.settled_at:
-        again = [row for row in rows if _may_come(made[row.uuid])]
-        if not again:
-            break
+        decided = [made[row.uuid] for row in rows if not _may_come(made[row.uuid])]
+        if decided:
+            return decided
         await parts.clock.sleep(0.5)
-        made |= {s.server_uuid: s for s in await _ask(parts, ctx, again, spec)}
+        made = {s.server_uuid: s for s in await _ask(parts, ctx, rows, spec)}
     return [made[row.uuid] for row in rows]
 
 
