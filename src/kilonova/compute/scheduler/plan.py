@@ -51,13 +51,13 @@ class Planner:
 
     def _check(self, hosts: Iterable[HostState]) -> None:
         """One filter after the other, each over those that passed the ones before."""
-        left = list(hosts)
+        left, again = list(hosts), bool(self.refused)
         for judge in self.filters:
             passed = judge.among(left, self.request)
             if len(passed) < len(left):
                 self._refuse(judge, left, passed)
                 left = passed
-        if self.refused:
+        if again:  # who was refused may pass now
             for host in left:
                 self.refused.pop(host.host, None)
         self.passing.update(zip(map(NAME, left), left, strict=True))
