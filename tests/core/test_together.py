@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kilonova.core.together import AT_ONCE, Together
+from kilonova.core.together import AT_ONCE, Together, all_ended
 
 
 class Shop:
@@ -113,3 +113,33 @@ async def test_crowds_are_bounded() -> None:
     double = Together(shop.double)
     await asyncio.gather(*(double(n) for n in range(1, AT_ONCE + 2)))
     assert [len(crowd) for crowd in shop.crowds] == [AT_ONCE, 1]
+
+
+async def test_who_is_refused_is_refused_alone_and_nothing_is_done_again() -> None:
+    crowds = []
+
+    async def halve(items: Sequence[int]) -> Sequence[int | BaseException]:
+        crowds.append(list(items))
+        return [item // 2 if item % 2 == 0 else ValueError(item) for item in items]
+
+    half = Together(halve)
+    results = await asyncio.gather(*(half(n) for n in (2, 3, 4)), return_exceptions=True)
+    assert results[0::2] == [1, 2]
+    assert isinstance(results[1], ValueError)
+    assert crowds == [[2, 3, 4]]
+
+
+async def test_an_error_waits_for_the_others() -> None:
+    ended = []
+
+    async def work(number: int) -> int:
+        if number == 0:
+            raise ValueError("none")
+        await asyncio.sleep(0.01)
+        ended.append(number)
+        return number
+
+    with pytest.raises(ValueError, match="none"):
+        await all_ended(map(work, (1, 0, 2)))
+    assert ended == [1, 2]
+    assert await all_ended(map(work, (3, 4))) == [3, 4]

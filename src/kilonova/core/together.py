@@ -12,20 +12,24 @@ more is cut off.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 200
+PATIENCE = 0.5  # seconds, for work in which somebody may be stuck
 Waiting = list[tuple[T, "asyncio.Future[R]"]]
 
 
 class Together(Generic[T, R]):
-    """`work` gets 1 to `AT_ONCE` items and returns as many results, or raises for all of them. It does all or nothing."""
+    """`work` gets 1 to `AT_ONCE` items and returns as many results, or raises for all of them. It does all or nothing. A result
+    that is an exception is raised for its item."""
 
-    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, patience: float | None = None) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[T]], Awaitable[Sequence[R | BaseException]]], *, patience: float | None = None
+    ) -> None:
         self._work, self._patience = work, patience
         self._waiting: Waiting[T, R] = []
         self._server: asyncio.Task[None] | None = None
@@ -68,10 +72,24 @@ class Together(Generic[T, R]):
                 crowd[0][1].set_exception(error)
             return
         for (_, done), result in zip(crowd, results, strict=True):
-            if not done.done():
+            if done.done():
+                continue
+            if isinstance(result, BaseException):
+                done.set_exception(result)
+            else:
                 done.set_result(result)
 
 
 def _cut_off(work: asyncio.Task[None], crowd: Waiting[T, R], _left: asyncio.Future[R]) -> None:
     if all(done.cancelled() for _, done in crowd):
         work.cancel()
+
+
+async def all_ended(works: Iterable[Awaitable[T]]) -> list[T]:
+    """All results in their order, or the first error once all have ended: none is left running behind it, whose effect would
+    come late."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -87,13 +87,16 @@ class Journal:
         self._later.append(_encoded(line))
         if later:
             return
+        self._flush()
+        if self._size > COMPACT_AFTER + 4096 * len(self._open):
+            self._file.close()
+            self._compact()
+
+    def _flush(self) -> None:
         data = b"".join(self._later)
         self._later.clear()
         self._file.write(data)
         self._size += len(data)
-        if self._size > COMPACT_AFTER + 4096 * len(self._open):
-            self._file.close()
-            self._compact()
 
     def open_run(self, host: str, build: ServerBuild, *, resumes: int = 0) -> str:
         """Begin a run; its name."""
@@ -134,8 +137,7 @@ class Journal:
         return {name: run for name, run in self._open.items() if run.host == host}
 
     def close(self) -> None:
-        self._file.write(b"".join(self._later))
-        self._later.clear()
+        self._flush()
         self._file.close()
 
 

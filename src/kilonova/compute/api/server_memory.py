@@ -31,8 +31,9 @@ class ServerMemory:
             fault and tuple(fault),
             extras.host_status.get(row.host),
         )
-        known = self._known.get(key)
-        if known is None:
+        try:
+            known = self._known[key]  # `get` would look for it twice
+        except KeyError:
             view = views.detail(opened(row, extras), extras, one=False)
             known = self._known[key] = encode(view, views.call.version)
         return msgspec.Raw(known)

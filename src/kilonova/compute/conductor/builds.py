@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,10 +24,9 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
 from kilonova.core.faults import InjectedFault
-from kilonova.core.together import Together
+from kilonova.core.together import PATIENCE, Together, all_ended
 
 GROUP_RACES = 5
-PATIENCE = 0.5  # seconds that builds wait for others which came before them and may be waiting for a host
 
 
 class Order(msgspec.Struct):
@@ -75,12 +73,9 @@ class Builds:
         try:
             async with self.parts.database.reading() as connection:
                 found = await store.unplaced(connection, list(orders))
-            ended = await asyncio.gather(*map(self._batch, _alike(found, orders)), return_exceptions=True)
+            await all_ended(map(self._batch, _alike(found, orders)))
         finally:
             self.in_flight.difference_update(orders)
-        for error in ended:
-            if error is not None:
-                raise error
         return [None] * len(asked)
 
     async def _batch(self, batch: list[Candidate]) -> None:
@@ -106,7 +101,7 @@ class Builds:
 
     async def _select(self, batch: list[Candidate]) -> list[Selection]:
         """Alternates of an earlier decision first; whoever has none left is scheduled (anew)."""
-        kept = await asyncio.gather(*(self._alternate(candidate) for candidate in batch))
+        kept = await all_ended(map(self._alternate, batch))
         found = [selection for selection in kept if selection is not None]
         rest = [candidate for candidate, selection in zip(batch, kept, strict=True) if selection is None]
         if rest:

@@ -104,7 +104,7 @@ class Evacuations:
             )  # fmt: skip
             await tx.outbox(ComputeAPI, host=selection.host).evacuate_server(ctx, build)
             made = {row.uuid: selection.decision}
-            await decisions.add(tx.connection, made, dict.fromkeys(made, record.request_id), now)
+            await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
             placing = parts.placing(
                 row, record.request_id, selection, began, now, attempt=evacuation.attempts, action=ACTION
             )

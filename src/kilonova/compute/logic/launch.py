@@ -28,9 +28,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Transaction, retried
 from kilonova.core.faults import Faults
-from kilonova.core.together import Together
-
-PATIENCE = 0.5  # seconds that launches wait for others which came before them
+from kilonova.core.together import PATIENCE, Together
 
 
 class Ready(msgspec.Struct):
@@ -57,10 +55,7 @@ class LaunchLogic:
         timeline = Timeline(self.clock, times, self.faults)
         async with timeline.step("validate"):
             resolved = await self.checks.resolve(ctx, wanted)
-        done = await self._together(Ready(ctx, wanted, resolved, timeline))
-        if isinstance(done, Exception):
-            raise done
-        return done
+        return await self._together(Ready(ctx, wanted, resolved, timeline))
 
     @retried
     async def _write_all(self, asked: Sequence[Ready]) -> list[Launched | core_errors.KilonovaError]:
@@ -94,11 +89,11 @@ class LaunchLogic:
         if 0 <= limits["metadata_items"] < len(wanted.metadata):
             raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         self._check_files(wanted, limits)
-        each = {"vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb}
-        count = room.fits(limits, project, least=wanted.least, most=wanted.most, **each)
+        each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
+        count = room.fits(limits, project, each, least=wanted.least, most=wanted.most)
         if one.resolved.server_group_id is not None:
             await room.join(limits, one.resolved.server_group_id, count)
-        room.take(project, count, **each)
+        room.take(project, each, count)
         return count
 
     def _check_files(self, wanted: LaunchRequest, limits: dict[str, int]) -> None:

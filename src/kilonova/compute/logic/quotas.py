@@ -57,11 +57,9 @@ class Room:
             self._limits[project_id, user_id] = known
         return known
 
-    def fits(
-        self, limits: dict[str, int], project_id: str, *, least: int, most: int, vcpus: int, memory_mb: int
-    ) -> int:  # fmt: skip
-        """How many of `most` servers fit; raises OverQuota when fewer than `least` do."""
-        used, each = self._used[project_id], {"instances": 1, "cores": vcpus, "ram": memory_mb}
+    def fits(self, limits: dict[str, int], project_id: str, each: dict[str, int], *, least: int, most: int) -> int:
+        """How many of `most` servers fit that take `each` (by COUNTED); raises OverQuota when fewer than `least` do."""
+        used = self._used[project_id]
         room = [(limits[name] - used[name]) // each[name] for name in COUNTED if limits[name] >= 0 and each[name] > 0]
         fits = max(0, min([most, *room]))
         if fits >= least:
@@ -74,11 +72,10 @@ class Room:
             limits=", ".join(str(limits[name]) for name in overs),
         )
 
-    def take(self, project_id: str, count: int, *, vcpus: int, memory_mb: int) -> None:
+    def take(self, project_id: str, each: dict[str, int], count: int) -> None:
         """So many servers are going to be recorded."""
-        used = self._used[project_id]
-        for name, each in (("instances", 1), ("cores", vcpus), ("ram", memory_mb)):
-            used[name] += each * count
+        for name in COUNTED:
+            self._used[project_id][name] += each[name] * count
 
     async def join(self, limits: dict[str, int], group_id: str, count: int) -> None:
         """So many more members of a server group; raises ServerGroupMembersQuota."""

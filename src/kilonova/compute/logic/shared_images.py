@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from kilonova.compute.logic.doors import ImageDoor
 from kilonova.core.context import RequestContext
-from kilonova.core.together import Together
+from kilonova.core.together import PATIENCE, Together
 from kilonova.image.client import ImageRecord
 
-PATIENCE = 0.5  # seconds that a look waits for an earlier one
 Ask = tuple[RequestContext | None, str]
 
 
@@ -23,10 +22,7 @@ class SharedImages:
 
     async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
         """Raises what the door behind it raises."""
-        found = await self._together((ctx, image_id))
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        return await self._together((ctx, image_id))
 
     async def _get_all(self, asked: Sequence[Ask]) -> Sequence[ImageRecord | BaseException]:
         different = {_key(ask): ask for ask in asked}

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -23,6 +23,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database
 from kilonova.core.faults import Faults
+from kilonova.core.together import all_ended
 from kilonova.placement.client import HeldAlready, PlacementClient
 
 LOST = "another scheduler took the room first"
@@ -124,7 +125,8 @@ class SchedulerManager(SchedulerAPI):
                 await self.faults.point("claim", "after")
             if taken:
                 return [(plan, self._claimed(plan, began, claim_began)) for plan in plans]
-        return await _all([self._claim(plan, hosts, spec, owner, began) for plan in plans])
+        # a late claim must not overtake the next attempt's
+        return await all_ended(self._claim(plan, hosts, spec, owner, began) for plan in plans)
 
     async def _claim(
         self, plan: Plan, hosts: Hosts, spec: RequestSpec, owner: Owner, began: float
@@ -207,15 +209,6 @@ class SchedulerManager(SchedulerAPI):
 def _is_first(spec: RequestSpec) -> bool:
     """Nothing was tried before, whose claim would have to move, and no group may have changed its mind."""
     return not spec.failed_hosts and spec.keep_claim_on is None and "group" not in spec.scheduler_hints
-
-
-async def _all(claims: Sequence[Awaitable[tuple[Plan, Selection | None]]]) -> list[tuple[Plan, Selection | None]]:
-    """All results, none left running behind an error: a late claim must not overtake the next attempt's."""
-    results = await asyncio.gather(*claims, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
 
 
 async def read_group(
