@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import uvloop
 from structlog.testing import capture_logs
 
 from kilonova.core.cache import Cache, MemcachedCache, MemoryCache, SealedCache, open_cache
-from kilonova.core.cache.memcached import MAX_VALUE
+from kilonova.core.cache.memcached import MAX_VALUE, TIMEOUT
 from kilonova.testing.engines import Memcached
 from tests.identity.conftest import MovedClock
 
@@ -178,6 +179,25 @@ async def test_a_server_that_says_nothing_or_nonsense(words):
         clock.ahead += 10
     await cache.close()
     server.close()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_loop_that_was_held_up_is_no_failure_of_memcached(memcached, run):
+    """Its timers come before what it has to read."""
+
+    async def main():
+        cache = MemcachedCache([(memcached.address, memcached.port)])
+        await cache.set("held up", b"1", 60)
+        for _ in range(3):
+            asking = [asyncio.ensure_future(cache.get("held up")) for _ in range(20)]
+            await asyncio.sleep(0)
+            time.sleep(TIMEOUT * 1.5)
+            assert await asyncio.gather(*asking) == [b"1"] * 20
+        await cache.close()
+
+    with capture_logs() as logs:
+        run(main())
+    assert logs == []
 
 
 def test_under_uvloop(memcached):

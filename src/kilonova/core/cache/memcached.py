@@ -1,7 +1,8 @@
 """memcached, over its text protocol.
 
-Each server has one connection on which requests follow each other without waiting for the answers. A server that does not
-answer within TIMEOUT is left alone for PAUSE seconds; then one request tries it again, while the others do without."""
+Each server has one connection on which requests follow each other without waiting for the answers. A server from which nothing
+comes for TIMEOUT while somebody waits is left alone for PAUSE seconds; then one request tries it again, while the others do
+without."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from kilonova.core.cache.base import Cache
 from kilonova.core.clock import Clock
 
 logger = log.get("cache")
-TIMEOUT = 0.25  # seconds for an answer, the connection included
+TIMEOUT = 0.25  # seconds: for a connection, and without a word while somebody waits for an answer
 PAUSE = 2.0
 LONGEST = 30 * 86400  # seconds; memcached takes a larger number for a date
 MAX_VALUE = 1_000_000  # bytes, what memcached takes with its defaults
@@ -103,10 +104,9 @@ class _Server:
             self._alone_until = self._clock.monotonic() + PAUSE
         connection = None
         try:
-            async with asyncio.timeout(TIMEOUT):
-                connection = await self._connected()
-                answer = await connection.ask(request)
-        except (OSError, TimeoutError) as error:  # a ConnectionError is an OSError
+            connection = await self._connected()
+            answer = await connection.ask(request)
+        except OSError as error:  # a ConnectionError and a TimeoutError are
             self._failed(connection, error)
             return None
         if self._away:
@@ -118,7 +118,8 @@ class _Server:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
                 loop = asyncio.get_running_loop()
-                _, self._connection = await loop.create_connection(_Connection, self._host, self._port)
+                async with asyncio.timeout(TIMEOUT):
+                    _, self._connection = await loop.create_connection(_Connection, self._host, self._port)
             return self._connection
 
     def _failed(self, connection: _Connection | None, error: Exception) -> None:
@@ -138,7 +139,10 @@ class _Server:
 
 
 class _Connection(asyncio.Protocol):
-    """Answers come in the order of the requests, so that the oldest waiting request is the one that is answered."""
+    """Answers come in the order of the requests, so that the oldest waiting request is the one that is answered.
+
+    One timer watches over all that wait. It looks twice: where our own loop was held up for longer than TIMEOUT, what came
+    meanwhile is read between the two looks, and not the server is blamed."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -146,30 +150,57 @@ class _Connection(asyncio.Protocol):
         self._waiting: deque[asyncio.Future[Values]] = deque()
         self._buffer = bytearray()
         self._values: Values = {}
+        self._heard = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, request: bytes) -> Values:
-        """Raises ConnectionError."""
+        """Raises ConnectionError, TimeoutError."""
         if self.closed or self._transport is None:
             raise ConnectionError("closed")
         answer: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
+        if self._timer is None:
+            self._look_again(silent=0)
         self._transport.write(request)
         return await answer
 
+    def _look_again(self, silent: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(TIMEOUT / 2, self._look, self._heard, silent)
+
+    def _look(self, heard: int, silent: int) -> None:
+        """`silent` looks before this one found that nothing had come since `heard`."""
+        self._timer = None
+        if not self._waiting:
+            return
+        if self._heard != heard:
+            self._look_again(silent=0)
+        elif silent == 0:
+            self._look_again(silent=1)
+        else:
+            self._end(TimeoutError("no answer"))
+
     def close(self) -> None:
+        self._end(ConnectionError("connection closed"))
+
+    def _end(self, reason: OSError) -> None:
+        self.closed = True
         if self._transport is not None:
             self._transport.abort()
-        self.connection_lost(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            self._settle(reason)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.closed = True
-        while self._waiting:
-            self._settle(ConnectionError(str(error or "connection closed")))
+        self._end(ConnectionError(str(error or "connection closed")))
 
     def data_received(self, data: bytes) -> None:
+        self._heard += 1
         self._buffer += data
         try:
             while self._take():
