@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler import json_query, weighers
-from kilonova.compute.scheduler.filters import BUILT_IN, NamedHosts
+from kilonova.compute.scheduler.filters import BUILT_IN, ForcedHost, NamedHosts
 from kilonova.compute.scheduler.host_values import NAMES, host_value
 from kilonova.compute.scheduler.operators import matches
 from kilonova.compute.scheduler.options import SchedulerOptions
@@ -20,7 +20,7 @@ from kilonova.compute.scheduler.versions import satisfies
 from tests.scheduler.hosts import group, host, request
 
 OPTIONS = SchedulerOptions(isolated_hosts=("host-1",), isolated_images=("image-1",))
-FILTERS = [kind(OPTIONS) for kind in (*BUILT_IN.values(), NamedHosts)]
+FILTERS = [kind(OPTIONS) for kind in (*BUILT_IN.values(), NamedHosts, ForcedHost)]
 HINTS = ("query", "same_host", "different_host", "build_near_host_ip", "cidr", "group")
 EMPTY = HostState(host="bare", node="bare", node_uuid="bare")
 HOSTILE = ["", " ", "\x00", "☃" * 50, "$", "$host.x.y", "<or>", "<in>", "<all-in>", ">=", "s==", "!", "1e999", "nan", "-",

@@ -8,11 +8,12 @@ from collections import Counter
 import pytest
 
 from kilonova.compute.scheduler import plugins, weighers
+from kilonova.compute.scheduler.candidates import Hosts
 from kilonova.compute.scheduler.drivers import DRIVERS, load_driver
 from kilonova.compute.scheduler.filters import Filter
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plan import Planner, why_none
-from kilonova.compute.scheduler.weighing import rank
+from kilonova.compute.scheduler.weighing import Weights
 from kilonova.core.config import ConfigError
 from tests.scheduler.hosts import group, host, request, stats
 
@@ -20,7 +21,13 @@ from tests.scheduler.hosts import group, host, request, stats
 def planner(hosts, asked=None, **options):
     made = SchedulerOptions(**options)
     driver = load_driver(made, random.Random(1))
-    return Planner(driver, {h.host: h for h in hosts}, asked or request())
+    return Planner(driver, Hosts(hosts), asked or request())
+
+
+def rank(hosts, used, asked):
+    weights, every = Weights(used, asked), b"\1" * len(hosts)
+    weights.fill(hosts, every)
+    return weights.best(hosts, every, None)
 
 
 def ids(count: int) -> list[str]:
@@ -180,7 +187,7 @@ def test_subset_and_shuffle_choose_among_the_best():
         found = set()
         for seed in range(40):
             driver = load_driver(SchedulerOptions(**options), random.Random(seed))
-            (plan,) = Planner(driver, {h.host: h for h in hosts}, request()).plan(["s"], {})
+            (plan,) = Planner(driver, Hosts(hosts), request()).plan(["s"], {})
             found.add(plan.host.host)
         return found
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from kilonova.compute.models import HostFacts, HostState, HostStats
+from kilonova.compute.scheduler.candidates import Hosts
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.store import hosts as store
 from kilonova.core.clock import Clock
@@ -25,7 +26,6 @@ ZONE = "availability_zone"
 WHOLE_EVERY, LIVENESS_EVERY = 60.0, 5.0  # seconds between two readings of everything, of all hosts' last sign of life
 SLACK = 2.0  # seconds by which clocks may differ, and which a commit may take
 MOST_DOWN = 200
-Hosts = dict[str, HostState]
 Usage = dict[str, ClassUsage]
 
 
@@ -37,7 +37,7 @@ class HostReader:
 
     def __init__(self, database: Database, placement: PlacementClient, options: SchedulerOptions, clock: Clock) -> None:
         self.database, self.placement, self.options, self.clock = database, placement, options, clock
-        self.hosts: Hosts = {}
+        self.hosts = Hosts()
         self._rows: dict[str, Row] = {}
         self._seen: dict[str, Row] = {}
         self._usages: dict[str, Usage] = {}
@@ -69,7 +69,7 @@ class HostReader:
     async def fresh(self) -> Hosts:
         """Everything anew, for the caller alone."""
         await self._read_whole()
-        return dict(self.hosts)
+        return Hosts(self.hosts.values())
 
     async def _read_whole(self) -> None:
         began = self.clock.monotonic()
@@ -81,7 +81,7 @@ class HostReader:
         self._rows, self._seen, self._usages, self._provided, self._down = {}, {}, {}, {}, set()
         self._take(rows, summaries)
         self._take_aggregates(version, memberships)
-        self.hosts = {}
+        self.hosts = Hosts()
         self._build(self._rows)
         self._read_at = self._whole_at = self._seen_at = began
 
@@ -126,10 +126,11 @@ class HostReader:
 
     def _take_seen(self, seen: Mapping[str, Row]) -> set[str]:
         """Who was not heard of for too long, or is heard of again; who is gone for good is forgotten."""
-        for host in self._rows.keys() - seen.keys():
-            del self._rows[host], self._seen[host]
-            self.hosts.pop(host, None)
-            self._down.discard(host)
+        if gone := self._rows.keys() - seen.keys():
+            for host in gone:
+                del self._rows[host], self._seen[host]
+                self._down.discard(host)
+            self.hosts = Hosts(state for state in self.hosts.values() if state.host not in gone)
         since, changed = self._since(), set()
         for host, state in self.hosts.items():
             held = self._seen[host] = seen[host]
@@ -141,7 +142,8 @@ class HostReader:
         since = self._since()
         for name in names:
             if (row := self._rows.get(name)) is not None:
-                state = self.hosts[name] = self._state(row, since)
+                state = self._state(row, since)
+                self.hosts.put(state)
                 (self._down.discard if state.up else self._down.add)(name)
 
     def _since(self) -> dt.datetime:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 from kilonova.compute.models import RequestSpec, Selection
+from kilonova.compute.scheduler.candidates import Hosts
 from kilonova.compute.scheduler.drivers import load_driver
-from kilonova.compute.scheduler.hosts import HostReader, Hosts, is_up
+from kilonova.compute.scheduler.hosts import HostReader, is_up
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plan import Plan, Planner

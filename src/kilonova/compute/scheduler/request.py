@@ -47,6 +47,12 @@ class FilterRequest(msgspec.Struct, kw_only=True):
             disk_gb=wanted.get("DISK_GB", 0),
         )
 
+    def kind(self) -> bytes | None:
+        """The same for requests to which every host gives the same answer; None where the answers hang on other servers, too."""
+        if self.group is not None or self.server_hosts or self.spec.scheduler_hints:
+            return None
+        return msgspec.msgpack.encode(msgspec.structs.replace(without_secrets(self.spec), networks_auto=False))
+
     def hint(self, name: str) -> list[str]:
         return self.spec.scheduler_hints.get(name, [])
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from functools import reduce
+from itertools import compress
 from operator import add
 
 import msgspec
@@ -21,43 +24,88 @@ class Ranked(msgspec.Struct):
     weights: dict[str, float] = {}
 
 
-def rank(
-    hosts: Sequence[HostState], weighers: Sequence[Weigher], request: FilterRequest, *, keep: int | None = None
-) -> list[Ranked]:
-    """Best first, at most `keep` of them; hosts of the same weight stay in their order."""
-    columns = [_column(weigher, hosts, request) for weigher in weighers if weigher.applies(request)]
-    return [_ranked(hosts[n], n, columns) for n in _best(columns, len(hosts), keep)]
+class Weights:
+    """Of hosts by their places 0, 1, 2 …; only those that are open are stretched over and ranked. What one host's change costs
+    does not grow with the number of hosts, unless it moves a weigher's lowest or highest value."""
+
+    def __init__(self, weighers: Sequence[Weigher], request: FilterRequest) -> None:
+        self._columns = [_Column(weigher, request) for weigher in weighers if weigher.applies(request)]
+        self._totals: list[float] = []
+        self._changed: list[int] = []
+
+    def fill(self, hosts: Sequence[HostState], is_open: Sequence[int]) -> None:
+        """All anew."""
+        for column in self._columns:
+            column.fill(hosts, is_open)
+        self._totals = []
+
+    def put(self, place: int, host: HostState, *, was_open: int, is_open: int) -> None:
+        """The host at this place, or the first one behind the others, has changed."""
+        for column in self._columns:
+            column.put(place, host, was_open=was_open, is_open=is_open)
+        self._changed.append(place)
+
+    def best(
+        self, hosts: Sequence[HostState], is_open: Sequence[int], keep: int | None, without: Collection[int] = ()
+    ) -> list[Ranked]:
+        """Best first, at most `keep` of them; hosts of the same weight in the order of their places."""
+        self._sum_up(len(hosts))
+        places = compress(range(len(hosts)), is_open)
+        among = (place for place in places if place not in without) if without else places
+        return [self._ranked(hosts[place], place) for place in self._largest(among, keep)]
+
+    def _sum_up(self, count: int) -> None:
+        """Totals by place. What all have in common, a column's lowest value, decides nothing."""
+        moved = [column.stretch() for column in self._columns]
+        if any(moved) or len(self._totals) != count:
+            self._totals = [0.0] * count
+            for column in self._columns:
+                if scale := column.scale:
+                    self._totals = list(map(add, self._totals, [value * scale for value in column.raw]))
+        else:
+            for place in self._changed:
+                self._totals[place] = reduce(add, [column.raw[place] * column.scale for column in self._columns], 0.0)
+        self._changed.clear()
+
+    def _largest(self, places: Iterable[int], keep: int | None) -> Sequence[int]:
+        key = self._totals.__getitem__
+        if keep is None:
+            return sorted(places, key=key, reverse=True)
+        return heapq.nlargest(keep, places, key=key)
+
+    def _ranked(self, host: HostState, place: int) -> Ranked:
+        weights = {column.name: (column.raw[place] - column.low) * column.scale for column in self._columns}
+        return Ranked(host, sum(weights.values(), 0.0), weights)
 
 
-class Column(msgspec.Struct):
-    """What a weigher gave to all hosts; `scale` stretches it, 0 where all hosts are alike."""
+class _Column:
+    """What a weigher gave to each place; `scale` stretches it, 0 where all open ones are alike."""
 
-    name: str
-    raw: Sequence[float]
-    low: float
-    scale: float
+    def __init__(self, weigher: Weigher, request: FilterRequest) -> None:
+        self.name = weigher.name
+        self.raw: list[float] = []
+        self.low = self.scale = 0.0
+        self._weigher, self._request = weigher, request
+        self._counts: Counter[float] = Counter()  # of the open places by their value
 
+    def fill(self, hosts: Sequence[HostState], is_open: Sequence[int]) -> None:
+        self.raw = self._weigher.weights(hosts, self._request)
+        self._counts = Counter(compress(self.raw, is_open))
 
-def _column(weigher: Weigher, hosts: Sequence[HostState], request: FilterRequest) -> Column:
-    raw = weigher.weights(hosts, request)
-    low, high = min(raw, default=0.0), max(raw, default=0.0)
-    return Column(weigher.name, raw, low, weigher.multiplier / (high - low) if high != low else 0.0)
+    def put(self, place: int, host: HostState, *, was_open: int, is_open: int) -> None:
+        if place == len(self.raw):
+            self.raw.append(0.0)
+        old, new = self.raw[place], self._weigher.weigh(host, self._request)
+        self.raw[place] = new
+        if was_open:
+            self._counts[old] -= 1
+            if not self._counts[old]:
+                del self._counts[old]
+        if is_open:
+            self._counts[new] += 1
 
-
-def _best(columns: Sequence[Column], count: int, keep: int | None) -> Sequence[int]:
-    """Numbers of hosts. What all have in common, a column's `low`, decides nothing."""
-    totals: list[float] = []
-    for column in columns:
-        if column.scale:
-            scaled = [value * column.scale for value in column.raw]
-            totals = list(map(add, totals, scaled)) if totals else scaled
-    if not totals:
-        return range(count)[:keep]
-    if keep is None:
-        return sorted(range(count), key=totals.__getitem__, reverse=True)
-    return heapq.nlargest(keep, range(count), key=totals.__getitem__)
-
-
-def _ranked(host: HostState, n: int, columns: Sequence[Column]) -> Ranked:
-    weights = {column.name: (column.raw[n] - column.low) * column.scale for column in columns}
-    return Ranked(host, sum(weights.values(), 0.0), weights)
+    def stretch(self) -> bool:
+        """Whether that made a difference to weights."""
+        low, high, before = min(self._counts, default=0.0), max(self._counts, default=0.0), self.scale
+        self.low, self.scale = low, self._weigher.multiplier / (high - low) if high != low else 0.0
+        return self.scale != before

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.candidates import Candidates
 from kilonova.compute.scheduler.drivers.base import Driver
 from kilonova.compute.scheduler.filters import Filter
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plugins import load_filters, load_weighers
-from kilonova.compute.scheduler.request import FilterRequest
-from kilonova.compute.scheduler.weighing import Ranked, rank
+from kilonova.compute.scheduler.weighing import Ranked
 
 KEPT_HOSTS = 100
 
@@ -27,8 +27,8 @@ class FilterDriver(Driver):
     def load(self) -> list[Filter]:
         return load_filters(self.options)
 
-    def order(self, hosts: Sequence[HostState], request: FilterRequest, placed: Sequence[HostState]) -> list[Ranked]:
-        ranked = rank(hosts, self.weighers, request, keep=self.keep)
+    def order(self, candidates: Candidates, without: Collection[str], placed: Sequence[HostState]) -> list[Ranked]:
+        ranked = candidates.best(self.keep, without)
         if len(ranked) > 1:
             self._shuffle_best(ranked)
         return ranked

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain, zip_longest
 
 from kilonova.compute.models import HostState
+from kilonova.compute.scheduler.candidates import Candidates
 from kilonova.compute.scheduler.drivers.filter import FilterDriver
 from kilonova.compute.scheduler.options import SchedulerOptions
-from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighing import Ranked
 
 
@@ -21,10 +21,10 @@ class ZoneDriver(FilterDriver):
         super().__init__(options, dice)
         self.keep = None  # the best hosts may all be in one zone
 
-    def order(self, hosts: Sequence[HostState], request: FilterRequest, placed: Sequence[HostState]) -> list[Ranked]:
+    def order(self, candidates: Candidates, without: Collection[str], placed: Sequence[HostState]) -> list[Ranked]:
         """The best host of each zone, the zone with the fewest servers of this request first; then the second best …"""
         zones: defaultdict[str, list[Ranked]] = defaultdict(list)
-        for entry in super().order(hosts, request, placed):
+        for entry in super().order(candidates, without, placed):
             zones[entry.host.availability_zone].append(entry)
         held = Counter(host.availability_zone for host in placed)
         in_turn = sorted(zones, key=lambda zone: held[zone])  # stable: the zone of the best host wins a tie

@@ -13,6 +13,7 @@ from kilonova.compute.scheduler.filters.compute import ComputeFilter
 from kilonova.compute.scheduler.filters.core import CoreFilter
 from kilonova.compute.scheduler.filters.different_host import DifferentHostFilter
 from kilonova.compute.scheduler.filters.disk import DiskFilter
+from kilonova.compute.scheduler.filters.forced_host import ForcedHost
 from kilonova.compute.scheduler.filters.image_properties import ImagePropertiesFilter
 from kilonova.compute.scheduler.filters.io_ops import IoOpsFilter
 from kilonova.compute.scheduler.filters.isolated_hosts import IsolatedHostsFilter
@@ -22,7 +23,7 @@ from kilonova.compute.scheduler.filters.num_instances import NumInstancesFilter
 from kilonova.compute.scheduler.filters.ram import RamFilter
 from kilonova.compute.scheduler.filters.same_host import SameHostFilter
 
-__all__ = ["BUILT_IN", "Filter", "NamedHosts"]
+__all__ = ["BUILT_IN", "Filter", "ForcedHost", "NamedHosts"]
 
 BUILT_IN: dict[str, type[Filter]] = {
     kind.name: kind
