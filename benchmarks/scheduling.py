@@ -112,7 +112,7 @@ async def _fill(lab: Lab, count: int) -> None:
             "uuid": lab.clock.uuid(), "host": name, "hypervisor_hostname": name, "vcpus": 64, "memory_mb": 262144,
             "disk_gb": 4000, "hypervisor_type": "QEMU", "hypervisor_version": 7002000, "host_ip": "127.0.0.1",
             "facts": msgspec.to_builtins(FACTS), "stats": msgspec.to_builtins(models.HostStats()), "created_at": now,
-            "updated_at": now,
+            "updated_at": now - dt.timedelta(minutes=1),
         }
         for name in names
     ]  # fmt: skip
