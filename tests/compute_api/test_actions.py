@@ -13,7 +13,6 @@ from kilonova.compute import models, tables
 from kilonova.compute.client import ComputeClient
 from kilonova.compute.models import ExternalEvent, StepRecord
 from kilonova.compute.store import steps
-from kilonova.compute.times import now
 from tests.compute_api.support import GROUP, port
 
 
@@ -187,7 +186,7 @@ async def test_security_groups_of_a_running_server(cloud):
 async def test_timeline(cloud):
     made = await cloud.boot()
     server_id, request_id = made.json["server"]["id"], made.headers["x-openstack-request-id"]
-    moment = now(cloud.service.core.clock)
+    moment = cloud.service.core.clock.row_time()
     step = StepRecord(
         key="k", server_uuid=server_id, request_id=request_id, action="create", step="networking", component="compute",
         host="host-1", started_at=moment, finished_at=moment + dt.timedelta(seconds=1), result="Error",
@@ -223,7 +222,7 @@ async def test_decisions_are_for_admins(cloud):
     )  # fmt: skip
     async with cloud.service.database.transaction() as tx:
         row = {"server_uuid": server_id, "request_id": "req-1", "decision": msgspec.msgpack.encode(decision),
-               "created_at": now(cloud.service.core.clock)}  # fmt: skip
+               "created_at": cloud.service.core.clock.row_time()}  # fmt: skip
         await tx.connection.execute(insert(tables.decisions).values(**row))
     path = f"/servers/{server_id}/os-kilonova-decisions"
     assert (await cloud("GET", path)).status == 403

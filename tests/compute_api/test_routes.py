@@ -10,7 +10,6 @@ from sqlalchemy import insert
 
 from kilonova.compute import tables
 from kilonova.compute.app import ComputeApiService
-from kilonova.compute.times import now
 from kilonova.core.web.app import Route, RouteWithoutPolicy, build_app
 from kilonova.core.web.errors import compute_format
 from tests.compute_api.support import IMAGE, Images, Networks, version
@@ -138,7 +137,7 @@ async def test_versions(cloud):
 
 
 async def add_host(cloud, host="host-1", **more):
-    moment = now(cloud.service.core.clock)
+    moment = cloud.service.core.clock.row_time()
     service = {
         "uuid": str(uuid.uuid4()),
         "host": host,

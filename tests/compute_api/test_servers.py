@@ -12,7 +12,6 @@ from sqlalchemy import insert, update
 
 from kilonova.compute import tables
 from kilonova.compute.store import request_specs
-from kilonova.compute.times import now
 from tests.compute_api.support import IMAGE, NETWORK
 from tests.databases import statements_of
 
@@ -64,7 +63,7 @@ async def test_fields_by_version(cloud, at):
 
 async def test_a_server_in_detail(cloud):
     server_id = await cloud.active(networks=[{"uuid": NETWORK}], config_drive=True)
-    await cloud.row(server_id, network_info=[VIF], launched_at=now(cloud.service.core.clock))
+    await cloud.row(server_id, network_info=[VIF], launched_at=cloud.service.core.clock.row_time())
     shown = (await cloud("GET", f"/servers/{server_id}")).json["server"]
     assert shown["status"] == "ACTIVE"
     assert shown["addresses"]["private"] == [
@@ -99,7 +98,7 @@ async def test_faults_tell_users_what_and_admins_where(cloud):
     await cloud.row(server_id, vm_state="error")
     async with cloud.service.database.transaction() as tx:
         fault = {"server_uuid": server_id, "code": 500, "message": "No valid host was found.", "details": "host-1: full",
-                 "created_at": now(cloud.service.core.clock)}  # fmt: skip
+                 "created_at": cloud.service.core.clock.row_time()}  # fmt: skip
         await tx.connection.execute(insert(tables.server_faults).values(**fault))
     for path in (f"/servers/{server_id}", "/servers/detail?all_tenants=1"):
         for token, details in (("member", None), ("admin", "host-1: full")):
@@ -116,7 +115,7 @@ async def test_a_list_shows_what_changed_since_the_last_one(cloud):
     async with cloud.service.database.reading() as connection:
         spec = await request_specs.get(connection, server_id)
     spec.availability_zone = "here"
-    moment = now(cloud.service.core.clock)
+    moment = cloud.service.core.clock.row_time()
     fault = {"server_uuid": server_id, "code": 500, "message": "broken", "details": "by whom", "created_at": moment}
     volume = {"server_uuid": server_id, "volume_id": str(uuid.UUID(int=9)), "source_type": "volume",
               "destination_type": "volume"}  # fmt: skip
@@ -205,7 +204,7 @@ async def test_filters(cloud):
     async with cloud.service.database.transaction() as tx:
         from kilonova.compute.store.conductor_servers import mark_deleted
 
-        assert await mark_deleted(tx.connection, [gone], now(cloud.service.core.clock))
+        assert await mark_deleted(tx.connection, [gone], cloud.service.core.clock.row_time())
 
     async def found(query: str, token: str = "member") -> set[str]:
         answer = await cloud("GET", f"/servers?{query}", token=token)

@@ -41,23 +41,24 @@ class Clock:
         return secrets.token_urlsafe(n)
 
 
-def _utc(moment: dt.datetime) -> dt.datetime:
-    return moment.astimezone(dt.UTC).replace(tzinfo=None)
+def naive(moment: dt.datetime) -> dt.datetime:
+    """Naive UTC, as rows hold it; of what is naive already, itself."""
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def iso(moment: dt.datetime) -> str:
     """`2026-01-31T12:00:00Z`, the form of compute, image and network."""
-    return _utc(moment).isoformat(timespec="seconds") + "Z"
+    return naive(moment).isoformat(timespec="seconds") + "Z"
 
 
 def iso_micro(moment: dt.datetime) -> str:
     """`2026-01-31T12:00:00.000000Z`, the form of identity's tokens."""
-    return _utc(moment).isoformat(timespec="microseconds") + "Z"
+    return naive(moment).isoformat(timespec="microseconds") + "Z"
 
 
 def iso_bare(moment: dt.datetime) -> str:
     """`2026-01-31T12:00:00.000000`, the form of older compute fields such as `OS-SRV-USG:launched_at`."""
-    return _utc(moment).isoformat(timespec="microseconds")
+    return naive(moment).isoformat(timespec="microseconds")
 
 
 def parse_iso(text: str) -> dt.datetime:

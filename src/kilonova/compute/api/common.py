@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from kilonova.compute.schemas.common import Link
-from kilonova.compute.times import naive
 from kilonova.core import errors
-from kilonova.core.clock import parse_iso
+from kilonova.core.clock import naive, parse_iso
 from kilonova.core.web.call import Call
 from kilonova.core.web.wire import Version
 

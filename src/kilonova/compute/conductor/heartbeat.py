@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kilonova.compute import times
 from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.store import hosts as store
 from kilonova.core.clock import Clock
@@ -31,13 +30,13 @@ class Heartbeat:
         async with self.database.transaction() as tx:
             for binary in self.binaries:
                 await store.put_service(
-                    tx.connection, host=self.host, binary=binary, uuid=self.clock.uuid(), now=times.now(self.clock)
+                    tx.connection, host=self.host, binary=binary, uuid=self.clock.uuid(), now=self.clock.row_time()
                 )
 
     @retried
     async def beat(self) -> None:
         async with self.database.transaction() as tx:
-            known = await store.seen(tx.connection, [self.host], self.binaries, times.now(self.clock))
+            known = await store.seen(tx.connection, [self.host], self.binaries, self.clock.row_time())
         if known < len(self.binaries):
             await self._register()
 

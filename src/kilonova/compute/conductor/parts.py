@@ -10,7 +10,6 @@ from functools import cached_property, partial
 
 import msgspec
 
-from kilonova.compute import times
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.models import RequestSpec, Selection, StepRecord
 from kilonova.compute.notifications import ServerEvents
@@ -48,7 +47,7 @@ class Parts:
         return self.bus.client(SchedulerAPI)
 
     def now(self) -> dt.datetime:
-        return times.now(self.clock)
+        return self.clock.row_time()
 
     def ago(self, seconds: float) -> dt.datetime:
         return self.now() - dt.timedelta(seconds=seconds)

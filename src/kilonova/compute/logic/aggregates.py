@@ -9,7 +9,6 @@ from kilonova.compute.store import aggregates as store
 from kilonova.compute.store import hypervisors as node_store
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import turns
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row, retried
 
@@ -44,7 +43,7 @@ class AggregateLogic:
                 raise errors.AggregateExists(name=name)
             await store.add(tx.connection, {
                 "uuid": self.clock.uuid(), "name": name, "metadata": {ZONE: zone} if zone else {},
-                "created_at": now(self.clock)})  # fmt: skip
+                "created_at": self.clock.row_time()})  # fmt: skip
             row = await store.named(tx.connection, name)
         assert row is not None  # noqa: S101 - just written
         return row, []
@@ -55,7 +54,7 @@ class AggregateLogic:
         async with self.database.transaction() as tx:
             await turns.of_zones(tx.connection)
             row, hosts = await self._get(tx.connection, aggregate_id)
-            values: dict[str, Any] = {"updated_at": now(self.clock)}
+            values: dict[str, Any] = {"updated_at": self.clock.row_time()}
             if name is not None and name != row.name:
                 if await store.named(tx.connection, name) is not None:
                     raise errors.AggregateExists(name=name)
@@ -119,5 +118,5 @@ class AggregateLogic:
 
     async def _changed(self, connection: Connection, row: Row, hosts: HostNames) -> Held:
         """Schedulers see by the time that they have to look again."""
-        await store.change(connection, row.id, {"updated_at": now(self.clock)})
+        await store.change(connection, row.id, {"updated_at": self.clock.row_time()})
         return row, hosts

@@ -8,7 +8,6 @@ from kilonova.compute.logic.server_actions import ActionLogic, sender
 from kilonova.compute.models import Evacuation
 from kilonova.compute.states import Vm
 from kilonova.compute.store import migrations, services
-from kilonova.compute.times import now
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Row, retried
 
@@ -31,7 +30,7 @@ class EvacuationLogic:
                 migration=self.clock.uuid(), source=row.host, target=target, force=force, shared=shared,
                 stopped=stopped or row.vm_state == Vm.STOPPED, admin_pass=admin_pass,
             )  # fmt: skip
-            moment = now(self.clock)
+            moment = self.clock.row_time()
             record = {
                 "uuid": evacuation.migration, "server_uuid": row.uuid, "type": migrations.EVACUATION,
                 "status": migrations.ACCEPTED, "request_id": ctx.request_id, "source_compute": row.host,

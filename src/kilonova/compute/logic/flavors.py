@@ -7,7 +7,6 @@ from typing import Any
 
 from kilonova.compute import errors
 from kilonova.compute.store import flavors as store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
@@ -49,7 +48,7 @@ class FlavorLogic:
     def _row(self, **values: Any) -> dict[str, Any]:
         default: dict[str, Any] = {
             "description": None, "ephemeral_gb": 0, "swap_mb": 0, "rxtx_factor": 1.0, "is_public": True, "disabled": False,
-            "extra_specs": {}, "created_at": now(self.clock),
+            "extra_specs": {}, "created_at": self.clock.row_time(),
         }  # fmt: skip
         return default | values
 

@@ -10,7 +10,6 @@ from kilonova.compute.logic.liveness import Liveness
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import hypervisors as store
 from kilonova.compute.store import services as service_store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database
 
@@ -31,7 +30,7 @@ class HypervisorLogic:
 
     async def nodes(self, *, like: str | None = None) -> list[Node]:
         """All whose service is known, in the order they came."""
-        liveness = Liveness(now(self.clock), self.options.service_down_time)
+        liveness = Liveness(self.clock.row_time(), self.options.service_down_time)
         async with self.database.reading() as connection:
             rows = await store.find(connection, like=like)
             services = {s.host: s for s in await service_store.find(connection, binary=service_store.COMPUTE)}

@@ -12,7 +12,6 @@ from kilonova.compute.logic.quotas import limits_of
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import key_pairs as store
 from kilonova.compute.store import turns
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Row, retried
@@ -59,7 +58,7 @@ class KeyPairLogic:
                 raise errors.KeyPairQuota
             row = {
                 "user_id": user_id, "name": name, "type": kind, "fingerprint": print_, "public_key": public,
-                "created_at": now(self.clock),
+                "created_at": self.clock.row_time(),
             }  # fmt: skip
             await store.add(tx.connection, row)
             made = await store.get(tx.connection, user_id, name)

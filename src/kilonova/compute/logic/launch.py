@@ -22,7 +22,6 @@ from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import actions, block_devices, request_specs, rows, steps
 from kilonova.compute.store import servers as store
-from kilonova.compute.times import now
 from kilonova.core import errors as core_errors
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
@@ -110,7 +109,7 @@ class LaunchLogic:
         return "r-" + base64.b32encode(self.clock.random_bytes(5)).decode().lower()
 
     async def _record(self, tx: Transaction, ready: Sequence[Ready]) -> None:
-        moment, connection = now(self.clock), tx.connection
+        moment, connection = self.clock.row_time(), tx.connection
         async with AsyncExitStack() as all_steps:
             for one in ready:
                 await all_steps.enter_async_context(one.timeline.step("record"))

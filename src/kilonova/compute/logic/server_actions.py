@@ -20,7 +20,6 @@ from kilonova.compute.store import actions as action_store
 from kilonova.compute.store import builds
 from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import servers as store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, Transaction, retried
@@ -58,7 +57,7 @@ class ActionLogic:
             await tx.outbox(ComputeAPI, host=row.host).terminate_server(sender(ctx), ref)
 
     async def is_up(self, connection: Connection, host: str) -> bool:
-        since = now(self.clock) - dt.timedelta(seconds=self.options.service_down_time)
+        since = self.clock.row_time() - dt.timedelta(seconds=self.options.service_down_time)
         return bool(await host_store.alive(connection, [host], since))
 
     async def take(
@@ -73,7 +72,7 @@ class ActionLogic:
         transition, shown = ACTIONS[action], SHOWN.get(action, action)
         check_state(row, action, shown)
         taken = await store.change(
-            tx.connection, row.uuid, {"task_state": transition.task.value}, now(self.clock),
+            tx.connection, row.uuid, {"task_state": transition.task.value}, self.clock.row_time(),
             vm_states=[row.vm_state], task_states=[row.task_state],
         )  # fmt: skip
         if not taken:
@@ -84,7 +83,7 @@ class ActionLogic:
     async def _write_down(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> None:
         entry = {
             "server_uuid": row.uuid, "request_id": ctx.request_id, "action": action, "user_id": ctx.user_id,
-            "project_id": ctx.project_id, "started_at": now(self.clock),
+            "project_id": ctx.project_id, "started_at": self.clock.row_time(),
         }  # fmt: skip
         await action_store.begin(connection, [entry])
 
@@ -100,7 +99,7 @@ class ActionLogic:
         """An operator says what a server is, whatever it was busy with; nothing is done on its host."""
         async with self.database.transaction() as tx:
             row = await owned(tx.connection, ctx, server_id, lock=True)
-            await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, now(self.clock))
+            await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, self.clock.row_time())
             await self._write_down(tx.connection, ctx, row, "os-resetState")
 
     async def lock(self, ctx: RequestContext, server_id: str, reason: str | None, *, as_owner: bool) -> None:
@@ -117,7 +116,7 @@ class ActionLogic:
             row = await owned(tx.connection, ctx, server_id, lock=True)
             if action == "lock" and row.locked_by == "owner":
                 values = values | {"locked_by": "owner"}  # an admin's lock does not take the owner's key away
-            await store.change(tx.connection, row.uuid, values, now(self.clock))
+            await store.change(tx.connection, row.uuid, values, self.clock.row_time())
             await self._write_down(tx.connection, ctx, row, action)
 
 

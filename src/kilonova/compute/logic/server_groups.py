@@ -11,7 +11,6 @@ from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import server_groups as store
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import turns
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
@@ -53,7 +52,7 @@ class ServerGroupLogic:
             uuid = self.clock.uuid()
             await store.add(tx.connection, {
                 "uuid": uuid, "name": name, "project_id": project_id, "user_id": ctx.user_id, "policy": policy,
-                "rules": rules, "created_at": now(self.clock)})  # fmt: skip
+                "rules": rules, "created_at": self.clock.row_time()})  # fmt: skip
             return await self._get(tx.connection, ctx, uuid)
 
     @retried

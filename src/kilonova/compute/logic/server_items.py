@@ -12,7 +12,6 @@ from kilonova.compute.logic.servers import owned
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import Vm
 from kilonova.compute.store import servers as store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
@@ -40,7 +39,7 @@ class ItemLogic:
             limit = (await limits_of(tx.connection, self.options.quotas, row.project_id))["metadata_items"]
             if 0 <= limit < len(items):
                 raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limit}")
-            await store.change(tx.connection, row.uuid, {"metadata": items}, now(self.clock))
+            await store.change(tx.connection, row.uuid, {"metadata": items}, self.clock.row_time())
             return items
 
     @retried
@@ -56,5 +55,5 @@ class ItemLogic:
             if len(tags) > MAX_TAGS:
                 raise errors.TooManyTags(limit=MAX_TAGS)
             if tags != row.tags:
-                await store.change(tx.connection, row.uuid, {"tags": tags}, now(self.clock))
+                await store.change(tx.connection, row.uuid, {"tags": tags}, self.clock.row_time())
             return row.tags, tags

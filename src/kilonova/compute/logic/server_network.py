@@ -9,7 +9,6 @@ from kilonova.compute.logic.doors import NetworkDoor
 from kilonova.compute.logic.server_actions import check_lock
 from kilonova.compute.logic.servers import owned
 from kilonova.compute.store import servers as store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
@@ -52,7 +51,7 @@ class ServerNetworkLogic:
         async with self.database.transaction() as tx:
             row = await owned(tx.connection, ctx, server_id, lock=True)
             names = [kept for kept in row.security_groups if kept != name] + ([name] if add else [])
-            await store.change(tx.connection, server_id, {"security_groups": names}, now(self.clock))
+            await store.change(tx.connection, server_id, {"security_groups": names}, self.clock.row_time())
 
     async def _set(self, port: PortRecord, group_id: str, *, add: bool) -> None:
         groups = [held for held in port.security_groups if held != group_id] + ([group_id] if add else [])

@@ -17,7 +17,6 @@ from kilonova.compute.store import block_devices, faults, request_specs
 from kilonova.compute.store import server_lists as lists
 from kilonova.compute.store import servers as store
 from kilonova.compute.store import services as service_store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
@@ -99,7 +98,7 @@ class ServerLogic:
         if failed:
             extras.faults = await faults.latest(connection, failed)
         if with_host_status:
-            liveness = Liveness(now(self.clock), self.options.service_down_time)
+            liveness = Liveness(self.clock.row_time(), self.options.service_down_time)
             services = await service_store.of_hosts(connection, {row.host for row in rows if row.host is not None})
             extras.host_status = {service.host: liveness.host_status(service) for service in services}
         return extras
@@ -126,7 +125,7 @@ class ServerLogic:
             if pinned is not msgspec.UNSET:
                 await self._pin(tx.connection, row, pinned)
             if values:
-                await store.change(tx.connection, row.uuid, values, now(self.clock))
+                await store.change(tx.connection, row.uuid, values, self.clock.row_time())
 
     async def _pin(self, connection: Connection, row: Row, zone: Any) -> None:
         spec = await request_specs.get(connection, row.uuid)

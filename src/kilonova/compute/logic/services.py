@@ -16,7 +16,6 @@ from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import migrations
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import services as store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Row, Transaction, retried
@@ -38,7 +37,7 @@ class ServiceLogic:
         self.database, self.clock, self.options = database, clock, options
 
     def liveness(self) -> Liveness:
-        return Liveness(now(self.clock), self.options.service_down_time)
+        return Liveness(self.clock.row_time(), self.options.service_down_time)
 
     async def list(
         self, *, host: str | None = None, binary: str | None = None, uuid: str | None = None
@@ -65,7 +64,7 @@ class ServiceLogic:
             found = await store.find(tx.connection, host=host, binary=binary, uuid=uuid)
             if not found:
                 raise errors.HostBinaryNotFound(host=host, binary=binary)
-            await store.change(tx.connection, found[0].id, values | {"changed_at": now(self.clock)})
+            await store.change(tx.connection, found[0].id, values | {"changed_at": self.clock.row_time()})
 
     @retried
     async def delete(self, ctx: RequestContext, *, uuid: str | None, number: int | None) -> None:

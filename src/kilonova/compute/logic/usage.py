@@ -11,7 +11,6 @@ from kilonova.compute import errors
 from kilonova.compute.models import Flavor
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import usage as store
-from kilonova.compute.times import now
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, Row
 
@@ -43,7 +42,7 @@ class UsageLogic:
         limit: int | None = None, marker: str | None = None,
     ) -> tuple[Period, dict[str, Sequence[ServerUse]]]:  # fmt: skip
         """(the period, project → its servers), of one project or all of them. A missing time is the present."""
-        moment = now(self.clock)
+        moment = self.clock.row_time()
         period = Period(start or moment, end or moment)
         if period.start > period.end:
             raise errors.InvalidPeriod

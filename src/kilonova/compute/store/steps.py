@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, select
 
 from kilonova.compute.models import StepRecord
 from kilonova.compute.tables import step_reports
-from kilonova.compute.times import naive
+from kilonova.core.clock import naive
 from kilonova.core.db import Connection
 from kilonova.core.db.prepared import insert, prepared
 
