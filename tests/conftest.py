@@ -19,12 +19,13 @@ structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plai
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped real-guest or lab test is a failure: it would hide that nothing real was tried. A failure in a scene of
-    many processes comes with what they say."""
+    """In CI a skipped real-guest or lab test is a failure: it would hide that nothing real was tried. A failure comes with what
+    the processes of the test's cloud say (fixtures that have `said`)."""
     report = yield
-    scene = getattr(item, "funcargs", {}).get("scene")
-    if report.failed and hasattr(scene, "said"):
-        report.longrepr = f"{report.longreprtext}\n\n{scene.said()}"
+    if report.failed:
+        clouds = [fixture for fixture in getattr(item, "funcargs", {}).values() if hasattr(fixture, "said")]
+        if clouds:
+            report.longrepr = "\n\n".join([report.longreprtext, *(cloud.said() for cloud in clouds)])
     if report.skipped and os.environ.get("CI") and any(item.get_closest_marker(name) for name in NEVER_SKIPPED):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"

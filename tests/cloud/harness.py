@@ -146,8 +146,12 @@ class CloudProcess:
         except (FileNotFoundError, ValueError):
             return None
 
-    def words(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+    def words(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def said(self) -> str:
+        """For a test that failed."""
+        return f"--- kilonova up\n{self.words(100)}"
 
     def api(self, user: str = "admin", **more: Any) -> Api:
         return Api(self.url, user, **more)

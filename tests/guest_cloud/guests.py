@@ -72,6 +72,9 @@ class Guests:
         self.group = self.new_group("guests")
         self.made: list[str] = []
 
+    def said(self) -> str:
+        return self.cloud.said()
+
     def new_group(self, name: str) -> str:
         body = {"security_group": {"name": name}}
         return str(self.demo.ok("POST", "network", "/security-groups", body)["security_group"]["id"])

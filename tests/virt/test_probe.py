@@ -86,6 +86,9 @@ async def test_verdicts(tmp_path: Path, boot_id: Path, monkeypatch: pytest.Monke
     cache.write_bytes(b"nonsense")
     answers["kvm"] = None
     assert await ask() == "kvm"
+    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe.BOOT_SECTOR", b"asks more")
+    answers["kvm"], answers["tcg"] = "too slow", None
+    assert await ask() == "qemu"
 
 
 async def test_a_hanging_emulator_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
