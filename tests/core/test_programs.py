@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,33 @@ def test_many_at_once(run: Run) -> None:
 def test_a_program_that_is_not_there(run: Run) -> None:
     with pytest.raises(FileNotFoundError):
         run(programs.start(["/no/such/program"]))
+
+
+def test_no_other_threads_files_are_closed(run: Run) -> None:
+    """A number that is closed twice may be that of somebody else's file by then."""
+    ended, failures = threading.Event(), list[OSError]()
+
+    def use_files() -> None:
+        while not ended.is_set():
+            try:
+                os.listdir("/proc/self/task")
+                with open("/proc/self/status") as file:
+                    file.read(1)
+            except OSError as error:
+                failures.append(error)
+
+    async def work() -> None:
+        for _ in range(40):
+            several = await asyncio.gather(*(programs.start(["true"]) for _ in range(10)))
+            assert await asyncio.gather(*map(outputs, several)) == [(b"", b"", 0)] * 10
+
+    threads = [threading.Thread(target=use_files, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        run(work())
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert failures == []

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+CHUNK = 65536
+
 
 class Program:
-    """A program that was started. `stdout` and `stderr` are to be read by somebody, or it may stand still."""
+    """A program that was started. What it writes is kept until somebody reads `stdout` and `stderr`."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], stdout: asyncio.StreamReader, stderr: asyncio.StreamReader
@@ -56,11 +58,9 @@ async def start(
 ) -> Program:
     """Start it with both outputs piped; raises FileNotFoundError, PermissionError. `stdin` is an open file."""
     process = _popen(argv, stdin=stdin, cwd=cwd, env=env, start_new_session=new_session)
-    try:
-        return Program(process, await _reader(process.stdout), await _reader(process.stderr))
-    except BaseException:
-        process.kill()
-        raise
+    assert process.stdout is not None  # noqa: S101 - for the type checker
+    assert process.stderr is not None  # noqa: S101
+    return Program(process, _reader(process.stdout), _reader(process.stderr))
 
 
 def _popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -69,9 +69,25 @@ def _popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
-async def _reader(pipe: IO[bytes] | None) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+def _reader(pipe: IO[bytes]) -> asyncio.StreamReader:
+    """What comes out of the pipe. Not by `connect_read_pipe`: uvloop closes a pipe's number twice, and by the second time it may
+    be that of a file which another thread has just opened."""
+    reader, loop = asyncio.StreamReader(), asyncio.get_running_loop()
+    os.set_blocking(pipe.fileno(), False)
+
+    def read() -> None:
+        try:
+            data = os.read(pipe.fileno(), CHUNK)
+        except BlockingIOError:
+            return
+        if data:
+            reader.feed_data(data)
+            return
+        loop.remove_reader(pipe.fileno())
+        pipe.close()
+        reader.feed_eof()
+
+    loop.add_reader(pipe.fileno(), read)
     return reader
 
 

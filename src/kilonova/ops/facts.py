@@ -12,7 +12,7 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
-from kilonova.core.errors import BusError
+from kilonova.core.errors import KilonovaError
 from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import Vestige
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI, NetworkPluginAPI
@@ -135,7 +135,7 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
         async with asyncio.timeout(HOST_ANSWERS):  # a broker would keep the question for a host that is away
             inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
             vestiges = await core.bus.client(NetworkAgentAPI, host=name).vestiges(ctx)
-    except BusError as error:
+    except KilonovaError as error:
         return HostFact(name, away=error.message)
     except TimeoutError:
         return HostFact(name, away=f"no answer within {HOST_ANSWERS:g} s")
