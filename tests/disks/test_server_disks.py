@@ -224,11 +224,12 @@ async def test_tools_run_under_limits() -> None:
 
 
 async def test_a_cancelled_tool_is_ended() -> None:
-    task = asyncio.create_task(run(["sleep", "98.7654"], Limits()))
+    seconds = f"98.{os.getpid()}"  # nobody else's on this machine
+    task = asyncio.create_task(run(["sleep", seconds], Limits()))
     await asyncio.sleep(0.2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert subprocess.run(["pgrep", "-f", "^sleep 98.7654"], capture_output=True).returncode == 1
+    assert subprocess.run(["pgrep", "-f", f"^sleep {seconds}"], capture_output=True).returncode == 1
 
 
 async def test_info_names_what_it_could_not_read(tmp_path: Path) -> None:
