@@ -116,6 +116,7 @@ def own_memcached(engine_folder: Path) -> Iterator[Memcached]:
 
 async def test_away_and_back(own_memcached):
     clock = MovedClock()
+    clock.stop()
     cache = MemcachedCache([(own_memcached.address, own_memcached.port)], clock)
     await cache.set("a", b"1", 60)
     with capture_logs() as logs:
@@ -210,11 +211,11 @@ def prompt():
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_a_loop_that_was_held_up_is_no_failure_of_memcached(prompt, run, monkeypatch):
     """Its timers come before what it has to read."""
-    monkeypatch.setattr("kilonova.core.cache.memcached.TIMEOUT", TIMEOUT)
 
     async def main():
         cache = MemcachedCache([prompt])
         await cache.set("held up", b"1", 60)
+        monkeypatch.setattr("kilonova.core.cache.memcached.TIMEOUT", TIMEOUT)
         for _ in range(3):
             asking = [asyncio.ensure_future(cache.get("held up")) for _ in range(20)]
             await asyncio.sleep(0)

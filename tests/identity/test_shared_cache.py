@@ -45,6 +45,7 @@ class Cloud:
 
     def process(self, secret: str = SECRET, **more: Any) -> Process:
         clock = MovedClock()
+        clock.stop()
         cache = SealedCache(MemcachedCache([(self.engine.address, self.engine.port)], clock), secret)
         self.caches.append(cache)
         return Process(self.identity, cache, clock, **more)
@@ -321,7 +322,6 @@ async def test_identity_away(cloud):
     process = cloud.process(lease=5)
     token, other = await cloud.demo(), await cloud.demo()
     assert await process.knows(token) == "demo"
-    process.clock.stop()
     process.transport.cut = True
     process.clock.ahead += 6
     assert await process.knows(token) == "demo"  # nothing says that anything was revoked
@@ -398,6 +398,7 @@ class Script:
 
 def log_of(script: Script, **more: Any) -> tuple[RevocationLog, MovedClock]:
     clock = MovedClock()
+    clock.stop()
     return RevocationLog(script, None, clock, **{"lease": 5.0, "keep": 60.0, "size": 100} | more), clock
 
 
