@@ -40,6 +40,12 @@ def mariadb(engine_folder: Path) -> Iterator[Engine]:
     yield from _running(MariaDB(engine_folder))
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memcached that this machine holds up is waited for, not done without."""
+    monkeypatch.setattr("kilonova.core.cache.memcached.TIMEOUT", 20.0)
+
+
 @pytest.fixture(scope="session")
 def memcached(engine_folder: Path) -> Iterator[Engine]:
     yield from _running(Memcached(engine_folder))

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -23,10 +24,10 @@ from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.health import Check, Health
 from kilonova.core.web.transport import HttpTransport
 from kilonova.settings import SecretSettings, Settings
+from kilonova.supervisor import DRAIN
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0  # seconds between tries
 TRY_TIMEOUT = 10.0  # seconds
-TWICE = 0.5  # seconds between two signals that are meant as two
 CLOSING = 5.0  # seconds after `drain_timeout` in which connections are closed
 KEEP_ALIVE = 75  # seconds; longer than our own clients and haproxy keep theirs
 AWAY = (errors.ServiceUnavailable, errors.BusError, TimeoutError, OSError)
@@ -69,7 +70,7 @@ class ComponentProcess:
         self.app.watch(self.health)
         self._started: list[Service] = []
         self._stop = asyncio.Event()
-        self._asked_at = 0.0
+        self._asked = Counter[str]()
 
     def _checks(self) -> dict[str, Check]:
         checks = self.core.checks()
@@ -90,7 +91,8 @@ class ComponentProcess:
         """Returns after SIGTERM, when all is drained; a second one ends the process at once."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_end)
+            loop.add_signal_handler(number, self._asked_to_end, "from outside")
+        loop.add_signal_handler(DRAIN, self._asked_to_end, "by our supervisor")
         server, serving = self._listen()
         starting = asyncio.ensure_future(self._start())
         asked = asyncio.ensure_future(self._stop.wait())
@@ -106,16 +108,15 @@ class ComponentProcess:
             asked.cancel()
             await self._drain(starting, server, serving)
 
-    def _asked_to_end(self) -> None:
-        now = self.core.clock.monotonic()
-        if self._stop.is_set():
-            if now - self._asked_at < TWICE:
-                return  # the whole process group was asked, and our supervisor told us too
+    def _asked_to_end(self, how: str) -> None:
+        """Who asks the whole process group is heard both ways, and has asked once."""
+        self._asked[how] += 1
+        if self._asked[how] > 1:
             logger.warning("asked twice: ending at once", component=self.component.name)
             os._exit(128 + signal.SIGTERM)
-        logger.info("draining", component=self.component.name, pid=os.getpid())
-        self._asked_at = now
-        self._stop.set()
+        if not self._stop.is_set():
+            logger.info("draining", component=self.component.name, pid=os.getpid())
+            self._stop.set()
 
     def _listen(self) -> tuple[HttpServer | None, asyncio.Task[None] | None]:
         if self.listener is None:

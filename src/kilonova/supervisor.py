@@ -14,6 +14,7 @@ from collections.abc import Callable
 from kilonova.core import log
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
+DRAIN = signal.SIGUSR1  # to a worker, which tells it from what its whole process group is told
 CANNOT_START = 2  # exit code of a worker that will not work on its next try either
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.1, 10.0  # seconds
 PR_SET_PDEATHSIG = 1
@@ -53,7 +54,7 @@ class Supervisor:
         self._ending = True
         self.listener.close()  # or the kernel would go on to take connections for nobody
         for pid in list(self._numbers):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, DRAIN)
 
     def _again(self, number: int, pid: int, ended: int) -> None:
         lived = time.monotonic() - self._born.pop(pid)

@@ -258,7 +258,7 @@ class Lab:
     def __init__(self, path: Path, **options: Any) -> None:
         self.path, self.clock, self.bus = path, Clock(), MemoryBus()
         self.options = AgentOptions(
-            **{"vif_plugging_timeout": 5.0, "running_timeout": 1.0, "service_patience": 0.5, **options}
+            **{"vif_plugging_timeout": 20.0, "running_timeout": 20.0, "service_patience": 0.5, **options}
         )
         self.conductor, self.network, self.wiring = Conductor(), Network(), Wiring(self)
         self.hypervisor = FakeHypervisor(clock=self.clock)

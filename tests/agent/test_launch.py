@@ -39,9 +39,14 @@ async def test_a_launch_does_its_steps_in_order_and_tells_of_each(lab: Lab) -> N
 
 async def test_clients_see_the_states_that_last(lab: Lab) -> None:
     await lab.start()
-    for step in ("networking", "block_device_mapping", "define"):
-        lab.fault(step, f"delay:{SHOWN_AFTER * 2.5}", "after")
-    assert (await lab.launch(build_of())).ok
+    gates = [lab.path / step for step in ("networking", "block_device_mapping", "define")]
+    for gate in gates:
+        lab.fault(gate.name, f"wait:{gate}", "after")
+    launching = asyncio.ensure_future(lab.launch(build_of()))
+    for number, gate in enumerate(gates, 1):
+        await until(lambda number=number: len(lab.conductor.tasks) == number)
+        gate.touch()
+    assert (await launching).ok
     assert lab.conductor.tasks == ["networking", "block_device_mapping", "spawning"]
 
 
@@ -259,12 +264,12 @@ async def test_no_more_builds_at_once_than_allowed(tmp_path: Path) -> None:
     await until(lambda: len(lab.wiring.plugged) == 2)
     await asyncio.sleep(0.02)
     assert len(lab.wiring.plugged) == 2
-    for _ in range(4):
-        for number in range(1, 6):
-            vifs = [p for p, port in lab.network.made.items() if port.device_id == server_id(number)]
-            await lab.plugged(*vifs, server=server_id(number))
-        await asyncio.sleep(0.02)
-    await until(lambda: len(lab.conductor.outcomes) == 5)
+    async with asyncio.timeout(20):
+        while len(lab.conductor.outcomes) < 5:
+            for number in range(1, 6):
+                vifs = [p for p, port in lab.network.made.items() if port.device_id == server_id(number)]
+                await lab.plugged(*vifs, server=server_id(number))
+            await asyncio.sleep(0.02)
     assert all(outcome.ok for outcome in lab.conductor.outcomes)
     await lab.close()
 
@@ -310,7 +315,7 @@ async def test_a_word_of_the_network_that_was_lost_is_asked_for_again(lab: Lab) 
 
 @pytest.mark.parametrize("step", ["networking", "plug"])
 async def test_who_is_away_for_a_moment_costs_only_time(lab: Lab, step: str) -> None:
-    lab.options = msgspec.structs.replace(lab.options, service_patience=5.0)
+    lab.options = msgspec.structs.replace(lab.options, service_patience=30.0)
     lab.network.away, lab.wiring.away = (2, 0) if step == "networking" else (0, 2)
     lab.conductor.away = {"update_server": 2, "build_ended": 2}
     await lab.start()
@@ -331,7 +336,7 @@ async def test_who_is_away_for_a_moment_costs_only_time(lab: Lab, step: str) -> 
 async def test_what_the_network_says_or_not(
     tmp_path: Path, event: str, fatal: bool, ok: bool, vif_active: bool | None, reason: str
 ) -> None:
-    lab = Lab(tmp_path, vif_plugging_timeout=0.05, vif_plugging_is_fatal=fatal)
+    lab = Lab(tmp_path, vif_plugging_timeout=20.0 if event else 0.05, vif_plugging_is_fatal=fatal)
     lab.wiring.event = event
     await lab.open()
     await lab.start()

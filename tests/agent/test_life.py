@@ -13,6 +13,7 @@ from kilonova.compute.agent.manager import ConsoleUnavailable
 from kilonova.compute.virt.driver import PowerState, VirtError
 from kilonova.compute.virt.fake import FakeDriver, FakeOptions
 from kilonova.core import errors
+from kilonova.core.clock import Clock
 from tests.agent.lab import CTX, HOST, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id, until
 
 
@@ -162,17 +163,26 @@ async def test_termination_interrupts_a_build_at_any_step(lab: Lab, step: str) -
 
 async def test_termination_interrupts_all_that_waits_in_line(tmp_path: Path) -> None:
     """A soft reboot waits for a deaf guest, a hard one waits for it: neither may bring the guest back afterwards."""
-    lab = Lab(tmp_path, shutdown_timeout=0.2)
+    waiting, over = asyncio.Event(), asyncio.Event()
+
+    class Held(Clock):
+        async def sleep(self, seconds: float) -> None:
+            waiting.set()
+            await over.wait()
+
+    lab = Lab(tmp_path)
+    lab.hypervisor.clock = Held()
     await lab.open()
     await running(lab, ignore_acpi="*")
     row = lab.row()
     lab.conductor.busy_with(server_id(), "rebooting")
     await lab.host.reboot_server(CTX, models.ServerRef(build=row, request_id="req-2", action="reboot"))
-    await asyncio.sleep(0.02)
+    await waiting.wait()
     lab.conductor.busy_with(server_id(), "rebooting_hard")
     await lab.host.reboot_server(CTX, models.ServerRef(build=row, request_id="req-3", action="reboot_hard"))
     await asyncio.sleep(0.02)
     await lab.terminate()
+    over.set()
     await asyncio.sleep(0.3)
     assert lab.traces() == NOTHING
     assert lab.conductor.ended == []

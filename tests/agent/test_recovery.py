@@ -183,6 +183,7 @@ async def test_guests_after_the_host_was_rebooted(
     lab.put_guest(found)
     await lab.start()
     await lab.idle()
+    await until(lambda: len(lab.conductor.powers) >= len(told))
     await asyncio.sleep(0.01)
     assert lab.power() is after
     assert lab.conductor.powers == told

@@ -171,7 +171,7 @@ class CloudProcess:
             self.process.terminate()
             self.process.wait(60)
 
-    def verify(self, timeout: float = 15) -> list[dict[str, str]]:
+    def verify(self, timeout: float = 30) -> list[dict[str, str]]:
         """What nothing explains, once work in progress had time to end; [] is clean."""
         admin = self.api()
         until = time.monotonic() + timeout

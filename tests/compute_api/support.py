@@ -162,7 +162,7 @@ class Recorder:
         return method
 
     async def wait(self, count: int = 1) -> list[tuple[str, tuple[Any, ...]]]:
-        for _ in range(200):
+        for _ in range(2000):
             if len(self.seen) >= count:
                 break
             await asyncio.sleep(0.01)

@@ -119,10 +119,11 @@ async def test_a_look_at_an_image_is_shared_by_those_with_the_same_token(cloud):
 async def test_many_servers_cost_as_many_statements_as_one(cloud):
     await cloud.boot()
     database = cloud.service.database
+    assert database.outbox is not None
+    database.outbox.send = lambda messages: None  # what it does when is not the request's
     sent = await statements_of(database)
     await cloud.boot()
     one = len(sent)
-    await asyncio.sleep(0.05)
     sent.clear()
     answer = await cloud.boot(max_count=10, min_count=2, return_reservation_id=True)
     assert 0 < len(sent) <= one + 1

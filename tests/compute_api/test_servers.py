@@ -155,7 +155,8 @@ async def test_lists_cost_four_statements_at_most(cloud):
     await cloud.conductor.wait()
     database = cloud.service.database
     assert database.outbox is not None
-    await asyncio.sleep(0.1)  # the outbox forgets what it delivered
+    while database.outbox.sending:
+        await asyncio.sleep(0.01)  # it forgets what it delivered
     database.outbox.shared = False  # and does not look at others
     sent = await statements_of(database)
     for at, token, query, most in (

@@ -192,7 +192,7 @@ class Lab:
 
     async def quiet(self) -> None:
         """Until no message is on its way (those to hosts that don't listen excepted)."""
-        for _ in range(400):
+        for _ in range(4000):
             await asyncio.sleep(0.005)
             busy = any(r.running for hosts in self.bus._receivers.values() for r in hosts.values())
             if not busy and not self.conductor.builds.in_flight:

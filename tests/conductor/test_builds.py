@@ -181,7 +181,9 @@ async def test_deleted_while_it_is_scheduled(lab):
         made = await original(*arguments)
         await lab.change(uuid, task_state="deleting")
         await lab.client.delete_unhosted(CTX, uuid, "req-del")
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            while not (await lab.server(uuid)).deleted:
+                await asyncio.sleep(0.01)
         return made
 
     lab.scheduler.select_destinations = slow
@@ -204,7 +206,9 @@ async def test_the_scheduler_is_away(lab):
     assert "nobody listens on scheduler" in fault.details
 
 
-async def test_the_scheduler_comes_back_in_time(lab):
+async def test_the_scheduler_comes_back_in_time(tmp_path):
+    lab = Lab(tmp_path, conductor=ConductorOptions(schedule_timeout=30, startup_grace=0))
+    await lab.open()
     await lab.host("host-1")
     await lab.bus.withdraw(SchedulerAPI, host="s1")
     (uuid,) = await lab.servers()
@@ -214,6 +218,7 @@ async def test_the_scheduler_comes_back_in_time(lab):
     await task
     await lab.quiet()
     assert (await lab.server(uuid)).vm_state == "active"
+    await lab.close()
 
 
 @pytest.mark.parametrize("step", ["schedule", "claim", "dispatch"])
@@ -290,7 +295,7 @@ async def test_forced_host_skips_filters_but_not_the_claim(lab):
 
 async def test_hosts_that_are_just_starting_are_waited_for(tmp_path):
     """After a restart of everything the message of a launch may be here before the hosts are."""
-    lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=5))
+    lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=30))
     await lab.open()
     (uuid,) = await lab.servers()
     task = asyncio.ensure_future(lab.build([uuid]))

@@ -46,7 +46,10 @@ class PaintAPI(Interface):
     @call(timeout=0.1)
     async def slow(self, ctx: RequestContext, seconds: float) -> str: ...
 
-    @call(timeout=5)
+    @call(timeout=2)
+    async def late(self, ctx: RequestContext) -> str: ...
+
+    @call(timeout=30)
     async def patient(self, ctx: RequestContext, seconds: float) -> str: ...
 
     @cast
@@ -85,6 +88,8 @@ class Painter(PaintAPI):
         self.dried: list[str] = []
         self.cancelled = 0
         self.at_once = self.most_at_once = 0
+        self.go = asyncio.Event()  # nothing ends before
+        self.go.set()
 
     async def echo(
         self, ctx: RequestContext, color: Color, when: dt.datetime | None = None, count: int = 3, data: bytes = b""
@@ -109,10 +114,14 @@ class Painter(PaintAPI):
     async def slow(self, ctx: RequestContext, seconds: float) -> str:
         return await self.patient(ctx, seconds)
 
+    async def late(self, ctx: RequestContext) -> str:
+        return await self.patient(ctx, 0)
+
     async def patient(self, ctx: RequestContext, seconds: float) -> str:
         self.begun.append("patient")
         try:
             await asyncio.sleep(seconds)
+            await self.go.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -125,6 +134,7 @@ class Painter(PaintAPI):
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await asyncio.sleep(seconds)
+            await self.go.wait()
             if color == "bad":
                 raise ZeroDivisionError("one by zero")
             if color == "far" and self.begun.count("far") < 3:
@@ -140,7 +150,7 @@ class Painter(PaintAPI):
         self.dried.append(color)
 
 
-async def until(condition: Callable[[], object], timeout: float = 5) -> None:
+async def until(condition: Callable[[], object], timeout: float = 20) -> None:
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.002)
@@ -233,18 +243,23 @@ class BusConformance:
 
     async def test_a_call_ends_at_its_time_out_and_the_receiver_goes_on(self, bus: Bus) -> None:
         painter = await self.painter(bus)
-        with pytest.raises(errors.CallTimeout, match=r"paint\.slow within 0\.1 s"):
-            await bus.client(PaintAPI).slow(CTX, 0.25)
+        painter.go.clear()
+        with pytest.raises(errors.CallTimeout, match=r"paint\.late within 2 s"):
+            await bus.client(PaintAPI).late(CTX)
+        assert painter.begun == ["patient"]
+        painter.go.set()
         await until(lambda: painter.painted)
         assert painter.cancelled == 0
 
     async def test_a_caller_that_is_cancelled_does_not_cancel_the_receiver(self, bus: Bus) -> None:
         painter = await self.painter(bus)
-        task = asyncio.ensure_future(bus.client(PaintAPI).patient(CTX, 0.1))
+        painter.go.clear()
+        task = asyncio.ensure_future(bus.client(PaintAPI).patient(CTX, 0))
         await until(lambda: painter.begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        painter.go.set()
         await until(lambda: painter.painted)
 
     async def test_cancelling_a_caller_is_never_lost(self, bus: Bus) -> None:
@@ -261,10 +276,12 @@ class BusConformance:
     async def test_a_call_whose_deadline_passed_before_its_turn_is_not_done(self, bus: Bus) -> None:
         painter = await self.painter(bus, concurrency=1)
         client = bus.client(PaintAPI)
-        await client.paint(CTX, "first", 0.3)
+        painter.go.clear()
+        await client.paint(CTX, "first")
         await until(lambda: painter.begun)
         with pytest.raises(errors.CallTimeout):
             await client.slow(CTX, 0)
+        painter.go.set()
         await until(lambda: painter.painted)
         await asyncio.sleep(0.1)
         assert painter.begun == ["first"]
@@ -320,10 +337,15 @@ class BusConformance:
 
     async def test_withdrawing_finishes_what_was_begun(self, bus: Bus) -> None:
         painter = await self.painter(bus)
-        answer = asyncio.ensure_future(bus.client(PaintAPI).patient(CTX, 0.1))
-        await bus.client(PaintAPI).paint(CTX, "red", 0.1)
+        painter.go.clear()
+        answer = asyncio.ensure_future(bus.client(PaintAPI).patient(CTX, 0))
+        await bus.client(PaintAPI).paint(CTX, "red")
         await until(lambda: len(painter.begun) == 2)
-        await bus.withdraw(PaintAPI, host="h1")
+        withdrawing = asyncio.ensure_future(bus.withdraw(PaintAPI, host="h1"))
+        await asyncio.sleep(0.1)
+        assert not withdrawing.done()
+        painter.go.set()
+        await withdrawing
         assert sorted(painter.painted) == ["patient", "red"]
         assert await answer == "h1"
         await bus.withdraw(PaintAPI, host="h1")  # once more is harmless

@@ -1,4 +1,7 @@
-"""A process of its own that serves PaintAPI and says what it begins: `python -m tests.core.painter_process URL HOST`."""
+"""A process of its own that serves PaintAPI; it says what it begins, and ends nothing of it.
+
+python -m tests.core.painter_process URL HOST
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ class Telling(Painter):
 async def main(url: str, host: str) -> None:
     bus = open_bus(url)
     await bus.open()
-    await bus.serve(PaintAPI, Telling(host), host=host)
+    painter = Telling(host)
+    painter.go.clear()
+    await bus.serve(PaintAPI, painter, host=host)
     print("serves", flush=True)
     await asyncio.Event().wait()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from kilonova.core.cache.memcached import MAX_VALUE, TIMEOUT
 from kilonova.testing.engines import Memcached
 from tests.identity.conftest import MovedClock
 
+pytestmark = pytest.mark.usefixtures("patient")
 KINDS = ["memory", "memcached", "sealed-memory", "sealed-memcached"]
 
 
@@ -76,15 +79,16 @@ async def test_any_bytes_are_a_value(cache, value):
 
 
 async def test_time_to_live(cache):
-    await cache.set("short", b"1", 0.5)
+    began = time.monotonic()
+    await cache.set("short", b"1", 2.5)  # memcached's clock has whole seconds, and stands while it is held up
     await cache.set("long", b"1", 3600)
     await cache.set("longest", b"1", 400 * 86400)
-    assert await cache.get("short") == b"1"
+    assert await cache.get("short") == b"1" or time.monotonic() - began > 0.5
 
     async def gone():
         return await cache.get("short") is None
 
-    await asyncio.wait_for(until(gone), 10)
+    await asyncio.wait_for(until(gone), 20)
     assert set(await cache.get_many(["long", "longest"])) == {"long", "longest"}
     await cache.set("long", b"2", 0)
     assert await cache.get("long") is None
@@ -112,6 +116,7 @@ def own_memcached(engine_folder: Path) -> Iterator[Memcached]:
 
 async def test_away_and_back(own_memcached):
     clock = MovedClock()
+    clock.stop()
     cache = MemcachedCache([(own_memcached.address, own_memcached.port)], clock)
     await cache.set("a", b"1", 60)
     with capture_logs() as logs:
@@ -167,7 +172,8 @@ class Odd(asyncio.Protocol):
     [None, b"", b"ERROR\r\n", b"SERVER_ERROR out of memory\r\n", b"VALUE\r\n", b"VALUE a b c\r\n", b"\xff\r\n",
      b"VALUE other 0 1\r\nx\r\nEND\r\nEND\r\n", b"STORED\r\n" * 9],
 )  # fmt: skip
-async def test_a_server_that_says_nothing_or_nonsense(words):
+async def test_a_server_that_says_nothing_or_nonsense(words, monkeypatch):
+    monkeypatch.setattr("kilonova.core.cache.memcached.TIMEOUT", TIMEOUT)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Odd(words), "127.0.0.1", 0)
     clock = MovedClock()
@@ -181,13 +187,35 @@ async def test_a_server_that_says_nothing_or_nonsense(words):
     server.close()
 
 
+class Prompt(socketserver.StreamRequestHandler):
+    """Every name has the value 1. It is of this process, so that who holds up this process holds it up too."""
+
+    def handle(self):
+        while words := self.rfile.readline().split():
+            if words[0] == b"set":
+                self.rfile.read(int(words[4]) + 2)
+                self.wfile.write(b"STORED\r\n")
+            else:
+                self.wfile.write(b"VALUE %s 0 1\r\n1\r\nEND\r\n" % words[1])
+
+
+@pytest.fixture
+def prompt():
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Prompt) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address
+        server.shutdown()
+
+
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_a_loop_that_was_held_up_is_no_failure_of_memcached(memcached, run):
+def test_a_loop_that_was_held_up_is_no_failure_of_memcached(prompt, run, monkeypatch):
     """Its timers come before what it has to read."""
 
     async def main():
-        cache = MemcachedCache([(memcached.address, memcached.port)])
+        cache = MemcachedCache([prompt])
         await cache.set("held up", b"1", 60)
+        monkeypatch.setattr("kilonova.core.cache.memcached.TIMEOUT", TIMEOUT)
         for _ in range(3):
             asking = [asyncio.ensure_future(cache.get("held up")) for _ in range(20)]
             await asyncio.sleep(0)

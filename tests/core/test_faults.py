@@ -59,7 +59,7 @@ async def test_several_rules() -> None:
 async def test_delay_and_hang() -> None:
     began = time.monotonic()
     await faults("step=image,when=before,do=delay:0.05").point("image", "before")
-    assert 0.04 < time.monotonic() - began < 2
+    assert 0.04 < time.monotonic() - began < 20
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(faults("step=image,when=before,do=hang").point("image", "before"), 0.05)
 

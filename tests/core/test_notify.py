@@ -56,6 +56,12 @@ def test_the_envelope():
     assert b"gAAAA" not in encode(told(7))
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A broker that this machine holds up is waited for."""
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 60.0)
+
+
 class Broker:
     """A publisher that a test can stop."""
 

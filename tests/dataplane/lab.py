@@ -26,6 +26,7 @@ from kilonova.network.agent.model import (
 )
 from kilonova.testing.hosts import VirtualHost
 
+PATIENCE, SOON = 20.0, 1.0  # seconds for what is to arrive, and for what must not
 SERVER = """
 import socket, sys
 s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET); s.setsockopt(1, 2, 1)
@@ -207,11 +208,12 @@ class Guest:
     def listen(self, number: int = 22, address: str = "0.0.0.0") -> None:
         self.start(SERVER, address, str(number))
 
-    def connects(self, address: str, number: int = 22, patience: float = 0.7) -> bool:
+    def connects(self, address: str, number: int = 22, patience: float = PATIENCE) -> bool:
         return self.inside("python3", "-c", CLIENT, address, str(number), str(patience)).strip() == "hello"
 
-    def pings(self, address: str, *words: str) -> bool:
-        return " 0% packet loss" in self.inside("ping", "-c", "1", "-W", "1", *words, address, check=False)
+    def pings(self, address: str, *words: str, patience: float = PATIENCE) -> bool:
+        wait = ("-W", f"{patience:g}")
+        return " 0% packet loss" in self.inside("ping", "-c", "1", *wait, *words, address, check=False)
 
     def send(self, frame: str) -> None:
         self.inside("python3", "-c", FRAME, frame.replace(" ", "").replace(":", ""))

@@ -23,7 +23,7 @@ from kilonova.network.app import NetworkService
 from kilonova.network.client import NetworkClient
 from kilonova.network.options import NetworkOptions
 from kilonova.testing.hosts import Underlay, VirtualHost
-from tests.dataplane.lab import SNIFF, Guest, arp, heard, udp4
+from tests.dataplane.lab import SNIFF, SOON, Guest, arp, heard, udp4
 from tests.dataplane.remote import RemoteDataPlane
 from tests.dataplane.test_bridge_services import Client
 from tests.network.conftest import Cloud, FakeCompute, until
@@ -177,7 +177,7 @@ async def test_guests_meet_and_their_dhcp_stays_at_home(lab: Lab, tmp_path: Path
     assert lab.flooded("b", network) == {"a"}
     for source, target in ((one, two), (two, one)):
         assert await do(source.pings, address(target), "-M", "do", "-s", FULL)
-        assert not await do(source.pings, address(target), "-M", "do", "-s", TOO_BIG)
+        assert not await do(source.pings, address(target), "-M", "do", "-s", TOO_BIG, patience=SOON)
     await do(two.listen)
     assert await do(one.connects, address(two))
 
@@ -205,12 +205,12 @@ async def test_groups_hold_across_hosts(lab: Lab) -> None:
     web, db = [(await lab.cloud.make("security_group", name=name))["id"] for name in ("web", "db")]
     one = await lab.guest(network, "a", security_groups=[web])
     two = await lab.guest(network, "b", security_groups=[db])
-    assert not await do(one.pings, address(two))
+    assert not await do(one.pings, address(two), patience=SOON)
     rule = await lab.cloud.make(
         "security_group_rule", security_group_id=db, direction="ingress", protocol="icmp", remote_group_id=web
     )
     await eventually(one, address(two), True)
-    assert not await do(two.pings, address(one))
+    assert not await do(two.pings, address(one), patience=SOON)
     await lab.update("port", one.port.id, security_groups=[db])
     await eventually(one, address(two), False)
     await lab.update("port", one.port.id, security_groups=[db, web])
@@ -288,7 +288,7 @@ async def test_hosts_join_and_leave_and_guests_move(lab: Lab) -> None:
 
 async def eventually(source: Guest, target: str, reached: bool) -> None:
     for _ in range(20):
-        if await do(source.pings, target) is reached:
+        if await do(source.pings, target, patience=SOON) is reached:
             return
     raise AssertionError(f"ping is not {reached}")
 

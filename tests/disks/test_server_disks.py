@@ -83,13 +83,12 @@ async def test_half_an_overlay_of_a_crash_is_never_used(disks: FileDisks, state:
 async def test_overlay_time_does_not_depend_on_the_image(disks: FileDisks, tmp_path: Path) -> None:
     small = await fetched(disks, qcow2(tmp_path / "s", size="1M"), "qcow2")
     large = await fetched(disks, qcow2(tmp_path / "l", size="2T"), "qcow2")
-    took = {}
-    for base in (small, large):
+    took: dict[Path, list[float]] = {small.path: [], large.path: []}
+    for base in (small, large) * 5:
         began = time.monotonic()
-        for _ in range(3):
-            await disks.overlay(str(uuid.uuid4()), base, size_gb=0)
-        took[base] = time.monotonic() - began
-    assert took[large] < took[small] * 5 + 0.5
+        await disks.overlay(str(uuid.uuid4()), base, size_gb=0)
+        took[base.path].append(time.monotonic() - began)
+    assert min(took[large.path]) < min(took[small.path]) * 5 + 0.2  # the least of each: who was held up does not count
 
 
 async def test_raw_disks(state: Path, tmp_path: Path) -> None:
@@ -224,11 +223,12 @@ async def test_tools_run_under_limits() -> None:
 
 
 async def test_a_cancelled_tool_is_ended() -> None:
-    task = asyncio.create_task(run(["sleep", "98.7654"], Limits()))
+    seconds = f"98.{os.getpid()}"  # nobody else's on this machine
+    task = asyncio.create_task(run(["sleep", seconds], Limits()))
     await asyncio.sleep(0.2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert subprocess.run(["pgrep", "-f", "^sleep 98.7654"], capture_output=True).returncode == 1
+    assert subprocess.run(["pgrep", "-f", f"^sleep {seconds}"], capture_output=True).returncode == 1
 
 
 async def test_info_names_what_it_could_not_read(tmp_path: Path) -> None:

@@ -70,9 +70,11 @@ async def test_a_failure_tells_the_scripts_words_and_leaves_nothing(script: Path
 
 
 async def test_cancelling_ends_the_script(script: Path, tmp_path: Path) -> None:
-    script.write_text('mkdir -p "$1"; trap \'echo ended > "$1/../ended"\' EXIT; sleep 60')
+    script.write_text('mkdir -p "$1"; trap \'echo ended > "$1/../ended"\' EXIT; touch "$1/../begun"; sleep 60')
     task = asyncio.create_task(built(tmp_path / "out"))
-    await asyncio.sleep(0.5)
+    while not (tmp_path / "out" / "begun").exists():
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert (tmp_path / "out" / "ended").exists()

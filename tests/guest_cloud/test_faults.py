@@ -61,7 +61,7 @@ class Relay:
 
     def start(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", RELAY, str(self.path), LIBVIRT])
-        until = time.monotonic() + 10
+        until = time.monotonic() + 20
         while not self.path.exists():
             assert time.monotonic() < until, "the relay did not start"
             time.sleep(0.02)
@@ -209,13 +209,15 @@ def test_libvirt_goes_away_in_the_middle_of_a_launch(faulty: Faulty) -> None:
     """The defined guest can't be undone while libvirt is away: it is once libvirt is back, also by a new process."""
     for restarted in (False, True):
         faulty.cloud.stop()
-        faulty.cloud.start(**faulty.env, KILONOVA_FAULTS="step=start,when=before,do=delay:2")
+        gate = faulty.cloud.state / f"start-{restarted}"
+        faulty.cloud.start(**faulty.env, KILONOVA_FAULTS=f"step=start,when=before,do=wait:{gate}")
         server = faulty.launch()
         until = time.monotonic() + 60
         while server not in domains():
             assert time.monotonic() < until, faulty.api.server(server)
             time.sleep(0.1)
         faulty.relay.cut()
+        gate.touch()
         fault = faulty.api.wait(server, "ERROR", timeout=90)["fault"]
         assert "start: the hypervisor can't be reached" in fault["message"]
         assert server in domains()

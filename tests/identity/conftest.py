@@ -88,10 +88,14 @@ async def identity(tmp_path: Path) -> AsyncIterator[Identity]:
 
 
 class MovedClock(Clock):
-    """The real clock, moved by whole seconds."""
+    """The real clock, moved by whole seconds. Stopped, it stands but for that."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._stopped_at: float | None = None
+
+    def stop(self) -> None:
+        self._stopped_at = super().monotonic()
 
     def now(self) -> Any:
         import datetime as dt
@@ -99,4 +103,4 @@ class MovedClock(Clock):
         return super().now() + dt.timedelta(seconds=self.ahead)
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
+        return (self._stopped_at or super().monotonic()) + self.ahead

@@ -26,6 +26,7 @@ from kilonova.testing.engines import Memcached
 from tests.identity.conftest import Identity, MovedClock, start
 from tests.identity.test_client import URL, Counting
 
+pytestmark = pytest.mark.usefixtures("patient")
 SECRET = "what all processes share"
 FOREVER = 1e9
 
@@ -44,6 +45,7 @@ class Cloud:
 
     def process(self, secret: str = SECRET, **more: Any) -> Process:
         clock = MovedClock()
+        clock.stop()
         cache = SealedCache(MemcachedCache([(self.engine.address, self.engine.port)], clock), secret)
         self.caches.append(cache)
         return Process(self.identity, cache, clock, **more)
@@ -396,6 +398,7 @@ class Script:
 
 def log_of(script: Script, **more: Any) -> tuple[RevocationLog, MovedClock]:
     clock = MovedClock()
+    clock.stop()
     return RevocationLog(script, None, clock, **{"lease": 5.0, "keep": 60.0, "size": 100} | more), clock
 
 

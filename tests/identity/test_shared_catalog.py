@@ -9,9 +9,9 @@ from kilonova.identity.app import IdentityService
 from kilonova.identity.logic.catalog_cache import ROWS
 from tests.databases import statements_of
 from tests.identity.conftest import CHEAP
-from tests.identity.test_shared_cache import SECRET, Cloud, cloud, engine
+from tests.identity.test_shared_cache import SECRET, Cloud, cloud, engine, pytestmark
 
-__all__ = ["cloud", "engine"]
+__all__ = ["cloud", "engine", "pytestmark"]
 
 
 async def replica(cloud: Cloud) -> IdentityService:

@@ -73,6 +73,10 @@ class Cloud:
         network = await self.make("network", token, name="net")
         return network, await self.make("subnet", token, network_id=network["id"], cidr=cidr, **subnet)
 
+    async def forgotten(self) -> None:
+        """Until the outbox forgot what it delivered."""
+        await until(lambda: not self.service.outbox.sending)
+
     async def agent(self, host: str = HOST, tunnel_ip: str = "") -> tuple[NetworkAgent, NoopDataPlane]:
         plane = NoopDataPlane(tunnel_ip)
         agent = NetworkAgent(self.core, plane, host)
@@ -109,7 +113,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
         yield made
 
 
-async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
     """Wait until something is so; fails when it does not become so."""
     for _ in range(int(seconds / 0.01)):
         found = condition()

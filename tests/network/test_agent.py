@@ -81,7 +81,7 @@ async def test_the_model_costs_the_same_for_many_ports(cloud: Cloud):
     network, _ = await cloud.network("10.0.0.0/16")
     body = [{"network_id": network["id"], "binding:host_id": HOST, "project_id": PROJECT} for _ in range(150)]
     assert (await cloud("POST", "/ports", token="service", json={"ports": body})).status == 201
-    await asyncio.sleep(0.1)  # the outbox forgets what it delivered
+    await cloud.forgotten()
     sent = await statements_of(cloud.service.database)
     assert len((await model(cloud)).networks[0].ports) == 150
     assert 0 < len(sent) <= 7
@@ -93,14 +93,17 @@ async def test_statements_of_one_launch_and_delete(cloud: Cloud):
     await cloud.bound(network)  # the project's first: its default group
     await until(lambda: cloud.compute.named("network-vif-plugged"))
     await asyncio.sleep(0.1)
+    await cloud.forgotten()
     sent = await statements_of(cloud.service.database)
     port = await cloud.bound(network)
     await until(lambda: len(cloud.compute.events) > 1)
     await asyncio.sleep(0.1)
+    await cloud.forgotten()
     made = len(sent)
     await cloud.network_client.delete_ports([port["id"]])
     await until(lambda: len(plane.state.networks[0].ports) == 1)
     await asyncio.sleep(0.1)
+    await cloud.forgotten()
     total = len(sent)
     assert (made <= 26, total <= 42) == (True, True), (made, total)
 
@@ -151,6 +154,12 @@ async def test_events_travel_together_and_wait_for_compute(cloud: Cloud, monkeyp
     ports = await asyncio.gather(*(cloud.bound(network) for _ in range(30)))
     await until(lambda: cloud.compute.requests)
     assert cloud.compute.events == []
+
+    async def all_up() -> bool:
+        found = (await cloud("GET", "/ports?status=ACTIVE")).json["ports"]
+        return {port["id"] for port in found} >= {port["id"] for port in ports}
+
+    await until(all_up)
     await asyncio.sleep(0.2)
     before, cloud.compute.status = cloud.compute.requests, 200
     await until(lambda: len({e["tag"] for e in cloud.compute.named("network-vif-plugged")}) == 30)
@@ -232,7 +241,7 @@ async def test_many_changes_become_few_synchronizations(cloud: Cloud):
     async def slow(state: HostModel) -> None:
         nonlocal count
         count += 1
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         await apply(state)
 
     plane.apply = slow  # type: ignore[method-assign]

@@ -37,7 +37,10 @@ def ask_to_end(scene: Scene, name: str) -> Any:
     process = scene.cluster.processes[name]
     assert process.popen is not None
     process.popen.send_signal(signal.SIGTERM)
-    eventually(lambda: health(process.port)[1].get("state") == "draining", f"{name} does not drain: {process.words()}")
+    eventually(
+        lambda: health(process.port)[1].get("state") == "draining" or process.popen.poll() is not None,
+        f"{name} does not drain: {process.words()}",
+    )
     return process.popen
 
 
@@ -71,7 +74,7 @@ def test_what_does_not_end_in_time_is_handed_back(scene: Scene, name: str, step:
 
 
 def test_an_api_answers_the_requests_it_has_and_takes_no_new_ones(scene: Scene) -> None:
-    scene.cluster.restart("compute-api-1", {"KILONOVA_SERVE_DRAIN_NOTICE": "1"})
+    scene.cluster.restart("compute-api-1", {"KILONOVA_SERVE_DRAIN_NOTICE": "5"})
     scene.close_gate("record", "before")
     servers: list[str] = []
     client = threading.Thread(target=lambda: servers.extend(launch(scene, 1)))
@@ -83,7 +86,7 @@ def test_an_api_answers_the_requests_it_has_and_takes_no_new_ones(scene: Scene) 
     assert ending.poll() is None
     scene.open_gate("record", "before")
     assert ending.wait(30) == 0
-    client.join(10)
+    client.join(30)
     assert len(servers) == 1
     scene.cluster.start_process("compute-api-1")
     settled(scene, servers)

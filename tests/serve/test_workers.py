@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_the_whole_group_may_be_asked_to_end(placement: Served, port: int) -> No
     assert placement.ended() == 0
     assert "asked twice" not in placement.words()
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_supervisor_that_comes_late_asks_nobody_twice(scene: Scene, tmp_path: Path, port: int) -> None:
+    """The machine held it up, while its workers were told with it."""
+    words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
+    state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "2"}
+    with Served(tmp_path / "log", *words, *state, env=env) as process:
+        eventually(lambda: process.words().count("serving ") == 2, process.words())
+        os.kill(process.popen.pid, signal.SIGSTOP)
+        os.killpg(process.popen.pid, signal.SIGTERM)
+        eventually(lambda: process.words().count("draining") == 2, process.words())
+        time.sleep(1)
+        os.kill(process.popen.pid, signal.SIGCONT)
+        assert process.ended() == 0
+        assert "asked twice" not in process.words()
 
 
 def test_workers_go_with_their_supervisor(placement: Served, port: int) -> None:

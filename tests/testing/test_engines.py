@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from kilonova.core.cache import MemcachedCache
-from kilonova.testing.engines import EngineFailed, HAProxy, Memcached, PostgreSQL, RabbitMQ
+from kilonova.testing.engines import EngineFailed, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
 
 
 async def test_rabbitmq(rabbitmq: RabbitMQ) -> None:
@@ -31,7 +31,7 @@ async def test_postgresql_comes_back_after_kill(engine_folder: Path) -> None:
         await again.close()
 
 
-async def test_memcached(memcached: Memcached) -> None:
+async def test_memcached(memcached: Memcached, patient: None) -> None:
     cache = MemcachedCache([("127.0.0.1", memcached.port)])
     await cache.set("a", b"1", 60)
     assert await cache.get("a") == b"1"
@@ -39,9 +39,7 @@ async def test_memcached(memcached: Memcached) -> None:
 
 
 def test_haproxy_answers_for_nobody(tmp_path: Path, memcached: Memcached) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     with (
         HAProxy(tmp_path, {"api": (port, [f"127.0.0.1:{memcached.port}"])}),
         socket.create_connection(("127.0.0.1", port)) as client,

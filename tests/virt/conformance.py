@@ -46,7 +46,7 @@ class Watcher:
             return [event.power_state for event in self.events] == list(states)
 
         try:
-            await eventually(there, 10)
+            await eventually(there)
         except AssertionError:
             raise AssertionError(f"wanted {states}, saw {self.events}") from None
 
@@ -162,7 +162,7 @@ class Conformance:
         await boot(driver, guest)
         began = time.monotonic()
         assert not await driver.shutdown(guest.uuid, timeout=0.7)
-        assert 0.5 < time.monotonic() - began < 5
+        assert 0.5 < time.monotonic() - began < 20
         assert not await driver.reboot(guest.uuid, timeout=0.1)
         assert await driver.power_state(guest.uuid) == RUNNING
 
@@ -171,7 +171,7 @@ class Conformance:
     ) -> None:
         guest = make_guest(obeys_acpi=False)
         await boot(driver, guest)
-        waiting = asyncio.create_task(driver.shutdown(guest.uuid, timeout=5))
+        waiting = asyncio.create_task(driver.shutdown(guest.uuid, timeout=60))
         await asyncio.sleep(0.1)
         await driver.destroy(guest.uuid)
         assert await waiting

@@ -63,7 +63,7 @@ async def test_both_are_started_once_and_their_orphans_buried(place: Path) -> No
         await daemons.ensure_daemons(timeout=20)
         assert int((place / "libvirtd.pid").read_text()) == pids[1]
         assert os.getsid(pids[1]) != os.getsid(0)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 20
         while not orphan.exists() or Path("/proc", orphan.read_text().strip()).exists():
             assert time.monotonic() < end, "the orphan stayed in the process table"
             await asyncio.sleep(0.05)
@@ -77,7 +77,7 @@ async def test_a_daemon_that_fails_is_quoted(place: Path) -> None:
     began = time.monotonic()
     with pytest.raises(HypervisorUnavailable, match=r"virtlogd does not answer on .*: my configuration is bad"):
         await daemons.ensure_daemons(timeout=30)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 async def test_what_is_missing_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

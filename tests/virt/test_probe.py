@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,14 +50,13 @@ async def test_a_broken_accelerator_is_told_by_name() -> None:
 
 
 @needs_qemu
-async def test_the_real_host_gives_an_answer_once_per_boot(tmp_path: Path) -> None:
+async def test_the_real_host_gives_an_answer_once_per_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "new" / "probe.json"
     verdict = await probe(cache)
     assert verdict.virt_type in ("kvm", "qemu")
     assert (verdict.reason == "") == (verdict.virt_type == "kvm")
-    began = time.monotonic()
+    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe.run_guest", None)
     assert await probe(cache) == verdict
-    assert time.monotonic() - began < 0.05
 
 
 async def test_verdicts(tmp_path: Path, boot_id: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +97,21 @@ async def test_a_hanging_emulator_is_killed(tmp_path: Path, monkeypatch: pytest.
     began = time.monotonic()
     why = await run_guest(emulator(tmp_path, "exec sleep 60"), "kvm", limit=0.3)
     assert why == "the probe's guest did not finish within 0.3 s"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
+
+
+async def test_a_guest_is_not_blamed_for_our_own_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the host would emulate all guests until its next boot."""
+    monkeypatch.setattr("kilonova.compute.virt.libvirt.probe._as_guest_user", list)
+    start = asyncio.create_subprocess_exec
+
+    async def start_and_stand_still(*words: str, **more: Any) -> asyncio.subprocess.Process:
+        process = await start(*words, **more)
+        asyncio.get_running_loop().call_soon(time.sleep, 1.2)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_and_stand_still)
+    assert await run_guest(emulator(tmp_path, "exit 85"), "kvm", limit=1) is None
 
 
 async def test_success_is_the_guests_exit_code_and_nothing_else(
