@@ -58,9 +58,8 @@ async def start(
 ) -> Program:
     """Start it with both outputs piped; raises FileNotFoundError, PermissionError. `stdin` is an open file."""
     process = _popen(argv, stdin=stdin, cwd=cwd, env=env, start_new_session=new_session)
-    assert process.stdout is not None  # noqa: S101 - for the type checker
-    assert process.stderr is not None  # noqa: S101
-    return Program(process, _reader(process.stdout), _reader(process.stderr))
+    out, err = (_reader(pipe) for pipe in (process.stdout, process.stderr) if pipe is not None)
+    return Program(process, out, err)
 
 
 def _popen(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
