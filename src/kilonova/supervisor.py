@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -54,7 +55,8 @@ class Supervisor:
         self._ending = True
         self.listener.close()  # or the kernel would go on to take connections for nobody
         for pid in list(self._numbers):
-            os.kill(pid, DRAIN)
+            with contextlib.suppress(ProcessLookupError):  # told with its group, it may have ended already
+                os.kill(pid, DRAIN)
 
     def _again(self, number: int, pid: int, ended: int) -> None:
         lived = time.monotonic() - self._born.pop(pid)

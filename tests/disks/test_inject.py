@@ -44,7 +44,7 @@ def look(raw: Path, path: str, offset: int = 0) -> str:
 
 
 def nothing_runs(state: Path) -> None:
-    assert list((state / "_inject").iterdir()) == []
+    assert list((state / "_inject").glob("*")) == []  # which may not even be made yet
     assert str(state) not in Path("/proc/self/mountinfo").read_text().replace("\\040", " ")
     found = subprocess.run(["pgrep", "-f", f"^.*qemu-storage-daemon.*{state}"], capture_output=True)
     assert found.returncode == 1

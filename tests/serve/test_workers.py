@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kilonova.supervisor import Supervisor
 from kilonova.testing.engines import free_port
 from tests.cluster.scene import Scene, eventually
 from tests.serve.processes import Served, children, health, is_ready
@@ -67,6 +70,15 @@ def test_a_supervisor_that_comes_late_asks_nobody_twice(scene: Scene, tmp_path: 
         os.kill(process.popen.pid, signal.SIGCONT)
         assert process.ended() == 0
         assert "asked twice" not in process.words()
+
+
+def test_a_supervisor_that_comes_too_late_has_nobody_to_ask() -> None:
+    """Its workers were told with it, and have ended before it could tell them."""
+    supervisor = Supervisor(1, socket.socket(), lambda number: 0)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    supervisor._numbers[gone.pid] = 0
+    supervisor._end()
 
 
 def test_workers_go_with_their_supervisor(placement: Served, port: int) -> None:
