@@ -78,7 +78,7 @@ def test_a_full_sized_transfer_crosses_the_tunnel(guests: HostedGuests, pair: tu
     assert wait_until(lambda: one.ssh(f"ping -c 1 -W 1 -s {mtu - 28} {other.ip}").returncode == 0)
     sent = "dd if=/dev/zero bs=64k count=32 2>/dev/null"
     other.wait_ssh("(sleep 60 | nc -l -p 7000 | md5sum > /tmp/sum) >/dev/null 2>&1 </dev/null &")
-    digest = one.wait_ssh(f"{sent} | nc {other.ip} 7000; {sent} | md5sum")
+    digest = one.wait_ssh(f"until {sent} | nc {other.ip} 7000; do sleep 0.2; done; {sent} | md5sum")
     assert wait_until(lambda: other.ssh("cat /tmp/sum").stdout == digest)
     for rule in rules:
         guests.forbid(rule)

@@ -16,6 +16,7 @@ from typing import cast
 from kilonova.core import log
 from kilonova.core.cache.base import Cache
 from kilonova.core.clock import Clock
+from kilonova.core.timeouts import within
 
 logger = log.get("cache")
 TIMEOUT = 0.25  # seconds: for a connection, and without a word while somebody waits for an answer
@@ -116,11 +117,12 @@ class _Server:
 
     async def _connected(self) -> _Connection:
         async with self._connecting:
-            if self._connection is None or self._connection.closed:
-                loop = asyncio.get_running_loop()
-                async with asyncio.timeout(TIMEOUT):
-                    _, self._connection = await loop.create_connection(_Connection, self._host, self._port)
-            return self._connection
+            if self._connection is not None and not self._connection.closed:
+                return self._connection
+            loop = asyncio.get_running_loop()
+            _, connection = await within(TIMEOUT, loop.create_connection(_Connection, self._host, self._port))
+            self._connection = connection
+            return connection
 
     def _failed(self, connection: _Connection | None, error: Exception) -> None:
         if connection is not None:

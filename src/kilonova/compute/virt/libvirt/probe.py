@@ -22,6 +22,7 @@ import msgspec
 
 from kilonova.compute.virt.driver import HypervisorUnavailable
 from kilonova.core import log
+from kilonova.core.timeouts import within
 
 KVM_LIMIT = 3.0
 EMULATION_LIMIT = 30.0
@@ -95,15 +96,11 @@ async def run_guest(binary: str, accelerator: str, *, limit: float) -> str | Non
             *_as_guest_user(), *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE, cwd="/",
         )  # fmt: skip
-        ending = asyncio.ensure_future(process.communicate())
         try:
-            for _ in range(2):  # looks: where our own loop was held up, its end is seen between the two
-                await asyncio.wait([ending], timeout=limit / 2)
-            if not ending.done():
-                return f"the probe's guest did not finish within {limit:g} s"
-            _, words = await ending
+            _, words = await within(limit, process.communicate())
+        except TimeoutError:
+            return f"the probe's guest did not finish within {limit:g} s"
         finally:
-            ending.cancel()
             if process.returncode is None:
                 process.kill()
                 await process.wait()
