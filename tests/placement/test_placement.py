@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from kilonova.core.db.migrate import drift
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
 from kilonova.placement.schemas.providers import InventoryIn
+from tests.databases import statements_of
 from tests.support import PROJECT, Client, make_core
 
 HOST = "11111111-1111-4111-8111-111111111111"
@@ -111,3 +113,50 @@ async def test_microversions(cloud):
     assert new.headers["openstack-api-version"] == "placement 1.39"
     refused = await client("GET", "/placement/resource_providers", headers={"OpenStack-API-Version": "placement 9.1"})
     assert refused.status == 406
+
+
+async def held(client: Client, n: int) -> dict[str, int]:
+    shown = await client("GET", f"/placement/allocations/{consumer(n)}", headers=NEWEST)
+    return shown.json["allocations"].get(HOST, {}).get("resources", {})
+
+
+async def test_many_give_back_at_once(cloud):
+    client, placement, service = cloud
+    for n in range(1, 7):
+        assert await placement.claim(consumer(n), HOST, {"VCPU": 1, "MEMORY_MB": n}, project_id=PROJECT, user_id="u")
+    sent = await statements_of(service.database)
+    costs = []
+    for several in ([1], [2, 3, 4, 5]):
+        sent.clear()
+        await placement.release_many({consumer(n): (PROJECT, "u") for n in several})
+        costs.append(len(sent))
+    assert costs[0] == costs[1]
+    await placement.release_many({consumer(n): (PROJECT, "u") for n in (1, 99)})  # who holds nothing
+    (summary,) = await placement.summaries()
+    assert {name: usage.used for name, usage in summary.resources.items()} == {"VCPU": 1, "MEMORY_MB": 6}
+    assert await placement.consumers_of(HOST) == [consumer(6)]
+    assert await held(client, 6) == {"VCPU": 1, "MEMORY_MB": 6}
+
+
+async def test_one_gives_back_what_another_takes(cloud):
+    """Several consumers in one request: emptied, changed and new; all of it, or nothing."""
+    client, placement, _ = cloud
+    for n, vcpus in ((1, 5), (2, 3)):
+        assert await placement.claim(consumer(n), HOST, {"VCPU": vcpus}, project_id=PROJECT, user_id="u")
+
+    def wanted(vcpus: int, generation: int | None) -> dict[str, Any]:
+        allocations = {HOST: {"resources": {"VCPU": vcpus}}} if vcpus else {}
+        return {"allocations": allocations, "project_id": PROJECT, "user_id": "u", "consumer_generation": generation,
+                "consumer_type": "INSTANCE"}  # fmt: skip
+
+    async def post(*vcpus: int, generation: int = 1) -> int:
+        body = {consumer(n): wanted(v, generation if n < 3 else None) for n, v in enumerate(vcpus, 1)}
+        return (await client("POST", "/placement/allocations", json=body, headers=NEWEST)).status
+
+    for refused in (await post(0, 4, 5), await post(0, 4, 1, generation=7)):
+        assert refused == 409
+        assert [await held(client, n) for n in (1, 2, 3)] == [{"VCPU": 5}, {"VCPU": 3}, {}]
+    assert await post(0, 4, 4) == 204
+    assert [await held(client, n) for n in (1, 2, 3)] == [{}, {"VCPU": 4}, {"VCPU": 4}]
+    (summary,) = await placement.summaries()
+    assert summary.resources["VCPU"].used == 8

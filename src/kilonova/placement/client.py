@@ -18,6 +18,7 @@ from kilonova.placement.schemas.providers import (
 )
 
 HEADERS = {"OpenStack-API-Version": "placement 1.39"}
+WHATEVER_GENERATION = {"OpenStack-API-Version": "placement 1.27"}  # the last one that asks for none
 
 
 class HeldAlready(errors.Conflict):
@@ -126,6 +127,14 @@ class PlacementClient:
             await self._http.request("DELETE", f"/allocations/{consumer}")
         except errors.NotFound:
             return
+
+    async def release_many(self, owners: Mapping[str, tuple[str, str]]) -> None:
+        """consumer → its (project id, user id): the same for all of them, or for none."""
+        body = {
+            consumer: {"allocations": {}, "project_id": project_id, "user_id": user_id}
+            for consumer, (project_id, user_id) in owners.items()
+        }
+        await self._http.request("POST", "/allocations", body=body, headers=WHATEVER_GENERATION)
 
 
 def _same(held: Inventories, wanted: dict[str, InventoryIn]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from kilonova.compute import models
@@ -32,9 +31,8 @@ class Deletion:
             rows = await store.get_many(connection, requests)
         ending = {uuid: row for uuid, row in rows.items() if _is_ending(row)}
         if ending:
-            released = await asyncio.gather(*map(self.parts.placement.release, ending), return_exceptions=True)
-            if errors := [error for error in released if error is not None]:
-                raise errors[0]
+            owners = {uuid: (row.project_id, row.user_id) for uuid, row in ending.items()}
+            await self.parts.placement.release_many(owners)
             await self._forget(ending, requests)
         return [None] * len(asked)
 

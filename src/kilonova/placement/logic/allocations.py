@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from kilonova.core.clock import Clock
@@ -21,7 +21,7 @@ class AllocationLogic:
     async def of_consumer(self, uuid: str) -> tuple[Row | None, Sequence[Row]]:
         """(consumer row or None, allocation rows)."""
         async with self.database.reading() as connection:
-            return await store.consumer(connection, uuid), await store.of_consumer(connection, uuid)
+            return await store.consumer(connection, uuid), await store.of_consumers(connection, [uuid])
 
     async def of_provider(self, uuid: str) -> tuple[int, Sequence[Row]]:
         async with self.database.reading() as connection:
@@ -44,48 +44,52 @@ class AllocationLogic:
 
     @retried
     async def replace_many(self, wanted: dict[str, AllocationsPut], *, check_generation: bool) -> None:
-        """Several consumers in one transaction: all or nothing. New ones, such as the servers of one launch, cost no more
-        statements than one."""
+        """Several consumers in one transaction: all or nothing. New ones, such as the servers of one launch, and those that give
+        everything back cost no more statements than one."""
         async with self.database.transaction() as tx:
-            known = await store.known_consumers(tx.connection, wanted)
-            new = {uuid: item for uuid, item in wanted.items() if uuid not in known and item.allocations}
-            for consumer_uuid, item in sorted(wanted.items()):
-                if consumer_uuid not in new:
-                    await self._replace(tx.connection, consumer_uuid, item, check_generation)
-                elif check_generation and item.consumer_generation is not None:
-                    raise errors.ConsumerGenerationConflict(expected=None, given=item.consumer_generation)
-            if new:
+            known = await store.lock_consumers(tx.connection, wanted)
+            if check_generation:
+                for uuid, item in wanted.items():
+                    _check_generation(known.get(uuid), item)
+            if emptied := {uuid: row.id for uuid, row in known.items() if not wanted[uuid].allocations}:
+                held = await store.of_consumers(tx.connection, emptied, lock=True)
+                await self._release(tx.connection, held, sorted(emptied.values()))
+            for uuid in sorted(known.keys() - emptied.keys()):
+                await self._replace(tx.connection, uuid, wanted[uuid], check_generation)
+            if new := {uuid: item for uuid, item in wanted.items() if uuid not in known and item.allocations}:
                 await self._claim_new(tx.connection, new)
 
     @retried
     async def remove(self, consumer_uuid: str) -> None:
         async with self.database.transaction() as tx:
-            held = await store.of_consumer(tx.connection, consumer_uuid, lock=True)
+            held = await store.of_consumers(tx.connection, [consumer_uuid], lock=True)
             if not held:
                 raise errors.ConsumerNotFound(uuid=consumer_uuid)
-            await self._give_back(tx.connection, held)
-            await store.remove(tx.connection, held[0].consumer_id)
-            await store.remove_consumer(tx.connection, held[0].consumer_id)
+            await self._release(tx.connection, held, [held[0].consumer_id])
 
-    async def _give_back(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Rows of `of_consumer`."""
-        held: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for row in rows:
-            held[row.provider_id][row.resource_class] = row.used
-        for provider_id, amounts in held.items():
-            await store.give_back(connection, provider_id, amounts, self.clock.row_time())
+    async def _release(self, connection: Connection, held: Sequence[Row], consumer_ids: Sequence[int]) -> None:
+        """`held` are rows of `of_consumers`: all that these hold."""
+        await self._give_back(connection, held)
+        await store.remove(connection, consumer_ids)
+        await store.remove_consumers(connection, consumer_ids)
+
+    async def _give_back(self, connection: Connection, held: Sequence[Row]) -> None:
+        units = Counter[tuple[int, str]]()
+        for row in held:
+            units[row.provider_id, row.resource_class] -= row.used
+        if units:
+            await store.move(connection, units, self.clock.row_time())
 
     async def _replace(
         self, connection: Connection, consumer_uuid: str, wanted: AllocationsPut, check_generation: bool
     ) -> None:
         known = await store.consumer(connection, consumer_uuid, lock=True)
-        have = known.generation if known is not None else None
-        if check_generation and wanted.consumer_generation != have:
-            raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
+        if check_generation:
+            _check_generation(known, wanted)
         owner = {"project_id": wanted.project_id, "user_id": wanted.user_id}
         if known is not None:
             consumer_id = known.id
-            await self._give_back(connection, await store.of_consumer(connection, consumer_uuid, lock=True))
+            await self._give_back(connection, await store.of_consumers(connection, [consumer_uuid], lock=True))
         elif wanted.allocations:  # before the claim: of two who make the same one, one takes its room
             kind = wanted.consumer_type if isinstance(wanted.consumer_type, str) else None
             new = {"uuid": consumer_uuid, "consumer_type": kind, "generation": 1} | owner
@@ -94,12 +98,12 @@ class AllocationLogic:
             return
         rows = await self._claim(connection, wanted)
         if known is not None:
-            await store.remove(connection, consumer_id)
+            await store.remove(connection, [consumer_id])
         await store.add(connection, [(consumer_id, *row) for row in rows])
         if not wanted.allocations:
-            await store.remove_consumer(connection, consumer_id)
+            await store.remove_consumers(connection, [consumer_id])
         elif known is not None and not await store.advance_consumer(connection, consumer_id, known.generation, owner):
-            raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
+            raise errors.ConsumerGenerationConflict(expected=known.generation, given=wanted.consumer_generation)
 
     async def _claim_new(self, connection: Connection, wanted: dict[str, AllocationsPut]) -> None:
         """For consumers that hold nothing. Their providers are locked, so that what fits now can be taken at once."""
@@ -124,7 +128,7 @@ class AllocationLogic:
                     if not room.take(providers[provider_uuid], name, amount):
                         raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=name)
                     rows.append((ids[consumer_uuid], providers[provider_uuid], name, amount))
-        await store.take(connection, room.taken, self.clock.row_time())
+        await store.move(connection, room.taken, self.clock.row_time())
         await store.add(connection, rows)
 
     async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
@@ -139,6 +143,12 @@ class AllocationLogic:
                 raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=", ".join(sorted(item.resources)))
             rows.extend((found[0].id, name, amount) for name, amount in item.resources.items())
         return rows
+
+
+def _check_generation(known: Row | None, wanted: AllocationsPut) -> None:
+    have = known.generation if known is not None else None
+    if wanted.consumer_generation != have:
+        raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
 
 
 class Room:

@@ -14,7 +14,7 @@ from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import SHAPES, insert, prepared
 from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
 
-TAKE = (
+MOVE = (
     update(inventories)
     .where(inventories.c.provider_id == bindparam("of"), inventories.c.resource_class == bindparam("class"))
     .values(used=inventories.c.used + bindparam("units"), changed_at=bindparam("now"))
@@ -32,9 +32,14 @@ def _consumer(uuid: Any, *, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def known_consumers(connection: Connection, uuids: Collection[str]) -> set[str]:
-    query = select(consumers.c.uuid).where(consumers.c.uuid.in_(list(uuids)))
-    return set((await connection.execute(query)).scalars())
+async def lock_consumers(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
+    """uuid → row of those that are known; as `consumer` with `lock`."""
+    return {row.uuid: row for row in await connection.execute(*_known(list(uuids)))}
+
+
+@prepared
+def _known(uuids: Any) -> Select[Any]:
+    return locked(select(consumers).where(consumers.c.uuid.in_(uuids)).order_by(consumers.c.id))
 
 
 async def add_consumers(connection: Connection, values: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -59,23 +64,23 @@ async def advance_consumer(connection: Connection, consumer_id: int, generation:
     return result.rowcount == 1
 
 
-async def remove_consumer(connection: Connection, consumer_id: int) -> None:
-    await connection.execute(*_gone(consumer_id))
+async def remove_consumers(connection: Connection, consumer_ids: Sequence[int]) -> None:
+    await connection.execute(*_gone(consumer_ids))
 
 
 @prepared
-def _gone(consumer_id: Any) -> Delete:
-    return delete(consumers).where(consumers.c.id == consumer_id)
+def _gone(consumer_ids: Any) -> Delete:
+    return delete(consumers).where(consumers.c.id.in_(consumer_ids))
 
 
-async def of_consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Sequence[Row]:
-    """Rows with consumer_id, provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the consumer
+async def of_consumers(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> Sequence[Row]:
+    """Rows with consumer_id, provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the consumers
     and the providers: who takes from one and gives back to it takes turns, in the order of their ids."""
-    return (await connection.execute(*_of_consumer(uuid, lock=lock))).all()
+    return (await connection.execute(*_of_consumers(list(uuids), lock=lock))).all()
 
 
 @prepared
-def _of_consumer(uuid: Any, *, lock: bool) -> Select[Any]:
+def _of_consumers(uuids: Any, *, lock: bool) -> Select[Any]:
     query = (
         select(
             allocations.c.consumer_id,
@@ -87,8 +92,8 @@ def _of_consumer(uuid: Any, *, lock: bool) -> Select[Any]:
         )
         .join(resource_providers, resource_providers.c.id == allocations.c.provider_id)
         .join(consumers, consumers.c.id == allocations.c.consumer_id)
-        .where(consumers.c.uuid == uuid)
-        .order_by(allocations.c.provider_id)
+        .where(consumers.c.uuid.in_(uuids))
+        .order_by(allocations.c.provider_id, allocations.c.consumer_id)
     )
     return locked(query, of=(consumers, resource_providers)) if lock else query
 
@@ -110,12 +115,8 @@ async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]
 
 async def claim(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> bool:
     """Take `amounts` (class → units) from a provider if all of them fit; True when taken. On False the caller rolls back."""
-    taken = await connection.execute(_moving(tuple(amounts), taking=True), _moved(provider_id, amounts, now))
+    taken = await connection.execute(_taking(tuple(amounts)), _moved(provider_id, amounts, now))
     return taken.rowcount == len(amounts)
-
-
-async def give_back(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> None:
-    await connection.execute(_moving(tuple(amounts), taking=False), _moved(provider_id, amounts, now))
 
 
 def _moved(provider_id: int, amounts: dict[str, int], now: dt.datetime) -> dict[str, Any]:
@@ -123,31 +124,29 @@ def _moved(provider_id: int, amounts: dict[str, int], now: dt.datetime) -> dict[
 
 
 @lru_cache(SHAPES)
-def _moving(classes: tuple[str, ...], *, taking: bool) -> Update:
+def _taking(classes: tuple[str, ...]) -> Update:
     """Units of these classes, all of one provider, in one statement."""
     table = inventories.c
     units = {name: bindparam(f"units_of_{name}", type_=table.used.type) for name in classes}
     amount = case(units, value=table.resource_class, else_=0)
-    here = update(inventories).where(table.provider_id == bindparam("of"), table.resource_class.in_(classes))
-    if not taking:
-        return here.values(used=table.used - amount, changed_at=bindparam("now"))
     fits = (
         table.used + amount <= table.capacity,
         amount >= table.min_unit,
         amount <= table.max_unit,
         amount % table.step_size == 0,
     )
-    return here.where(*fits).values(used=table.used + amount, changed_at=bindparam("now"))
+    here = update(inventories).where(table.provider_id == bindparam("of"), table.resource_class.in_(classes), *fits)
+    return here.values(used=table.used + amount, changed_at=bindparam("now"))
 
 
-async def remove(connection: Connection, consumer_id: int) -> None:
-    """What the consumer holds is forgotten."""
-    await connection.execute(*_released(consumer_id))
+async def remove(connection: Connection, consumer_ids: Sequence[int]) -> None:
+    """What the consumers hold is forgotten."""
+    await connection.execute(*_released(consumer_ids))
 
 
 @prepared
-def _released(consumer_id: Any) -> Delete:
-    return delete(allocations).where(allocations.c.consumer_id == consumer_id)
+def _released(consumer_ids: Any) -> Delete:
+    return delete(allocations).where(allocations.c.consumer_id.in_(consumer_ids))
 
 
 async def add(connection: Connection, rows: Sequence[tuple[int, int, str, int]]) -> None:
@@ -157,12 +156,12 @@ async def add(connection: Connection, rows: Sequence[tuple[int, int, str, int]])
         await connection.execute(insert(allocations), [dict(zip(names, row, strict=True)) for row in rows])
 
 
-async def take(connection: Connection, taken: Mapping[tuple[int, str], int], now: dt.datetime) -> None:
-    """(provider id, class) → units, of inventories that are locked and have them."""
+async def move(connection: Connection, units: Mapping[tuple[int, str], int], now: dt.datetime) -> None:
+    """(provider id, class) → units more in use, or fewer, of inventories that are locked and have them: in one statement."""
     rows = [
-        {"of": provider, "class": name, "units": units, "now": now} for (provider, name), units in sorted(taken.items())
+        {"of": provider, "class": name, "units": more, "now": now} for (provider, name), more in sorted(units.items())
     ]
-    await connection.execute(TAKE, rows)
+    await connection.execute(MOVE, rows)
 
 
 async def usage_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:
