@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 import structlog
 
+# how long an example takes is the machine's business
+hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("calm")
 pytest_plugins = ["tests.conftest_guest", "tests.engines", "tests.databases"]
 NEVER_SKIPPED = ("guest", "lab")
 # the default one draws locals, which takes seconds on a busy machine, longer than some tests wait

@@ -73,7 +73,7 @@ def lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(min_value=0, max_value=100_000), noise=st.binary(max_size=5))
 def test_a_torn_end_costs_the_torn_line_alone(tmp_path: Path, cut: int, noise: bytes) -> None:
     path = tmp_path / "whole.jsonl"

@@ -332,7 +332,7 @@ states = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(states)
 def test_every_filtered_local_port_has_chains_that_end_in_drop(state: HostModel) -> None:
     filters = compiled(state)
@@ -354,7 +354,7 @@ def test_every_filtered_local_port_has_chains_that_end_in_drop(state: HostModel)
                         assert not any(r.startswith("-j ACCEPT") for r in chains[name])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(states)
 def test_text_is_whole(state: HostModel) -> None:
     """No line that a value broke in two, no jump to a chain that is not there, no name too long for the kernel."""

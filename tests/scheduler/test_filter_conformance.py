@@ -97,7 +97,7 @@ QUERIES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(query=QUERIES)
 def test_any_query_is_answered_or_refused(query):
     try:
@@ -107,7 +107,7 @@ def test_any_query_is_answered_or_refused(query):
     assert str(first) == str(json_query.evaluate(query, host()))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(max_size=60))
 def test_any_text_is_a_query_or_none(text):
     try:
@@ -116,7 +116,6 @@ def test_any_text_is_a_query_or_none(text):
         return
 
 
-@settings(deadline=None)
 @given(inner=QUERIES)
 def test_not_and_and_or_are_what_they_say(inner):
     try:
@@ -128,7 +127,7 @@ def test_not_and_and_or_are_what_they_say(inner):
         return
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(value=st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=20)), wanted=st.text(max_size=40))
 def test_operators_answer_anything(value, wanted):
     assert matches(value, wanted) in (True, False)
