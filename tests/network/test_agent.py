@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -272,6 +273,29 @@ async def test_plug_names_the_reason(cloud: Cloud):
         await agent.plug(CTX, [port["id"]])
     with pytest.raises(errors.NoReceiver):
         await cloud.core.bus.client(NetworkAgentAPI, host="host-9").plug(CTX, [port["id"]])
+
+
+@pytest.mark.parametrize(
+    "error", [errors.ServiceUnavailable(reason="database away"), errors.NoReceiver(reason="nobody")]
+)
+async def test_who_is_away_for_a_moment_fails_no_plug(cloud: Cloud, error: errors.KilonovaError):
+    """Compute asks again after such an error, and gives up its host after another one."""
+    running, _ = await cloud.agent()
+    network, _ = await cloud.network()
+    real, away = running._plugin.host_model, True
+
+    async def host_model(*asked: Any) -> HostModel:
+        if away:
+            raise error
+        return await real(*asked)
+
+    running._plugin.host_model = host_model  # type: ignore[method-assign]
+    port = await cloud.bound(network)
+    agent = cloud.core.bus.client(NetworkAgentAPI, host=HOST)
+    with pytest.raises(type(error)):
+        await agent.plug(CTX, [port["id"]])
+    away = False
+    await agent.plug(CTX, [port["id"]])
 
 
 async def test_filters_change_on_every_host_that_shows_them(cloud: Cloud):

@@ -85,6 +85,8 @@ class NetworkAgent(NetworkAgentAPI):
         if any(tap not in self._ports or tap not in self._up for tap in taps):
             try:
                 await self._sync.run()
+            except (errors.BusError, errors.ServiceUnavailable):
+                raise  # whoever needs the port asks again while somebody is away
             except (errors.KilonovaError, DataPlaneError) as error:
                 raise PlugFailed(host=self.host, reason=str(error)) from error
         for tap, port_id in taps.items():
