@@ -13,17 +13,23 @@ def pss(pid: int, *, children: bool = True) -> float:
     wanted, found = [pid] if pid else [], 0.0
     while wanted:
         one = wanted.pop()
-        found += _own(one)
+        found += _megabytes(one, "Pss")
         wanted += [child for child, parent in parents.items() if parent == one]
     return found
 
 
-def _own(pid: int) -> float:
+def anonymous(pid: int) -> float:
+    """In MB: what the process itself allocated and nobody shares, which does not change when others come and go that use the same
+    files. 0 for the dead."""
+    return _megabytes(pid, "Anonymous")
+
+
+def _megabytes(pid: int, field: str) -> float:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0.0
-    match = re.search(r"^Pss:\s+(\d+) kB", text, re.M)
+    match = re.search(rf"^{field}:\s+(\d+) kB", text, re.M)
     return int(match[1]) / 1000 if match else 0.0
 
 
