@@ -40,7 +40,10 @@ class AllocationLogic:
     async def replace(self, consumer_uuid: str, wanted: AllocationsPut, *, check_generation: bool) -> None:
         """Make the consumer hold exactly `wanted`: all of it, or a 409 and nothing changes. Repeating is harmless."""
         async with self.database.transaction() as tx:
-            await self._replace(tx.connection, consumer_uuid, wanted, check_generation)
+            known = await store.consumer(tx.connection, consumer_uuid, lock=True)
+            if check_generation:
+                _check_generation(known, wanted)
+            await self._replace(tx.connection, consumer_uuid, known, wanted)
 
     @retried
     async def replace_many(self, wanted: dict[str, AllocationsPut], *, check_generation: bool) -> None:
@@ -55,7 +58,7 @@ class AllocationLogic:
                 held = await store.of_consumers(tx.connection, emptied, lock=True)
                 await self._release(tx.connection, held, sorted(emptied.values()))
             for uuid in sorted(known.keys() - emptied.keys()):
-                await self._replace(tx.connection, uuid, wanted[uuid], check_generation)
+                await self._replace(tx.connection, uuid, known[uuid], wanted[uuid])
             if new := {uuid: item for uuid, item in wanted.items() if uuid not in known and item.allocations}:
                 await self._claim_new(tx.connection, new)
 
@@ -81,11 +84,9 @@ class AllocationLogic:
             await store.move(connection, units, self.clock.row_time())
 
     async def _replace(
-        self, connection: Connection, consumer_uuid: str, wanted: AllocationsPut, check_generation: bool
+        self, connection: Connection, consumer_uuid: str, known: Row | None, wanted: AllocationsPut
     ) -> None:
-        known = await store.consumer(connection, consumer_uuid, lock=True)
-        if check_generation:
-            _check_generation(known, wanted)
+        """`known` is the consumer's row, locked; None when it holds nothing."""
         owner = {"project_id": wanted.project_id, "user_id": wanted.user_id}
         if known is not None:
             consumer_id = known.id

@@ -115,12 +115,8 @@ async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]
 
 async def claim(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> bool:
     """Take `amounts` (class → units) from a provider if all of them fit; True when taken. On False the caller rolls back."""
-    taken = await connection.execute(_taking(tuple(amounts)), _moved(provider_id, amounts, now))
-    return taken.rowcount == len(amounts)
-
-
-def _moved(provider_id: int, amounts: dict[str, int], now: dt.datetime) -> dict[str, Any]:
-    return {"of": provider_id, "now": now} | {f"units_of_{name}": units for name, units in amounts.items()}
+    given = {"of": provider_id, "now": now} | {f"units_of_{name}": units for name, units in amounts.items()}
+    return (await connection.execute(_taking(tuple(amounts)), given)).rowcount == len(amounts)
 
 
 @lru_cache(SHAPES)
