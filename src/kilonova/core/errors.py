@@ -11,11 +11,15 @@ class KilonovaError(Exception):
     """Base of all our errors. `status` is the HTTP status; `message` is shown to users, so it holds no secret.
 
     A subclass sets `template`, filled from the keyword parameters: `raise FlavorNotFound(flavor_id="x")`.
+
+    `registry` maps the name under which an error crosses the bus, `compute.FlavorNotFound`, to its class: the package that
+    defines it is part of the name, as several services have errors of one name. Two of one name in one package are refused.
     """
 
     status: ClassVar[int] = 500
     template: ClassVar[str] = "The server has either erred or is incapable of performing the requested operation."
     registry: ClassVar[dict[str, type[KilonovaError]]] = {}
+    wire_name: ClassVar[str] = "core.KilonovaError"
 
     def __init__(self, message: str | None = None, /, *, headers: dict[str, str] | None = None, **params: Any) -> None:
         self.params = params
@@ -24,7 +28,17 @@ class KilonovaError(Exception):
         super().__init__(self.message)
 
     def __init_subclass__(cls) -> None:
-        KilonovaError.registry[cls.__name__] = cls
+        cls.wire_name = f"{_package(cls.__module__)}.{cls.__name__}"
+        known = KilonovaError.registry.setdefault(cls.wire_name, cls)
+        if known is not cls and known.__module__ != cls.__module__:
+            raise TypeError(f"{cls.wire_name} is defined in {known.__module__} and again in {cls.__module__}")
+        KilonovaError.registry[cls.wire_name] = cls
+
+
+def _package(module: str) -> str:
+    """`kilonova.compute.errors` → `compute`; of a module outside, its whole name."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "kilonova" and len(parts) > 1 else module
 
 
 class BadRequest(KilonovaError):
@@ -114,8 +128,8 @@ def to_wire(error: BaseException) -> dict[str, Any]:
     """A dict from which `from_wire` makes the same typed error on the other side of the bus."""
     if isinstance(error, KilonovaError):
         params = msgspec.to_builtins(error.params, enc_hook=str)
-        return {"type": type(error).__name__, "message": error.message, "params": params, "headers": error.headers}
-    return {"type": "RemoteError", "message": f"{type(error).__name__}: {error}", "params": {}}
+        return {"type": error.wire_name, "message": error.message, "params": params, "headers": error.headers}
+    return {"type": RemoteError.wire_name, "message": f"{type(error).__name__}: {error}", "params": {}}
 
 
 def from_wire(wire: dict[str, Any]) -> KilonovaError:
