@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 
 from kilonova.core import log
+from kilonova.core.clock import SYSTEM
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 DRAIN = signal.SIGUSR1  # to a worker, which tells it from what its whole process group is told
@@ -59,7 +60,7 @@ class Supervisor:
                 os.kill(pid, DRAIN)
 
     def _again(self, number: int, pid: int, ended: int) -> None:
-        lived = time.monotonic() - self._born.pop(pid)
+        lived = SYSTEM.monotonic() - self._born.pop(pid)
         self._pause = min(self._pause * 2, LONGEST_PAUSE) if lived < SHORT_LIFE else FIRST_PAUSE
         logger.error("a worker died and is started again", worker=number, pid=pid, code=ended, after=round(lived, 1))
         time.sleep(self._pause)
@@ -75,7 +76,7 @@ class Supervisor:
             pid = os.fork()
             if pid == 0:
                 os._exit(self._child(number, parent))
-            self._numbers[pid], self._born[pid] = number, time.monotonic()
+            self._numbers[pid], self._born[pid] = number, SYSTEM.monotonic()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 

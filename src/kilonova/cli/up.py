@@ -18,6 +18,7 @@ import uvloop
 from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running
 from kilonova.compute.virt.driver import HypervisorUnavailable
 from kilonova.core import collector, log
+from kilonova.core.clock import SYSTEM
 from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.settings import Settings, default_state_dir, load
@@ -64,9 +65,9 @@ def down(state: Path | None = STATE) -> None:
         console.print(f"no cloud runs from {settings.state_dir}")
         return
     os.kill(found.pid, signal.SIGTERM)
-    until = time.monotonic() + STOP_TIMEOUT
+    until = SYSTEM.monotonic() + STOP_TIMEOUT
     while is_alive(found.pid):
-        if time.monotonic() > until:
+        if SYSTEM.monotonic() > until:
             raise CannotStart(f"pid {found.pid} is still there after {STOP_TIMEOUT:g} s")
         time.sleep(0.05)
     console.print(f"stopped (pid {found.pid}); guests keep running")
@@ -122,12 +123,12 @@ def _detach(settings: Settings) -> None:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    until = time.monotonic() + READY_TIMEOUT
+    until = SYSTEM.monotonic() + READY_TIMEOUT
     while running(settings.state_dir) is None:
         if process.poll() is not None:
             tail = log_path.read_text(errors="replace").strip().splitlines()[-1:]
             raise CannotStart(f"it ended at once: {' '.join(tail)} (all of it: {log_path})")
-        if time.monotonic() > until:
+        if SYSTEM.monotonic() > until:
             process.terminate()
             raise CannotStart(f"not ready within {READY_TIMEOUT:g} s; see {log_path}")
         time.sleep(0.02)

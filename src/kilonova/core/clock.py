@@ -1,12 +1,17 @@
-"""Time, randomness and ids. Everything that needs one of them gets a `Clock`, so that a test can drive them."""
+"""Time, randomness and ids: the one place they come from (a lint rule holds all others to it). What needs one of them is given a
+`Clock`, so that a test can drive it; `SYSTEM` serves where nothing can be handed in."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import random
 import secrets
 import time
 import uuid
+
+Dice = random.Random
+"""A source of random choices that are no secrets."""
 
 
 class Clock:
@@ -22,6 +27,10 @@ class Clock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def epoch(self) -> float:
+        """Wall time in seconds since 1970."""
+        return time.time()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
@@ -36,9 +45,19 @@ class Clock:
     def random_bytes(self, n: int) -> bytes:
         return secrets.token_bytes(n)
 
+    def dice(self) -> Dice:
+        return Dice(self.random_bytes(8))
+
+    def spread(self, longest: float) -> float:
+        """A pause between 0 and `longest` seconds, so that those which met do not meet again."""
+        return random.uniform(0, longest)  # noqa: S311 - no secret
+
     def secret(self, n: int = 24) -> str:
         """A URL-safe secret made of `n` random bytes."""
         return secrets.token_urlsafe(n)
+
+
+SYSTEM = Clock()
 
 
 def naive(moment: dt.datetime) -> dt.datetime:

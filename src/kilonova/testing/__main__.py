@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import msgspec
 import typer
 
 from kilonova.cli.common import is_alive
+from kilonova.core.clock import SYSTEM
 from kilonova.testing.cluster import ClusterFailed
 from kilonova.testing.engines import Engine, EngineFailed
 from kilonova.testing.hosted import HostedCluster
@@ -60,7 +60,7 @@ class Keeper:
     def __init__(self) -> None:
         self.ending = False
         self._told: list[Part] = []
-        made = {name: secrets.token_hex(12) for name in SECRETS}
+        made = {name: SYSTEM.random_bytes(12).hex() for name in SECRETS}
         settings = {"secrets": made, "cloud": {"state_dir": str(FOLDER / "state")}}
         self.cluster = HostedCluster(
             FOLDER, UNDERLAY.start(), LAYOUT, balanced=True, settings=settings,
@@ -151,14 +151,14 @@ def up() -> None:
             [sys.executable, "-m", "kilonova.testing", "keep"], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
-    until = time.monotonic() + START_TIMEOUT
+    until = SYSTEM.monotonic() + START_TIMEOUT
     with log.open() as said:
         while standing() is None:
             ended = keeper.poll() is not None
             print(said.read(), end="", flush=True)
             if ended:
                 raise fail(f"it did not start (logs: {FOLDER}/logs)")
-            if time.monotonic() > until:
+            if SYSTEM.monotonic() > until:
                 keeper.terminate()
                 raise fail(f"not ready within {START_TIMEOUT:g} s (logs: {FOLDER}/logs)")
             time.sleep(0.1)
@@ -180,8 +180,8 @@ def down() -> None:
     found = standing()
     if found is not None:
         os.kill(found.pid, signal.SIGTERM)
-        until = time.monotonic() + STOP_TIMEOUT
-        while standing() is not None and time.monotonic() < until:
+        until = SYSTEM.monotonic() + STOP_TIMEOUT
+        while standing() is not None and SYSTEM.monotonic() < until:
             time.sleep(0.1)
     clear()
 

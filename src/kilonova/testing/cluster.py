@@ -27,6 +27,7 @@ from typing import Any, Protocol, Self
 import httpx
 import msgspec
 
+from kilonova.core.clock import SYSTEM
 from kilonova.testing.engines import Engine, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
 from kilonova.testing.engines.base import LOOPBACK, spawn
 
@@ -186,10 +187,10 @@ class Cluster:
             self.wait_ready(*names)
 
     def wait_ready(self, *names: str) -> None:
-        until = time.monotonic() + READY_TIMEOUT
+        until = SYSTEM.monotonic() + READY_TIMEOUT
         for process in (self.processes[name] for name in names if name in self.processes):
             while not process.is_ready(self._http):
-                if not process.is_alive() or time.monotonic() > until:
+                if not process.is_alive() or SYSTEM.monotonic() > until:
                     raise ClusterFailed(f"{process.name} is not ready: {process.words()}")
                 time.sleep(LOOK)
 

@@ -21,10 +21,11 @@ import shutil
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
+
+from kilonova.core.clock import SYSTEM
 
 LOCKS = Path("/run/kilonova-underlays")
 HOLDER = "kilonova-host"  # the first word of the command line of what keeps a host's namespaces
@@ -213,7 +214,7 @@ class VirtualHost:
         self.folder.chmod(0o755)
         for path in PRIVATE:
             self._own(path).mkdir(parents=True)
-        identity = uuid.uuid4()
+        identity = SYSTEM.uuid()
         (self._own("/etc/libvirt") / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(uuid=identity))
         (self._own("/etc/libvirt") / "qemu.conf").write_text(QEMU_CONF)
         known = self._own("/var/cache/libvirt") / "qemu"
@@ -223,7 +224,7 @@ class VirtualHost:
         for folder in (self._own("/var/lib/libvirt") / "qemu", known):
             folder.mkdir(exist_ok=True)
             shutil.chown(folder, "libvirt-qemu", "kvm")
-        (self.folder / "machine-id").write_text(f"{identity.hex}\n")
+        (self.folder / "machine-id").write_text(f"{identity.replace('-', '')}\n")
 
     def _own(self, path: str) -> Path:
         return self.folder / path.strip("/").replace("/", "-")
@@ -235,9 +236,9 @@ class VirtualHost:
             ["unshare", "-m", "-n", "-u", "bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, start_new_session=True, cwd="/",
         )  # fmt: skip
-        until = time.monotonic() + DEATH_TIMEOUT
+        until = SYSTEM.monotonic() + DEATH_TIMEOUT
         while holders().get(self.name) != process.pid:
-            if process.poll() is not None or time.monotonic() > until:
+            if process.poll() is not None or SYSTEM.monotonic() > until:
                 said = process.stderr.read().decode(errors="replace") if process.stderr else ""
                 raise HostFailed(f"host {self.name}: {said.strip() or 'its namespaces can not be made'}")
             time.sleep(0.005)
@@ -283,12 +284,12 @@ def end(name: str) -> None:
     holder = holders().get(name)
     if holder is None:
         return
-    until = time.monotonic() + DEATH_TIMEOUT
+    until = SYSTEM.monotonic() + DEATH_TIMEOUT
     while others := [pid for pid in _sharing(holder) if pid != holder]:
         for pid in others:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if time.monotonic() > until:
+        if SYSTEM.monotonic() > until:
             raise HostFailed(f"host {name}: processes {others} do not end")
         time.sleep(0.01)
     os.kill(holder, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import random
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -49,7 +48,7 @@ class SchedulerManager(SchedulerAPI):
         self.database, self.placement, self.options, self.clock = database, placement, options, clock
         self.faults = faults or Faults()
         self.hosts = HostReader(database, placement, options, clock)
-        self.driver = load_driver(options, random.Random(clock.random_bytes(8)))  # noqa: S311 - spreads load
+        self.driver = load_driver(options, clock.dice())
         self._claims = asyncio.Semaphore(options.claims_at_once)
 
     async def select_destinations(

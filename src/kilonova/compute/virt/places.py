@@ -20,6 +20,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from kilonova.compute.virt.disks import DiskError, DiskFull
+from kilonova.core.clock import SYSTEM
 
 SEARCHABLE = 0o711
 
@@ -139,7 +140,7 @@ class Places:
         """What is the same on all hosts that share these disks, and on no other; blocking. "" where there are none yet."""
         note = self.instances / ".storage"
         with suppress(FileNotFoundError, FileExistsError), note.open("x") as fresh:
-            fresh.write(uuid.uuid4().hex)
+            fresh.write(SYSTEM.hex_id())
         return note.read_text() if note.exists() else ""
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,6 +12,7 @@ import msgspec
 
 from kilonova.core import errors, log
 from kilonova.core.bus.interface import Interface, Method, methods
+from kilonova.core.clock import SYSTEM
 from kilonova.core.context import RequestContext
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries of a cast
@@ -172,7 +171,7 @@ def envelope_for(
 ) -> Envelope:
     arguments = method.arguments(**dict(zip(method.parameters, values, strict=False)), **named)
     return Envelope(
-        id=uuid.uuid4().hex,
+        id=SYSTEM.hex_id(),
         topic=interface.topic,
         host=host,
         pattern=method.pattern,
@@ -180,7 +179,7 @@ def envelope_for(
         version=interface.version,
         context=context,
         arguments=msgspec.Raw(msgspec.msgpack.encode(arguments)),
-        deadline=time.time() + method.timeout if method.timeout else None,
+        deadline=SYSTEM.epoch() + method.timeout if method.timeout else None,
         expendable=method.expendable,
     )
 
@@ -188,7 +187,7 @@ def envelope_for(
 async def handle(server: Server, envelope: Envelope) -> Reply:
     """Run the method an envelope names, unless its deadline is past; an error becomes a typed reply, and is logged when
     nobody waits for it. A cast that failed because something is away is done again: nobody else would ask."""
-    if envelope.deadline is not None and time.time() > envelope.deadline:
+    if envelope.deadline is not None and SYSTEM.epoch() > envelope.deadline:
         return Reply(error=errors.to_wire(errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=0)))
     method = methods(server.interface).get(envelope.method)
     try:
@@ -214,12 +213,12 @@ async def handle(server: Server, envelope: Envelope) -> Reply:
 
 
 async def _persistently(work: Callable[[], Awaitable[None]], envelope: Envelope) -> None:
-    pause, until = FIRST_PAUSE, time.monotonic() + AGAIN_WITHIN
+    pause, until = FIRST_PAUSE, SYSTEM.monotonic() + AGAIN_WITHIN
     while True:
         try:
             return await work()
         except (errors.ServiceUnavailable, errors.BusError) as error:
-            if time.monotonic() + pause > until:
+            if SYSTEM.monotonic() + pause > until:
                 raise
             logger.warning(
                 "done again", topic=envelope.topic, method=envelope.method, again_in=pause, error=error.message

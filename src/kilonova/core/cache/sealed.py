@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kilonova.core.cache.base import Cache
+from kilonova.core.clock import SYSTEM
 
 NONCE = 12  # bytes, random for each value
 PREFIX = "kilonova:"
@@ -39,7 +39,7 @@ class SealedCache(Cache):
 
     async def set(self, name: str, value: bytes, ttl: float) -> None:
         key = self.key(name)
-        nonce = os.urandom(NONCE)
+        nonce = SYSTEM.random_bytes(NONCE)
         await self._inner.set(key, nonce + self._cipher.encrypt(nonce, value, key.encode()), ttl)
 
     async def delete(self, name: str) -> None:

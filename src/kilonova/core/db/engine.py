@@ -8,7 +8,6 @@ async with database.reading() as connection: ...
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from kilonova.core.bus.interface import Interface
+from kilonova.core.clock import SYSTEM
 from kilonova.core.db.address import Address
 from kilonova.core.db.failures import translated, unavailable
 from kilonova.core.db.sqlite import SqliteEngine
@@ -82,7 +82,7 @@ class Database:
     def _check_alive(self, connection: Any, record: Any, _proxy: Any) -> None:
         """A connection that was unused for a while is asked whether its server is still there; if not, the pool opens others
         in place of all it has."""
-        if time.monotonic() - record.info.get("unused_since", time.monotonic()) > TRUSTED:
+        if SYSTEM.monotonic() - record.info.get("unused_since", SYSTEM.monotonic()) > TRUSTED:
             dialect = self.engine.sync_engine.dialect
             if not dialect._do_ping_w_event(connection):
                 raise DisconnectionError
@@ -158,4 +158,4 @@ def _engines(address: Address) -> tuple[Any, Any]:
 
 
 def _note_time(_connection: Any, record: Any) -> None:
-    record.info["unused_since"] = time.monotonic()
+    record.info["unused_since"] = SYSTEM.monotonic()

@@ -18,7 +18,6 @@ import asyncio
 import collections
 import contextlib
 import heapq
-import uuid
 from collections.abc import Coroutine, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +28,7 @@ from sqlalchemy import Column, Delete, Integer, MetaData, String, Table, delete,
 from kilonova.core import errors, log
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Undelivered, make_proxy
 from kilonova.core.bus.interface import Interface, Method
+from kilonova.core.clock import SYSTEM
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.core.db.types import Blob, Counter
@@ -99,7 +99,7 @@ class Outbox:
         self.faults = faults or Faults()
         self.senders = table.metadata.tables[SENDERS]
         self.shared = not database.is_sqlite if shared is None else shared
-        self.name = uuid.uuid4().hex
+        self.name = SYSTEM.hex_id()
         self.sending: set[int] = set()  # rows that this process takes care of
         self._beat = 0
         self._others: dict[str, tuple[int | None, int]] = {}  # sender → (its beat, looks at which that was so)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from kilonova.core import log
+from kilonova.core.clock import SYSTEM
 from kilonova.core.db.failures import Collision, DuplicateRow
 
 P = ParamSpec("P")
@@ -34,7 +34,7 @@ def retried(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[
                 return await work(*args, **kwargs)
             except (Collision, DuplicateRow) as error:
                 logger.info("once more", work=work.__qualname__, why=type(error).__name__)
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads those who met
+            await asyncio.sleep(SYSTEM.spread(pause))
         return await work(*args, **kwargs)
 
     return again

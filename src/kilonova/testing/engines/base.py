@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import random
-import secrets
 import shutil
 import signal
 import socket
@@ -16,6 +14,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Self
+
+from kilonova.core.clock import SYSTEM
 
 LOOPBACK = "127.0.0.1"
 PORTS = (10000, 32768)
@@ -33,7 +33,7 @@ class EngineFailed(Exception):
 def free_port(address: str = LOOPBACK) -> int:
     """Below those that the kernel gives to outgoing connections, which may take such a port before its server does."""
     while True:
-        port = random.randrange(*PORTS)  # noqa: S311 - no secret
+        port = SYSTEM.dice().randrange(*PORTS)
         if port not in _given:
             _given.add(port)
             with socket.socket() as probe, contextlib.suppress(OSError):
@@ -101,9 +101,9 @@ class Engine:
                 self.command(), tied=self.tied, user=self.user, env=self.environment(), cwd=self.folder,
                 stdout=output, stderr=output,
             )  # fmt: skip
-        until = time.monotonic() + START_TIMEOUT
+        until = SYSTEM.monotonic() + START_TIMEOUT
         while not self.ready():
-            if self.process.poll() is not None or time.monotonic() > until:
+            if self.process.poll() is not None or SYSTEM.monotonic() > until:
                 self.kill()
                 raise EngineFailed(f"{self.name} did not start: {self.words()}")
             time.sleep(0.05)
@@ -157,7 +157,7 @@ class Engine:
         file = self.folder / name
         if not file.exists():
             file.touch(0o600)
-            file.write_text(secrets.token_hex(16))
+            file.write_text(SYSTEM.random_bytes(16).hex())
             self._own(file)
         return file.read_text()
 

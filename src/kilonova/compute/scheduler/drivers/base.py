@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import ClassVar
@@ -14,6 +13,7 @@ from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.weighers import Weigher
 from kilonova.compute.scheduler.weighing import Ranked
+from kilonova.core.clock import Dice
 
 FITTING = ("AvailabilityZoneFilter", "ComputeFilter", "RamFilter", "CoreFilter", "DiskFilter")
 """The filters of drivers that only ask where a server fits."""
@@ -23,7 +23,7 @@ class Driver(ABC):
     name: ClassVar[str]
     weighers: Sequence[Weigher] = ()
 
-    def __init__(self, options: SchedulerOptions, dice: random.Random) -> None:
+    def __init__(self, options: SchedulerOptions, dice: Dice) -> None:
         self.options, self.dice = options, dice
         self._forced, self._filters = ForcedHost(options), [NamedHosts(options), *self.load()]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Sequence
 
 from kilonova.compute.models import HostState
@@ -12,6 +11,7 @@ from kilonova.compute.scheduler.filters import Filter
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plugins import load_filters, load_weighers
 from kilonova.compute.scheduler.weighing import Ranked
+from kilonova.core.clock import Dice
 
 KEPT_HOSTS = 100
 
@@ -19,7 +19,7 @@ KEPT_HOSTS = 100
 class FilterDriver(Driver):
     name = "filter"
 
-    def __init__(self, options: SchedulerOptions, dice: random.Random) -> None:
+    def __init__(self, options: SchedulerOptions, dice: Dice) -> None:
         super().__init__(options, dice)
         self.weighers = load_weighers(options)
         self.keep = None if options.shuffle_best_same_weighed_hosts else max(KEPT_HOSTS, options.host_subset_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from itertools import chain, zip_longest
@@ -12,12 +11,13 @@ from kilonova.compute.scheduler.candidates import Candidates
 from kilonova.compute.scheduler.drivers.filter import FilterDriver
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.weighing import Ranked
+from kilonova.core.clock import Dice
 
 
 class ZoneDriver(FilterDriver):
     name = "zone"
 
-    def __init__(self, options: SchedulerOptions, dice: random.Random) -> None:
+    def __init__(self, options: SchedulerOptions, dice: Dice) -> None:
         super().__init__(options, dice)
         self.keep = None  # the best hosts may all be in one zone
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import time
 from functools import partial
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from kilonova.core.bus.amqp.link import REPLIES, Link, hopeless
 from kilonova.core.bus.amqp.topology import DEAD, host_queue, queues, routing_key, shared_queue
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Reply, Server
 from kilonova.core.bus.interface import Interface
+from kilonova.core.clock import SYSTEM
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries to connect
@@ -87,13 +87,13 @@ class AmqpBus(Bus):
 
     async def _keep(self, link: Link) -> None:
         """Make another connection when one is lost, with everything that is served here."""
-        began, pause = time.monotonic(), FIRST_PAUSE
+        began, pause = SYSTEM.monotonic(), FIRST_PAUSE
         while True:
             await link.lost.wait()
             await link.close()
-            pause = FIRST_PAUSE if time.monotonic() - began > STABLE else min(pause * 2, LONGEST_PAUSE)
+            pause = FIRST_PAUSE if SYSTEM.monotonic() - began > STABLE else min(pause * 2, LONGEST_PAUSE)
             await asyncio.sleep(pause)
-            link, began = await self._reach(), time.monotonic()
+            link, began = await self._reach(), SYSTEM.monotonic()
             self._use(link)
             try:
                 await self._attach_all(link)
@@ -236,7 +236,7 @@ class AmqpBus(Bus):
         return msgspec.msgpack.decode(body, type=Reply)
 
     async def _publish(self, link: Link, envelope: Envelope, **properties: str) -> None:
-        left = envelope.deadline - time.time() if envelope.deadline else HINT_LIFE if envelope.expendable else None
+        left = envelope.deadline - SYSTEM.epoch() if envelope.deadline else HINT_LIFE if envelope.expendable else None
         if left is not None:
             properties["expiration"] = str(max(1, int(left * 1000)))
         body = msgspec.msgpack.encode(envelope)

@@ -7,7 +7,6 @@ brokers and receivers.
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from kilonova.core.bus.base import Envelope
 from kilonova.core.bus.interface import Interface, methods
+from kilonova.core.clock import SYSTEM
 
 EXCHANGE = "kilonova"
 DEAD = "kilonova.dead"  # an exchange, and the queue behind it
@@ -49,7 +49,7 @@ def host_queue(topic: str, host: str) -> Queue:
 
 def fanout_queue(topic: str, host: str) -> Queue:
     """Another one for each connection: the broker may not know yet that the last one is dead."""
-    return Queue(f"{EXCHANGE}.{topic}.{host}.fanout.{uuid.uuid4().hex}", f"fanout.{topic}", kept=False)
+    return Queue(f"{EXCHANGE}.{topic}.{host}.fanout.{SYSTEM.hex_id()}", f"fanout.{topic}", kept=False)
 
 
 def queues(interface: type[Interface], host: str) -> list[Queue]:
