@@ -1,6 +1,6 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
-# make grid     every step of a launch times every process that may die; see docs/reliability.md
+# make grid     every step of a launch times every process that may die; see docs/explanation/reliability.md
 # make bench    the numbers, as tables and JSON; those of DESIGN with their bounds
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 SHELL := /bin/bash

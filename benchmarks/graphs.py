@@ -1,4 +1,5 @@
-"""`python -m benchmarks.graphs`: draws what `growth` and `soak` measured, from their JSON files into SVG files in docs/growth/.
+"""`python -m benchmarks.graphs`: draws what `growth` and `soak` measured, from their JSON files into SVG
+files in docs/explanation/growth/.
 
 One file a subject, one panel a unit, one line a row, with how many there were on x and the cost on y. Wants the optional extra
 `graphs`.
@@ -34,7 +35,7 @@ STYLE = {
 
 def main(
     results: Path = typer.Option(Path("benchmarks/results"), help="Folder of the JSON files."),
-    out: Path = typer.Option(Path("docs/growth"), help="Folder of the graphs."),
+    out: Path = typer.Option(Path("docs/explanation/growth"), help="Folder of the graphs."),
 ) -> None:
     """Draw all that was measured."""
     reports = [_read(file) for name in SOURCES if (file := results / f"{name}.json").exists()]

@@ -71,5 +71,5 @@ Where to go next
   log in to a guest     $VENV/bin/python -m kilonova.testing exec ${HOSTS[0]} ${login[*]}
   kill a part           $VENV/bin/python -m kilonova.testing kill conductor-1      (it comes back; a host: kill ${HOSTS[1]}, boot ${HOSTS[1]})
   is all in order       $VENV/bin/kilonova verify --config $CONFIG
-  end and remove        make cluster-stop                                          more: docs/cluster.md
+  end and remove        make cluster-stop                                          more: docs/tutorials/cluster.md
 TEXT

@@ -1,6 +1,6 @@
 """The kill grid: every step of a launch × every process that may die while it is under way.
 
-    python -m tests.cluster.grid            # all of it and the storms; the results go into docs/reliability.md
+    python -m tests.cluster.grid            # all of it and the storms; the results go into docs/explanation/reliability.md
     python -m tests.cluster.grid --step networking --victim broker
 
 A cell: servers are asked for; one of them stands at the step; the victim is killed (SIGKILL); the step goes on; a second
@@ -33,7 +33,7 @@ VICTIMS = {
 """What may die, as the table names it → the component or engine."""
 SERVERS = 3  # asked for in each cell
 AWAY = 1.0  # seconds between the victim's death and its next start
-REPORT = Path(__file__).parents[2] / "docs" / "reliability.md"
+REPORT = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
 STORMS = (
     lambda scene: killed_in_the_middle(scene, "broker", 200, answers_before=50),
     lambda scene: killed_in_the_middle(scene, "database", 50, answers_before=40),

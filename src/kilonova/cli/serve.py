@@ -39,7 +39,7 @@ def serve(
     state: Path | None = STATE,
     config: Path | None = CONFIG,
 ) -> None:
-    """Run one component of a cloud of many processes: see docs/deploy.md."""
+    """Run one component of a cloud of many processes: see docs/how-to/deploy.md."""
     chosen = COMPONENTS.get(component)
     if chosen is None:
         raise typer.BadParameter(f"there is no component {component}; there are {', '.join(COMPONENTS)}")

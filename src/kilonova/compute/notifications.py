@@ -1,4 +1,5 @@
-"""What happens to servers, told to programs outside of the cloud (metering, search, inventories); see docs/notifications.md.
+"""What happens to servers, told to programs outside of the cloud (metering, search, inventories); see
+docs/explanation/notifications.md.
 
 Hosts have no database, so it is told where the rows change: by the API (an action begins) and by the conductor (the rest)."""
 

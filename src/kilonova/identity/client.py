@@ -93,8 +93,9 @@ class _Proof(msgspec.Struct, frozen=True, array_like=True):
 class RemoteAuthenticator(IdentityEvents):
     """An Authenticator (see core/web/auth) that asks identity and remembers the answer: a valid token for `ttl` seconds and
     never past its end, here and in a cache that is shared with other processes; an invalid one for `negative_ttl`, here.
-    Callers with one token share one question. A revocation counts at once; see RevocationLog for how, and docs/caching.md
-    for when it can't. `lease` is how long, in seconds, this process trusts the bus and the shared cache alone."""
+    Callers with one token share one question. A revocation counts at once; see RevocationLog for how, and
+    docs/explanation/caching.md for when it can't. `lease` is how long, in seconds,
+    this process trusts the bus and the shared cache alone."""
 
     def __init__(
         self, identity_url: str, transport: Transport, tokens: TokenSource, clock: Clock, *, cache: Cache | None = None,

@@ -1,4 +1,4 @@
-"""Filters by upstream's names, in cost order. How to add one: docs/scheduling.md."""
+"""Filters by upstream's names, in cost order. How to add one: docs/explanation/scheduling.md."""
 
 from __future__ import annotations
 

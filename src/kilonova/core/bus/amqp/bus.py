@@ -29,7 +29,7 @@ logger = log.get("bus")
 
 
 class AmqpBus(Bus):
-    """`amqp://user:password@host[:port][,host…]/vhost?options`; see docs/bus.md."""
+    """`amqp://user:password@host[:port][,host…]/vhost?options`; see docs/explanation/bus.md."""
 
     def __init__(self, url: str) -> None:
         """Raises ValueError."""
