@@ -232,7 +232,7 @@ async def test_filters(cloud):
         assert await found(query, "admin") == names, query
     assert await found("", "foreign") == set()
     for query, status in {
-        "all_tenants=1": 403, "status=DELETED": 403, "status=NOPE": 400, "name=(": 400, "name=(a%2B)%2B$": 400,
+        "all_tenants=1": 403, "status=DELETED": 403, "status=NOPE": 400, "name=(": 400, "name=(?=a)": 400,
         "changes-since=yesterday": 400, "power_state=x": 400, "colour=red": 400, "locked=perhaps": 400,
         "changes-since=2026-01-02T00:00:00Z&changes-before=2026-01-01T00:00:00Z": 400,
     }.items():  # fmt: skip

@@ -316,7 +316,10 @@ class AmbiguousHostname(BadRequest):
 
 
 class InvalidPattern(BadRequest):
-    template = "Invalid filter field: name. {pattern} is not a regular expression that can be used here."
+    template = (
+        "Invalid input for query parameters name. Value: {pattern}. '{pattern}' is not a 'regex' that can be used here: "
+        "{reason}."
+    )
 
 
 class InvalidFilter(BadRequest):

@@ -13,7 +13,8 @@ import structlog
 SECRET_KEYS = re.compile(
     r"pass(word|wd)?$|^admin_?pass|secret|token|^auth$|user_data|private_key|x-auth-key|authorization|credential", re.I
 )
-SECRET_TEXT = re.compile(r"gAAAA[\w\-=]{20,}|://([^:/@\s]*):([^\s\"'<>]+)@")
+# lengths have bounds: users choose much of what is logged, and the time must not grow with its square
+SECRET_TEXT = re.compile(r"gAAAA[\w\-=]{20,}|://([^:/@\s]{0,128}):([^\s\"'<>]{1,256})@")
 HIDDEN = "***"
 
 

@@ -16,6 +16,8 @@ from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
 
+LONGEST = 255  # characters of a hypervisor's name
+
 
 class Hypervisors:
     def __init__(self, logic: HypervisorLogic) -> None:
@@ -51,7 +53,7 @@ class Hypervisors:
         return nodes, more or UNSET
 
     async def _matching(self, pattern: str) -> Any:
-        nodes = await self.logic.nodes(like=pattern)
+        nodes = await self.logic.nodes(like=pattern) if len(pattern) <= LONGEST else []
         if not nodes:
             raise errors.NoHypervisorMatches(pattern=pattern)
         return nodes

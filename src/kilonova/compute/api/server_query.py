@@ -10,6 +10,7 @@ from kilonova.compute import errors
 from kilonova.compute.api.common import InvalidQuery, at_least, flag, moment
 from kilonova.compute.store.server_lists import EQUALS, NUMBERS, SORT_KEYS, ServerFilter
 from kilonova.core import errors as core_errors
+from kilonova.core.patterns import MAX_LENGTH, UnusablePattern, check
 from kilonova.core.web.call import Call
 
 # what a user may filter by, and since when; everything else is for admins
@@ -21,6 +22,7 @@ USER_FILTERS = {
     "progress": "2.83", "user_id": "2.83", "launched_at": "2.83", "terminated_at": "2.83", "created_at": "2.83",
     "description": "2.83", "access_ip_v4": "2.83", "access_ip_v6": "2.83",
 }  # fmt: skip
+LONGEST = 4096  # characters of a filter's value; databases refuse longer patterns
 CONTROL = frozenset(["limit", "marker", "sort_key", "sort_dir"])
 ADMIN_FILTERS = frozenset(
     [*EQUALS, *USER_FILTERS, "deleted", "metadata", "tenant_id", "project_id", "image_ref", "display_name", "hostname",
@@ -48,7 +50,7 @@ def read_filter(call: Call, rule: str) -> ServerFilter | None:
     if statuses and not _statuses(call, statuses, wanted):
         return None
     _times(call, given, wanted)
-    wanted.name, wanted.flavor = given.get("name"), given.get("flavor")
+    wanted.name, wanted.flavor = _pattern(given.get("name")), given.get("flavor")
     wanted.addresses = [given[key] for key in ("ip", "ip6") if given.get(key)]
     for key, field in TAGS.items():
         if key in given:
@@ -68,6 +70,10 @@ def _given(call: Call) -> dict[str, str]:
     for key, value in call.query.multi_items():
         if key in CONTROL:
             continue
+        if len(value) > LONGEST:
+            raise InvalidQuery(
+                name=key, value=f"{value[:60]}… ({len(value)} characters, at most {LONGEST} are allowed)"
+            )
         if key not in ADMIN_FILTERS:
             if at_least(call, "2.75"):
                 raise InvalidQuery(name=key, value=value)
@@ -122,6 +128,16 @@ def _times(call: Call, given: dict[str, str], wanted: ServerFilter) -> None:
     since, before = wanted.changes_since, wanted.changes_before
     if since is not None and before is not None and before < since:
         raise core_errors.BadRequest("The value of changes-since must be less than or equal to changes-before.")
+
+
+def _pattern(text: str | None) -> str | None:
+    """A regular expression that is one, and cheap enough."""
+    if text is not None:
+        try:
+            check(text)
+        except UnusablePattern as error:
+            raise errors.InvalidPattern(pattern=text[:MAX_LENGTH], reason=error) from None
+    return text
 
 
 def _flag(name: str, text: str) -> bool:

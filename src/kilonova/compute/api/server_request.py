@@ -15,13 +15,15 @@ from msgspec import UnsetType
 from kilonova.compute import errors, models
 from kilonova.compute.api.common import at_least
 from kilonova.compute.logic.launch_request import BlockDevice, LaunchRequest
+from kilonova.compute.scheduler import json_query
 from kilonova.compute.schemas import servers as shapes
 from kilonova.compute.schemas.common import truth
 from kilonova.core.clock import Clock
 from kilonova.core.web.call import Call, InvalidInput
 from kilonova.core.web.wire import present
 
-BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
+BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(?:=\s*){0,2}")
+MAX_HINT_VALUES = 100
 PASSWORD = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # noqa: S105 - the letters to choose from
 
 
@@ -116,17 +118,44 @@ def _hints(given: dict[str, Any]) -> dict[str, list[str]]:
     hints: dict[str, list[str]] = {}
     for key, value in given.items():
         items = value if isinstance(value, list) else [value]
+        if len(items) > MAX_HINT_VALUES:
+            raise InvalidInput(reason=f"scheduler hint {key[:60]} has more than {MAX_HINT_VALUES} values")
         texts = [item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in items]
         if key in ("group", "same_host", "different_host"):
             texts = [_uuid(key, text) for text in texts]
         if key == "build_near_host_ip":
             for text in texts:
                 address(text, None, strict=True)
-        if key == "cidr" and not all(re.fullmatch(r"/[0-9a-f.:]+", text) for text in texts):
+        if key == "cidr" and not all(map(_is_prefix, texts)):
             raise InvalidInput(reason="scheduler hint cidr is no prefix length such as /24")
+        if key == "query":
+            _check_queries(texts)
         if texts:
             hints[key] = texts
     return hints
+
+
+def _is_prefix(text: str) -> bool:
+    """A length such as /24 or /64, or an IPv4 mask."""
+    if not re.fullmatch(r"/[0-9.]{1,15}", text):
+        return False
+    for any_address in ("0.0.0.0", "::"):  # noqa: S104 - no address to listen on
+        try:
+            ipaddress.ip_network(f"{any_address}{text}")
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def _check_queries(texts: list[str]) -> None:
+    """Each host is asked, so they are to be small."""
+    try:
+        parts = sum(json_query.size(json_query.parse(text)) for text in texts)
+    except json_query.QueryError as error:
+        raise InvalidInput(reason=f"scheduler hint query: {error}") from None
+    if parts > json_query.MAX_PARTS:
+        raise InvalidInput(reason=f"scheduler hint query has more than {json_query.MAX_PARTS} parts")
 
 
 def _uuid(name: str, text: str) -> str:
@@ -162,6 +191,8 @@ def address(text: str | None, version: int | None, *, strict: bool = False) -> s
         return None
     try:
         found = ipaddress.ip_address(text)
+        if "%" in text:  # a zone such as %eth0: Python takes any text there
+            raise ValueError
     except ValueError:
         raise InvalidInput(reason=f"{text!r} is not a valid IP address") from None
     if version is not None and found.version != version:

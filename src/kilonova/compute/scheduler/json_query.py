@@ -12,6 +12,7 @@ from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.host_values import host_value
 
 MAX_DEPTH, MAX_LENGTH = 16, 16384
+MAX_PARTS = 100  # lists and values of all queries of a request; each host is asked
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
@@ -33,6 +34,16 @@ def parse(text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise QueryError(f"not JSON: {error}") from None
+
+
+def size(query: Any) -> int:
+    """How many lists and values it is made of; an object counts as one."""
+    count, rest = 0, [query]
+    while rest:
+        part = rest.pop()
+        count += 1
+        rest.extend(part if isinstance(part, list) else ())
+    return count
 
 
 def evaluate(query: Any, host: HostState, depth: int = 0) -> Any:

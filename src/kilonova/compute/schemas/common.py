@@ -27,7 +27,7 @@ Uuid = Annotated[
 HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9\-._]*\Z")]
 Boolean = Annotated[str, Meta(pattern=r"\A(?i:true|false|1|0|on|off|yes|no)\Z")] | bool
 Number = Annotated[str, Meta(pattern=r"\A[0-9]{1,10}\Z")] | Annotated[int, Meta(ge=0, le=2147483647)]
-Positive = Annotated[str, Meta(pattern=r"\A0*[1-9][0-9]{0,9}\Z")] | Annotated[int, Meta(ge=1, le=2147483647)]
+Positive = Annotated[str, Meta(pattern=r"\A0{0,9}[1-9][0-9]{0,9}\Z")] | Annotated[int, Meta(ge=1, le=2147483647)]
 
 
 class Link(View):

@@ -16,7 +16,7 @@ NAMES = {
     "is_public": "os-flavor-access:is_public",
 }
 FlavorId = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A(?! )[a-zA-Z0-9. _\-]+(?<! )\Z")]
-Factor = Annotated[str, Meta(pattern=r"\A[0-9]*\.?[0-9]+\Z")] | Annotated[float, Meta(gt=0, lt=3.4e38)]
+Factor = Annotated[str, Meta(max_length=20, pattern=r"\A[0-9]*\.?[0-9]+\Z")] | Annotated[float, Meta(gt=0, lt=3.4e38)]
 SpecValue = Annotated[str, Meta(max_length=255)] | float
 ExtraSpecs = Annotated[dict[MetadataKey, SpecValue], Meta(min_length=1)]
 

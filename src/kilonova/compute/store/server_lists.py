@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from kilonova.compute.states import STATUS
 from kilonova.compute.tables import request_specs, servers
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.prepared import prepared
+from kilonova.core.patterns import is_plain, matcher
 
 C = servers.c
 EPOCH = dt.datetime(1970, 1, 1)
@@ -27,7 +29,8 @@ EQUALS = {
     "description": C.description, "access_ip_v4": C.access_ip_v4, "access_ip_v6": C.access_ip_v6,
     "server_group": C.server_group_id,
 }  # fmt: skip
-BRIEF = frozenset(["uuid", "name"])
+BRIEF = frozenset(["id", "uuid", "name"])
+BATCH = 200  # rows that are read at once where names are matched here
 DOCUMENTS = [column.name for column in C if isinstance(column.type, JSON)]
 NUMBERS = frozenset(["power_state", "progress", "launch_index"])
 SORT_KEYS: dict[str, ColumnElement[Any]] = {
@@ -91,7 +94,7 @@ def opened(row: Row) -> Any:
 async def brief(
     connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]]
 ) -> Sequence[Row]:
-    """Rows with uuid and name alone."""
+    """Rows with id, uuid and name alone."""
     return await _rows(connection, wanted, limit, marker, sorts, BRIEF)
 
 
@@ -99,13 +102,43 @@ async def _rows(
     connection: Connection, wanted: ServerFilter, limit: int, marker: Row | None, sorts: list[tuple[str, bool]],
     columns: frozenset[str],
 ) -> Sequence[Row]:  # fmt: skip
+    after = marker.id if marker is not None else None
+    if wanted.name is None or is_plain(wanted.name):
+        return await _page(connection, wanted, limit, after, sorts, columns)
+    ids = await _matching(connection, wanted, wanted.name, limit, after, sorts)
+    return await _page(connection, wanted, limit, None, sorts, columns, ids) if ids else []
+
+
+async def _matching(
+    connection: Connection, wanted: ServerFilter, pattern: str, limit: int, after: int | None,
+    sorts: list[tuple[str, bool]],
+) -> list[int]:  # fmt: skip
+    """Ids of the first servers after this one whose names match. No database sees the pattern: see core/patterns."""
+    found: list[int] = []
+    fits = matcher(pattern)
+    while len(found) < limit:
+        rows = await _page(connection, wanted, BATCH, after, sorts, BRIEF)
+        found += [row.id for row in rows if fits(row.name)]
+        if len(rows) < BATCH:
+            break
+        after = rows[-1].id
+        await asyncio.sleep(0)  # SQLite answers without giving others their turn
+    return found[:limit]
+
+
+async def _page(
+    connection: Connection, wanted: ServerFilter, limit: int, after: int | None, sorts: list[tuple[str, bool]],
+    columns: frozenset[str], ids: Collection[int] | None = None,
+) -> Sequence[Row]:  # fmt: skip
     shape = {"of_project": wanted.project_id is not None, "deleted": wanted.deleted, "columns": columns}
     prepared_query, given = _listed(wanted.project_id, limit, sorts=tuple(sorts), **shape)
     query = typing.cast(Select[*tuple[Any, ...]], prepared_query)
     if further := _conditions(wanted):
         query = query.where(*further)
-    if marker is not None:
-        query = _after(query, _keys(sorts), marker.id)
+    if ids is not None:
+        query = query.where(C.id.in_(ids))
+    if after is not None:
+        query = _after(query, _keys(sorts), after)
     return (await connection.execute(query, given)).all()
 
 
@@ -120,7 +153,7 @@ def _listed(
     sorts: tuple[tuple[str, bool], ...],
 ) -> Select[Any]:  # fmt: skip
     """What all lists have in common."""
-    query: Select[Any] = select(C.uuid, C.name)
+    query: Select[Any] = select(C.id, C.uuid, C.name)
     if columns != BRIEF:
         wide = (c for c in C if c.name != "user_data" or "user_data" in columns)
         query = select(*(cast(c, Text).label(c.name) if c.name in DOCUMENTS else c for c in wide))
@@ -151,7 +184,7 @@ def _conditions(wanted: ServerFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [EQUALS[key] == value for key, value in wanted.equals.items()]
     if wanted.user_id is not None:
         found.append(C.user_id == wanted.user_id)
-    if wanted.name is not None:
+    if wanted.name is not None and is_plain(wanted.name):
         found.append(_named(wanted.name))
     if wanted.statuses is not None:
         found.append(or_(*(_status(status) for status in wanted.statuses)))
@@ -191,10 +224,8 @@ def _all_tags(wanted: ServerFilter) -> set[str]:
 
 
 def _named(pattern: str) -> ColumnElement[bool]:
-    """A regular expression; plain text, perhaps with ^ and $, is searched without one."""
+    """A plain pattern, as SQL."""
     text = pattern.removeprefix("^").removesuffix("$")
-    if any(mark in text for mark in r"\.[](){}*+?|^$"):
-        return C.name.regexp_match(pattern)
     if pattern.startswith("^") and pattern.endswith("$"):
         return C.name == text
     if pattern.startswith("^"):
