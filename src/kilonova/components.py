@@ -158,7 +158,8 @@ def metadata(parts: Parts) -> Iterator[Service]:
     # by itself it reads, may be without a broker, and must not take over what others have to send
     database = parts.database if parts.alone else ComputeDatabase(parts.core, sends=False)
     yield database
-    yield MetadataService(parts.core, database.database, parts.secrets.metadata_secret)
+    domain = parts.settings.agent.dhcp_domain
+    yield MetadataService(parts.core, database.database, parts.secrets.metadata_secret, domain=domain)
 
 
 def scheduler(parts: Parts) -> Iterator[Service]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+import msgspec
 
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import VirtDriver
@@ -15,6 +16,14 @@ from kilonova.core.clock import Clock
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.settings import Settings
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def options_of(kind: type[T], section: msgspec.Struct, **given: Any) -> T:
+    """Options whose fields have the same names in a section of the settings, except those `given`."""
+    names = set(kind.__struct_fields__) - given.keys()
+    return kind(**given, **{name: getattr(section, name) for name in names})
 
 
 def hosts_of(settings: Settings) -> list[str]:
@@ -37,7 +46,7 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
     elif name == "libvirt":
         from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 
-        disks = FileDisks(FileDisksOptions(state_dir=state_dir, owner="libvirt-qemu"))
+        disks = FileDisks(options_of(FileDisksOptions, settings.disks, state_dir=state_dir))
     return {
         host: load_driver(
             name,
@@ -57,13 +66,7 @@ def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -
     from kilonova.network.agent.bridge.metadata_proxy import MetadataUpstream
     from kilonova.network.agent.bridge.options import BridgeOptions
 
-    options = BridgeOptions(
-        state_dir=str(settings.state_dir / "network"),
-        instance=settings.dataplane.instance,
-        dns_domain=settings.dataplane.dns_domain,
-        tunnel_ip=settings.dataplane.tunnel_ip,
-        vxlan_port=settings.dataplane.vxlan_port,
-    )
+    options = options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
     client = httpx.AsyncClient(trust_env=False)
     return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
 

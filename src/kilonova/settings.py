@@ -24,6 +24,11 @@ SECRET_KEYS = frozenset({"admin_password", "demo_password", "service_password", 
 DATABASES = ("identity", "image", "placement", "compute", "network")
 
 
+def _said(description: str) -> msgspec.Meta:
+    """What `kilonova config show` prints above a key."""
+    return msgspec.Meta(description=description)
+
+
 class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`state_dir` keeps everything; "" is /var/lib/kilonova for root, else ~/.local/share/kilonova. `public_url` is what the
     catalog names; "" is made of listen and port."""
@@ -113,6 +118,20 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
     fake: dict[str, Any] = {}
 
 
+class DiskSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Guests' disks as files below the state directory, of hosts with libvirt."""
+
+    raw_disks: Annotated[
+        bool,
+        _said(
+            "new root disks: true for full raw copies, false for qcow2 overlays on the image (upstream: use_cow_images)"
+        ),
+    ] = False
+    owner: Annotated[str, _said('the user that guests run as, who owns their disks; "": the agent itself')] = (
+        "libvirt-qemu"
+    )
+
+
 class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`driver` is bridge, noop, or "" for what goes with the hypervisor driver. `tunnel_ip` is this host's address (IPv4) that
     the other hosts reach for guests' traffic; "" means no tunnels. `vxlan_port` is the same on all hosts of a cloud."""
@@ -122,6 +141,12 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     dns_domain: str = ""
     tunnel_ip: str = ""
     vxlan_port: int = 4789
+    mark: Annotated[int, _said("the one bit of the packet mark that the filters use")] = 0x10000
+    lease_time: Annotated[int, _said("seconds for which a guest's DHCP lease holds")] = 86400
+    dnsmasq_user: Annotated[
+        str, _said('the user dnsmasq runs as; "": dnsmasq where it exists and can read the state directory, else root')
+    ] = ""
+    command_timeout: Annotated[float, _said("seconds that one ip, iptables or dnsmasq command may take")] = 30.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     conductor: ConductorOptions
     agent: AgentOptions
     driver: DriverSettings
+    disks: DiskSettings
     dataplane: DataPlaneSettings
 
     @property

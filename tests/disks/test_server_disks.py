@@ -25,8 +25,8 @@ async def fetched(disks: FileDisks, data: bytes, disk_format: str = "raw") -> Ba
     return await disks.fetch(image(data, disk_format), Download(data))
 
 
-def info(path: Path) -> dict[str, object]:
-    told: dict[str, object] = json.loads(tool("qemu-img", "info", "--output=json", "-f", "qcow2", path))
+def info(path: Path, format: str = "qcow2") -> dict[str, object]:
+    told: dict[str, object] = json.loads(tool("qemu-img", "info", "--output=json", "-f", format, path))
     return told
 
 
@@ -127,7 +127,7 @@ async def test_blank(disks: FileDisks, server: str, filesystem: str | None, kind
 
 async def test_names_of_disks_are_checked(disks: FileDisks, server: str) -> None:
     assert (await disks.blank(server, "disk.eph0", size_gb=0.01, filesystem=None))[0].name == "disk.eph0"
-    for name in ("../x", "", "A", "a/b", "a" * 40, "config", "disk.config", "disk.", "disk.a.b"):
+    for name in ("../x", "", "A", "a/b", "a" * 40, "config", "disk.config", "disk.raw", "disk.", "disk.a.b"):
         with pytest.raises(DiskError, match="not a disk's name"):
             await disks.blank(server, name, size_gb=1, filesystem=None)
     with pytest.raises(DiskError, match="can't make a zfs"):
@@ -141,12 +141,48 @@ async def test_kernel_is_the_images_bytes(disks: FileDisks, server: str, tmp_pat
     for _ in range(2):
         path = await disks.kernel(server, "kernel", base)
     assert path.read_bytes() == b"k" * 600
-    assert path.stat().st_ino == base.path.stat().st_ino
     newer = await fetched(disks, b"n" * 600, "aki")
     assert (await disks.kernel(server, "kernel", newer)).read_bytes() == b"n" * 600
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["kernel"]
     with pytest.raises(DiskError, match="is qcow2, not raw"):
         await disks.kernel(server, "kernel", await fetched(disks, qcow2(tmp_path / "q"), "qcow2"))
+
+
+async def test_kernels_of_servers_are_files_of_their_own(disks: FileDisks, state: Path) -> None:
+    """Also where an earlier release made them hard links: the next start of the guest mends that."""
+    base = await fetched(disks, os.urandom(3 * MIB + 17), "aki")
+    one, other = str(uuid.uuid4()), str(uuid.uuid4())
+    old = state / "instances" / one / "kernel"
+    old.parent.mkdir()
+    os.link(base.path, old)
+    (old.parent / ".kernel.tmp").write_bytes(b"half")  # of a crash
+    before = base.path.stat()
+    made = [await disks.kernel(server, "kernel", base) for server in (one, other)]
+    inodes = {path.stat().st_ino for path in (base.path, *made)}
+    assert len(inodes) == 3
+    assert {path.stat().st_nlink for path in (base.path, *made)} == {1}
+    assert {path.read_bytes() for path in made} == {base.path.read_bytes()}
+    after = base.path.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert [entry.name for entry in old.parent.iterdir()] == ["kernel"]
+
+
+async def test_a_server_keeps_its_disk_when_the_setting_changes(state: Path) -> None:
+    base = None
+    for first in (False, True):
+        made = FileDisks(FileDisksOptions(state_dir=state, raw_disks=first))
+        base = base or await fetched(made, os.urandom(MIB))
+        server = str(uuid.uuid4())
+        disk = await made.overlay(server, base, size_gb=1)
+        assert disk[1] == ("raw" if first else "qcow2")
+        with disk[0].open("r+b") as file:  # a guest may write anything into a raw disk
+            if first:
+                file.write(b"QFI\xfb\0\0\0\3")
+        changed = FileDisks(FileDisksOptions(state_dir=state, raw_disks=not first))
+        assert await changed.overlay(server, base, size_gb=2) == disk
+        assert info(disk[0], disk[1])["virtual-size"] == 2 * GIB
+        assert await changed.present(server)
+        assert len(list(disk[0].parent.glob("disk*"))) == 1
 
 
 async def test_servers_and_remove(disks: FileDisks, state: Path) -> None:

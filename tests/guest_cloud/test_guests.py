@@ -89,9 +89,19 @@ def test_kernel_ramdisk_and_root_images(guests: Guests) -> None:
         "uec", files.root.read_bytes(), disk_format="ami", container_format="ami", kernel_id=kernel,
         ramdisk_id=ramdisk, os_command_line=f"root=/dev/vda {files.kernel_args}",
     )  # fmt: skip
-    guest = guests.launch(root, name="uec")
-    assert guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+)").groups() == ("metadata", "uec")
-    guest.delete()
+    made = [guests.launch(root, name=f"uec-{n}") for n in range(3)]
+    for n, guest in enumerate(made):
+        assert guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+)").groups() == ("metadata", f"uec-{n}")
+    first, second, third = made
+    second.action({"os-stop": None}, "SHUTOFF")
+    third.delete()  # what libvirt does with its files must not touch the others'
+    rule = guests.allow("tcp", 22)
+    first.action({"reboot": {"type": "HARD"}}, "ACTIVE")
+    second.action({"os-start": None}, "ACTIVE")
+    for guest in (first, second):
+        guest.wait_ssh()
+        guest.delete()
+    guests.forbid(rule)
 
 
 def test_two_guests_reach_each_other_only_by_rule(guests: Guests, guest: Guest) -> None:

@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -105,8 +105,10 @@ def as_toml(settings: msgspec.Struct, *, secret_keys: frozenset[str]) -> str:
     for section in settings.__struct_fields__:
         lines.append(f"[{section}]")
         part = getattr(settings, section)
-        for key in part.__struct_fields__:
+        for key, description in _descriptions(type(part)).items():
             value = getattr(part, key)
+            if description:
+                lines.append(f"# {description}")
             if value is None:
                 lines.append(f"# {key} is not set")
                 continue
@@ -114,6 +116,15 @@ def as_toml(settings: msgspec.Struct, *, secret_keys: frozenset[str]) -> str:
             lines.append(f"{key} = {_toml_value(shown)}")
         lines.append("")
     return "\n".join(lines)
+
+
+def _descriptions(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Key → its description, "" where it has none."""
+    hints = get_type_hints(kind, include_extras=True)
+    metas = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in msgspec.structs.fields(kind)}
+    return {
+        name: next((m.description or "" for m in of if isinstance(m, msgspec.Meta)), "") for name, of in metas.items()
+    }
 
 
 def _toml_value(value: Any) -> str:

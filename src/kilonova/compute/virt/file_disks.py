@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import shutil
@@ -19,7 +20,11 @@ from kilonova.compute.virt.limited import Limits, must_run
 from kilonova.compute.virt.places import Places, os_errors
 
 GIB = 1 << 30
-DISK_NAME = re.compile(r"(?:disk\.)?(?!config$)([a-z][a-z0-9_-]{0,31})")
+FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file
+COPY_BUFFER = 1 << 20
+ROOT_DISKS = {"qcow2": "disk", "raw": "disk.raw"}
+"""Format of a root disk → its name in the server's directory."""
+DISK_NAME = re.compile(r"(?:disk\.)?(?!(?:config|raw)$)([a-z][a-z0-9_-]{0,31})")
 LAZY = ("-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
 # file system → (command, option for its label or None)
 MAKERS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -31,11 +36,11 @@ MAKERS: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 
 class FileDisksOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`state_dir` holds everything; `owner` is the user the hypervisor runs as (libvirt-qemu; None: ourselves);
-    `raw_disks`: root disks are full raw copies instead of overlays."""
+    """`state_dir` holds everything; `owner` is the user the hypervisor runs as ("": ourselves); `raw_disks`: new root disks are
+    full raw copies instead of overlays."""
 
     state_dir: Path
-    owner: str | None = None
+    owner: str = ""
     raw_disks: bool = False
 
 
@@ -44,7 +49,7 @@ class FileDisks(DiskStore):
 
     def __init__(self, options: FileDisksOptions) -> None:
         self._options = options
-        self._places = Places(options.state_dir, options.owner)
+        self._places = Places(options.state_dir, options.owner or None)
         self._cache = ImageCache(self._places)
         self._injector = Injector(self._places.work)
 
@@ -59,9 +64,9 @@ class FileDisks(DiskStore):
                 f"{base.virtual_size} bytes of image {base.path.name}"
             )
         size = max(wanted, base.virtual_size)
-        format = "raw" if self._options.raw_disks else "qcow2"
         step = f"root disk of server {server_uuid}"
-        async with self._places.making(server_uuid, "disk", step) as (final, temporary):
+        format = await asyncio.to_thread(self._root_format, server_uuid)
+        async with self._places.making(server_uuid, ROOT_DISKS[format], step) as (final, temporary):
             if final.exists():
                 await self._take_existing(final, format, base, size, step)
             elif format == "qcow2":
@@ -69,6 +74,13 @@ class FileDisks(DiskStore):
             else:
                 await self._full_copy(temporary, base, size, step)
         return final, format
+
+    def _root_format(self, server_uuid: str) -> str:
+        """The format of the root disk that is there, told by its name: what a guest wrote in it is not asked. Without one, what
+        the settings say; so that a server keeps its disk when they change."""
+        directory = self._places.server(server_uuid)
+        held = (format for format, name in ROOT_DISKS.items() if (directory / name).exists())
+        return next(held, "raw" if self._options.raw_disks else "qcow2")
 
     async def _take_existing(self, disk: Path, format: str, base: BaseImage, size: int, step: str) -> None:
         """A repeated call keeps the disk, and only ever grows it."""
@@ -111,7 +123,7 @@ class FileDisks(DiskStore):
         if base.format != "raw":
             raise DiskError(f"{name} of server {server_uuid}: image {base.path.name} is {base.format}, not raw")
         async with self._places.making(server_uuid, name, f"{name} of server {server_uuid}") as (final, temporary):
-            await asyncio.to_thread(_link_or_copy, base.path, temporary)
+            await asyncio.to_thread(_copy, base.path, temporary)
         return final
 
     async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
@@ -138,7 +150,8 @@ class FileDisks(DiskStore):
         await asyncio.to_thread(self._places.remove, server_uuid)
 
     async def present(self, server_uuid: str) -> bool:
-        return await asyncio.to_thread((self._places.server(server_uuid) / "disk").exists)
+        directory = self._places.server(server_uuid)
+        return await asyncio.to_thread(lambda: any((directory / name).exists() for name in ROOT_DISKS.values()))
 
     async def servers(self) -> set[str]:
         with os_errors("listing servers with disks"):
@@ -149,8 +162,11 @@ class FileDisks(DiskStore):
             return await asyncio.to_thread(self._places.storage)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(source, target)
+def _copy(source: Path, target: Path) -> None:
+    """A file of its own, never a hard link: the hypervisor changes the owner of what a guest opens, and refuses a file whose
+    owner somebody else changes while another guest uses it. Shares blocks where the file system can."""
+    with source.open("rb") as given, target.open("xb") as made:
+        try:
+            fcntl.ioctl(made, FICLONE, given.fileno())
+        except OSError:
+            shutil.copyfileobj(given, made, COPY_BUFFER)

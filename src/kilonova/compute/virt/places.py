@@ -1,7 +1,7 @@
 """Where a host's disks are: directories, ownership and files that appear whole or not at all.
 
 STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
-STATE_DIR/instances/<server uuid>/    disk, disk.config, disk.<name>, kernel, ramdisk, console.log
+STATE_DIR/instances/<server uuid>/    disk (qcow2) or disk.raw, disk.config, disk.<name>, kernel, ramdisk, console.log
 STATE_DIR/instances/.storage          what tells this storage from others: hosts that share it read the same
 STATE_DIR/_inject/                    work in progress
 """
