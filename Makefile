@@ -2,6 +2,7 @@
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
 # make grid     every step of a launch times every process that may die; see docs/explanation/reliability.md
 # make bench    the numbers, as tables and JSON; those of DESIGN with their bounds
+# make docs     the documentation as a site in docs/_build/html, with warnings as errors
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 SHELL := /bin/bash
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: bench bench-peer grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
+.PHONY: docs bench bench-peer grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -41,10 +42,13 @@ test-databases: system engines venv
 	@scripts/test-databases.sh
 
 check: venv
-	$(BIN)/ruff check src tests tools benchmarks
-	$(BIN)/ruff format --check src tests tools benchmarks
+	$(BIN)/ruff check src tests tools benchmarks docs
+	$(BIN)/ruff format --check src tests tools benchmarks docs
 	$(BIN)/mypy -p kilonova
 	$(BIN)/lint-imports
+
+docs: venv
+	$(BIN)/python -m sphinx -q -W --keep-going -j 2 -b html docs docs/_build/html
 
 system:
 	@scripts/install-system.sh

@@ -19,7 +19,8 @@ class OpsService:
     def __init__(self, core: Core) -> None:
         self.core = core
         web = core.web("ops", compute_format, core.policy("ops", RULES))
-        self.app = build_app(web, [Route("GET", "/verify", self.verify, "ops:verify")])
+        self.routes = [Route("GET", "/verify", self.verify, "ops:verify")]
+        self.app = build_app(web, self.routes)
 
     async def start(self) -> None:
         return None

@@ -66,7 +66,8 @@ class PlacementService:
             "placement", placement_format, core.policy("placement", policies.RULES), microversions=MICROVERSIONS
         )
         providers = Providers(ProviderLogic(self.database, core.clock))
-        self.app = build_app(web, routes(providers, Allocations(AllocationLogic(self.database, core.clock))))
+        self.routes = routes(providers, Allocations(AllocationLogic(self.database, core.clock)))
+        self.app = build_app(web, self.routes)
 
     async def start(self) -> None:
         await self.core.settle(self.database, MIGRATIONS)

@@ -31,9 +31,8 @@ class MetadataService:
         self.database, self._secret, self._domain = database, secret, domain
         self._cache: LocalCache[ServerBuild] = LocalCache(size=1000, ttl=CACHE_SECONDS)
         web = core.web("metadata", image_format, core.policy("metadata", {}))
-        self.app = build_app(
-            web, [Route("GET", "/", self.show, public=True), Route("GET", "/{path:path}", self.show, public=True)]
-        )
+        self.routes = [Route("GET", "/", self.show, public=True), Route("GET", "/{path:path}", self.show, public=True)]
+        self.app = build_app(web, self.routes)
 
     async def start(self) -> None:
         return None

@@ -1,0 +1,239 @@
+"""The pages under docs/reference that are made from the program: HTTP APIs, configuration, command line, policies, states,
+steps and errors. `make docs` runs it; by hand: `python -m tools.make_reference FOLDER`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import click
+import msgspec
+import typer.main
+
+from kilonova.cli.main import app
+from kilonova.components import SERVICES, all_in_one, core_parts
+from kilonova.compute.states import ACTIONS, STATUS
+from kilonova.compute.steps import STEPS
+from kilonova.core.errors import KilonovaError
+from kilonova.core.faults import Faults
+from kilonova.core.web.app import Route
+from kilonova.core.web.gateway import Gateway
+from kilonova.core.web.transport import AsgiTransport
+from kilonova.settings import SecretSettings, Settings, load
+
+TITLES = {
+    "identity": "Identity API (Keystone v3)",
+    "image": "Image API (Glance v2)",
+    "placement": "Placement API",
+    "compute": "Compute API (Nova v2.1)",
+    "network": "Network API (Neutron v2.0)",
+    "metadata": "Metadata service",
+    "ops": "Operations",
+}
+
+
+def write_reference(folder: Path) -> None:
+    """Write every page into the folder; those whose text is unchanged are left alone, so that a build stays incremental."""
+    folder.mkdir(parents=True, exist_ok=True)
+    services = {service.prefix.strip("/"): service for service in _services()}
+    pages = {
+        "configuration": _configuration(),
+        "command-line": _command_line(),
+        "policies": _policies(services),
+        "states": _states(),
+        "errors": _errors(),
+        **{f"http-{name}": _http(name, services[name].routes) for name in TITLES},
+    }
+    for name, text in pages.items():
+        page = folder / f"{name}.md"
+        if not page.exists() or page.read_text() != text:
+            page.write_text(text)
+
+
+def _services() -> list[Any]:
+    """Every service with an HTTP API, built but not started."""
+    with tempfile.TemporaryDirectory() as state:
+        settings = load(None, overrides={"cloud": {"state_dir": state}, "agent": {"driver": "fake"}}, env={})
+        secrets = SecretSettings(**dict.fromkeys(SecretSettings.__struct_fields__, "unused"))
+        endpoints = {name: f"http://127.0.0.1/{name}" for name in SERVICES}
+        parts = core_parts(settings, secrets, AsgiTransport(Gateway({})), endpoints, Faults(), name="docs", alone=True)
+        return [service for service in all_in_one(parts) if hasattr(service, "routes")]
+
+
+# ---- pages
+
+
+def _http(name: str, routes: Sequence[Route]) -> str:
+    rows = [
+        (f"`{route.method}`", f"`{_shown(route.path)}`", _summary(route.handler), _versions(route),
+         f"`{route.policy}`" if route.policy else "none: public")
+        for route in sorted(routes, key=lambda route: (_shown(route.path), route.method))
+    ]  # fmt: skip
+    return _page(
+        TITLES[name],
+        f"Paths are below `/{name}`. Who may call a route is told by its rule: see [policies](policies.md).",
+        _table(("method", "path", "what it does", "microversions", "rule"), rows),
+    )
+
+
+def _configuration() -> str:
+    parts = [
+        "Keys of `kilonova.toml`, by section. `KILONOVA_<SECTION>_<KEY>` in the environment wins over the file, the command line "
+        "over both. `kilonova config show` prints what is in force, `kilonova config check` says what is wrong."
+    ]
+    for section in msgspec.structs.fields(Settings):
+        kind: Any = section.type
+        rows = [
+            (f"`{field.name}`", f"`{_type(field.type)}`", _default(field), _description(field.type))
+            for field in msgspec.structs.fields(kind)
+        ]
+        parts += [f"## [{section.name}]", _prose(kind), _table(("key", "type", "default", "meaning"), rows)]
+    return _page("Configuration", *parts)
+
+
+def _command_line() -> str:
+    parts = ["What `kilonova COMMAND --help` prints."]
+    for path, command in _commands(typer.main.get_command(app), ("kilonova",)):
+        context = click.Context(command, info_name=" ".join(path))
+        parts += [f"## {' '.join(path)}", f"```text\n{command.get_help(context)}\n```"]
+    return _page("Command line", *parts)
+
+
+def _policies(services: dict[str, Any]) -> str:
+    parts = [
+        "Rules that decide who may do what, with upstream's names. A file `SERVICE.yaml` in `[cloud] policy_dir` changes "
+        "them, in the syntax of oslo.policy."
+    ]
+    for name in TITLES:
+        module = sys.modules.get(f"kilonova.{name}.policies") or sys.modules.get(f"kilonova.{name}.app")
+        rules: dict[str, str] = getattr(module, "RULES", {})
+        if rules:
+            rows = [(f"`{rule}`", f"`{check}`" if check else "anyone") for rule, check in sorted(rules.items())]
+            parts += [f"## {TITLES[name]}", _table(("rule", "who"), rows)]
+    return _page("Policies", *parts)
+
+
+def _states() -> str:
+    actions = [
+        (f"`{name}`", _words(action.vm_states), "any" if action.task_states is None else _words(action.task_states),
+         f"`{action.task.value}`", f"`{action.ends.value}`" if action.ends else "as it was")
+        for name, action in ACTIONS.items()
+    ]  # fmt: skip
+    statuses = [
+        (f"`{vm}`", f"`{status}`", ", ".join(f"`{s}` while `{t}`" for t, s in sorted(during.items())))
+        for vm, (status, during) in STATUS.items()
+    ]
+    steps = [
+        (
+            step.number,
+            f"`{step.name}`",
+            step.component,
+            f"{step.deadline:g}",
+            f"`{step.task_state}`" if step.task_state else "",
+        )
+        for step in STEPS
+    ]
+    return _page(
+        "States, actions and steps",
+        "## Server actions",
+        _table(("action", "from vm_state", "from task_state", "task_state while it runs", "ends in vm_state"), actions),
+        "## Status",
+        "What clients see as `status`, by `vm_state`.",
+        _table(("vm_state", "status", "while a task runs"), statuses),
+        "## Steps of a launch",
+        "In their order; see [how a server is launched](../explanation/launch.md). A deadline is in seconds.",
+        _table(("number", "step", "component", "deadline", "task_state from here on"), steps),
+    )
+
+
+def _errors() -> str:
+    rows = [
+        (f"`{name}`", kind.status, kind.template.replace("\n", " "))
+        for name, kind in sorted(KilonovaError.registry.items())
+        if name.count(".") == 1
+    ]
+    return _page(
+        "Errors",
+        "Names, HTTP status and text; a word in braces is filled in.",
+        _table(("error", "status", "text"), rows),
+    )
+
+
+# ---- words
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, inner in sorted(getattr(command, "commands", {}).items()):
+        yield from _commands(inner, (*path, name))
+
+
+def _shown(path: str) -> str:
+    return path.replace(":str}", "}").replace(":path}", "}")
+
+
+def _summary(handler: Callable[..., Any]) -> str:
+    """The first sentence of the handler's docstring, else its name in words."""
+    text = inspect.getdoc(handler)
+    if text:
+        return text.split("\n\n")[0].replace("\n", " ")
+    owner = getattr(handler, "__self__", None)
+    words = f"{getattr(handler, '__name__', '')} {_spaced(type(owner).__name__) if owner is not None else ''}"
+    return words.replace("_", " ").strip()
+
+
+def _spaced(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+
+
+def _versions(route: Route) -> str:
+    low, high = route.since, route.until
+    return f"{low or 'first'} to {high}" if high else f"since {low}" if low else ""
+
+
+def _prose(kind: Any) -> str:
+    text = kind.__dict__.get("__doc__") or ""
+    return inspect.cleandoc(text) if not text.startswith(f"{kind.__name__}(") else ""
+
+
+def _type(kind: Any) -> str:
+    origin = get_origin(kind)
+    if hasattr(kind, "__metadata__"):
+        return _type(get_args(kind)[0])
+    if origin is None:
+        return str(getattr(kind, "__name__", kind))
+    return str(kind).replace("typing.", "").replace("kilonova.", "")
+
+
+def _description(kind: Any) -> str:
+    found = [meta.description for meta in getattr(kind, "__metadata__", ()) if getattr(meta, "description", None)]
+    return " ".join(found)
+
+
+def _default(field: Any) -> str:
+    value = field.default if field.default is not msgspec.NODEFAULT else None
+    if field.default_factory is not msgspec.NODEFAULT:
+        value = field.default_factory()
+    plain = msgspec.to_builtins(value, enc_hook=str)
+    return f"`{msgspec.json.encode(plain).decode()}`" if plain not in ("", None) else "not set"
+
+
+def _words(values: Iterable[Any]) -> str:
+    return ", ".join(sorted(f"`{value.value}`" if value else "none" for value in values))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([f"# {title}", *(part for part in parts if part)]) + "\n"
+
+
+if __name__ == "__main__":
+    write_reference(Path(sys.argv[1]))
