@@ -91,7 +91,10 @@ def core_parts(
         endpoints["identity"], transport, ServiceCredentials(password=secrets.service_password), clock
     )
     try:
-        bus, cache = open_bus(settings.bus.url), open_cache(settings.cache.url, secrets.cache_secret)
+        bus, cache = (
+            open_bus(settings.bus.url, settings.bus.host_users),
+            open_cache(settings.cache.url, secrets.cache_secret),
+        )
         notifier = open_notifier(settings.notifications, settings.bus.url)
     except ValueError as error:
         raise ConfigError(str(error)) from None

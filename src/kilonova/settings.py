@@ -48,7 +48,11 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`host_users` names the compute hosts' broker users, with `{host}` where the host's name stands: kilonova-host-{host}. ""
+    means that hosts share the control plane's, and any of them can speak for all: see docs on the bus."""
+
     url: str = "memory://"
+    host_users: str = ""
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):

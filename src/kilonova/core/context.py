@@ -6,7 +6,8 @@ import msgspec
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The caller as the identity service proved it. Times are ISO text; `token` never reaches logs (see core/log)."""
+    """The caller as the identity service proved it. Times are ISO text; `token` never reaches logs (see core/log). `sender` is
+    set by the bus alone (core/bus/senders.py): the compute host that sent the message, None for the control plane."""
 
     request_id: str
     user_id: str | None = None
@@ -23,10 +24,11 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     is_service: bool = False  # a Kilonova component acting on its own account
     global_request_id: str | None = None
     traceparent: str | None = None
+    sender: str | None = None
 
     @property
     def is_admin(self) -> bool:
-        return "admin" in self.roles or self.is_service
+        return "admin" in self.roles
 
     def credentials(self) -> dict[str, object]:
         """The names that policy rules use."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Coroutine
 from typing import Any
 
@@ -16,6 +15,7 @@ from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.recovery import recover, remove_leftovers
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import HostFacts, HostReport, HostStats
+from kilonova.compute.node_ids import node_uuid
 from kilonova.compute.virt.driver import HostCapacity, LifecycleEvent, PowerState, VirtDriver, VirtError
 from kilonova.core import log
 from kilonova.core.context import RequestContext, service_context
@@ -27,12 +27,6 @@ from kilonova.network.client import NetworkClient
 logger = log.get("agent")
 SWEEP_EVERY = 30  # heartbeats
 LATE_BEAT = 1.0  # seconds after which a heartbeat that nobody heard is repeated
-NODE_NAMESPACE = uuid.UUID("6f4f9a6e-6b5a-4b0e-9f0c-4b1c6f2d9a11")
-
-
-def node_uuid(host: str) -> str:
-    """The id of a host's node and placement provider: the same at every start."""
-    return str(uuid.uuid5(NODE_NAMESPACE, host))
 
 
 class ComputeAgent:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kilonova.compute.conductor import reasons
-from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.models import Fault, ServerChange, StepRecord
 from kilonova.compute.states import ACTIONS, Vm
 from kilonova.compute.store import conductor_servers as store
@@ -69,12 +69,16 @@ class Changes:
     @retried
     async def action_ended(
         self, uuid: str, request_id: str, action: str, change: ServerChange, fault: Fault | None,
-        steps: list[StepRecord],
+        steps: list[StepRecord], *, by: str | None = None,
     ) -> bool:  # fmt: skip
-        """The end of a power action, once: a late repetition must not undo what was begun since."""
+        """The end of a power action, once: a late repetition must not undo what was begun since. `by` is the host that says so,
+        where the bus has proven it: of another's servers it can tell nothing."""
         now, names = self.parts.now(), {action, RECORDED.get(action, action)}
         async with self.parts.database.transaction() as tx:
-            await step_store.add(tx.connection, steps)
+            if by is not None and not await store.holds(tx.connection, uuid, [store.on_host(by)]):
+                logger.warning("refused the end of an action on another host's server", sender=by, server=uuid)
+                return False
+            await step_store.add(tx.connection, [step for step in steps if step.server_uuid == uuid])
             record = await store.action(tx.connection, uuid, request_id, names)
             if record is not None and record.finished_at is not None:
                 return True

@@ -21,15 +21,17 @@ class Deletion:
         self.parts, self.ports = parts, ports
         self._ended = Together(self._all_ended)
 
-    async def deleted(self, uuid: str, request_id: str) -> None:
-        """The host has removed all traces, or there never were any."""
-        await self._ended((uuid, request_id))
+    async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
+        """The host has removed all traces, or there never were any. `by` is the host that says so, where the bus has proven
+        it: of another's servers it can tell nothing."""
+        await self._ended((uuid, request_id, by))
 
-    async def _all_ended(self, asked: Sequence[tuple[str, str]]) -> list[None]:
-        requests = dict(asked)
+    async def _all_ended(self, asked: Sequence[tuple[str, str, str | None]]) -> list[None]:
+        requests = {uuid: request_id for uuid, request_id, _ in asked}
         async with self.parts.database.reading() as connection:
             rows = await store.get_many(connection, requests)
-        ending = {uuid: row for uuid, row in rows.items() if _is_ending(row)}
+        told = {uuid for uuid, _, by in asked if uuid in rows and _may_tell(rows[uuid], by)}
+        ending = {uuid: row for uuid, row in rows.items() if uuid in told and _is_ending(row)}
         if ending:
             owners = {uuid: (row.project_id, row.user_id) for uuid, row in ending.items()}
             await self.parts.placement.release_many(owners)
@@ -86,6 +88,13 @@ class Deletion:
             if build is not None:
                 ref = models.ServerRef(build=build, request_id=request_id, action="delete")
                 await tx.outbox(ComputeAPI, host=row.host).terminate_server(ctx, ref)
+
+
+def _may_tell(row: Row, by: str | None) -> bool:
+    if by is not None and row.host != by:
+        logger.warning("refused the deletion of another host's server", sender=by, server=row.uuid, host=row.host)
+        return False
+    return True
 
 
 def _is_ending(row: Row) -> bool:

@@ -10,8 +10,8 @@ import msgspec
 
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.conductor.parts import Parts, finished_spec, logger
-from kilonova.compute.models import BuildOutcome, Fault, RequestSpec
+from kilonova.compute.conductor.parts import Parts, finished_spec, logger, own_steps
+from kilonova.compute.models import BuildOutcome, Fault, RequestSpec, StepRecord
 from kilonova.compute.payloads import Failure
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
 from kilonova.compute.store import conductor_servers as store
@@ -35,8 +35,8 @@ class Endings:
         """One transaction and a handful of statements for all that came up at once."""
         now, answers, up, specs = self.parts.now(), [], {}, {}
         async with self.parts.database.transaction() as tx:
-            await steps.add(tx.connection, [step for _, outcome in ended for step in outcome.steps])
             rows = await store.get_many(tx.connection, {outcome.server_uuid for _, outcome in ended}, lock=True)
+            await steps.add(tx.connection, [s for ctx, o in ended for s in _steps(ctx, rows.get(o.server_uuid), o)])
             for ctx, outcome in ended:
                 row, uuid = rows.get(outcome.server_uuid), outcome.server_uuid
                 answer = _answer(row, outcome)
@@ -57,8 +57,8 @@ class Endings:
     async def _attempt_failed(self, ended: tuple[RequestContext, BuildOutcome]) -> bool:
         ctx, outcome = ended
         async with self.parts.database.transaction() as tx:
-            await steps.add(tx.connection, outcome.steps)
             row = await store.get(tx.connection, outcome.server_uuid, lock=True)
+            await steps.add(tx.connection, _steps(ctx, row, outcome))
             answer = _answer(row, outcome)
             if row is None or answer is not None:
                 return bool(answer)
@@ -104,6 +104,10 @@ class Endings:
         await store.add_faults(tx.connection, [entry])
         await store.save_specs(tx.connection, {row.uuid: finished_spec(spec)})
         await store.finish_actions(tx.connection, [row.uuid], ["create"], now, message="Error")
+
+
+def _steps(ctx: RequestContext, row: Row | None, outcome: BuildOutcome) -> list[StepRecord]:
+    return own_steps(ctx, outcome, theirs=row is not None and row.host == outcome.host)
 
 
 def _answer(row: Row | None, outcome: BuildOutcome) -> bool | None:

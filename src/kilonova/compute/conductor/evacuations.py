@@ -13,7 +13,7 @@ from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.conductor.parts import Parts, logger, on_behalf
+from kilonova.compute.conductor.parts import Parts, logger, on_behalf, own_steps
 from kilonova.compute.conductor.selecting import next_alternate, select
 from kilonova.compute.models import BuildOutcome, Departed, Evacuation, RequestSpec, Selection
 from kilonova.compute.scheduler.hosts import zone_of
@@ -117,10 +117,14 @@ class Evacuations:
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer on its way to this host, which must leave what it made."""
         async with self.parts.database.transaction() as tx:
-            await steps.add(tx.connection, outcome.steps)
             row = await servers.get(tx.connection, outcome.server_uuid, lock=True)
             record = await store.get(tx.connection, outcome.evacuation or "", lock=True)
-            if row is None or record is None or record.dest_compute != outcome.host:
+            theirs = record is not None and (record.server_uuid, record.dest_compute) == (
+                outcome.server_uuid,
+                outcome.host,
+            )
+            await steps.add(tx.connection, own_steps(ctx, outcome, theirs=theirs))
+            if row is None or record is None or not theirs:
                 return False
             evacuation = store.decode(record)
             if record.status != store.RUNNING or evacuation.attempts != outcome.attempt:  # told before?
@@ -278,10 +282,11 @@ class Evacuations:
         ]  # fmt: skip
 
     @retried
-    async def departure_done(self, migration: str) -> None:
+    async def departure_done(self, migration: str, *, by: str | None = None) -> None:
+        """`by` is the host that says so, where the bus has proven it: no other than the one that the server left."""
         values = {"status": store.COMPLETED, "updated_at": self.parts.now()}
         async with self.parts.database.transaction() as tx:
-            await store.change(tx.connection, migration, [store.DONE], values)
+            await store.change(tx.connection, migration, [store.DONE], values, source=by)
 
 
 def _under_way(row: Row) -> bool:

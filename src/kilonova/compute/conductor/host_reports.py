@@ -9,6 +9,7 @@ import msgspec
 
 from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.models import HostReport
+from kilonova.compute.node_ids import node_uuid
 from kilonova.compute.store import hosts as store
 from kilonova.core import errors
 from kilonova.core.db import retried
@@ -39,8 +40,12 @@ class HostReports:
         self._beats: dict[str, HostReport] = {}
         self._flush: asyncio.Task[None] | None = None
 
-    async def report(self, report: HostReport) -> None:
-        """Raises ServiceUnavailable or Conflict when placement can't take the inventory; the host reports again."""
+    async def report(self, report: HostReport, *, by: str | None = None) -> None:
+        """Raises ServiceUnavailable or Conflict when placement can't take the inventory; the host reports again. Forbidden when
+        `by`, the host that the bus has proven, speaks of a node that is not its own."""
+        if by is not None and (report.hypervisor_hostname, report.node_uuid) != (by, node_uuid(by)):
+            logger.warning("refused a report of another host's node", sender=by, node=report.node_uuid)
+            raise errors.Forbidden(f"Host {by} reported node {report.node_uuid}, which is not its own.")
         known = self.known.get(report.host)
         if known is None or _capacity(known.report) != _capacity(report):
             await self._write(report)

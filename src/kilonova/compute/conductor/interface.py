@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from kilonova.compute import models
-from kilonova.core.bus import Interface, call, cast
+from kilonova.core.bus import ANY_HOST, Interface, call, cast, from_host
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 
 
 class ConductorAPI(Interface):
+    """What is marked `from_host` is for the agents; a host of its own broker user may send nothing else, and only of itself."""
+
     topic = "conductor"
 
     @cast
@@ -28,23 +30,28 @@ class ConductorAPI(Interface):
     async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
         """Find a host for a server whose own is dead, and hand it over. Repeating it is harmless."""
 
+    @from_host("host")
     @call(timeout=60)
     async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
         """Servers whose evacuation from this host is done, while the host has not said that it is rid of them."""
 
+    @from_host(ANY_HOST)
     @call(timeout=60)
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
         """The host holds nothing any more of a server that was evacuated from it."""
 
+    @from_host("change.expect_host")
     @call(timeout=60)
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         """Compare-and-swap; False when the server is elsewhere, otherwise busy or deleted: the caller must stop its work."""
 
+    @from_host("outcome.host")
     @call(timeout=60)
     async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
         """An attempt succeeded (→ ACTIVE) or failed (→ next alternate, or ERROR with every host's reason). False: the server
         was deleted or given to another meanwhile, the agent must undo what it made. Repeating it is harmless."""
 
+    @from_host("change.expect_host")
     @call(timeout=60)
     async def action_ended(
         self,
@@ -58,18 +65,22 @@ class ConductorAPI(Interface):
     ) -> bool:
         """Start, stop, reboot ended: the new state, or the fault (task_state cleared)."""
 
+    @from_host(ANY_HOST)
     @call(timeout=60)
     async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         """The host has removed all traces: release the claim, mark the row deleted. Repeating it is harmless."""
 
+    @from_host(ANY_HOST)
     @call(timeout=60)
     async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
         """Those of the servers of which it is known that they are deleted; not those nobody has heard of."""
 
+    @from_host("report.host")
     @call(timeout=60)
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
         """Heartbeat; makes the service, node and provider known when new."""
 
+    @from_host("host")
     @call(timeout=60)
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
         """All servers whose row names this host, for an agent that starts and for `verify`. `action` is `create` for those
@@ -79,6 +90,7 @@ class ConductorAPI(Interface):
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         """For `kilonova verify`: the messages that compute's outbox still keeps."""
 
+    @from_host("host")
     @call(timeout=60)
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         """The hypervisor saw a guest change by itself (shut down inside, crashed): the row follows when nothing runs on it.

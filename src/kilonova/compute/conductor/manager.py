@@ -82,17 +82,21 @@ class ConductorManager(ConductorAPI):
         return await self.evacuations.departed(host)
 
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
-        await self.evacuations.departure_done(migration)
+        await self.evacuations.departure_done(migration, by=ctx.sender)
 
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
-        self.builds.dispatched.discard(server_id)  # whoever asks has the message
-        return await self.changes.update(server_id, change)
+        applied = await self.changes.update(server_id, change)
+        if applied or ctx.sender is None:  # whoever asks has the message
+            self.builds.dispatched.discard(server_id)
+        return applied
 
     async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
         if outcome.evacuation is not None:
             return await self.evacuations.ended(ctx, outcome)
-        self.builds.dispatched.discard(outcome.server_uuid)
-        return await self.endings.ended(ctx, outcome)
+        accepted = await self.endings.ended(ctx, outcome)
+        if accepted or ctx.sender is None:
+            self.builds.dispatched.discard(outcome.server_uuid)
+        return accepted
 
     async def action_ended(
         self,
@@ -104,17 +108,17 @@ class ConductorManager(ConductorAPI):
         fault: models.Fault | None,
         steps: list[models.StepRecord],
     ) -> bool:
-        return await self.changes.action_ended(server_id, request_id, action, change, fault, steps)
+        return await self.changes.action_ended(server_id, request_id, action, change, fault, steps, by=ctx.sender)
 
     async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
-        await self.deletion.deleted(server_id, request_id)
+        await self.deletion.deleted(server_id, request_id, by=ctx.sender)
 
     async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
         async with self.parts.database.reading() as connection:
             return sorted(await store.known_deleted(connection, server_ids))
 
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
-        await self.reports.report(report)
+        await self.reports.report(report, by=ctx.sender)
 
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
         async with self.parts.database.reading() as connection:

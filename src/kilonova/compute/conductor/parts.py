@@ -11,7 +11,7 @@ from functools import cached_property, partial
 import msgspec
 
 from kilonova.compute.conductor.options import ConductorOptions
-from kilonova.compute.models import RequestSpec, Selection, StepRecord
+from kilonova.compute.models import BuildOutcome, RequestSpec, Selection, StepRecord
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.request import resources
@@ -131,6 +131,14 @@ class Parts:
                 uuid, node.uuid, wanted, project_id=row.project_id, user_id=row.user_id
             ):
                 logger.error("the claim of a placed server was lost", server=uuid, host=row.host)
+
+
+def own_steps(ctx: RequestContext, outcome: BuildOutcome, *, theirs: bool) -> list[StepRecord]:
+    """The steps that count: a host whose name the bus has proven writes the history of no other host's servers (`theirs`:
+    the server is being built there)."""
+    if ctx.sender is None:
+        return outcome.steps
+    return [s for s in outcome.steps if s.server_uuid == outcome.server_uuid] if theirs else []
 
 
 def finished_spec(spec: RequestSpec) -> RequestSpec:

@@ -39,9 +39,13 @@ async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row |
     return (await connection.execute(locked(query) if lock else query)).first()
 
 
-async def change(connection: Connection, uuid: str, statuses: Collection[str], values: dict[str, Any]) -> bool:
-    """Compare-and-swap on the status; True when it applied."""
-    where = (migrations.c.uuid == uuid, migrations.c.status.in_(list(statuses)))
+async def change(
+    connection: Connection, uuid: str, statuses: Collection[str], values: dict[str, Any], *, source: str | None = None
+) -> bool:
+    """Compare-and-swap on the status, and on the host that the server left where `source` names one; True when it applied."""
+    where = [migrations.c.uuid == uuid, migrations.c.status.in_(list(statuses))]
+    if source is not None:
+        where.append(migrations.c.source_compute == source)
     return (await connection.execute(update(migrations).where(*where).values(**values))).rowcount == 1
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from kilonova.core import errors, log
+from kilonova.core.bus import senders
 from kilonova.core.bus.interface import Interface, Method, methods
 from kilonova.core.clock import SYSTEM
 from kilonova.core.context import RequestContext
@@ -184,9 +185,10 @@ def envelope_for(
     )
 
 
-async def handle(server: Server, envelope: Envelope) -> Reply:
-    """Run the method an envelope names, unless its deadline is past; an error becomes a typed reply, and is logged when
-    nobody waits for it. A cast that failed because something is away is done again: nobody else would ask."""
+async def handle(server: Server, envelope: Envelope, sender: str | None = None) -> Reply:
+    """Run the method an envelope names, unless its deadline is past or its `sender` may not send it (senders.py). An error
+    becomes a typed reply, and is logged when nobody waits for it. A cast that failed because something is away is done again,
+    as its sender does not ask again."""
     if envelope.deadline is not None and SYSTEM.epoch() > envelope.deadline:
         return Reply(error=errors.to_wire(errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=0)))
     method = methods(server.interface).get(envelope.method)
@@ -197,8 +199,12 @@ async def handle(server: Server, envelope: Envelope) -> Reply:
             arguments = msgspec.msgpack.decode(envelope.arguments, type=method.arguments)
         except msgspec.DecodeError as error:
             raise errors.BusError(reason=f"{server.interface.topic}.{method.name}: {error}") from None
+        senders.check(sender, server.interface.topic, method, arguments, server.host)
+        context = envelope.context
+        if context.sender != sender:  # what the message itself says of it proves nothing
+            context = msgspec.structs.replace(context, sender=sender)
         values = [getattr(arguments, name) for name in method.parameters]
-        work = partial(getattr(server.manager, method.name), envelope.context, *values)
+        work = partial(getattr(server.manager, method.name), context, *values)
         result = await (work() if envelope.pattern == "call" or envelope.expendable else _persistently(work, envelope))
         return Reply(result=msgspec.Raw(msgspec.msgpack.encode(result)))
     except asyncio.CancelledError:

@@ -31,7 +31,7 @@ class Interface:
 
 class Method(msgspec.Struct, frozen=True):
     """One method: `pattern` is call, cast or fanout; `arguments` a Struct of its parameters after the context; `expendable`
-    of a hint."""
+    of a hint; `from_host` as the decorator of that name says, None: hosts may not send it."""
 
     name: str
     pattern: str
@@ -40,6 +40,7 @@ class Method(msgspec.Struct, frozen=True):
     result: Any
     parameters: tuple[str, ...]
     expendable: bool = False
+    from_host: str | None = None
 
 
 def _mark(pattern: str, timeout: float, *, expendable: bool = False) -> Callable[[F], F]:
@@ -71,6 +72,21 @@ def fanout(function: F) -> F:
     return _mark("fanout", 0)(function)
 
 
+ANY_HOST = "*"
+RECEIVER = "."
+
+
+def from_host(argument: str) -> Callable[[F], F]:
+    """Compute hosts may send this. `argument` is the one that must name the sending host, as `host` or `report.host`; RECEIVER:
+    the sender must be the host that serves the interface; ANY_HOST: the manager compares `ctx.sender` itself."""
+
+    def mark(function: F) -> F:
+        function.__from_host__ = argument  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
 def methods(interface: type[Interface]) -> dict[str, Method]:
     """The table of an interface's methods, from its annotations."""
     key: Any = interface
@@ -100,4 +116,5 @@ def _describe(name: str, function: Callable[..., Any], pattern: str, timeout: fl
         )
     arguments = msgspec.defstruct(f"{name}_arguments", fields, kw_only=True)
     parameters = tuple(field[0] for field in fields)
-    return Method(name, pattern, timeout, arguments, hints["return"], parameters, expendable)
+    from_host = getattr(function, "__from_host__", None)
+    return Method(name, pattern, timeout, arguments, hints["return"], parameters, expendable, from_host)

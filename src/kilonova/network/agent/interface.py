@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from kilonova.core.bus.base import Undelivered
-from kilonova.core.bus.interface import Interface, call, cast, hint
+from kilonova.core.bus.interface import RECEIVER, Interface, call, cast, from_host, hint
 from kilonova.core.context import RequestContext
 from kilonova.network.agent.dataplane import Vestige
 from kilonova.network.agent.model import HostModel
@@ -32,16 +32,19 @@ class NetworkPluginAPI(Interface):
 
     topic = "network"
 
+    @from_host("host")
     @call(timeout=30)
     async def host_model(self, ctx: RequestContext, host: str) -> HostModel:
         """All that the host must show."""
         raise NotImplementedError
 
+    @from_host("host")
     @call(timeout=30)
     async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         """The ports' taps are up on the host: they become ACTIVE and compute is told, however often this is said."""
         raise NotImplementedError
 
+    @from_host("host")
     @call(timeout=30)
     async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         """The ports' taps are gone: they become DOWN. Ports that are bound elsewhere by now stay as they are."""
@@ -52,6 +55,7 @@ class NetworkPluginAPI(Interface):
         """For `kilonova verify`: the messages that the network service's outbox still keeps."""
         raise NotImplementedError
 
+    @from_host("state.host")
     @cast
     async def report_state(self, ctx: RequestContext, state: AgentState) -> None:
         """A sign of life."""
@@ -69,6 +73,7 @@ class NetworkAgentAPI(Interface):
         wait a moment. Many of them become one synchronization; an agent that starts asks for everything anyway."""
         raise NotImplementedError
 
+    @from_host(RECEIVER)
     @call(timeout=120)
     async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         """Returns when bridges, filters and leases of these ports are in place, so that the guest may start. Ports whose tap
@@ -76,6 +81,7 @@ class NetworkAgentAPI(Interface):
         network service or its database is away."""
         raise NotImplementedError
 
+    @from_host(RECEIVER)
     @call(timeout=120)
     async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         """Remove left-over taps of these ports; nothing happens where there are none."""

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+import msgspec
+
+from kilonova.core.bus.amqp.permissions import of_host
+from kilonova.core.bus.amqp.topology import EXCHANGE
+from kilonova.core.bus.senders import HostUsers
 from kilonova.testing.certificates import make_certificates
 from kilonova.testing.engines.base import (
     LOOPBACK,
@@ -127,6 +132,33 @@ class RabbitMQ(Engine):
             connection.sendall(b"AMQP\x00\x09\x09\x09")
             return connection.recv(4) == b"AMQP"
         return False
+
+    def add_hosts(self, host_users: str, *hosts: str) -> None:
+        """A user for each compute host, named after `host_users` (see core/bus/senders.py), with what such a one may do."""
+        users = {host: HostUsers(host_users).user_of(host) for host in hosts}
+        rights = {host: msgspec.structs.asdict(of_host(host)) for host in hosts}
+        where = {"vhost": "/"}
+        document = {
+            "users": [{"name": user, "password": self._secret(), "tags": ""} for user in users.values()],
+            "vhosts": [{"name": "/"}],
+            "permissions": [
+                where | {"user": user, **{name: rights[host][name] for name in ("configure", "write", "read")}}
+                for host, user in users.items()
+            ],
+            "topic_permissions": [
+                where | {"user": user, "exchange": EXCHANGE, "write": rights[host]["topic_write"],
+                         "read": rights[host]["topic_read"]}
+                for host, user in users.items()
+            ],
+        }  # fmt: skip
+        file = self.folder / "hosts.json"
+        file.touch(0o600)
+        file.write_bytes(msgspec.json.encode(document))
+        self.control("import_definitions", str(file))
+
+    def url_of(self, user: str) -> str:
+        """As `url`, for another user."""
+        return f"amqp://{quote(user, safe='')}:{self._secret()}@{self.address}:{self.port}/"
 
     def control(self, *words: str) -> str:
         """What `rabbitmqctl WORDS` prints, as for listing queues."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import msgspec
 
@@ -16,11 +16,13 @@ LIBRARY = {"cafile", "capath", "certfile", "keyfile", "auth", "heartbeat", "name
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """`urls`: one a broker, tried in turn. `shown` names the brokers without credentials. `open_timeout` is how long `open`
+    """`urls`: one a broker, tried in turn. `shown` names the brokers without credentials, `user` is ours ("" where only a
+    certificate says it). `open_timeout` is how long `open`
     tries, `post_timeout` how long a sender waits for a lost connection to come back; seconds."""
 
     urls: tuple[str, ...]
     shown: str
+    user: str
     open_timeout: float = 30.0
     post_timeout: float = 5.0
 
@@ -37,6 +39,7 @@ def parse(url: str) -> Address:
     credentials, _, hosts = parts.netloc.rpartition("@")
     if not hosts:
         raise ValueError("bus.url: names no broker")
-    user = f"{credentials}@" if credentials else ""
-    urls = (f"{parts.scheme}://{user}{host}{parts.path}?{urlencode(query)}" for host in hosts.split(","))
-    return Address(urls=tuple(urls), shown=hosts, **ours)
+    given = f"{credentials}@" if credentials else ""
+    user = unquote(credentials.partition(":")[0]) or ("" if query.get("auth") == "external" else "guest")
+    urls = (f"{parts.scheme}://{given}{host}{parts.path}?{urlencode(query)}" for host in hosts.split(","))
+    return Address(urls=tuple(urls), shown=hosts, user=user, **ours)

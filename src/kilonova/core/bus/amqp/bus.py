@@ -18,6 +18,7 @@ from kilonova.core.bus.amqp.link import REPLIES, Link, hopeless
 from kilonova.core.bus.amqp.topology import DEAD, host_queue, queues, routing_key, shared_queue
 from kilonova.core.bus.base import Bus, Envelope, Receipt, Reply, Server
 from kilonova.core.bus.interface import Interface
+from kilonova.core.bus.senders import HostUsers
 from kilonova.core.clock import SYSTEM
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
@@ -31,10 +32,10 @@ logger = log.get("bus")
 class AmqpBus(Bus):
     """`amqp://user:password@host[:port][,host…]/vhost?options`; see docs/explanation/bus.md."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, host_users: str = "") -> None:
         """Raises ValueError."""
         self.address = parse(url)
-        self._deliveries = Deliveries()
+        self._deliveries = Deliveries(HostUsers(host_users))
         self._receivers: dict[tuple[str, str], Receiver] = {}
         self._callers: dict[str, asyncio.Future[bytes]] = {}  # callers
         self._numbers = itertools.count(1)
@@ -239,6 +240,8 @@ class AmqpBus(Bus):
         left = envelope.deadline - SYSTEM.epoch() if envelope.deadline else HINT_LIFE if envelope.expendable else None
         if left is not None:
             properties["expiration"] = str(max(1, int(left * 1000)))
+        if self.address.user:
+            properties["user_id"] = self.address.user  # which the broker compares with the connection's
         body = msgspec.msgpack.encode(envelope)
         await link.publish(body, routing_key(envelope), mandatory=envelope.pattern != "fanout", **properties)
 

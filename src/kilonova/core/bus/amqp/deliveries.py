@@ -13,6 +13,7 @@ from kilonova.core import errors, log
 from kilonova.core.bus.amqp.link import Link
 from kilonova.core.bus.amqp.topology import DEAD, DELIVERY_LIMIT
 from kilonova.core.bus.base import Envelope, Reply, Server, handle
+from kilonova.core.bus.senders import HostUsers
 
 REMEMBERED, REMEMBERED_BYTES = 10_000, 32 * 2**20
 logger = log.get("bus")
@@ -52,7 +53,8 @@ class Deliveries:
     """A message that comes again (the connection was lost, or its sender saw no confirm) joins its first run in this process,
     and is only acknowledged when that has ended. Other processes know repeats by their request."""
 
-    def __init__(self) -> None:
+    def __init__(self, host_users: HostUsers) -> None:
+        self.host_users = host_users
         self.poisoned = 0
         self.closed = False
         self._running: dict[str, asyncio.Future[bytes]] = {}
@@ -93,10 +95,11 @@ class Deliveries:
             await self._put_aside(link, message, reason, topic=envelope.topic, method=envelope.method, id=envelope.id)
             return
         elif outcome is None:
-            outcome = await self._run(receiver, envelope, key)
+            sender = self.host_users.sender(message.header.properties.user_id)
+            outcome = await self._run(receiver, envelope, key, sender)
         await link.settle(message, outcome)
 
-    async def _run(self, receiver: Receiver, envelope: Envelope, key: str) -> bytes:
+    async def _run(self, receiver: Receiver, envelope: Envelope, key: str, sender: str | None) -> bytes:
         """The encoded reply of a call, else nothing."""
         job = asyncio.current_task()
         assert job is not None  # noqa: S101
@@ -105,7 +108,7 @@ class Deliveries:
         try:
             async with receiver.slots:
                 receiver.waiting.discard(job)
-                reply = await handle(receiver.server, envelope)
+                reply = await handle(receiver.server, envelope, sender)
             outcome = msgspec.msgpack.encode(reply) if envelope.pattern == "call" else b""
             self._ended.add(key, outcome)
             ending.set_result(outcome)
