@@ -50,6 +50,9 @@ def _own_checks() -> Iterator[None]:
 class Policy:
     """A service's rules: `defaults` maps rule names to oslo.policy expressions; a `policy.yaml` overrides them.
 
+    An attribute that the caller or the object does not have matches nothing: oslo.policy compares texts, and would find that
+    a token without a project owns whatever has none ("None" == "None").
+
     Rules do not change while a process lives, so an answer is remembered by all it depends on; not where a rule asks
     another server."""
 
@@ -69,21 +72,19 @@ class Policy:
         """`target` describes the object; without one the caller's own project and user are meant."""
         if rule not in self.names and rule not in BASE_RULES:
             raise LookupError(f"no policy rule {rule}")
-        facts = (
-            target
-            if target is not None
-            else {
+        if target is None:
+            target = {
                 "project_id": ctx.project_id,
                 "tenant_id": ctx.project_id,
                 "user_id": ctx.user_id,
                 "domain_id": ctx.domain_id,
             }
-        )
+        facts = _present(target)
         key = None if self._asks_others else _question(ctx, rule, facts)
         known = self._answers.get(key) if key is not None else None
         if known is not None:
             return known
-        answer = bool(self._enforcer.enforce(rule, facts, ctx.credentials()))
+        answer = bool(self._enforcer.enforce(rule, facts, _present(ctx.credentials())))
         if key is not None:
             self._answers[key] = answer
         return answer
@@ -92,6 +93,11 @@ class Policy:
         """Raises Forbidden with the rule's name, as upstream words it."""
         if not self.allows(ctx, rule, target):
             raise PolicyNotAuthorized(action=rule)
+
+
+def _present(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Those that have a value."""
+    return {name: value for name, value in attributes.items() if value is not None and value != ""}
 
 
 def _question(ctx: RequestContext, rule: str, facts: dict[str, Any]) -> tuple[Any, ...] | None:

@@ -91,6 +91,10 @@ class ApplicationCredentialLimit(Forbidden):
     template = "Unable to create additional application credentials, maximum of {limit} already exceeded for user."
 
 
+class CredentialLimit(Forbidden):
+    template = "Unable to create additional credentials, maximum of {limit} already exceeded for user."
+
+
 class TokenNotFound(NotFound):
     template = "Failed to validate token"
 

@@ -26,4 +26,6 @@ class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
     password_lanes: Natural = 1
     hash_workers: Natural = 4
     default_domain_id: str = "default"
-    max_application_credentials: int = 100  # a user's
+    max_application_credentials: int = 100  # a user's; -1 is without limit
+    max_credentials: int = 100  # a user's EC2 keys and others together; -1 is without limit
+    max_credential_blob: Natural = 16384  # bytes

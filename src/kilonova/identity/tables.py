@@ -163,7 +163,10 @@ credentials = Table(
     Column("project_id", ID),
     Column("type", NAME, nullable=False),
     Column("sealed_blob", Blob, nullable=False),
+    # that of the token which made it, if it had one: it ends with that
+    Column("application_credential_id", ID),
     Index("ix_credentials_user", "user_id"),
+    Index("ix_credentials_application_credential", "application_credential_id"),
 )
 
 # what makes tokens issued until a moment worthless; `subject` is KIND:ID, see logic/revocation.py

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.paging import next_links, read_page
 from kilonova.identity import errors
 from kilonova.identity.api import links
 from kilonova.identity.api.body import columns, read
@@ -15,8 +17,10 @@ from kilonova.identity.logic.application_credentials import ApplicationCredentia
 from kilonova.identity.logic.application_credentials import Held as HeldApplicationCredential
 from kilonova.identity.logic.base import given
 from kilonova.identity.logic.credentials import CredentialLogic, Held
-from kilonova.identity.logic.tokens import TokenLogic
+from kilonova.identity.logic.tokens import Token, TokenLogic
 from kilonova.identity.schemas import credentials as shapes
+
+PATH = "/v3/credentials"
 
 
 class ApplicationCredentials:
@@ -34,7 +38,7 @@ class ApplicationCredentials:
         return Reply({"application_credential": application_credential_view(call, held)})
 
     async def create(self, call: Call, user_id: str) -> Reply:
-        await forbid_restricted(call, self.tokens)
+        token = await unrestricted(call, self.tokens)
         body, _ = await read(call, "application_credential", shapes.ApplicationCredentialCreate)
         values = {
             "name": body.name,
@@ -44,11 +48,11 @@ class ApplicationCredentials:
         wanted = [given(id=role.id, name=role.name) for role in body.roles]
         if not all(wanted):
             raise errors.Missing(attribute="id or name", target="roles")
-        held = await self.credentials.create(call.ctx, values, wanted, body.expires_at, body.secret)
+        held = await self.credentials.create(token, values, wanted, body.expires_at, body.secret)
         return Reply({"application_credential": application_credential_view(call, held)})
 
     async def delete(self, call: Call, user_id: str, application_credential_id: str) -> Reply:
-        await forbid_restricted(call, self.tokens)
+        await unrestricted(call, self.tokens)
         await self.credentials.delete(user_id, application_credential_id)
         return Reply()
 
@@ -58,81 +62,103 @@ class Credentials:
         self.credentials, self.tokens = credentials, tokens
 
     async def list(self, call: Call) -> Reply:
+        """All that the caller may see, in pages of at most 1000; `limit` and `marker` ask for others."""
+        token, page = await unrestricted(call, self.tokens), read_page(call)
         filters = given(user_id=call.query.get("user_id"), type=call.query.get("type"))
-        rule = "identity:list_credentials"
-        found = await self.credentials.list(**filters)
-        items = [credential_view(call, held) for held in found if call.allowed(rule, _owner(held.row.user_id))]
-        return Reply(links.listing(call, "/v3/credentials", "credentials", items))
+        if not call.allowed("identity:list_credentials", {}):  # others' too, that is
+            _demand(call, "identity:list_credentials", call.ctx.user_id)
+            if filters.setdefault("user_id", call.ctx.user_id) != call.ctx.user_id:
+                return Reply(links.listing(call, PATH, "credentials", []))
+        found = await self.credentials.list(token, marker=page.marker, limit=page.limit + 1, **filters)
+        shown, more = found[: page.limit], len(found) > page.limit
+        body = links.listing(call, PATH, "credentials", [credential_view(call, held) for held in shown])
+        if more:
+            following = next_links(call, PATH, page, list(shown), shown[-1].row.id)
+            body["links"]["next"] = following[0]["href"] if following else None
+            body |= {"truncated": True} if page.asked is None else {}
+        return Reply(body)
 
     async def show(self, call: Call, credential_id: str) -> Reply:
-        held = await self._get(call, credential_id, "identity:get_credential")
+        _, held = await self._get(call, credential_id, "identity:get_credential")
         return Reply({"credential": credential_view(call, held)})
 
     async def create(self, call: Call) -> Reply:
-        await forbid_restricted(call, self.tokens)
+        token = await unrestricted(call, self.tokens)
         body, _ = await read(call, "credential", shapes.CredentialCreate)
         user_id = body.user_id or call.ctx.user_id or ""
         _demand(call, "identity:create_credential", user_id)
         held = await self.credentials.create(
-            kind=body.type, blob=body.blob, user_id=user_id, project_id=body.project_id
-        )
+            token, kind=body.type, blob=body.blob, user_id=user_id, project_id=body.project_id,
+            any_project=_any_project(call),
+        )  # fmt: skip
         return Reply({"credential": credential_view(call, held)})
 
     async def update(self, call: Call, credential_id: str) -> Reply:
-        await forbid_restricted(call, self.tokens)
-        await self._get(call, credential_id, "identity:update_credential")
+        token, held = await self._get(call, credential_id, "identity:update_credential")
         body, _ = await read(call, "credential", shapes.CredentialUpdate)
+        if body.user_id not in (UNSET, held.row.user_id):
+            raise errors.Invalid(reason="The user_id of a credential cannot be changed.")
         blob = body.blob if isinstance(body.blob, str) else None
-        held = await self.credentials.update(credential_id, columns(body, "blob"), blob)
+        held = await self.credentials.update(
+            token, credential_id, columns(body, "blob", "user_id"), blob, any_project=_any_project(call)
+        )
         return Reply({"credential": credential_view(call, held)})
 
     async def delete(self, call: Call, credential_id: str) -> Reply:
-        await forbid_restricted(call, self.tokens)
         await self._get(call, credential_id, "identity:delete_credential")
         await self.credentials.delete(credential_id)
         return Reply()
 
-    async def _get(self, call: Call, credential_id: str, rule: str) -> Held:
-        if not call.allowed(rule, _owner(call.ctx.user_id)):
-            raise errors.NotAllowed(action=rule)
-        held = await self.credentials.get(credential_id)
+    async def _get(self, call: Call, credential_id: str, rule: str) -> tuple[Token, Held]:
+        """The caller's token and the credential; the same refusal for who may not see any."""
+        _demand(call, rule, call.ctx.user_id)
+        token = await unrestricted(call, self.tokens)
+        held = await self.credentials.get(token, credential_id)
         _demand(call, rule, held.row.user_id)
-        return held
+        return token, held
 
     async def list_ec2(self, call: Call, user_id: str) -> Reply:
-        found = await self.credentials.list_ec2(user_id)
+        found = await self.credentials.list_ec2(await unrestricted(call, self.tokens), user_id)
         path = f"/v3/users/{user_id}/credentials/OS-EC2"
         return Reply(links.listing(call, path, "credentials", [ec2_view(call, held) for held in found]))
 
     async def show_ec2(self, call: Call, user_id: str, credential_id: str) -> Reply:
-        return Reply({"credential": ec2_view(call, await self.credentials.get_ec2(user_id, credential_id))})
+        token = await unrestricted(call, self.tokens)
+        return Reply({"credential": ec2_view(call, await self.credentials.get_ec2(token, user_id, credential_id))})
 
     async def create_ec2(self, call: Call, user_id: str) -> Reply:
-        await forbid_restricted(call, self.tokens)
+        token = await unrestricted(call, self.tokens)
         body = await call.decode(shapes.Ec2Create)
-        return Reply({"credential": ec2_view(call, await self.credentials.create_ec2(user_id, body.tenant_id))})
+        held = await self.credentials.create_ec2(token, user_id, body.tenant_id, any_project=_any_project(call))
+        return Reply({"credential": ec2_view(call, held)})
 
     async def delete_ec2(self, call: Call, user_id: str, credential_id: str) -> Reply:
-        await forbid_restricted(call, self.tokens)
-        held = await self.credentials.get_ec2(user_id, credential_id)
+        held = await self.credentials.get_ec2(await unrestricted(call, self.tokens), user_id, credential_id)
         await self.credentials.delete(held.row.id)
         return Reply()
 
 
-async def forbid_restricted(call: Call, tokens: TokenLogic) -> None:
-    """A program that acts with a restricted application credential must not make itself further ones."""
+async def unrestricted(call: Call, tokens: TokenLogic) -> Token:
+    """The caller's token. A program that acts with a restricted application credential must neither make itself further
+    ones nor read secrets that give more rights than it has."""
     token = await tokens.validate(call.ctx.token or "")
     if token.payload.credential_id is not None and not token.subject.credential_unrestricted:
         raise errors.NotAllowed(
             action="Using method 'application_credential' is not allowed for managing additional application credentials"
         )
+    return token
+
+
+def _any_project(call: Call) -> bool:
+    """Whether the caller may name a project on which the credential's user has no role."""
+    return call.allowed("admin_required", {})
 
 
 def _owner(user_id: str | None) -> dict[str, Any]:
     return {"user_id": user_id, "target.credential.user_id": user_id}
 
 
-def _demand(call: Call, rule: str, user_id: str) -> None:
+def _demand(call: Call, rule: str, user_id: str | None) -> None:
     if not call.allowed(rule, _owner(user_id)):
         raise errors.NotAllowed(action=rule)
 

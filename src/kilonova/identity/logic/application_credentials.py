@@ -8,14 +8,20 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.base import Logic, must_get
+from kilonova.identity.logic.tokens import Token
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import records
-from kilonova.identity.tables import application_credential_roles, application_credentials, roles, users
+from kilonova.identity.tables import (
+    application_credential_roles,
+    application_credentials,
+    credentials,
+    roles,
+    users,
+)
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -49,39 +55,43 @@ class ApplicationCredentialLogic(Logic):
 
     @retried
     async def create(
-        self, ctx: RequestContext, values: dict[str, Any], wanted: Sequence[dict[str, str]], expires_at: str | None,
+        self, token: Token, values: dict[str, Any], wanted: Sequence[dict[str, str]], expires_at: str | None,
         secret: str | None,
     ) -> Held:  # fmt: skip
-        """For the caller, on the project of his token. `wanted` are roles by {"id"} or {"name"}; empty means all he has."""
-        if ctx.user_id is None or ctx.project_id is None:
+        """For the caller, on the project of the caller's token. `wanted` are roles by {"id"} or {"name"}, of those that the
+        token has; empty means all of them."""
+        if token.payload.scope != "project":
             raise errors.Invalid(reason="Invalid application credential: a project scoped token is needed")
+        user_id, project_id = token.payload.user_id, token.payload.scope_id or ""
         secret = secret or self.clock.secret(64)
         row = values | {
             "id": self.clock.hex_id(),
-            "user_id": ctx.user_id,
-            "project_id": ctx.project_id,
+            "user_id": user_id,
+            "project_id": project_id,
             "expires_at": self._expiry(expires_at),
             "secret_hash": await self.passwords.hash(secret),
         }
         details = f"Duplicate entry found with name {values['name']}"
         async with self.storing("application_credential", details) as tx:
-            await must_get(tx.connection, users, errors.UserNotFound, ctx.user_id, lock=True)  # one counts at a time
-            held = await records.find(tx.connection, application_credentials, user_id=ctx.user_id)
-            if len(held) >= self.options.max_application_credentials:
+            await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)  # one counts at a time
+            held = await records.count(tx.connection, application_credentials, user_id=user_id)
+            if 0 <= self.options.max_application_credentials <= held:
                 raise errors.ApplicationCredentialLimit(limit=self.options.max_application_credentials)
-            has = await assignment_store.effective(tx.connection, ctx.user_id, "project", ctx.project_id)
-            given = _choose(has, wanted)
+            has = await assignment_store.effective(tx.connection, user_id, "project", project_id)
+            allowed = {role.id for role in token.roles}  # fewer than the user has, with an application credential
+            given = _choose([role for role in has if role.id in allowed], wanted)
             await records.add(tx.connection, application_credentials, row)
             pairs = [{"credential_id": row["id"], "role_id": role.id} for role in given]
             await records.add(tx.connection, application_credential_roles, *pairs)
-            made = await self._get(tx.connection, ctx.user_id, row["id"])
+            made = await self._get(tx.connection, user_id, row["id"])
             return Held(made, await records.find(tx.connection, roles, id=[role.id for role in given]), secret)
 
     @retried
     async def delete(self, user_id: str, credential_id: str) -> None:
-        """Ends the tokens got with it."""
+        """Ends the tokens got with it, and the EC2 keys made with them."""
         async with self.database.transaction() as tx:
             await self._get(tx.connection, user_id, credential_id)
+            await records.remove(tx.connection, credentials, application_credential_id=credential_id)
             await records.remove(tx.connection, application_credentials, id=credential_id)
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
         await self.revocations.tell(void)
@@ -103,8 +113,10 @@ def _choose(has: Sequence[Row], wanted: Sequence[dict[str, str]]) -> list[Row]:
     for reference in wanted:
         found = [role for role in has if all(getattr(role, key) == value for key, value in reference.items())]
         if not found:
+            named = next(iter(reference.values()))
             raise errors.Invalid(
-                reason=f"Invalid application credential: Could not find role assignment with role: {reference}"
+                reason="Invalid application credential: Cannot create an application credential with unassigned role:"
+                f" {named}"
             )
         chosen[found[0].id] = found[0]
     return list(chosen.values()) if wanted else list(has)

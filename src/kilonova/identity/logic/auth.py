@@ -21,13 +21,14 @@ from kilonova.identity.tables import application_credentials, users
 
 class Proof(msgspec.Struct, kw_only=True):
     """What a method found out, and the moment it began to look. `forced` is the only scope it may be used for, `default`
-    the one meant when none is asked for and it can be had."""
+    the one meant when none is asked for and it can be had. `ends_at` is when what proved the user expires."""
 
     user_id: str
     began: int
     default: str | None = None
     parent: Payload | None = None
     credential_id: str | None = None
+    ends_at: int | None = None
     forced: Scope | None = None
 
 
@@ -80,6 +81,7 @@ class AuthLogic:
             began=proof.began,
             parent=proof.parent,
             credential_id=proof.credential_id,
+            ends_at=proof.ends_at,
             catalog=catalog,
         )
 
@@ -100,6 +102,7 @@ class AuthLogic:
                 proof.default = found.default or proof.default
                 proof.parent = found.parent or proof.parent
                 proof.credential_id = found.credential_id or proof.credential_id
+                proof.ends_at = found.ends_at or proof.ends_at
             found = proof
         if found is None:
             raise errors.NotAuthenticated
@@ -167,8 +170,9 @@ class AuthLogic:
             async with self.database.transaction() as tx:
                 await records.change(tx.connection, application_credentials, {"secret_hash": fresh}, id=found.id)
         return Proof(
-            user_id=found.user_id, began=began, credential_id=found.id, forced=Scope("project", found.project_id)
-        )
+            user_id=found.user_id, began=began, credential_id=found.id, ends_at=found.expires_at,
+            forced=Scope("project", found.project_id),
+        )  # fmt: skip
 
     async def _scope(self, asked: Any) -> Scope | None:
         """None when the client leaves it to the user's default project."""

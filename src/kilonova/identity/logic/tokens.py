@@ -51,11 +51,12 @@ class TokenLogic:
 
     async def issue(
         self, user_id: str, methods: tuple[str, ...], scope: Scope, *, began: int, parent: Payload | None = None,
-        credential_id: str | None = None, catalog: bool = True,
+        credential_id: str | None = None, ends_at: int | None = None, catalog: bool = True,
     ) -> tuple[str, Token]:  # fmt: skip
         """(the token's text, what it says); NotAuthenticated when the user may not have that scope. A token got with
-        another one ends when that one does. `began` is the moment before the proof was looked at: what is revoked while
-        a login is on its way counts for its token too."""
+        another one ends when that one does, and at `ends_at` at the latest. `began` is the moment before the proof was looked
+        at: what is revoked while a login is on its way counts for its token too."""
+        ends = [parent.expires_at if parent else began + self.options.token_ttl * moments.SECOND, ends_at]
         own = base64.urlsafe_b64encode(self.clock.random_bytes(16)).rstrip(b"=").decode()
         payload = Payload(
             user_id=user_id,
@@ -63,7 +64,7 @@ class TokenLogic:
             scope=scope.kind,
             scope_id=scope.id,
             issued_at=began,
-            expires_at=parent.expires_at if parent else began + self.options.token_ttl * moments.SECOND,
+            expires_at=min(end for end in ends if end is not None),
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
             credential_id=credential_id,
         )

@@ -40,4 +40,5 @@ class CredentialCreate(View):
 class CredentialUpdate(View):
     blob: Text | UnsetType = UNSET
     type: Name | UnsetType = UNSET
+    user_id: Id | UnsetType = UNSET
     project_id: Id | UnsetType | None = UNSET

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
 
-__all__ = ["Table", "add", "change", "find", "get", "remove"]
+__all__ = ["Table", "add", "change", "count", "find", "get", "remove"]
 
 
 def _match(table: Table, values: dict[str, Any]) -> list[ColumnElement[bool]]:
@@ -31,6 +31,12 @@ async def find(connection: Connection, table: Table, *, lock: bool = False, **va
 async def get(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> Row | None:
     query = select(table).where(*_match(table, values)).limit(1)
     return (await connection.execute(locked(query) if lock else query)).first()
+
+
+async def count(connection: Connection, table: Table, **values: Any) -> int:
+    query = select(func.count()).select_from(table).where(*_match(table, values))
+    found: int = (await connection.execute(query)).scalar_one()
+    return found
 
 
 async def add(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
