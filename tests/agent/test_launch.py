@@ -12,6 +12,7 @@ import pytest
 from kilonova.compute import models
 from kilonova.compute.agent.launch import SHOWN_AFTER
 from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import errors
 from tests.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id, until
@@ -134,10 +135,19 @@ async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyP
     assert undone == list(reversed(STEPS[: STEPS.index("resume") + 1]))
 
 
+@pytest.mark.parametrize(
+    ("hostname", "domain", "told"),
+    [("web", "novalocal", "web.novalocal"), ("web.example.org", "novalocal", "web.example.org"), ("web", "", "web")],
+)
+def test_guests_are_told_a_full_name(hostname: str, domain: str, told: str) -> None:
+    """In the config drive and by the metadata service alike."""
+    assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == told
+
+
 FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [
     # step, what fails, part of the reason, whether another host may try
     ("accept", {"vcpus": 0}, "vcpus wanted", True),
-    ("accept", {"memory_mb": 256}, "512 MiB of memory wanted, the host has 256 MiB in all", True),
+    ("accept", {"memory_mb": 256}, "512 MiB of memory wanted, the host has less", True),
     ("image", {"fail": {"fetch": "*"}}, "the disk could not be made from the image", True),
     ("image", {"fail": {"overlay": "*"}}, "the disk could not be made from the image", True),
     ("define", {"fail": {"define": "*"}}, "the hypervisor did not take the guest's definition", True),
@@ -156,6 +166,7 @@ async def test_what_the_host_lacks_is_named(
     assert (outcome.fault.step, outcome.reschedule) == (step, reschedule)
     assert reason in outcome.fault.reason
     assert "told to fail" not in outcome.fault.reason
+    assert step != "accept" or " in all" in (outcome.fault.details or "")  # the host's numbers
     assert "told to fail" in (outcome.fault.details or "") or not fake.get("fail")
     assert lab.traces() == NOTHING
 

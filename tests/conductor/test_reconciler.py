@@ -73,7 +73,8 @@ async def test_a_build_that_shows_nothing_new_is_given_up(lab):
     await lab.conductor.reconciler.run()
     row, fault = await lab.server(uuid), await lab.fault(uuid)
     assert (row.vm_state, row.task_state, row.host) == ("error", None, "host-1")
-    assert fault.message.startswith("The build on host-1 showed nothing new for ")
+    assert fault.message.startswith("The build showed nothing new for ")
+    assert fault.details.startswith("The build on host-1 showed nothing new for ")
     assert fault.message.endswith("the last step seen is image.")
     assert not await lab.client.build_ended(CTX, agent.succeed(agent.builds[0]))
 

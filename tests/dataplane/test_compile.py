@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.bridge.compile import Filters, compile_filters, restore_text
 from kilonova.network.agent.bridge.conntrack import Cut, assign_zones, cuts, permits
+from kilonova.network.agent.bridge.dhcp_files import dhcp_files
 from kilonova.network.agent.bridge.l2 import L2, change, script
 from kilonova.network.agent.bridge.names import check_ids, link_local
 from kilonova.network.agent.bridge.rules import PROTOCOLS, match
@@ -398,3 +399,14 @@ def test_cutting_never_fails(addresses: set[str], state: HostModel) -> None:
     for one in cuts(permits(state, zones), {}):
         assert one.argv(4)[0] == "-D"
         assert 0 < one.zone < 65536
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("web", "web.example.com"), ("web.example.org", "web.example.org"), ("", "host-198-18-7-10.example.com")],
+)
+def test_dhcp_names_keep_the_domain_they_came_with(name: str, given: str) -> None:
+    net = network(NET)
+    held = port(net, 10, id=PORT, hostname=name)
+    lines = dhcp_files(replace(net, ports=(held,)), 3600, "example.com").hosts.splitlines()
+    assert lines[0] == f"{held.mac_address},198.18.7.10,{given}"

@@ -11,14 +11,14 @@ from kilonova.compute.virt.guest_facts import FixedIP, GuestFacts, KeyPair, Nic,
 
 
 def facts_of(build: ServerBuild, vifs: Sequence[Vif], *, domain: str = "novalocal") -> GuestFacts:
-    """`domain` is appended to the host name as DHCP gives it; the random seed is made of the server's uuid and request."""
+    """`domain` is appended to a host name without one, as DHCP gives it; the random seed is made of the server."""
     server, spec = build.server, build.spec
     image = spec.image
     return GuestFacts(
         uuid=server.uuid,
         number=server.number,
         name=server.name,
-        hostname=f"{server.hostname}.{domain}" if domain else server.hostname,
+        hostname=f"{server.hostname}.{domain}" if domain and "." not in server.hostname else server.hostname,
         project_id=server.project_id,
         availability_zone=server.availability_zone or "nova",
         launch_index=server.launch_index,

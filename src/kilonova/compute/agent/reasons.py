@@ -11,7 +11,11 @@ from kilonova.core.faults import InjectedFault
 
 
 class Explained(Exception):
-    """A failure whose text is meant for users."""
+    """A failure whose text is meant for users; `details` (the host's numbers) are not."""
+
+    def __init__(self, reason: str, details: str | None = None) -> None:
+        super().__init__(reason)
+        self.details = details
 
 
 FOR_USERS = (Explained, ImageRefused, FileRefused, InjectedFault)
@@ -57,5 +61,6 @@ def reason_of(error: BaseException, step: str) -> str:
 
 def details_of(error: BaseException) -> str:
     """All there is to say, for admins."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    words = (error.details if isinstance(error, Explained) else None) or str(error)
+    text = f"{type(error).__name__}: {words}" if words else type(error).__name__
     return f"{text} ({error.__cause__})" if error.__cause__ is not None and str(error.__cause__) not in text else text

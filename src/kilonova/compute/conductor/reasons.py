@@ -1,7 +1,8 @@
-"""The words of faults: a summary for users (at most 255 characters), details for admins."""
+"""The words of faults: a summary for users (at most 255 characters) that names no host, and details for admins that do."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from kilonova.compute.conductor.selecting import SchedulerAway
@@ -29,17 +30,31 @@ def details_of_attempt(fault: Fault | None) -> str:
     return f"{fault.step}: {fault.details or fault.reason}" if fault is not None else of_attempt(fault)
 
 
+def _failed(tried: Tried, said: str, what: str) -> str:
+    return f"{what} failed on {_hosts(len(tried))}: {said}" if tried else ""
+
+
+def _hosts(count: int) -> str:
+    return "1 host" if count == 1 else f"{count} hosts"
+
+
 def of_hosts(tried: Tried, *, what: str = "Build") -> str:
-    """What every host tried had to say; nothing when none was."""
-    count = len(tried)
-    said = "; ".join(f"{host}: {reason}" for host, reason in tried.items())
-    return f"{what} failed on {count} host{'s' if count > 1 else ''}: {said}" if count else ""
+    """For admins: every host tried, and its reason. Empty when none was."""
+    return _failed(tried, "; ".join(f"{host}: {reason}" for host, reason in tried.items()), what)
+
+
+def for_users(tried: Tried, *, what: str = "Build") -> str:
+    """Every reason once, and on how many of the hosts where they differ: `networking: no address left (2 hosts); start: …`."""
+    reasons = Counter(tried.values())
+    several = len(reasons) > 1
+    said = [f"{reason} ({_hosts(n)})" if several and n > 1 else reason for reason, n in reasons.items()]
+    return _failed(tried, "; ".join(said), what)
 
 
 def summary(before: str, tried: Tried, *, what: str = "Build") -> str:
-    """`before` and every host with its step and reason; where that is too long the reasons go, then what is too much."""
+    """`before` and every step with its reason; where that is too long the reasons go, then what is too much."""
     steps = {host: reason.partition(":")[0] for host, reason in tried.items()}
-    texts = [" ".join(filter(None, [before, of_hosts(said, what=what)])) for said in (tried, steps)]
+    texts = [" ".join(filter(None, [before, for_users(said, what=what)])) for said in (tried, steps)]
     return next((text for text in texts if len(text) <= LONGEST), short(texts[-1]))
 
 
@@ -53,7 +68,7 @@ def of_scheduling(error: errors.KilonovaError | InjectedFault) -> tuple[str, str
     """(what users may read, what only admins may)."""
     if isinstance(error, SchedulerAway):
         return f"the scheduler gave no answer within {error.params['seconds']:g} s", error.message
-    if isinstance(error, InjectedFault) or error.status < 500:
+    if isinstance(error, InjectedFault):
         return str(error), None
     kind = "another service is not available" if error.status == 503 else "internal error"
     return kind, error.message

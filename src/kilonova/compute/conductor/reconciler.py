@@ -100,8 +100,9 @@ class Reconciler:
             await self._error(rows, {row.uuid: _last_seen(row, last.get(row.uuid), limit) for row in rows})
 
     @retried
-    async def _error(self, rows: Sequence[Row], words: dict[str, str]) -> None:
-        """The row keeps its host and the claim: what is there is known to the host alone, which removes it on deletion."""
+    async def _error(self, rows: Sequence[Row], words: dict[str, tuple[str, str]]) -> None:
+        """The row keeps its host and the claim: what is there is known to the host alone, which removes it on deletion. `words`
+        are (message, details)."""
         async with self.parts.database.transaction() as tx:
             now = self.parts.now()
             values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
@@ -109,13 +110,13 @@ class Reconciler:
                 row for row in rows if await store.swap(tx.connection, row.uuid, store.building_on(row.host), values)
             ]
             faults = [
-                {"server_uuid": row.uuid, "code": 500, "message": reasons.short(words[row.uuid]),
-                 "details": words[row.uuid], "host": row.host, "created_at": now}
+                {"server_uuid": row.uuid, "code": 500, "message": reasons.short(words[row.uuid][0]),
+                 "details": words[row.uuid][1], "host": row.host, "created_at": now}
                 for row in late
             ]  # fmt: skip
             await store.add_faults(tx.connection, faults)
             for row in late:
-                self.parts.events.failed(tx, row, values, reasons.short(words[row.uuid]), host=row.host)
+                self.parts.events.failed(tx, row, values, reasons.short(words[row.uuid][0]), host=row.host)
             uuids = [row.uuid for row in late]
             await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
 
@@ -165,6 +166,8 @@ class Reconciler:
         return released
 
 
-def _last_seen(row: Row, step: StepRecord | None, limit: float) -> str:
+def _last_seen(row: Row, step: StepRecord | None, limit: float) -> tuple[str, str]:
+    """For users, and for admins."""
     seen = f"the last step seen is {step.step}" if step is not None else "no step was seen"
-    return f"The build on {row.host} showed nothing new for {limit:g} s; {seen}."
+    silent = f"showed nothing new for {limit:g} s; {seen}."
+    return f"The build {silent}", f"The build on {row.host} {silent}"

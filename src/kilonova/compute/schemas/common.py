@@ -25,6 +25,9 @@ Uuid = Annotated[
     str, Meta(pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z")
 ]
 HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9\-._]*\Z")]
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9\-]{0,61}[a-zA-Z0-9])?"
+# a host name, perhaps with its domain, as DNS takes it; a last label of digits alone would be that of an address
+Fqdn = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"\A(?!(?:.*\.)[0-9]+\Z){_LABEL}(?:\.{_LABEL})*\Z")]
 Boolean = Annotated[str, Meta(pattern=r"\A(?i:true|false|1|0|on|off|yes|no)\Z")] | bool
 Number = Annotated[str, Meta(pattern=r"\A[0-9]{1,10}\Z")] | Annotated[int, Meta(ge=0, le=2147483647)]
 Positive = Annotated[str, Meta(pattern=r"\A0{0,9}[1-9][0-9]{0,9}\Z")] | Annotated[int, Meta(ge=1, le=2147483647)]

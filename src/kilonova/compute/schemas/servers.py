@@ -7,7 +7,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.schemas.common import Boolean, HostName, Metadata, Name, Positive, ShortDescription, Tag, Uuid
+from kilonova.compute.schemas.common import (
+    Boolean,
+    Fqdn,
+    HostName,
+    Metadata,
+    Name,
+    Positive,
+    ShortDescription,
+    Tag,
+    Uuid,
+)
 from kilonova.core.web.wire import Body, versions
 
 NAMES = {
@@ -92,7 +102,7 @@ class ServerIn(Body, kw_only=True, rename=NAMES):
     host: Annotated[HostName | UnsetType, versions("2.74")] = UNSET
     hypervisor_hostname: Annotated[HostName | UnsetType, versions("2.74")] = UNSET
     hostname_label: Annotated[Label | UnsetType, versions("2.90", "2.93", name="hostname")] = UNSET
-    hostname: Annotated[HostName | UnsetType, versions("2.94")] = UNSET
+    hostname: Annotated[Fqdn | UnsetType, versions("2.94")] = UNSET
 
 
 class ServerCreate(
@@ -110,7 +120,7 @@ class ServerChange(Body, kw_only=True, rename=NAMES):
     access_ip_v6: Address | UnsetType | None = UNSET
     description: Annotated[ShortDescription | UnsetType | None, versions("2.19")] = UNSET
     hostname_label: Annotated[Label | UnsetType, versions("2.90", "2.93", name="hostname")] = UNSET
-    hostname: Annotated[HostName | UnsetType, versions("2.94")] = UNSET
+    hostname: Annotated[Fqdn | UnsetType, versions("2.94")] = UNSET
     pinned_availability_zone: Annotated[Name | UnsetType | None, versions("2.104")] = UNSET
 
 

@@ -12,7 +12,8 @@ from kilonova.network.schemas.common import Owned, Renamed, Resource, Text, Uuid
 from kilonova.network.schemas.subnets import Address
 
 Mac = Annotated[str, Meta(pattern=r"\A([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\Z")]
-DnsName = Annotated[str, Meta(max_length=63, pattern=r"\A([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)?\Z")]
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DnsName = Annotated[str, Meta(max_length=255, pattern=rf"\A(?:{_LABEL}(?:\.{_LABEL})*)?\Z")]
 VNIC_TYPES = ("normal",)
 WIRE = {
     "host_id": "binding:host_id",

@@ -15,10 +15,12 @@ class Accept(LaunchStep):
         flavor = launch.build.spec.flavor
         room = int(capacity.memory_mb * host.options.ram_ratio)
         if flavor.memory_mb > room:
-            raise CannotFit(f"{flavor.memory_mb} MiB of memory wanted, the host has {room} MiB in all")
+            wanted = f"{flavor.memory_mb} MiB of memory wanted"
+            raise CannotFit(f"{wanted}, the host has less", f"{wanted}, the host has {room} MiB in all")
         cores = int(capacity.vcpus * host.options.cpu_ratio)
         if flavor.vcpus > cores:
-            raise CannotFit(f"{flavor.vcpus} vcpus wanted, the host has {cores} in all")
+            wanted = f"{flavor.vcpus} vcpus wanted"
+            raise CannotFit(f"{wanted}, the host has fewer", f"{wanted}, the host has {cores} in all")
 
 
 async def _check_disks(launch: Launch) -> None:
