@@ -288,7 +288,7 @@ class Lab:
         manager = self.agent.manager
         receivers = self.bus._receivers.get("compute", {})
         receiver = receivers.pop(HOST, None)
-        tasks = [*(receiver.running if receiver else ()), *self.agent._tasks, *manager.busy.values()]
+        tasks = [*(receiver.running if receiver else ()), *self.agent._tasks, *manager._tasks()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -413,3 +413,46 @@ async def test_heartbeats_tell_what_the_host_has(tmp_path: Path) -> None:
     assert len({r.node_uuid for r in lab.conductor.reports}) == 1
     assert isinstance(lab.options, AgentOptions)
     await lab.close()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_deletes_at_any_moment_of_a_slow_build_leave_nothing(lab: Lab, times: int) -> None:
+    """Also several that come at once, and before the build's task has run at all."""
+    await lab.start(delay={"*": 0.004})
+    moments = [*range(24), *range(24, 400, 25)]  # turns of the event loop
+    for number, turns in enumerate(moments, 1):
+        build = lab.conductor.take(build_of(number))
+        ref = models.ServerRef(build=build, request_id="req-9", action="delete")
+        launching = asyncio.ensure_future(lab.host.build_and_run_server(CTX, build))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if turns > 24:
+            await asyncio.sleep(turns / 5000)
+        await asyncio.gather(*(lab.host.terminate_server(CTX, ref) for _ in range(times)))
+        await until(lambda number=number: server_id(number) in lab.conductor.deleted)
+        await asyncio.gather(launching, return_exceptions=True)
+    await lab.idle()
+    assert lab.traces() == NOTHING
+
+
+async def test_work_that_was_cut_off_before_its_turn_was_never_made(lab: Lab) -> None:
+    """A deletion that comes while another one waits for the build must end the build, too, and begin after it."""
+    agent = await lab.start()
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        try:
+            await asyncio.sleep(0.02)
+        finally:
+            await asyncio.sleep(0)
+            order.append(name)
+
+    first = agent.manager.begin("s", lambda: work("first"))
+    await asyncio.sleep(0)
+    second = agent.manager.begin("s", lambda: work("second"))
+    for task in agent.manager.busy["s"]:
+        task.cancel()
+    third = agent.manager.begin("s", lambda: work("third"))
+    await asyncio.gather(first, second, third, return_exceptions=True)
+    assert order == ["first", "third"]
+    assert agent.manager.busy == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from kilonova.compute import models
@@ -18,6 +19,8 @@ from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 
 logger = log.get("agent")
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""Makes the coroutine when its turn has come: a task that is cancelled before that leaves none behind that nothing awaits."""
 
 
 class ConsoleUnavailable(errors.NotFound):
@@ -25,41 +28,34 @@ class ConsoleUnavailable(errors.NotFound):
 
 
 class ComputeManager(ComputeAPI):
-    """`busy` holds the task that works on a server; a deletion interrupts it, everything else waits its turn."""
+    """`busy` holds each server's tasks: the first one works, the others wait for it. A deletion cancels all of them, everything
+    else waits its turn."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.busy: dict[str, asyncio.Task[None]] = {}
+        self.busy: dict[str, list[asyncio.Task[None]]] = {}
         self._parked: set[asyncio.Future[None]] = set()
         self._draining = False
         self._slots = asyncio.Semaphore(host.options.max_concurrent_builds)
 
     # ---- one task a server
 
-    def begin(self, server_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Let `work` run after whatever runs on this server; cancelling it ends what it waits for too."""
-        before = self.busy.get(server_id)
-
-        async def turn() -> None:
-            try:
-                if before is not None:
-                    await asyncio.wait([before])
-            except asyncio.CancelledError:
-                work.close()
-                if before is not None and before.cancel():
-                    await asyncio.wait([before])
-                raise
-            await work
-
-        task = asyncio.ensure_future(turn())
-        self.busy[server_id] = task
-        task.add_done_callback(lambda _: self.busy.pop(server_id) if self.busy.get(server_id) is task else None)
+    def begin(self, server_id: str, work: Work) -> asyncio.Task[None]:
+        """Let `work` run after all that runs or waits for this server now."""
+        tasks = self.busy.setdefault(server_id, [])
+        task = asyncio.ensure_future(_in_turn(list(tasks), work))
+        tasks.append(task)
+        task.add_done_callback(partial(self._ended, server_id))
         return task
 
-    async def _exclusively(self, server_id: str, work: Coroutine[Any, Any, None]) -> None:
+    def _ended(self, server_id: str, task: asyncio.Task[None]) -> None:
+        self.busy[server_id].remove(task)
+        if not self.busy[server_id]:
+            del self.busy[server_id]
+
+    async def _exclusively(self, server_id: str, work: Work) -> None:
         """Run `work` after whatever runs on this server; returns when it is done."""
         if self._draining:
-            work.close()
             await self._park()
         task = self.begin(server_id, work)
         try:
@@ -70,12 +66,15 @@ class ComputeManager(ComputeAPI):
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
 
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [task for tasks in self.busy.values() for task in tasks]
+
     async def drain(self, seconds: float) -> None:
         """Let what runs here end, for at most so long; events that it waits for still come. New work is held back, and given
         back to the bus by `interrupt`."""
         self._draining = True
         if self.busy:
-            await asyncio.wait(list(self.busy.values()), timeout=seconds)
+            await asyncio.wait(self._tasks(), timeout=seconds)
 
     async def _park(self) -> None:
         """Never returns."""
@@ -85,17 +84,17 @@ class ComputeManager(ComputeAPI):
 
     def interrupt(self) -> None:
         """Cut off all work; the journal and the servers' rows tell the next start what to take up."""
-        for task in [*self.busy.values(), *self._parked]:
+        for task in [*self._tasks(), *self._parked]:
             task.cancel()
 
     # ---- launches
 
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
         """A repeated message waits for the first one's end, and is then refused."""
-        await self._exclusively(build.server.uuid, self.launch(ctx, build))
+        await self._exclusively(build.server.uuid, partial(self.launch, ctx, build))
 
     async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
-        await self._exclusively(build.server.uuid, self.evacuate(ctx, build))
+        await self._exclusively(build.server.uuid, partial(self.evacuate, ctx, build))
 
     async def evacuate(self, ctx: RequestContext, build: models.ServerBuild) -> None:
         """What an earlier life of the server left here goes first, so that old disks are not taken for shared ones."""
@@ -112,7 +111,7 @@ class ComputeManager(ComputeAPI):
         the next look."""
         found = [gone for gone in await evacuation.departed(self.host, ctx) if gone.server_uuid not in self.busy]
         for gone in found:
-            self.begin(gone.server_uuid, self._forget(ctx, gone))
+            self.begin(gone.server_uuid, partial(self._forget, ctx, gone))
         return [gone.server_uuid for gone in found]
 
     async def _forget(self, ctx: RequestContext, gone: models.Departed) -> None:
@@ -158,7 +157,7 @@ class ComputeManager(ComputeAPI):
         if undone:
             self.host.journal.close_run(self.host.name, run_name)
         else:
-            self.begin(build.server.uuid, self._clear(build, run_name))
+            self.begin(build.server.uuid, partial(self._clear, build, run_name))
 
     async def _clear(self, build: models.ServerBuild, run_name: str) -> None:
         await self._until_removed(build.server.uuid, lambda: self.remove_new(build, []))
@@ -168,10 +167,10 @@ class ComputeManager(ComputeAPI):
 
     async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         server_id = ref.build.server.uuid
-        running = self.busy.get(server_id)
-        if running is not None and not self._draining:
-            running.cancel()
-        await self._exclusively(server_id, self.terminate(ctx, ref))
+        if not self._draining:
+            for task in self.busy.get(server_id, []):
+                task.cancel()
+        await self._exclusively(server_id, partial(self.terminate, ctx, ref))
 
     async def terminate(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         """Remove every trace, then report; open runs of this server end here."""
@@ -214,7 +213,7 @@ class ComputeManager(ComputeAPI):
         await self._act(ctx, ref)
 
     async def _act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        await self._exclusively(ref.build.server.uuid, self.act(ctx, ref))
+        await self._exclusively(ref.build.server.uuid, partial(self.act, ctx, ref))
 
     async def act(self, ctx: RequestContext, ref: models.ServerRef, *, by_itself: bool = False) -> None:
         """Start, stop or reboot, and report how it ended. A message that comes again when its action has ended does nothing;
@@ -263,3 +262,9 @@ class ComputeManager(ComputeAPI):
             "storage": [storage] if (storage := await driver.disks.storage()) else [],
             "journal": sorted({r.build.server.uuid for r in self.host.journal.unfinished(self.host.name).values()}),
         }
+
+
+async def _in_turn(ahead: list[asyncio.Task[None]], work: Work) -> None:
+    if ahead:
+        await asyncio.wait(ahead)
+    await work()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from functools import partial
 
 import msgspec
 
 from kilonova.compute import models
 from kilonova.compute.agent.journal import Run
 from kilonova.compute.agent.launch import NEW, Launch, LaunchFailed, outcome, undo
-from kilonova.compute.agent.manager import ComputeManager
+from kilonova.compute.agent.manager import ComputeManager, Work
 from kilonova.compute.agent.steps import steps_of
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.virt.driver import PowerState
@@ -39,14 +38,16 @@ async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.
     for name, run in host.journal.unfinished(host.name).items():
         runs.setdefault(run.build.server.uuid, []).append((name, run))
     return [
-        manager.begin(uuid, _told(_one(manager, ctx, rows.get(uuid), runs.get(uuid, [])), host.name, uuid))
+        manager.begin(
+            uuid, partial(_told, partial(_one, manager, ctx, rows.get(uuid), runs.get(uuid, [])), host.name, uuid)
+        )
         for uuid in sorted(rows.keys() | runs.keys())
     ]
 
 
-async def _told(work: Coroutine[Any, Any, None], host: str, server: str) -> None:
+async def _told(work: Work, host: str, server: str) -> None:
     try:
-        await work
+        await work()
     except Exception as error:
         logger.error("recovery failed", host=host, server=server, exc_info=error)
 
@@ -147,7 +148,7 @@ async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list
     await _name_strangers(manager, ctx, set(asked) - set(gone))
     for uuid in set(gone) & ours - manager.busy.keys():
         logger.warning("removing what is left of a deleted server", server=uuid, host=host.name)
-        manager.begin(uuid, _told(_remove(manager, uuid), host.name, uuid))
+        manager.begin(uuid, partial(_told, partial(_remove, manager, uuid), host.name, uuid))
     return sorted(gone)
 
 
