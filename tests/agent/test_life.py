@@ -248,7 +248,7 @@ async def test_consoles_and_inventory(lab: Lab) -> None:
     await running(lab)
     assert b"login:" in await lab.host.console_output(CTX, server_id(), 1000)
     assert await lab.host.console_output(CTX, server_id(), 7) == b"login: "
-    assert await lab.host.console(CTX, server_id(), "vnc") == ("127.0.0.1", 5900)
+    assert await lab.host.console(CTX, server_id(), "vnc") == f"/nowhere/kilonova-fake/{server_id()}/vnc.sock"
     mine = [server_id()]
     assert await lab.host.inventory(CTX) == {"guests": mine, "disks": mine, "journal": [], "storage": []}
     for ask in (

@@ -187,8 +187,8 @@ class Conformance:
         log = await driver.console_log(guest.uuid, max_bytes=10_000)
         assert await driver.console_log(guest.uuid, max_bytes=3) == log[-3:]
         endpoint = await driver.console(guest.uuid, "vnc")
-        assert (endpoint.kind, endpoint.host) == ("vnc", "127.0.0.1")
-        assert endpoint.port >= 5900
+        assert endpoint.kind == "vnc"
+        assert endpoint.socket.is_absolute()
         for kind in ("serial", "no such kind"):
             with pytest.raises(VirtError, match=kind):
                 await driver.console(guest.uuid, kind)

@@ -68,7 +68,7 @@ CASES = {
                 "hw_boot_menu": "True",
             },
         ),
-        HostFacts(virt_type="kvm", disk_cache="writeback", vnc_listen="0.0.0.0"),
+        HostFacts(virt_type="kvm", disk_cache="writeback"),
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 libvirt = pytest.importorskip("libvirt")
 
@@ -127,9 +129,46 @@ async def test_the_guest_really_runs(driver: LibvirtDriver, make_guest: MakeGues
 
     await eventually(greets)
     endpoint = await driver.console(guest.uuid, "vnc")
-    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    reader, writer = await asyncio.open_unix_connection(endpoint.socket)
     assert (await reader.readexactly(4)) == b"RFB "
     writer.close()
+
+
+async def test_no_other_user_of_the_host_reaches_a_console(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+    guest = make_guest()
+    await boot(driver, guest)
+    socket = (await driver.console(guest.uuid, "vnc")).socket
+    assert socket.is_socket()
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    tried = await asyncio.to_thread(subprocess.run, [*nobody, "stat", str(socket)], capture_output=True, text=True)
+    assert "Permission denied" in tried.stderr  # whom the folder does not let in connects to nothing in it
+    with raw_connection() as conn:
+        xml = conn.lookupByUUIDString(guest.uuid).XMLDesc()
+    assert re.findall(r"<graphics [^>]*(?:port|listen)=", xml) == []
+
+
+async def test_a_console_that_an_earlier_release_left_open_is_named(
+    driver: LibvirtDriver, make_guest: MakeGuest
+) -> None:
+    guest = make_guest()
+    await driver.define(guest)
+    with raw_connection() as conn:
+        xml = conn.lookupByUUIDString(guest.uuid).XMLDesc()
+        conn.defineXML(
+            re.sub(r"<graphics.*?</graphics>", "<graphics type='vnc' autoport='yes'/>", xml, flags=re.DOTALL)
+        )
+    await driver.start(guest.uuid)
+    with pytest.raises(VirtError, match="until its next hard reboot"):
+        await driver.console(guest.uuid, "vnc")
+    later = LibvirtDriver(options(), DISKS)
+    with capture_logs() as logs:
+        await later.open()
+        await later.close()
+    assert [entry["uuid"] for entry in logs if "console" in entry["event"]] == [guest.uuid]
+    await driver.destroy(guest.uuid)  # what a hard reboot does
+    await driver.define(guest)
+    await driver.start(guest.uuid)
+    assert (await driver.console(guest.uuid, "vnc")).socket.is_socket()
 
 
 async def test_other_peoples_domains_are_left_alone(driver: LibvirtDriver, make_guest: MakeGuest) -> None:

@@ -43,8 +43,8 @@ class ComputeAPI(Interface):
         """The tail of the serial console."""
 
     @call(timeout=30)
-    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> tuple[str, int]:
-        """(host, port) where the console listens."""
+    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
+        """The unix socket of the host where the console listens: for what relays it to those who may see it."""
 
     @cast
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:

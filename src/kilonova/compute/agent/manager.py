@@ -243,12 +243,11 @@ class ComputeManager(ComputeAPI):
         except GuestNotFound as error:
             raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
 
-    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> tuple[str, int]:
+    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
         try:
-            endpoint = await self.host.driver.console(server_id, kind)
+            return str((await self.host.driver.console(server_id, kind)).socket)
         except VirtError as error:
             raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
-        return endpoint.host, endpoint.port
 
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         for event in events:

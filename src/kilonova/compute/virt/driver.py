@@ -102,11 +102,10 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a graphical or serial console listens."""
+    """Where a graphical console listens: a unix socket of this host that only the hypervisor's user and root reach."""
 
-    kind: str  # vnc | serial
-    host: str
-    port: int
+    kind: str  # vnc
+    socket: Path
 
 
 class VirtError(Exception):

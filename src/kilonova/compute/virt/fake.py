@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
@@ -148,7 +149,7 @@ class FakeDriver(VirtDriver):
             raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
         if guest.state in OFF:
             raise VirtError(f"console of guest {uuid}: it has none now; is it running?")
-        return ConsoleEndpoint(kind="vnc", host="127.0.0.1", port=5900)
+        return ConsoleEndpoint(kind="vnc", socket=Path("/nowhere/kilonova-fake") / uuid / "vnc.sock")
 
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
         return self._hypervisor.subscribe(self.host, listener)

@@ -83,12 +83,23 @@ def console_log_path(domain: Any) -> Path | None:
     return None if log_element is None else Path(log_element.get("file", ""))
 
 
-def vnc_endpoint(domain: Any) -> ConsoleEndpoint:
-    graphics = etree.fromstring(domain.XMLDesc().encode()).find("devices/graphics[@type='vnc']")
-    port = -1 if graphics is None else int(graphics.get("port", "-1"))
-    if graphics is None or port <= 0:
-        raise VirtError(f"console of guest {domain.UUIDString()}: it has none now; is it running?")
-    return ConsoleEndpoint(kind="vnc", host=graphics.get("listen", "127.0.0.1"), port=port)
+def vnc_console(domain: Any) -> ConsoleEndpoint:
+    graphics = _vnc(domain)
+    socket = graphics.get("socket") if graphics is not None else None
+    if socket:
+        return ConsoleEndpoint(kind="vnc", socket=Path(socket))
+    why = "it listens on a port until its next hard reboot" if has_open_console(domain) else "is it running?"
+    raise VirtError(f"console of guest {domain.UUIDString()}: it has none now; {why}")
+
+
+def has_open_console(domain: Any) -> bool:
+    """Was the guest started by an earlier release, with a console on a port that any local user reaches?"""
+    graphics = _vnc(domain)
+    return graphics is not None and int(graphics.get("port", "-1")) > 0
+
+
+def _vnc(domain: Any) -> etree._Element | None:
+    return etree.fromstring(domain.XMLDesc().encode()).find("devices/graphics[@type='vnc']")
 
 
 def is_uuid(text: str) -> bool:

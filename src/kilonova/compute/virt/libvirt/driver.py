@@ -175,7 +175,7 @@ class LibvirtDriver(VirtDriver):
     async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
         if kind != "vnc":
             raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
-        return await self._domain("find the console", uuid, domains.vnc_endpoint)
+        return await self._domain("find the console", uuid, domains.vnc_console)
 
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
         self._listeners.append(listener)
@@ -241,6 +241,8 @@ class LibvirtDriver(VirtDriver):
         """After connecting: report what happened to our guests while nobody listened."""
         self._held, self._kind = [], None
         listed = await self._connection.thread("list guests", lambda: self._list(conn))
+        for uuid in await self._connection.thread("look at consoles", lambda: _open_consoles(conn, listed)):
+            LOG.warning("any local user reaches this guest's console until its next hard reboot", uuid=uuid)
         before, self._states = self._states, {info.uuid: info.power_state for info in listed}
         for uuid, state in before.items():
             now = self._states.get(uuid, PowerState.NOSTATE)
@@ -267,3 +269,12 @@ class LibvirtDriver(VirtDriver):
                 listener(LifecycleEvent(uuid=uuid, power_state=state, detail=detail))
             except Exception:  # one listener's mistake must not silence the others
                 LOG.exception("a lifecycle listener failed", uuid=uuid)
+
+
+def _open_consoles(conn: Any, guests: list[GuestInfo]) -> list[str]:
+    found = []
+    for guest in guests:
+        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
+            if domains.has_open_console(conn.lookupByUUIDString(guest.uuid)):
+                found.append(guest.uuid)
+    return found

@@ -22,7 +22,6 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ask_emulated_cpu: bool = False
     machine: str = "q35"
     disk_cache: str = "none"  # needs O_DIRECT on the state directory's file system
-    vnc_listen: str = "127.0.0.1"
     state_dir: Path = Path("/var/lib/kilonova")
     cloud: str = ""  # only domains marked with this word are ours; "": the state directory's path
     start_daemons: bool = True  # where no init system does
@@ -53,7 +52,6 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     cpu_model: str | None = None
     ask_cpu: bool = True  # libvirt asks the started guest for each CPU feature
     disk_cache: str = "none"
-    vnc_listen: str = "127.0.0.1"
     cloud: str = "kilonova"
 
     @classmethod
@@ -68,6 +66,5 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
             cpu_model=options.cpu_model,
             ask_cpu=options.ask_emulated_cpu or not known,
             disk_cache=options.disk_cache,
-            vnc_listen=options.vnc_listen,
             cloud=options.mark,
         )
