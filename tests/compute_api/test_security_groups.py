@@ -71,7 +71,8 @@ async def test_rules(cloud):
     ("fields", "status"),
     [
         ({"parent_group_id": 12}, 400), ({"parent_group_id": str(uuid.UUID(int=99))}, 404), ({"from_port": 70000}, 400),
-        ({"to_port": "x"}, 400), ({"colour": 1}, 400), ({"group_id": "../x"}, 400),
+        ({"to_port": "x"}, 400), ({"colour": 1}, 400), ({"cidr": "fe80::%lo\n/64"}, 400),
+        ({"cidr": "10.0.0.0/33"}, 400), ({"group_id": "../x"}, 400),
     ],
 )  # fmt: skip
 async def test_wrong_rules(cloud, fields, status):

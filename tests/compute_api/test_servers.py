@@ -251,7 +251,8 @@ async def test_changes(cloud):
     assert "OS-EXT-STS:vm_state" not in old
     for at, change in (
         ("2.18", {"description": "x"}), ("2.89", {"hostname": "x"}), ("2.93", {"hostname": "a.b"}), ("2.104", {"name": ""}),
-        ("2.104", {"accessIPv6": "1.2.3.4"}), ("2.104", {"status": "ACTIVE"}), ("2.104", {"host": "x"}),
+        ("2.104", {"accessIPv6": "1.2.3.4"}), ("2.104", {"accessIPv6": "fe80::1%eth0"}),
+        ("2.104", {"status": "ACTIVE"}), ("2.104", {"host": "x"}),
     ):  # fmt: skip
         assert (await cloud("PUT", f"/servers/{server_id}", at, json={"server": change})).status == 400, change
     assert (await cloud("PUT", f"/servers/{uuid.uuid4()}", json=body)).status == 404

@@ -7,13 +7,12 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from kilonova.core import log
 from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
 from kilonova.network.agent.model import HostModel
 from kilonova.testing.hosts import VirtualHost
 
@@ -33,6 +32,7 @@ class Answer(msgspec.Struct):
 
     error: str = ""
     vestiges: list[Vestige] = []
+    faults: tuple[Fault, ...] = ()
     tap: tuple[str, bool] | None = None
 
 
@@ -83,8 +83,8 @@ class RemoteDataPlane(DataPlane):
             raise DataPlaneError(answer.error)
         return answer
 
-    async def apply(self, state: HostModel) -> None:
-        await self._ask(Ask("apply", state=state))
+    async def apply(self, state: HostModel) -> tuple[Fault, ...]:
+        return (await self._ask(Ask("apply", state=state))).faults
 
     async def unplug(self, port_id: str) -> None:
         await self._ask(Ask("unplug", port_id=port_id))
@@ -119,23 +119,23 @@ async def main(options: BridgeOptions) -> None:
     def say(answer: Answer) -> None:
         print(msgspec.json.encode(answer).decode(), flush=True)
 
-    async def act(ask: Ask) -> Any:
+    async def act(ask: Ask) -> Answer:
         if ask.do == "open":
             await plane.open()
             plane.subscribe(lambda tap, up: say(Answer(tap=(tap, up))))
         elif ask.do == "apply":
-            await plane.apply(ask.state or HostModel())
+            return Answer(faults=await plane.apply(ask.state or HostModel()))
         elif ask.do == "unplug":
             await plane.unplug(ask.port_id)
         elif ask.do == "vestiges":
-            return await plane.vestiges()
+            return Answer(vestiges=await plane.vestiges())
         elif ask.do == "close":
             await plane.close(remove=ask.remove)
-        return []
+        return Answer()
 
     while line := await asyncio.to_thread(sys.stdin.readline):
         try:
-            say(Answer(vestiges=await act(msgspec.json.decode(line, type=Ask))))
+            say(await act(msgspec.json.decode(line, type=Ask)))
         except Exception as error:
             say(Answer(error=f"{type(error).__name__}: {error}"))
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kilonova.network.agent.bridge.compile import Filters, compile_filters, restore_text
+from kilonova.network.agent.bridge.compile import Filters, closed, compile_filters, restore_text
 from kilonova.network.agent.bridge.conntrack import Cut, assign_zones, cuts, permits
 from kilonova.network.agent.bridge.dhcp_files import dhcp_files
 from kilonova.network.agent.bridge.l2 import L2, change, script
-from kilonova.network.agent.bridge.names import check_ids, link_local
+from kilonova.network.agent.bridge.l2 import closed as close_l2
+from kilonova.network.agent.bridge.names import link_local, readable
 from kilonova.network.agent.bridge.rules import PROTOCOLS, match
-from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.model import (
     AddressPair,
     FixedIP,
@@ -167,6 +167,8 @@ def test_rules(words: dict[str, object], expected: str) -> None:
         {"protocol": "icmp", "port_range_min": 255},
         {"protocol": "icmp", "port_range_max": 1},
         {"remote_ip_prefix": "fd00::/64"},
+        {"remote_ip_prefix": "fe80::%lo\n-I INPUT 1 -j ACCEPT\n-A kn-to -s fe80::/64", "ethertype": "IPv6"},
+        {"remote_ip_prefix": "fe80::%eth0/64", "ethertype": "IPv6"},
         {"remote_ip_prefix": "10.0.0.0/8 -j ACCEPT"},
         {"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": GROUP},
         {"remote_group_id": NET},
@@ -185,7 +187,9 @@ def test_what_cannot_be_said_admits_nothing(words: dict[str, object]) -> None:
         {"mac_address": "fa:16:3e:00:00:0a drop"},
         {"mac_address": ""},
         {"fixed_ips": (FixedIP(subnet_id=NET, ip_address="10.0.0.5 accept"),)},
+        {"fixed_ips": (FixedIP(subnet_id=NET, ip_address="fe80::1%lo\naccept"),)},
         {"allowed_address_pairs": (AddressPair(ip_address="any"),)},
+        {"allowed_address_pairs": (AddressPair(ip_address="fe80::1%lo } accept"),)},
     ],
 )
 def test_a_port_that_cannot_be_read_is_closed(words: dict[str, object]) -> None:
@@ -212,9 +216,32 @@ def test_without_port_security_there_are_no_filters() -> None:
     assert "p-33333333-33" not in l2_text(filters)
 
 
-def test_ids_that_are_no_uuids_are_refused() -> None:
-    with pytest.raises(DataPlaneError, match=r"port id '\.\./x' is not a uuid"):
-        check_ids(model(network(NET), (port(network(NET), 10, id="../x"),)))
+def test_what_has_no_uuid_is_left_out_and_named() -> None:
+    net, web = network(NET), group()
+    good, bad = port(net, 10, web), port(net, 11, web, id="../x")
+    state = HostModel(
+        networks=(replace(net, ports=(good, bad)), replace(network(), id="brq\n")),
+        security_groups=(web, replace(group(), id="x; reboot")),
+    )
+    kept, faults = readable(state)
+    assert kept == HostModel(networks=(replace(net, ports=(good,)),), security_groups=(web,))
+    assert [(f.kind, f.id, f.lasting) for f in faults] == [
+        ("network", "brq\n", True), ("port", "../x", True), ("security group", "x; reboot", True)
+    ]  # fmt: skip
+    assert "port id '../x' is not a uuid" in str(faults[1])
+    assert readable(kept) == (kept, [])
+
+
+def test_a_refused_rule_closes_its_port_or_admits_nothing() -> None:
+    tables = {"filter": {"kn-i-33333333-33": ("a", "b"), "kn-gi-22222222222242228222": ("a", "b"), "kn-to": ("a",)}}
+    refused = {("kn-i-33333333-33", "a"), ("kn-gi-22222222222242228222", "b")}
+    assert closed("kn", tables, refused)["filter"] == {
+        "kn-i-33333333-33": ("-j DROP",), "kn-gi-22222222222242228222": ("a",), "kn-to": ("a",)
+    }  # fmt: skip
+    table = L2({"tapa": ("x", "y"), "tapb": ("x",)}, frozenset(), {"kn-vx7": ("z",)})
+    assert close_l2(table, {("p-a", "x"), ("t-kn-vx7", "z")}) == L2(
+        {"tapa": ("drop",), "tapb": ("x",)}, frozenset(), {"kn-vx7": ("drop",)}
+    )
 
 
 def test_address_pairs_may_overlap() -> None:
@@ -281,7 +308,11 @@ ids = st.uuids(version=4).map(str)
 texts = st.one_of(st.none(), st.text(max_size=6), st.sampled_from([*PROTOCOLS, "6", "17", "0", "300"]))
 numbers = st.one_of(st.none(), st.integers(-1, 70000))
 prefixes = st.one_of(
-    st.none(), st.text(max_size=8), st.ip_addresses().map(str), st.sampled_from(["0.0.0.0/0", "::/0", "10.0.0.0/8"])
+    st.none(),
+    st.text(max_size=8),
+    st.builds("{}%{}".format, st.ip_addresses(v=6), st.text(max_size=6)),
+    st.ip_addresses().map(str),
+    st.sampled_from(["0.0.0.0/0", "::/0", "10.0.0.0/8"]),
 )
 GROUPS = [str(uuid.UUID(int=n, version=4)) for n in range(1, 4)]
 rules = st.builds(

@@ -10,7 +10,7 @@ import pytest
 from kilonova.core import errors
 from kilonova.core.context import service_context
 from kilonova.network import notifier
-from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.interface import NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
@@ -217,7 +217,9 @@ async def test_an_agent_that_comes_back_says_what_is_up_and_what_is_not(cloud: C
         name, tunnel_ip = "dark", ""
 
         async def open(self) -> None: ...
-        async def apply(self, state: HostModel) -> None: ...
+        async def apply(self, state: HostModel) -> tuple[Fault, ...]:
+            return ()
+
         def subscribe(self, on_tap: object) -> None: ...
         async def close(self) -> None: ...
 
@@ -239,11 +241,11 @@ async def test_many_changes_become_few_synchronizations(cloud: Cloud):
     count = 0
     apply = plane.apply
 
-    async def slow(state: HostModel) -> None:
+    async def slow(state: HostModel) -> tuple[Fault, ...]:
         nonlocal count
         count += 1
         await asyncio.sleep(0.1)
-        await apply(state)
+        return await apply(state)
 
     plane.apply = slow  # type: ignore[method-assign]
     agent = cloud.core.bus.client(NetworkAgentAPI, host=HOST)
@@ -273,6 +275,37 @@ async def test_plug_names_the_reason(cloud: Cloud):
         await agent.plug(CTX, [port["id"]])
     with pytest.raises(errors.NoReceiver):
         await cloud.core.bus.client(NetworkAgentAPI, host="host-9").plug(CTX, [port["id"]])
+
+
+async def test_one_faulty_port_keeps_no_other_from_its_guest(cloud: Cloud):
+    """Plugging fails for the port and for those of the faulty network alone; admins and `verify` see why; what may pass is
+    tried again."""
+    running, plane = await cloud.agent()
+    good, bad = await cloud.network(), await cloud.network()
+    fine, closed = await cloud.bound(good[0]), await cloud.bound(good[0])
+    stuck = await cloud.bound(bad[0])
+    plane.faults = (
+        Fault(kind="port", id=closed["id"], reason="bad MAC address", lasting=True),
+        Fault(kind="network", id=bad[0]["id"], reason="bridge belongs to another"),
+    )
+    agent = cloud.core.bus.client(NetworkAgentAPI, host=HOST)
+    await agent.plug(CTX, [fine["id"]])
+    for port, reason in ((closed, "bad MAC address"), (stuck, "bridge belongs to another")):
+        with pytest.raises(PlugFailed, match=f"host-1: .*: {reason}"):
+            await agent.plug(CTX, [port["id"]])
+    assert set(await agent.faults(CTX)) == set(plane.faults)
+    await until(lambda: shown_faults(cloud))
+    assert [text.split()[0] for text in await shown_faults(cloud)] == ["port", "network"]
+    plane.faults = plane.faults[:1]
+    await until(lambda: running._settled())
+    await agent.plug(CTX, [stuck["id"]])
+    with pytest.raises(PlugFailed):
+        await agent.plug(CTX, [closed["id"]])
+
+
+async def shown_faults(cloud: Cloud) -> list[str]:
+    (agent,) = (await cloud("GET", "/agents", token="admin")).json["agents"]
+    return agent["configurations"]["faults"]
 
 
 @pytest.mark.parametrize(

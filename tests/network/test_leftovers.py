@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kilonova.network.agent.dataplane import Vestige
-from kilonova.ops.checks import wiring
+from kilonova.network.agent.dataplane import Fault, Vestige
+from kilonova.ops.checks import faults, ports, wiring
 from kilonova.ops.facts import HostFact
 
 NETWORK, IDLE, PORT = "11111111-1111", "22222222-2222", "33333333-3333"
@@ -40,3 +40,18 @@ def test_a_tap_is_where_its_port_is():
 
 def test_a_half_made_tunnel_is_told():
     assert findings("one", "vxlan", "kn-vx7") == ["one: vxlan kn-vx7: no network, port or group kn-vx7"]
+
+
+def test_what_a_host_could_not_show_is_told():
+    fault = Fault(kind="port", id=PORT, reason="bad MAC address", lasting=True)
+    facts: Any = SimpleNamespace(hosts=[HostFact("one", faults=[fault]), HostFact("two")])
+    told = [f"{finding.where}: {finding.what}: {finding.why}" for finding in faults(facts)]
+    assert told == [f"one: port {PORT}: not applied: bad MAC address"]
+
+
+@pytest.mark.parametrize(("host", "count"), [("one", 1), ("", 0)])
+def test_a_projects_own_words_on_a_port_make_no_leftover(host: str, count: int):
+    """Any project may write `compute:nova` on its ports; only compute binds them to a host."""
+    port = SimpleNamespace(id=PORT, host_id=host, device_owner="compute:nova", device_id="x")
+    facts: Any = SimpleNamespace(ports={PORT: port}, servers={})
+    assert len(list(ports(facts))) == count

@@ -179,10 +179,20 @@ async def test_lists_filter_sort_and_page(cloud: Cloud):
     back = following["networks_links"][0]["href"].removeprefix("http://kilonova.test")
     assert [n["name"] for n in (await cloud.client("GET", back, token="member")).json["networks"]] == ["a", "b", "c"]
     assert (await cloud("GET", "/networks?fields=name&fields=id&limit=1")).json["networks"][0].keys() == {"id", "name"}
-    for bad in ("colour=red", "limit=-1", "limit=x", "sort_key=colour", "sort_key=name&sort_dir=up", "shared=maybe",
-                "provider:network_type=local", "sort_dir=asc"):  # fmt: skip
+    for bad in (
+        "colour=red",
+        "limit=-1",
+        "limit=x",
+        "sort_key=colour",
+        "sort_key=name&sort_dir=up",
+        "shared=maybe",
+        "sort_dir=asc",
+    ):
         answer = await cloud("GET", "/networks?" + bad)
         assert (answer.status, answer.json["NeutronError"]["type"]) == (400, "HTTPBadRequest"), bad
+    hidden = await cloud("GET", "/networks?provider:network_type=local")
+    assert (hidden.status, hidden.json["NeutronError"]["type"]) == (403, "PolicyNotAuthorized")
+    assert "get_network:provider:network_type" in hidden.json["NeutronError"]["message"]
     unknown = await cloud("GET", "/networks?marker=11111111-1111-4111-8111-111111111111")
     assert unknown.status == 404
 

@@ -44,7 +44,8 @@ def allocations(facts: Facts) -> Iterator[Finding]:
 
 def ports(facts: Facts) -> Iterator[Finding]:
     for port in facts.ports.values():
-        if port.device_owner.startswith("compute:") and port.device_id not in facts.servers:
+        # a project may write any owner on a port of its own; only compute binds ports to hosts
+        if port.host_id and port.device_owner.startswith("compute:") and port.device_id not in facts.servers:
             yield Finding("network", f"port {port.id}", f"its server {port.device_id} does not exist")
 
 
@@ -82,6 +83,13 @@ def wiring(facts: Facts) -> Iterator[Finding]:
                 yield Finding(host.name, label, f"no port of {item.owner} is on this host")
 
 
+def faults(facts: Facts) -> Iterator[Finding]:
+    """Every host shows all that it should."""
+    for host in facts.hosts:
+        for fault in host.faults:
+            yield Finding(host.name, f"{fault.kind} {fault.id}", f"not applied: {fault.reason}")
+
+
 def _begins(owner: str, ids: Iterable[str]) -> bool:
     return any(one.startswith(owner) for one in ids)
 
@@ -101,7 +109,15 @@ def messages(facts: Facts) -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (servers, allocations, ports, guests, wiring, messages)
+CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    servers,
+    allocations,
+    ports,
+    guests,
+    wiring,
+    faults,
+    messages,
+)
 
 
 def counted(facts: Facts) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import re
 import uuid
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from kilonova.compute.logic.launch_request import BlockDevice, LaunchRequest
 from kilonova.compute.scheduler import json_query
 from kilonova.compute.schemas import servers as shapes
 from kilonova.compute.schemas.common import truth
+from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.clock import Clock
 from kilonova.core.web.call import Call, InvalidInput
 from kilonova.core.web.wire import present
@@ -141,7 +141,7 @@ def _is_prefix(text: str) -> bool:
         return False
     for any_address in ("0.0.0.0", "::"):  # noqa: S104 - no address to listen on
         try:
-            ipaddress.ip_network(f"{any_address}{text}")
+            parse_network(f"{any_address}{text}")
         except ValueError:
             continue
         return True
@@ -190,9 +190,7 @@ def address(text: str | None, version: int | None, *, strict: bool = False) -> s
     if text is None or (text == "" and not strict):
         return None
     try:
-        found = ipaddress.ip_address(text)
-        if "%" in text:  # a zone such as %eth0: Python takes any text there
-            raise ValueError
+        found = parse_address(text)
     except ValueError:
         raise InvalidInput(reason=f"{text!r} is not a valid IP address") from None
     if version is not None and found.version != version:

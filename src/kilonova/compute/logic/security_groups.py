@@ -10,6 +10,7 @@ from uuid import UUID
 from kilonova.compute import errors
 from kilonova.compute.logic.doors import NetworkDoor
 from kilonova.compute.schemas.security_groups import Rule
+from kilonova.core.addresses import parse_network
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import BadRequest, Conflict
 from kilonova.network.client import SecurityGroupRecord, SecurityGroupRuleRecord
@@ -51,7 +52,7 @@ class SecurityGroupLogic:
             "port_range_min": low,
             "port_range_max": high,
             "remote_group_id": _uuid(rule.group_id) if rule.group_id else None,
-            "remote_ip_prefix": None if rule.group_id else rule.cidr or EVERYBODY["IPv4"],
+            "remote_ip_prefix": None if rule.group_id else _prefix(rule.cidr or EVERYBODY["IPv4"]),
         }
         async with _as_compute_says_it():
             return await self.networks.create_security_group_rule(values, ctx)
@@ -84,6 +85,13 @@ def _uuid(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise errors.InvalidSecurityGroupId(id=text) from None
+
+
+def _prefix(text: str) -> str:
+    try:
+        return str(parse_network(text))
+    except ValueError:
+        raise BadRequest(f"Invalid CIDR {text!r}: it must be an IP network such as 10.0.0.0/8") from None
 
 
 def _port(value: str | int | None) -> int | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from kilonova.core.addresses import parse_address
 
 
 class KeyPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +38,7 @@ class FixedIP(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def version(self) -> int:
-        return ipaddress.ip_address(self.address).version
+        return parse_address(self.address).version
 
 
 class Nic(msgspec.Struct, frozen=True, kw_only=True):

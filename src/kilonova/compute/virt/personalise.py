@@ -16,6 +16,7 @@ from kilonova.compute.virt import ec2_metadata
 from kilonova.compute.virt.disks import InjectedFile
 from kilonova.compute.virt.ec2_metadata import Tree, ec2_tree, lookup, nested
 from kilonova.compute.virt.guest_facts import FixedIP, GuestFacts, KeyPair, Nic, Route
+from kilonova.core.addresses import parse_address, parse_network
 
 __all__ = [
     "FixedIP", "GuestFacts", "KeyPair", "Nic", "Route", "Tree", "config_drive_tree", "ec2_tree", "injection_files",
@@ -102,14 +103,14 @@ def _network(ip: FixedIP) -> dict[str, Any]:
     default = [Route(destination="0.0.0.0/0" if ip.version == 4 else "::/0", gateway=ip.gateway)] if ip.gateway else []
     routes = []
     for route in (*default, *ip.routes):
-        network = ipaddress.ip_network(route.destination)
+        network = parse_network(route.destination)
         routes.append(
             {"network": str(network.network_address), "netmask": str(network.netmask), "gateway": route.gateway}
         )
     return {
         "type": kind,
         "ip_address": ip.address,
-        "netmask": str(ipaddress.ip_network(ip.cidr).netmask),
+        "netmask": str(parse_network(ip.cidr).netmask),
         "routes": routes,
         "services": [{"type": "dns", "address": address} for address in ip.dns],
     }
@@ -174,16 +175,17 @@ def network_interfaces(facts: GuestFacts) -> str | None:
 
 
 def _stanza(name: str, ip: FixedIP, mtu: int | None) -> str:
-    network = ipaddress.ip_network(ip.cidr)
-    lines = [f"iface {name} {'inet' if ip.version == 4 else 'inet6'} static", f"address {ip.address}"]
+    network = parse_network(ip.cidr)
+    lines = [f"iface {name} {'inet' if ip.version == 4 else 'inet6'} static", f"address {parse_address(ip.address)}"]
     lines.append(f"netmask {network.netmask if isinstance(network, ipaddress.IPv4Network) else network.prefixlen}")
     if isinstance(network, ipaddress.IPv4Network):
         lines.append(f"broadcast {network.broadcast_address}")
     if ip.gateway:
-        lines.append(f"gateway {ip.gateway}")
+        lines.append(f"gateway {parse_address(ip.gateway)}")
     if mtu:
         lines.append(f"mtu {mtu}")
     if ip.dns:
-        lines.append(f"dns-nameservers {' '.join(ip.dns)}")
-    lines += [f"up ip route add {route.destination} via {route.gateway} dev {name}" for route in ip.routes]
+        lines.append(f"dns-nameservers {' '.join(str(parse_address(server)) for server in ip.dns)}")
+    routes = [(parse_network(route.destination), parse_address(route.gateway)) for route in ip.routes]
+    lines += [f"up ip route add {destination} via {gateway} dev {name}" for destination, gateway in routes]
     return "\n    ".join(lines)

@@ -19,6 +19,19 @@ class Vestige(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
 
 
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the wanted state that the host does not show: `kind` is network, port, security group or host. `lasting`
+    ones stay until the wanted state changes, the others are tried again."""
+
+    kind: str
+    id: str
+    reason: str
+    lasting: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}: {self.reason}"
+
+
 class DataPlaneError(Exception):
     """The host could not be made so; the text names the command, the object and the reason."""
 
@@ -34,11 +47,14 @@ class DataPlane(ABC):
         """Check tools and rights; raises DataPlaneError with advice (what to install, that root is needed)."""
 
     @abstractmethod
-    async def apply(self, state: HostModel) -> None:
+    async def apply(self, state: HostModel) -> tuple[Fault, ...]:
         """Make the host look like `state`: bridges, namespaces with dnsmasq and the metadata listener, filter chains
         of every local port *before* its tap exists, static leases. Idempotent, also after a restart of the agent or a
         reboot of the host; filters change atomically (one restore), fail closed; what is no longer named is removed.
-        Cheap when little changed."""
+        Cheap when little changed.
+
+        A port, group or network that cannot be shown does not keep the others from being shown: it lets no traffic
+        through, and is returned as a Fault. Raises DataPlaneError when nothing could be written at all."""
 
     @abstractmethod
     async def unplug(self, port_id: str) -> None:

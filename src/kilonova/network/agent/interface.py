@@ -9,7 +9,7 @@ import msgspec
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.bus.interface import RECEIVER, Interface, call, cast, from_host, hint
 from kilonova.core.context import RequestContext
-from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.dataplane import Fault, Vestige
 from kilonova.network.agent.model import HostModel
 
 AGENT_TYPE = "Kilonova network agent"
@@ -90,6 +90,11 @@ class NetworkAgentAPI(Interface):
     @call(timeout=60)
     async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
         """For `kilonova verify`: all of ours on the host, as found there."""
+        raise NotImplementedError
+
+    @call(timeout=30)
+    async def faults(self, ctx: RequestContext) -> list[Fault]:
+        """For `kilonova verify`: what the host could not show at its last synchronization, and why."""
         raise NotImplementedError
 
 

@@ -7,13 +7,13 @@ synchronization: while one runs, wishes for the next one gather.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from kilonova.core import errors, log
 from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.service import Core
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
 from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, AgentState, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
@@ -23,6 +23,7 @@ logger = log.get("network.agent")
 BINARY = "kilonova-network-agent"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between tries
 RESYNC_EVERY = 10  # heartbeats
+SHOWN_FAULTS, LONGEST_FAULT = 20, 500  # how many, and how many characters of each, the agent's configurations show
 GATHER = 0.1  # seconds during which changes made elsewhere gather
 
 
@@ -35,6 +36,8 @@ class NetworkAgent(NetworkAgentAPI):
         self._plugin = core.bus.client(NetworkPluginAPI)
         self._ports: dict[str, str] = {}  # tap -> local port, as last applied
         self._apart: set[str] = set()  # taps whose network needs tunnels that this host does not have
+        self._faults: tuple[Fault, ...] = ()  # of the last synchronization
+        self._faulty: dict[str, str] = {}  # tap → why its port is not in place
         self._up: set[str] = set()  # taps that are there
         self._sync = _Coalesced(self._synchronize)
         self._reports: dict[str, bool] = {}  # port -> up, to be told
@@ -43,6 +46,7 @@ class NetworkAgent(NetworkAgentAPI):
         self._tasks: list[asyncio.Task[None]] = []
         self._started_at = ""
         self._gathering = False
+        self._synchronized = asyncio.Event()  # once
 
     async def start(self) -> None:
         """Raises DataPlaneError when the host cannot do it."""
@@ -77,12 +81,12 @@ class NetworkAgent(NetworkAgentAPI):
                 await self.clock.sleep(GATHER)
             finally:
                 self._gathering = False
-        if not await self._try_to_synchronize() and (self._recovery is None or self._recovery.done()):
-            self._recovery = asyncio.ensure_future(self._recover())
+        if not await self._try_to_synchronize():
+            self._recover_soon()
 
     async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         taps = {tap_name(port_id): port_id for port_id in port_ids}
-        if any(tap not in self._ports or tap not in self._up for tap in taps):
+        if any(tap not in self._ports or tap not in self._up or tap in self._faulty for tap in taps):
             try:
                 await self._sync.run()
             except (errors.BusError, errors.ServiceUnavailable):
@@ -94,6 +98,9 @@ class NetworkAgent(NetworkAgentAPI):
                 raise PortNotOnHost(id=port_id, host=self.host)
             if tap in self._apart:
                 raise PlugFailed(host=self.host, reason="its network needs tunnels: set dataplane.tunnel_ip here")
+            if tap in self._faulty:
+                self._retry_faults()
+                raise PlugFailed(host=self.host, reason=self._faulty[tap])
             if tap in self._up:
                 self._report(tap, True)
 
@@ -107,11 +114,15 @@ class NetworkAgent(NetworkAgentAPI):
     async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
         return await self.dataplane.vestiges()
 
+    async def faults(self, ctx: RequestContext) -> list[Fault]:
+        return list(self._faults)
+
     async def _begin(self, settled: asyncio.Event) -> None:
-        """Synchronize until it worked, then tell which ports have lost their tap while nobody looked."""
+        """Synchronize until it worked, then tell which ports have lost their tap since the agent last ran."""
         if not await self._try_to_synchronize():
             settled.set()
-            await self._recover()
+            self._recover_soon()
+            await self._synchronized.wait()
         for tap in self._ports:
             if tap not in self._up:
                 self._report(tap, False)
@@ -120,11 +131,26 @@ class NetworkAgent(NetworkAgentAPI):
     async def _synchronize(self) -> None:
         model = await self._plugin.host_model(self._ctx(), self.host)
         known = self._ports.keys()
-        await self.dataplane.apply(model)
+        faults = await self.dataplane.apply(model)
         self._ports = {tap_name(p.id): p.id for n in model.networks for p in n.ports if p.local}
         self._apart = set() if self.dataplane.tunnel_ip else _tunnelled(model)
+        self._synchronized.set()
+        await self._note(model, faults)
         for tap in self._up & (self._ports.keys() - known):
             self._report(tap, True)
+
+    async def _note(self, model: HostModel, faults: tuple[Fault, ...]) -> None:
+        """What this host could not show: each is logged when it comes and when it goes, and shown to admins."""
+        before, self._faults = self._faults, faults
+        self._faulty = _faulty(model, faults)
+        for fault in faults:
+            if fault not in before:
+                logger.warning("not applied", host=self.host, kind=fault.kind, id=fault.id, reason=fault.reason)
+        for fault in before:
+            if fault not in faults:
+                logger.info("recovered", host=self.host, kind=fault.kind, id=fault.id)
+        if faults != before:
+            await self._report_state()
 
     async def _try_to_synchronize(self) -> bool:
         try:
@@ -132,14 +158,27 @@ class NetworkAgent(NetworkAgentAPI):
         except Exception as error:  # whatever it is, the agent lives on and tries again
             logger.warning("synchronization failed", host=self.host, reason=str(error) or type(error).__name__)
             return False
+        self._retry_faults()
         return True
 
+    def _retry_faults(self) -> None:
+        if not self._settled():
+            self._recover_soon()
+
+    def _settled(self) -> bool:
+        """Whether another synchronization would change nothing."""
+        return all(fault.lasting for fault in self._faults)
+
+    def _recover_soon(self) -> None:
+        if self._recovery is None or self._recovery.done():
+            self._recovery = asyncio.ensure_future(self._recover())
+
     async def _recover(self) -> None:
-        """Try until a synchronization worked."""
+        """Try until a synchronization worked, and left nothing to be tried again."""
         pause = FIRST_PAUSE
         while True:
             await self.clock.sleep(pause)
-            if await self._try_to_synchronize():
+            if await self._try_to_synchronize() and self._settled():
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -201,6 +240,7 @@ class NetworkAgent(NetworkAgentAPI):
                 "devices": len(self._ports),
                 TUNNEL_IP: self.dataplane.tunnel_ip,
                 "tunnel_types": ["vxlan"] if self.dataplane.tunnel_ip else [],
+                "faults": [str(fault)[:LONGEST_FAULT] for fault in self._faults[:SHOWN_FAULTS]],
             },
         )
         try:
@@ -210,6 +250,15 @@ class NetworkAgent(NetworkAgentAPI):
 
     def _ctx(self) -> RequestContext:
         return service_context("req-" + self.clock.uuid())
+
+
+def _faulty(model: HostModel, faults: Iterable[Fault]) -> dict[str, str]:
+    """Tap → why its port is not in place: its own fault, or its network's."""
+    found = {(fault.kind, fault.id): str(fault) for fault in faults}
+    if not found:
+        return {}
+    ports = [(p, found.get(("port", p.id)) or found.get(("network", n.id))) for n in model.networks for p in n.ports]
+    return {tap_name(port.id): reason for port, reason in ports if port.local and reason}
 
 
 def _tunnelled(model: HostModel) -> set[str]:

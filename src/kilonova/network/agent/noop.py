@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from kilonova.network.agent.dataplane import DataPlane, Vestige
+from kilonova.network.agent.dataplane import DataPlane, Fault, Vestige
 from kilonova.network.agent.model import HostModel, bridge_name, tap_name
 
 
@@ -17,13 +17,14 @@ class NoopDataPlane(DataPlane):
     def __init__(self, tunnel_ip: str = "") -> None:
         self.tunnel_ip = tunnel_ip
         self.state = HostModel()
+        self.faults: tuple[Fault, ...] = ()  # what `apply` answers
         self._listeners: list[Callable[[str, bool], None]] = []
         self._taps: dict[str, str] = {}  # port id -> tap
 
     async def open(self) -> None:
         """Nothing is needed."""
 
-    async def apply(self, state: HostModel) -> None:
+    async def apply(self, state: HostModel) -> tuple[Fault, ...]:
         self.state = state
         wanted = {p.id: tap_name(p.id) for n in state.networks for p in n.ports if p.local}
         gone = [self._taps.pop(port_id) for port_id in list(self._taps) if port_id not in wanted]
@@ -33,6 +34,7 @@ class NoopDataPlane(DataPlane):
             self._tell(tap, False)
         for tap in new:
             self._tell(tap, True)
+        return self.faults
 
     async def unplug(self, port_id: str) -> None:
         tap = self._taps.pop(port_id, None)

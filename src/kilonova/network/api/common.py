@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import UnionType
 from typing import Annotated, Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -29,14 +29,15 @@ WHERE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.S)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """A resource on the wire. `extra` are filters that are no plain attribute, `constant` attributes that never change,
-    `derived` ones that can't be asked for."""
+    """A resource on the wire. `extra` are filters that are no plain attribute, `addresses` attributes that hold one, with
+    what reads it, `constant` attributes that never change, `derived` ones that can't be asked for."""
 
     resource: str
     collection: str
     path: str
     view: Any
     extra: frozenset[str] = frozenset()
+    addresses: Mapping[str, Callable[[str], object]] = {}
     constant: Mapping[str, Any] = {}
     derived: frozenset[str] = frozenset()
 
@@ -76,7 +77,8 @@ def scope(call: Call) -> str | None:
 
 def read_filters(call: Call, shape: Shape) -> tuple[Filters, bool]:
     """(what the client wants, whether anything can match at all). Raises a 400 that names the parameter."""
-    known = {n: v for n, v in scalars(shape.view).items() if n not in shape.derived and n not in hidden(call, shape)}
+    secret = hidden(call, shape)
+    known = {n: v for n, v in scalars(shape.view).items() if n not in shape.derived and n not in secret}
     given: dict[str, list[str]] = {}
     for key, value in call.query.multi_items():
         given.setdefault(key, []).append(value)
@@ -89,12 +91,15 @@ def read_filters(call: Call, shape: Shape) -> tuple[Filters, bool]:
             filters[key] = values
         elif key in known:
             name, kind = known[key]
-            converted = [_convert(key, value, kind) for value in values]
+            read = shape.addresses.get(key)
+            converted = [_read_address(key, v, read) if read else _convert(key, v, kind) for v in values]
             if key in shape.constant:
                 possible = possible and shape.constant[key] in converted
             else:
                 filters[name] = converted
         else:
+            if key in secret:
+                call.authorize({}, f"get_{shape.resource}:{key}")
             raise errors.HTTPBadRequest(reason=f"['{key}'] is invalid attribute for filtering")
     return Filters(
         filters=filters,
@@ -104,6 +109,14 @@ def read_filters(call: Call, shape: Shape) -> tuple[Filters, bool]:
         page_reverse=(given.get("page_reverse") or [""])[0].lower() in YES,
         fields=frozenset(f for f in given.get("fields", []) if f),
     ), possible
+
+
+def _read_address(key: str, value: str, read: Callable[[str], object]) -> str:
+    """As it is stored; "" matches what has none."""
+    try:
+        return str(read(value)) if value else ""
+    except ValueError as error:
+        raise errors.HTTPBadRequest(reason=f"Invalid input for {key}. Reason: {error}.") from None
 
 
 def _convert(key: str, value: str, kind: type) -> Any:

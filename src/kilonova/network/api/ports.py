@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kilonova.core.addresses import parse_mac
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.api.common import Readable, Shape, guard, read_many, read_one
 from kilonova.network.logic.port_creation import PortCreation
@@ -14,6 +15,7 @@ SHAPE = Shape(
     path="ports",
     view=Port,
     extra=frozenset({"fixed_ips", "security_groups"}),
+    addresses={"mac_address": parse_mac},
     derived=frozenset({"binding:vif_type"}),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kilonova.core.addresses import parse_interface
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.api.common import (
     Readable,
@@ -29,6 +30,7 @@ RULE = Shape(
     collection="security_group_rules",
     path="security-group-rules",
     view=Rule,
+    addresses={"remote_ip_prefix": parse_interface},
     constant={"remote_address_group_id": None},
     derived=frozenset({"normalized_cidr"}),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.api.common import Readable, Shape, guard, read_many, read_one
 from kilonova.network.logic.subnets import SubnetLogic
@@ -12,6 +13,7 @@ SHAPE = Shape(
     collection="subnets",
     path="subnets",
     view=Subnet,
+    addresses={"cidr": parse_network, "gateway_ip": parse_address},
     derived=frozenset({"router:external"}),
     constant={"ipv6_ra_mode": None, "ipv6_address_mode": None, "subnetpool_id": None},
 )

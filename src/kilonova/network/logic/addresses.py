@@ -37,7 +37,7 @@ class Range(msgspec.Struct, frozen=True):
 def parse_address(text: str, what: str = "ip_address") -> int:
     """Raises InvalidInput."""
     try:
-        return int(ipaddress.IPv4Address(text))
+        return int(ipaddress.IPv4Address(text))  # takes no scope id
     except ValueError:
         raise errors.HTTPBadRequest(
             reason=f"Invalid input for {what}. Reason: '{text}' is not a valid IP address."

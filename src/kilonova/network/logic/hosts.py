@@ -157,6 +157,7 @@ def _rule(row: Row) -> RuleModel:
         protocol=protocol,
         port_range_min=row.port_range_min,
         port_range_max=row.port_range_max,
-        remote_ip_prefix=rule_plan.normalized(row.remote_ip_prefix),
+        remote_ip_prefix=rule_plan.normalized(row.remote_ip_prefix)
+        or row.remote_ip_prefix,  # the agent names what it can't read
         remote_group_id=row.remote_group_id,
     )

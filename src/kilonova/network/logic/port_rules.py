@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UnsetType
 
+from kilonova.core.addresses import parse_mac, parse_network
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection
 from kilonova.network import errors
@@ -38,8 +38,11 @@ def wants(asked: Sequence[FixedIPIn] | UnsetType | None, *, has_subnets: bool) -
 
 def mac(text: str) -> str:
     """Lower case with colons. Raises a 400 for group addresses, which no guest can have."""
-    found = text.lower().replace("-", ":")
-    if int(found[:2], 16) & 1 or found == "00:00:00:00:00:00":
+    try:
+        found = parse_mac(text)
+    except ValueError:
+        found = ""
+    if not found or int(found[:2], 16) & 1 or found == "00:00:00:00:00:00":
         raise errors.HTTPBadRequest(
             reason=f"Invalid input for mac_address. Reason: '{text}' is not a valid MAC address."
         )
@@ -55,7 +58,7 @@ def pairs(asked: Sequence[AddressPairIn] | UnsetType | None, own_mac: str) -> li
     found: list[tuple[str, str]] = []
     for item in asked:
         try:
-            ipaddress.ip_network(item.ip_address, strict=False)
+            parse_network(item.ip_address)
         except ValueError:
             raise errors.HTTPBadRequest(
                 reason=f"Invalid input for allowed_address_pairs. Reason: '{item.ip_address}' is neither a valid IP "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from kilonova.core.addresses import parse_address
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Row, Transaction, retried
 from kilonova.network import errors
@@ -213,12 +215,28 @@ def _satisfies(address: Any, want: Want) -> bool:
     return want.address is None or address.ip_address == text_of(want.address)
 
 
+def _part_of_address(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f:.]*", text):
+        raise ValueError(f"{text!r} is no part of an IP address")
+    return text
+
+
+ADDRESS_FILTERS: dict[str, Callable[[str], str]] = {
+    "subnet_id": str,
+    "ip_address": lambda text: str(parse_address(text)),
+    "ip_address_substr": _part_of_address,
+}
+
+
 def _address_filters(texts: Sequence[Any]) -> dict[str, list[str]]:
     """`ip_address=10.0.0.5` and the like, by key."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for text in texts:
         key, _, value = str(text).partition("=")
-        if key not in ("subnet_id", "ip_address", "ip_address_substr"):
-            raise errors.HTTPBadRequest(reason=f"Invalid input for fixed_ips. Reason: '{text}' is no filter.")
-        found[key].append(value)
+        try:
+            found[key].append(ADDRESS_FILTERS[key](value))
+        except KeyError:
+            raise errors.HTTPBadRequest(reason=f"Invalid input for fixed_ips. Reason: '{text}' is no filter.") from None
+        except ValueError as error:
+            raise errors.HTTPBadRequest(reason=f"Invalid input for fixed_ips. Reason: {error}.") from None
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
 from typing import Any
 
+from kilonova.core.addresses import parse_interface, parse_network
 from kilonova.network import errors
 from kilonova.network.schemas.security_groups import Rule, RuleCreate
 
@@ -62,8 +63,10 @@ def number_of(protocol: str | None) -> int | None:
 
 
 def normalized(prefix: str | None) -> str | None:
-    """The prefix without host bits."""
-    return str(ipaddress.ip_network(prefix, strict=False)) if prefix else None
+    """The prefix without host bits; None for none, and for one that cannot be read."""
+    with contextlib.suppress(ValueError):
+        return str(parse_network(prefix)) if prefix else None
+    return None
 
 
 def view(row: Any) -> Rule:
@@ -122,7 +125,7 @@ def _prefix(asked: str | None, ethertype: str) -> str | None:
     if not asked:
         return None
     try:
-        found = ipaddress.ip_interface(asked)
+        found = parse_interface(asked)
     except ValueError:
         raise errors.InvalidCIDR(cidr=asked) from None
     if found.version != int(ethertype[-1]):

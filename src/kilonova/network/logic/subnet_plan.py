@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from msgspec import UnsetType
 
+from kilonova.core import addresses
+from kilonova.core.addresses import parse_network
 from kilonova.network import errors
 from kilonova.network.logic.addresses import Range, parse_address, text_of, usable, whole, without
 from kilonova.network.schemas.subnets import HostRoute, Pool, SubnetCreate
@@ -37,7 +39,7 @@ def new_cidr(body: SubnetCreate) -> ipaddress.IPv4Network:
 
 def _network(text: str, what: str) -> ipaddress.IPv4Network:
     try:
-        found = ipaddress.ip_network(text, strict=False) if "/" in text else None
+        found = parse_network(text) if "/" in text else None
     except ValueError:
         found = None
     if found is None:
@@ -109,7 +111,7 @@ def nameservers(asked: Sequence[str]) -> list[str]:
 
 def _host(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        return str(addresses.parse_address(text))
     except ValueError:
         raise errors.HTTPBadRequest(
             reason=f"Invalid input for dns_nameservers. Reason: '{text}' is not a valid nameserver."

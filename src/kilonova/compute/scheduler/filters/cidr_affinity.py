@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.filters.base import Filter
 from kilonova.compute.scheduler.request import FilterRequest
+from kilonova.core.addresses import parse_address, parse_network
 
 
 class SimpleCIDRAffinityFilter(Filter):
@@ -21,12 +20,10 @@ class SimpleCIDRAffinityFilter(Filter):
             return None
         prefix = (request.hint("cidr") or ["/24"])[0].lstrip("/")
         try:
-            network = ipaddress.ip_network(f"{near[0]}/{prefix}", strict=False)
+            network = parse_network(f"{near[0]}/{prefix}")
         except ValueError:
             return "build_near_host_ip and cidr are not a network"
         try:
-            return (
-                None if ipaddress.ip_address(host.host_ip or "") in network else f"{host.host_ip} is not in {network}"
-            )
+            return None if parse_address(host.host_ip or "") in network else f"{host.host_ip} is not in {network}"
         except ValueError:
             return "the host's address is not known"

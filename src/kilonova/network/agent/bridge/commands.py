@@ -20,6 +20,14 @@ PACKAGES = {
 }
 
 
+class Refused(DataPlaneError):
+    """A tool did not take its input; `lines` are those of the input that it named."""
+
+    def __init__(self, reason: str, lines: tuple[str, ...]) -> None:
+        super().__init__(reason)
+        self.lines = lines
+
+
 def missing(tool: str) -> DataPlaneError:
     return DataPlaneError(f"{tool} not found: install the package {PACKAGES.get(tool, tool)}")
 
@@ -44,7 +52,8 @@ async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, 
             process.kill()
             await process.wait()
     if code not in ok:
-        raise DataPlaneError(f"{' '.join(argv)}: {explain(err.decode(errors='replace'), text)}")
+        words, lines = err.decode(errors="replace"), named_lines(err.decode(errors="replace"), text)
+        raise Refused(f"{' '.join(argv)}: {explain(words, lines)}", tuple(lines.values()))
     return out.decode(errors="replace")
 
 
@@ -56,9 +65,14 @@ def _file(text: str) -> int:
     return descriptor
 
 
-def explain(error: str, text: str) -> str:
+def named_lines(error: str, text: str) -> dict[int, str]:
+    """The lines of a tool's input that its words name, by number."""
+    lines = text.split("\n")
+    numbers = {int(n) for found in re.findall(r"line:? (\d+)|^\S*?:(\d+):", error, re.M) for n in found if n}
+    return {n: lines[n - 1] for n in sorted(numbers) if 0 < n <= len(lines)}
+
+
+def explain(error: str, lines: dict[int, str]) -> str:
     """A tool's words, with the lines of its input that they name."""
-    lines = text.splitlines()
-    numbers = {int(n) for n in re.findall(r"line:? (\d+)|^\S*?:(\d+):", error) for n in n if n}
-    named = [f"line {n}: {lines[n - 1]}" for n in sorted(numbers) if 0 < n <= len(lines)]
+    named = [f"line {number}: {line}" for number, line in lines.items()]
     return "; ".join([*(" ".join(error.split()) or "no reason given",), *named])

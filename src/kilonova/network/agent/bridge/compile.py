@@ -7,13 +7,14 @@ docs/explanation/network.md draws the chains. A rule that can't be said is left 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from kilonova.network.agent.bridge import l2
 from kilonova.network.agent.bridge.names import clean_ip, clean_mac, clean_network, hex_id, link_local
 from kilonova.network.agent.bridge.rules import match, version_of
+from kilonova.network.agent.dataplane import Fault
 from kilonova.network.agent.model import (
     HostModel,
     NetworkModel,
@@ -39,7 +40,7 @@ class Filters(msgspec.Struct, frozen=True):
 
     tables: dict[int, Tables]  # 4, 6
     l2: l2.L2 | None
-    problems: tuple[str, ...]
+    problems: tuple[Fault, ...]
 
 
 class Compiler:
@@ -50,13 +51,16 @@ class Compiler:
         self.bit = f"0x{mark:x}/0x{mark:x}"
         self.clear = f"-j MARK --set-xmark 0x0/0x{mark:x}"
         self.groups = {g.id: g for g in state.security_groups}
-        self.problems: dict[str, None] = {}
+        self.problems: dict[Fault, None] = {}
 
     def compile(self) -> Filters:
         if not self.state.networks:
             return Filters({4: {}, 6: {}}, None, ())
         tables = {version: self.tables(version) for version in (4, 6)}
         return Filters(tables, l2.compile_l2(self.state, self.prefix), tuple(self.problems))
+
+    def problem(self, kind: str, id: str, reason: str) -> None:
+        self.problems[Fault(kind=kind, id=id, reason=reason, lasting=True)] = None
 
     def chain(self, kind: str, key: str = "") -> str:
         return f"{self.prefix}-{kind}-{key}" if key else f"{self.prefix}-{kind}"
@@ -108,14 +112,14 @@ class Compiler:
     def port_groups(self, port: PortModel) -> list[str]:
         for group_id in port.security_groups:
             if group_id not in self.groups:
-                self.problems[f"port {port.id}: security group {group_id} is not in the state"] = None
+                self.problem("security group", group_id, f"not in the state; port {port.id} is in it")
         return [g for g in port.security_groups if g in self.groups]
 
     def usable(self, port: PortModel) -> bool:
         """Whether traffic may be let through at all."""
         problem = l2.unusable(port)
         if problem:
-            self.problems[f"port {port.id}: {problem}; everything is dropped"] = None
+            self.problem("port", port.id, f"{problem}; everything is dropped")
         return port.admin_state_up and not problem
 
     def from_port(self, port: PortModel, version: int) -> tuple[str, ...]:
@@ -162,7 +166,7 @@ class Compiler:
                 words = match(rule)
                 target = self.target(chains, rule, version)
             except ValueError as why:
-                self.problems[f"security group {group.id}, rule {rule.id}: {why}; the rule admits nothing"] = None
+                self.problem("security group", group.id, f"rule {rule.id}: {why}; the rule admits nothing")
                 continue
             (ingress if rule.direction == "ingress" else egress).append(f"{words} {target}".strip())
         chains[self.chain("gi", hex_id(group.id))] = tuple(dict.fromkeys(ingress))
@@ -187,7 +191,7 @@ class Compiler:
             try:
                 found.append(clean_network(text))
             except ValueError:
-                self.problems[f"security group {group_id}: member {text!r} is no address"] = None
+                self.problem("security group", group_id, f"member {text!r} is no address")
         return [str(m) for m in dict.fromkeys(found) if m.version == version]
 
 
@@ -211,8 +215,21 @@ def dhcp_servers(network: NetworkModel, version: int) -> list[str]:
         return []
 
 
+def closed(prefix: str, tables: Tables, refused: Collection[tuple[str, str]]) -> Tables:
+    """Without the refused (chain, rule): a port's chain that had one drops everything, a group's admits what its other rules
+    admit."""
+    if not refused:
+        return tables
+    ports = (f"{prefix}-i-", f"{prefix}-o-")
+    chains = {}
+    for chain, rules in tables.get("filter", {}).items():
+        kept = tuple(rule for rule in rules if (chain, rule) not in refused)
+        chains[chain] = ("-j DROP",) if len(kept) < len(rules) and chain.startswith(ports) else kept
+    return tables | {"filter": chains}
+
+
 def compile_filters(state: HostModel, *, zones: Mapping[str, int], prefix: str = "kn", mark: int = 0x10000) -> Filters:
-    """All filters of a host; the ids in `state` are uuids (see `names.check_ids`)."""
+    """All filters of a host; the ids in `state` are uuids (see `names.readable`)."""
     return Compiler(state, zones, prefix, mark).compile()
 
 

@@ -3,6 +3,7 @@ for `cut`."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from kilonova.network.agent.bridge.commands import run
-from kilonova.network.agent.bridge.names import clean_ip, clean_network, memo
+from kilonova.network.agent.bridge.names import clean_ip, memo
 from kilonova.network.agent.bridge.rules import match, protocol_number, version_of
 from kilonova.network.agent.model import HostModel, PortModel, RuleModel
 
@@ -133,8 +134,9 @@ def _port_cuts(ip: str, before: Permits, after: Permits) -> Iterable[Cut]:
         if version == (6 if ":" in ip else 4):
             yield Cut(before.zone, ip, direction, protocol)
     for direction, member in sorted(before.peers - after.peers):
-        if (":" in member) == (":" in ip) and clean_network(member):
-            yield Cut(before.zone, ip, direction, peer=member)
+        with contextlib.suppress(ValueError):  # no rule was written for what is no address
+            if (":" in member) == (":" in ip):
+                yield Cut(before.zone, ip, direction, peer=clean_ip(member))
 
 
 async def cut(found: list[Cut], timeout: float) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import msgspec
 
 from kilonova.network.agent.bridge.names import (
     HOSTNAME,
     METADATA_ADDRESS,
     clean_ip,
+    clean_line,
     clean_mac,
     clean_network,
     inner_link,
@@ -49,7 +48,7 @@ def _text(lines: list[str]) -> str:
 
 
 def _range(subnet: SubnetModel, lease_time: int) -> str:
-    cidr = ipaddress.ip_network(subnet.cidr, strict=False)
+    cidr = clean_network(subnet.cidr)
     size = str(cidr.netmask) if cidr.version == 4 else str(cidr.prefixlen)
     return f"--dhcp-range=set:{subnet.id},{cidr.network_address},static,{size},{lease_time}s"
 
@@ -65,7 +64,7 @@ def _host_lines(port: PortModel, subnets: set[str], domain: str) -> list[tuple[s
             if fixed.subnet_id in subnets and fixed.subnet_id not in found:
                 ip = clean_ip(fixed.ip_address)
                 written = f"[{ip}]" if ":" in ip else ip
-                found[fixed.subnet_id] = mac, ip, f"{mac},{written},{hostname(port, ip, domain)}"
+                found[fixed.subnet_id] = mac, ip, clean_line(f"{mac},{written},{hostname(port, ip, domain)}")
     except ValueError:
         return []
     return list(found.values())
@@ -93,7 +92,7 @@ def _options(network: NetworkModel, subnet: SubnetModel, domain: str) -> list[st
         ("option:mtu", str(network.mtu)),
         *([("option:domain-name", domain)] if domain else []),
     ]
-    return [f"{tag},{name},{value}" if value else f"{tag},{name}" for name, value in values]
+    return [clean_line(f"{tag},{name},{value}" if value else f"{tag},{name}") for name, value in values]
 
 
 def arguments(network: NetworkModel, files: DhcpFiles, folder: str, user: str) -> list[str]:

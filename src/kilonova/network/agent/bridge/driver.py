@@ -7,9 +7,9 @@ import contextlib
 import shutil
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from kilonova.core import log
 from kilonova.network.agent.bridge import checks, conntrack, tunnels, vestiges
@@ -18,13 +18,11 @@ from kilonova.network.agent.bridge.dhcp import Dhcp, write
 from kilonova.network.agent.bridge.filters import FilterTables
 from kilonova.network.agent.bridge.links import Links, Wiring, wiring
 from kilonova.network.agent.bridge.metadata_proxy import Caller, MetadataProxy, MetadataUpstream
-from kilonova.network.agent.bridge.names import check_ids, check_uuid, clean_ip, vxlan_link
+from kilonova.network.agent.bridge.names import check_uuid, clean_ip, readable, vxlan_link
 from kilonova.network.agent.bridge.options import BridgeOptions
 from kilonova.network.agent.bridge.taps import TapWatch
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Vestige
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
 from kilonova.network.agent.model import HostModel, NetworkModel, tap_name
-
-T = TypeVar("T")
 
 
 class BridgeDataPlane(DataPlane):
@@ -64,30 +62,35 @@ class BridgeDataPlane(DataPlane):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             self.state = msgspec.json.decode(await asyncio.to_thread(self._applied_file.read_bytes), type=HostModel)
 
-    async def apply(self, state: HostModel) -> None:
-        check_ids(state)
+    async def apply(self, state: HostModel) -> tuple[Fault, ...]:
+        state, faults = readable(state)
         async with self._lock:
-            await self._remove_networks(self._networks - {n.id for n in state.networks})
-            await self._filter(state)
+            faults += await self._each(self._networks - {n.id for n in state.networks}, self._remove_network)
+            faults += await self._filter(state)
             self._networks |= {n.id for n in state.networks}
             self._callers = dict(_callers(state))
-            await self._each(state.networks, self._ensure_network)
+            by_id = {network.id: network for network in state.networks}
+            faults += await self._each(by_id, lambda network_id: self._ensure_network(by_id[network_id]))
+        return tuple(faults)
 
-    async def _filter(self, state: HostModel) -> None:
+    async def _filter(self, state: HostModel) -> list[Fault]:
         """Write the filters, then cut what they no longer allow."""
         before = self.state
         zones = conntrack.assign_zones([n.id for n in before.networks], self._zones)
         self._zones = conntrack.assign_zones([n.id for n in state.networks], zones)
-        await self.filters.apply(
-            compile_filters(state, zones=self._zones, prefix=self.options.instance, mark=self.options.mark)
-        )
+        compiled = compile_filters(state, zones=self._zones, prefix=self.options.instance, mark=self.options.mark)
+        faults = [_with_whole_id(fault, state, self.options.instance) for fault in await self.filters.apply(compiled)]
         if state == before:
-            return
-        if self._can_cut:
-            cuts = conntrack.cuts(conntrack.permits(before, zones), conntrack.permits(state, self._zones))
-            await conntrack.cut(cuts, self.options.command_timeout)
-        self.state = state
-        await asyncio.to_thread(write, self._applied_file, msgspec.json.encode(state).decode())
+            return faults
+        try:
+            if self._can_cut:
+                cuts = conntrack.cuts(conntrack.permits(before, zones), conntrack.permits(state, self._zones))
+                await conntrack.cut(cuts, self.options.command_timeout)
+            await asyncio.to_thread(write, self._applied_file, msgspec.json.encode(state).decode())
+            self.state = state
+        except (DataPlaneError, OSError) as why:  # tried again, as the state before stays known
+            faults.append(Fault(kind="host", id="connections", reason=str(why)))
+        return faults
 
     async def _ensure_network(self, network: NetworkModel) -> None:
         wanted = wiring(network)
@@ -115,34 +118,29 @@ class BridgeDataPlane(DataPlane):
             await asyncio.to_thread(tunnels.direct, device, wanted, local)
             self._reached[network.id] = wanted
 
-    async def _remove_networks(self, network_ids: Iterable[str]) -> None:
-        async def remove(network_id: str) -> None:
-            check_uuid("network", network_id)
-            self._wired.pop(network_id, None)
-            self._reached.pop(network_id, None)
-            if self.metadata is not None:
-                self.metadata.remove(network_id)
-            await self.dhcp.remove(network_id)
-            await asyncio.to_thread(self.links.remove, network_id)
-            self._networks.discard(network_id)
+    async def _remove_network(self, network_id: str) -> None:
+        check_uuid("network", network_id)
+        self._wired.pop(network_id, None)
+        self._reached.pop(network_id, None)
+        if self.metadata is not None:
+            self.metadata.remove(network_id)
+        await self.dhcp.remove(network_id)
+        await asyncio.to_thread(self.links.remove, network_id)
+        self._networks.discard(network_id)
 
-        await self._each(sorted(network_ids), remove)
-
-    async def _each(self, items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-        """All are tried, four at a time; then the failures are told together."""
+    async def _each(self, network_ids: Iterable[str], work: Callable[[str], Awaitable[None]]) -> list[Fault]:
+        """All are tried, four at a time; what failed and why."""
         limit = asyncio.Semaphore(4)
 
-        async def one(item: T) -> None:
+        async def one(network_id: str) -> list[Fault]:
             async with limit:
-                await work(item)
+                try:
+                    await work(network_id)
+                except Exception as why:  # whatever one network has, the others must not lack theirs
+                    return [Fault(kind="network", id=network_id, reason=str(why) or type(why).__name__)]
+            return []
 
-        done = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
-        failures = [d for d in done if isinstance(d, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, DataPlaneError | OSError):
-                raise failure
-        if failures:
-            raise DataPlaneError("; ".join(str(failure) for failure in failures))
+        return [fault for found in await asyncio.gather(*map(one, sorted(network_ids))) for fault in found]
 
     async def unplug(self, port_id: str) -> None:
         check_uuid("port", port_id)
@@ -158,7 +156,8 @@ class BridgeDataPlane(DataPlane):
     async def close(self, *, remove: bool = False) -> None:
         try:
             if remove:
-                await self.apply(HostModel())
+                if faults := await self.apply(HostModel()):
+                    raise DataPlaneError("; ".join(map(str, faults)))
                 await asyncio.to_thread(self._applied_file.unlink, missing_ok=True)
         finally:
             self.taps.close()
@@ -167,6 +166,17 @@ class BridgeDataPlane(DataPlane):
 
     def _find_caller(self, network_id: str, source: str) -> Caller | None:
         return self._callers.get((network_id, source))
+
+
+def _with_whole_id(fault: Fault, state: HostModel, instance: str) -> Fault:
+    """Chains and devices have the beginning of an id in their names, or the number of a tunnel."""
+    ids = {
+        "port": (p.id for n in state.networks for p in n.ports),
+        "security group": (g.id for g in state.security_groups),
+        "network": (n.id for n in state.networks if vxlan_link(instance, n.segmentation_id or 0) == fault.id),
+    }[fault.kind]
+    found = next((one for one in ids if one.startswith(fault.id) or fault.kind == "network"), fault.id)
+    return fault if found == fault.id else replace(fault, id=found)
 
 
 def _callers(state: HostModel) -> Iterable[tuple[tuple[str, str], Caller]]:

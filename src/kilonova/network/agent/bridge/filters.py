@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 
 from kilonova.core import log
 from kilonova.network.agent.bridge import l2
-from kilonova.network.agent.bridge.commands import run
-from kilonova.network.agent.bridge.compile import BUILTIN, Filters, Tables, restore_text
-from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.bridge.commands import Refused, run
+from kilonova.network.agent.bridge.compile import BUILTIN, Chains, Filters, Tables, closed, restore_text
+from kilonova.network.agent.bridge.names import LINE, chain_owner
+from kilonova.network.agent.dataplane import DataPlaneError, Fault
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
 SAVED = re.compile(r"^(?:\*(?P<table>\w+)|:(?P<chain>\S+) .*|-A (?P<from>\S+) (?P<rule>.*))$", re.M)
 HOOK = re.compile(r"-j [a-z0-9]{1,4}-(raw|forward|input)", re.I)
+
+WRITTEN = re.compile(r"(?:-A|add rule bridge \S+) (?P<chain>\S+) (?P<rule>.+)")
+LAYER_2 = 2  # beside the families 4 and 6
+TRIES = 100  # how many refused rules are left out before the whole is given up
 
 Present = dict[str, dict[str, tuple[str, ...] | None]]
 
@@ -27,54 +33,96 @@ class FilterTables:
         self._written: dict[int, Tables] = {}
         self._l2: l2.L2 | None = None
         self._l2_known = False
+        self._refused: dict[int, dict[tuple[str, str], str]] = {LAYER_2: {}, 4: {}, 6: {}}  # (chain, rule) → why
 
-    async def apply(self, filters: Filters) -> bool:
-        """Layer 2 first: a new port's frames are checked before its chains let any through. Returns whether
-        anything was written; raises DataPlaneError, and then the family it names is as it was."""
-        for problem in filters.problems:
-            self.logger.warning("filter left out", problem=problem)
-        changed = await self._apply_l2(filters.l2)
+    async def apply(self, filters: Filters) -> list[Fault]:
+        """Layer 2 first: a new port's frames are checked before its chains let any through. A rule that a tool refuses is left
+        out, and what it would have admitted is not; the answer names the ports, groups and tunnels (by the beginning of
+        their ids). Raises DataPlaneError for what no single rule is to blame for; the family it names is as it was."""
+        await self._apply_l2(filters.l2)
         done = await asyncio.gather(*(self._apply_family(v, filters.tables[v]) for v in (4, 6)), return_exceptions=True)
         for result in done:
             if isinstance(result, BaseException):
                 raise result
-            changed |= result
-        return changed
+        return [*filters.problems, *self._faults()]
 
-    async def _apply_l2(self, wanted: l2.L2 | None) -> bool:
+    def _faults(self) -> list[Fault]:
+        found = {}
+        for refused in self._refused.values():
+            for (chain, rule), why in refused.items():
+                owner = chain_owner(chain, self.prefix)
+                kind = "network" if chain.startswith("t-") else "security group" if len(owner) > 11 else "port"
+                reason = f"rule left out: {rule!r}: {why}"
+                found[chain] = Fault(kind=kind, id=owner or chain.partition("-")[2], reason=reason, lasting=True)
+        return [*found.values()]
+
+    def _refuse(self, version: int, why: DataPlaneError) -> bool:
+        """Remember the rules that a tool's refusal names; whether there is one that belongs to a single port, group or tunnel
+        and was not known."""
+        before = len(self._refused[version])
+        for line in why.lines if isinstance(why, Refused) else ():
+            found = WRITTEN.fullmatch(line.strip())
+            if found and (found["chain"].startswith(("p-", "t-")) or chain_owner(found["chain"], self.prefix)):
+                self._refused[version][found["chain"], found["rule"]] = str(why)
+        return len(self._refused[version]) > before
+
+    def _check(self, version: int, wanted: Chains, written: Mapping[str, tuple[str, ...] | None]) -> None:
+        """Forget refused rules that are wanted no more; refuse what cannot be a line, where it has changed."""
+        refused = self._refused[version]
+        for chain, rule in [known for known in refused if known[1] not in wanted.get(known[0], ())]:
+            del refused[chain, rule]
+        for chain, rules in wanted.items():
+            if written.get(chain) != rules:
+                refused |= {(chain, rule): "it is no line" for rule in rules if not LINE.fullmatch(rule)}
+
+    async def _apply_l2(self, wanted: l2.L2 | None) -> None:
         table = f"{self.prefix}_l2"
-        if self._l2_known and wanted == self._l2:
-            return False
-        if self._l2_known and wanted is not None and self._l2 is not None:
+        known = self._l2 if self._l2_known and self._l2 is not None else l2.L2()
+        self._check(LAYER_2, {} if wanted is None else wanted.chains(), known.chains())
+        for _ in range(TRIES):
+            allowed = wanted if wanted is None else l2.closed(wanted, self._refused[LAYER_2])
+            if self._l2_known and allowed == self._l2:
+                return
             try:
-                await run("nft", "-f", "-", text=l2.change(self._l2, wanted, table), timeout=self.timeout)
-                self._l2 = wanted
-                return True
+                await run("nft", "-f", "-", text=self._l2_text(allowed, table), timeout=self.timeout)
             except DataPlaneError as why:
-                self.logger.warning("table differs from what was written; writing all", reason=str(why))
-                self._l2_known = False
-        text = l2.removal(table) if wanted is None else l2.script(wanted, table)
-        await run("nft", "-f", "-", text=text, timeout=self.timeout)
-        self._l2, self._l2_known = wanted, True
-        return True
+                if self._l2_known:
+                    self.logger.warning("table differs from what was written; writing all", reason=str(why))
+                    self._l2_known = False
+                elif not self._refuse(LAYER_2, why):
+                    raise
+            else:
+                self._l2, self._l2_known = allowed, True
+                return
+        raise DataPlaneError(f"nft refuses more than {TRIES} rules")
 
-    async def _apply_family(self, version: int, tables: Tables) -> bool:
-        if version in self._written:
-            text = restore_text(self.prefix, tables, self._written[version])
-            if not text:
-                return False
+    def _l2_text(self, wanted: l2.L2 | None, table: str) -> str:
+        if wanted is None:
+            return l2.removal(table)
+        return (
+            l2.change(self._l2, wanted, table) if self._l2_known and self._l2 is not None else l2.script(wanted, table)
+        )
+
+    async def _apply_family(self, version: int, wanted: Tables) -> None:
+        for _ in range(TRIES):
+            known = version in self._written
+            old = self._written[version] if known else await self.present(version)
+            self._check(version, wanted.get("filter", {}), old.get("filter", {}))
+            tables = closed(self.prefix, wanted, self._refused[version])
+            text = restore_text(self.prefix, tables, old)
             try:
-                await self._restore(version, text)
-                self._written[version] = tables
-                return True
+                if text:
+                    await self._restore(version, text)
             except DataPlaneError as why:
-                self.logger.warning("filters differ from what was written; writing all", reason=str(why))
-                del self._written[version]
-        text = restore_text(self.prefix, tables, await self.present(version))
-        if text:
-            await self._restore(version, text)
-        self._written[version] = tables
-        return bool(text)
+                if known:  # others may have changed the chains: no rule is to blame yet
+                    self.logger.warning("filters differ from what was written; writing all", reason=str(why))
+                    del self._written[version]
+                elif not self._refuse(version, why):
+                    raise
+            else:
+                self._written[version] = tables
+                return
+        raise DataPlaneError(f"{TOOLS[version]}-restore refuses more than {TRIES} rules")
 
     async def _restore(self, version: int, text: str) -> None:
         await run(f"{TOOLS[version]}-restore", "-w", "10", "--noflush", text=text, timeout=self.timeout)

@@ -5,6 +5,7 @@ It runs before the bridge hands packets to iptables, so what is forged here neve
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 
 import msgspec
 
@@ -53,14 +54,15 @@ def _sources(port: PortModel) -> dict[str, tuple[list[str], list[str]]]:
 
 def _collapse(prefixes: list[str]) -> list[str]:
     """Without overlaps, which nft's sets refuse."""
-    v4 = [ipaddress.IPv4Network(p) for p in prefixes if ":" not in p]
-    v6 = [ipaddress.IPv6Network(p) for p in prefixes if ":" in p]
+    found = [clean_network(prefix) for prefix in prefixes]
+    v4 = [network for network in found if isinstance(network, ipaddress.IPv4Network)]
+    v6 = [network for network in found if isinstance(network, ipaddress.IPv6Network)]  # noqa: TID251 - parses nothing
     return [str(n) for n in ipaddress.collapse_addresses(v4)] + [str(n) for n in ipaddress.collapse_addresses(v6)]
 
 
 def _target(prefix: str) -> str:
     """A prefix as the 128-bit number or range that a raw payload is compared with."""
-    network = ipaddress.IPv6Network(prefix)
+    network = clean_network(prefix)
     first, last = int(network.network_address), int(network.broadcast_address)
     return f"0x{first:032x}" if first == last else f"0x{first:032x}-0x{last:032x}"
 
@@ -139,6 +141,17 @@ def compile_l2(state: HostModel, prefix: str) -> L2:
             if n.segmentation_id is not None
         },
     )
+
+
+def closed(wanted: L2, refused: Collection[tuple[str, str]]) -> L2:
+    """Without the chains in which one of the refused (chain, rule) is: they drop everything."""
+
+    def rules(chain: str, found: tuple[str, ...]) -> tuple[str, ...]:
+        return ("drop",) if any((chain, rule) in refused for rule in found) else found
+
+    taps = {tap: rules(f"p-{tap.removeprefix('tap')}", found) for tap, found in wanted.taps.items()}
+    tunnels = {device: rules(f"t-{device}", found) for device, found in wanted.tunnels.items()}
+    return L2(taps, wanted.down, tunnels)
 
 
 def removal(table: str) -> str:

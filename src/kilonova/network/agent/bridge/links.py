@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import ipaddress
 import os
 import socket
 import struct
@@ -22,7 +21,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 from kilonova.network.agent.bridge import netns
 from kilonova.network.agent.bridge.names import (
     METADATA_ADDRESS,
+    clean_ip,
     clean_mac,
+    clean_network,
     dhcp_link,
     inner_link,
     vxlan_link,
@@ -56,8 +57,8 @@ class Wiring(msgspec.Struct, frozen=True):
 def wiring(network: NetworkModel) -> Wiring:
     """As on a host that has tunnels. Raises DataPlaneError for addresses that can't be read."""
     try:
-        subnets = [(s.dhcp_ip, ipaddress.ip_network(s.cidr, strict=False)) for s in network.subnets if s.dhcp_ip]
-        addresses = [f"{ipaddress.ip_address(ip)}/{cidr.prefixlen}" for ip, cidr in subnets]
+        subnets = [(s.dhcp_ip, clean_network(s.cidr)) for s in network.subnets if s.dhcp_ip]
+        addresses = [f"{clean_ip(ip)}/{cidr.prefixlen}" for ip, cidr in subnets]
         if any(cidr.version == 4 for _ip, cidr in subnets):
             addresses.append(f"{METADATA_ADDRESS}/32")
         mac = clean_mac(network.dhcp_mac) if network.dhcp_mac else None

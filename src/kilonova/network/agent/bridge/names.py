@@ -6,29 +6,51 @@ import functools
 import ipaddress
 import re
 import uuid
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
-from kilonova.network.agent.dataplane import DataPlaneError
+from msgspec.structs import replace
+
+from kilonova.core import addresses
+from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.model import HostModel
 
 METADATA_ADDRESS = "169.254.169.254"
-MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LINE = re.compile(r"[A-Za-z0-9 .,:/_=!@{}\[\]\"+-]*")  # what a line of a rule, lease or option file may be made of
 
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
 memo = functools.lru_cache(maxsize=16384)  # pure functions, asked again for every address at every change
 
 
-def check_ids(state: HostModel) -> None:
-    """Ids become device names, chain names and paths, so they must be uuids; raises DataPlaneError."""
-    for network in state.networks:
-        check_uuid("network", network.id)
-        for port in network.ports:
-            check_uuid("port", port.id)
-        for subnet in network.subnets:
-            check_uuid("subnet", subnet.id)
-    for group in state.security_groups:
-        check_uuid("security group", group.id)
+def readable(state: HostModel) -> tuple[HostModel, list[Fault]]:
+    """Ids become device names, chain names and paths, so they must be uuids: the state without what has another id, and what
+    that is. A port that is not in the state may neither send nor receive."""
+    faults: list[Fault] = []
+
+    def keep(kind: str, items: Iterable[T]) -> tuple[T, ...]:
+        kept = []
+        for item in items:
+            try:
+                check_uuid(kind, item.id)
+                kept.append(item)
+            except DataPlaneError as why:
+                faults.append(Fault(kind=kind, id=item.id, reason=str(why), lasting=True))
+        return tuple(kept)
+
+    networks = tuple(
+        replace(network, ports=keep("port", network.ports), subnets=keep("subnet", network.subnets))
+        for network in keep("network", state.networks)
+    )
+    groups = keep("security group", state.security_groups)
+    return (HostModel(networks=networks, security_groups=groups) if faults else state), faults
 
 
 def check_uuid(what: str, value: str) -> str:
@@ -43,27 +65,34 @@ def check_uuid(what: str, value: str) -> str:
 @memo
 def clean_mac(value: str) -> str:
     """Lower case with colons; raises ValueError."""
-    mac = value.lower().replace("-", ":")
-    if not MAC.fullmatch(mac):
-        raise ValueError(f"bad MAC address {value!r}")
-    return mac
+    return addresses.parse_mac(value)
 
 
 @memo
 def clean_ip(value: str) -> str:
-    return str(ipaddress.ip_address(value))
+    """Raises ValueError."""
+    return str(addresses.parse_address(value))
 
 
 @memo
-def clean_network(value: str) -> Network:
-    return ipaddress.ip_network(value, strict=False)
+def clean_network(value: str) -> addresses.IPNetwork:
+    """Raises ValueError."""
+    return addresses.parse_network(value)
+
+
+def clean_line(text: str) -> str:
+    """Text that is one line and holds nothing that a tool reads as the end of it; raises ValueError."""
+    if not LINE.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be written as a line")
+    return text
 
 
 @memo
 def link_local(mac: str) -> str:
     """The IPv6 link-local address that a guest makes of its MAC (EUI-64)."""
     b = bytes.fromhex(clean_mac(mac).replace(":", ""))
-    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + bytes([b[0] ^ 2]) + b[1:3] + b"\xff\xfe" + b[3:]))
+    octets = b"\xfe\x80" + bytes(6) + bytes([b[0] ^ 2]) + b[1:3] + b"\xff\xfe" + b[3:]
+    return str(ipaddress.IPv6Address(octets))  # noqa: TID251 - not from text
 
 
 def dhcp_link(network_id: str) -> str:
@@ -88,3 +117,15 @@ def vxlan_prefix(instance: str) -> str:
 def hex_id(value: str) -> str:
     """20 hex digits of a uuid: what fits into a chain's name."""
     return value.replace("-", "")[:20]
+
+
+def chain_owner(chain: str, prefix: str) -> str:
+    """The beginning of the id of the port or group that a chain belongs to; "" for those of the host."""
+    port = re.fullmatch(rf"{prefix}-[io]-([0-9a-f]{{8}}-[0-9a-f]{{2}})", chain)
+    group = re.fullmatch(rf"{prefix}-(?:gi|go|ms|md)-([0-9a-f]{{20}})", chain)
+    if port:
+        return port[1]
+    if group:
+        h = group[1]
+        return "-".join((h[:8], h[8:12], h[12:16], h[16:20]))
+    return ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import msgspec
+
+from kilonova.core.addresses import parse_address
+from kilonova.network.agent.bridge.names import HOSTNAME
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +29,9 @@ class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"instance must be 1 to 4 letters or digits, not {self.instance!r}")
         if self.mark <= 0 or self.mark & (self.mark - 1) or self.mark > 0x80000000:
             raise ValueError("mark must be one bit")
-        if self.tunnel_ip:
-            ipaddress.IPv4Address(self.tunnel_ip)
+        if self.tunnel_ip and parse_address(self.tunnel_ip).version != 4:
+            raise ValueError(f"tunnel_ip must be an IPv4 address, not {self.tunnel_ip!r}")
+        if self.dns_domain and not HOSTNAME.fullmatch(self.dns_domain):
+            raise ValueError(f"dns_domain must be a domain name, not {self.dns_domain!r}")
         if not 1 <= self.vxlan_port <= 65535:
             raise ValueError(f"vxlan_port must be from 1 to 65535, not {self.vxlan_port}")

@@ -5,6 +5,7 @@ the frames that come, as on any bridge. What was learned of a port that has move
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -13,6 +14,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from kilonova.network.agent.bridge.links import route
+from kilonova.network.agent.bridge.names import clean_ip, clean_mac
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.model import NetworkModel
 
@@ -29,7 +31,12 @@ class Reach(msgspec.Struct, frozen=True):
 
 
 def reach(network: NetworkModel, own: str) -> Reach:
-    places = {p.mac_address.lower(): p.tunnel_ip for p in network.ports if not p.local and p.tunnel_ip not in ("", own)}
+    """`own` is this host's tunnel address. Ports whose MAC or host cannot be read are left out: nothing reaches them."""
+    places: dict[str, str] = {}
+    for port in network.ports:
+        if not port.local and port.tunnel_ip not in ("", own):
+            with contextlib.suppress(ValueError):
+                places[clean_mac(port.mac_address)] = clean_ip(port.tunnel_ip)
     return Reach(frozenset(places.values()), places)
 
 

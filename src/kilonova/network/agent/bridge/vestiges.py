@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from kilonova.network.agent.bridge import netns
 from kilonova.network.agent.bridge.dhcp import Dhcp
 from kilonova.network.agent.bridge.links import Links
-from kilonova.network.agent.bridge.names import dhcp_link
+from kilonova.network.agent.bridge.names import chain_owner, dhcp_link
 from kilonova.network.agent.dataplane import Vestige
 from kilonova.network.agent.model import dhcp_namespace
 
@@ -49,15 +47,3 @@ def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Ves
         if (owner := chain_owner(chain, prefix))
     ]
     return sorted(vestiges, key=lambda v: (v.kind, v.name))
-
-
-def chain_owner(chain: str, prefix: str) -> str:
-    """The beginning of the id of the port or group that a chain belongs to; "" for those of the host."""
-    port = re.fullmatch(rf"{prefix}-[io]-([0-9a-f]{{8}}-[0-9a-f]{{2}})", chain)
-    group = re.fullmatch(rf"{prefix}-(?:gi|go|ms|md)-([0-9a-f]{{20}})", chain)
-    if port:
-        return port[1]
-    if group:
-        h = group[1]
-        return "-".join((h[:8], h[8:12], h[12:16], h[16:20]))
-    return ""
