@@ -15,7 +15,7 @@ from kilonova.core.bus.base import Envelope
 from kilonova.core.faults import FaultRule
 from tests.scenarios import evacuation
 from tests.scenarios.evacuation import Place
-from tests.scenarios.hosts import ThreadedCloud, eventually, force_down, unexplained
+from tests.scenarios.hosts import ThreadedCloud, eventually, force_down, force_up, unexplained
 
 AGENT_STEPS = [step.name for step in STEPS if step.component == "compute" and step.name != "active"]
 GRID = [(step, when) for step in AGENT_STEPS for when in ("before", "after")]
@@ -154,7 +154,7 @@ def test_what_is_refused_changes_nothing(hosts: ThreadedCloud) -> None:
     assert place.admin.server(server)["OS-EXT-STS:task_state"] is None
     assert place.admin.ok("GET", "compute", f"/os-migrations?instance_uuid={server}")["migrations"] == []
     # only by hand does a server come into a state from which it can't go
-    force_down(place.admin, "h-1", down=False)
+    force_up(place.admin, "h-1")
     place.remove(server)
     demo.ok("DELETE", "compute", f"/servers/{mine}")
     demo.wait_gone(mine)

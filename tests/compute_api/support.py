@@ -19,7 +19,7 @@ from kilonova.core.clock import Clock
 from kilonova.image.client import ImageRecord
 from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
 from kilonova.network.schemas.ports import FixedIP
-from tests.support import PROJECT, Client, make_core
+from tests.support import CALLERS, PROJECT, Client, make_core
 
 IMAGE, NETWORK, GROUP = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
 NEWEST = "2.104"
@@ -145,6 +145,21 @@ class Networks:
         return next(p for p in self.held_ports if p.id == port_id)
 
 
+class Projects:
+    """`away` stands for an identity service that can't be asked, or refuses."""
+
+    def __init__(self) -> None:
+        self.held = {caller.project_id for caller in CALLERS.values()}
+        self.away: errors.KilonovaError | None = None
+
+    async def project(self, project_id: str, *, ctx: Any = None) -> object:
+        if self.away is not None:
+            raise self.away
+        if project_id not in self.held:
+            raise errors.NotFound(f"Could not find project: {project_id}.")
+        return project_id
+
+
 class Recorder:
     """Stands where the conductor or an agent is, and keeps what arrives: (method, arguments)."""
 
@@ -175,6 +190,7 @@ class Cloud:
     service: ComputeApiService
     images: Images = field(default_factory=Images)
     networks: Networks = field(default_factory=Networks)
+    projects: Projects = field(default_factory=Projects)
     conductor: Recorder = field(default_factory=Recorder)
     agent: Recorder = field(default_factory=lambda: Recorder({"console_output": b"login: \xff"}))
 
@@ -217,10 +233,10 @@ class Cloud:
 
 async def make_cloud(tmp_path: Path, options: ComputeOptions | None = None) -> Cloud:
     core, gateway, client = make_core(tmp_path)
-    images, networks = Images(), Networks()
-    service = ComputeApiService(core, options, images=images, networks=networks)
+    images, networks, projects = Images(), Networks(), Projects()
+    service = ComputeApiService(core, options, images=images, networks=networks, projects=projects)
     gateway.apps[service.prefix] = service.app
-    cloud = Cloud(client, service, images, networks)
+    cloud = Cloud(client, service, images, networks, projects)
     await core.bus.serve(ConductorAPI, cloud.conductor, host="conductor-1")  # type: ignore[arg-type]
     await core.bus.serve(ComputeAPI, cloud.agent, host="host-1")  # type: ignore[arg-type]
     await service.start()

@@ -145,7 +145,9 @@ async def test_server_groups(cloud):
     assert many.status == 202
     await admin(cloud, "PUT", f"/os-quota-sets/{PROJECT}", json={"quota_set": {"instances": -1}})
     full = await cloud.boot(top={"os:scheduler_hints": {"group": made["id"]}})
-    assert (full.status, full.json["forbidden"]["message"]) == (403, "Quota exceeded, too many servers in group")
+    message = full.json["forbidden"]["message"]
+    numbers = "Requested 1, but already used 10 of 10 server_group_members"
+    assert (full.status, message) == (403, f"Quota exceeded, too many servers in group. {numbers}")
     for at, wrong in (
         ("2.104", {"name": "g"}), ("2.104", {"name": "g", "policy": "near"}), ("2.104", {"name": "g", "policies": ["affinity"]}),
         ("2.104", {"name": "g", "policy": "affinity", "rules": {"max_server_per_host": 2}}),

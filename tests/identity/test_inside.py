@@ -136,6 +136,8 @@ async def test_the_v2_login(identity, tenant):
     assert {role["name"] for role in access["user"]["roles"]} == {"member", "reader"}
     compute = next(s for s in access["serviceCatalog"] if s["type"] == "compute")
     assert compute["endpoints"][0]["publicURL"].endswith(project)
+    every = [endpoint for service in access["serviceCatalog"] for endpoint in service["endpoints"]]
+    assert {endpoint["tenantId"] for endpoint in every} == {project}
     assert compute["endpoints"][0]["region"] == "RegionOne"
     text = access["token"]["id"]
     assert (await identity.call("GET", "/identity/v2.0/tenants", token=text)).json["tenants"][0]["name"] == "demo"

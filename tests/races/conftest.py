@@ -22,7 +22,7 @@ from kilonova.image.options import ImageOptions
 from kilonova.network.app import NetworkService
 from kilonova.network.options import NetworkOptions
 from kilonova.placement.app import PlacementService
-from tests.compute_api.support import Images, Networks
+from tests.compute_api.support import Images, Networks, Projects
 from tests.support import Answer, Client, make_core
 
 Build = Callable[[Core], Any]
@@ -100,7 +100,7 @@ class Compute:
     def __init__(self, core: Core) -> None:
         self.held = ComputeDatabase(core)
         self.api = ComputeApiService(
-            core, self.OPTIONS, database=self.held.database, images=Images(), networks=Networks()
+            core, self.OPTIONS, database=self.held.database, images=Images(), networks=Networks(), projects=Projects()
         )
         self.app = self.api.app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cloud.harness import Api
-from tests.scenarios.hosts import Hosts, eventually, force_down, unexplained
+from tests.scenarios.hosts import Hosts, eventually, force_down, force_up, unexplained
 
 
 class Place:
@@ -38,8 +38,8 @@ class Place:
         force_down(self.admin, host)
 
     def return_(self, host: str) -> None:
-        force_down(self.admin, host, down=False)
         self.hosts.start_host(host)
+        force_up(self.admin, host)
 
     def evacuate(self, server: str, api: Api | None = None, **asked: Any) -> Any:
         return (api or self.admin)("POST", "compute", f"/servers/{server}/action", {"evacuate": asked})

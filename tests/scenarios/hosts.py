@@ -151,10 +151,22 @@ class ThreadedCloud:
             await service.start()
 
 
-def force_down(api: Api, host: str, *, down: bool = True) -> None:
-    """An operator says that a host is dead, or that it is not."""
+def force_down(api: Api, host: str) -> None:
+    """An operator says that a host is dead."""
+    api.ok("PUT", "compute", _service(api, host), {"forced_down": True})
+
+
+def force_up(api: Api, host: str) -> None:
+    """An operator says that it is not, once it is rid of what was evacuated from it."""
+    path = _service(api, host)
+    eventually(
+        lambda: api("PUT", "compute", path, {"forced_down": False}).status_code == 200, f"{host} can't be forced up"
+    )
+
+
+def _service(api: Api, host: str) -> str:
     (service,) = api.ok("GET", "compute", f"/os-services?host={host}&binary=nova-compute")["services"]
-    api.ok("PUT", "compute", f"/os-services/{service['id']}", {"forced_down": down})
+    return f"/os-services/{service['id']}"
 
 
 def unexplained(api: Api, *, dead: str = "", within: float = PATIENCE) -> list[dict[str, str]]:

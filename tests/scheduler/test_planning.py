@@ -170,14 +170,35 @@ def test_chance_uses_all_and_simple_the_least_loaded():
     assert [plan.host.host for plan in simple] == ["host-0", "host-1", "host-0"]
 
 
-def test_zone_spreads_over_zones():
+def test_zone_takes_any_host_of_the_zone():
+    """As in the oldest releases: the zone that was asked for, and chance within it; weights say nothing."""
+    hosts = [host(f"a-{n}", availability_zone="a", memory_mb_free=8000) for n in range(3)]
+    hosts += [host(f"b-{n}", availability_zone="b", memory_mb_free=4000 + 1000 * n) for n in range(3)]
+    inside = Counter(
+        plan.host.host for plan in planner(hosts, request(availability_zone="b"), driver="zone").plan(ids(12), {})
+    )
+    assert set(inside) == {"b-0", "b-1", "b-2"}
+    firsts = set()
+    for seed in range(40):
+        driver = load_driver(SchedulerOptions(driver="zone"), random.Random(seed))
+        firsts.add(Planner(driver, Hosts(hosts), request(availability_zone="b")).plan(["s"], {})[0].host.host)
+    assert firsts == {"b-0", "b-1", "b-2"}
+    anywhere = planner(hosts, driver="zone").plan(ids(24), {})
+    assert {plan.host.host for plan in anywhere} == {state.host for state in hosts}
+
+
+def test_the_zone_spread_weigher_spreads_a_request_over_zones():
     hosts = [host(f"a-{n}", availability_zone="a", memory_mb_free=8000) for n in range(3)]
     hosts += [host(f"b-{n}", availability_zone="b", memory_mb_free=4000) for n in range(3)]
-    plans = planner(hosts, driver="zone").plan(ids(6), {})
+    options = {"weighers": ("RAMWeigher", "ZoneSpreadWeigher"), "zone_spread_weight_multiplier": 2.0}
+    plans = planner(hosts, **options).plan(ids(6), {})
     assert Counter(plan.host.availability_zone for plan in plans) == {"a": 3, "b": 3}
     assert plans[0].host.availability_zone == "a"
-    inside = planner(hosts, request(availability_zone="b"), driver="zone").plan(ids(3), {})
+    assert plans[1].decision.hosts[0].weights["ZoneSpreadWeigher"] == 2.0
+    inside = planner(hosts, request(availability_zone="b"), **options).plan(ids(3), {})
     assert {plan.host.availability_zone for plan in inside} == {"b"}
+    alone = planner(hosts, weighers=("RAMWeigher",)).plan(ids(6), {})
+    assert {plan.host.availability_zone for plan in alone} == {"a"}
 
 
 def test_subset_and_shuffle_choose_among_the_best():

@@ -28,7 +28,7 @@ from kilonova.compute.api.versions import Versions
 from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.logic.aggregates import AggregateLogic
 from kilonova.compute.logic.console import ConsoleLogic
-from kilonova.compute.logic.doors import ImageDoor, NetworkDoor
+from kilonova.compute.logic.doors import ImageDoor, NetworkDoor, ProjectDoor
 from kilonova.compute.logic.evacuation import EvacuationLogic
 from kilonova.compute.logic.external_events import ExternalEventLogic
 from kilonova.compute.logic.flavors import FlavorLogic
@@ -56,6 +56,7 @@ from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import compute_format
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.wire import Version
+from kilonova.identity.client import IdentityClient
 from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
 
@@ -64,13 +65,13 @@ MICROVERSIONS = Microversions("compute", Version(2, 1), Version(2, 104), "X-Open
 
 class ComputeApiService:
     """The compute API. `database` is the ComputeDatabase's of this process, which others may share; without one the service
-    has its own. `images` and `networks` are other doors than the services' clients, for tests."""
+    has its own. `images`, `networks` and `projects` are other doors than the services' clients, for tests."""
 
     prefix = "/compute"
 
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
-        images: ImageDoor | None = None, networks: NetworkDoor | None = None,
+        images: ImageDoor | None = None, networks: NetworkDoor | None = None, projects: ProjectDoor | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
         self._own: ComputeDatabase | None = None
@@ -79,7 +80,8 @@ class ComputeApiService:
             database = self._own.database
         self.database = database
         self.images, self.networks = images or ImageClient(core), networks or NetworkClient(core)
-        self.flavors = FlavorLogic(self.database, core.clock)
+        self.projects = projects or IdentityClient(core)
+        self.flavors = FlavorLogic(self.database, core.clock, self.projects)
         web = core.web("compute", compute_format, core.policy("compute", policies.RULES), microversions=MICROVERSIONS)
         self.routes = self._routes()
         self.app = build_app(web, self.routes)
@@ -122,7 +124,9 @@ class ComputeApiService:
                 Services(services), Hypervisors(hypervisors), Migrations(MigrationLogic(database))
             ),
             *admin_routes.quota_routes(
-                Quotas(QuotaSetLogic(database, options)), Usage(UsageLogic(database, clock)), Extensions()
+                Quotas(QuotaSetLogic(database, options, self.projects)),
+                Usage(UsageLogic(database, clock)),
+                Extensions(),
             ),
             *admin_routes.group_routes(Aggregates(AggregateLogic(database, clock)), groups),
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kilonova.core.errors import BadRequest, Conflict, Forbidden, KilonovaError, NotFound
 
+OVER = "Requested {requested}, but already used {used} of {limit} {resource}"
+
 
 class ServerNotFound(NotFound):
     template = "Instance {server_id} could not be found."
@@ -58,7 +60,7 @@ class UnknownKeyPair(BadRequest):
 
 
 class KeyPairQuota(Forbidden):
-    template = "Quota exceeded, too many key pairs."
+    template = f"Quota exceeded, too many key pairs. {OVER}"
 
 
 class UnknownImage(BadRequest):
@@ -199,11 +201,11 @@ class ServerGroupNotFound(NotFound):
 
 
 class ServerGroupQuota(Forbidden):
-    template = "Quota exceeded, too many server groups."
+    template = f"Quota exceeded, too many server groups. {OVER}"
 
 
 class ServerGroupMembersQuota(Forbidden):
-    template = "Quota exceeded, too many servers in group"
+    template = f"Quota exceeded, too many servers in group. {OVER}"
 
 
 class ActionNotFound(NotFound):
@@ -392,6 +394,21 @@ class NoHypervisorMatches(NotFound):
 
 class QuotaTooLow(BadRequest):
     template = "Quota limit {limit} for {resource} must be greater than or equal to already used and reserved {used}."
+
+
+class QuotaTooHigh(BadRequest):
+    template = "Quota limit {limit} for {resource} must be less than or equal to {maximum}."
+
+
+class UnknownProject(BadRequest):
+    template = "Project ID {project_id} is not a valid project."
+
+
+class EvacuationsNotCompleted(BadRequest):
+    template = (
+        "Unable to force up host {host} as `done` evacuation migration records remain associated with the host. Ensure "
+        "the compute service has been restarted, allowing these records to move to `completed` before retrying this request."
+    )
 
 
 class ZoneInUse(BadRequest):

@@ -17,6 +17,17 @@ class ProviderInUse(Conflict):
     template = "Unable to delete resource provider {uuid}: Resource provider has allocations."
 
 
+class ProviderIsParent(Conflict):
+    template = "Unable to delete parent resource provider {uuid}: It has child resource providers."
+
+
+class InvalidTree(BadRequest):
+    template = "Unable to {verb} resource provider {uuid}: Object action {action} failed because: {reason}"
+
+
+NO_PARENT = "parent provider UUID does not exist."
+
+
 class GenerationConflict(Conflict):
     template = "resource provider generation conflict"
 

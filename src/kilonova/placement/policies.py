@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from kilonova.core.policy import ADMIN
-
 SERVICE = "role:service or rule:admin_required"
 RULES: dict[str, str] = {
     "placement:resource_providers:list": SERVICE,
@@ -19,5 +17,5 @@ RULES: dict[str, str] = {
     "placement:allocations:update": SERVICE,
     "placement:allocations:manage": SERVICE,
     "placement:allocations:delete": SERVICE,
-    "placement:usages": f"{ADMIN} or rule:project_reader",
+    "placement:usages": f"{SERVICE} or rule:project_reader",
 }

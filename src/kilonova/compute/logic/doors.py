@@ -1,4 +1,4 @@
-"""What compute asks of the image and network services. Their clients fit these; tests put something small here."""
+"""What compute asks of the image, network and identity services. Their clients fit these; tests put something small here."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ class ImageDoor(Protocol):
     """The part of ImageClient that the API uses."""
 
     async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
+        """As the caller may see it; raises NotFound."""
+
+
+class ProjectDoor(Protocol):
+    """The part of IdentityClient that the API uses."""
+
+    async def project(self, project_id: str, *, ctx: RequestContext | None = None) -> object:
         """As the caller may see it; raises NotFound."""
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kilonova.compute import errors
+from kilonova.compute.logic.doors import ProjectDoor
+from kilonova.compute.logic.projects import check_project
 from kilonova.compute.store import flavors as store
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
@@ -29,8 +31,8 @@ def sees(ctx: RequestContext) -> str | None:
 
 
 class FlavorLogic:
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.database, self.clock = database, clock
+    def __init__(self, database: Database, clock: Clock, projects: ProjectDoor) -> None:
+        self.database, self.clock, self._projects = database, clock, projects
 
     @retried
     async def seed(self) -> None:
@@ -120,8 +122,12 @@ class FlavorLogic:
                 raise errors.FlavorIsPublic
             return await store.projects(connection, row.id)
 
-    @retried
     async def grant(self, ctx: RequestContext, flavorid: str, project_id: str) -> ProjectIds:
+        await check_project(self._projects, ctx, project_id)
+        return await self._grant(ctx, flavorid, project_id)
+
+    @retried
+    async def _grant(self, ctx: RequestContext, flavorid: str, project_id: str) -> ProjectIds:
         async with self.database.transaction() as tx:
             row = await self._get(tx.connection, ctx, flavorid)
             if row.is_public:
@@ -133,6 +139,7 @@ class FlavorLogic:
 
     @retried
     async def revoke(self, ctx: RequestContext, flavorid: str, project_id: str) -> ProjectIds:
+        """Also from a project that is gone."""
         async with self.database.transaction() as tx:
             row = await self._get(tx.connection, ctx, flavorid)
             if row.is_public:

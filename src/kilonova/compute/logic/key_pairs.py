@@ -54,8 +54,9 @@ class KeyPairLogic:
             limits = await limits_of(tx.connection, self.options.quotas, ctx.project_id or "", user_id)
             if await store.get(tx.connection, user_id, name) is not None:
                 raise errors.KeyPairExists(name=name)
-            if 0 <= limits["key_pairs"] <= await store.count(tx.connection, user_id):
-                raise errors.KeyPairQuota
+            limit, used = limits["key_pairs"], await store.count(tx.connection, user_id)
+            if 0 <= limit <= used:
+                raise errors.KeyPairQuota(resource="key_pairs", requested=1, used=used, limit=limit)
             row = {
                 "user_id": user_id, "name": name, "type": kind, "fingerprint": print_, "public_key": public,
                 "created_at": self.clock.row_time(),

@@ -16,7 +16,7 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.hostnames import hostname_for
 from kilonova.compute.logic.launch_checks import LaunchChecks
 from kilonova.compute.logic.launch_request import BlockDevice, Launched, LaunchRequest, Resolved
-from kilonova.compute.logic.quotas import Room
+from kilonova.compute.logic.quotas import Limits, Room
 from kilonova.compute.logic.timeline import Timeline
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import Task, Vm
@@ -83,21 +83,24 @@ class LaunchLogic:
         return done
 
     async def _count(self, room: Room, one: Ready) -> int:
-        project, wanted, flavor = one.ctx.project_id or "", one.wanted, one.resolved.spec.flavor
-        limits = await room.limits(project, one.ctx.user_id)
+        owner = (one.ctx.project_id or "", one.ctx.user_id)
+        wanted, flavor = one.wanted, one.resolved.spec.flavor
+        limits = await room.limits(*owner)
         if 0 <= limits["metadata_items"] < len(wanted.metadata):
             raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         self._check_files(wanted, limits)
         each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
-        count = room.fits(limits, project, each, least=wanted.least, most=wanted.most)
+        count = room.fits(limits, owner, each, least=wanted.least, most=wanted.most)
         if one.resolved.server_group_id is not None:
-            await room.join(limits, one.resolved.server_group_id, count)
-        room.take(project, each, count)
+            await room.join(limits, one.ctx.user_id, one.resolved.server_group_id, count)
+        room.take(owner, each, count)
         return count
 
-    def _check_files(self, wanted: LaunchRequest, limits: dict[str, int]) -> None:
-        if 0 <= limits["injected_files"] < len(wanted.personality):
-            raise errors.TooMany(reason="Personality file limit exceeded")
+    def _check_files(self, wanted: LaunchRequest, limits: Limits) -> None:
+        files = limits["injected_files"]
+        if 0 <= files < len(wanted.personality):
+            reason = f"Personality file limit exceeded: {len(wanted.personality)} files, at most {files} are allowed"
+            raise errors.TooMany(reason=reason)
         path, content = limits["injected_file_path_bytes"], limits["injected_file_content_bytes"]
         for file in wanted.personality:
             if 0 <= path < len(file.path.encode()):

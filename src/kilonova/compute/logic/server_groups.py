@@ -43,12 +43,14 @@ class ServerGroupLogic:
 
     @retried
     async def create(self, ctx: RequestContext, name: str, policy: str, rules: dict[str, Any]) -> Row:
-        project_id = ctx.project_id or ""
+        project_id, resource = ctx.project_id or "", "server_groups"
         async with self.database.transaction() as tx:
             await turns.of_project(tx.connection, project_id)
             limits = await limits_of(tx.connection, self.options.quotas, project_id, ctx.user_id)
-            if 0 <= limits["server_groups"] <= await store.count(tx.connection, project_id):
-                raise errors.ServerGroupQuota
+            for bound, user in limits.bounds(ctx.user_id, resource):
+                used = await store.count(tx.connection, project_id, user)
+                if bound[resource] <= used:
+                    raise errors.ServerGroupQuota(resource=resource, requested=1, used=used, limit=bound[resource])
             uuid = self.clock.uuid()
             await store.add(tx.connection, {
                 "uuid": uuid, "name": name, "project_id": project_id, "user_id": ctx.user_id, "policy": policy,

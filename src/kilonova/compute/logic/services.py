@@ -57,13 +57,17 @@ class ServiceLogic:
     async def change(
         self, values: dict[str, Any], *, host: str | None = None, uuid: str | None = None, binary: str
     ) -> None:
-        """By host and binary, or by uuid; only compute services can be switched."""
+        """By host and binary, or by uuid; only compute services can be switched. A host that still has guests which were
+        evacuated from it can't be forced up."""
         if binary != store.COMPUTE:
             raise errors.OnlyCompute(binary=binary)
         async with self.database.transaction() as tx:
             found = await store.find(tx.connection, host=host, binary=binary, uuid=uuid)
             if not found:
                 raise errors.HostBinaryNotFound(host=host, binary=binary)
+            returns = values.get("forced_down") is False
+            if returns and await migrations.left_behind(tx.connection, found[0].host):
+                raise errors.EvacuationsNotCompleted(host=found[0].host)
             await store.change(tx.connection, found[0].id, values | {"changed_at": self.clock.row_time()})
 
     @retried

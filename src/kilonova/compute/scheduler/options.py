@@ -29,8 +29,9 @@ DEFAULT_WEIGHERS = (
 
 
 class SchedulerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`driver` is filter, chance, simple or zone; `filters` run in this order. A weigher whose multiplier is 0 is left
-    out. `service_down_time` in seconds; `max_attempts` counts hosts tried for one server, so alternates + 1."""
+    """`driver` is filter, chance, simple or zone (see docs/scheduling.md); `filters` run in this order. A weigher whose
+    multiplier is 0 is left out. `service_down_time` in seconds; `max_attempts` counts hosts tried for one server, so
+    alternates + 1."""
 
     driver: str = "filter"
     filters: tuple[str, ...] = DEFAULT_FILTERS
@@ -48,6 +49,7 @@ class SchedulerOptions(msgspec.Struct, frozen=True, kw_only=True):
     num_instances_weight_multiplier: float = 0.0
     soft_affinity_weight_multiplier: float = 1.0
     soft_anti_affinity_weight_multiplier: float = 1.0
+    zone_spread_weight_multiplier: float = 1.0
     max_instances_per_host: int = 50
     max_io_ops_per_host: int = 8
     isolated_hosts: tuple[str, ...] = ()

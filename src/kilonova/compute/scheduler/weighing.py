@@ -13,7 +13,7 @@ import msgspec
 
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.request import FilterRequest
-from kilonova.compute.scheduler.weighers import Weigher
+from kilonova.compute.scheduler.weighers import PlacedWeigher, Weigher
 
 
 class Ranked(msgspec.Struct):
@@ -76,6 +76,21 @@ class Weights:
     def _ranked(self, host: HostState, place: int) -> Ranked:
         weights = {column.name: (column.raw[place] - column.low) * column.scale for column in self._columns}
         return Ranked(host, sum(weights.values(), 0.0), weights)
+
+
+def after(ranked: Sequence[Ranked], placed: Sequence[HostState], weighers: Sequence[PlacedWeigher]) -> Sequence[Ranked]:
+    """The hosts in their order once what these weighers say is added, stretched to 0..1 and multiplied as the others'."""
+    if not (placed and weighers and len(ranked) > 1):
+        return ranked
+    hosts = [entry.host for entry in ranked]
+    for weigher in weighers:
+        raw = weigher.after(placed, hosts)
+        low, high = min(raw), max(raw)
+        scale = weigher.multiplier / (high - low) if high != low else 0.0
+        for entry, value in zip(ranked, raw, strict=True):
+            entry.weights[weigher.name] = (value - low) * scale
+            entry.weight += (value - low) * scale
+    return sorted(ranked, key=lambda entry: -entry.weight)  # stable
 
 
 class _Column:

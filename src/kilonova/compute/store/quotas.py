@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, or_, select, tuple_, update
+from sqlalchemy import Select, and_, delete, func, or_, select, tuple_, update
 
 from kilonova.compute.tables import quota_limits
 from kilonova.core.db import Connection
@@ -24,6 +24,17 @@ async def find(connection: Connection, owners: list[tuple[str, str]]) -> Limits:
 @prepared
 def _of_owners(owners: Any) -> Select[Any]:
     return select(quota_limits).where(tuple_(quota_limits.c.kind, quota_limits.c.owner).in_(owners))
+
+
+async def of_users(connection: Connection, project_id: str, *, but: str | None = None) -> dict[str, int]:
+    """resource → the sum of the limits that users of a project have, without the user `but`."""
+    table = quota_limits.c
+    query = select(table.resource, func.sum(table.hard_limit)).where(
+        table.kind == "user", table.owner.startswith(f"{project_id}/", autoescape=True), table.hard_limit > 0
+    )
+    if but is not None:
+        query = query.where(table.owner != f"{project_id}/{but}")
+    return {resource: int(limit) for resource, limit in await connection.execute(query.group_by(table.resource))}
 
 
 async def put(connection: Connection, kind: str, owner: str, limits: dict[str, int]) -> None:

@@ -23,8 +23,11 @@ async def get(connection: Connection, uuid: str) -> Row | None:
     return (await connection.execute(select(server_groups).where(server_groups.c.uuid == uuid))).first()
 
 
-async def count(connection: Connection, project_id: str) -> int:
+async def count(connection: Connection, project_id: str, user_id: str | None = None) -> int:
+    """Of a project, or of one user in it."""
     query = select(func.count(server_groups.c.id)).where(server_groups.c.project_id == project_id)
+    if user_id is not None:
+        query = query.where(server_groups.c.user_id == user_id)
     return int((await connection.execute(query)).scalar_one())
 
 

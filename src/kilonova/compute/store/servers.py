@@ -112,6 +112,14 @@ async def group_members(connection: Connection, group_ids: Collection[str]) -> d
     return found
 
 
+async def count_members(connection: Connection, group_id: str, user_id: str | None = None) -> int:
+    """Living servers of a group, or those of one user."""
+    query = select(func.count()).where(servers.c.server_group_id == group_id, servers.c.deleted == 0)
+    if user_id is not None:
+        query = query.where(servers.c.user_id == user_id)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def on_hosts(connection: Connection, hosts: Collection[str]) -> dict[str, list[tuple[str, int]]]:
     """host → (uuid, number) of its living servers."""
     query = (

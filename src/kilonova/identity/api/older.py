@@ -110,7 +110,8 @@ def _catalog(token: Token) -> list[shapes.ServiceV2]:
     for service in catalog_view(token):
         regions: dict[str | None, shapes.EndpointV2] = {}
         for endpoint in service.endpoints:
-            place = regions.setdefault(endpoint.region, shapes.EndpointV2(id=endpoint.id, region=endpoint.region))
+            new = shapes.EndpointV2(id=endpoint.id, region=endpoint.region, tenant_id=token.subject.target_id or "")
+            place = regions.setdefault(endpoint.region, new)
             setattr(place, f"{endpoint.interface}_url", endpoint.url)
         if regions:
             found.append(shapes.ServiceV2(type=service.type, name=service.name, endpoints=list(regions.values())))

@@ -37,6 +37,7 @@ class UserV2(View):
 class EndpointV2(View):
     id: str
     region: str | None
+    tenant_id: str = field(name="tenantId")
     public_url: str | UnsetType = field(name="publicURL", default=UNSET)
     internal_url: str | UnsetType = field(name="internalURL", default=UNSET)
     admin_url: str | UnsetType = field(name="adminURL", default=UNSET)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from kilonova.core import errors
+from collections import Counter
+
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version
+from kilonova.placement.api.queries import project_of, read_usages
 from kilonova.placement.logic.allocations import AllocationLogic
 from kilonova.placement.schemas import allocations as shapes
-from kilonova.placement.schemas.providers import Usages
 
-GENERATIONS_SINCE = Version(1, 28)
+GENERATIONS_SINCE, BY_TYPE_SINCE = Version(1, 28), Version(1, 38)
 
 
 class Allocations:
@@ -55,10 +56,17 @@ class Allocations:
         return Reply(shapes.ProviderAllocations(allocations=held, resource_provider_generation=generation))
 
     async def project_usages(self, call: Call) -> Reply:
-        project_id = call.query.get("project_id")
-        if not project_id:
-            raise errors.BadRequest("Invalid query string parameters: 'project_id' is a required property")
-        return Reply(Usages(usages=await self.logic.usage_of_project(project_id, call.query.get("user_id"))))
+        project_id = project_of(call)
+        call.authorize({"project_id": project_id})
+        user_id, kind = read_usages(call)
+        usages = await self.logic.usage_of_project(project_id, user_id, kind)
+        if call.version is not None and call.version >= BY_TYPE_SINCE:
+            return Reply({"usages": usages})
+        merged = Counter[str]()
+        for of_type in usages.values():
+            merged.update(of_type)
+        del merged["consumer_count"]
+        return Reply({"usages": merged})
 
 
 def _checks(call: Call) -> bool:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UnsetType
+
 from kilonova.core import errors
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version, present
+from kilonova.placement.api.queries import check_known, read_providers
 from kilonova.placement.logic.providers import ProviderLogic
 from kilonova.placement.schemas import providers as shapes
+
+MOVABLE_SINCE = Version(1, 37)
+SUMMARIES = {"changed_within": "1.0"}
 
 
 class Providers:
     def __init__(self, logic: ProviderLogic) -> None:
         self.logic = logic
 
-    def _view(self, call: Call, row: Row) -> shapes.Provider:
+    async def _shown(self, row: Row) -> shapes.Provider:
+        return self._view(row, await self.logic.roots([row]))
+
+    def _view(self, row: Row, roots: dict[str, str]) -> shapes.Provider:
         base = f"/placement/resource_providers/{row.uuid}"
         names = ("inventories", "usages", "allocations", "aggregates", "traits")
         links = [shapes.Link(rel="self", href=base), *(shapes.Link(rel=n, href=f"{base}/{n}") for n in names)]
@@ -26,15 +35,19 @@ class Providers:
             generation=row.generation,
             links=links,
             parent_provider_uuid=row.parent_uuid,
-            root_provider_uuid=row.parent_uuid or row.uuid,
+            root_provider_uuid=roots.get(row.uuid, row.uuid),
         )
 
     async def list(self, call: Call) -> Reply:
-        rows = await self.logic.list(uuid=call.query.get("uuid"), name=call.query.get("name"))
-        return Reply(shapes.Providers(resource_providers=[self._view(call, row) for row in rows]))
+        query = read_providers(call)
+        rows = [] if query.nothing else await self.logic.list(
+            uuid=query.uuid, name=query.name, in_tree=query.in_tree, resources=query.resources
+        )  # fmt: skip
+        roots = await self.logic.roots(rows)
+        return Reply(shapes.Providers(resource_providers=[self._view(row, roots) for row in rows]))
 
     async def show(self, call: Call, uuid: str) -> Reply:
-        return Reply(self._view(call, await self.logic.get(uuid)))
+        return Reply(await self._shown(await self.logic.get(uuid)))
 
     async def create(self, call: Call) -> Reply:
         body = await call.decode(shapes.ProviderCreate)
@@ -43,15 +56,16 @@ class Providers:
         )
         headers = {"Location": f"{call.base_url}/resource_providers/{row.uuid}"}
         if call.version is not None and call.version >= Version(1, 20):
-            return Reply(self._view(call, row), status=200, headers=headers)
+            return Reply(await self._shown(row), status=200, headers=headers)
         return Reply(status=201, headers=headers)
 
     async def update(self, call: Call, uuid: str) -> Reply:
         body = await call.decode(shapes.ProviderUpdate)
         values: dict[str, Any] = {"name": body.name}
-        if isinstance(body.parent_provider_uuid, str):
+        if not isinstance(body.parent_provider_uuid, UnsetType):
             values["parent_uuid"] = body.parent_provider_uuid
-        return Reply(self._view(call, await self.logic.update(uuid, values)))
+        movable = call.version is not None and call.version >= MOVABLE_SINCE
+        return Reply(await self._shown(await self.logic.update(uuid, values, movable=movable)))
 
     async def delete(self, call: Call, uuid: str) -> Reply:
         await self.logic.delete(uuid)
@@ -72,6 +86,7 @@ class Providers:
         return Reply(shapes.Usages(resource_provider_generation=generation, usages=used))
 
     async def summaries(self, call: Call) -> Reply:
+        check_known(call, SUMMARIES)
         within = call.query.get("changed_within")
         if within is not None and not within.replace(".", "", 1).isdecimal():
             raise errors.BadRequest("Invalid query string parameters: 'changed_within' is a number of seconds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from kilonova.core.clock import Clock
@@ -12,6 +12,8 @@ from kilonova.placement.logic.providers import check_class
 from kilonova.placement.schemas.allocations import AllocationsPut
 from kilonova.placement.store import allocations as store
 from kilonova.placement.store import providers as provider_store
+
+UNKNOWN = "unknown"
 
 
 class AllocationLogic:
@@ -30,11 +32,21 @@ class AllocationLogic:
                 raise errors.ProviderNotFound(uuid=uuid)
             return found[0].generation, await store.of_provider(connection, found[0].id)
 
-    async def usage_of_project(self, project_id: str, user_id: str | None) -> dict[str, int]:
+    async def usage_of_project(
+        self, project_id: str, user_id: str | None, kind: str | None = None
+    ) -> dict[str, dict[str, int]]:
+        """consumer type ("unknown" for those without) → {class: used} and `consumer_count`, of all types or of one; "all" puts
+        them together."""
         async with self.database.reading() as connection:
-            return {
-                r.resource_class: int(r.used) for r in await store.usage_of_project(connection, project_id, user_id)
-            }
+            counts = await store.consumers_of_project(connection, project_id, user_id)
+            rows = await store.usage_of_project(connection, project_id, user_id)
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        named = [(row.consumer_type or UNKNOWN, "consumer_count", row.number) for row in counts]
+        named += [(row.consumer_type or UNKNOWN, row.resource_class, row.used) for row in rows]
+        for of_type, name, number in named:
+            if kind in (None, "all", of_type):
+                found["all" if kind == "all" else of_type][name] += int(number)
+        return {of_type: dict(numbers) for of_type, numbers in found.items()}
 
     @retried
     async def replace(self, consumer_uuid: str, wanted: AllocationsPut, *, check_generation: bool) -> None:

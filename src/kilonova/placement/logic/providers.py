@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import os_resource_classes
@@ -24,13 +24,44 @@ def check_class(name: str) -> None:
         raise errors.InvalidResourceClass(name=name)
 
 
+def _above(uuid: str, parents: Mapping[str, str]) -> list[str]:
+    """The parent, its parent and so on."""
+    found: list[str] = []
+    while uuid in parents and parents[uuid] not in found:
+        uuid = parents[uuid]
+        found.append(uuid)
+    return found
+
+
+def _root(uuid: str, parents: Mapping[str, str]) -> str:
+    return (_above(uuid, parents) or [uuid])[-1]
+
+
 class ProviderLogic:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
 
-    async def list(self, *, uuid: str | None = None, name: str | None = None) -> Sequence[Row]:
+    async def list(
+        self, *, uuid: str | None = None, name: str | None = None, in_tree: str | None = None,
+        resources: Mapping[str, int] | None = None,
+    ) -> Sequence[Row]:  # fmt: skip
+        """Those that fit all: `in_tree` any provider of their tree, `resources` (class → units) what each has room for."""
         async with self.database.reading() as connection:
-            return await store.find(connection, uuid=uuid, name=name)
+            rows = await store.matching(connection, uuid=uuid, name=name, resources=resources or {})
+            if in_tree is None or not rows:
+                return rows
+            parents = await store.parents(connection)
+        root = _root(in_tree, parents)
+        return [row for row in rows if _root(row.uuid, parents) == root]
+
+    async def roots(self, rows: Sequence[Row]) -> dict[str, str]:
+        """uuid → that of the tree's root, of those that have a parent."""
+        children = [row.uuid for row in rows if row.parent_uuid is not None]
+        if not children:
+            return {}
+        async with self.database.reading() as connection:
+            parents = await store.parents(connection)
+        return {uuid: _root(uuid, parents) for uuid in children}
 
     async def get(self, uuid: str) -> Row:
         async with self.database.reading() as connection:
@@ -50,25 +81,43 @@ class ProviderLogic:
                 raise errors.ProviderExists(field="uuid", value=uuid)
             if await store.find(tx.connection, name=name):
                 raise errors.ProviderExists(field="name", value=name)
-            if parent is not None:
-                await self._get(tx.connection, parent)
+            if parent is not None and not await store.find(tx.connection, uuid=parent):
+                raise errors.InvalidTree(verb="create", action="create", uuid=uuid, reason=errors.NO_PARENT)
             await store.add(tx.connection, uuid=uuid, name=name, parent_uuid=parent)
             return await self._get(tx.connection, uuid)
 
     @retried
-    async def update(self, uuid: str, values: dict[str, Any]) -> Row:
+    async def update(self, uuid: str, values: dict[str, Any], *, movable: bool) -> Row:
+        """`movable`: one that has a parent may get another one, or none."""
         async with self.database.transaction() as tx:
-            await self._get(tx.connection, uuid)
+            provider = await self._get(tx.connection, uuid, lock=True)
+            if values.get("parent_uuid", provider.parent_uuid) != provider.parent_uuid:
+                await self._check_parent(tx.connection, provider, values["parent_uuid"], movable=movable)
             others = await store.find(tx.connection, name=values["name"])
             if any(other.uuid != uuid for other in others):
                 raise errors.ProviderExists(field="name", value=values["name"])
             await store.rename(tx.connection, uuid, values)
             return await self._get(tx.connection, uuid)
 
+    async def _check_parent(self, connection: Connection, provider: Row, parent: str | None, *, movable: bool) -> None:
+        reason = None
+        if provider.parent_uuid is not None and not movable:
+            verb = "un-parenting" if parent is None else "re-parenting"
+            reason = f"{verb} a provider is not currently allowed."
+        elif parent is not None:
+            if not await store.find(connection, uuid=parent):
+                reason = errors.NO_PARENT
+            elif provider.uuid in (parent, *_above(parent, await store.parents(connection))):
+                reason = "creating loop in the provider tree is not allowed."
+        if reason is not None:
+            raise errors.InvalidTree(verb="save", action="update", uuid=provider.uuid, reason=reason)
+
     @retried
     async def delete(self, uuid: str) -> None:
         async with self.database.transaction() as tx:
             provider = await self._get(tx.connection, uuid, lock=True)
+            if await store.has_children(tx.connection, uuid):
+                raise errors.ProviderIsParent(uuid=uuid)
             if await store.has_allocations(tx.connection, provider.id):
                 raise errors.ProviderInUse(uuid=uuid)
             await store.remove(tx.connection, provider.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Select, Update, bindparam, case, delete, func, select, update
 
@@ -14,6 +14,7 @@ from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import SHAPES, insert, prepared
 from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
 
+Q = TypeVar("Q", bound=Select[Any])
 MOVE = (
     update(inventories)
     .where(inventories.c.provider_id == bindparam("of"), inventories.c.resource_class == bindparam("class"))
@@ -161,12 +162,20 @@ async def move(connection: Connection, units: Mapping[tuple[int, str], int], now
 
 
 async def usage_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:
-    query = (
-        select(allocations.c.resource_class, func.sum(allocations.c.used).label("used"))
-        .join(consumers, consumers.c.id == allocations.c.consumer_id)
-        .where(consumers.c.project_id == project_id)
-        .group_by(allocations.c.resource_class)
-    )
-    if user_id is not None:
-        query = query.where(consumers.c.user_id == user_id)
+    """Rows with consumer_type (None: unknown), resource_class, used."""
+    kind, name = consumers.c.consumer_type, allocations.c.resource_class
+    query = select(kind, name, func.sum(allocations.c.used).label("used"))
+    query = query.join(consumers, consumers.c.id == allocations.c.consumer_id)
+    return (await connection.execute(_owned(query, project_id, user_id).group_by(kind, name))).all()
+
+
+async def consumers_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:
+    """Rows with consumer_type and the number of consumers."""
+    kind = consumers.c.consumer_type
+    query = _owned(select(kind, func.count().label("number")), project_id, user_id).group_by(kind)
     return (await connection.execute(query)).all()
+
+
+def _owned(query: Q, project_id: str, user_id: str | None) -> Q:
+    query = query.where(consumers.c.project_id == project_id)
+    return query if user_id is None else query.where(consumers.c.user_id == user_id)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import BigInteger, Select, delete, exists, literal, select, update
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
@@ -30,6 +30,41 @@ def _found(uuid: Any, name: Any, *, by_uuid: bool, by_name: bool, lock: bool) ->
     if by_name:
         query = query.where(resource_providers.c.name == name)
     return locked(query) if lock else query
+
+
+async def matching(
+    connection: Connection, *, uuid: str | None, name: str | None, resources: Mapping[str, int]
+) -> Sequence[Row]:
+    """Those with room for all of the resources (class → units)."""
+    query = select(resource_providers).order_by(resource_providers.c.id)
+    if uuid is not None:
+        query = query.where(resource_providers.c.uuid == uuid)
+    if name is not None:
+        query = query.where(resource_providers.c.name == name)
+    table = inventories.c
+    for resource_class, units in resources.items():
+        amount = literal(units, BigInteger)
+        fits = (
+            table.capacity - table.used >= amount,
+            table.min_unit <= amount,
+            table.max_unit >= amount,
+            amount % table.step_size == 0,
+        )
+        here = (table.provider_id == resource_providers.c.id, table.resource_class == resource_class)
+        query = query.where(exists().where(*here, *fits))
+    return (await connection.execute(query)).all()
+
+
+async def parents(connection: Connection) -> dict[str, str]:
+    """uuid → the parent's, of all that have one."""
+    table = resource_providers.c
+    query = select(table.uuid, table.parent_uuid).where(table.parent_uuid.is_not(None))
+    return {row.uuid: row.parent_uuid for row in await connection.execute(query)}
+
+
+async def has_children(connection: Connection, uuid: str) -> bool:
+    query = select(resource_providers.c.id).where(resource_providers.c.parent_uuid == uuid).limit(1)
+    return (await connection.execute(query)).first() is not None
 
 
 async def lock_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:

@@ -10,7 +10,8 @@ from kilonova.compute.scheduler.drivers.base import Driver
 from kilonova.compute.scheduler.filters import Filter
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plugins import load_filters, load_weighers
-from kilonova.compute.scheduler.weighing import Ranked
+from kilonova.compute.scheduler.weighers import PlacedWeigher
+from kilonova.compute.scheduler.weighing import Ranked, after
 from kilonova.core.clock import Dice
 
 KEPT_HOSTS = 100
@@ -21,14 +22,17 @@ class FilterDriver(Driver):
 
     def __init__(self, options: SchedulerOptions, dice: Dice) -> None:
         super().__init__(options, dice)
-        self.weighers = load_weighers(options)
-        self.keep = None if options.shuffle_best_same_weighed_hosts else max(KEPT_HOSTS, options.host_subset_size)
+        weighers = load_weighers(options)
+        self.weighers = [weigher for weigher in weighers if not isinstance(weigher, PlacedWeigher)]
+        self.placed_weighers = [weigher for weigher in weighers if isinstance(weigher, PlacedWeigher)]
+        every = options.shuffle_best_same_weighed_hosts or self.placed_weighers
+        self.keep = None if every else max(KEPT_HOSTS, options.host_subset_size)
 
     def load(self) -> list[Filter]:
         return load_filters(self.options)
 
     def order(self, candidates: Candidates, without: Collection[str], placed: Sequence[HostState]) -> list[Ranked]:
-        ranked = candidates.best(self.keep, without)
+        ranked = list(after(candidates.best(self.keep, without), placed, self.placed_weighers))
         if len(ranked) > 1:
             self._shuffle_best(ranked)
         return ranked

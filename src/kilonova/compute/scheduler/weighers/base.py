@@ -36,3 +36,17 @@ class Weigher(ABC):
         """Of each host. A weigher that only reads a value says it in one expression, as there may be thousands."""
         weigh = self.weigh
         return [weigh(host, request) for host in hosts]
+
+
+class PlacedWeigher(Weigher):
+    """Looks at where the other servers of the request went, so it is asked anew for each server, by the driver `filter`."""
+
+    def applies(self, request: FilterRequest) -> bool:
+        return False
+
+    def weigh(self, host: HostState, request: FilterRequest) -> float:
+        return 0.0
+
+    @abstractmethod
+    def after(self, placed: Sequence[HostState], hosts: Sequence[HostState]) -> list[float]:
+        """Of each host, once servers of the request went to `placed` (a host may be there several times)."""
