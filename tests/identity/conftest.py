@@ -13,6 +13,7 @@ import pytest
 from kilonova.core.cache import Cache
 from kilonova.core.clock import Clock
 from kilonova.core.service import Core
+from kilonova.core.web.gateway import Gateway
 from kilonova.identity.app import IdentityService
 from kilonova.identity.logic.bootstrap import CatalogEntry
 from kilonova.identity.options import IdentityOptions
@@ -31,6 +32,7 @@ class Identity(msgspec.Struct):
     service: IdentityService
     call: Client
     core: Core
+    gateway: Gateway
 
     async def post_token(self, user: dict[str, Any], scope: Any = None, **more: Any) -> Answer:
         user = {"domain": {"id": "default"}} | user if "name" in user else user
@@ -73,7 +75,7 @@ async def start(tmp_path: Path, options: IdentityOptions = CHEAP, *, cache: Cach
     gateway.apps[service.prefix] = service.app
     await service.start()
     await service.bootstrap("secret", "demo-pw", "service-pw", CATALOG)
-    identity = Identity(service, client, core)
+    identity = Identity(service, client, core, gateway)
     client.token_default = await identity.login("admin", "secret", "admin")
     return identity
 

@@ -33,6 +33,7 @@ from kilonova.identity.logic.catalog import EndpointLogic, RegionLogic, ServiceL
 from kilonova.identity.logic.catalog_cache import CatalogCache
 from kilonova.identity.logic.credentials import CredentialLogic
 from kilonova.identity.logic.keys import KeyRepository
+from kilonova.identity.logic.lockout import Lockout
 from kilonova.identity.logic.passwords import Passwords
 from kilonova.identity.logic.projects import ProjectLogic
 from kilonova.identity.logic.providers import FernetProvider, TokenProvider, UuidProvider
@@ -206,7 +207,7 @@ class IdentityService:
         if options.token_provider == "uuid":  # noqa: S105
             provider = UuidProvider(self.database, core.clock)
         self._revocations = revocations = Revocations(core.clock, core.bus, core.cache, options)
-        self.passwords = Passwords(options)
+        self.passwords, self.lockout = Passwords(options), Lockout(self.database, core.clock, options)
         catalog = CatalogCache(core.cache, core.clock)
         parts = Parts(self.database, core.clock, options, revocations, self.passwords, catalog)
         self.tokens = TokenLogic(self.database, core.clock, options, provider, revocations, catalog)
@@ -218,7 +219,8 @@ class IdentityService:
         self.app = build_app(msgspec.structs.replace(web, default_policy_check=False), self.routes)
 
     def _routes(self, parts: Parts) -> list[Route]:
-        logins, projects = AuthLogic(self.database, self.tokens, self.passwords), ProjectLogic(parts)
+        logins = AuthLogic(self.database, self.tokens, self.passwords, self.lockout)
+        projects = ProjectLogic(parts)
         domain_id = parts.options.default_domain_id
         assignments = AssignmentLogic(parts)
         credentials = CredentialLogic(parts, self._credential_keys)

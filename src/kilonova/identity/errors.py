@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, KilonovaError, NotFound, Unauthorized
 
 ASSUMED = " The server could not comply with the request since it is either malformed or otherwise incorrect."
 
@@ -21,6 +21,26 @@ class NotAllowed(Forbidden):
 
 class Refused(Forbidden):
     template = "{reason}"
+
+
+class TooManyLogins(KilonovaError):
+    status = 429
+    template = "Too many logins are waiting; try again later."
+
+
+class PasswordLocked(BadRequest):
+    template = (
+        "You cannot change your password at this time due to password policy disallowing password changes. Please contact"
+        " your administrator to reset your password."
+    )
+
+
+class ResourceUpdateForbidden(Forbidden):
+    template = 'Unable to update immutable {kind} resource: `{id}`. Set resource option "immutable" to false first.'
+
+
+class ResourceDeleteForbidden(Forbidden):
+    template = 'Unable to delete immutable {kind} resource: `{id}`. Set resource option "immutable" to false first.'
 
 
 class Missing(BadRequest):

@@ -1,5 +1,6 @@
 """Tables. A domain is a row of `projects` with `is_domain`, as upstream's API shows it; its own `domain_id` is "".
-Moments are whole microseconds since 1970 UTC. `extra` keeps the attributes of a client's own."""
+Moments are whole microseconds since 1970 UTC. `extra` keeps the attributes of a client's own, `options` upstream's resource
+options that are set."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     SmallInteger,
     String,
@@ -35,6 +37,7 @@ projects = Table(
     Column("description", Text),
     Column("tags", JSON, nullable=False),
     Column("extra", JSON, nullable=False),
+    Column("options", JSON),
     UniqueConstraint("domain_id", "name"),
     Index("ix_projects_parent", "parent_id"),
 )
@@ -49,7 +52,18 @@ users = Table(
     Column("enabled", Boolean, nullable=False),
     Column("password_hash", String(255)),
     Column("extra", JSON, nullable=False),
+    Column("options", JSON),
     UniqueConstraint("domain_id", "name"),
+)
+
+# wrong passwords of late, by the user's id or, where there is no such user, by a digest of what was asked for
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),  # from then on they count no more
+    Index("ix_login_failures_expires", "expires_at"),
 )
 
 groups = Table(
@@ -79,6 +93,7 @@ roles = Table(
     Column("domain_id", ID, nullable=False),  # "" for a role of the whole cloud
     Column("description", Text),
     Column("extra", JSON, nullable=False),
+    Column("options", JSON),
     UniqueConstraint("domain_id", "name"),
 )
 

@@ -26,7 +26,7 @@ class Auth:
 
     async def login(self, call: Call) -> Reply:
         request = await call.decode(shapes.AuthRequest)
-        text, token = await self.auth.login(request.auth, catalog=with_catalog(call))
+        text, token = await self.auth.login(request.auth, source=source_of(call), catalog=with_catalog(call))
         return Reply(shapes.TokenReply(token=token_view(token)), headers=VARY | {"X-Subject-Token": text})
 
     async def show(self, call: Call) -> Reply:
@@ -73,6 +73,12 @@ class Auth:
         held = await self.projects.has_system_role(call.ctx.user_id or "")
         body = {"system": [{"all": True}] if held else [], "links": links.collection(call, "/v3/auth/system")}
         return Reply(body)
+
+
+def source_of(call: Call) -> str:
+    """The client's address; of one that is in this process, none."""
+    client = call.request.client
+    return client.host if client is not None else ""
 
 
 def with_catalog(call: Call) -> bool:

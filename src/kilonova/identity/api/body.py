@@ -33,6 +33,17 @@ def columns(body: msgspec.Struct, *left_out: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not msgspec.UNSET}
 
 
+def given_options(options: msgspec.Struct | None) -> dict[str, Any]:
+    """The resource options that the client set, or took away with null."""
+    return {} if options is None else columns(options)
+
+
+def changes(body: msgspec.Struct) -> dict[str, Any]:
+    """The columns of an update; `options` where the client named any."""
+    options = given_options(getattr(body, "options"))  # noqa: B009
+    return columns(body, "options") | ({"options": options} if options else {})
+
+
 def flag(call: Call, name: str) -> bool | None:
     """A query flag as upstream reads it: `?enabled` and everything but 0 and false mean yes."""
     text = call.query.get(name)

@@ -28,20 +28,37 @@ def entity(call: Call, path: str, row: Row, *columns: str, **more: Any) -> dict[
 def project(call: Call, row: Row) -> dict[str, Any]:
     return entity(
         call, "/v3/projects", row, "id", "name", "enabled", "is_domain", "tags",
-        description=row.description or "", domain_id=row.domain_id or None, parent_id=row.parent_id, options={},
+        description=row.description or "", domain_id=row.domain_id or None, parent_id=row.parent_id, options=row.options or {},
     )  # fmt: skip
 
 
 def domain(call: Call, row: Row) -> dict[str, Any]:
     return entity(
-        call, "/v3/domains", row, "id", "name", "enabled", "tags", description=row.description or "", options={}
+        call,
+        "/v3/domains",
+        row,
+        "id",
+        "name",
+        "enabled",
+        "tags",
+        description=row.description or "",
+        options=row.options or {},
     )
 
 
 def user(call: Call, row: Row) -> dict[str, Any]:
     more = {"default_project_id": row.default_project_id} if row.default_project_id else {}
     return entity(
-        call, "/v3/users", row, "id", "name", "domain_id", "enabled", password_expires_at=None, options={}, **more
+        call,
+        "/v3/users",
+        row,
+        "id",
+        "name",
+        "domain_id",
+        "enabled",
+        password_expires_at=None,
+        options=row.options or {},
+        **more,
     )
 
 
@@ -50,7 +67,9 @@ def group(call: Call, row: Row) -> dict[str, Any]:
 
 
 def role(call: Call, row: Row) -> dict[str, Any]:
-    return entity(call, "/v3/roles", row, "id", "name", "description", domain_id=row.domain_id or None, options={})
+    return entity(
+        call, "/v3/roles", row, "id", "name", "description", domain_id=row.domain_id or None, options=row.options or {}
+    )
 
 
 def service(call: Call, row: Row) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
-from kilonova.identity.api.auth import catalog_view
+from kilonova.identity.api.auth import catalog_view, source_of
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.projects import ProjectLogic
@@ -32,8 +32,9 @@ class V2:
         elif request.password_credentials is not None:
             given = request.password_credentials
             text, token = await self.auth.login_password(
-                given.password, user_id=given.user_id, name=given.username, domain=self.domain, project=project
-            )
+                given.password, user_id=given.user_id, name=given.username, domain=self.domain, project=project,
+                source=source_of(call),
+            )  # fmt: skip
         else:
             raise errors.Missing(attribute="passwordCredentials or token", target="auth")
         return Reply(shapes.AccessReply(access=access_view(text, token)), headers={"Vary": "X-Auth-Token"})
@@ -58,7 +59,7 @@ class V1:
         name, key = call.headers.get("x-auth-user"), call.headers.get("x-auth-key")
         if not name or key is None:
             raise errors.NotAuthenticated
-        token = await self._login(name, key, call.headers.get("x-auth-project-id"))
+        token = await self._login(name, key, call.headers.get("x-auth-project-id"), source_of(call))
         headers = {"X-Auth-Token": token[0]}
         urls = {service.type: endpoint.url for service in catalog_view(token[1])
                 for endpoint in service.endpoints if endpoint.interface == "public"}  # fmt: skip
@@ -68,9 +69,9 @@ class V1:
             headers |= {"X-Storage-Url": urls[STORAGE], "X-Storage-Token": token[0]}
         return Reply(headers=headers)
 
-    async def _login(self, name: str, key: str, asked: str | None) -> tuple[str, Token]:
+    async def _login(self, name: str, key: str, asked: str | None, source: str) -> tuple[str, Token]:
         found = await self.auth.login_password(
-            key, user_id=None, name=name, domain=self.domain, project={}, method="v1"
+            key, user_id=None, name=name, domain=self.domain, project={}, source=source, method="v1"
         )
         if asked is None and found[1].payload.scope != "unscoped":
             return found

@@ -8,7 +8,7 @@ from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
 from kilonova.identity.api import links
-from kilonova.identity.api.body import columns, flag, read
+from kilonova.identity.api.body import changes, columns, flag, given_options, read
 from kilonova.identity.api.users import domain_of
 from kilonova.identity.logic.base import given
 from kilonova.identity.logic.projects import ProjectLogic
@@ -47,14 +47,14 @@ class Projects:
         body, extra = await read(call, "project", shapes.ProjectCreate)
         if body.is_domain:
             raise errors.Invalid(reason="Projects that act as domains are made as domains.")
-        values = columns(body, "options", "is_domain") | {"extra": extra}
+        values = columns(body, "options", "is_domain") | {"extra": extra, "options": given_options(body.options)}
         if body.domain_id is None and body.parent_id is None:
             values["domain_id"] = domain_of(call)
         return Reply({"project": links.project(call, await self.projects.create(values))})
 
     async def update(self, call: Call, project_id: str) -> Reply:
         body, extra = await read(call, "project", shapes.ProjectUpdate)
-        row = await self.projects.update(project_id, columns(body, "options"), extra)
+        row = await self.projects.update(project_id, changes(body), extra)
         return Reply({"project": links.project(call, row)})
 
     async def delete(self, call: Call, project_id: str) -> Reply:
@@ -110,12 +110,13 @@ class Domains:
     async def create(self, call: Call) -> Reply:
         body, extra = await read(call, "domain", shapes.DomainCreate)
         values = columns(body, "options", "explicit_domain_id") | {"extra": extra}
+        values["options"] = given_options(body.options)
         row = await self.projects.create_domain(values, body.explicit_domain_id)
         return Reply({"domain": links.domain(call, row)})
 
     async def update(self, call: Call, domain_id: str) -> Reply:
         body, extra = await read(call, "domain", shapes.DomainUpdate)
-        row = await self.projects.update(domain_id, columns(body, "options"), extra, domain=True)
+        row = await self.projects.update(domain_id, changes(body), extra, domain=True)
         return Reply({"domain": links.domain(call, row)})
 
     async def delete(self, call: Call, domain_id: str) -> Reply:

@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity.api import links
-from kilonova.identity.api.body import columns, read
+from kilonova.identity.api.body import changes, columns, given_options, read
 from kilonova.identity.logic.base import given
 from kilonova.identity.logic.roles import RoleLogic
 from kilonova.identity.schemas import roles as shapes
@@ -28,12 +28,14 @@ class Roles:
 
     async def create(self, call: Call) -> Reply:
         body, extra = await read(call, "role", shapes.RoleCreate)
-        row = await self.roles.create(columns(body, "options") | {"extra": extra})
+        row = await self.roles.create(
+            columns(body, "options") | {"extra": extra, "options": given_options(body.options)}
+        )
         return Reply({"role": links.role(call, row)})
 
     async def update(self, call: Call, role_id: str) -> Reply:
         body, extra = await read(call, "role", shapes.RoleUpdate)
-        row = await self.roles.update(role_id, columns(body, "options"), extra)
+        row = await self.roles.update(role_id, changes(body), extra)
         return Reply({"role": links.role(call, row)})
 
     async def delete(self, call: Call, role_id: str) -> Reply:

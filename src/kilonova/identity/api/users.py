@@ -6,7 +6,8 @@ from typing import Any
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity.api import links
-from kilonova.identity.api.body import columns, flag, read
+from kilonova.identity.api.auth import source_of
+from kilonova.identity.api.body import columns, flag, given_options, read
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.base import given
 from kilonova.identity.logic.projects import ProjectLogic
@@ -37,14 +38,15 @@ class Users:
 
     async def create(self, call: Call) -> Reply:
         body, extra = await read(call, "user", shapes.UserCreate)
-        values = columns(body, "password", "options") | {"extra": extra}
+        values = columns(body, "password", "options") | {"extra": extra, "options": given_options(body.options)}
         values["domain_id"] = body.domain_id or domain_of(call)
         return Reply({"user": links.user(call, await self.users.create(values, body.password))})
 
     async def update(self, call: Call, user_id: str) -> Reply:
         body, extra = await read(call, "user", shapes.UserUpdate)
         password = body.password if isinstance(body.password, str) else None
-        row = await self.users.update(user_id, columns(body, "password", "options"), extra, password)
+        values = columns(body, "password", "options") | {"options": given_options(body.options)}
+        row = await self.users.update(user_id, values, extra, password)
         return Reply({"user": links.user(call, row)})
 
     async def delete(self, call: Call, user_id: str) -> Reply:
@@ -54,8 +56,8 @@ class Users:
     async def change_password(self, call: Call, user_id: str) -> Reply:
         """Proven by the old password, not by a token."""
         body, _ = await read(call, "user", shapes.PasswordChange)
-        await self.auth.check_user_password(user_id, body.original_password)
-        await self.users.update(user_id, {}, {}, body.password)
+        await self.auth.check_user_password(user_id, body.original_password, source=source_of(call))
+        await self.users.change_password(user_id, body.password)
         return Reply()
 
     async def projects(self, call: Call, user_id: str) -> Reply:

@@ -1,4 +1,5 @@
-"""Logins: who it is (methods) and for what (scope). Every refusal is the same 401, at the same cost."""
+"""Logins: who it is (methods) and for what (scope). Every refusal is the same 401, at the same cost. `source` is the client's
+address: what comes from one waits for its turn apart from the others."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import msgspec
 from kilonova.core.db import Database, retried
 from kilonova.identity import errors
 from kilonova.identity.logic import moments
+from kilonova.identity.logic.lockout import Lockout, subject_of
 from kilonova.identity.logic.passwords import Passwords
 from kilonova.identity.logic.providers import METHODS, Payload
 from kilonova.identity.logic.tokens import Scope, Token, TokenLogic
@@ -33,17 +35,17 @@ class Proof(msgspec.Struct, kw_only=True):
 
 
 class AuthLogic:
-    def __init__(self, database: Database, tokens: TokenLogic, passwords: Passwords) -> None:
-        self.database, self.tokens, self.passwords = database, tokens, passwords
-        self._methods: dict[str, Callable[[shapes.Identity], Awaitable[Proof]]] = {
+    def __init__(self, database: Database, tokens: TokenLogic, passwords: Passwords, lockout: Lockout) -> None:
+        self.database, self.tokens, self.passwords, self.lockout = database, tokens, passwords, lockout
+        self._methods: dict[str, Callable[[shapes.Identity, str], Awaitable[Proof]]] = {
             "password": self._by_password,
             "token": self._by_token,
             "application_credential": self._by_credential,
         }
 
-    async def login(self, request: shapes.Auth, *, catalog: bool = True) -> tuple[str, Token]:
+    async def login(self, request: shapes.Auth, *, source: str, catalog: bool = True) -> tuple[str, Token]:
         """The v3 login."""
-        proof = await self._prove(request.identity)
+        proof = await self._prove(request.identity, source)
         asked = await self._scope(request.scope)
         if proof.forced is not None and asked not in (None, proof.forced):
             raise errors.NotAuthenticated
@@ -52,19 +54,19 @@ class AuthLogic:
 
     async def login_password(
         self, password: str, *, user_id: str | None, name: str | None, domain: dict[str, str], project: dict[str, str],
-        method: str = "password",
+        source: str, method: str = "password",
     ) -> tuple[str, Token]:  # fmt: skip
         """The older logins: `project` is {"id"} or {"name"} in the user's domain, or empty for the default."""
-        proof = await self._check_password(password, user_id=user_id, name=name, domain=domain)
+        proof = await self._check_password(password, source, user_id=user_id, name=name, domain=domain)
         return await self._issue(proof, (method,), await self._project(project, domain))
 
     async def login_token(self, text: str, *, project: dict[str, str], domain: dict[str, str]) -> tuple[str, Token]:
-        proof = await self._by_token(shapes.Identity(methods=["token"], token=shapes.TokenRef(id=text)))
+        proof = await self._by_token(shapes.Identity(methods=["token"], token=shapes.TokenRef(id=text)), "")
         return await self._issue(proof, ("token",), await self._project(project, domain))
 
-    async def check_user_password(self, user_id: str, password: str) -> None:
+    async def check_user_password(self, user_id: str, password: str, *, source: str) -> None:
         """Raises NotAuthenticated unless it is the user's password."""
-        await self._check_password(password, user_id=user_id, name=None, domain={})
+        await self._check_password(password, source, user_id=user_id, name=None, domain={})
 
     async def _issue(
         self, proof: Proof, methods: tuple[str, ...], scope: Scope | None, *, catalog: bool = True
@@ -85,7 +87,7 @@ class AuthLogic:
             catalog=catalog,
         )
 
-    async def _prove(self, identity: shapes.Identity) -> Proof:
+    async def _prove(self, identity: shapes.Identity, source: str) -> Proof:
         if not identity.methods:
             raise errors.NotAuthenticated
         if any(method not in self._methods or method not in METHODS for method in identity.methods):
@@ -94,7 +96,7 @@ class AuthLogic:
         for method in dict.fromkeys(identity.methods):
             if getattr(identity, method) is None:
                 raise errors.Missing(attribute=method, target="identity")
-            proof = await self._methods[method](identity)
+            proof = await self._methods[method](identity, source)
             if found is not None:
                 if found.user_id != proof.user_id or found.forced != proof.forced:
                     raise errors.NotAuthenticated
@@ -108,34 +110,42 @@ class AuthLogic:
             raise errors.NotAuthenticated
         return found
 
-    async def _by_password(self, identity: shapes.Identity) -> Proof:
+    async def _by_password(self, identity: shapes.Identity, source: str) -> Proof:
         if identity.password is None:
             raise errors.Missing(attribute="password", target="identity")
         user = identity.password.user
-        return await self._check_password(
-            user.password, user_id=user.id, name=user.name, domain={} if user.id else domain_key(user.domain, "user")
-        )
+        domain = {} if user.id else domain_key(user.domain, "user")
+        return await self._check_password(user.password, source, user_id=user.id, name=user.name, domain=domain)
 
-    @retried
     async def _check_password(
-        self, password: str, *, user_id: str | None, name: str | None, domain: dict[str, str]
+        self, password: str, source: str, *, user_id: str | None, name: str | None, domain: dict[str, str]
     ) -> Proof:
         if user_id is None and name is None:
             raise errors.Missing(attribute="id or name", target="user")
         began = moments.now(self.tokens.clock)
-        async with self.database.reading() as connection:
-            user = await store.login(connection, user_id=user_id, name=name, domain=domain)
-        right = await self.passwords.verify(user.password_hash if user is not None else None, password)
-        if user is None or not right or not (user.user_enabled and user.user_domain_enabled):
-            raise errors.NotAuthenticated
-        if self.passwords.outdated(user.password_hash):
-            fresh = await self.passwords.hash(password)
-            async with self.database.transaction() as tx:
-                where = {"id": user.user_id, "password_hash": user.password_hash}
-                await records.change(tx.connection, users, {"password_hash": fresh}, **where)
+        asked = f"id {user_id}" if user_id is not None else f"name {name} of domain {domain}"
+        async with self.passwords.turns.turn(source, asked):
+            async with self.database.reading() as connection:
+                user = await store.login(connection, user_id=user_id, name=name, domain=domain)
+            right = await self.passwords.verify(user.password_hash if user is not None else None, password)
+            if user is None or not right or self.lockout.holds(user):
+                await self.lockout.failed(user.user_id if user is not None else subject_of(asked))
+                raise errors.NotAuthenticated
+            if not (user.user_enabled and user.user_domain_enabled):
+                raise errors.NotAuthenticated
+            await self.lockout.succeeded(user)
+            await self._renew_hash(users, user.user_id, "password_hash", user.password_hash, password)
         return Proof(user_id=user.user_id, began=began, default=user.default_project_id)
 
-    async def _by_token(self, identity: shapes.Identity) -> Proof:
+    @retried
+    async def _renew_hash(self, table: records.Table, record_id: str, column: str, known: str, secret: str) -> None:
+        """Where the parameters of hashes have changed."""
+        if self.passwords.outdated(known):
+            fresh = await self.passwords.hash(secret)
+            async with self.database.transaction() as tx:
+                await records.change(tx.connection, table, {column: fresh}, id=record_id, **{column: known})
+
+    async def _by_token(self, identity: shapes.Identity, _source: str) -> Proof:
         if identity.token is None:
             raise errors.Missing(attribute="token", target="identity")
         began = moments.now(self.tokens.clock)
@@ -147,8 +157,7 @@ class AuthLogic:
             raise errors.NotAllowed(action="rescope a scoped token")
         return Proof(user_id=token.payload.user_id, began=began, parent=token.payload)
 
-    @retried
-    async def _by_credential(self, identity: shapes.Identity) -> Proof:
+    async def _by_credential(self, identity: shapes.Identity, source: str) -> Proof:
         given = identity.application_credential
         if given is None or (given.id is None and (given.name is None or given.user is None)):
             raise errors.Missing(attribute="id, or name and user,", target="application_credential")
@@ -158,17 +167,16 @@ class AuthLogic:
             user = {"id": given.user.id} if given.user.id else {"name": given.user.name or ""}
             domain = {} if given.user.id else domain_key(given.user.domain, "user")
         began = moments.now(self.tokens.clock)
-        async with self.database.reading() as connection:
-            found = await store.credential(
-                connection, credential_id=given.id, name=given.name, user=user, domain=domain
-            )
-        right = await self.passwords.verify(found.secret_hash if found is not None else None, given.secret)
-        if found is None or not right:
-            raise errors.NotAuthenticated
-        if self.passwords.outdated(found.secret_hash):
-            fresh = await self.passwords.hash(given.secret)
-            async with self.database.transaction() as tx:
-                await records.change(tx.connection, application_credentials, {"secret_hash": fresh}, id=found.id)
+        asked = f"credential {given.id}" if given.id is not None else f"credential {given.name} of {user} {domain}"
+        async with self.passwords.turns.turn(source, asked):
+            async with self.database.reading() as connection:
+                found = await store.credential(
+                    connection, credential_id=given.id, name=given.name, user=user, domain=domain
+                )
+            right = await self.passwords.verify(found.secret_hash if found is not None else None, given.secret)
+            if found is None or not right:
+                raise errors.NotAuthenticated
+            await self._renew_hash(application_credentials, found.id, "secret_hash", found.secret_hash, given.secret)
         return Proof(
             user_id=found.user_id, began=began, credential_id=found.id, ends_at=found.expires_at,
             forced=Scope("project", found.project_id),

@@ -34,6 +34,8 @@ GRANTS = (  # user, target kind, target, role
     ("kilonova", "project", "service", "service"),
 )
 SERVICE_USER, DEMO = "kilonova", "demo"
+# wrong passwords from anywhere must not stop the cloud's own components
+USER_OPTIONS = {SERVICE_USER: {"ignore_lockout_failure_attempts": True}}
 
 
 class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +115,8 @@ class Bootstrap(Logic):
         found = {row.name: row.id for row in await records.find(connection, roles, domain_id="")}
         fresh = {name: self.clock.hex_id() for name in ROLES if name not in found}
         rows: list[dict[str, Any]] = [
-            {"id": i, "name": n, "domain_id": "", "description": None, "extra": {}} for n, i in fresh.items()
+            {"id": i, "name": n, "domain_id": "", "description": None, "extra": {}, "options": {}}
+            for n, i in fresh.items()
         ]
         await records.add(connection, roles, *rows)
         ids = found | fresh
@@ -128,7 +131,11 @@ class Bootstrap(Logic):
     ) -> dict[str, str]:
         domain_id = self.options.default_domain_id
         names = ["admin", DEMO, SERVICE_USER]
-        found = {row.name: row.id for row in await records.find(connection, users, domain_id=domain_id, name=names)}
+        held = await records.find(connection, users, domain_id=domain_id, name=names)
+        found = {row.name: row.id for row in held}
+        for row in held:
+            if row.options is None and row.name in USER_OPTIONS:  # made before there were any
+                await records.change(connection, users, {"options": USER_OPTIONS[row.name]}, id=row.id)
         rows: list[dict[str, Any]] = []
         for name, password_hash in hashes.items():
             if name in found:
@@ -137,7 +144,7 @@ class Bootstrap(Logic):
             found[name] = self.clock.hex_id()
             rows.append(
                 {"id": found[name], "name": name, "domain_id": domain_id, "enabled": True, "extra": {},
-                 "default_project_id": None, "password_hash": password_hash}
+                 "default_project_id": None, "password_hash": password_hash, "options": USER_OPTIONS.get(name, {})}
             )  # fmt: skip
         await records.add(connection, users, *rows)
         return found
@@ -187,4 +194,4 @@ class Bootstrap(Logic):
 
 def _project(project_id: str, name: str, description: str) -> dict[str, Any]:
     return {"id": project_id, "name": name, "parent_id": None, "is_domain": False, "enabled": True,
-            "description": description, "tags": [], "extra": {}}  # fmt: skip
+            "description": description, "tags": [], "extra": {}, "options": {}}  # fmt: skip

@@ -172,7 +172,7 @@ class CredentialLogic(Logic):
             try:
                 found.append(self._open(row))
             except errors.CredentialNotFound:
-                logger.warning("no key opens a credential", credential=row.id)
+                logger.warning("no key opens a credential", id=row.id)
         return found
 
     def _open(self, row: Row) -> Held:

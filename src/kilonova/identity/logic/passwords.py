@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from kilonova.identity import errors
+from kilonova.identity.logic.turns import Turns
 from kilonova.identity.options import IdentityOptions
 
 MAX_LENGTH = 4096
+NICENESS = 5  # of the threads: the event loop, which checks tokens, comes first on a busy machine
+
+
+def _yield_to_others() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class Passwords:
+    """`turns` bound how much of it clients can ask for at once; whatever a client may repeat takes one."""
+
     def __init__(self, options: IdentityOptions) -> None:
         self._hasher = PasswordHasher(
             time_cost=options.password_passes,
@@ -22,7 +32,8 @@ class Passwords:
             parallelism=options.password_lanes,
         )
         # its own threads, as few as are needed at once: each keeps a hash's `password_memory_kib` for the next
-        self._threads = ThreadPoolExecutor(options.hash_workers, "password")
+        self._threads = ThreadPoolExecutor(options.hash_workers, "password", initializer=_yield_to_others)
+        self.turns = Turns(options.hash_workers, options.max_waiting_logins)
         self._decoy: str | None = None
 
     async def hash(self, secret: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
+from kilonova.identity.logic.resource_options import check_delete, check_update, merged
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import records
 from kilonova.identity.tables import credentials, groups, projects, roles, users
@@ -41,7 +42,7 @@ class ProjectLogic(Logic):
     @retried
     async def create(self, values: dict[str, Any]) -> Row:
         """`values` are columns; without a domain it is that of the parent, without a parent the domain is."""
-        row = values | {"id": self.clock.hex_id(), "is_domain": False}
+        row = values | {"id": self.clock.hex_id(), "is_domain": False, "options": merged({}, values["options"])}
         async with self.storing("project", _twin(values["name"], "in the same domain")) as tx:
             parent_id = values.get("parent_id") or values.get("domain_id") or self.options.default_domain_id
             parent = await records.get(tx.connection, projects, lock=True, id=parent_id)
@@ -65,6 +66,7 @@ class ProjectLogic(Logic):
     @retried
     async def create_domain(self, values: dict[str, Any], domain_id: str | None = None) -> Row:
         row = values | {"id": domain_id or self.clock.hex_id(), "is_domain": True, "domain_id": "", "parent_id": None}
+        row["options"] = merged({}, values["options"])
         async with self.storing("project", _twin(values["name"], "acting as domains")) as tx:
             await records.add(tx.connection, projects, row)
             return await self._domain(tx.connection, row["id"])
@@ -78,8 +80,10 @@ class ProjectLogic(Logic):
         void = None
         async with self.storing("project", _twin(str(values.get("name")), "in the same domain")) as tx:
             row = await must_get(tx.connection, projects, missing, project_id, lock=True, **where)
+            check_update("domain" if row.is_domain else "project", row, values, extra)
             self._check_update(row, values)
-            await records.change(tx.connection, projects, values | {"extra": row.extra | extra}, id=project_id)
+            kept = {"extra": row.extra | extra, "options": merged(row.options, values.get("options", {}))}
+            await records.change(tx.connection, projects, values | kept, id=project_id)
             if values.get("enabled") is False and row.enabled:
                 subject = f"{'domain' if row.is_domain else 'project'}:{project_id}"
                 void = await self.revocations.record(
@@ -103,6 +107,7 @@ class ProjectLogic(Logic):
             row = await must_get(tx.connection, projects, errors.ProjectNotFound, project_id, lock=True)
             if row.is_domain:
                 raise errors.Refused(reason="Cannot delete a project acting as a domain; delete the domain.")
+            check_delete("project", row)
             if await records.get(tx.connection, projects, parent_id=project_id) is not None:
                 raise errors.Refused(
                     reason=f"Cannot delete the project {project_id} since it is not a leaf in the hierarchy. Use the"
@@ -118,6 +123,7 @@ class ProjectLogic(Logic):
         """With everything in it, once it is disabled."""
         async with self.database.transaction() as tx:
             row = await self._domain(tx.connection, domain_id, lock=True)
+            check_delete("domain", row)
             if row.enabled:
                 raise errors.Refused(reason="Cannot delete a domain that is enabled, please disable it first.")
             gone: list[str] = []

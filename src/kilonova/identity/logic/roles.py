@@ -8,6 +8,7 @@ from typing import Any
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
+from kilonova.identity.logic.resource_options import check_delete, check_update, merged
 from kilonova.identity.store import records
 from kilonova.identity.tables import implied_roles, projects, roles
 
@@ -26,6 +27,7 @@ class RoleLogic(Logic):
     @retried
     async def create(self, values: dict[str, Any]) -> Row:
         row = values | {"id": self.clock.hex_id(), "domain_id": values.get("domain_id") or ""}
+        row["options"] = merged({}, values["options"])
         async with self.storing("role", _twin(row)) as tx:
             if row["domain_id"]:
                 await must_get(tx.connection, projects, errors.DomainNotFound, row["domain_id"], is_domain=True)
@@ -34,12 +36,14 @@ class RoleLogic(Logic):
 
     @retried
     async def update(self, role_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
-        known = await self.get(role_id)
+        known, given = await self.get(role_id), dict(values)
         if (values.pop("domain_id", known.domain_id) or "") != known.domain_id:
             raise errors.Invalid(reason="Update of `domain_id` is not allowed.")
         async with self.storing("role", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
             row = await must_get(tx.connection, roles, errors.RoleNotFound, role_id, lock=True)
-            await records.change(tx.connection, roles, values | {"extra": row.extra | extra}, id=role_id)
+            check_update("role", row, given, extra)
+            kept = {"extra": row.extra | extra, "options": merged(row.options, values.get("options", {}))}
+            await records.change(tx.connection, roles, values | kept, id=role_id)
             updated = await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
             void = None
             if updated.name != row.name:
@@ -51,8 +55,8 @@ class RoleLogic(Logic):
     async def delete(self, role_id: str) -> None:
         """With all its assignments."""
         async with self.database.transaction() as tx:
-            if not await records.remove(tx.connection, roles, id=role_id):
-                raise errors.RoleNotFound(id=role_id)
+            check_delete("role", await must_get(tx.connection, roles, errors.RoleNotFound, role_id, lock=True))
+            await records.remove(tx.connection, roles, id=role_id)
             void = await self.revocations.record(tx.connection, everything=True)
         await self.revocations.tell(void)
 

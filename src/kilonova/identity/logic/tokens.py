@@ -13,6 +13,7 @@ from kilonova.identity import errors
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.catalog_cache import CatalogCache, CatalogRow
 from kilonova.identity.logic.providers import Payload, TokenProvider
+from kilonova.identity.logic.resource_options import suffices
 from kilonova.identity.logic.revocation import Revocations
 from kilonova.identity.options import IdentityOptions
 from kilonova.identity.store import assignments as assignment_store
@@ -53,7 +54,8 @@ class TokenLogic:
         self, user_id: str, methods: tuple[str, ...], scope: Scope, *, began: int, parent: Payload | None = None,
         credential_id: str | None = None, ends_at: int | None = None, catalog: bool = True,
     ) -> tuple[str, Token]:  # fmt: skip
-        """(the token's text, what it says); NotAuthenticated when the user may not have that scope. A token got with
+        """(the token's text, what it says); NotAuthenticated when the user may not have that scope, or
+        needs further methods. A token got with
         another one ends when that one does, and at `ends_at` at the latest. `began` is the moment before the proof was looked
         at: what is revoked while a login is on its way counts for its token too."""
         ends = [parent.expires_at if parent else began + self.options.token_ttl * moments.SECOND, ends_at]
@@ -70,7 +72,7 @@ class TokenLogic:
         )
         async with self.database.reading() as connection:
             token = await self._check(connection, payload, catalog=catalog)
-        if token is None:
+        if token is None or not suffices(token.subject.user_options, payload.methods):
             raise errors.NotAuthenticated
         return await self.provider.make(payload), token
 

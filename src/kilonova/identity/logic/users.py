@@ -8,6 +8,8 @@ from typing import Any
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
 from kilonova.identity.logic.base import Logic, must_get
+from kilonova.identity.logic.lockout import forget as forget_failures
+from kilonova.identity.logic.resource_options import LOCK_PASSWORD, merged
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import groups as group_store
 from kilonova.identity.store import records
@@ -26,7 +28,7 @@ class UserLogic(Logic):
     @retried
     async def create(self, values: dict[str, Any], password: str | None) -> Row:
         hashed = await self.passwords.hash(password) if password is not None else None
-        row = values | {"id": self.clock.hex_id(), "password_hash": hashed}
+        row = values | {"id": self.clock.hex_id(), "password_hash": hashed, "options": merged({}, values["options"])}
         async with self.storing("user", _twin(row)) as tx:
             await must_get(tx.connection, projects, errors.DomainNotFound, row["domain_id"], is_domain=True)
             await self._check_default(tx.connection, row.get("default_project_id"))
@@ -35,7 +37,7 @@ class UserLogic(Logic):
 
     @retried
     async def update(self, user_id: str, values: dict[str, Any], extra: dict[str, Any], password: str | None) -> Row:
-        """A new password, or being disabled, ends all the user's tokens."""
+        """A new password, or being disabled, ends all the user's tokens; a new password, or being enabled, a lock-out."""
         known = await self.get(user_id)
         if values.get("domain_id", known.domain_id) != known.domain_id:
             raise errors.Invalid(reason="Cannot change Domain ID")
@@ -46,18 +48,28 @@ class UserLogic(Logic):
         async with self.storing("user", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
             row = await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)
             await self._check_default(tx.connection, values.get("default_project_id"))
-            await records.change(tx.connection, users, values | {"extra": row.extra | extra}, id=user_id)
+            kept = {"extra": row.extra | extra, "options": merged(row.options, values.get("options", {}))}
+            await records.change(tx.connection, users, values | kept, id=user_id)
+            if password is not None or values.get("enabled"):
+                await forget_failures(tx.connection, user_id)
             if ends:
                 void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
             updated = await must_get(tx.connection, users, errors.UserNotFound, user_id)
         await self.revocations.tell(void)
         return updated
 
+    async def change_password(self, user_id: str, password: str) -> None:
+        """By the user, who gave the old one. Raises PasswordLocked where an admin has forbidden it."""
+        if ((await self.get(user_id)).options or {}).get(LOCK_PASSWORD):
+            raise errors.PasswordLocked
+        await self.update(user_id, {}, {}, password)
+
     @retried
     async def delete(self, user_id: str) -> None:
         async with self.database.transaction() as tx:
             await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)
             await assignment_store.forget(tx.connection, user_id)
+            await forget_failures(tx.connection, user_id)
             await records.remove(tx.connection, users, id=user_id)
             void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
         await self.revocations.tell(void)

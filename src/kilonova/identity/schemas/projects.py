@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from kilonova.core.web.wire import View
+from kilonova.core.web.wire import Body, View
 from kilonova.identity.schemas.common import Id, Name, Text
 
 Tag = Annotated[str, Meta(pattern=r"^[^,/\x00]+\Z", min_length=1, max_length=255)]
 Tags = Annotated[list[Tag], Meta(max_length=80)]
-NoOptions = Annotated[dict[str, Any], Meta(max_length=0)]  # resource options are not there yet: refused, not ignored
+
+
+class ResourceOptions(Body):
+    """Upstream's, of projects, domains and roles. Null takes one away."""
+
+    immutable: bool | UnsetType | None = UNSET
 
 
 class ProjectCreate(View):
@@ -22,7 +27,7 @@ class ProjectCreate(View):
     enabled: bool = True
     is_domain: bool = False
     tags: Tags = field(default_factory=list)
-    options: NoOptions = field(default_factory=dict)
+    options: ResourceOptions | None = None
 
 
 class ProjectUpdate(View):
@@ -33,7 +38,7 @@ class ProjectUpdate(View):
     enabled: bool | UnsetType = UNSET
     is_domain: bool | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
-    options: NoOptions = field(default_factory=dict)
+    options: ResourceOptions | None = None
 
 
 class DomainCreate(View):
@@ -42,7 +47,7 @@ class DomainCreate(View):
     enabled: bool = True
     explicit_domain_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None = None
     tags: Tags = field(default_factory=list)
-    options: NoOptions = field(default_factory=dict)
+    options: ResourceOptions | None = None
 
 
 class DomainUpdate(View):
@@ -50,7 +55,7 @@ class DomainUpdate(View):
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
-    options: NoOptions = field(default_factory=dict)
+    options: ResourceOptions | None = None
 
 
 class TagsPut(View):

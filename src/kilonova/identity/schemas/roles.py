@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, UnsetType
 
 from kilonova.core.web.wire import View
 from kilonova.identity.schemas.common import Id, Name, Text
-from kilonova.identity.schemas.projects import NoOptions
+from kilonova.identity.schemas.projects import ResourceOptions
 
 
 class RoleCreate(View):
     name: Name
     domain_id: Id | None = None
     description: Text | None = None
-    options: NoOptions = field(default_factory=dict)
+    options: ResourceOptions | None = None
 
 
 class RoleUpdate(View):
     name: Name | UnsetType = UNSET
     domain_id: Id | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
-    options: NoOptions = field(default_factory=dict)
+    options: ResourceOptions | None = None

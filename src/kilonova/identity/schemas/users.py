@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType, field
+from typing import Annotated
 
-from kilonova.core.web.wire import View
+from msgspec import UNSET, Meta, UnsetType
+
+from kilonova.core.web.wire import Body, View
 from kilonova.identity.schemas.common import Id, Name, Secret, Text
-from kilonova.identity.schemas.projects import NoOptions
+
+Rule = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=16)]
+
+
+class UserOptions(Body):
+    """Upstream's. Null takes one away. There is no expiry of passwords and no limit of inactivity yet, nor must a first password
+    be changed: what would be ignored of them is not there."""
+
+    ignore_change_password_upon_first_use: bool | UnsetType | None = UNSET
+    ignore_password_expiry: bool | UnsetType | None = UNSET
+    ignore_lockout_failure_attempts: bool | UnsetType | None = UNSET
+    ignore_user_inactivity: bool | UnsetType | None = UNSET
+    lock_password: bool | UnsetType | None = UNSET
+    multi_factor_auth_enabled: bool | UnsetType | None = UNSET
+    multi_factor_auth_rules: Annotated[list[Rule], Meta(max_length=16)] | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        rules = self.multi_factor_auth_rules or []
+        if any(len(set(rule)) < len(rule) for rule in rules) or len({tuple(rule) for rule in rules}) < len(rules):
+            raise ValueError("multi_factor_auth_rules is a list of lists of method names, none of them twice")
 
 
 class UserCreate(View):
@@ -15,7 +36,7 @@ class UserCreate(View):
     domain_id: Id | None = None
     default_project_id: Id | None = None
     enabled: bool = True
-    options: NoOptions = field(default_factory=dict)
+    options: UserOptions | None = None
 
 
 class UserUpdate(View):
@@ -24,7 +45,7 @@ class UserUpdate(View):
     domain_id: Id | UnsetType = UNSET
     default_project_id: Id | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
-    options: NoOptions = field(default_factory=dict)
+    options: UserOptions | None = None
 
 
 class PasswordChange(View):

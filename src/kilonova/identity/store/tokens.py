@@ -27,6 +27,7 @@ from kilonova.core.db import Connection, Row
 from kilonova.identity.tables import (
     application_credentials,
     endpoints,
+    login_failures,
     projects,
     revocation_events,
     revocation_generation,
@@ -55,6 +56,7 @@ def _subject(target: ColumnElement[bool], revoked: Any) -> Select[Any]:
             users.c.enabled.label("user_enabled"),
             users.c.password_hash,
             users.c.default_project_id,
+            users.c.options.label("user_options"),
             _domain.c.name.label("user_domain_name"),
             _domain.c.enabled.label("user_domain_enabled"),
             _target.c.id.label("target_id"),
@@ -86,7 +88,11 @@ _revoked = exists().where(
     revocations.c.issued_before >= bindparam("issued_at", type_=BigInteger),
 )
 SUBJECT = _subject(_target.c.id == TARGET, _revoked).where(users.c.id == USER)
-LOGIN = _subject(_target.c.id == users.c.default_project_id, null())
+LOGIN = (
+    _subject(_target.c.id == users.c.default_project_id, null())
+    .add_columns(login_failures.c.failures, login_failures.c.expires_at.label("failures_expire_at"))
+    .outerjoin(login_failures, login_failures.c.subject == users.c.id)
+)
 
 
 async def subject(
@@ -107,7 +113,8 @@ async def subject(
 
 
 async def login(connection: Connection, *, user_id: str | None, name: str | None, domain: dict[str, str]) -> Row | None:
-    """The user by id, or by name and `domain` ({"id"} or {"name"}), with the user's default project as target."""
+    """The user by id, or by name and `domain` ({"id"} or {"name"}), with the user's default project as target and the wrong
+    passwords of late."""
     query = LOGIN
     if user_id is not None:
         query = query.where(users.c.id == user_id)
