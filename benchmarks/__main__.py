@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks import (
     buses,
+    flush,
     growth,
     guests,
     images,
@@ -28,6 +29,7 @@ from benchmarks import (
 Bench = Callable[[int], list[results.Row]]
 ALL: dict[str, Bench] = {
     "tokens": tokens.run,
+    "flush": flush.run,
     "lists": lists.run,
     "launches": launches.run,
     "launches-distributed": launches.run_distributed,

@@ -91,6 +91,16 @@ async def upgrade_one(settings: Settings, service: str) -> list[str]:
         return await upgrade(database, migrations_of(service))
 
 
+async def flush_tokens(settings: Settings, tell: Callable[[dict[str, int]], object]) -> dict[str, int]:
+    """Remove identity's expired tokens, revocations and wrong passwords; how many rows of each table. Raises CannotStart for a
+    database that is away or not of this release."""
+    from kilonova.identity import flush
+
+    async with opened(settings, "identity") as database:
+        await check(database, migrations_of("identity"))
+        return await flush.flush(database, Clock(), tell)
+
+
 async def purge(settings: Settings, days: float, tell: Callable[[int], object]) -> int:
     """Forget servers that were deleted so many days ago, and their history; how many they were. Raises CannotStart for a
     database that is away or not of this release."""

@@ -262,18 +262,6 @@ async def test_what_is_revoked_during_a_login_counts_for_its_token(identity, met
     assert answer.status == 401
 
 
-async def test_flush_removes_what_time_made_void(tmp_path):
-    identity = await start(tmp_path, msgspec.structs.replace(CHEAP, token_provider="uuid", token_ttl=10))
-    text = await identity.login("demo", "demo-pw", "demo")
-    await identity.service.tokens.revoke(text)
-    assert await identity.service.tokens.flush() == 0
-    clock = MovedClock()
-    clock.ahead = 8 * 86400
-    identity.service.tokens.clock = clock
-    assert await identity.service.tokens.flush() >= 2
-    await identity.service.stop()
-
-
 async def test_catalog_projects_domains_and_system_of_the_caller(identity):
     demo = await identity.login("demo", "demo-pw", "demo")
     assert [p["name"] for p in (await identity.api("GET", "/auth/projects", token=demo)).json["projects"]] == ["demo"]

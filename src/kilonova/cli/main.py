@@ -18,6 +18,7 @@ from kilonova.cli import (
     image,
     keys,
     serve,
+    token_flush,
     trace,
     up,
     verify,
@@ -42,6 +43,7 @@ app.command("openrc")(credentials.openrc)
 app.command("clouds-yaml")(credentials.clouds_yaml)
 app.command("trace")(trace.trace)
 app.command("explain")(explain.explain)
+app.command("token-flush")(token_flush.token_flush)
 app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.core.periodic import Repeated
 from kilonova.core.service import Core
 from kilonova.core.web.app import Handler, Route, build_app
 from kilonova.core.web.call import Call, Reply
@@ -23,6 +24,7 @@ from kilonova.identity.api.projects import Domains, Projects
 from kilonova.identity.api.revocations import RevocationEvents
 from kilonova.identity.api.roles import Roles
 from kilonova.identity.api.users import Groups, Users
+from kilonova.identity.flush import flush
 from kilonova.identity.logic.application_credentials import ApplicationCredentialLogic
 from kilonova.identity.logic.assignments import AssignmentLogic
 from kilonova.identity.logic.auth import AuthLogic
@@ -195,7 +197,7 @@ class IdentityService:
     prefix = "/identity"
 
     def __init__(self, core: Core, options: IdentityOptions | None = None) -> None:
-        options = options or IdentityOptions()
+        self.options = options = options or IdentityOptions()
         self.core = core
         self.database = core.database("identity", metadata)
         self._keys = KeyRepository(
@@ -213,6 +215,7 @@ class IdentityService:
         self.tokens = TokenLogic(self.database, core.clock, options, provider, revocations, catalog)
         self.authenticator = LocalAuthenticator(self.tokens)
         self._bootstrap = Bootstrap(parts)
+        self._flushes = Repeated("token flush", core.clock, options.flush_interval, self.flush)
         policy = core.policy("identity", policies.RULES)
         web = core.web("identity", identity_format, policy, authenticator=self.authenticator)
         self.routes = [guarded(route) for route in self._routes(parts)]
@@ -251,6 +254,8 @@ class IdentityService:
 
     async def start(self) -> None:
         await self.core.settle(self.database, MIGRATIONS)
+        if self.options.flush_interval:
+            self._flushes.start()
         await asyncio.gather(
             asyncio.to_thread(self._keys.create),
             asyncio.to_thread(self._credential_keys.create),
@@ -258,7 +263,12 @@ class IdentityService:
         )
 
     async def stop(self) -> None:
+        await self._flushes.stop()
         await self.database.close()
+
+    async def flush(self) -> None:
+        """Remove what has expired."""
+        await flush(self.database, self.core.clock)
 
     def rotate_keys(self) -> int:
         """Seal tokens with the next Fernet key from now on; its number. Rotate at most `max_active_keys` - 2 times within

@@ -46,6 +46,12 @@ class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
     lockout_duration: Annotated[
         int, _said("Seconds that an account stays locked, and that a wrong password counts.", least=1)
     ] = 300
+    flush_interval: Annotated[
+        int,
+        _said(
+            "Seconds between two removals of expired tokens and revocations; 0: `kilonova token-flush` alone.", least=0
+        ),
+    ] = 600
     default_domain_id: Annotated[str, _said("Id of the domain of users and projects whose domain is not named.")] = (
         "default"
     )

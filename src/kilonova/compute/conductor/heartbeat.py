@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.store import hosts as store
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, retried
+from kilonova.core.periodic import Repeated
 
 CONDUCTOR, SCHEDULER = "nova-conductor", "nova-scheduler"
 

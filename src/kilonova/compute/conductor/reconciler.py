@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from kilonova.compute.conductor import reasons
-from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.evacuations import Evacuations
@@ -20,6 +19,7 @@ from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import pending_casts, steps
 from kilonova.core import errors
 from kilonova.core.db import Row, retried
+from kilonova.core.periodic import Repeated
 
 OURS = "INSTANCE"
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kilonova.compute.agent.interface import ComputeAPI
-from kilonova.compute.conductor.background import Repeated
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.endings import Endings
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
@@ -18,6 +17,7 @@ from kilonova.compute.store import request_specs, steps
 from kilonova.core import errors
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.db import Row
+from kilonova.core.periodic import Repeated
 
 
 class Watch:

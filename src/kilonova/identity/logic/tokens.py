@@ -96,11 +96,6 @@ class TokenLogic:
             void = await self.revocations.record(tx.connection, f"audit:{own}", audit_ids=[own])
         await self.revocations.tell(void)
 
-    async def flush(self) -> int:
-        """Remove what has expired; the number of rows."""
-        async with self.database.transaction() as tx:
-            return await store.purge(tx.connection, moments.now(self.clock))
-
     async def _check(self, connection: Connection, payload: Payload, *, catalog: bool) -> Token | None:
         target_id = payload.scope_id if payload.scope in ("project", "domain") else None
         subject = await store.subject(

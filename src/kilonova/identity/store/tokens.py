@@ -12,7 +12,6 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
-    delete,
     exists,
     insert,
     literal,
@@ -215,11 +214,3 @@ async def kept(connection: Connection, id_hash: str) -> bytes | None:
         await connection.execute(select(tokens.c.payload).where(tokens.c.id_hash == id_hash))
     ).scalar()
     return found
-
-
-async def purge(connection: Connection, now: int) -> int:
-    """Forget tokens and revocations that time has made void; how many."""
-    count = 0
-    for table in (tokens, revocations, revocation_events):
-        count += (await connection.execute(delete(table).where(table.c.expires_at < now))).rowcount
-    return count

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kilonova.compute.conductor.parts import logger
+from kilonova.core import log
 from kilonova.core.clock import Clock
+
+logger = log.get("periodic")
 
 
 class Repeated:

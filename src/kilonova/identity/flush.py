@@ -1,0 +1,41 @@
+"""The end of what time has made void: tokens of the uuid provider, revocations, their events, wrong passwords. Used by the
+identity service and by `kilonova token-flush`; several may do it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kilonova.core.clock import Clock
+from kilonova.core.db import Database, retried
+from kilonova.identity.logic import moments
+from kilonova.identity.store.expiry import Table, forget
+from kilonova.identity.tables import login_failures, revocation_events, revocations, tokens
+
+TABLES = (tokens, revocations, revocation_events, login_failures)
+AT_ONCE = 500  # rows in one transaction, which other writers wait for on SQLite
+LEAST_PAUSE = 0.005  # seconds between two transactions
+
+Removed = dict[str, int]
+"""Table → how many of its rows were removed."""
+
+
+async def flush(database: Database, clock: Clock, tell: Callable[[Removed], object] = lambda _: None) -> Removed:
+    """Remove what has expired before now. `tell` hears what was removed so far, after each transaction. Between two of them
+    others have the database for as long as the last one took."""
+    removed, now = {table.name: 0 for table in TABLES}, moments.now(clock)
+    for table in TABLES:
+        while True:
+            began = clock.monotonic()
+            found = await _some(database, table, now)
+            removed[table.name] += found
+            tell(removed)
+            if found < AT_ONCE:
+                break  # that was all, or another process is at it
+            await clock.sleep(max(clock.monotonic() - began, LEAST_PAUSE))
+    return removed
+
+
+@retried
+async def _some(database: Database, table: Table, now: int) -> int:
+    async with database.transaction() as tx:
+        return await forget(tx.connection, table, now, AT_ONCE)
