@@ -32,6 +32,9 @@ CALLERS = {
     "service": caller("kilonova", "9" * 32, "service", "admin"),
     "member": caller("demo", PROJECT, "member", "reader"),
     "reader": caller("watcher", PROJECT, "reader"),
+    "domain": caller("boss", None, "admin", "member", "reader", domain_id="default"),
+    "system": caller("root", None, "admin", "member", "reader", system_scope="all"),
+    "unscoped": caller("guest", None),
     "foreign": caller("stranger", OTHER_PROJECT, "member", "reader"),
 }
 

@@ -94,6 +94,18 @@ async def test_operators_routes_are_not_for_members(cloud, table):
         assert answer.status == 403, (route.method, route.path, answer.content)
 
 
+@pytest.mark.parametrize("token", ["domain", "system", "unscoped"])
+async def test_all_of_it_is_for_tokens_of_a_project(cloud, table, token):
+    server_id = await cloud.active()
+    for route in table:
+        if route.public:
+            continue
+        path = filled(route.path, server_id)
+        answer = await cloud.client(route.method, f"/compute{path}", token=token, headers=version(at(route)), json={})
+        assert answer.status == 403, (route.method, path, answer.content)
+    assert (await cloud.boot(token=token)).status == 403
+
+
 async def test_foreign_key_pairs_and_groups(cloud):
     made = await cloud("POST", "/os-server-groups", json={"server_group": {"name": "g", "policy": "affinity"}})
     group_id = made.json["server_group"]["id"]

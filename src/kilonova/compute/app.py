@@ -82,7 +82,8 @@ class ComputeApiService:
         self.images, self.networks = images or ImageClient(core), networks or NetworkClient(core)
         self.projects = projects or IdentityClient(core)
         self.flavors = FlavorLogic(self.database, core.clock, self.projects)
-        web = core.web("compute", compute_format, core.policy("compute", policies.RULES), microversions=MICROVERSIONS)
+        policy = core.policy("compute", policies.RULES, project_scope=True)
+        web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
         self.routes = self._routes()
         self.app = build_app(web, self.routes)
 

@@ -109,7 +109,7 @@ class NetworkNeedsSubnet(BadRequest):
 
 
 class NetworkAmbiguous(Conflict):
-    template = "Multiple possible networks found, use a Network ID to be more specific."
+    template = "Multiple possible networks found, use a Network ID to be more specific. Found: {networks}"
 
 
 class NoAutoNetwork(BadRequest):
@@ -343,6 +343,10 @@ class TwoDestinations(BadRequest):
         "One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are "
         "mutually exclusive."
     )
+
+
+class InvalidBlockDevice(BadRequest):
+    template = "Block Device Mapping is Invalid: {details}"
 
 
 class InvalidBootSequence(BadRequest):

@@ -53,10 +53,13 @@ class Policy:
     An attribute that the caller or the object does not have matches nothing: oslo.policy compares texts, and would find that
     a token without a project owns whatever has none ("None" == "None").
 
+    With `project_scope` all rules are for tokens of a project, as compute's are upstream: one of a domain, of the system or
+    without any scope may nothing, whatever its roles.
+
     Rules do not change while a process lives, so an answer is remembered by all it depends on; not where a rule asks
     another server."""
 
-    def __init__(self, defaults: dict[str, str], *, file: Path | None = None) -> None:
+    def __init__(self, defaults: dict[str, str], *, file: Path | None = None, project_scope: bool = False) -> None:
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
         with _own_checks():
@@ -64,7 +67,7 @@ class Policy:
         if file is not None:
             rules.update(oslo.Rules.load(file.read_text()))
         self._enforcer = oslo.Enforcer(conf, rules=rules, use_conf=False)
-        self.names = frozenset(defaults)
+        self.names, self._project_scope = frozenset(defaults), project_scope
         self._answers: LRUCache[Any, bool] = LRUCache(REMEMBERED)
         self._asks_others = any(str(check).find(scheme) >= 0 for check in rules.values() for scheme in REMOTE)
 
@@ -72,6 +75,8 @@ class Policy:
         """`target` describes the object; without one the caller's own project and user are meant."""
         if rule not in self.names and rule not in BASE_RULES:
             raise LookupError(f"no policy rule {rule}")
+        if self._project_scope and not ctx.project_id:
+            return False
         if target is None:
             target = {
                 "project_id": ctx.project_id,

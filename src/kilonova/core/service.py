@@ -93,10 +93,11 @@ class Core:
         checks: dict[str, Check] = {"bus": self.bus.check}
         return checks | {f"{database.name} database": partial(answers, database) for database in self.databases}
 
-    def policy(self, service: str, defaults: dict[str, str]) -> Policy:
+    def policy(self, service: str, defaults: dict[str, str], *, project_scope: bool = False) -> Policy:
         """The service's rules, overridden by `<policy_dir>/<service>.yaml` where that exists."""
         file = self.policy_dir / f"{service}.yaml" if self.policy_dir else None
-        return Policy(defaults, file=file if file is not None and file.exists() else None)
+        given = file if file is not None and file.exists() else None
+        return Policy(defaults, file=given, project_scope=project_scope)
 
     def client(self, service: str, path: str = "", *, headers: dict[str, str] | None = None) -> ServiceClient:
         """Requests to another service's REST API, at its base URL plus `path` (`/v3`, `/v2.1` …)."""

@@ -23,7 +23,8 @@ from kilonova.core.web.call import Call, InvalidInput
 from kilonova.core.web.wire import present
 
 BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(?:=\s*){0,2}")
-MAX_HINT_VALUES = 100
+MAX_HINTS, MAX_HINT_VALUES, MAX_HINT_LENGTH = 50, 100, 255
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 PASSWORD = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # noqa: S105 - the letters to choose from
 
 
@@ -85,14 +86,11 @@ def _networks(call: Call, asked: shapes.ServerIn) -> list[models.NetworkRequest]
         if isinstance(asked.networks, str):
             return asked.networks
         given = asked.networks
-    elif isinstance(asked.networks_old, UnsetType):
-        return None
     else:
-        given = asked.networks_old or []
-        if not given:
-            return None
-    if given:
-        call.authorize({"project_id": call.ctx.project_id}, "os_compute_api:servers:create:attach_network")
+        given = present(asked.networks_old, [])
+    if not given:  # an empty list names none, as upstream takes it
+        return None
+    call.authorize({"project_id": call.ctx.project_id}, "os_compute_api:servers:create:attach_network")
     return [_network(network) for network in given]
 
 
@@ -116,11 +114,18 @@ def _network(asked: shapes.NetworkIn) -> models.NetworkRequest:
 def _hints(given: dict[str, Any]) -> dict[str, list[str]]:
     """Every hint as a list of texts. Those that upstream checks are checked."""
     hints: dict[str, list[str]] = {}
+    if len(given) > MAX_HINTS:
+        raise InvalidInput(reason=f"more than {MAX_HINTS} scheduler hints")
     for key, value in given.items():
         items = value if isinstance(value, list) else [value]
         if len(items) > MAX_HINT_VALUES:
             raise InvalidInput(reason=f"scheduler hint {key[:60]} has more than {MAX_HINT_VALUES} values")
         texts = [item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in items]
+        longest = json_query.MAX_LENGTH if key == "query" else MAX_HINT_LENGTH
+        if any(len(text) > longest or CONTROL.search(text) for text in texts):
+            raise InvalidInput(
+                reason=f"scheduler hint {key[:60]} is longer than {longest} characters or has control characters"
+            )
         if key in ("group", "same_host", "different_host"):
             texts = [_uuid(key, text) for text in texts]
         if key == "build_near_host_ip":
@@ -212,20 +217,16 @@ def _block_devices(asked: shapes.ServerIn) -> tuple[list[BlockDevice], str]:
     if asked.block_device_mapping:
         raise errors.NotBuiltYet(what="Booting from a volume")
     image_id = asked.image_ref
-    devices = [_device(device) for device in asked.block_device_mapping_v2]
-    boot = [device for device in devices if device.boot_index == 0]
-    if len(boot) > 1 or (devices and image_id and not boot):
-        raise errors.InvalidBootSequence
-    if boot:
-        if image_id and boot[0].image_id != image_id:
-            raise errors.InvalidBootSequence
-        image_id = boot[0].image_id or ""
-    if not image_id:
+    if not image_id and not asked.block_device_mapping_v2:
         raise errors.MissingImageRef
+    devices = [_device(device, boots=bool(image_id)) for device in asked.block_device_mapping_v2]
+    if len(devices) > 1 or any(device.image_id != image_id for device in devices):
+        raise errors.InvalidBootSequence
     return devices, image_id
 
 
-def _device(asked: shapes.BlockDeviceIn) -> BlockDevice:
+def _device(asked: shapes.BlockDeviceIn, *, boots: bool) -> BlockDevice:
+    """`boots`: the request names an image, whose disk this may be."""
     source = present(asked.source_type, "volume" if asked.volume_id else "image" if asked.image_id else "blank")
     destination = present(asked.destination_type, None) or ("local" if source in ("image", "blank") else "volume")
     if destination == "volume" or source in ("volume", "snapshot"):
@@ -239,14 +240,32 @@ def _device(asked: shapes.BlockDeviceIn) -> BlockDevice:
         image_id = str(uuid.UUID(image_id))
     except ValueError:
         raise InvalidInput(reason=f"Block Device Mapping is Invalid: failed to get image {image_id}.") from None
-    size = asked.volume_size
+    boot_index = int(asked.boot_index) if asked.boot_index is not None else None
+    if not boots or boot_index != 0:
+        raise errors.InvalidBlockDevice(details="Mapping image to local is not supported.")
+    _check_local(asked)
     return BlockDevice(
         source_type=source, destination_type=destination, image_id=image_id, device_name=asked.device_name,
-        boot_index=int(asked.boot_index) if asked.boot_index is not None else None,
-        volume_size=int(size) if size not in (None, "") and str(size).isdecimal() else None,
+        boot_index=boot_index, volume_size=int(asked.volume_size) if asked.volume_size is not None else None,
         delete_on_termination=truth(asked.delete_on_termination), disk_bus=asked.disk_bus, guest_format=asked.guest_format,
         tag=asked.tag,
     )  # fmt: skip
+
+
+def _check_local(asked: shapes.BlockDeviceIn) -> None:
+    """What the image's own disk can't be given here: nothing is passed over in silence."""
+    if asked.volume_type is not None:
+        raise errors.InvalidBlockDevice(
+            details="Specifying a volume_type with destination_type=local is not supported."
+        )
+    for field, value, served in (
+        ("disk_bus", asked.disk_bus, "virtio"),
+        ("device_type", asked.device_type, "disk"),
+        ("guest_format", asked.guest_format, None),
+    ):
+        if value not in (None, served):
+            only = f"only {served} is available for the image's disk" if served else "the image's disk has its own"
+            raise errors.InvalidBlockDevice(details=f"{field} {value}: {only}.")
 
 
 def _place(call: Call, asked: shapes.ServerIn, wanted: LaunchRequest) -> None:

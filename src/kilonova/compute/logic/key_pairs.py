@@ -42,7 +42,8 @@ class KeyPairLogic:
     ) -> tuple[Row, str | None]:
         """(row, private key when it was made here)."""
         if not (NEW_NAMES if wide_names else OLD_NAMES).fullmatch(name):
-            raise errors.InvalidKeyPair(reason="Keypair name contains unsafe characters")
+            allowed = "letters, digits, spaces and any of _ - @ ." if wide_names else "letters, digits, spaces, _ and -"
+            raise errors.InvalidKeyPair(reason=f"Keypair name contains unsafe characters; allowed are {allowed}")
         private = None
         if public_key is None:
             private, public = await asyncio.to_thread(keys.generate, kind, user_id, self.clock.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import re
 from typing import NamedTuple
 
 from cryptography import x509
@@ -16,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kilonova.compute import errors
 
 RSA_BITS = 2048
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class Generated(NamedTuple):
@@ -29,15 +31,36 @@ def fingerprint(kind: str, public_key: str) -> str:
 
 
 def _ssh_fingerprint(public_key: str) -> str:
-    words = public_key.strip().split(None, 2)
-    if "\n" in public_key.strip() or len(words) < 2:
-        raise errors.InvalidKeyPair(reason="failed to generate fingerprint")
+    text = public_key.strip()
+    words = text.split(None, 2)
+    if (why := _unlike_ssh(text, words)) is not None:
+        raise errors.InvalidKeyPair(reason=f"failed to generate fingerprint: {why}")
     try:
         serialization.load_ssh_public_key(f"{words[0]} {words[1]}".encode())
         blob = base64.b64decode(words[1], validate=True)
-    except (ValueError, UnsupportedAlgorithm):
-        raise errors.InvalidKeyPair(reason="failed to generate fingerprint") from None
+    except UnsupportedAlgorithm:
+        raise errors.InvalidKeyPair(
+            reason=f"failed to generate fingerprint: keys of type {words[0][:40]} are not supported"
+        ) from None
+    except ValueError:
+        raise errors.InvalidKeyPair(
+            reason=f"failed to generate fingerprint: public_key says {words[0][:40]}, and its second word is not the base 64 of "
+            "such a key; it may be cut off"
+        ) from None
     return _colons(hashlib.md5(blob, usedforsecurity=False).hexdigest())
+
+
+def _unlike_ssh(text: str, words: list[str]) -> str | None:
+    """Why a text can't be an SSH public key, without a word of it: it may be a secret."""
+    if "PRIVATE KEY-----" in text:
+        return "public_key holds a private key; give the public one, such as the content of id_ed25519.pub"
+    if text.startswith("-----BEGIN "):
+        return "public_key is in PEM; give one line that begins with its type, such as ssh-ed25519"
+    if len(words) < 2:
+        return "public_key is not a type such as ssh-ed25519 and a key in base 64"
+    if len(text.splitlines()) > 1 or CONTROL.search(text):
+        return "public_key has several lines, or control characters"
+    return None
 
 
 def _x509_fingerprint(certificate: str) -> str:
@@ -45,7 +68,7 @@ def _x509_fingerprint(certificate: str) -> str:
         loaded = x509.load_pem_x509_certificate(certificate.encode())
     except ValueError:
         raise errors.InvalidKeyPair(
-            reason="failed to generate X509 fingerprint. Error message: not a certificate"
+            reason="failed to generate X509 fingerprint. Error message: public_key is not a certificate in PEM"
         ) from None
     return _colons(loaded.fingerprint(hashes.SHA1()).hex())  # noqa: S303 - the form clients know
 

@@ -11,13 +11,14 @@ from kilonova.core.context import RequestContext
 from kilonova.network.client import NetworkRecord, PortRecord
 
 DEFAULT_GROUP = "default"
+NAMED = 10  # networks to choose from that a refusal names
 
 
 async def resolve_networks(
     door: NetworkDoor, ctx: RequestContext, wanted: LaunchRequest
 ) -> list[models.NetworkRequest]:
     """One request for each interface, in the order asked; [] for none."""
-    if wanted.networks == "none" or wanted.networks == []:
+    if wanted.networks == "none":
         return []
     if wanted.networks is None or wanted.networks == "auto":
         return await _only_network(door, ctx, must=wanted.networks == "auto")
@@ -48,7 +49,8 @@ async def _only_network(door: NetworkDoor, ctx: RequestContext, *, must: bool) -
     if len(found) > 1 and must:  # as with an automatic topology: the project's own before a shared one
         found = [network for network in found if network.project_id == ctx.project_id] or found
     if len(found) > 1:
-        raise errors.NetworkAmbiguous
+        names = [f"{network.name} ({network.id})" for network in found[:NAMED]]
+        raise errors.NetworkAmbiguous(networks=", ".join(names) + (", …" if len(found) > NAMED else ""))
     return [models.NetworkRequest(network_id=found[0].id)]
 
 

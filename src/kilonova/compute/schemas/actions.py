@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.schemas.common import Boolean, HostName, Name
+from kilonova.compute.schemas.common import AdminPass, Boolean, HostName, Line, Name, matching
 from kilonova.core.web.wire import Body, versions
 
 
@@ -15,7 +15,7 @@ class Reboot(Body, kw_only=True):
 
 
 class Lock(Body, kw_only=True):
-    locked_reason: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    locked_reason: Annotated[Line, Meta(min_length=1)] | None = None
 
 
 class ResetState(Body, kw_only=True):
@@ -25,7 +25,9 @@ class ResetState(Body, kw_only=True):
 class ConsoleOutput(Body, kw_only=True):
     """`length` is a number of lines; -1 and None are all."""
 
-    length: Annotated[str, Meta(pattern=r"\A-?[0-9]{1,9}\Z")] | Annotated[int, Meta(ge=-1)] | None = None
+    length: (
+        Annotated[str, matching(r"\A-?[0-9]{1,9}\Z", "a number of lines, or -1")] | Annotated[int, Meta(ge=-1)] | None
+    ) = None
 
 
 class Evacuate(Body, kw_only=True, rename={"shared": "onSharedStorage", "admin_pass": "adminPass"}):
@@ -33,7 +35,7 @@ class Evacuate(Body, kw_only=True, rename={"shared": "onSharedStorage", "admin_p
 
     host: HostName | UnsetType = UNSET
     shared: Annotated[Boolean | UnsetType, versions("2.1", "2.13")] = UNSET
-    admin_pass: str | UnsetType = UNSET
+    admin_pass: AdminPass | UnsetType = UNSET
     force: Annotated[Boolean | UnsetType, versions("2.29", "2.67")] = UNSET
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from kilonova.compute.schemas.common import PRINTABLE, HostName, MetadataKey, MetadataValue, Name
+from kilonova.compute.schemas.common import PRINTABLE, HostName, MetadataKey, MetadataValue, Name, matching
 from kilonova.core.web.wire import Body, View, versions
 
-Zone = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE.replace("[^", "[^:", 1))]
+Zone = Annotated[
+    str,
+    matching(
+        PRINTABLE.replace("[^", "[^:", 1),
+        "printable characters without a colon, and without space at the ends",
+        min_length=1,
+        max_length=255,
+    ),
+]
 
 
 class AggregateIn(Body, kw_only=True):

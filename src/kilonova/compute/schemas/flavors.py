@@ -7,7 +7,17 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.schemas.common import Boolean, Description, Link, MetadataKey, Name, Number, Positive
+from kilonova.compute.schemas.common import (
+    Boolean,
+    Description,
+    Line,
+    Link,
+    MetadataKey,
+    Name,
+    Number,
+    Positive,
+    matching,
+)
 from kilonova.core.web.wire import Body, View, versions
 
 NAMES = {
@@ -15,9 +25,20 @@ NAMES = {
     "disabled": "OS-FLV-DISABLED:disabled",
     "is_public": "os-flavor-access:is_public",
 }
-FlavorId = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A(?! )[a-zA-Z0-9. _\-]+(?<! )\Z")]
-Factor = Annotated[str, Meta(max_length=20, pattern=r"\A[0-9]*\.?[0-9]+\Z")] | Annotated[float, Meta(gt=0, lt=3.4e38)]
-SpecValue = Annotated[str, Meta(max_length=255)] | float
+FlavorId = Annotated[
+    str,
+    matching(
+        r"\A(?! )[a-zA-Z0-9. _\-]+(?<! )\Z",
+        "letters, digits, inner spaces and any of . _ -",
+        min_length=1,
+        max_length=255,
+    ),
+]
+Factor = (
+    Annotated[str, matching(r"\A[0-9]*\.?[0-9]+\Z", "a number", max_length=20)]
+    | Annotated[float, Meta(gt=0, lt=3.4e38)]
+)
+SpecValue = Line | float
 ExtraSpecs = Annotated[dict[MetadataKey, SpecValue], Meta(min_length=1)]
 
 
@@ -89,7 +110,7 @@ class ExtraSpecsBody(Body, kw_only=True):
 
 
 class Tenant(Body, kw_only=True):
-    tenant: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9\-]*\Z")]
+    tenant: Annotated[str, matching(r"\A[a-zA-Z0-9\-]*\Z", "letters, digits and -", min_length=1, max_length=255)]
 
 
 class FlavorAction(Body, kw_only=True, rename="camel"):

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.schemas.common import Name
+from kilonova.compute.schemas.common import Line, Name
 from kilonova.core.web.wire import Body, View, versions
 
-UserId = Annotated[str, Meta(min_length=1, max_length=255)]
+UserId = Annotated[Line, Meta(min_length=1)]
 KeyType = Literal["ssh", "x509"]
 PublicKey = Annotated[str, Meta(max_length=65535)]
 

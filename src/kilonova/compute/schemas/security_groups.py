@@ -7,11 +7,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from kilonova.compute.schemas.common import Line, matching
 from kilonova.core.web.wire import Body, View
 
-GroupName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
-Text = Annotated[str, Meta(max_length=255)]
-Port = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,5}\Z")] | Annotated[int, Meta(ge=-1, le=65535)] | None
+GroupName = Annotated[Line, Meta(min_length=1)]
+Text = Line
+Port = (
+    Annotated[str, matching(r"\A-?[0-9]{1,5}\Z", "a port number, or -1")] | Annotated[int, Meta(ge=-1, le=65535)] | None
+)
 
 
 class Group(Body, kw_only=True):

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.schemas.common import Name
+from kilonova.compute.schemas.common import Name, Positive
 from kilonova.core.web.wire import Body, View, versions
 
 OldPolicy = Literal["affinity", "anti-affinity"]
 Policy = Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"]
-Positive = Annotated[int, Meta(ge=1, le=2147483647)] | Annotated[str, Meta(pattern=r"\A0{0,9}[1-9][0-9]{0,8}\Z")]
 
 
 class Rules(Body, kw_only=True):

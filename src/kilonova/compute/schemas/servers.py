@@ -8,15 +8,19 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.compute.schemas.common import (
+    AdminPass,
     Boolean,
     Fqdn,
     HostName,
+    Line,
     Metadata,
     Name,
+    Number,
     Positive,
     ShortDescription,
     Tag,
     Uuid,
+    matching,
 )
 from kilonova.core.web.wire import Body, versions
 
@@ -28,14 +32,21 @@ NAMES = {
     "access_ip_v6": "accessIPv6",
     "disk_config": "OS-DCF:diskConfig",
 }
-ImageRef = Annotated[str, Meta(pattern=r"\A([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?\Z")]
+ImageRef = Annotated[
+    str, matching(r"\A([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?\Z", "the UUID of an image, or no text")
+]
 FlavorRef = Annotated[str, Meta(min_length=1, max_length=1024)] | Annotated[int, Meta(ge=0)]
 DiskConfig = Literal["AUTO", "MANUAL"]
 Address = Annotated[str, Meta(max_length=39)]
 UserData = Annotated[str, Meta(max_length=65535)]
-Label = Annotated[str, Meta(min_length=2, max_length=63, pattern=r"\A[a-zA-Z0-9]+[a-zA-Z0-9\-]*[a-zA-Z0-9]+\Z")]
-Certificates = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1, max_length=50)]
-Text255 = Annotated[str, Meta(max_length=255)]
+Label = Annotated[
+    str,
+    matching(
+        r"\A[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9]\Z", "letters, digits and inner hyphens", min_length=2, max_length=63
+    ),
+]
+Certificates = Annotated[list[Annotated[Line, Meta(min_length=1)]], Meta(min_length=1, max_length=50)]
+BootIndex = Annotated[str, matching(r"\A-?[0-9]{1,4}\Z", "a number")] | Annotated[int, Meta(ge=-9999, le=9999)]
 
 
 class NetworkIn(Body, kw_only=True):
@@ -50,35 +61,35 @@ class SecurityGroupIn(Body, kw_only=True):
 
 
 class PersonalityIn(Body, kw_only=True):
-    path: Annotated[str, Meta(min_length=1)]
+    path: Annotated[str, matching(r"\A[^\x00-\x1f\x7f]*\Z", "a path without control characters", min_length=1)]
     contents: str
 
 
 class BlockDeviceIn(Body, kw_only=True):
     source_type: Literal["volume", "image", "snapshot", "blank"] | UnsetType = UNSET
     destination_type: Literal["local", "volume"] | UnsetType | None = UNSET
-    uuid: Text255 | None = None
+    uuid: Line | None = None
     image_id: Uuid | None = None
     volume_id: Uuid | None = None
     snapshot_id: Uuid | None = None
-    boot_index: Annotated[str, Meta(pattern=r"\A-?[0-9]{1,4}\Z")] | int | None = None
-    volume_size: int | str | None = None
-    device_name: Text255 | None = None
+    boot_index: BootIndex | None = None
+    volume_size: Number | None = None
+    device_name: Line | None = None
     delete_on_termination: Boolean = True
-    guest_format: Text255 | None = None
-    device_type: Text255 | None = None
-    disk_bus: Text255 | None = None
-    virtual_name: Text255 | None = None
+    guest_format: Line | None = None
+    device_type: Line | None = None
+    disk_bus: Line | None = None
+    virtual_name: Line | None = None
     no_device: Any = None
     tag: Annotated[Tag | None, versions("2.32")] = None
-    volume_type: Annotated[Text255 | None, versions("2.67")] = None
+    volume_type: Annotated[Line | None, versions("2.67")] = None
 
 
 class ServerIn(Body, kw_only=True, rename=NAMES):
     name: Name
     flavor_ref: FlavorRef
     image_ref: ImageRef = ""
-    admin_pass: str | UnsetType = UNSET
+    admin_pass: AdminPass | UnsetType = UNSET
     metadata: Metadata = msgspec.field(default_factory=dict)
     networks_old: Annotated[list[NetworkIn] | UnsetType, versions("2.1", "2.36", name="networks")] = UNSET
     networks: Annotated[list[NetworkIn] | Literal["auto", "none"] | UnsetType, versions("2.37")] = UNSET
@@ -109,8 +120,8 @@ class ServerCreate(
     Body, kw_only=True, rename={"hints": "os:scheduler_hints", "old_hints": "OS-SCH-HNT:scheduler_hints"}
 ):
     server: ServerIn
-    hints: dict[str, Any] | UnsetType = UNSET
-    old_hints: dict[str, Any] | UnsetType = UNSET
+    hints: dict[Line, Any] | UnsetType = UNSET
+    old_hints: dict[Line, Any] | UnsetType = UNSET
 
 
 class ServerChange(Body, kw_only=True, rename=NAMES):

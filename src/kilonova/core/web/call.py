@@ -13,6 +13,7 @@ from litestar import Request
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.policy import Policy
+from kilonova.core.web.explain import explain
 from kilonova.core.web.wire import Version, at_version
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class Call:
         try:
             decoded: T = msgspec.json.decode(raw, type=kind_now)
         except msgspec.ValidationError as error:
-            raise InvalidInput(reason=str(error)) from None
+            raise InvalidInput(reason=explain(kind, self.version, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedBody(reason=str(error)) from None
         return decoded

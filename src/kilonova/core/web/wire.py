@@ -66,11 +66,12 @@ def versions(since: str = "0.0", until: str = "99.999", *, name: str | None = No
     return msgspec.Meta(extra={"range": _Range(Version.parse(since), Version.parse(until), name)})
 
 
-_Refused = Annotated[str, msgspec.Meta(pattern="(?!)")]
+_Refused = Annotated[str, msgspec.Meta(pattern="(?!)", description="no such field")]
 """No value fits it, not even under the made-up name that a field out of range has."""
 
 
-def _range_of(kind: Any) -> _Range | None:
+def range_of(kind: Any) -> _Range | None:
+    """The versions of a field, by its annotation."""
     if get_origin(kind) is Annotated:
         for meta in kind.__metadata__:
             if isinstance(meta, msgspec.Meta) and meta.extra and "range" in meta.extra:
@@ -107,7 +108,7 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
     changed: list[Any] = []
     for field in msgspec.structs.fields(kind):
         hint = hints[field.name]
-        window = _range_of(hint)
+        window = range_of(hint)
         default = {"default": field.default} if field.default is not msgspec.NODEFAULT else {}
         if field.default_factory is not msgspec.NODEFAULT:
             default = {"default_factory": field.default_factory}
@@ -140,7 +141,7 @@ def _plan(kind: Any, version: Version) -> list[tuple[str, str, bool]] | None:
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
         hint = hints[field.name]
-        window = _range_of(hint)
+        window = range_of(hint)
         refused = hint is _Refused  # of a decoded request
         if refused or (window is not None and not window.holds(version)):
             same = False
