@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 
 from kilonova import secrets_file
 from kilonova.bootstrap import bootstrap
 from kilonova.components import SERVICES, all_in_one, core_parts
+from kilonova.core import log
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
 from kilonova.core.service import Service, WebService
@@ -15,6 +17,8 @@ from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.health import Health
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import Settings
+
+logger = log.get("up")
 
 
 class Cloud:
@@ -40,7 +44,8 @@ class Cloud:
         for service in self.services:
             if isinstance(service, WebService):
                 self.app.apps[service.prefix] = service.app
-        self.app.watch(Health(self.core.clock, self.core.checks(), state="serving"))
+        self.health = Health(self.core.clock, self.core.checks(), state="serving")
+        self.app.watch(self.health)
 
     async def start(self) -> None:
         """Start all in order; what was started is stopped again when one fails."""
@@ -58,7 +63,12 @@ class Cloud:
     async def stop(self) -> None:
         """Stop in reverse order; guests keep running."""
         while self._started:
-            await self._started.pop().stop()
+            service = self._started.pop()
+            try:
+                async with asyncio.timeout(self.settings.serve.drain_timeout):
+                    await service.stop()
+            except Exception as error:  # the others are stopped all the same
+                logger.error("not stopped well", service=type(service).__name__, exc_info=error)
         await self.core.bus.close()
         await self.core.cache.close()
         await self.core.notifier.close()

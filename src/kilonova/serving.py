@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
-import signal
 import socket
 import ssl
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
-
-import uvicorn
 
 from kilonova.components import SERVICES, Component, core_parts
 from kilonova.core import collector, errors, log
@@ -22,31 +16,17 @@ from kilonova.core.faults import Faults
 from kilonova.core.service import Core, Service, WebService, answers
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.health import Check, Health
+from kilonova.core.web.server import HttpServer
 from kilonova.core.web.transport import HttpTransport
+from kilonova.ending import OUTSIDE, Ending
 from kilonova.settings import SecretSettings, Settings
 from kilonova.supervisor import DRAIN
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0  # seconds between tries
 TRY_TIMEOUT = 10.0  # seconds
 CLOSING = 5.0  # seconds after `drain_timeout` in which connections are closed
-KEEP_ALIVE = 75  # seconds; longer than our own clients and haproxy keep theirs
 AWAY = (errors.ServiceUnavailable, errors.BusError, TimeoutError, OSError)
 logger = log.get("serve")
-
-
-class HttpServer(uvicorn.Server):
-    """uvicorn, without its signals: the process decides when it ends."""
-
-    def __init__(self, app: Any, *, drain_timeout: float) -> None:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", http="httptools", ws="none", server_header=False,
-            timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=math.ceil(drain_timeout),
-        )  # fmt: skip
-        super().__init__(config)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class ComponentProcess:
@@ -69,8 +49,7 @@ class ComponentProcess:
         self.app = Gateway({s.prefix: s.app for s in self.services if isinstance(s, WebService)})
         self.app.watch(self.health)
         self._started: list[Service] = []
-        self._stop = asyncio.Event()
-        self._asked = Counter[str]()
+        self.ending = Ending(component.name)
 
     def _checks(self) -> dict[str, Check]:
         checks = self.core.checks()
@@ -89,13 +68,10 @@ class ComponentProcess:
 
     async def run(self) -> None:
         """Returns after SIGTERM, when all is drained; a second one ends the process at once."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_end, "from outside")
-        loop.add_signal_handler(DRAIN, self._asked_to_end, "by our supervisor")
+        self.ending.listen({**OUTSIDE, DRAIN: "by our supervisor"})
         server, serving = self._listen()
         starting = asyncio.ensure_future(self._start())
-        asked = asyncio.ensure_future(self._stop.wait())
+        asked = asyncio.ensure_future(self.ending.asked.wait())
         try:
             await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -103,25 +79,17 @@ class ComponentProcess:
                 collector.settle()
                 self.health.state = "serving"
                 logger.info("serving", component=self.component.name, pid=os.getpid())
-            await self._stop.wait()
+            await self.ending.asked.wait()
         finally:
             asked.cancel()
             await self._drain(starting, server, serving)
 
-    def _asked_to_end(self, how: str) -> None:
-        """Who asks the whole process group is heard both ways, and has asked once."""
-        self._asked[how] += 1
-        if self._asked[how] > 1:
-            logger.warning("asked twice: ending at once", component=self.component.name)
-            os._exit(128 + signal.SIGTERM)
-        if not self._stop.is_set():
-            logger.info("draining", component=self.component.name, pid=os.getpid())
-            self._stop.set()
-
     def _listen(self) -> tuple[HttpServer | None, asyncio.Task[None] | None]:
         if self.listener is None:
             return None, None
-        server = HttpServer(self.app, drain_timeout=self.settings.serve.drain_timeout)
+        server = HttpServer(
+            self.app, drain_timeout=self.settings.serve.drain_timeout, limits=self.settings.serve.limits
+        )
         return server, asyncio.ensure_future(server.serve(sockets=[self.listener]))
 
     # ---- start
@@ -163,6 +131,8 @@ class ComponentProcess:
         """Not ready any more; then no new connections and messages; what is in flight ends, or is handed back."""
         serve, clock = self.settings.serve, self.core.clock
         was_serving, self.health.state = self.health.state == "serving", "draining"
+        if server is not None and self.component.port is not None:
+            server.drain()
         if not starting.done():
             starting.cancel()
             await asyncio.wait([starting])

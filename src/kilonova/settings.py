@@ -16,6 +16,7 @@ from kilonova.compute.options import ComputeOptions
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.core import config
 from kilonova.core.notify.options import NotificationOptions
+from kilonova.core.web.limits import Limits
 from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
 from kilonova.network.options import NetworkOptions
@@ -94,7 +95,11 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of `kilonova serve`. Times in seconds. `port` 0 is the component's own; without a `health_port` a component that has
     no API shows no health. After SIGTERM an API says for `drain_notice` that it is not ready, then finishes what it began
-    within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own."""
+    within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own.
+
+    The rest is of `kilonova up` too: how many connections are open at once, at most and from one address (less where the system
+    allows fewer open files), in what time a request's head must be there, and for how long its body may come more slowly than
+    500 bytes a second. Behind a balancer all connections come from the balancer's address."""
 
     listen: str = "127.0.0.1"
     port: int = 0
@@ -103,6 +108,17 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_notice: float = 2.0
     drain_timeout: float = 60.0
     ca_file: str = ""
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 8192
+    connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 2048
+    head_timeout: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    body_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            connections=self.connections, connections_per_address=self.connections_per_address,
+            head_timeout=self.head_timeout, body_timeout=self.body_timeout,
+        )  # fmt: skip
 
 
 class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
 
 from tests.cloud.harness import CloudProcess
 
@@ -19,3 +28,59 @@ def test_stopping_in_the_middle_of_a_launch(scratch_cloud: CloudProcess) -> None
     scratch_cloud.start()
     assert scratch_cloud.api("demo").wait(server, "ACTIVE", timeout=30)["status"] == "ACTIVE"
     assert scratch_cloud.verify() == []
+
+
+def down(cloud: CloudProcess) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kilonova", "down", "--state", str(cloud.state)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def note_of(cloud: CloudProcess) -> Path:
+    return cloud.state / "kilonova.json"
+
+
+@pytest.mark.parametrize("ask", ["SIGTERM", "SIGINT", "down"])
+def test_who_is_asked_to_stop_ends_in_order(scratch_cloud: CloudProcess, ask: str) -> None:
+    scratch_cloud.start()
+    assert scratch_cloud.process is not None
+    if ask == "down":
+        assert "stopped" in down(scratch_cloud).stdout
+    else:
+        scratch_cloud.process.send_signal(signal.Signals[ask])
+    assert scratch_cloud.died(60) == 0
+    assert not note_of(scratch_cloud).exists()
+    assert "draining" in scratch_cloud.words()
+    assert "Traceback" not in scratch_cloud.words(1000)
+    assert "no cloud runs" in down(scratch_cloud).stdout
+
+
+def test_a_stop_waits_for_the_answers_that_are_due(scratch_cloud: CloudProcess) -> None:
+    scratch_cloud.start(KILONOVA_FAULTS="step=authorize,when=before,do=delay:2,at=GET /compute/v2.1/servers")
+    api = scratch_cloud.api("demo")
+    assert api.http.get(scratch_cloud.url).status_code == 200  # a connection that is idle when the end comes
+    with ThreadPoolExecutor() as pool:
+        headers = {"X-Auth-Token": api.token or ""}
+        answer = pool.submit(httpx.get, f"{api.urls['compute']}/servers", headers=headers, trust_env=False, timeout=60)
+        time.sleep(0.5)
+        assert scratch_cloud.process is not None
+        scratch_cloud.process.send_signal(signal.SIGTERM)
+        assert answer.result(60).status_code == 200
+        assert answer.result().headers["connection"] == "close"
+    assert scratch_cloud.died(60) == 0
+
+
+def test_the_note_of_a_killed_cloud_is_known_as_stale(scratch_cloud: CloudProcess) -> None:
+    """Also where its number belongs to another process of ours by now."""
+    scratch_cloud.start()
+    scratch_cloud.kill()
+    assert "no cloud runs" in down(scratch_cloud).stdout
+    note = json.loads(note_of(scratch_cloud).read_text())
+    other = CloudProcess(scratch_cloud.state.parent / "other").start()
+    try:
+        assert other.process is not None
+        note_of(scratch_cloud).write_text(json.dumps(note | {"pid": other.process.pid}))
+        assert "no cloud runs" in down(scratch_cloud).stdout
+        assert other.process.poll() is None
+    finally:
+        other.stop()
+    scratch_cloud.start()

@@ -185,7 +185,7 @@ SECRET = "shared"
 def backend(seen: list[httpx.Request]) -> MetadataUpstream:
     def handle(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        if request.url.path == "/away":
+        if request.url.path == "/latest/away":
             raise httpx.ConnectError("no")
         if request.url.path == "/latest/user-data":
             return httpx.Response(200, content=b"#!/bin/sh\n" * 3000, headers={"Content-Type": "text/x-sh"})
@@ -240,7 +240,7 @@ async def test_metadata_knows_who_asks(lab: Lab) -> None:
     assert "X-Auth-Token" not in headers
     assert (await do(fetch, guest, "/latest/user-data"))[1] == "#!/bin/sh\n" * 3000
     assert (await do(fetch, lab.guest(two), "/"))[1].startswith('{"uuid":"' + two.device_id)
-    assert (await do(fetch, guest, "/away"))[0] == 503
+    assert (await do(fetch, guest, "/latest/away"))[0] == 503
     assert (await do(fetch, lab.guest(unknown), "/"))[0] == 404
     assert await do(guest.inside, "timeout", "5", "busybox", "wget", "-qO-", "http://169.254.169.254/")
 
@@ -249,6 +249,7 @@ async def test_metadata_knows_who_asks(lab: Lab) -> None:
     ("words", "status"),
     [
         ("GET http://other/ HTTP/1.1\r\n\r\n", "400"),
+        ("POST /../identity/v2.0/tokens HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "400"),
         ("nonsense\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nX: " + "y" * 40000 + "\r\n\r\n", "431"),
         ("POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + "y" * 200000, "413"),

@@ -30,11 +30,13 @@ def settings_of(state: Path | None, config: Path | None, **cloud: Any) -> Settin
 
 
 class Running(msgspec.Struct):
-    """What a running cloud leaves in `kilonova.json` of its state directory."""
+    """What a running cloud leaves in `kilonova.json` of its state directory. `started` is the process's start, in the kernel's
+    ticks since boot: it tells the process from a later one that got its number. 0: unknown."""
 
     pid: int
     url: str
     region: str
+    started: int = 0
 
 
 def running(state_dir: Path) -> Running | None:
@@ -43,17 +45,26 @@ def running(state_dir: Path) -> Running | None:
         found = msgspec.json.decode((state_dir / "kilonova.json").read_bytes(), type=Running)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return found if is_alive(found.pid) else None
+    return found if is_alive(found.pid, found.started) else None
 
 
-def is_alive(pid: int) -> bool:
-    """Whether this process lives and is ours. A zombie, as some containers leave them, does not live."""
+def is_alive(pid: int, started: int = 0) -> bool:
+    """Whether this process lives, is ours, and the one that started then; 0: whenever it started."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError, IndexError):
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return state not in "ZX" and b"kilonova" in command
+    found = start_of(pid)
+    return found is not None and started in (0, found) and b"kilonova" in command
+
+
+def start_of(pid: int) -> int | None:
+    """The start of a living process, in ticks since boot. A zombie, as some containers leave them, does not live."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(words[19]) if words and words[0] not in "ZX" else None
 
 
 def bind(host: str, port: int) -> socket.socket:

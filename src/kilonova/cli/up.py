@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
-import uvicorn
 import uvloop
 
-from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running
+from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running, start_of
 from kilonova.compute.virt.driver import HypervisorUnavailable
 from kilonova.core import collector, log
 from kilonova.core.clock import SYSTEM
 from kilonova.core.errors import CannotStart, ServiceUnavailable
+from kilonova.core.web.server import HttpServer
+from kilonova.ending import Ending
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.settings import Settings, default_state_dir, load
 
+if TYPE_CHECKING:
+    from kilonova.cloud import Cloud
+
 READY_TIMEOUT = 60.0
-STOP_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0  # seconds beside `drain_timeout`
 BACKLOG = 2048
 
 
@@ -57,54 +63,62 @@ def up(
         runner.run(_serve(settings))
 
 
-def down(state: Path | None = STATE) -> None:
+def down(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
     """Stop the cloud that runs from the state directory; guests keep running."""
-    settings = load(None, overrides={"cloud": {"state_dir": str(state.resolve())}} if state else None)
+    settings = load(config, overrides={"cloud": {"state_dir": str(state.resolve())}} if state else None)
     found = running(settings.state_dir)
     if found is None:
         console.print(f"no cloud runs from {settings.state_dir}")
         return
     os.kill(found.pid, signal.SIGTERM)
-    until = SYSTEM.monotonic() + STOP_TIMEOUT
-    while is_alive(found.pid):
+    patience = settings.serve.drain_timeout + STOP_TIMEOUT
+    until = SYSTEM.monotonic() + patience
+    while is_alive(found.pid, found.started):
         if SYSTEM.monotonic() > until:
-            raise CannotStart(f"pid {found.pid} is still there after {STOP_TIMEOUT:g} s")
+            raise CannotStart(f"pid {found.pid} is still there after {patience:g} s")
         time.sleep(0.05)
     console.print(f"stopped (pid {found.pid}); guests keep running")
 
 
 async def _serve(settings: Settings) -> None:
-    """Start, tell how to get in, answer until SIGTERM or Ctrl-C, stop."""
+    """Start, tell how to get in, answer until SIGTERM or Ctrl-C, drain, stop."""
     from kilonova.cloud import Cloud  # here, so that `--help` need not load the services
 
+    ending = Ending("up")
+    ending.listen()
     listener = bind(settings.cloud.listen, settings.cloud.port)
     try:
         cloud = Cloud(settings)
-        await cloud.start()
+        if not await ending.unless_asked(cloud.start()):
+            listener.close()
+            return
     except (HypervisorUnavailable, DataPlaneError, ServiceUnavailable) as error:
         listener.close()
         raise CannotStart(f"{error} (`kilonova doctor` tells what is missing)") from error
     listener.listen(BACKLOG)  # who reads the note may connect at once
     note = settings.state_dir / "kilonova.json"
-    note.write_bytes(msgspec.json.encode(Running(os.getpid(), settings.public_url, settings.cloud.region)))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            cloud.app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            http="httptools",
-            ws="none",
-            server_header=False,
-        )
-    )
-    collector.settle()
-    _welcome(settings)
+    mine = Running(os.getpid(), settings.public_url, settings.cloud.region, start_of(os.getpid()) or 0)
     try:
-        await server.serve(sockets=[listener])
+        note.write_bytes(msgspec.json.encode(mine))
+        collector.settle()
+        _welcome(settings)
+        await _answer(cloud, listener, settings, ending)
     finally:
-        note.unlink(missing_ok=True)
         await cloud.stop()
+        note.unlink(missing_ok=True)
+
+
+async def _answer(cloud: Cloud, listener: socket.socket, settings: Settings, ending: Ending) -> None:
+    """Until the process is asked to end and what is in flight is answered, within `drain_timeout`."""
+    server = HttpServer(cloud.app, drain_timeout=settings.serve.drain_timeout, limits=settings.serve.limits)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    asked = asyncio.ensure_future(ending.asked.wait())
+    await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    cloud.health.state = "draining"
+    server.drain()
+    server.should_exit = True
+    await serving
 
 
 def _welcome(settings: Settings) -> None:

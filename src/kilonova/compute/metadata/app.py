@@ -46,8 +46,7 @@ class MetadataService:
         content = answer(facts, str(path))
         if content is None:
             raise errors.NotFound
-        kind = "application/json" if str(path).endswith(".json") else "text/plain; charset=UTF-8"
-        return Reply(content, content_type=kind)
+        return Reply(content, content_type="application/json" if str(path).endswith(".json") else _kind(content))
 
     def _prove(self, call: Call) -> tuple[str, str]:
         """(server uuid, project id) that the proxy signed; raises Forbidden."""
@@ -69,3 +68,12 @@ class MetadataService:
         if known.server.project_id != project_id:
             raise errors.NotFound
         return known
+
+
+def _kind(content: bytes) -> str:
+    """Of what users gave: a script is text (its charset comes with the reply), a compressed one is not."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return "application/octet-stream"
+    return "application/octet-stream" if b"\0" in content else "text/plain"

@@ -8,7 +8,6 @@ request id, microversion, token, policy, handler; whatever goes wrong comes out 
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal
 
@@ -23,14 +22,14 @@ from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
 from kilonova.core.policy import Policy
 from kilonova.core.web.auth import Authenticator, read_identity
-from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.call import Call, ClientGone, Reply
 from kilonova.core.web.errors import ErrorFormat
 from kilonova.core.web.microversion import Microversions
+from kilonova.core.web.target import check_text
 from kilonova.core.web.wire import Version, encode
 
 logger = log.get("web")
 DEFAULT_MAX_BODY = 1 << 20
-REQUEST_ID = re.compile(r"^req-[0-9a-fA-F-]{8,64}$")
 Handler = Callable[..., Awaitable[Reply]]
 
 
@@ -95,6 +94,7 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
     place = f"{route.method} {web.prefix}{route.path}"
 
     async def endpoint(request: Request[Any, Any, Any]) -> Response[Any]:
+        check_text(request.scope)
         version = web.microversions.negotiate(request.headers) if web.microversions else None
         request.scope["kilonova_version"] = version  # type: ignore[typeddict-unknown-key]
         if version is not None and ((low and version < low) or (high and version > high)):
@@ -158,6 +158,8 @@ def _reply(
 
 def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     known = _known(error)
+    if isinstance(error, ClientGone):
+        logger.debug("the client hung up", service=web.name, path=request.url.path)
     if known.status >= 500 and known.status != 501 and not isinstance(error, errors.ServiceUnavailable):
         logger.error("request failed", service=web.name, path=request.url.path, exc_info=error)
     body, content_type = web.error_format(known, _request_id(web, request), request.headers.get("accept", ""))
@@ -169,6 +171,8 @@ def _known(error: Exception) -> errors.KilonovaError:
     if isinstance(error, errors.KilonovaError):
         # what the bus says names hosts and other components' inside: for logs, not for clients
         return errors.KilonovaError() if isinstance(error, errors.BusError | errors.RemoteError) else error
+    if isinstance(error, RecursionError):
+        return errors.BadRequest("The request is nested too deeply.")
     if isinstance(error, HTTPException):
         kinds = {404: errors.NotFound, 405: errors.MethodNotAllowed, 413: errors.TooLarge}
         kind = kinds.get(error.status_code)

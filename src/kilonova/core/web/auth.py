@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -9,6 +10,8 @@ import msgspec
 
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
+
+REQUEST_ID = re.compile(r"^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
 class Authenticator(Protocol):
@@ -27,7 +30,8 @@ async def read_identity(
 ) -> RequestContext:
     """The caller's context; raises a 401 with `WWW-Authenticate` when a token is required and there is no valid one."""
     token = headers.get("x-auth-token") or headers.get("x-storage-token")
-    global_id = headers.get("x-openstack-request-id")
+    given = headers.get("x-openstack-request-id", "")
+    global_id = given if REQUEST_ID.match(given) else None
     found = await authenticator.authenticate(token) if token else None
     if found is None:
         if required:

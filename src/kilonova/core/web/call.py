@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import HTTPException
 
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
@@ -17,6 +19,9 @@ from kilonova.core.web.explain import explain
 from kilonova.core.web.wire import Version, at_version
 
 T = TypeVar("T")
+JSON_TYPE = re.compile(r"^application/(\S+[+-])?json(-patch)?$")
+NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
+"""A NUL as JSON writes it, not a backslash followed by `u0000`. Databases treat it each in its own way."""
 
 
 class Reply(msgspec.Struct):
@@ -31,6 +36,10 @@ class Reply(msgspec.Struct):
 
 class MalformedBody(errors.BadRequest):
     template = "Malformed request body: {reason}"
+
+
+class ClientGone(errors.BadRequest):
+    template = "The connection was closed before the whole body had come."
 
 
 class InvalidInput(errors.BadRequest):
@@ -73,21 +82,30 @@ class Call:
         return self._policy is None or self._policy.allows(self.ctx, rule, target)
 
     async def stream(self, limit: int | None = None) -> AsyncIterator[bytes]:
-        """The body in pieces; raises TooLarge past `limit` bytes."""
+        """The body in pieces; raises TooLarge past `limit` bytes, and ClientGone."""
         seen = 0
-        async for piece in self.request.stream():
-            seen += len(piece)
-            if limit is not None and seen > limit:
-                raise errors.TooLarge(limit=limit)
-            if piece:
-                yield piece
+        try:
+            async for piece in self.request.stream():
+                seen += len(piece)
+                if limit is not None and seen > limit:
+                    raise errors.TooLarge(limit=limit)
+                if piece:
+                    yield piece
+        except HTTPException as error:
+            raise ClientGone from error
 
     async def body(self) -> bytes:
-        """The whole body, at most the route's cap."""
+        """The whole JSON body, at most the route's cap; b"" where there is none."""
         declared = self.headers.get("content-length", "0")
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > self._max_body):
             raise errors.TooLarge(limit=self._max_body)
-        return b"".join([piece async for piece in self.stream(self._max_body)])
+        raw = b"".join([piece async for piece in self.stream(self._max_body)])
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if raw and kind and not JSON_TYPE.match(kind):
+            raise errors.UnsupportedMediaType(content_type=kind[:80])
+        if b"\\u0000" in raw and NUL.search(raw):
+            raise InvalidInput(reason="a text holds a NUL character")
+        return raw
 
     async def decode(self, kind: type[T]) -> T:
         """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit."""

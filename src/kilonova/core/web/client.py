@@ -10,6 +10,7 @@ import msgspec
 
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
+from kilonova.core.web.target import is_dotted
 from kilonova.core.web.transport import Answer, Content, Transport
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ class ServiceClient:
         content: Content = b"", headers: dict[str, str] | None = None,
     ) -> AsyncIterator[Answer]:  # fmt: skip
         """The answer as it comes, whatever its status; `own` uses the component's account even with a caller's context."""
+        if is_dotted(path.partition("?")[0]):  # an id that a user chose must not lead to another place
+            raise errors.BadRequest
         token = ctx.token if ctx is not None and not own else None
         sent = self._headers | (headers or {})
         if ctx is not None:

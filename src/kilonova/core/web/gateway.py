@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kilonova.core.web.health import PREFIX, Health, reply
+from kilonova.core.web.target import is_dotted
 from kilonova.core.web.transport import ASGIApp
 
+DOTTED = {"error": {"code": 400, "title": "Bad Request", "message": "The path has segments '.' or '..'."}}
 STARTING = {"error": {"code": 503, "title": "Service Unavailable", "message": "The service is starting."}}
 
 
@@ -27,6 +29,9 @@ class Gateway:
             await self._lifespan(receive, send)
             return
         path: str = scope["path"]
+        if is_dotted(path):
+            await reply(scope, send, 400, DOTTED)
+            return
         slash = path.find("/", 1)
         prefix = path if slash < 0 else path[:slash]
         if self.health is not None and self.health.state == "starting" and prefix != PREFIX:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
-from litestar.exceptions import HTTPException
-
-from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
 from kilonova.image.api.access import fetch
@@ -26,7 +22,7 @@ class Data:
         kind = call.headers.get("content-type", "").split(";")[0].strip()
         if kind != OCTETS:
             raise errors.NotOctetStream(content_type=kind)
-        await self.logic.upload(image, _body(call), _announced(call))
+        await self.logic.upload(image, call.stream(), _announced(call))
         return Reply()
 
     async def download(self, call: Call, image_id: str) -> Reply:
@@ -47,14 +43,6 @@ class Data:
         elif image.checksum:
             headers["Content-MD5"] = image.checksum
         return Reply(pieces_of(reader, wanted), 206 if partial else 200, headers, OCTETS)
-
-
-async def _body(call: Call) -> AsyncIterator[bytes]:
-    try:
-        async for piece in call.stream():
-            yield piece
-    except HTTPException as error:  # the client went away: nobody reads the reply, and it is no fault of ours
-        raise core_errors.BadRequest("The connection was closed before all image data had come.") from error
 
 
 def _announced(call: Call) -> int | None:

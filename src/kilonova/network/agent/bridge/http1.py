@@ -77,8 +77,6 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         raise BadRequest(400) from None
     request.method = parser.get_method().decode("latin-1")
-    if not request.target.startswith("/"):
-        raise BadRequest(400)
     return request
 
 

@@ -6,8 +6,8 @@ who it is never pass: only the headers in `PASSED` do."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +30,12 @@ from kilonova.network.agent.model import dhcp_namespace
 
 PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"}
 RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}
+METHODS = ("GET", "HEAD")
+NAME = r"[\w=:@,~-][\w.=:@,~-]*"
+TARGET = re.compile(rf"^/({NAME}(/{NAME})*/?)?(\?[\x21-\x7e]*)?\Z", re.ASCII)
+"""A path of plain names, with a query or without: no dot segments in any spelling, no empty ones, no other host's."""
+TREES = re.compile(r"^/(openstack|ec2|latest|\d+\.\d+|\d{4}-\d\d-\d\d)?([/?]|\Z)", re.ASCII)
+"""What the metadata service has; only this leaves the guest's network."""
 CALLS_PER_GUEST, CALLS_PER_NETWORK = 16, 128
 
 Caller = tuple[str, str]  # (device_id, project_id)
@@ -90,16 +96,16 @@ class MetadataProxy:
                 writer.write(await self._answer(network_id, source, reader))
             async with asyncio.timeout(self.upstream.timeout):
                 await writer.drain()
+                writer.close()
+                await writer.wait_closed()
         except (ConnectionError, TimeoutError):
             pass
         finally:
+            writer.transport.abort()  # nothing happens where it is closed; a guest that takes no answer holds nothing
             calls.subtract(keys)
             for key in keys:
                 if calls[key] <= 0:
                     del calls[key]
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _answer(self, network_id: str, source: str, reader: asyncio.StreamReader) -> bytes:
         try:
@@ -108,6 +114,8 @@ class MetadataProxy:
             return fault(why.status)
         if request is None:
             return b""
+        if (status := refusal(request)) is not None:
+            return fault(status)
         caller = self.find(network_id, source)
         if caller is None:
             self.logger.warning("metadata asked for by an unknown address", network=network_id, source=source)
@@ -142,6 +150,15 @@ class MetadataProxy:
         back = [(name, value) for name, value in reply.headers.items() if name in RETURNED]
         back += [(name, value) for name, value in reply.headers.items() if name.startswith("x-aws-ec2-metadata-")]
         return answer(reply.status_code, back, reply.content, head=request.method == "HEAD")
+
+
+def refusal(request: Request) -> int | None:
+    """The status for what is no request for metadata."""
+    if not TARGET.match(request.target):
+        return 400
+    if request.method not in METHODS:
+        return 405
+    return None if TREES.match(request.target) else 404
 
 
 def _listen() -> socket.socket:
