@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from kilonova import secrets_file
 from kilonova.bootstrap import bootstrap
 from kilonova.components import SERVICES, all_in_one, core_parts
-from kilonova.core import log
+from kilonova.core import folders, log
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
 from kilonova.core.service import Service, WebService
@@ -26,7 +26,7 @@ class Cloud:
 
     def __init__(self, settings: Settings, *, env: Mapping[str, str] | None = None) -> None:
         self.settings = settings
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        folders.settle(settings.state_dir)
         self.secrets = secrets_file.settle(settings.state_dir, settings.secrets, Clock())
         self.app = Gateway({})
         self.parts = core_parts(

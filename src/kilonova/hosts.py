@@ -13,6 +13,7 @@ from kilonova.compute.virt.driver import VirtDriver
 from kilonova.compute.virt.load import DriverContext
 from kilonova.compute.virt.load import load as load_driver
 from kilonova.core.clock import Clock
+from kilonova.core.folders import searchable
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.settings import Settings
@@ -66,6 +67,7 @@ def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -
     from kilonova.network.agent.bridge.metadata_proxy import MetadataUpstream
     from kilonova.network.agent.bridge.options import BridgeOptions
 
+    searchable(settings.state_dir)  # on the way to dnsmasq's files
     options = options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
     client = httpx.AsyncClient(trust_env=False)
     return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kilonova.compute.agent import journal as module
-from kilonova.compute.agent.journal import Journal
+from kilonova.compute.agent.journal import Journal, Line, without_secrets
+from kilonova.compute.models import Evacuation, PersonalityFile, ServerBuild
 from kilonova.core.clock import Clock
 from tests.agent.lab import build_of
 
@@ -114,3 +116,64 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
     assert path.stat().st_size < 4_000
     assert not path.with_suffix(".new").exists()
     journal.close()
+
+
+SECRETS: dict[str, Any] = {"admin_pass": "hidden-pass", "user_data": "aGlkZGVu", "file": b"hidden file"}
+
+
+def secret_build(number: int, *, evacuation: Evacuation | None = None) -> ServerBuild:
+    build, replace = build_of(number), msgspec.structs.replace
+    return replace(
+        build,
+        server=replace(build.server, user_data=SECRETS["user_data"]),
+        spec=replace(
+            build.spec,
+            admin_pass=SECRETS["admin_pass"],
+            personality=[PersonalityFile(path="/a", contents=SECRETS["file"])],
+        ),
+        evacuation=evacuation,
+    )
+
+
+def told(path: Path) -> list[str]:
+    """The secrets that are in the file."""
+    content = path.read_bytes()
+    forms = {"admin_pass": b"hidden-pass", "user_data": b"aGlkZGVu", "file": b"aGlkZGVuIGZpbGU"}
+    return [name for name, form in forms.items() if form in content]
+
+
+def test_secrets_are_not_written_down(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path, Clock())
+    run = journal.open_run("a", secret_build(1))
+    assert told(path) == []
+    assert journal.unfinished("a")[run].build == without_secrets(secret_build(1))
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_an_older_release_wrote_down_is_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    old = [Line(host="a", run=f"r{n}", build=secret_build(n)) for n in (1, 2)] + [Line(host="a", run="r1", closed=True)]
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in old))
+    path.chmod(0o644)
+    assert told(path) == ["admin_pass", "user_data", "file"]
+    journal = Journal(path, Clock())
+    assert told(path) == []
+    assert list(journal.unfinished("a")) == ["r2"]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_an_evacuation_keeps_its_secrets_until_its_end(tmp_path: Path) -> None:
+    """A host that dies meanwhile has them from nowhere else."""
+    path, other = tmp_path / "j", build_of(2)
+    evacuation = Evacuation(migration="m", source="b", admin_pass=SECRETS["admin_pass"])
+    journal = Journal(path, Clock())
+    kept = journal.open_run("a", other)
+    run = journal.open_run("a", secret_build(1, evacuation=evacuation))
+    journal = reopened(journal, path)
+    assert journal.unfinished("a")[run].build == secret_build(1, evacuation=evacuation)
+    journal.close_run("a", run)
+    assert told(path) == []
+    assert journal.unfinished("a")[kept].build == other
+    journal.end(kept, journal.begin("a", kept, other, "accept"), "Error", "written to the new file")
+    assert "written to the new file" in path.read_text()

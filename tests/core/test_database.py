@@ -8,6 +8,8 @@ import datetime as dt
 import importlib
 import pkgutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +17,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
 
 import kilonova
-from kilonova.core import errors
+from kilonova.core import errors, log
 from kilonova.core.bus import Interface, MemoryBus, cast
 from kilonova.core.config import ConfigError
 from kilonova.core.context import RequestContext
@@ -26,9 +29,11 @@ from kilonova.core.db import Database, DuplicateRow
 from kilonova.core.db.locks import hold, locks_table
 from kilonova.core.db.migrate import NotMigrated, check, drift, head, upgrade, version
 from kilonova.core.db.outbox import Outbox, outbox_table
+from kilonova.core.db.sqlite import LOG_KEPT, checkpoint
 from tests import databases
 from tests.databases import statements_of
 
+SECRET = "hunter2-very-secret"
 CTX = RequestContext(request_id="req-1", user_id="u")
 metadata = MetaData()
 things = Table("things", metadata, Column("id", Integer, primary_key=True), Column("name", String(50), unique=True))
@@ -186,6 +191,36 @@ async def test_the_log_does_not_grow_while_everybody_writes(
     assert len(await names(file)) == commits
 
 
+async def test_what_a_killed_process_left_in_the_log_is_cut(tmp_path: Path) -> None:
+    """And what grows while it can't be moved, as it begins anew."""
+    path = tmp_path / "file.sqlite"
+    script = (
+        "import os, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA journal_mode=WAL'); c.execute('PRAGMA wal_autocheckpoint=0')\n"
+        "c.execute('CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT)')\n"
+        "for n in range(20):\n"
+        "    c.execute('INSERT INTO things (name) VALUES (?)', (f'{n}' + 'x' * 2_000_000,)); c.commit()\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == -9
+    log = Path(f"{path}-wal")
+    assert log.stat().st_size > 2 * LOG_KEPT
+    database = Database(f"sqlite:///{path}", metadata, name="test")
+    assert not log.exists() or log.stat().st_size == 0
+    assert len(await names(database)) == 20
+    async with database.reading() as reader:  # keeps the log from beginning anew
+        await reader.exec_driver_sql("BEGIN")
+        (await reader.execute(select(things))).all()
+        for number in range(20):
+            await put(database, f"{number}" + "y" * 2_000_000)
+        assert log.stat().st_size > 2 * LOG_KEPT
+        await reader.exec_driver_sql("COMMIT")
+    checkpoint(str(path), "RESTART")
+    await put(database, "z")
+    assert log.stat().st_size <= LOG_KEPT
+    await database.close()
+
+
 def begun_anew(log: Path) -> int:
     """How often a log was, as its head says."""
     with log.open("rb") as head:
@@ -219,6 +254,35 @@ async def test_a_value_that_fits_no_column_is_the_clients_fault(database: Databa
     assert await names(database) in ([], [text])
     if not database.is_sqlite and len(text) > 50:
         assert await names(database) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [insert(things).values(id=1, name=SECRET), insert(things).values(id=7, name=SECRET * 9),
+     text("SELECT :secret FROM nowhere").bindparams(secret=SECRET),
+     text("INSERT INTO things (id, name) VALUES (:secret, 'x')").bindparams(secret=SECRET)],
+    ids=["taken", "too long", "no table", "wrong type"],
+)  # fmt: skip
+async def test_errors_do_not_tell_what_was_written(
+    database: Database, statement: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = structlog.get_config()
+    await put(database, SECRET)
+    log.configure(level="debug")
+    try:
+        async with database.transaction() as tx:
+            await tx.connection.execute(statement)
+    except Exception as error:
+        log.get("test").error("failed", exc_info=error, error=error, text=str(error))
+    finally:
+        structlog.configure(**kept)
+    assert SECRET not in capsys.readouterr().err
+
+
+async def test_a_number_of_more_than_64_bits_is_the_clients_fault(database: Database) -> None:
+    with pytest.raises(errors.BadRequest):
+        async with database.transaction() as tx:
+            await tx.connection.execute(insert(things).values(id=2**70, name="x"))
 
 
 async def test_too_many_readers_at_once_are_told_to_come_again(database: Database) -> None:

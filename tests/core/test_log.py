@@ -35,6 +35,17 @@ HIDING: list[Any] = [
     f"could not reach http://user:{SECRET}/x@proxy",
     ["deep", {"er": f"mysql://u:{SECRET}@h"}],
     ValueError(f"postgresql://u:{SECRET}@h"),
+    f"could not log in with password={SECRET}",
+    ValueError({"server": {"adminPass": SECRET, "name": "x"}}),
+    KeyError(f'{{"user_data": "{SECRET}"}}'),
+    RuntimeError(f"Authorization: {SECRET}"),
+    f"[SQL: INSERT INTO t (a) VALUES (?)]\n[parameters: ('{SECRET}', 1)]\n(Background on this error at: https://sqlalche.me/e/20/gkpj)",
+    f'duplicate key value violates unique constraint "t_a"\nDETAIL:  Key (a)=({SECRET}) already exists.',
+    f"DETAIL:  Failing row contains (1, {SECRET}, null).",
+    f"(1062, \"Duplicate entry '{SECRET}' for key 'a'\")",
+    f"invalid input for query argument $2: '{SECRET}' ('str' object cannot be interpreted as an integer)",
+    f"(1366, \"Incorrect integer value: '{SECRET}' for column `x`.`t`.`a` at row 1\")",
+    f'invalid input syntax for type integer: "{SECRET}"',
     f"amqp://u:{SECRET}@h".encode(),
     RequestContext(request_id="r", token=SECRET),
     {"ctx": [RequestContext(request_id="r", token=SECRET)]},
@@ -55,6 +66,7 @@ def test_what_is_no_secret_stays() -> None:
     }  # fmt: skip
     assert log.redact(plain) == plain
     assert log.redact("postgresql://kn:x@db/compute") == "postgresql://kn:***@db/compute"
+    assert log.redact("DETAIL: Key (a)=(b) already exists.\nnext") == "DETAIL: Key (a)=***\nnext"
     assert log.redact(f"token {TOKEN} refused") == "token *** refused"
 
 

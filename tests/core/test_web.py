@@ -140,7 +140,7 @@ REPLIES: list[tuple[str, str, str | None, int]] = [
     ("GET", "/toy/nowhere", None, 404), ("PUT", "/toy/toys", "member", 405), ("PATCH", "/toy/toys/1", None, 405),
     ("GET", "/toy/broken", "member", 500), ("GET", "/toy/remote", "member", 500), ("GET", "/toy/odd", "member", 500),
     ("GET", "/toy/unheard", "member", 500), ("GET", "/toy/busy", "member", 503), ("POST", "/toy/toys", "member", 400),
-    ("GET", "/toy/toys/%2e%2e%2fetc", "member", 404), ("GET", "/toy/toys?limit=x", "member", 400), ("GET", "/toy", None, 404),
+    ("GET", "/toy/toys?limit=x", "member", 400), ("GET", "/toy", None, 404),
 ]  # fmt: skip
 KEYS = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 500: "computeFault",
         503: "serviceUnavailable"}  # fmt: skip

@@ -261,9 +261,7 @@ async def ids(client, **query):
     return [image["id"] for image in answer.json["images"]]
 
 
-@pytest.mark.parametrize(
-    "wrong", ["nothing", "..%2f..%2fetc%2fpasswd", "a" * 300, "%00", "{" + ID + "}", ID.replace("-", ""), ID + "%0a"]
-)
+@pytest.mark.parametrize("wrong", ["nothing", "a" * 300, "{" + ID + "}", ID.replace("-", ""), ID + "%0a"])
 async def test_ids_that_are_none(client, wrong):
     for method, path in (("GET", wrong), ("GET", f"{wrong}/file"), ("DELETE", wrong), ("GET", f"{wrong}/members")):
         answer = await client(method, f"{IMAGES}/{path}", token="admin", headers=JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import typer
@@ -20,6 +21,7 @@ def build_guest(
     """Build a guest that boots in seconds: kernel, ramdisk and root disk, and the same as one whole disk. Needs root."""
     from kilonova.guest.build import build_guest as build
 
+    os.umask(0o022)  # of the files inside the guest, too, which are for its users
     columns = (TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=complaints) as progress:
         task = progress.add_task("building the guest", total=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -25,6 +26,7 @@ from kilonova.cli import (
 )
 from kilonova.core.config import ConfigError
 from kilonova.core.errors import CannotStart
+from kilonova.core.folders import UMASK
 
 app = typer.Typer(
     name="kilonova",
@@ -60,6 +62,7 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 def main() -> None:
     """Run; what the user can mend is told in one line with exit code 2."""
+    os.umask(UMASK)  # what we write holds secrets; what others must read is given its mode
     try:
         app()
     except (ConfigError, CannotStart) as error:

@@ -18,7 +18,7 @@ from kilonova import secrets_file
 from kilonova.cli.common import CONFIG, STATE, bind
 from kilonova.components import COMPONENTS, Component
 from kilonova.compute.virt.driver import HypervisorUnavailable
-from kilonova.core import log
+from kilonova.core import folders, log
 from kilonova.core.config import ConfigError
 from kilonova.core.errors import CannotStart
 from kilonova.network.agent.dataplane import DataPlaneError
@@ -50,7 +50,7 @@ def serve(
     settings = load(config, overrides=overrides)
     secrets = _secrets(chosen, settings)
     log.configure(level=settings.log.level, json=settings.log.json)
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    folders.settle(settings.state_dir)
     listener = _listener(chosen, settings)
     count = settings.serve.workers if chosen.port is not None else 1
     if count == 1 or listener is None:

@@ -18,7 +18,7 @@ import uvloop
 
 from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running, start_of
 from kilonova.compute.virt.driver import HypervisorUnavailable
-from kilonova.core import collector, log
+from kilonova.core import collector, folders, log
 from kilonova.core.clock import SYSTEM
 from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.core.web.server import HttpServer
@@ -130,7 +130,7 @@ def _welcome(settings: Settings) -> None:
 
 def _detach(settings: Settings) -> None:
     """Start the same command in its own session and wait until it is ready; its words go to `kilonova.log`."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    folders.settle(settings.state_dir)
     log_path = settings.state_dir / "kilonova.log"
     command = [sys.executable, "-m", "kilonova", *(part for part in sys.argv[1:] if part != "--detach")]
     with log_path.open("ab") as output:

@@ -15,6 +15,17 @@ SECRET_KEYS = re.compile(
 )
 # lengths have bounds: users choose much of what is logged, and the time must not grow with its square
 SECRET_TEXT = re.compile(r"gAAAA[\w\-=]{20,}|://([^:/@\s]{0,128}):([^\s\"'<>]{1,256})@")
+SECRET_PAIR = re.compile(
+    r"""((?:pass(?:word|wd)?|admin_?pass|secret|token|user_data|private_key|authorization)["']?\s*[:=]\s*)"""
+    r"""(?:b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)*'|[^\s,;(){}\[\]"']+)""",
+    re.I,
+)
+"""`password=…`, `'adminPass': '…'`: what exceptions and their causes tell of what they were given."""
+ROW_VALUES = re.compile(
+    r"(\[parameters: |Failing row contains |Duplicate entry |query argument \$\d{1,9}: |Incorrect \w{1,32} value: "
+    r"|Key \([^)\n]{0,256}\)=|invalid input \w{1,32} for [\w ]{1,64}: ).*"
+)
+"""How SQLAlchemy, PostgreSQL, asyncpg and MariaDB show the values of a row that they refuse."""
 HIDDEN = "***"
 
 
@@ -27,7 +38,7 @@ def redact(value: Any, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         return type(value)(redact(v) for v in value) if not hasattr(value, "_fields") else value
     if isinstance(value, str):
-        return SECRET_TEXT.sub(lambda m: HIDDEN if m.group(1) is None else f"://{m.group(1)}:{HIDDEN}@", value)
+        return _redacted(value)
     if isinstance(value, msgspec.Struct):
         return redact(msgspec.structs.asdict(value))
     if isinstance(value, BaseException):
@@ -35,6 +46,12 @@ def redact(value: Any, key: str = "") -> Any:
     if isinstance(value, bytes):
         return redact(repr(value))
     return value
+
+
+def _redacted(text: str) -> str:
+    text = SECRET_TEXT.sub(lambda m: HIDDEN if m.group(1) is None else f"://{m.group(1)}:{HIDDEN}@", text)
+    text = SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", text)
+    return ROW_VALUES.sub(rf"\g<1>{HIDDEN}", text)
 
 
 def _redact_event(_logger: Any, _name: str, event: Any) -> Any:

@@ -3,6 +3,9 @@
 A line is written before a step begins and when it failed, so that a process which starts again knows what an earlier one left
 half done. That a step went well is told for people: it goes along with the next line. Lines survive a killed process; a torn last
 line is ignored. One file serves all hosts of a process.
+
+What users keep secret (passwords, user data, files for the guest) is not written down: whoever takes up a build gets it from the
+conductor. An evacuation alone has it from nowhere else while it lasts; its end takes it out of the file.
 """
 
 from __future__ import annotations
@@ -40,6 +43,17 @@ class Run(msgspec.Struct):
     steps: dict[str, StepRecord]
 
 
+def without_secrets(build: ServerBuild) -> ServerBuild:
+    """The build as it may be kept for long."""
+    replace, evacuation = msgspec.structs.replace, build.evacuation
+    return replace(
+        build,
+        server=replace(build.server, user_data=None),
+        spec=replace(build.spec, admin_pass=None, personality=[]),
+        evacuation=replace(evacuation, admin_pass=None) if evacuation is not None else None,
+    )
+
+
 class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path, self._clock = path, clock
@@ -66,7 +80,8 @@ class Journal:
         if line.closed:
             self._open.pop(line.run, None)
         elif line.build is not None:
-            self._open[line.run] = Run(line.host, line.build, line.resumes, {})
+            build = line.build if line.build.evacuation is not None else without_secrets(line.build)
+            self._open[line.run] = Run(line.host, build, line.resumes, {})
         elif line.step is not None and line.run in self._open:
             self._open[line.run].steps[line.step.key] = line.step
 
@@ -77,7 +92,8 @@ class Journal:
         for run, held in self._open.items():
             lines.append(Line(host=held.host, run=run, build=held.build, resumes=held.resumes))
             lines.extend(Line(host=held.host, run=run, step=step) for step in held.steps.values())
-        fresh.write_bytes(b"".join(map(_encoded, lines)))
+        with open(fresh, "wb", opener=_private) as file:
+            file.write(b"".join(map(_encoded, lines)))
         os.replace(fresh, self._path)
         self._file = self._path.open("ab", buffering=0)
         self._size = self._path.stat().st_size
@@ -89,8 +105,11 @@ class Journal:
             return
         self._flush()
         if self._size > COMPACT_AFTER + 4096 * len(self._open):
-            self._file.close()
-            self._compact()
+            self._anew()
+
+    def _anew(self) -> None:
+        self._file.close()
+        self._compact()
 
     def _flush(self) -> None:
         data = b"".join(self._later)
@@ -101,7 +120,8 @@ class Journal:
     def open_run(self, host: str, build: ServerBuild, *, resumes: int = 0) -> str:
         """Begin a run; its name."""
         run = f"{build.server.uuid}/{build.request_id}/{build.attempt}/{build.action}"
-        self._write(Line(host=host, run=run, build=build, resumes=resumes))
+        kept = build if build.evacuation is not None else without_secrets(build)
+        self._write(Line(host=host, run=run, build=kept, resumes=resumes))
         return run
 
     def begin(self, host: str, run: str, build: ServerBuild, step: str) -> StepRecord:
@@ -126,7 +146,10 @@ class Journal:
         return done
 
     def close_run(self, host: str, run: str) -> None:
+        held = self._open.get(run)
         self._write(Line(host=host, run=run, closed=True))
+        if held is not None and held.build != without_secrets(held.build):
+            self._anew()
 
     def steps(self, run: str) -> list[StepRecord]:
         held = self._open.get(run)
@@ -139,6 +162,10 @@ class Journal:
     def close(self) -> None:
         self._flush()
         self._file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _encoded(line: Line) -> bytes:

@@ -21,8 +21,7 @@ from weakref import WeakValueDictionary
 
 from kilonova.compute.virt.disks import DiskError, DiskFull
 from kilonova.core.clock import SYSTEM
-
-SEARCHABLE = 0o711
+from kilonova.core.folders import searchable
 
 
 def as_uuid(text: str, what: str) -> str:
@@ -73,9 +72,7 @@ class Places:
         if self._made:
             return
         with os_errors(f"making the state directory {self.root}"):
-            for place in (self.root, self.base, self.instances):
-                place.mkdir(parents=True, exist_ok=True)
-                place.chmod(place.stat().st_mode & 0o7777 | SEARCHABLE)  # whatever our umask is
+            searchable(self.root, self.base, self.instances)
             self.work.mkdir(mode=0o700, exist_ok=True)
         if self.owner is not None:
             must_reach(self.instances, self.owner)
@@ -116,8 +113,7 @@ class Places:
 
     def _prepare(self, directory: Path, temporary: Path) -> None:
         self.make()
-        directory.mkdir(exist_ok=True)
-        directory.chmod(SEARCHABLE)
+        searchable(directory)
         temporary.unlink(missing_ok=True)
 
     def remove(self, server_uuid: str) -> None:
@@ -141,6 +137,7 @@ class Places:
         note = self.instances / ".storage"
         with suppress(FileNotFoundError, FileExistsError), note.open("x") as fresh:
             fresh.write(SYSTEM.hex_id())
+            note.chmod(0o644)  # shared storage may take our root for another account
         return note.read_text() if note.exists() else ""
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from kilonova.core import errors
 from kilonova.core.bus.interface import Interface
 from kilonova.core.clock import SYSTEM
 from kilonova.core.db.address import Address
@@ -99,6 +100,8 @@ class Database:
             if known is error:
                 raise
             raise known from error
+        except OverflowError as error:  # SQLite's driver refuses integers of more than 64 bits before it asks
+            raise errors.BadRequest from error
         except REFUSED as error:
             if connected:
                 raise  # of the work itself
@@ -150,7 +153,11 @@ def _engines(address: Address) -> tuple[Any, Any]:
         inline = SqliteEngine(address.url)
         return inline, inline
     engine = create_async_engine(
-        address.url, enable_from_linting=False, json_deserializer=msgspec.json.decode, **address.options
+        address.url,
+        enable_from_linting=False,
+        hide_parameters=True,
+        json_deserializer=msgspec.json.decode,
+        **address.options,
     )
     if address.kind == "postgresql":  # each read is a transaction of its own, without BEGIN and ROLLBACK around it
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")

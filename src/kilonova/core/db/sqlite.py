@@ -28,6 +28,7 @@ LOCK_PATIENCE = 10.0  # seconds to ask for another process's write lock
 LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
 CHECKPOINT_PATIENCE = 0.1  # seconds to wait for other processes; what can't be done now, the next one does
+LOG_KEPT = 16 << 20  # bytes of an empty log
 KEPT = 4  # connections that nobody uses now
 PRAGMAS = (
     "busy_timeout=10000",  # milliseconds; for the next one, which needs the file for itself
@@ -37,6 +38,8 @@ PRAGMAS = (
     "foreign_keys=ON",
     "cache_size=-2000",  # KiB of each connection; behind it is the system's own cache
     "wal_autocheckpoint=0",  # ours, on a thread
+    f"journal_size_limit={LOG_KEPT}",  # what is larger is cut when the log begins anew
+    "secure_delete=ON",  # as Debian has it anyway: what is deleted is overwritten
 )
 
 
@@ -96,9 +99,14 @@ class SqliteEngine:
         self._file = url.database
         if self._file:
             Path(self._file).parent.mkdir(parents=True, exist_ok=True)
+            shorten_log(self._file)
         # who waited here for a free connection would stop all others, those that have one included: no bound
         self.sync_engine: Engine = create_engine(
-            url, poolclass=NullPool, enable_from_linting=False, json_deserializer=msgspec.json.decode
+            url,
+            poolclass=NullPool,
+            enable_from_linting=False,
+            hide_parameters=True,
+            json_deserializer=msgspec.json.decode,
         )
         event.listen(self.sync_engine, "connect", _set_up)
         self.turn = asyncio.Lock()  # of whoever writes
@@ -143,12 +151,21 @@ class SqliteEngine:
 
 
 def checkpoint(file: str, how: str) -> None:
-    """PASSIVE stands in nobody's way; after RESTART the next writer begins the log anew, as nobody needs what is in it."""
+    """PASSIVE stands in nobody's way; after RESTART the next writer begins the log anew, as nobody needs what is in it;
+    TRUNCATE cuts it at once."""
     with (
         contextlib.suppress(sqlite3.OperationalError),
         contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE)) as connection,
     ):
         connection.execute(f"PRAGMA wal_checkpoint({how})")
+
+
+def shorten_log(file: str) -> None:
+    """Bring all that a killed process left in the log into the file, and cut the log; blocking. Where others use the file it
+    stays for the next start, or for the next checkpoint."""
+    log = Path(f"{file}-wal")
+    if log.exists() and log.stat().st_size > LOG_KEPT:
+        checkpoint(file, "TRUNCATE")
 
 
 def _set_up(connection: Any, _record: Any) -> None:

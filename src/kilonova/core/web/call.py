@@ -104,7 +104,7 @@ class Call:
         if raw and kind and not JSON_TYPE.match(kind):
             raise errors.UnsupportedMediaType(content_type=kind[:80])
         if b"\\u0000" in raw and NUL.search(raw):
-            raise InvalidInput(reason="a text holds a NUL character")
+            raise InvalidInput(reason=f"a text holds a NUL character - at `{_place_of_nul(raw)}`")
         return raw
 
     async def decode(self, kind: type[T]) -> T:
@@ -118,3 +118,22 @@ class Call:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedBody(reason=str(error)) from None
         return decoded
+
+
+def _place_of_nul(raw: bytes) -> str:
+    try:
+        return _place(msgspec.json.decode(raw), "$") or "$"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "$"
+
+
+def _place(value: Any, path: str) -> str | None:
+    if isinstance(value, str):
+        return path if "\0" in value else None
+    if isinstance(value, dict):
+        if any("\0" in key for key in value):
+            return path
+        inner = [(item, f"{path}.{key}") for key, item in value.items()]
+    else:
+        inner = [(item, f"{path}[{n}]") for n, item in enumerate(value)] if isinstance(value, list) else []
+    return next(filter(None, (_place(*each) for each in inner)), None)

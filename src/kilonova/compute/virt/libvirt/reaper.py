@@ -21,6 +21,7 @@ def main(log: str, argv: list[str]) -> None:
     if os.fork():
         return
     os.setsid()
+    os.umask(0o022)  # ours is stricter; what libvirt makes, its guests' users read
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
     with open(log, "ab") as output:

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from kilonova.core import log
+from kilonova.core.folders import searchable
 from kilonova.network.agent.bridge import netns
 from kilonova.network.agent.bridge.commands import missing
 from kilonova.network.agent.bridge.dhcp_files import DhcpFiles, arguments, dhcp_files, served
@@ -64,7 +65,7 @@ class Dhcp:
 
     def _ensure(self, network_id: str, argv: list[str], files: DhcpFiles) -> None:
         folder = self.folder(network_id)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        searchable(self.root, folder)
         changed = [write(folder / name, text) for name, text in (("hosts", files.hosts), ("options", files.options))]
         pid = self.pid(network_id)
         stale = self._stale(network_id, files)
@@ -84,7 +85,9 @@ class Dhcp:
         try:
             done = netns.run_inside(
                 namespace,
-                lambda: subprocess.run(argv, capture_output=True, timeout=self.options.command_timeout, check=False),
+                lambda: subprocess.run(
+                    argv, capture_output=True, timeout=self.options.command_timeout, check=False, umask=0o022
+                ),
             )
         except FileNotFoundError:
             raise missing("dnsmasq") from None

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kilonova.core import log
+from kilonova.core.folders import searchable
 from kilonova.network.agent.bridge import checks, conntrack, tunnels, vestiges
 from kilonova.network.agent.bridge.compile import compile_filters
 from kilonova.network.agent.bridge.dhcp import Dhcp, write
@@ -54,7 +55,7 @@ class BridgeDataPlane(DataPlane):
         self._can_cut = shutil.which("conntrack") is not None
         if not self._can_cut:
             self.logger.warning("conntrack not found: connections outlive the rules that allowed them")
-        await asyncio.to_thread(Path(self.options.state_dir).mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(searchable, Path(self.options.state_dir))
         await self.taps.open()
         await asyncio.to_thread(self.links.sweep)
         links, _ours = await asyncio.to_thread(self.links.survey)

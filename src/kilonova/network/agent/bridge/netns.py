@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import ctypes
 import errno
 import os
@@ -46,6 +47,9 @@ def _create(name: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
         raise DataPlaneError(f"namespace {name}: can't be made: {os.strerror(ctypes.get_errno())}")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(RUN_DIR)
+        os.chmod(RUN_DIR, 0o755)  # noqa: S103 - whatever our umask is: it is everybody's
     netns.attach(name, "thread-self")
 
 
