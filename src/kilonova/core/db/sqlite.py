@@ -151,8 +151,7 @@ class SqliteEngine:
 
 
 def checkpoint(file: str, how: str) -> None:
-    """PASSIVE stands in nobody's way; after RESTART the next writer begins the log anew, as nobody needs what is in it;
-    TRUNCATE cuts it at once."""
+    """PASSIVE stands in nobody's way; after RESTART the next writer begins the log anew, as nobody needs what is in it."""
     with (
         contextlib.suppress(sqlite3.OperationalError),
         contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE)) as connection,
@@ -161,11 +160,19 @@ def checkpoint(file: str, how: str) -> None:
 
 
 def shorten_log(file: str) -> None:
-    """Bring all that a killed process left in the log into the file, and cut the log; blocking. Where others use the file it
-    stays for the next start, or for the next checkpoint."""
+    """Bring all that a killed process left in the log into the file, and cut the log; blocking. Where another process has the
+    file open nothing happens: the next checkpoint cuts the log."""
     log = Path(f"{file}-wal")
-    if log.exists() and log.stat().st_size > LOG_KEPT:
-        checkpoint(file, "TRUNCATE")
+    if not log.exists() or log.stat().st_size <= LOG_KEPT:
+        return
+    with (
+        contextlib.suppress(sqlite3.OperationalError),
+        contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE, isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN IMMEDIATE")  # fails where others are
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _set_up(connection: Any, _record: Any) -> None:
