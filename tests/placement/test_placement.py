@@ -95,7 +95,7 @@ async def test_only_services_and_admins_read_providers(cloud, token, status):
 
 @pytest.mark.parametrize(
     ("content", "part"),
-    [(b"{", "Malformed"), (b'{"name": 3}', "$.name"), (b'{"name": "x", "colour": 1}', "colour"), (b"[]", "object")],
+    [(b"{", "Malformed"), (b'{"name": 3}', "name"), (b'{"name": "x", "colour": 1}', "colour"), (b"[]", "an object")],
 )
 async def test_bad_bodies_name_the_field(cloud, content, part):
     client, _, _ = cloud

@@ -21,7 +21,8 @@ from kilonova.compute.schemas.common import truth
 from kilonova.compute.states import Vm
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.wire import at_version, present
+from kilonova.core.web.misfits import misfit
+from kilonova.core.web.wire import Version, at_version, present
 
 T = TypeVar("T")
 R = "os_compute_api"
@@ -122,12 +123,12 @@ class ServerActions:
         return Reply()
 
     async def _evacuate(self, call: Call, row: Row, given: Any) -> Reply:
-        asked = _read(given, at_version(shapes.Evacuate, call.version))
+        asked = _read(given, shapes.Evacuate, call.version)
         told = not at_least(call, "2.14")  # how it is about the storage, and the password in the answer
         if told and isinstance(asked.shared, UnsetType):
-            raise InvalidInput(reason="Object missing required field `onSharedStorage`")
+            raise InvalidInput(reason="'onSharedStorage' is a required property")
         shared = truth(asked.shared) if told and not isinstance(asked.shared, UnsetType) else None
-        target, force = present(asked.host, None), truth(present(asked.force, False))
+        target, force = present(asked.host, None), truth(False if isinstance(asked.force, UnsetType) else asked.force)
         password = present(asked.admin_pass, None)
         if force and target is None:
             raise errors.ForceWithoutHost
@@ -155,8 +156,11 @@ class ServerActions:
         return Reply()
 
 
-def _read(given: Any, kind: type[T]) -> T:
+def _read(given: Any, kind: type[T], version: Version | None = None) -> T:
+    """The body of an action, at a microversion where it has fields that not all know."""
+    narrowed: Any = kind if version is None else at_version(kind, version)  # type: ignore[arg-type]
     try:
-        return msgspec.convert(given, kind)
+        made: T = msgspec.convert(given, narrowed)
     except msgspec.ValidationError as error:
-        raise InvalidInput(reason=str(error)) from None
+        raise InvalidInput(reason=str(misfit(error, kind, version))) from None
+    return made

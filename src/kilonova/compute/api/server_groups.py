@@ -36,7 +36,7 @@ class ServerGroups:
         old = present(asked.first_policies, None) or present(asked.policies, None)
         policy = present(asked.policy, None) or (old[0] if old else None)
         if policy is None:
-            raise InvalidInput(reason="Object missing required field `policy` - at `$.server_group`")
+            raise InvalidInput(reason="server_group must have 'policy', a required property")
         rules = _rules(asked)
         if rules and policy != "anti-affinity":
             raise core_errors.BadRequest("Only anti-affinity policy supports rules.")

@@ -82,7 +82,7 @@ def _groups(asked: shapes.ServerIn) -> list[str] | None:
 def _networks(call: Call, asked: shapes.ServerIn) -> list[models.NetworkRequest] | Literal["auto", "none"] | None:
     if at_least(call, "2.37"):
         if isinstance(asked.networks, UnsetType):
-            raise InvalidInput(reason="Object missing required field `networks` - at `$.server`")
+            raise InvalidInput(reason="server must have 'networks', a required property")
         if isinstance(asked.networks, str):
             return asked.networks
         given = asked.networks

@@ -9,7 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 from kilonova.compute.schemas.common import Boolean
 from kilonova.core.web.wire import Body, versions
 
-Limit = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,10}\Z")] | Annotated[int, Meta(ge=-1, le=2147483647)] | UnsetType
+Limit = (
+    Annotated[str, Meta(pattern=r"\A-?[0-9]{1,10}\Z", description="a number, or -1 for no limit")]
+    | Annotated[int, Meta(ge=-1, le=2147483647)]
+    | UnsetType
+)
 
 SHOWN = {  # resource → the last version that shows it
     "instances": "2.999", "cores": "2.999", "ram": "2.999", "metadata_items": "2.999", "key_pairs": "2.999",

@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.policy import Policy
-from kilonova.core.web.explain import explain
+from kilonova.core.web.misfits import misfit
 from kilonova.core.web.wire import Version, at_version
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class Call:
         try:
             decoded: T = msgspec.json.decode(raw, type=kind_now)
         except msgspec.ValidationError as error:
-            raise InvalidInput(reason=explain(kind, self.version, str(error))) from None
+            raise InvalidInput(reason=str(misfit(error, kind, self.version))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedBody(reason=str(error)) from None
         return decoded

@@ -52,7 +52,9 @@ class View(msgspec.Struct, kw_only=True):
     """A response, or a request that tolerates unknown fields."""
 
 
-class _Range(msgspec.Struct, frozen=True):
+class Range(msgspec.Struct, frozen=True):
+    """Microversions, both ends included, and a field's name on the wire in them where it differs."""
+
     since: Version
     until: Version
     name: str | None
@@ -63,19 +65,19 @@ class _Range(msgspec.Struct, frozen=True):
 
 def versions(since: str = "0.0", until: str = "99.999", *, name: str | None = None) -> msgspec.Meta:
     """Annotation of a field that exists from `since` to `until` (both included); `name` is its name on the wire."""
-    return msgspec.Meta(extra={"range": _Range(Version.parse(since), Version.parse(until), name)})
+    return msgspec.Meta(extra={"range": Range(Version.parse(since), Version.parse(until), name)})
 
 
 _Refused = Annotated[str, msgspec.Meta(pattern="(?!)", description="no such field")]
 """No value fits it, not even under the made-up name that a field out of range has."""
 
 
-def range_of(kind: Any) -> _Range | None:
-    """The versions of a field, by its annotation."""
+def range_of(kind: Any) -> Range | None:
+    """The microversions that a field of this type exists in; None for all."""
     if get_origin(kind) is Annotated:
         for meta in kind.__metadata__:
             if isinstance(meta, msgspec.Meta) and meta.extra and "range" in meta.extra:
-                found: _Range = meta.extra["range"]
+                found: Range = meta.extra["range"]
                 return found
     return None
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from kilonova.core.web.call import Call, InvalidInput
+from kilonova.core.web.misfits import misfit
 from kilonova.identity import errors
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -22,7 +23,9 @@ async def read(call: Call, name: str, kind: type[T]) -> tuple[T, dict[str, Any]]
     try:
         made = msgspec.convert(inner, kind)
     except msgspec.ValidationError as error:
-        raise InvalidInput(reason=str(error)) from None
+        found = misfit(error, kind)
+        where = ".".join(part for part in (name, found.where) if part)
+        raise InvalidInput(reason=f"{where} {found.what}") from None
     known = RESERVED | {field.encode_name for field in msgspec.structs.fields(kind)}
     return made, {key: value for key, value in inner.items() if key not in known}
 

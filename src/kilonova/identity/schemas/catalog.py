@@ -9,8 +9,8 @@ from msgspec import UNSET, Meta, UnsetType
 from kilonova.core.web.wire import View
 from kilonova.identity.schemas.common import Id, Name, Text
 
-RegionId = Annotated[str, Meta(pattern=r"^[^/\x00]*\Z", max_length=255)]
-Url = Annotated[str, Meta(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s\x00]+\Z", max_length=2048)]
+RegionId = Annotated[str, Meta(pattern=r"^[^/\x00]*\Z", description="text without slashes", max_length=255)]
+Url = Annotated[str, Meta(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s\x00]+\Z", description="a URL", max_length=2048)]
 Interface = Literal["public", "internal", "admin"]
 
 

@@ -9,7 +9,9 @@ from msgspec import UNSET, Meta, UnsetType, field
 from kilonova.core.web.wire import Body, View
 from kilonova.identity.schemas.common import Id, Name, Text
 
-Tag = Annotated[str, Meta(pattern=r"^[^,/\x00]+\Z", min_length=1, max_length=255)]
+Tag = Annotated[
+    str, Meta(pattern=r"^[^,/\x00]+\Z", description="text without commas and slashes", min_length=1, max_length=255)
+]
 Tags = Annotated[list[Tag], Meta(max_length=80)]
 
 
@@ -45,7 +47,9 @@ class DomainCreate(View):
     name: Name
     description: Text | None = None
     enabled: bool = True
-    explicit_domain_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None = None
+    explicit_domain_id: (
+        Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="a UUID of 32 digits from 0-9a-f")] | None
+    ) = None
     tags: Tags = field(default_factory=list)
     options: ResourceOptions | None = None
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from kilonova.core.errors import KilonovaError
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.misfits import Misfit, misfit
 from kilonova.network import errors
 from kilonova.network.logic.base import Facts, Guard
 from kilonova.network.policies import RULES
@@ -23,9 +24,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 PAGING = {"fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse"}
 TAG_FILTERS = {"tags", "tags-any", "not-tags", "not-tags-any"}
 YES, NO = {"true", "1", "yes", "on", "t", "y"}, {"false", "0", "no", "off", "f", "n"}
-UNKNOWN = re.compile(r"Object contains unknown field `(.+?)`")
-MISSING = re.compile(r"Object missing required field `(.+?)`")
-WHERE = re.compile(r"^(.*?) - at `(?:key in )?\$\.?(.*?)`$", re.S)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,21 +231,21 @@ def _decode(shape: Shape, raw: msgspec.Raw, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise errors.HTTPBadRequest(reason=_reason(str(error), shape)) from None
+        raise errors.HTTPBadRequest(reason=_reason(misfit(error, kind), shape)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.HTTPBadRequest(reason=f"Malformed request body: {error}") from None
 
 
-def _reason(text: str, shape: Shape) -> str:
-    if unknown := UNKNOWN.search(text):
-        name = unknown.group(1)
+def _reason(found: Misfit, shape: Shape) -> str:
+    where = f"{found.where}." if found.where else ""
+    if found.unknown:
         known = {field.encode_name for field in msgspec.structs.fields(shape.view)}
-        return f"Attribute '{name}' cannot be set here" if name in known else f"Unrecognized attribute(s) '{name}'"
-    if missing := MISSING.search(text):
-        return f"Failed to parse request. Required attribute '{missing.group(1)}' not specified"
-    if found := WHERE.match(text):
-        return f"Invalid input for {found.group(2) or shape.resource}. Reason: {found.group(1)}"
-    return f"Invalid input for {shape.resource}. Reason: {text}"
+        if found.unknown in known and not where:
+            return f"Attribute '{found.unknown}' cannot be set here"
+        return f"Unrecognized attribute(s) '{where}{found.unknown}'"
+    if found.missing:
+        return f"Failed to parse request. Required attribute '{where}{found.missing}' not specified"
+    return f"Invalid input for {found.where or shape.resource}. Reason: it {found.what}."
 
 
 def guard(

@@ -9,14 +9,27 @@ from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
 
+ONE_LINE, LINES = "text without control characters", "text without control characters but tabs and line ends"
 # no control characters: names end up in logs and terminals, and no database keeps NUL; texts may have lines
-Name = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
-Text = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z")]
+Name = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x1f\x7f]*\Z", description=ONE_LINE)]
+Text = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z", description=LINES)]
 Uuid = Annotated[
-    str, Meta(pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z")
+    str,
+    Meta(
+        pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z",
+        description="a UUID",
+    ),
 ]
-ProjectId = Annotated[str, Meta(max_length=255)]
-Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[^,\x00-\x1f\x7f]+\Z")]
+ProjectId = Name
+Tag = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        pattern=r"\A[^,\x00-\x1f\x7f]+\Z",
+        description="text without commas and control characters",
+    ),
+]
 Tags = Annotated[list[Tag], Meta(max_length=50)]
 
 

@@ -11,9 +11,12 @@ from kilonova.core.web.wire import Body, View
 from kilonova.network.schemas.common import Owned, Renamed, Resource, Text, Uuid
 from kilonova.network.schemas.subnets import Address
 
-Mac = Annotated[str, Meta(pattern=r"\A([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\Z")]
+Mac = Annotated[
+    str,
+    Meta(pattern=r"\A([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\Z", description="a MAC address such as fa:16:3e:00:00:01"),
+]
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-DnsName = Annotated[str, Meta(max_length=255, pattern=rf"\A(?:{_LABEL}(?:\.{_LABEL})*)?\Z")]
+DnsName = Annotated[str, Meta(max_length=255, pattern=rf"\A(?:{_LABEL}(?:\.{_LABEL})*)?\Z", description="a DNS name")]
 VNIC_TYPES = ("normal",)
 WIRE = {
     "host_id": "binding:host_id",

@@ -9,7 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View, versions
 
-Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$")]
+Uuid = Annotated[
+    str, Meta(pattern=r"\A[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z", description="a UUID")
+]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Amount = Annotated[int, Meta(ge=0, le=2147483647)]
 Positive = Annotated[int, Meta(ge=1, le=2147483647)]
