@@ -16,7 +16,9 @@ import typer.main
 
 from kilonova.cli.main import app
 from kilonova.components import SERVICES, all_in_one, core_parts
-from kilonova.compute.states import ACTIONS, STATUS
+from kilonova.compute.actions.base import ANY_VM, Action, Runs
+from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.states import STATUS
 from kilonova.compute.steps import STEPS
 from kilonova.core.errors import KilonovaError
 from kilonova.core.faults import Faults
@@ -118,35 +120,60 @@ def _policies(services: dict[str, Any]) -> str:
 
 
 def _states() -> str:
-    actions = [
-        (f"`{name}`", _words(action.vm_states), "any" if action.task_states is None else _words(action.task_states),
-         f"`{action.task.value}`", f"`{action.ends.value}`" if action.ends else "as it was")
-        for name, action in ACTIONS.items()
-    ]  # fmt: skip
+    built = [action for action in ACTIONS if action.runs is not Runs.NOWHERE]
     statuses = [
         (f"`{vm}`", f"`{status}`", ", ".join(f"`{s}` while `{t}`" for t, s in sorted(during.items())))
         for vm, (status, during) in STATUS.items()
     ]
     steps = [
         (
-            step.number,
+            number,
             f"`{step.name}`",
             step.component,
             f"{step.deadline:g}",
             f"`{step.task_state}`" if step.task_state else "",
         )
-        for step in STEPS
+        for number, step in enumerate(STEPS, 1)
     ]
     return _page(
         "States, actions and steps",
         "## Server actions",
-        _table(("action", "from vm_state", "from task_state", "task_state while it runs", "ends in vm_state"), actions),
+        "The key of the body of `POST /servers/ID/action`, and what becomes of it.",
+        _table(
+            (
+                "action",
+                "rule",
+                "done by",
+                "from vm_state",
+                "from task_state",
+                "task_state meanwhile",
+                "ends in",
+                "steps on the host",
+            ),
+            map(_action, built),
+        ),
+        "Known to upstream and answered with 501: "
+        + ", ".join(f"`{a.wire}`" for a in ACTIONS if a.runs is Runs.NOWHERE)
+        + ".",
         "## Status",
         "What clients see as `status`, by `vm_state`.",
         _table(("vm_state", "status", "while a task runs"), statuses),
         "## Steps of a launch",
         "In their order; see [how a server is launched](../explanation/launch.md). A deadline is in seconds.",
         _table(("number", "step", "component", "deadline", "task_state from here on"), steps),
+    )
+
+
+def _action(action: Action) -> tuple[str, ...]:
+    return (
+        f"`{action.wire}`" if action.wire else f"({action.name})",
+        f"`{action.rule}`",
+        action.runs.value,
+        "any" if action.vm_states == ANY_VM else _words(action.vm_states),
+        "any" if action.task_states is None else _words(action.task_states),
+        f"`{action.task}`" if action.task else "",
+        f"`{action.ends.value}`" if action.ends else "as it was",
+        ", ".join(f"`{step.name}`" for step in action.steps),
     )
 
 
@@ -223,7 +250,7 @@ def _default(field: Any) -> str:
 
 
 def _words(values: Iterable[Any]) -> str:
-    return ", ".join(sorted(f"`{value.value}`" if value else "none" for value in values))
+    return ", ".join(sorted(f"`{value}`" if value else "none" for value in values))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from kilonova.compute import models
+from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.service import ComputeAgent
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.port_ids import port_id_for
-from kilonova.compute.states import ACTIONS, Vm
+from kilonova.compute.states import Vm
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.fake import FakeDriver, FakeGuest, FakeHypervisor, FakeOptions
 from kilonova.core import errors
@@ -38,7 +39,7 @@ STEPS = (
     "resume", "running",
 )  # fmt: skip
 CREATED = (*STEPS, "active")
-POWERED_ON = (*STEPS[3:],)
+POWERED_ON = ("destroy", *STEPS[3:])
 
 
 def server_id(number: int = 1) -> str:
@@ -327,9 +328,8 @@ class Lab:
         row = self.row(number)
         ref = models.ServerRef(build=row, request_id="req-2", action=action)
         self.conductor.busy_with(row.server.uuid, ACTIONS[action].task)
-        methods = {"start": self.host.start_server, "stop": self.host.stop_server}
         before = len(self.conductor.ended)
-        await methods.get(action, self.host.reboot_server)(CTX, ref)
+        await self.host.run_action(CTX, ref)
         await until(lambda: len(self.conductor.ended) > before)
         done, change, fault, steps = self.conductor.ended[-1]
         return done, change, fault, [s.step for s in steps]
@@ -344,7 +344,7 @@ class Lab:
 
     async def terminate(self, number: int = 1) -> None:
         ref = models.ServerRef(build=self.conductor.rows[server_id(number)], request_id="req-9", action="delete")
-        await self.host.terminate_server(CTX, ref)
+        await self.host.run_action(CTX, ref)
         await until(lambda: server_id(number) in self.conductor.deleted)
 
     async def idle(self) -> None:

@@ -120,9 +120,10 @@ async def test_a_fault_after_a_step(lab: Lab, step: str) -> None:
 async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     await lab.start()
     undone: list[str] = []
-    from kilonova.compute.agent.steps import CREATE
+    from kilonova.compute.agent.steps import load
+    from kilonova.compute.steps import LAUNCH
 
-    for step in CREATE:
+    for step in load(LAUNCH):
         kind = type(step)
 
         async def undo(self: Any, launch: Any, plain: Any = kind.undo) -> None:

@@ -50,7 +50,12 @@ async def test_a_deaf_guest_is_stopped_all_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "deaf", "steps"), [("reboot", "", ()), ("reboot", "*", POWERED_ON), ("reboot_hard", "", POWERED_ON)]
+    ("action", "deaf", "steps"),
+    [
+        ("reboot", "", ("soft_reboot",)),
+        ("reboot", "*", ("soft_reboot", *POWERED_ON)),
+        ("reboot_hard", "", POWERED_ON),
+    ],
 )
 async def test_reboots(tmp_path: Path, action: str, deaf: str, steps: tuple[str, ...]) -> None:
     """Soft where the guest obeys, hard where it does not or is told to be."""
@@ -67,10 +72,10 @@ FAILED: list[tuple[str, PowerState, dict[str, Any], str, str]] = [
     # action, the guest before, what fails, the state afterwards, the fault's step
     ("start", PowerState.SHUTDOWN, {"start": "*"}, "stopped", "start"),
     ("start", PowerState.SHUTDOWN, {"define": "*"}, "stopped", "define"),
-    ("stop", PowerState.RUNNING, {"shutdown": "*"}, "active", "stop"),
-    ("reboot", PowerState.RUNNING, {"shutdown": "*"}, "active", "reboot"),
+    ("stop", PowerState.RUNNING, {"shutdown": "*"}, "active", "power_off"),
+    ("reboot", PowerState.RUNNING, {"shutdown": "*"}, "active", "soft_reboot"),
     ("reboot_hard", PowerState.RUNNING, {"define": "*"}, "error", "define"),
-    ("reboot_hard", PowerState.RUNNING, {"destroy": "*"}, "active", "reboot_hard"),
+    ("reboot_hard", PowerState.RUNNING, {"destroy": "*"}, "active", "destroy"),
 ]
 
 
@@ -115,8 +120,8 @@ async def test_actions_on_one_server_take_turns(tmp_path: Path) -> None:
     await lab.open()
     await running(lab, ignore_acpi="*")
     row = lab.row()
-    await lab.host.stop_server(CTX, models.ServerRef(build=row, request_id="req-2", action="stop"))
-    await lab.host.start_server(CTX, models.ServerRef(build=row, request_id="req-3", action="start"))
+    await lab.host.run_action(CTX, models.ServerRef(build=row, request_id="req-2", action="stop"))
+    await lab.host.run_action(CTX, models.ServerRef(build=row, request_id="req-3", action="start"))
     await until(lambda: len(lab.conductor.ended) == 2)
     assert [action for action, *_ in lab.conductor.ended] == ["stop", "start"]
     assert lab.power() is PowerState.RUNNING
@@ -140,7 +145,7 @@ async def test_termination_removes_everything(lab: Lab) -> None:
     assert lab.traces() == NOTHING
     assert lab.conductor.deleted == [server_id()]
     ref = models.ServerRef(build=build_of(), request_id="req-9", action="delete")
-    await lab.host.terminate_server(CTX, ref)  # once more is harmless
+    await lab.host.run_action(CTX, ref)  # once more is harmless
     await until(lambda: len(lab.conductor.deleted) == 2)
 
 
@@ -176,10 +181,10 @@ async def test_termination_interrupts_all_that_waits_in_line(tmp_path: Path) -> 
     await running(lab, ignore_acpi="*")
     row = lab.row()
     lab.conductor.busy_with(server_id(), "rebooting")
-    await lab.host.reboot_server(CTX, models.ServerRef(build=row, request_id="req-2", action="reboot"))
+    await lab.host.run_action(CTX, models.ServerRef(build=row, request_id="req-2", action="reboot"))
     await waiting.wait()
     lab.conductor.busy_with(server_id(), "rebooting_hard")
-    await lab.host.reboot_server(CTX, models.ServerRef(build=row, request_id="req-3", action="reboot_hard"))
+    await lab.host.run_action(CTX, models.ServerRef(build=row, request_id="req-3", action="reboot_hard"))
     await asyncio.sleep(0.02)
     await lab.terminate()
     over.set()
@@ -193,7 +198,7 @@ async def test_a_removal_that_fails_is_not_told_as_done(lab: Lab) -> None:
     await running(lab)
     lab.network.fail["delete_ports"] = errors.ServiceUnavailable(reason="network away")
     ref = models.ServerRef(build=lab.row(), request_id="req-9", action="delete")
-    await lab.host.terminate_server(CTX, ref)
+    await lab.host.run_action(CTX, ref)
     await asyncio.sleep(0.05)
     assert lab.conductor.deleted == []
     lab.network.fail.clear()  # it is tried again without being asked
@@ -207,7 +212,7 @@ async def test_an_action_told_twice_is_done_once(lab: Lab) -> None:
     await lab.act("stop")
     old = models.ServerRef(build=lab.row(), request_id="req-2", action="stop")
     await lab.act("start")
-    await lab.host.stop_server(CTX, old)
+    await lab.host.run_action(CTX, old)
     await until(lambda: len(lab.conductor.ended) == 3)
     assert lab.power() is PowerState.RUNNING
     assert lab.conductor.ended[-1][1] == models.ServerChange(expect_host=HOST)

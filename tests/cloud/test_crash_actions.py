@@ -14,17 +14,21 @@ import httpx
 import msgspec
 import pytest
 
+from kilonova.compute.actions.base import Runs
+from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.states import Vm, status
 from tests.cloud.harness import Api, CloudProcess
 
-BODIES: dict[str, Any] = {
-    "stop": {"os-stop": None},
-    "start": {"os-start": None},
-    "reboot": {"reboot": {"type": "SOFT"}},
-    "reboot_hard": {"reboot": {"type": "HARD"}},
-}
-ENDS = {"stop": "SHUTOFF", "start": "ACTIVE", "reboot": "ACTIVE", "reboot_hard": "ACTIVE"}
+ON_HOST = [action for action in ACTIONS if action.runs is Runs.HOST]
+BODIES: dict[str, Any] = {action.name: {action.wire: action.example} for action in ON_HOST if action.wire}
+BODIES["reboot_hard"] = {"reboot": {"type": "HARD"}}
+ENDS = {action.name: status(action.ends or Vm.ACTIVE, None) for action in ON_HOST}
 MIDDLE = {"stop": "shutdown", "start": "start", "reboot": "start", "reboot_hard": "start", "delete": "undefine"}
 """The driver's operation in the middle of each action: for the reboots the guest is off already."""
+
+
+def test_every_action_of_a_host_is_tried() -> None:
+    assert {action.name for action in ON_HOST} | {"delete"} == MIDDLE.keys()
 
 
 class Seed(msgspec.Struct):

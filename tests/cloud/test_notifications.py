@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
-import aio_pika
 import pytest
 
 from kilonova.testing.engines import RabbitMQ
+from tests.cloud.consumer import QUEUES, Consumer
 from tests.cloud.harness import CloudProcess
 
-QUEUES = [
-    f"{topic}.{priority}" for topic in ("notifications", "versioned_notifications") for priority in ("info", "error")
-]
 SECRETS = {
     "user_data": "user-data-words",
     "file": "file-words",
@@ -25,47 +20,6 @@ SECRETS = {
     "key": "AAAAC3NzaC1lZDI1NTE5",
 }
 FAILING = "doomed-*"
-
-
-class Consumer:
-    """Everything that was told so far, in the order of each queue: `raw` and, by queue, decoded."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.raw = url, b""
-        self.told: dict[str, list[dict[str, Any]]] = {name: [] for name in QUEUES}
-
-    async def _read(self) -> None:
-        async with await aio_pika.connect(self.url) as connection:
-            channel = await connection.channel()
-            for name in QUEUES:
-                try:
-                    queue = await channel.declare_queue(name, passive=True)
-                except aio_pika.exceptions.ChannelNotFoundEntity:
-                    channel = await connection.channel()
-                    continue
-                while (message := await queue.get(no_ack=True, fail=False)) is not None:
-                    self.raw += message.body
-                    outer = json.loads(message.body)
-                    assert outer["oslo.version"] == "2.0"
-                    self.told[name].append(json.loads(outer["oslo.message"]))
-
-    def events(self, server: str, queue: str) -> list[dict[str, Any]]:
-        def about(message: dict[str, Any]) -> str:
-            payload = message["payload"]
-            return str(payload.get("instance_id") or payload["nova_object.data"]["uuid"])
-
-        return [message for message in self.told[queue] if about(message) == server]
-
-    def until(self, server: str, last: str) -> None:
-        """Read until every form of the event has come."""
-        until = time.monotonic() + 30
-        while True:
-            asyncio.run(self._read())
-            heard = {m["event_type"] for name in QUEUES for m in self.events(server, name)}
-            if {f"compute.instance.{last}", f"instance.{last}"} <= heard:
-                return
-            assert time.monotonic() < until, heard
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -21,22 +21,22 @@ async def act(cloud, server_id, token="member", at="2.104", **action):
 
 
 @pytest.mark.parametrize(
-    ("action", "state", "method", "task"),
+    ("action", "state", "name", "task"),
     [
-        ({"os-stop": None}, "active", "stop_server", "powering-off"),
-        ({"os-start": None}, "stopped", "start_server", "powering-on"),
-        ({"reboot": {"type": "SOFT"}}, "active", "reboot_server", "rebooting"),
-        ({"reboot": {"type": "hard"}}, "stopped", "reboot_server", "rebooting_hard"),
-        ({"forceDelete": None}, "error", "terminate_server", "deleting"),
+        ({"os-stop": None}, "active", "stop", "powering-off"),
+        ({"os-start": None}, "stopped", "start", "powering-on"),
+        ({"reboot": {"type": "SOFT"}}, "active", "reboot", "rebooting"),
+        ({"reboot": {"type": "hard"}}, "stopped", "reboot_hard", "rebooting_hard"),
+        ({"forceDelete": None}, "error", "delete", "deleting"),
     ],
 )
-async def test_actions_reach_the_host(cloud, action, state, method, task):
+async def test_actions_reach_the_host(cloud, action, state, name, task):
     server_id = await cloud.active()
     await cloud.row(server_id, vm_state=state)
     answer = await act(cloud, server_id, **action)
     assert (answer.status, answer.content) == (202, b"")
     ((heard, (ref,)),) = await cloud.agent.wait()
-    assert heard == method
+    assert (heard, ref.action) == ("run_action", name)
     assert ref.build.server.uuid == server_id
     assert ref.build.server.task_state == task
     assert ref.build.spec.flavor.id == "42"
@@ -120,7 +120,7 @@ async def test_delete(cloud):
     for count in (1, 2):  # a second request is harmless
         assert (await cloud("DELETE", f"/servers/{server_id}")).status == 204
         seen = await cloud.agent.wait(count)
-        assert [name for name, _ in seen] == ["terminate_server"] * count
+        assert [(name, ref.action) for name, (ref,) in seen] == [("run_action", "delete")] * count
     building = (await cloud.boot()).json["server"]["id"]
     await cloud.conductor.wait(2)
     answer = await cloud("DELETE", f"/servers/{building}")

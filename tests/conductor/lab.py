@@ -77,8 +77,9 @@ class Agent(ComputeAPI):
         if outcome is not None:
             self.answers.append(await self.lab.client.build_ended(ctx, outcome))
 
-    async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        self.terminated.append(ref.build.server.uuid)
+    async def run_action(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        if ref.action == "delete":
+            self.terminated.append(ref.build.server.uuid)
 
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         return None

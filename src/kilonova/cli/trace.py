@@ -13,7 +13,7 @@ from rich.tree import Tree
 
 from kilonova.cli.api import Admin
 from kilonova.cli.common import CONFIG, FORMAT, STATE, console, print_json, settings_of
-from kilonova.compute.steps import BY_NAME
+from kilonova.compute.steps import ORDER
 
 WIDTH = 28  # characters of the bar
 
@@ -105,8 +105,7 @@ def _row(step: TimedStep, total: float) -> str:
 
 
 def _number(event: str) -> int:
-    step = BY_NAME.get(event.partition("_")[2])
-    return step.number if step else 0
+    return ORDER.get(event.partition("_")[2], 0)
 
 
 def _time(text: str) -> dt.datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from kilonova.compute import admin_routes, policies, routes
+from kilonova.compute.actions.base import Api
 from kilonova.compute.api.aggregates import Aggregates
 from kilonova.compute.api.extensions import Extensions
 from kilonova.compute.api.external_events import ExternalEvents
@@ -108,7 +109,9 @@ class ComputeApiService:
         return [
             *routes.server_routes(
                 Servers(servers, launches, actions, clock, options),
-                ServerActions(servers, actions, network, console, EvacuationLogic(actions)),
+                ServerActions(
+                    servers, Api(actions=actions, network=network, console=console, evacuation=EvacuationLogic(actions))
+                ),
             ),
             *routes.server_item_routes(ServerMetadata(servers, items), ServerTags(servers, items)),
             *routes.server_part_routes(parts, history, ExternalEvents(ExternalEventLogic(database, bus))),

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from kilonova.compute import payloads, states
+from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.payloads import Failure, Field
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
@@ -19,14 +20,10 @@ from kilonova.core.notify import Notification, Notifier
 from kilonova.core.notify.envelope import context, timestamp
 from kilonova.core.service import Core
 
-ACTIONS = {"start": "power_on", "stop": "power_off", "reboot": "reboot", "reboot_hard": "reboot"}
-"""An action on a server → what its events are called."""
 EXTRA: dict[str, tuple[dict[str, Field], ...]] = {
     "create.end": (payloads.CREATED,),
     "create.error": (payloads.FAILED,),
-    "power_on.error": (payloads.FAILED,),
-    "power_off.error": (payloads.FAILED,),
-    "reboot.error": (payloads.FAILED,),
+    **{f"{action.event}.error": (payloads.FAILED,) for action in ACTIONS if action.event is not None},
 }
 """Fields of the unversioned payload that only this event has."""
 INFO, ERROR = "INFO", "ERROR"
@@ -62,17 +59,19 @@ class ServerEvents:
 
     def action_began(self, tx: Transaction, ctx: RequestContext, row: Row, action: str) -> None:
         """A user's action on a server was accepted. A guest is shut down when its server is deleted."""
-        values = {"task_state": states.ACTIONS[action].task.value}
-        names = (f"{ACTIONS[action]}.start",) if action in ACTIONS else ("delete.start", "shutdown.start")
+        begun = ACTIONS[action]
+        values = {"task_state": begun.task}
+        names = (f"{begun.event}.start",) if begun.event is not None else ("delete.start", "shutdown.start")
         for name in names if row.host is not None else names[:1]:
             self.tell(tx, ctx, name, row, values, host=row.host)
 
     def action_ended(self, tx: Transaction, row: Row | None, action: str, request_id: str, reason: str | None) -> None:
         """`row` as it is now; `reason` when it failed."""
-        if row is None or action not in ACTIONS:
+        done = ACTIONS.get(action)
+        if row is None or done is None or done.event is None:
             return
         failure = Failure(reason, kind="InstancePowerFailure") if reason is not None else None
-        name = f"{ACTIONS[action]}.{'end' if failure is None else 'error'}"
+        name = f"{done.event}.{'end' if failure is None else 'error'}"
         self.tell(tx, _owner(row, request_id), name, row, host=row.host, failure=failure)
 
     def failed(

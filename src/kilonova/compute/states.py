@@ -1,14 +1,11 @@
-"""States as data: what an action may start from, what clients see while it runs, where it ends.
-
-The API checks this table, the agent follows it, the docs print it. Every change is a compare-and-swap on the old state.
+"""States as data, and the status that clients see of them. Which action may begin in which state is said by the action
+(compute/actions). Every change is a compare-and-swap on the old state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-
-import msgspec
 
 
 class Vm(StrEnum):
@@ -49,37 +46,6 @@ REBUILD_SHOWS = {
 }
 """What a client sees of an evacuation where a launch would show the key."""
 
-
-class Transition(msgspec.Struct, frozen=True):
-    """`task_states` None means any; `task` is shown while it runs; `ends` where it ends, None for the state it was in."""
-
-    vm_states: frozenset[Vm]
-    task_states: frozenset[Task | None] | None
-    task: Task
-    ends: Vm | None
-
-
-IDLE: frozenset[Task | None] = frozenset([None])
-ANY = frozenset(Vm) - {Vm.DELETED}
-
-ACTIONS: dict[str, Transition] = {
-    "start": Transition(frozenset([Vm.STOPPED]), IDLE, Task.POWERING_ON, Vm.ACTIVE),
-    "stop": Transition(frozenset([Vm.ACTIVE, Vm.ERROR]), IDLE, Task.POWERING_OFF, Vm.STOPPED),
-    "reboot": Transition(frozenset([Vm.ACTIVE]), IDLE, Task.REBOOTING, Vm.ACTIVE),
-    "reboot_hard": Transition(
-        frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.ERROR]),
-        frozenset([None, Task.REBOOTING, Task.REBOOTING_HARD]),
-        Task.REBOOTING_HARD,
-        Vm.ACTIVE,
-    ),
-    "evacuate": Transition(  # whatever its dead host was busy with
-        frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]),
-        frozenset([None, *Task]) - {Task.DELETING, *REBUILD_TASKS},
-        Task.REBUILDING,
-        None,
-    ),
-    "delete": Transition(ANY, None, Task.DELETING, Vm.DELETED),
-}
 
 _REBUILD: dict[str, str] = dict.fromkeys(REBUILD_TASKS, "REBUILD")
 

@@ -1,41 +1,76 @@
-"""The steps of a launch: stable names that the journal, the timeline, the metrics and the fault injector share."""
+"""The steps of a launch and of server actions: stable names that the journal, the timeline, the metrics and the fault injector
+share."""
 
 from __future__ import annotations
 
 import msgspec
 
+AGENT = "kilonova.compute.agent.steps"
+
 
 class Step(msgspec.Struct, frozen=True):
-    """`deadline` in seconds; `task_state` is what a client sees from here on."""
+    """`deadline` in seconds; `task_state` is what a client sees of a launch from here on. `failed` is what a user reads when
+    nothing better is known. `code` is where a host finds the step's class: `MODULE:CLASS`."""
 
-    number: int
     name: str
     component: str
     deadline: float
     task_state: str | None = None
+    failed: str = "the host could not do it"
+    code: str = ""
 
 
-STEPS: tuple[Step, ...] = (
-    Step(1, "authenticate", "api", 10),
-    Step(2, "authorize", "api", 1),
-    Step(3, "validate", "api", 30),
-    Step(4, "quota", "api", 10),
-    Step(5, "record", "api", 10, "scheduling"),
-    Step(6, "hand_over", "api", 30),
-    Step(7, "schedule", "conductor", 60),
-    Step(8, "claim", "scheduler", 30),
-    Step(9, "dispatch", "conductor", 30),
-    Step(10, "accept", "compute", 600, "networking"),
-    Step(11, "networking", "compute", 120),
-    Step(12, "block_device_mapping", "compute", 600, "block_device_mapping"),
-    Step(13, "image", "compute", 3600, "spawning"),
-    Step(14, "personalise", "compute", 120),
-    Step(15, "define", "compute", 60),
-    Step(16, "plug", "compute", 60),
-    Step(17, "start", "compute", 120),
-    Step(18, "await_network", "compute", 300),
-    Step(19, "resume", "compute", 30),
-    Step(20, "running", "compute", 60),
-    Step(21, "active", "compute", 60),
+def _on_host(name: str, deadline: float, code: str, failed: str, task_state: str | None = None) -> Step:
+    return Step(name, "compute", deadline, task_state, failed, f"{AGENT}.{code}")
+
+
+BEFORE: tuple[Step, ...] = (
+    Step("authenticate", "api", 10),
+    Step("authorize", "api", 1),
+    Step("validate", "api", 30),
+    Step("quota", "api", 10),
+    Step("record", "api", 10, "scheduling"),
+    Step("hand_over", "api", 30),
+    Step("schedule", "conductor", 60),
+    Step("claim", "scheduler", 30),
+    Step("dispatch", "conductor", 30),
 )
-BY_NAME: dict[str, Step] = {step.name: step for step in STEPS}
+"""What comes before a host has the server."""
+
+ACCEPT = _on_host("accept", 600, "accept:Accept", "the host could not be asked what it has", "networking")
+NETWORKING = _on_host("networking", 120, "networking:Networking", "the network could not give the ports")
+BLOCK_DEVICES = _on_host(
+    "block_device_mapping", 600, "disks:BlockDeviceMapping", "the volumes could not be attached", "block_device_mapping"
+)
+IMAGE = _on_host("image", 3600, "disks:Image", "the disk could not be made from the image", "spawning")
+PERSONALISE = _on_host("personalise", 120, "disks:Personalise", "the guest's own data could not be written")
+DEFINE = _on_host("define", 60, "guest:Define", "the hypervisor did not take the guest's definition")
+PLUG = _on_host("plug", 60, "networking:Plug", "the network could not be made ready on the host")
+START = _on_host("start", 120, "guest:Start", "the hypervisor could not start the guest")
+AWAIT_NETWORK = _on_host(
+    "await_network", 300, "networking:AwaitNetwork", "the network could not be made ready on the host"
+)
+RESUME = _on_host("resume", 30, "guest:Resume", "the hypervisor could not let the guest run")
+RUNNING = _on_host("running", 60, "guest:Running", "the hypervisor could not tell the guest's state")
+ACTIVE = Step("active", "compute", 60)
+"""The report that follows the last step of a launch."""
+
+POWER_ON = (IMAGE, PERSONALISE, DEFINE, PLUG, START, AWAIT_NETWORK, RESUME, RUNNING)
+"""The guest from its disks."""
+LAUNCH = (ACCEPT, NETWORKING, BLOCK_DEVICES, *POWER_ON)
+"""A server that is new on a host."""
+SHUT_OFF = LAUNCH[: LAUNCH.index(DEFINE) + 1]
+"""A server that is new on a host and stays off there."""
+STEPS: tuple[Step, ...] = (*BEFORE, *LAUNCH, ACTIVE)
+"""A whole launch."""
+
+DESTROY = _on_host("destroy", 120, "power:Destroy", "the hypervisor could not stop the guest")
+POWER_OFF = _on_host("power_off", 3600, "power:PowerOff", "the hypervisor could not stop the guest")
+UNPLUG = _on_host("unplug", 60, "networking:Unplug", "the network could not be removed from the host")
+SOFT_REBOOT = _on_host("soft_reboot", 3600, "power:SoftReboot", "the hypervisor could not reboot the guest")
+RESTART = (DESTROY, *POWER_ON)
+"""The same guest again: start and hard reboot."""
+
+BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT)}
+ORDER: dict[str, int] = {name: place for place, name in enumerate(BY_NAME)}
+"""Step → its place, for steps that began at the same moment."""

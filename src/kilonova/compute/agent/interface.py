@@ -14,29 +14,15 @@ class ComputeAPI(Interface):
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
         """Launch. A repeated message does nothing."""
 
-    @cast
-    async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
-        """Bring up a server whose host is dead (`build.evacuation`), by the steps of a launch. A repeated message is refused
-        by the first step."""
-
     @hint
     async def guests_departed(self, ctx: RequestContext) -> None:
         """Servers were evacuated from this host: what is left of them here is to go. Nobody needs it who is not there: a
         host that starts asks."""
 
     @cast
-    async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        """Remove guest, disks and ports, whatever is there, also in the middle of a build."""
-
-    @cast
-    async def start_server(self, ctx: RequestContext, ref: models.ServerRef) -> None: ...
-
-    @cast
-    async def stop_server(self, ctx: RequestContext, ref: models.ServerRef) -> None: ...
-
-    @cast
-    async def reboot_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        """`ref.action` is reboot (soft) or reboot_hard."""
+    async def run_action(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        """Do `ref.action`, by its descriptor (compute/actions), and report its end. Work on one server is done one after the
+        other, but a removal interrupts what runs. A repeated message does no harm."""
 
     @call(timeout=30)
     async def console_output(self, ctx: RequestContext, server_id: str, max_bytes: int) -> bytes:

@@ -16,7 +16,7 @@ from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
 from kilonova.compute.states import BUILD_TASKS, REBUILD_SHOWS, REBUILD_TASKS, Task, Vm
-from kilonova.compute.steps import BY_NAME
+from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import BaseImage, ImageRefused
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
 from kilonova.core import errors, log
@@ -72,6 +72,7 @@ class Launch:
     power_state: PowerState = PowerState.NOSTATE
     resumed: bool = False  # an earlier process began it
     shows: str | None = None  # the task_state that clients are to see
+    complete: bool = False  # the steps that are left need not be done
     refused: bool = False  # the conductor said that the server is no longer to be built here
     telling: asyncio.Task[None] | None = None
 
@@ -107,8 +108,12 @@ SHOWN_AFTER = 0.1  # seconds
 class LaunchStep:
     """One step: `do` is idempotent, `undo` works whether `do` ran whole, in part or not at all, also in a new process."""
 
-    name: ClassVar[str]
+    step: Step  # what compute/steps.py says of it
     asks: ClassVar[bool] = False  # whether the server is to be built here, before it begins
+
+    @property
+    def name(self) -> str:
+        return self.step.name
 
     async def do(self, launch: Launch) -> None:
         return None
@@ -163,6 +168,8 @@ async def _run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> No
             await _do(launch, step)
             host.journal.end(run_name, record, "Success")
             await host.faults.point(step.name, "after", host=host.name)
+            if launch.complete:
+                return
         except Refused as refusal:
             host.journal.end(run_name, record, "Undone", str(refusal))
             if len(begun) > 1:
@@ -172,7 +179,7 @@ async def _run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> No
             host.journal.end(run_name, record, "Undone", "interrupted")
             raise
         except Exception as error:
-            reason, details = reason_of(error, step.name), details_of(error)
+            reason, details = reason_of(error, step.step), details_of(error)
             logger.warning("step failed", step=step.name, server=launch.uuid, host=host.name, exc_info=error)
             host.journal.end(run_name, record, "Error", details)
             undone = await undo(launch, begun)
@@ -184,8 +191,8 @@ async def _do(launch: Launch, step: LaunchStep) -> None:
     await launch.host.faults.point(step.name, "before", host=launch.host.name)
     if launch.refused:
         raise Refused(f"server {launch.uuid} is no longer to be built here")
-    async with asyncio.timeout(BY_NAME[step.name].deadline):
-        task_state = BY_NAME[step.name].task_state
+    async with asyncio.timeout(step.step.deadline):
+        task_state = step.step.task_state
         if task_state is not None and launch.is_new():
             await ask(launch, task_state) if step.asks else show(launch, task_state)
         await step.do(launch)
@@ -227,7 +234,7 @@ async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> bool:
     undone = True
     for step in reversed(begun):
         try:
-            async with asyncio.timeout(BY_NAME[step.name].deadline):
+            async with asyncio.timeout(step.step.deadline):
                 await step.undo(launch)
         except Exception as error:
             undone = False

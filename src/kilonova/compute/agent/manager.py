@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 from kilonova.compute import models
-from kilonova.compute.agent import evacuation, power
+from kilonova.compute.actions.base import Runs
+from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.agent import actions, evacuation
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
 from kilonova.compute.agent.patience import FIRST_PAUSE, LONGEST_PAUSE
-from kilonova.compute.agent.steps import steps_of
-from kilonova.compute.states import ACTIONS
+from kilonova.compute.agent.removal import remove_traces
+from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.virt.driver import GuestNotFound, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
@@ -93,9 +95,6 @@ class ComputeManager(ComputeAPI):
         """A repeated message waits for the first one's end, and is then refused."""
         await self._exclusively(build.server.uuid, partial(self.launch, ctx, build))
 
-    async def evacuate_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
-        await self._exclusively(build.server.uuid, partial(self.evacuate, ctx, build))
-
     async def evacuate(self, ctx: RequestContext, build: models.ServerBuild) -> None:
         """What an earlier life of the server left here goes first, so that old disks are not taken for shared ones."""
         for gone in await evacuation.departed(self.host, ctx):
@@ -129,7 +128,7 @@ class ComputeManager(ComputeAPI):
         async with self._slots:
             run_name = host.journal.open_run(host.name, build, resumes=resumes)
             try:
-                await run(launch, steps_of(build), run_name)
+                await run(launch, launch_steps(build), run_name)
             except Refused as refusal:
                 logger.info("build refused", server=build.server.uuid, reason=str(refusal))
                 self.settle(build, run_name, undone=refusal.undone)
@@ -165,20 +164,26 @@ class ComputeManager(ComputeAPI):
 
     # ---- the rest of a server's life
 
-    async def terminate_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        server_id = ref.build.server.uuid
-        if not self._draining:
+    async def run_action(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        server_id, action = ref.build.server.uuid, ACTIONS.get(ref.action)
+        if action is None:  # of a release or a package that is not installed here
+            await self.report_action(ctx, ref, actions.unknown(self.host, ref))
+            return
+        if action.runs is Runs.REMOVAL and not self._draining:
             for task in self.busy.get(server_id, []):
                 task.cancel()
-        await self._exclusively(server_id, partial(self.terminate, ctx, ref))
+        work = {
+            Runs.HOST: partial(self.act, ctx, ref),
+            Runs.REMOVAL: partial(self.terminate, ctx, ref),
+            Runs.MOVE: partial(self.evacuate, ctx, ref.build),
+        }
+        await self._exclusively(server_id, work[action.runs])
 
     async def terminate(self, ctx: RequestContext, ref: models.ServerRef) -> None:
         """Remove every trace, then report; open runs of this server end here."""
         host = self.host
         build = ref.build
-        await self._until_removed(
-            build.server.uuid, lambda: power.remove_traces(host, build, build.server.network_info)
-        )
+        await self._until_removed(build.server.uuid, lambda: remove_traces(host, build, build.server.network_info))
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
@@ -189,7 +194,7 @@ class ComputeManager(ComputeAPI):
         if build.evacuation is not None:
             await evacuation.leave(self.host, RequestContext(request_id=build.request_id), build)
         else:
-            await power.remove_traces(self.host, build, vifs, moved=True)
+            await remove_traces(self.host, build, vifs, moved=True)
 
     async def _until_removed(self, server_id: str, remove: Callable[[], Awaitable[None]]) -> None:
         """However often it takes. A repeated deletion interrupts the pause."""
@@ -203,26 +208,17 @@ class ComputeManager(ComputeAPI):
                 await self.host.clock.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def start_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        await self._act(ctx, ref)
-
-    async def stop_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        await self._act(ctx, ref)
-
-    async def reboot_server(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        await self._act(ctx, ref)
-
-    async def _act(self, ctx: RequestContext, ref: models.ServerRef) -> None:
-        await self._exclusively(ref.build.server.uuid, partial(self.act, ctx, ref))
-
     async def act(self, ctx: RequestContext, ref: models.ServerRef, *, by_itself: bool = False) -> None:
-        """Start, stop or reboot, and report how it ended. A message that comes again when its action has ended does nothing;
-        an action that the host begins `by_itself` is on no row."""
+        """Do an action on a server that is here, and report how it ended. A message that comes again when its action has ended
+        does nothing; an action that the host begins `by_itself` is on no row."""
         if not by_itself and not await self._wanted(ctx, ref):
             logger.info("action no longer wanted", action=ref.action, server=ref.build.server.uuid, host=self.host.name)
-            result = power.Result(models.ServerChange(expect_host=self.host.name))
+            result = actions.Result(models.ServerChange(expect_host=self.host.name))
         else:
-            result = await power.act(self.host, ctx, ref)
+            result = await actions.act(self.host, ctx, ref)
+        await self.report_action(ctx, ref, result)
+
+    async def report_action(self, ctx: RequestContext, ref: models.ServerRef, result: actions.Result) -> None:
         await self.host.until_heard(
             lambda: self.host.conductor.action_ended(
                 ctx, ref.build.server.uuid, ref.request_id, ref.action, result.change, result.fault, result.steps

@@ -3,7 +3,7 @@ the hypervisor's own words are for admins, in the fault's details and the step's
 
 from __future__ import annotations
 
-from kilonova.compute.steps import BY_NAME
+from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import DiskFull, FileRefused, ImageRefused
 from kilonova.compute.virt.driver import GuestNotFound, HypervisorUnavailable
 from kilonova.core import errors
@@ -26,29 +26,12 @@ KINDS: tuple[tuple[type[Exception], str], ...] = (
     (errors.ServiceUnavailable, "another service is not available"),
     (errors.BusError, "another component gave no answer"),
 )
-STEPS: dict[str, str] = {
-    "accept": "the host could not be asked what it has",
-    "networking": "the network could not give the ports",
-    "block_device_mapping": "the volumes could not be attached",
-    "image": "the disk could not be made from the image",
-    "personalise": "the guest's own data could not be written",
-    "define": "the hypervisor did not take the guest's definition",
-    "plug": "the network could not be made ready on the host",
-    "start": "the hypervisor could not start the guest",
-    "await_network": "the network could not be made ready on the host",
-    "resume": "the hypervisor could not let the guest run",
-    "running": "the hypervisor could not tell the guest's state",
-    "stop": "the hypervisor could not stop the guest",
-    "reboot": "the hypervisor could not reboot the guest",
-    "reboot_hard": "the hypervisor could not reboot the guest",
-}
-"""Step or action → what a user reads when nothing better is known."""
 
 
-def reason_of(error: BaseException, step: str) -> str:
-    """Short, for users."""
-    if isinstance(error, TimeoutError) and step in BY_NAME:
-        return f"no result within {BY_NAME[step].deadline:g} s"
+def reason_of(error: BaseException, step: Step) -> str:
+    """Short, for users; of a failure that says nothing to them, the step's own words."""
+    if isinstance(error, TimeoutError):
+        return f"no result within {step.deadline:g} s"
     if isinstance(error, FOR_USERS):
         return str(error)
     if isinstance(error, errors.KilonovaError) and error.status < 500:
@@ -56,7 +39,7 @@ def reason_of(error: BaseException, step: str) -> str:
     for kind, words in KINDS:
         if isinstance(error, kind):
             return words
-    return STEPS.get(step, "the host could not do it")
+    return step.failed
 
 
 def details_of(error: BaseException) -> str:

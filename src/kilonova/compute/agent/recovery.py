@@ -8,23 +8,19 @@ from functools import partial
 import msgspec
 
 from kilonova.compute import models
+from kilonova.compute.actions.base import Action, CutOff
+from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.agent.actions import give_up, unknown
 from kilonova.compute.agent.journal import Run
 from kilonova.compute.agent.launch import NEW, Launch, LaunchFailed, outcome, undo
 from kilonova.compute.agent.manager import ComputeManager, Work
-from kilonova.compute.agent.steps import steps_of
+from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
 from kilonova.core.context import RequestContext
 
 logger = log.get("agent")
-REDO = {
-    Task.POWERING_OFF: "stop",
-    Task.POWERING_ON: "start",
-    Task.REBOOTING: "reboot",
-    Task.REBOOTING_HARD: "reboot_hard",
-}
-"""task_state found at start → the action to do again."""
 
 
 async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.Task[None]]:
@@ -72,11 +68,26 @@ async def _one(
     else:
         if found is not None:
             manager.host.journal.close_run(manager.host.name, found[0])
-        action = REDO.get(Task(server.task_state)) if server.task_state in set(Task) else None
+        action = ACTIONS.by_task(server.task_state)
         if action is not None:
-            await manager.act(ctx, models.ServerRef(build=row, request_id=row.request_id, action=action))
+            await _cut_off(manager, ctx, row, action, found[1] if found is not None else None)
         elif server.task_state is None:
             await _check_power(manager, ctx, row)
+        elif server.task_state not in set(Task):  # of an action that this host had and has no more
+            ref = models.ServerRef(build=row, request_id=row.request_id, action=row.action)
+            await manager.report_action(ctx, ref, unknown(manager.host, ref))
+
+
+async def _cut_off(
+    manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild, action: Action, run: Run | None
+) -> None:
+    """An action that an earlier life of this host did not finish: as its descriptor says."""
+    ref = models.ServerRef(build=row, request_id=row.request_id, action=action.name)
+    if action.cut_off is CutOff.REDO:
+        await manager.act(ctx, ref)
+    else:
+        given_up = await give_up(manager.host, ctx, ref, run, undone=action.cut_off is CutOff.UNDO)
+        await manager.report_action(ctx, ref, given_up)
 
 
 async def _evacuation(manager: ComputeManager, ctx: RequestContext, found: tuple[str, Run]) -> bool:
@@ -116,7 +127,7 @@ async def _take_up(
             host.journal.close_run(host.name, name)
         return
     launch = Launch(host=host, ctx=ctx, build=row)
-    undone = await undo(launch, steps_of(row))
+    undone = await undo(launch, launch_steps(row))
     last = list(run.steps.values())[-1].step if run.steps else "accept"
     fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
     ended = outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))

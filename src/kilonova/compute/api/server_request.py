@@ -14,6 +14,7 @@ from msgspec import UnsetType
 from kilonova.compute import errors, models
 from kilonova.compute.api.common import at_least
 from kilonova.compute.logic.launch_request import BlockDevice, LaunchRequest
+from kilonova.compute.logic.passwords import make_password
 from kilonova.compute.scheduler import json_query
 from kilonova.compute.schemas import servers as shapes
 from kilonova.compute.schemas.common import truth
@@ -25,7 +26,6 @@ from kilonova.core.web.wire import present
 BASE64 = re.compile(r"[A-Za-z0-9+/\s]*(?:=\s*){0,2}")
 MAX_HINTS, MAX_HINT_VALUES, MAX_HINT_LENGTH = 50, 100, 255
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-PASSWORD = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # noqa: S105 - the letters to choose from
 
 
 def to_launch(call: Call, body: shapes.ServerCreate, *, clock: Clock, password_length: int, most: int) -> LaunchRequest:
@@ -53,10 +53,6 @@ def to_launch(call: Call, body: shapes.ServerCreate, *, clock: Clock, password_l
     )  # fmt: skip
     _place(call, asked, wanted)
     return wanted
-
-
-def make_password(clock: Clock, length: int) -> str:
-    return "".join(PASSWORD[byte % len(PASSWORD)] for byte in clock.random_bytes(length))
 
 
 def _counts(asked: shapes.ServerIn, most: int) -> tuple[int, int]:

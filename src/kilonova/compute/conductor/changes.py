@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.models import Fault, ServerChange, StepRecord
-from kilonova.compute.states import ACTIONS, Vm
+from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import steps as step_store
 from kilonova.compute.store.conductor_servers import Condition
@@ -25,8 +26,6 @@ FOLLOWS: dict[int, tuple[Vm, Vm]] = {
     RUNNING: (Vm.STOPPED, Vm.ACTIVE),
 }
 """power state a guest took by itself → the vm_state that then no longer holds, and the one that does."""
-RECORDED = {"reboot_hard": "reboot"}
-"""Actions whose record carries another name."""
 
 
 class Changes:
@@ -71,9 +70,10 @@ class Changes:
         self, uuid: str, request_id: str, action: str, change: ServerChange, fault: Fault | None,
         steps: list[StepRecord], *, by: str | None = None,
     ) -> bool:  # fmt: skip
-        """The end of a power action, once: a late repetition must not undo what was begun since. `by` is the host that says so,
+        """The end of an action, once: a late repetition must not undo what was begun since. `by` is the host that says so,
         where the bus has proven it: of another's servers it can tell nothing."""
-        now, names = self.parts.now(), {action, RECORDED.get(action, action)}
+        done = ACTIONS.get(action)
+        now, names = self.parts.now(), {action, done.shown if done is not None else action}
         async with self.parts.database.transaction() as tx:
             if by is not None and not await store.holds(tx.connection, uuid, [store.on_host(by)]):
                 logger.warning("refused the end of an action on another host's server", sender=by, server=uuid)
@@ -83,8 +83,9 @@ class Changes:
             if record is not None and record.finished_at is not None:
                 return True
             values = _values(change) | {"task_state": None, "updated_at": now}
-            running = ACTIONS[action].task if action in ACTIONS else None
-            guard = [*_expected(change), store.task_in([None, *([running] if running else [])])]
+            guard = _expected(change)
+            if done is not None:  # of an action unknown here its record alone tells
+                guard.append(store.task_in([None, *([done.task] if done.task else [])]))
             applied = await store.swap(tx.connection, uuid, guard, values)
             message = "Error" if fault is not None else None
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)

@@ -87,7 +87,7 @@ class Deletion:
             build = await builds.build_of(tx.connection, row.uuid)
             if build is not None:
                 ref = models.ServerRef(build=build, request_id=request_id, action="delete")
-                await tx.outbox(ComputeAPI, host=row.host).terminate_server(ctx, ref)
+                await tx.outbox(ComputeAPI, host=row.host).run_action(ctx, ref)
 
 
 def _may_tell(row: Row, by: str | None) -> bool:

@@ -102,7 +102,8 @@ class Evacuations:
                 server=server, spec=msgspec.structs.replace(spec, admin_pass=evacuation.admin_pass),
                 request_id=record.request_id, attempt=evacuation.attempts, action=ACTION, evacuation=evacuation,
             )  # fmt: skip
-            await tx.outbox(ComputeAPI, host=selection.host).evacuate_server(ctx, build)
+            ref = models.ServerRef(build=build, request_id=record.request_id, action=ACTION)
+            await tx.outbox(ComputeAPI, host=selection.host).run_action(ctx, ref)
             made = {row.uuid: selection.decision}
             await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
             placing = parts.placing(

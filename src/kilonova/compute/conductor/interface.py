@@ -84,7 +84,7 @@ class ConductorAPI(Interface):
     @call(timeout=60)
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
         """All servers whose row names this host, for an agent that starts and for `verify`. `action` is `create` for those
-        still building, else what runs on them (task_state) or an empty text."""
+        still building, else the action that runs on them or an empty text."""
 
     @call(timeout=60)
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:

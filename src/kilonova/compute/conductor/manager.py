@@ -128,7 +128,11 @@ class ConductorManager(ConductorAPI):
             build_store.from_row(
                 row,
                 request_id=actions[row.uuid].request_id if row.uuid in actions else ctx.request_id,
-                action="create" if row.vm_state == Vm.BUILDING else row.task_state or "",
+                action="create"
+                if row.vm_state == Vm.BUILDING
+                else actions[row.uuid].action
+                if row.uuid in actions
+                else "",
             )
             for row in rows
         ]

@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 
 from kilonova.compute import errors, models
+from kilonova.compute.actions.base import Action
+from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.logic.passwords import make_password
 from kilonova.compute.logic.servers import owned
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.states import ACTIONS, Vm
+from kilonova.compute.states import Vm
 from kilonova.compute.store import actions as action_store
 from kilonova.compute.store import builds
 from kilonova.compute.store import hosts as host_store
@@ -24,24 +27,20 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, Transaction, retried
 
-CASTS = {"start": "start_server", "stop": "stop_server", "reboot": "reboot_server", "reboot_hard": "reboot_server"}
-SHOWN = {"reboot_hard": "reboot"}  # what clients call it
-
 
 class ActionLogic:
     def __init__(self, database: Database, clock: Clock, options: ComputeOptions, events: ServerEvents) -> None:
         self.database, self.clock, self.options, self.events = database, clock, options, events
 
     @retried
-    async def power(self, ctx: RequestContext, server_id: str, action: str) -> None:
-        """start, stop, reboot or reboot_hard."""
+    async def on_host(self, ctx: RequestContext, server_id: str, action: str) -> None:
+        """An action that the server's host does."""
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, action)
             if row.host is None:
                 raise errors.NotReady(server_id=server_id)
             ref = await self._ref(tx.connection, ctx, row, action)
-            agent = tx.outbox(ComputeAPI, host=row.host)
-            await getattr(agent, CASTS[action])(sender(ctx), ref)
+            await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
             self.events.action_began(tx, ctx, row, action)
 
     @retried
@@ -54,7 +53,11 @@ class ActionLogic:
                 await tx.outbox(ConductorAPI).delete_unhosted(sender(ctx), row.uuid, ctx.request_id)
                 return
             ref = await self._ref(tx.connection, ctx, row, "delete")
-            await tx.outbox(ComputeAPI, host=row.host).terminate_server(sender(ctx), ref)
+            await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
+
+    def password(self) -> str:
+        """A new one for a server's administrator."""
+        return make_password(self.clock, self.options.password_length)
 
     async def is_up(self, connection: Connection, host: str) -> bool:
         since = self.clock.row_time() - dt.timedelta(seconds=self.options.service_down_time)
@@ -69,15 +72,17 @@ class ActionLogic:
         if may is not None:
             may(row)
         check_lock(ctx, row)
-        transition, shown = ACTIONS[action], SHOWN.get(action, action)
-        check_state(row, action, shown)
+        wanted = ACTIONS[action]
+        check_state(row, wanted)
         taken = await store.change(
-            tx.connection, row.uuid, {"task_state": transition.task.value}, self.clock.row_time(),
+            tx.connection, row.uuid, {"task_state": wanted.task}, self.clock.row_time(),
             vm_states=[row.vm_state], task_states=[row.task_state],
         )  # fmt: skip
         if not taken:
-            raise errors.InvalidState(action=shown, server_id=server_id, attribute="task_state", state="changing")
-        await self._write_down(tx.connection, ctx, row, shown)
+            raise errors.InvalidState(
+                action=wanted.shown, server_id=server_id, attribute="task_state", state="changing"
+            )
+        await self._write_down(tx.connection, ctx, row, wanted.shown)
         return row
 
     async def _write_down(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> None:
@@ -125,13 +130,12 @@ def check_lock(ctx: RequestContext, row: Row) -> None:
         raise errors.ServerLocked(server_id=row.uuid)
 
 
-def check_state(row: Row, action: str, shown: str) -> None:
-    """Raises InvalidState unless the table of states lets the action start here."""
-    transition = ACTIONS[action]
-    if row.vm_state not in transition.vm_states:
-        raise errors.InvalidState(action=shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)
-    if transition.task_states is not None and row.task_state not in transition.task_states:
-        raise errors.InvalidState(action=shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
+def check_state(row: Row, action: Action) -> None:
+    """Raises InvalidState unless the action may begin in the state that the server is in."""
+    if row.vm_state not in action.vm_states:
+        raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)
+    if action.task_states is not None and row.task_state not in action.task_states:
+        raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
 
 
 def sender(ctx: RequestContext) -> RequestContext:

@@ -1,35 +1,34 @@
-"""The agent's steps of a launch, one class each, in the order of compute/steps.py."""
+"""The code of the steps that a host does; `compute/steps.py` says which there are and where each one's class is."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from functools import cache
 
+from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.launch import LaunchStep
-from kilonova.compute.agent.steps.accept import Accept
-from kilonova.compute.agent.steps.disks import BlockDeviceMapping, Image, Personalise
-from kilonova.compute.agent.steps.guest import Define, Resume, Running, Start
-from kilonova.compute.agent.steps.networking import AwaitNetwork, Networking, Plug
 from kilonova.compute.models import ServerBuild
-
-POWER_ON: Sequence[LaunchStep] = (
-    Image(),
-    Personalise(),
-    Define(),
-    Plug(),
-    Start(),
-    AwaitNetwork(),
-    Resume(),
-    Running(),
-)
-"""Start and hard reboot: the same guest again from its disks."""
-
-CREATE: Sequence[LaunchStep] = (Accept(), Networking(), BlockDeviceMapping(), *POWER_ON)
-"""A new server, also one that comes from a dead host. Step `active` is the report that follows."""
-
-SHUT_OFF: Sequence[LaunchStep] = CREATE[: [step.name for step in CREATE].index("define") + 1]
-"""A server that comes from a dead host and stays off."""
+from kilonova.compute.steps import LAUNCH, SHUT_OFF, Step
 
 
-def steps_of(build: ServerBuild) -> Sequence[LaunchStep]:
+@cache
+def load(steps: tuple[Step, ...]) -> Sequence[LaunchStep]:
+    """An object of each step's class."""
+    return tuple(_load(step) for step in steps)
+
+
+def _load(step: Step) -> LaunchStep:
+    module, _, name = step.code.partition(":")
+    made: LaunchStep = getattr(importlib.import_module(module), name)()
+    made.step = step
+    return made
+
+
+def launch_steps(build: ServerBuild) -> Sequence[LaunchStep]:
     """The steps that bring a server up on a host where it is new."""
-    return SHUT_OFF if build.evacuation is not None and build.evacuation.stopped else CREATE
+    return load(SHUT_OFF if build.evacuation is not None and build.evacuation.stopped else LAUNCH)
+
+
+def action_steps(name: str) -> Sequence[LaunchStep]:
+    return load(ACTIONS[name].steps)

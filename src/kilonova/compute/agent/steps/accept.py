@@ -6,7 +6,7 @@ from kilonova.compute.agent.launch import CannotFit, Launch, LaunchStep
 
 
 class Accept(LaunchStep):
-    name, asks = "accept", True
+    asks = True
 
     async def do(self, launch: Launch) -> None:
         host = launch.host

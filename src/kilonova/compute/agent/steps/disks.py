@@ -22,12 +22,8 @@ KEYS = "/root/.ssh/authorized_keys"
 class BlockDeviceMapping(LaunchStep):
     """Volumes are attached here; local disks belong to step 13."""
 
-    name = "block_device_mapping"
-
 
 class Image(LaunchStep):
-    name = "image"
-
     async def do(self, launch: Launch) -> None:
         spec = launch.build.spec
         if spec.image is None:
@@ -78,8 +74,6 @@ def _download(launch: Launch, image_id: str) -> Callable[[], AsyncIterator[bytes
 
 class Personalise(LaunchStep):
     """Config drive when asked for, files into the disk when the host is set to. The metadata service needs nothing here."""
-
-    name = "personalise"
 
     async def do(self, launch: Launch) -> None:
         host, build = launch.host, launch.build

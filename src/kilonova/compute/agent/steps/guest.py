@@ -12,8 +12,6 @@ DEFAULT_CMDLINE = "root=/dev/vda console=tty0 console=ttyS0"
 
 
 class Define(LaunchStep):
-    name = "define"
-
     async def do(self, launch: Launch) -> None:
         await launch.host.driver.define(guest_spec(launch))
 
@@ -52,8 +50,6 @@ def guest_spec(launch: Launch) -> GuestSpec:
 class Start(LaunchStep):
     """Paused where a network must report first, so that no packet leaves before its filters are known to stand."""
 
-    name = "start"
-
     async def do(self, launch: Launch) -> None:
         await launch.host.driver.start(launch.uuid, paused=bool(launch.vifs))
 
@@ -62,8 +58,6 @@ class Start(LaunchStep):
 
 
 class Resume(LaunchStep):
-    name = "resume"
-
     async def do(self, launch: Launch) -> None:
         if launch.vifs:
             await launch.host.driver.resume(launch.uuid)
@@ -71,8 +65,6 @@ class Resume(LaunchStep):
 
 class Running(LaunchStep):
     """RUNNING is seen, by the hypervisor's event or already."""
-
-    name = "running"
 
     async def do(self, launch: Launch) -> None:
         driver = launch.host.driver

@@ -21,8 +21,6 @@ PLUGGED = "network-vif-plugged"
 class Networking(LaunchStep):
     """One request makes and binds all new ports; existing ports are bound one by one."""
 
-    name = "networking"
-
     async def do(self, launch: Launch) -> None:
         wanted = launch.build.spec.networks
         if not wanted:
@@ -174,8 +172,6 @@ def _subnet(subnet: SubnetRecord) -> SubnetInfo:
 class Plug(LaunchStep):
     """The network agent of this host stands ready: bridge, leases, filters, default drop first."""
 
-    name = "plug"
-
     async def do(self, launch: Launch) -> None:
         if launch.vifs:
             launch.host.events.expect(launch.uuid, PLUGGED, [vif.port_id for vif in launch.vifs])
@@ -190,10 +186,15 @@ async def _plug(launch: Launch) -> None:
     await launch.host.wiring.plug(launch.ctx, [vif.port_id for vif in launch.vifs])
 
 
+class Unplug(LaunchStep):
+    """Wiring, leases and filters are gone from this host; the ports stay."""
+
+    async def do(self, launch: Launch) -> None:
+        await launch.host.wiring.unplug(launch.ctx, [vif.port_id for vif in launch.vifs])
+
+
 class AwaitNetwork(LaunchStep):
     """The word may have been lost with whoever carried it: to plug again makes the network agent say it once more."""
-
-    name = "await_network"
 
     async def do(self, launch: Launch) -> None:
         host, options = launch.host, launch.host.options

@@ -1,0 +1,1 @@
+"""Server actions: one file each, found by `registry`. How to add one: docs/contributing/checklists.md."""

@@ -1,0 +1,116 @@
+"""What is said of a server action, in one place. The API, the hosts, recovery, notifications, `os-instance-actions`, the
+documentation and the crash tests read it from here.
+
+A module of this package imports neither SQL nor the API's inside at run time: hosts load it too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kilonova.compute.states import Vm
+from kilonova.compute.steps import Step
+from kilonova.core.web.wire import Version
+
+if TYPE_CHECKING:
+    from kilonova.compute.logic.console import ConsoleLogic
+    from kilonova.compute.logic.evacuation import EvacuationLogic
+    from kilonova.compute.logic.server_actions import ActionLogic
+    from kilonova.compute.logic.server_network import ServerNetworkLogic
+    from kilonova.core.db import Row
+    from kilonova.core.web.call import Call, Reply
+
+R = "os_compute_api"
+IDLE: frozenset[str | None] = frozenset([None])
+ANY_VM = frozenset(Vm) - {Vm.DELETED}
+
+
+class Runs(StrEnum):
+    """Where an action is done."""
+
+    API = "api"  # by its handler alone
+    HOST = "host"  # on the server's host, step by step
+    REMOVAL = "removal"  # on the server's host, again and again until nothing of the server is left there
+    MOVE = "move"  # the conductor chooses another host, which takes the server over
+    NOWHERE = "nowhere"  # known to upstream, not built: 501
+
+
+class CutOff(StrEnum):
+    """What a host does at its start with an action that its last life was cut off in."""
+
+    REDO = "redo"  # from the first step; each bears repetition
+    UNDO = "undo"  # undo what was done, and report a failure
+    FAIL = "fail"  # report a failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A request for an action: `row` is the server, `body` what the action's shape made of the request's."""
+
+    call: Call
+    row: Row
+    body: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """What the handlers of actions use."""
+
+    actions: ActionLogic
+    network: ServerNetworkLogic
+    console: ConsoleLogic
+    evacuation: EvacuationLogic
+
+
+Handler = Callable[[Api, Wanted], Awaitable["Reply"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """`name` is used in rows, on the bus and in the journal. `wire` is the key in the body of `POST /servers/ID/action`; None: it
+    is begun in another way. `body` is the shape of what that key holds (None: it is ignored), `example` a valid one;
+    `body_since` is the microversion from which on it is read, and null stands for an `optional_body`.
+
+    It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
+    while it runs and is in `ends` afterwards (None: as before). A failure leaves it in `fails`, unless its guest runs.
+
+    `steps` are what the host does. `recorded` is the name in `os-instance-actions`, `event` that of its notifications (None:
+    there are none), `fault` what a user reads when it failed. `variant` picks another action by the body."""
+
+    name: str
+    rule: str
+    runs: Runs
+    wire: str | None = None
+    body: type[msgspec.Struct] | None = None
+    example: Any = None
+    body_since: Version | None = None
+    optional_body: bool = False
+    since: Version | None = None
+    until: Version | None = None
+    handler: Handler | None = None
+    variant: Callable[[Any], str] | None = None
+    vm_states: frozenset[Vm] = ANY_VM
+    task_states: frozenset[str | None] | None = IDLE
+    task: str | None = None
+    ends: Vm | None = None
+    fails: Vm = Vm.ERROR
+    steps: tuple[Step, ...] = ()
+    cut_off: CutOff = CutOff.REDO
+    recorded: str = ""
+    event: str | None = None
+    fault: str = "the host could not do it"
+
+    @property
+    def shown(self) -> str:
+        """What clients call it."""
+        return self.recorded or self.name
+
+    def serves(self, version: Version | None) -> bool:
+        """Whether it exists at a microversion."""
+        return version is None or (
+            (self.since is None or version >= self.since) and (self.until is None or version <= self.until)
+        )

@@ -1,0 +1,29 @@
+"""Actions that upstream knows and this release does not have: answered with 501, after their policy."""
+
+from __future__ import annotations
+
+from kilonova.compute.actions.base import Action, R, Runs
+
+RULES = {
+    "addFixedIp": "servers:update", "removeFixedIp": "servers:update",
+    "addFloatingIp": "servers:update", "removeFloatingIp": "servers:update",
+    "changePassword": "os-admin-password", "confirmResize": "servers:confirm_resize",
+    "createBackup": "os-create-backup", "createImage": "servers:create_image",
+    "injectNetworkInfo": "os-admin-actions:reset_state",
+    "migrate": "os-migrate-server:migrate", "os-getRDPConsole": "os-remote-consoles",
+    "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
+    "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
+    "pause": "os-pause-server:pause",
+    "rebuild": "servers:rebuild", "rescue": "os-rescue", "resetNetwork": "os-admin-actions:reset_state",
+    "resize": "servers:resize", "restore": "os-deferred-delete:restore", "resume": "os-suspend-server:resume",
+    "revertResize": "servers:revert_resize", "shelve": "os-shelve:shelve",
+    "shelveOffload": "os-shelve:shelve_offload", "suspend": "os-suspend-server:suspend",
+    "trigger_crash_dump": "servers:trigger_crash_dump", "unpause": "os-pause-server:unpause",
+    "unrescue": "os-unrescue", "unshelve": "os-shelve:unshelve",
+}  # fmt: skip
+"""Wire name → the rule that allows it."""
+
+ACTIONS = tuple(
+    Action(name=wire, wire=wire, rule=f"{R}:{rule}", runs=Runs.NOWHERE, task_states=None)
+    for wire, rule in RULES.items()
+)

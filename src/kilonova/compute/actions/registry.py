@@ -1,0 +1,69 @@
+"""Every server action: those of this package's modules, and those of installed packages (entry points of the group
+`kilonova.server_actions`, each an `Action` or several)."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
+
+from kilonova.compute.actions.base import Action, Runs
+from kilonova.compute.steps import Step
+
+GROUP = "kilonova.server_actions"
+
+
+class ActionClash(Exception):
+    """Two actions claim the same thing."""
+
+
+class Registry:
+    """Raises ActionClash where two actions share a name, a wire name, or the task_state by which recovery knows them."""
+
+    def __init__(self, actions: Iterable[Action]) -> None:
+        self._by_name: dict[str, Action] = {}
+        self._by_wire: dict[str, Action] = {}
+        self._by_task: dict[str, Action] = {}
+        for action in actions:
+            _claim(self._by_name, action.name, action)
+            if action.wire is not None:
+                _claim(self._by_wire, action.wire, action)
+            if action.runs is Runs.HOST and action.task is not None:
+                _claim(self._by_task, action.task, action)
+        self.steps: dict[str, Step] = {step.name: step for action in self for step in action.steps}
+
+    def __iter__(self) -> Iterator[Action]:
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> Action:
+        return self._by_name[name]
+
+    def get(self, name: str) -> Action | None:
+        return self._by_name.get(name)
+
+    def by_wire(self, wire: str) -> Action | None:
+        return self._by_wire.get(wire)
+
+    def by_task(self, task_state: str | None) -> Action | None:
+        """What a host was doing to a server that shows this task_state."""
+        return self._by_task.get(task_state) if task_state is not None else None
+
+
+def _claim(table: dict[str, Action], key: str, action: Action) -> None:
+    other = table.setdefault(key, action)
+    if other is not action:
+        raise ActionClash(f"server actions {other.name} and {action.name} both claim {key}")
+
+
+def _found() -> Iterator[Action]:
+    package = importlib.import_module("kilonova.compute.actions")
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        if module.name not in ("base", "registry"):
+            yield from importlib.import_module(f"{package.__name__}.{module.name}").ACTIONS
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        loaded = point.load()
+        yield from [loaded] if isinstance(loaded, Action) else loaded
+
+
+ACTIONS = Registry(_found())
