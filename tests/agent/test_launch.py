@@ -429,7 +429,7 @@ async def test_deletes_at_any_moment_of_a_slow_build_leave_nothing(lab: Lab, tim
             await asyncio.sleep(0)
         if turns > 24:
             await asyncio.sleep(turns / 5000)
-        await asyncio.gather(*(lab.host.terminate_server(CTX, ref) for _ in range(times)))
+        await asyncio.gather(*(lab.host.run_action(CTX, ref) for _ in range(times)))
         await until(lambda number=number: server_id(number) in lab.conductor.deleted)
         await asyncio.gather(launching, return_exceptions=True)
     await lab.idle()

@@ -158,7 +158,7 @@ async def test_servers_on_host(lab):
     await begin(lab, running, "stop", "powering-off", "req-2")
     found = {b.server.uuid: b for b in await lab.client.servers_on_host(CTX, "host-1")}
     assert set(found) == {running, building}
-    assert (found[running].action, found[running].request_id) == ("powering-off", "req-2")
+    assert (found[running].action, found[running].request_id) == ("stop", "req-2")
     assert (found[building].action, found[building].request_id, found[building].attempt) == ("create", "req-b", 1)
     assert found[building].spec.admin_pass == "geheim"
     await lab.change(running, task_state=None)
