@@ -110,6 +110,82 @@ async def test_a_system_reader_reads_and_does_not_write(identity):
     assert (await identity.api("DELETE", f"/system/users/{user}/roles/{role}", token=token)).status == 403
 
 
+SCOPES = ("project", "domain", "system")
+SUBJECT_IN_A_HEADER = "/v3/auth/tokens"
+OWNED = "/v3/credentials"  # decided by the owner of what is named, see below
+SERVICES_OWN = {("GET", "/v2.0/tokens/{token_id:str}"), ("GET", "/v3/OS-KILONOVA/revocations")}
+
+
+async def callers(identity: Identity) -> dict[tuple[str, str], str]:
+    """(role, scope) → a token of a user with nothing but that role, on a project or domain of its own or on the system."""
+    domain = await identity.made("/domains", "domain", name="far")
+    project = await identity.made("/projects", "project", name="far")
+    targets = {"project": f"projects/{project['id']}", "domain": f"domains/{domain['id']}", "system": "system"}
+    scopes = {
+        "project": {"project": {"id": project["id"]}},
+        "domain": {"domain": {"id": domain["id"]}},
+        "system": SYSTEM,
+    }
+    tokens = {}
+    for role in ("reader", "member", "manager", "service"):
+        role_id = await identity.find("/roles", "roles", role)
+        for scope in SCOPES:
+            user = await identity.made("/users", "user", name=f"{role} of {scope}", password="pw")
+            grant = f"/{targets[scope]}/users/{user['id']}/roles/{role_id}"
+            assert (await identity.api("PUT", grant)).status == 204
+            tokens[role, scope] = await identity.login(f"{role} of {scope}", "pw", scope=scopes[scope])
+    return tokens
+
+
+SYSTEM = {"system": {"all": True}}
+
+
+def may(route: Route, role: str, scope: str) -> bool:
+    """Of what is neither the caller's own nor anyone's."""
+    if (route.method, route.path) in SERVICES_OWN and role == "service":
+        return True
+    reads = route.method in ("GET", "HEAD") and route.path != "/v3/OS-KILONOVA/revocations"
+    return reads and scope == "system" and role != "service"
+
+
+async def test_every_route_with_every_role_and_scope(identity):
+    tokens, ids = await callers(identity), await ids_of(identity)
+    checked = 0
+    for route in identity.service.routes:
+        if route.public or (route.method, route.path) in ANYONE:
+            continue
+        if route.path == SUBJECT_IN_A_HEADER or route.path.startswith(OWNED):
+            continue
+        for (role, scope), token in tokens.items():
+            answer = await identity.call(route.method, filled(route, ids), token=token, content=body_of(route))
+            where = (route.method, route.path, role, scope, answer.status)
+            assert answer.status in ((200, 204, 404) if may(route, role, scope) else (403,)), where
+            checked += 1
+    assert checked > 1000
+
+
+async def test_tokens_and_credentials_of_others_with_every_role_and_scope(identity):
+    tokens = await callers(identity)
+    admins = await identity.login("admin", "secret", "admin")
+    body = {"type": "cert", "blob": "secret text", "user_id": await identity.find("/users", "users", "admin")}
+    credential = f"/credentials/{(await identity.made('/credentials', 'credential', **body))['id']}"
+    for (role, scope), token in tokens.items():
+        reads = scope == "system" and role != "service"
+        for method, allowed in (("GET", reads or role == "service"), ("HEAD", reads), ("DELETE", False)):
+            headers = {"x-subject-token": admins}
+            answer = await identity.call(method, "/identity/v3/auth/tokens", token=token, headers=headers)
+            assert answer.status == (200 if allowed else 403), (method, role, scope)
+        shown = await identity.api("GET", credential, token=token)
+        assert shown.status == (200 if reads else 403), (role, scope)
+        listed = await identity.api("GET", "/credentials", token=token)
+        assert (b"secret text" in listed.content) == reads, (role, scope)
+        assert (await identity.api("PATCH", credential, {"credential": {"blob": "x"}}, token=token)).status == 403
+        assert (await identity.api("DELETE", credential, token=token)).status == 403
+        assert (await identity.api("POST", "/credentials", {"credential": body}, token=token)).status == 403
+    assert (await identity.api("GET", credential)).json["credential"]["blob"] == "secret text"
+    assert (await identity.api("GET", "/auth/projects", token=admins)).status == 200
+
+
 async def test_application_credentials(identity):
     token = await identity.login("demo", "demo-pw", "demo")
     user = await identity.find("/users", "users", "demo")

@@ -64,12 +64,14 @@ class ApplicationCredentialLogic(Logic):
             raise errors.Invalid(reason="Invalid application credential: a project scoped token is needed")
         user_id, project_id = token.payload.user_id, token.payload.scope_id or ""
         secret = secret or self.clock.secret(64)
+        async with self.passwords.turns.turn("", f"id {user_id}"):
+            secret_hash = await self.passwords.hash(secret)
         row = values | {
             "id": self.clock.hex_id(),
             "user_id": user_id,
             "project_id": project_id,
             "expires_at": self._expiry(expires_at),
-            "secret_hash": await self.passwords.hash(secret),
+            "secret_hash": secret_hash,
         }
         details = f"Duplicate entry found with name {values['name']}"
         async with self.storing("application_credential", details) as tx:

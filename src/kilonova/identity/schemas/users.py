@@ -27,7 +27,7 @@ class UserOptions(Body):
     def __post_init__(self) -> None:
         rules = self.multi_factor_auth_rules or []
         if any(len(set(rule)) < len(rule) for rule in rules) or len({tuple(rule) for rule in rules}) < len(rules):
-            raise ValueError("multi_factor_auth_rules is a list of lists of method names, none of them twice")
+            raise ValueError("has multi_factor_auth_rules that name a rule twice, or a method twice in a rule")
 
 
 class UserCreate(View):
