@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from kilonova.core import log
 
-OUTSIDE = {signal.SIGTERM: "from outside", signal.SIGINT: "from outside"}
+OUTSIDE = frozenset({signal.SIGTERM, signal.SIGINT})
+"""From an operator, a service manager, a terminal: each goes to one process or to a whole process group."""
+DRAIN = signal.SIGUSR1
+"""From a supervisor to its worker, for which it means what those mean."""
 logger = log.get("serve")
 
 
 class Ending:
-    """`asked` is set by the first signal. `name` is the process's, for the log."""
+    """`asked` is set by the first signal. `name` is the process's, for the log. A `supervised` worker does not count: one request
+    to its process group reaches it directly and by its supervisor, which decides what a second one means."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, supervised: bool = False) -> None:
+        self.name, self.supervised = name, supervised
         self.asked = asyncio.Event()
-        self._asked = Counter[str]()
 
-    def listen(self, signals: Mapping[signal.Signals, str] = OUTSIDE) -> None:
-        """Signal → from where it comes: what is told along two ways has been asked once."""
-        loop = asyncio.get_running_loop()
-        for number, origin in signals.items():
-            loop.add_signal_handler(number, self._ask, origin)
+    def listen(self) -> None:
+        on_signal({*OUTSIDE, DRAIN} if self.supervised else OUTSIDE, self._ask)
 
-    def _ask(self, origin: str) -> None:
-        self._asked[origin] += 1
-        if self._asked[origin] > 1:
-            logger.warning("asked twice: ending at once", component=self.name)
-            os._exit(128 + signal.SIGTERM)
+    def _ask(self) -> None:
         if not self.asked.is_set():
             logger.info("draining", component=self.name, pid=os.getpid())
             self.asked.set()
+        elif not self.supervised:
+            logger.warning("asked twice: ending at once", component=self.name)
+            os._exit(128 + signal.SIGTERM)
 
     async def unless_asked(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do the work and return True, or cancel it and return False when the process is asked to end meanwhile."""
@@ -52,3 +51,20 @@ class Ending:
             if not working.done():
                 working.cancel()
                 await asyncio.wait([working])
+
+
+def on_signal(numbers: Iterable[signal.Signals], heard: Callable[[], None]) -> None:
+    """`heard()` on the running loop, at most once for each signal that was sent.
+
+    Not by the loop's own `add_signal_handler`: uvloop's notes a signal both in its pipe and in a set, and when a second signal
+    comes between the reading of the two, calls for one of them twice. Those that were blocked until now are heard too."""
+    loop = asyncio.get_running_loop()
+
+    def handle(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the process is about to
+            loop.call_soon_threadsafe(heard)
+
+    numbers = frozenset(numbers)
+    for number in numbers:
+        signal.signal(number, handle)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -18,9 +18,8 @@ from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.health import Check, Health
 from kilonova.core.web.server import HttpServer
 from kilonova.core.web.transport import HttpTransport
-from kilonova.ending import OUTSIDE, Ending
+from kilonova.ending import Ending
 from kilonova.settings import SecretSettings, Settings
-from kilonova.supervisor import DRAIN
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0  # seconds between tries
 TRY_TIMEOUT = 10.0  # seconds
@@ -31,11 +30,11 @@ logger = log.get("serve")
 
 class ComponentProcess:
     """`listener` is bound already: the APIs', or the health's of a component without HTTP. `name` tells this process from
-    all others of the cloud."""
+    all others of the cloud. `supervised` is a worker's: see `Ending`."""
 
     def __init__(
         self, component: Component, settings: Settings, secrets: SecretSettings, listener: socket.socket | None,
-        *, name: str, env: Mapping[str, str],
+        *, name: str, env: Mapping[str, str], supervised: bool = False,
     ) -> None:  # fmt: skip
         self.component, self.settings, self.listener = component, settings, listener
         endpoints = {service: settings.endpoint(service) for service in SERVICES}
@@ -49,7 +48,7 @@ class ComponentProcess:
         self.app = Gateway({s.prefix: s.app for s in self.services if isinstance(s, WebService)})
         self.app.watch(self.health)
         self._started: list[Service] = []
-        self.ending = Ending(component.name)
+        self.ending = Ending(component.name, supervised=supervised)
 
     def _checks(self) -> dict[str, Check]:
         checks = self.core.checks()
@@ -68,7 +67,7 @@ class ComponentProcess:
 
     async def run(self) -> None:
         """Returns after SIGTERM, when all is drained; a second one ends the process at once."""
-        self.ending.listen({**OUTSIDE, DRAIN: "by our supervisor"})
+        self.ending.listen()
         server, serving = self._listen()
         starting = asyncio.ensure_future(self._start())
         asked = asyncio.ensure_future(self.ending.asked.wait())

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Callable
 
 from kilonova.core import log
 from kilonova.core.clock import SYSTEM
+from kilonova.ending import DRAIN, OUTSIDE
 
-ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
-DRAIN = signal.SIGUSR1  # to a worker, which tells it from what its whole process group is told
+HEARD = OUTSIDE | {signal.SIGCHLD}
+"""What the supervisor waits for: blocked all the time, so that none comes in the middle of something else."""
 CANNOT_START = 2  # exit code of a worker that will not work on its next try either
 SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.1, 10.0  # seconds
+LONGEST_WAIT = 3600.0  # seconds
 PR_SET_PDEATHSIG = 1
 logger = log.get("serve")
 
@@ -30,62 +30,80 @@ class Supervisor:
         self.workers, self.listener, self.work = workers, listener, work
         self._numbers: dict[int, int] = {}  # pid → number
         self._born: dict[int, float] = {}
+        self._due: dict[int, float] = {}  # number of a worker that died → when it is started again
         self._pause = FIRST_PAUSE
-        self._ending = False
+        self._draining = self._asked = False
+        self._code = 0
 
     def run(self) -> int:
-        """The exit code: 0 when all were drained, CANNOT_START when a worker said so."""
-        for ending in ENDING:
-            signal.signal(ending, self._end)
+        """The exit code: 0 when all were drained, CANNOT_START when a worker said so, 143 when it was asked twice."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD | {DRAIN})
         for number in range(self.workers):
             self._fork(number)
-        code = 0
+        while self._numbers or self._due:
+            heard = signal.sigtimedwait(HEARD, self._until_due())
+            if heard is not None and heard.si_signo in OUTSIDE:
+                self._asked_to_end()
+            self._reap()
+            for number in [number for number, due in self._due.items() if due <= SYSTEM.monotonic()]:
+                del self._due[number]
+                self._fork(number)
+        return self._code
+
+    def _until_due(self) -> float:
+        return max(min(self._due.values(), default=LONGEST_WAIT + SYSTEM.monotonic()) - SYSTEM.monotonic(), 0)
+
+    def _asked_to_end(self) -> None:
+        """The first time all are drained, the second time all end at once."""
+        if self._asked:
+            logger.warning("asked twice: ending at once", pid=os.getpid())
+            self._code = 128 + signal.SIGTERM
+            self._tell(signal.SIGKILL)
+        self._asked = True
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        self._due.clear()
+        self.listener.close()  # or the kernel would go on to take connections for nobody
+        self._tell(DRAIN)
+
+    def _tell(self, number: signal.Signals) -> None:
+        """To all workers; what has ended meanwhile is not reaped yet, so that each pid is still the worker's."""
+        for pid in self._numbers:
+            os.kill(pid, number)
+
+    def _reap(self) -> None:
         while self._numbers:
-            pid, status = os.wait()
-            number = self._numbers.pop(pid)
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            number, lived = self._numbers.pop(pid), SYSTEM.monotonic() - self._born.pop(pid)
             ended = os.waitstatus_to_exitcode(status)
             if ended == CANNOT_START:
-                code = CANNOT_START
-                self._end()
-            if not self._ending:
-                self._again(number, pid, ended)
-        return code
-
-    def _end(self, *_: object) -> None:
-        """Called by the signal, and again by the next one: the workers know what a second one means."""
-        self._ending = True
-        self.listener.close()  # or the kernel would go on to take connections for nobody
-        for pid in list(self._numbers):
-            with contextlib.suppress(ProcessLookupError):  # told with its group, it may have ended already
-                os.kill(pid, DRAIN)
-
-    def _again(self, number: int, pid: int, ended: int) -> None:
-        lived = SYSTEM.monotonic() - self._born.pop(pid)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE) if lived < SHORT_LIFE else FIRST_PAUSE
-        logger.error("a worker died and is started again", worker=number, pid=pid, code=ended, after=round(lived, 1))
-        time.sleep(self._pause)
-        self._fork(number)
+                self._code = CANNOT_START
+                self._drain()
+            if not self._draining:
+                logger.error(
+                    "a worker died and is started again", worker=number, pid=pid, code=ended, after=round(lived, 1)
+                )
+                self._pause = min(self._pause * 2, LONGEST_PAUSE) if lived < SHORT_LIFE else FIRST_PAUSE
+                self._due[number] = SYSTEM.monotonic() + self._pause
 
     def _fork(self, number: int) -> None:
-        """A signal that comes meanwhile must neither miss the new worker nor run our handler in it."""
         parent = os.getpid()
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
-            if self._ending:
-                return
-            pid = os.fork()
-            if pid == 0:
-                os._exit(self._child(number, parent))
-            self._numbers[pid], self._born[pid] = number, SYSTEM.monotonic()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self._child(number, parent))
+        self._numbers[pid], self._born[pid] = number, SYSTEM.monotonic()
 
     def _child(self, number: int, parent: int) -> int:
-        for ending in ENDING:
-            signal.signal(ending, signal.SIG_DFL)
         # a supervisor that is killed takes its workers along, or they would keep its port
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        # a request to end stays blocked until the worker knows how to drain: see `on_signal`
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         try:
             return self.work(number) if os.getppid() == parent else 1
         except BaseException:

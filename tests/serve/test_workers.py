@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kilonova.supervisor import Supervisor
 from kilonova.testing.engines import free_port
 from tests.cluster.scene import Scene, eventually
 from tests.serve.processes import Served, children, health, is_ready
@@ -72,13 +71,117 @@ def test_a_supervisor_that_comes_late_asks_nobody_twice(scene: Scene, tmp_path: 
         assert "asked twice" not in process.words()
 
 
-def test_a_supervisor_that_comes_too_late_has_nobody_to_ask() -> None:
+def test_a_supervisor_that_comes_too_late_has_nothing_to_ask(placement: Served) -> None:
     """Its workers were told with it, and have ended before it could tell them."""
-    supervisor = Supervisor(1, socket.socket(), lambda number: 0)
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    supervisor._numbers[gone.pid] = 0
-    supervisor._end()
+    pids = children(placement.popen.pid)
+    os.kill(placement.popen.pid, signal.SIGSTOP)
+    os.killpg(placement.popen.pid, signal.SIGTERM)
+    eventually(lambda: all(Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z" for pid in pids), placement.words())
+    os.kill(placement.popen.pid, signal.SIGCONT)
+    assert placement.ended() == 0
+    assert "is started again" not in placement.words()
+
+
+def test_workers_that_come_late_are_asked_once(placement: Served) -> None:
+    """They hear the request to their group and their supervisor's in one moment."""
+    pids = children(placement.popen.pid)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    os.killpg(placement.popen.pid, signal.SIGTERM)
+    time.sleep(0.5)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert placement.ended() == 0
+    assert placement.words().count("draining") == WORKERS
+    assert "asked twice" not in placement.words()
+
+
+def test_a_worker_that_is_asked_before_it_can_drain_drains_then() -> None:
+    code = """
+import asyncio, os, signal, socket, time
+from kilonova.ending import DRAIN, OUTSIDE, on_signal
+from kilonova.supervisor import Supervisor
+
+def work(number):
+    os.kill(os.getpid(), signal.SIGTERM)  # nothing listens yet
+    async def live():
+        asked = asyncio.Event()
+        on_signal({*OUTSIDE, DRAIN}, asked.set)
+        await asked.wait()
+        print("drained", flush=True)
+        os.kill(os.getppid(), signal.SIGTERM)
+    asyncio.run(live())
+    return 0
+
+raise SystemExit(Supervisor(1, socket.socket(), work).run())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (run.returncode, run.stdout) == (0, "drained\n"), run.stderr
+
+
+def test_many_that_cannot_start_ask_the_others_once() -> None:
+    code = """
+import asyncio, os, socket
+from kilonova.ending import DRAIN, on_signal
+from kilonova.supervisor import CANNOT_START, Supervisor
+
+def work(number):
+    if number < 3:
+        return CANNOT_START
+    async def live():
+        on_signal({DRAIN}, lambda: print("asked", flush=True))
+        await asyncio.sleep(1)
+    asyncio.run(live())
+    return 0
+
+raise SystemExit(Supervisor(4, socket.socket(), work).run())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (run.returncode, run.stdout) == (2, "asked\n"), run.stderr
+
+
+def test_a_signal_is_heard_once_while_another_one_comes() -> None:
+    """With a delay where uvloop has read one signal and not yet looked at the other."""
+    code = """
+import asyncio, os, signal, time, uvloop
+from collections import Counter
+from kilonova.ending import on_signal
+
+uvloop._noop.noop = lambda: time.sleep(0.05)
+heard = Counter()
+
+async def main():
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        on_signal([number], lambda number=number: heard.update([number.name]))
+    if (child := os.fork()) == 0:
+        time.sleep(0.2)
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            os.kill(os.getppid(), number)
+            time.sleep(0.01)
+        os._exit(0)
+    while len(heard) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
+    os.waitpid(child, 0)
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(main())
+print(sorted(heard.items()))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert run.stdout == "[('SIGTERM', 1), ('SIGUSR1', 1)]\n", run.stderr
+
+
+def test_who_asks_the_group_twice_ends_it_at_once(scene: Scene, tmp_path: Path, port: int) -> None:
+    words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
+    state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "600"}
+    with Served(tmp_path / "log", *words, *state, env=env) as process:
+        eventually(lambda: process.words().count("serving ") == 2, process.words())
+        os.killpg(process.popen.pid, signal.SIGTERM)
+        eventually(lambda: process.words().count("draining") == 2, process.words())
+        os.killpg(process.popen.pid, signal.SIGTERM)
+        assert process.ended() == 128 + signal.SIGTERM
+        assert process.words().count("asked twice") == 1
 
 
 def test_workers_go_with_their_supervisor(placement: Served, port: int) -> None:

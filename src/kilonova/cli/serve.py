@@ -58,19 +58,25 @@ def serve(
     else:
         importlib.import_module(chosen.module)
         gc.freeze()  # what is loaded by now is shared between the workers' memories
-        code = Supervisor(count, listener, lambda n: work(chosen, settings, secrets, listener, n)).run()
+        code = Supervisor(
+            count, listener, lambda n: work(chosen, settings, secrets, listener, n, supervised=True)
+        ).run()
     raise typer.Exit(code)
 
 
 def work(
-    component: Component, settings: Settings, secrets: SecretSettings, listener: socket.socket | None, number: int
-) -> int:
+    component: Component, settings: Settings, secrets: SecretSettings, listener: socket.socket | None, number: int,
+    *, supervised: bool = False,
+) -> int:  # fmt: skip
     """One worker's life; its exit code."""
     port = listener.getsockname()[1] if listener is not None else 0
     name = f"{settings.host}:{component.name}:{port}:{number}"
 
     async def live() -> None:
-        await ComponentProcess(component, settings, secrets, listener, name=name, env=os.environ).run()
+        process = ComponentProcess(
+            component, settings, secrets, listener, name=name, env=os.environ, supervised=supervised
+        )
+        await process.run()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
