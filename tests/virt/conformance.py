@@ -85,6 +85,24 @@ class Conformance:
         await driver.undefine(guest.uuid)
         assert await driver.power_state(guest.uuid) == NOSTATE
 
+    async def test_an_act_returns_when_it_was_told(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+        """Who subscribes then hears nothing of it, only of what comes later."""
+        guest = make_guest()
+        before = Watcher(driver, guest)
+        await driver.define(guest)
+        acts: tuple[tuple[Callable[[], Awaitable[None]], PowerState], ...] = (
+            (lambda: driver.start(guest.uuid, paused=True), PAUSED),
+            (lambda: driver.resume(guest.uuid), RUNNING),
+            (lambda: driver.pause(guest.uuid), PAUSED),
+            (lambda: driver.destroy(guest.uuid), SHUTDOWN),
+            (lambda: driver.start(guest.uuid), RUNNING),
+        )
+        for act, state in acts:
+            watcher = Watcher(driver, guest)
+            await act()
+            assert [event.power_state for event in watcher.events] == [state]
+        assert len(before.events) == len(acts)
+
     async def test_every_act_may_be_repeated(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()
         watcher = Watcher(driver, guest)
@@ -171,10 +189,10 @@ class Conformance:
     ) -> None:
         guest = make_guest(obeys_acpi=False)
         await boot(driver, guest)
-        waiting = asyncio.create_task(driver.shutdown(guest.uuid, timeout=60))
+        waiting = asyncio.create_task(driver.shutdown(guest.uuid, timeout=600))
         await asyncio.sleep(0.1)
         await driver.destroy(guest.uuid)
-        assert await waiting
+        assert await asyncio.wait_for(waiting, 60)
 
     async def test_consoles(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()

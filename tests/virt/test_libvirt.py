@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +31,7 @@ from kilonova.compute.virt.driver import (  # noqa: E402
     VirtError,
 )
 from kilonova.compute.virt.fake import FakeDiskStore, FakeHypervisor, FakeOptions  # noqa: E402
+from kilonova.compute.virt.libvirt.connection import Connection  # noqa: E402
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons  # noqa: E402
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver  # noqa: E402
 from kilonova.compute.virt.libvirt.options import LibvirtOptions  # noqa: E402
@@ -118,6 +121,18 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
 
 class TestLibvirt(Conformance):
     pass
+
+
+class TestLibvirtWhoseEventsComeLate(Conformance):
+    @pytest.fixture(autouse=True)
+    def late(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        hear = Connection._on_lifecycle
+
+        def hear_late(*what: Any) -> None:
+            time.sleep(0.3)
+            hear(*what)
+
+        monkeypatch.setattr(Connection, "_on_lifecycle", hear_late)
 
 
 async def test_the_guest_really_runs(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
@@ -311,9 +326,13 @@ class Relay:
         writer.close()
 
 
+@pytest.mark.parametrize("first", ["libvirt's event thread", "a call"])
 async def test_a_lost_connection_comes_back_with_what_was_missed(
-    driver: LibvirtDriver, make_guest: MakeGuest, folder: Path
+    driver: LibvirtDriver, make_guest: MakeGuest, folder: Path, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whichever finds out first that it is lost."""
+    if first == "a call":
+        monkeypatch.setattr(Connection, "_on_close", lambda *_: None)
     relay = Relay(folder / "relay")
     await relay.start()
     behind = LibvirtDriver(options(uri=f"qemu+unix:///system?socket={relay.path}", start_daemons=False), DISKS)
@@ -325,6 +344,8 @@ async def test_a_lost_connection_comes_back_with_what_was_missed(
         watcher = Watcher(behind, guest)
         await watcher.saw()
         await relay.cut()
+        if first != "a call":
+            await eventually(lambda: asyncio.sleep(0, behind._connection._conn is None))
         with pytest.raises(HypervisorUnavailable, match="systemctl start libvirtd"):
             await behind.power_state(guest.uuid)
         await driver.destroy(guest.uuid)
@@ -334,6 +355,41 @@ async def test_a_lost_connection_comes_back_with_what_was_missed(
         assert await behind.power_state(guest.uuid) == PowerState.SHUTDOWN
         await behind.start(guest.uuid, paused=True)
         await watcher.saw(PowerState.SHUTDOWN, PowerState.PAUSED)
+    finally:
+        await behind.close()
+        await relay.cut()
+
+
+async def test_what_an_old_connection_still_had_is_not_told(
+    driver: LibvirtDriver, make_guest: MakeGuest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear, late = Connection._on_lifecycle, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hear_much_later(connection: Connection, *what: Any) -> None:
+        if what[2] == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
+            threading.Timer(4, lambda: (hear(connection, *what), loop.call_soon_threadsafe(late.set))).start()
+
+    monkeypatch.setattr(Connection, "_on_lifecycle", hear_much_later)
+    relay = Relay(folder / "relay")
+    await relay.start()
+    behind = LibvirtDriver(options(uri=f"qemu+unix:///system?socket={relay.path}", start_daemons=False), DISKS)
+    await behind.open()
+    try:
+        guest = make_guest()
+        await behind.define(guest)
+        watcher = Watcher(behind, guest)
+        monkeypatch.setattr("kilonova.compute.virt.libvirt.driver.EVENT_PATIENCE", 0.2)
+        await behind.start(guest.uuid, paused=True)
+        await watcher.saw(PowerState.PAUSED)
+        assert watcher.events[0].detail == "seen after start"  # the event itself is late
+        monkeypatch.setattr(Connection, "_on_lifecycle", hear)
+        await relay.cut()
+        await driver.destroy(guest.uuid)
+        await relay.start()
+        await watcher.saw(PowerState.PAUSED, PowerState.SHUTDOWN)
+        await asyncio.wait_for(late.wait(), 30)
+        await watcher.saw(PowerState.PAUSED, PowerState.SHUTDOWN)
     finally:
         await behind.close()
         await relay.cut()

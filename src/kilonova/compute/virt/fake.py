@@ -5,6 +5,7 @@ What real guests do, these do too: they outlive the process that started them, t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -111,8 +112,7 @@ class FakeDriver(VirtDriver):
             return False
         deaf = self._options.ignore_acpi
         if deaf and any(fnmatchcase(name, deaf) for name in (guest.title, guest.name, uuid)):
-            await self._hypervisor.clock.sleep(timeout)
-            return await self.power_state(uuid) in (*OFF, PowerState.NOSTATE)
+            return await self._ended_by_another(uuid, timeout)
         self._become(uuid, PowerState.SHUTDOWN, "shutdown")
         return True
 
@@ -172,6 +172,22 @@ class FakeDriver(VirtDriver):
     async def _live(self, operation: str, uuid: str) -> None:
         if (await self._act(operation, uuid)).state in OFF:
             raise VirtError(f"{operation}: guest {uuid}: it is off")
+
+    async def _ended_by_another(self, uuid: str, timeout: float) -> bool:
+        """Whether somebody pulls the plug of a guest that hears nothing, within `timeout` seconds."""
+        off = asyncio.get_running_loop().create_future()
+
+        def hear(event: LifecycleEvent) -> None:
+            if event.uuid == uuid and event.power_state in OFF and not off.done():
+                off.set_result(None)
+
+        unsubscribe, waiting = self.subscribe(hear), asyncio.ensure_future(self._hypervisor.clock.sleep(timeout))
+        try:
+            await asyncio.wait([off, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            unsubscribe()
+            waiting.cancel()
+        return off.done()
 
     def _become(self, uuid: str, state: PowerState, detail: str = "") -> None:
         self._hypervisor.become(self.host, uuid, state, detail)

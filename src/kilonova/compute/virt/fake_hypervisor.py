@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import functools
@@ -81,9 +80,8 @@ class FakeHypervisor:
         booted = guest.booted or state == PowerState.RUNNING
         self.put(host, uuid, FakeGuest(guest.name, guest.title, int(state), booted))
         event = LifecycleEvent(uuid=uuid, power_state=state, detail=detail)
-        loop = asyncio.get_running_loop()
-        for listener in self._listeners.get(host, ()):
-            loop.call_soon(listener, event)
+        for listener in tuple(self._listeners.get(host, ())):
+            listener(event)
 
     def subscribe(self, host: str, listener: Listener) -> Callable[[], None]:
         listeners = self._listeners.setdefault(host, [])

@@ -47,6 +47,7 @@ class Connection:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="libvirt")
         self._lock = asyncio.Lock()
         self._conn: Any = None
+        self._heard: Any = None  # the connection whose events count: the newest
         self._callback_id = -1
         self._closed = False
         self._reconnecting: asyncio.Task[None] | None = None
@@ -94,7 +95,13 @@ class Connection:
                 self._drop(self._conn)
                 await self._prepare()
                 conn = await self._connect()
-                await self._on_open(conn)
+                try:
+                    await self._on_open(conn)
+                except BaseException as error:
+                    self._pool.submit(self._hang_up, conn)
+                    if isinstance(error, libvirt.libvirtError):
+                        raise HypervisorUnavailable(advice(self._uri, error)) from error
+                    raise
                 self._conn = conn
             return self._conn
 
@@ -112,6 +119,7 @@ class Connection:
         with contextlib.suppress(libvirt.libvirtError):  # not every libvirtd knows keepalive
             conn.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_COUNT)
         conn.registerCloseCallback(self._on_close, None)
+        self._heard = conn
         self._callback_id = conn.domainEventRegisterAny(
             None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None
         )
@@ -124,16 +132,20 @@ class Connection:
             conn.close()
 
     def _drop(self, conn: Any) -> None:
-        if conn is not None and conn is self._conn:
-            self._conn = None
-            self._pool.submit(self._hang_up, conn)
+        """It is lost, whether a call or libvirt's event thread found out first; a new one is looked for."""
+        if conn is None or conn is not self._conn:
+            return
+        self._conn = None
+        self._pool.submit(self._hang_up, conn)
+        if not self._closed and (self._reconnecting is None or self._reconnecting.done()):
+            self._reconnecting = self._loop.create_task(self._reconnect())
 
     # the next two run on libvirt's event thread and must not call libvirt: its answers arrive on this very thread
 
-    def _on_lifecycle(self, _conn: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
+    def _on_lifecycle(self, conn: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
         known = meaning(event, detail)
         if known:
-            self._post(self._on_event, domain.UUIDString(), *known)
+            self._post(self._tell, conn, domain.UUIDString(), *known)
 
     def _on_close(self, conn: Any, reason: int, _opaque: Any) -> None:
         self._post(self._went_away, conn, reason)
@@ -142,12 +154,14 @@ class Connection:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(function, *args)
 
+    def _tell(self, conn: Any, uuid: str, state: PowerState, detail: str) -> None:
+        if conn is self._heard:  # what an older one still had is in the list that was read when this one was opened
+            self._on_event(uuid, state, detail)
+
     def _went_away(self, conn: Any, reason: int) -> None:
-        if self._closed or conn is not self._conn or (self._reconnecting and not self._reconnecting.done()):
-            return
-        LOG.warning("lost the connection to libvirtd", uri=self._uri, reason=reason)
-        self._drop(conn)
-        self._reconnecting = self._loop.create_task(self._reconnect())
+        if conn is self._conn:
+            LOG.warning("lost the connection to libvirtd", uri=self._uri, reason=reason)
+            self._drop(conn)
 
     async def _reconnect(self) -> None:
         attempt = 0

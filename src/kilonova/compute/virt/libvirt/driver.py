@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,7 +38,10 @@ from kilonova.core import log
 
 T = TypeVar("T")
 LOCAL_URI = "qemu:///system"
-OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
+GONE = OFF | {PowerState.NOSTATE}
+STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
+EVENT_PATIENCE = 3.0  # seconds from the end of an act to its event; after them the state is asked for
 
 LOG = log.get(__name__)
 
@@ -53,7 +56,7 @@ class LibvirtDriver(VirtDriver):
         self.disks = disks
         self._listeners: list[Callable[[LifecycleEvent], None]] = []
         self._states: dict[str, PowerState] = {}  # our guests, as last seen
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}  # for the guest to be off
+        self._waiting: dict[str, dict[asyncio.Future[None], frozenset[PowerState]]] = {}  # for one of the states
         self._held: list[tuple[str, PowerState, str]] | None = None  # events that came while we catch up
         self._facts: HostFacts | None = None
         self._kind: Kind | None = None  # forgotten with each connection
@@ -126,32 +129,22 @@ class LibvirtDriver(VirtDriver):
         self._states.pop(uuid, None)
 
     async def start(self, uuid: str, *, paused: bool = False) -> None:
-        await self._domain("start", uuid, functools.partial(domains.start, paused=paused))
+        await self._act("start", uuid, functools.partial(domains.start, paused=paused), STARTED)
 
     async def pause(self, uuid: str) -> None:
-        await self._domain("pause", uuid, domains.pause)
+        await self._act("pause", uuid, domains.pause, frozenset({PowerState.PAUSED}))
 
     async def resume(self, uuid: str) -> None:
-        await self._domain("resume", uuid, domains.resume)
+        await self._act("resume", uuid, domains.resume, frozenset({PowerState.RUNNING}))
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
-        off = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(uuid, set())
-        waiting.add(off)
-        try:
+        with self._told(uuid, GONE) as off:
             state = await self._domain("shut down", uuid, domains.ask_to_power_off)
             if state in OFF:
                 return True
             if state != PowerState.RUNNING:  # a paused guest hears nothing
                 return False
-            await asyncio.wait_for(off, timeout)
-        except TimeoutError:
-            return False
-        finally:
-            waiting.discard(off)
-            if not waiting:
-                self._waiting.pop(uuid, None)
-        return True
+            return bool((await asyncio.wait([off], timeout=timeout))[0])
 
     async def reboot(self, uuid: str, *, timeout: float) -> bool:
         if not await self.shutdown(uuid, timeout=timeout):
@@ -161,7 +154,7 @@ class LibvirtDriver(VirtDriver):
 
     async def destroy(self, uuid: str) -> None:
         with contextlib.suppress(GuestNotFound):
-            await self._domain("destroy", uuid, domains.destroy)
+            await self._act("destroy", uuid, domains.destroy, GONE)
 
     async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
         path = await self._domain("find the console log", uuid, domains.console_log_path)
@@ -191,6 +184,32 @@ class LibvirtDriver(VirtDriver):
     async def _prepare(self) -> None:
         if self.options.start_daemons and self.options.uri == LOCAL_URI:
             await ensure_daemons()
+
+    @contextlib.contextmanager
+    def _told(self, uuid: str, states: frozenset[PowerState]) -> Iterator[asyncio.Future[None]]:
+        """A future that is done when the listeners were told that the guest is in one of `states`."""
+        told = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(uuid, {})
+        waiting[told] = states
+        try:
+            yield told
+        finally:
+            del waiting[told]
+            if not waiting:
+                self._waiting.pop(uuid, None)
+
+    async def _act(self, what: str, uuid: str, act: Callable[[Any], None], aims: frozenset[PowerState]) -> None:
+        """Libvirt's event comes after its answer. An act returns when its event was told, so that what a listener hears from
+        then on is new, and a guest that ends while the connection is away is known to have run."""
+        with self._told(uuid, aims) as told:
+            await self._domain(what, uuid, act)
+            if (
+                self._states.get(uuid, PowerState.NOSTATE) in aims
+                or (await asyncio.wait([told], timeout=EVENT_PATIENCE))[0]
+            ):
+                return
+        state = await self._domain("ask for the state", uuid, domains.state_of)
+        self._on_event(uuid, state, f"seen after {what}")
 
     async def _domain(self, what: str, uuid: str, act: Callable[[Any], T]) -> T:
         """`act(virDomain)` for one of our guests; raises GuestNotFound for unknown uuids and other people's."""
@@ -260,15 +279,14 @@ class LibvirtDriver(VirtDriver):
             self._report(uuid, state, detail)
 
     def _report(self, uuid: str, state: PowerState, detail: str) -> None:
-        if state in OFF or state == PowerState.NOSTATE:
-            for off in self._waiting.get(uuid, ()):
-                if not off.done():
-                    off.set_result(None)
         for listener in tuple(self._listeners):
             try:
                 listener(LifecycleEvent(uuid=uuid, power_state=state, detail=detail))
             except Exception:  # one listener's mistake must not silence the others
                 LOG.exception("a lifecycle listener failed", uuid=uuid)
+        for told, states in self._waiting.get(uuid, {}).items():
+            if state in states and not told.done():
+                told.set_result(None)
 
 
 def _open_consoles(conn: Any, guests: list[GuestInfo]) -> list[str]:
