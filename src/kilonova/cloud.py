@@ -43,7 +43,7 @@ class Cloud:
         self._started: list[Service] = []
         for service in self.services:
             if isinstance(service, WebService):
-                self.app.apps[service.prefix] = service.app
+                self.app.mount(service.prefix, service.app, getattr(service, "roots", ()))
         self.health = Health(self.core.clock, self.core.checks(), state="serving")
         self.app.watch(self.health)
 

@@ -45,7 +45,10 @@ class ComponentProcess:
         self.core: Core = self.parts.core
         self.services = component.build(self.parts)
         self.health = Health(self.core.clock, self._checks())
-        self.app = Gateway({s.prefix: s.app for s in self.services if isinstance(s, WebService)})
+        self.app = Gateway({})
+        for service in self.services:
+            if isinstance(service, WebService):
+                self.app.mount(service.prefix, service.app, getattr(service, "roots", ()))
         self.app.watch(self.health)
         self._started: list[Service] = []
         self.ending = Ending(component.name, supervised=supervised)

@@ -34,6 +34,17 @@ class Thing(Body):
     either: Item | int | UnsetType = UNSET
 
 
+def test_lenient_shapes_pass_over_what_they_do_not_know():
+    raw = b'{"name": "n", "colour": 1, "first": {"id": 1, "old": "o", "shape": 2}, "items": [{"id": 2, "new": [1]}]}'
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(raw, type=at_version(Thing, v(4)))
+    found = msgspec.json.decode(raw, type=at_version(Thing, v(4), lenient=True))
+    assert (found.name, found.first.id, found.first.old, found.items[0].id) == ("n", 1, "o", 2)
+    assert found.items[0].new is UNSET  # not there at this version
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"name": 3}', type=at_version(Thing, v(4), lenient=True))
+
+
 def v(minor: int) -> Version:
     return Version(2, minor)
 

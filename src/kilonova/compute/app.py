@@ -15,6 +15,7 @@ from kilonova.compute.api.history import History
 from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.key_pairs import KeyPairs
 from kilonova.compute.api.migrations import Migrations
+from kilonova.compute.api.older import OlderLogin
 from kilonova.compute.api.quotas import Quotas
 from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
@@ -50,6 +51,7 @@ from kilonova.compute.logic.services import ServiceLogic
 from kilonova.compute.logic.shared_images import SharedImages
 from kilonova.compute.logic.usage import UsageLogic
 from kilonova.compute.notifications import ServerEvents
+from kilonova.compute.older_urls import VERSIONS, OlderUrls, nouns_of, within_project
 from kilonova.compute.options import ComputeOptions
 from kilonova.core.db import Database
 from kilonova.core.service import Core
@@ -57,7 +59,7 @@ from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import compute_format
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.wire import Version
-from kilonova.identity.client import IdentityClient
+from kilonova.identity.client import HeaderLogin, IdentityClient
 from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
 
@@ -69,6 +71,7 @@ class ComputeApiService:
     has its own. `images`, `networks` and `projects` are other doors than the services' clients, for tests."""
 
     prefix = "/compute"
+    roots = VERSIONS  # as http://HOST:8774/v1.1/PROJECT/servers of old
 
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
@@ -86,11 +89,11 @@ class ComputeApiService:
         policy = core.policy("compute", policies.RULES, project_scope=True)
         web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
         self.routes = self._routes()
-        self.app = build_app(web, self.routes)
+        self.app = OlderUrls(build_app(web, [within_project(route) for route in self.routes]), nouns_of(self.routes))
 
     def _routes(self) -> list[Route]:
         return [
-            *routes.version_routes(Versions(MICROVERSIONS)),
+            *routes.version_routes(Versions(MICROVERSIONS), OlderLogin(HeaderLogin(self.core))),
             *routes.flavor_routes(Flavors(self.flavors, self.core.clock), FlavorExtras(self.flavors)),
             *self._server_routes(),
             *self._admin_routes(),

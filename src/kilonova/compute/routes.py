@@ -7,6 +7,7 @@ from kilonova.compute.api.flavor_extras import FlavorExtras
 from kilonova.compute.api.flavors import Flavors
 from kilonova.compute.api.history import History
 from kilonova.compute.api.key_pairs import KeyPairs
+from kilonova.compute.api.older import OlderLogin
 from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
 from kilonova.compute.api.server_metadata import ServerMetadata
@@ -21,11 +22,13 @@ V = "/v2.1"
 SERVERS, SERVER = V + "/servers", V + "/servers/{server_id:str}"
 
 
-def version_routes(versions: Versions) -> list[Route]:
+def version_routes(versions: Versions, login: OlderLogin) -> list[Route]:
     return [
         Route("GET", "/", versions.list, public=True),
         Route("GET", V, versions.current, public=True),
         Route("GET", "/v2", versions.legacy, public=True),
+        Route("GET", "/v1.0", login.login, public=True),
+        Route("GET", "/v1.1", login.login, public=True),
     ]
 
 

@@ -217,6 +217,24 @@ def context_of(view: TokenView) -> RequestContext:
     )
 
 
+class HeaderLogin:
+    """The login of the first clients, by `X-Auth-User`, `X-Auth-Key` and `X-Auth-Project-Id`, for services that offer it at
+    their own URL."""
+
+    def __init__(self, core: Core) -> None:
+        self._http = ServiceClient(core.endpoints["identity"], core.transport, None)
+        self._authenticator = core.authenticator
+
+    async def login(self, headers: dict[str, str]) -> tuple[str, RequestContext]:
+        """(the token, whose it is); raises Unauthorized."""
+        _, answered = await self._http.request("GET", "/v1.1", headers=headers)
+        token = answered["x-auth-token"]
+        owner = await self._authenticator.authenticate(token)
+        if owner is None:
+            raise errors.Unauthorized
+        return token, owner
+
+
 class Project(View):
     id: str
     name: str

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 
+from kilonova.compute.older_urls import CURRENT, PROJECT, ROOT
 from kilonova.compute.schemas.common import Link
 from kilonova.core import errors
 from kilonova.core.clock import naive, parse_iso
 from kilonova.core.web.call import Call
 from kilonova.core.web.wire import Version
 
-ROOT = "/v2.1"
-
 
 class InvalidQuery(errors.BadRequest):
     template = "Invalid input for query parameters {name}. Value: {value}."
+
+
+def root(call: Call) -> str:
+    """What came before the collection in the request's path: the version, and the project where the URL names it."""
+    return str(call.request.scope.get(ROOT, CURRENT))
 
 
 def at_least(call: Call, version: str) -> bool:
@@ -22,15 +26,14 @@ def at_least(call: Call, version: str) -> bool:
 
 
 def links(call: Call, collection: str, item: str) -> list[Link]:
-    base = call.base_url
-    return [
-        Link(rel="self", href=f"{base}{ROOT}/{collection}/{item}"),
-        Link(rel="bookmark", href=f"{base}/{collection}/{item}"),
-    ]
+    href = f"{call.base_url}{root(call)}/{collection}/{item}"
+    return [Link(rel="self", href=href), *bookmark(call, collection, item)]
 
 
 def bookmark(call: Call, collection: str, item: str) -> list[Link]:
-    return [Link(rel="bookmark", href=f"{call.base_url}/{collection}/{item}")]
+    project = call.request.scope.get(PROJECT)
+    place = f"{collection}/{item}" if project is None else f"{project}/{collection}/{item}"
+    return [Link(rel="bookmark", href=f"{call.base_url}/{place}")]
 
 
 def number(call: Call, name: str, default: int = 0) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from kilonova.compute.api.common import InvalidQuery, at_least, flag, links, number
+from kilonova.compute.api.common import InvalidQuery, at_least, flag, links, number, root
 from kilonova.compute.logic.flavors import FlavorLogic, sees
 from kilonova.compute.schemas import flavors as shapes
 from kilonova.compute.schemas.common import truth
@@ -64,7 +64,7 @@ class Flavors:
         return rows, more or UNSET
 
     async def list(self, call: Call) -> Reply:
-        rows, more = await self._rows(call, "/v2.1/flavors")
+        rows, more = await self._rows(call, f"{root(call)}/flavors")
         items = [
             shapes.FlavorBrief(
                 id=r.flavorid, name=r.name, description=r.description, links=links(call, "flavors", r.flavorid)
@@ -74,7 +74,7 @@ class Flavors:
         return Reply(shapes.FlavorBriefs(flavors=items, flavors_links=more))
 
     async def detail(self, call: Call) -> Reply:
-        rows, more = await self._rows(call, "/v2.1/flavors/detail")
+        rows, more = await self._rows(call, f"{root(call)}/flavors/detail")
         return Reply(shapes.Flavors(flavors=[self._view(call, row) for row in rows], flavors_links=more))
 
     async def show(self, call: Call, flavor_id: str) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from kilonova.compute.api.common import ROOT, at_least, moment
+from kilonova.compute.api.common import at_least, moment, root
 from kilonova.compute.api.server_views import host_id
 from kilonova.compute.logic.history import HistoryLogic
 from kilonova.compute.models import StepRecord
@@ -32,7 +32,7 @@ class History:
             call.ctx, server_id, deleted=at_least(call, "2.21"), limit=page.limit, marker=page.marker, since=since,
             before=before,
         )  # fmt: skip
-        path = f"{ROOT}/servers/{server_id}/os-instance-actions"
+        path = f"{root(call)}/servers/{server_id}/os-instance-actions"
         more = next_links(call, path, page, list(rows), rows[-1].request_id if rows else None)
         return Reply(shapes.Actions(items=[_action(row) for row in rows], links=more or UNSET))
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from kilonova.compute import errors
-from kilonova.compute.api.common import ROOT, InvalidQuery, at_least, flag
+from kilonova.compute.api.common import InvalidQuery, at_least, flag, root
 from kilonova.compute.logic.hypervisors import HypervisorLogic, Node
 from kilonova.compute.schemas import services as shapes
 from kilonova.core import errors as core_errors
@@ -49,7 +49,7 @@ class Hypervisors:
                 raise errors.UnknownMarker(marker=page.marker)
             nodes = nodes[ids.index(page.marker) + 1 :]
         nodes = nodes[: page.limit]
-        more = next_links(call, ROOT + path, page, nodes, _id(call, nodes[-1]) if nodes else None)
+        more = next_links(call, root(call) + path, page, nodes, _id(call, nodes[-1]) if nodes else None)
         return nodes, more or UNSET
 
     async def _matching(self, pattern: str) -> Any:

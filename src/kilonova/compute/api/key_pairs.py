@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from kilonova.compute.api.common import at_least
+from kilonova.compute.api.common import at_least, root
 from kilonova.compute.logic.key_pairs import KeyPairLogic
 from kilonova.compute.schemas import key_pairs as shapes
 from kilonova.compute.times import shown_bare
@@ -29,7 +29,7 @@ class KeyPairs:
         user_id = self._owner(call)
         page = read_page(call) if at_least(call, "2.35") else Page(1000, None, None)
         rows = await self.logic.list(user_id, limit=page.limit, marker=page.marker)
-        more = next_links(call, "/v2.1/os-keypairs", page, list(rows), rows[-1].name if rows else None)
+        more = next_links(call, f"{root(call)}/os-keypairs", page, list(rows), rows[-1].name if rows else None)
         items = [shapes.KeyPairBody(keypair=_brief(row)) for row in rows]
         return Reply(shapes.KeyPairs(keypairs=items, keypairs_links=more or UNSET))
 

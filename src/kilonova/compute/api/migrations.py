@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.compute.api.common import ROOT, at_least, moment
+from kilonova.compute.api.common import at_least, moment, root
 from kilonova.compute.logic.migrations import MigrationLogic
 from kilonova.compute.schemas import migrations as shapes
 from kilonova.compute.times import shown_bare
@@ -33,7 +33,7 @@ class Migrations:
         rows = await self.logic.list(
             filters, host=call.query.get("host"), since=since, before=before, marker=page.marker, limit=page.limit
         )
-        more = next_links(call, f"{ROOT}/os-migrations", page, list(rows), rows[-1].uuid if rows else None)
+        more = next_links(call, f"{root(call)}/os-migrations", page, list(rows), rows[-1].uuid if rows else None)
         views = [_view(row) for row in rows]
         return Reply(shapes.Migrations(migrations=views, **({"migrations_links": more} if more else {})))
 

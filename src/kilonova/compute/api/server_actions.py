@@ -12,7 +12,6 @@ from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.misfits import misfit
-from kilonova.core.web.wire import Version, at_version
 
 
 class ServerActions:
@@ -32,7 +31,7 @@ class ServerActions:
         call.authorize({"project_id": row.project_id, "user_id": row.user_id}, action.rule)
         if action.runs is Runs.NOWHERE:
             raise errors.NotBuiltYet(what=f"The action {name}")
-        wanted = Wanted(call=call, row=row, body=_read(action, given, call.version))
+        wanted = Wanted(call=call, row=row, body=_read(call, action, given))
         if action.handler is not None:
             return await action.handler(self.api, wanted)
         chosen = action.variant(wanted.body) if action.variant is not None else action.name
@@ -45,13 +44,14 @@ class ServerActions:
         raise errors.NotBuiltYet(what="A remote console")
 
 
-def _read(action: Action, given: Any, version: Version | None) -> Any:
+def _read(call: Call, action: Action, given: Any) -> Any:
     """What the action's shape makes of the body; None where it has none at this microversion. Raises InvalidInput."""
+    version = call.version
     if action.body is None or (version is not None and action.body_since is not None and version < action.body_since):
         return None
     if given is None and action.optional_body:
         given = {}
     try:
-        return msgspec.convert(given, at_version(action.body, version))
+        return msgspec.convert(given, call.shape(action.body))
     except msgspec.ValidationError as error:
         raise InvalidInput(reason=str(misfit(error, action.body, version))) from None

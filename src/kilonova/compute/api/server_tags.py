@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonova.compute import errors
-from kilonova.compute.api.common import ROOT
+from kilonova.compute.api.common import root
 from kilonova.compute.logic.server_items import ItemLogic
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.schemas.server_parts import TagsBody
@@ -32,7 +32,7 @@ class ServerTags:
         )
         if tag in before:
             return Reply(status=204)
-        return Reply(status=201, headers={"Location": f"{call.base_url}{ROOT}/servers/{server_id}/tags/{tag}"})
+        return Reply(status=201, headers={"Location": f"{call.base_url}{root(call)}/servers/{server_id}/tags/{tag}"})
 
     async def replace(self, call: Call, server_id: str) -> Reply:
         given = [*dict.fromkeys((await call.decode(TagsBody)).tags)]

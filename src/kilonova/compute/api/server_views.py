@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from kilonova.compute.api.common import at_least, bookmark, links
+from kilonova.compute.api.common import at_least, bookmark, links, root
 from kilonova.compute.logic.servers import Extras
 from kilonova.compute.schemas import server_views as shapes
 from kilonova.compute.schemas.common import Link
@@ -36,7 +36,7 @@ class ServerViews:
         self.hostname = at_least(call, "2.90")
         self.needs_spec = self.attributes or at_least(call, "2.96")
         self.eyes = (
-            call.version, call.base_url, call.ctx.is_admin, self.attributes, self.host_status, self.extra_specs
+            call.version, call.base_url + root(call), call.ctx.is_admin, self.attributes, self.host_status, self.extra_specs
         )  # fmt: skip
         """All that decides what the caller sees of a server."""
         self._bookmarks: dict[tuple[str, str], list[Link]] = {}  # many servers have the same image and flavor

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from kilonova.compute.api.common import ROOT, at_least, links
+from kilonova.compute.api.common import at_least, links, root
 from kilonova.compute.api.server_memory import ServerMemory
 from kilonova.compute.api.server_query import read_filter, read_sorts
 from kilonova.compute.api.server_request import address, to_launch
@@ -51,7 +51,7 @@ class Servers:
             security_groups=[{"name": name} for name in groups],
             admin_pass=wanted.admin_pass,
         )
-        location = f"{call.base_url}{ROOT}/servers/{first}"
+        location = f"{call.base_url}{root(call)}/servers/{first}"
         return Reply(views.CreatedBody(server=view), headers={"Location": location})
 
     async def list(self, call: Call) -> Reply:
@@ -60,7 +60,7 @@ class Servers:
         if wanted is not None and page.asked != 0:
             rows = await self.servers.brief(wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call))
         view = ServerViews(call)
-        more = next_links(call, f"{ROOT}/servers", page, rows, rows[-1].uuid if rows else None)
+        more = next_links(call, f"{root(call)}/servers", page, rows, rows[-1].uuid if rows else None)
         return Reply(views.Briefs(servers=[view.brief(row) for row in rows], servers_links=more or UNSET))
 
     async def detail(self, call: Call) -> Reply:
@@ -72,7 +72,7 @@ class Servers:
             wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call), with_spec=view.needs_spec,
             with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
         )  # fmt: skip
-        more = next_links(call, f"{ROOT}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
+        more = next_links(call, f"{root(call)}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
         shown = [self.memory.shown(view, row, extras) for row in rows]
         return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import UNSET
 
-from kilonova.compute.api.common import ROOT, at_least, moment
+from kilonova.compute.api.common import at_least, moment, root
 from kilonova.compute.logic.usage import Period, ServerUse, UsageLogic
 from kilonova.compute.schemas import usage as shapes
 from kilonova.compute.times import shown_bare
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
 
-PATH = f"{ROOT}/os-simple-tenant-usage"
+PATH = "/os-simple-tenant-usage"
 
 
 class Usage:
@@ -22,14 +22,14 @@ class Usage:
         self.logic = logic
 
     async def list(self, call: Call) -> Reply:
-        period, found, more = await self._read(call, PATH, None)
+        period, found, more = await self._read(call, root(call) + PATH, None)
         detailed = call.query.get("detailed") == "1"
         reports = [_report(project, period, uses, detailed=detailed) for project, uses in found.items()]
         return Reply(shapes.ProjectUsages(tenant_usages=reports, tenant_usages_links=more))
 
     async def show(self, call: Call, project_id: str) -> Reply:
         call.authorize({"project_id": project_id})
-        period, found, more = await self._read(call, f"{PATH}/{project_id}", project_id)
+        period, found, more = await self._read(call, f"{root(call)}{PATH}/{project_id}", project_id)
         uses = found.get(project_id)
         report = _report(project_id, period, uses, detailed=True) if uses else shapes.NoUsage()
         return Reply(shapes.ProjectUsageBody(tenant_usage=report, tenant_usage_links=more))

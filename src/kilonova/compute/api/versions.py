@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.compute.api.common import ROOT
+from kilonova.compute.older_urls import CURRENT
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.microversion import Microversions
 
@@ -23,7 +23,7 @@ class Versions:
             "version": str(self.microversions.high) if current else "",
             "min_version": str(self.microversions.low) if current else "",
             "updated": "2013-07-23T11:33:21Z" if current else "2011-01-21T11:33:21Z",
-            "links": [{"rel": "self", "href": f"{call.base_url}{ROOT if current else '/v2'}/"}],
+            "links": [{"rel": "self", "href": f"{call.base_url}{CURRENT if current else '/v2'}/"}],
         }
 
     def _full(self, call: Call, version: str) -> dict[str, Any]:

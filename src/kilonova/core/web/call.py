@@ -19,6 +19,7 @@ from kilonova.core.web.misfits import misfit
 from kilonova.core.web.wire import Version, at_version
 
 T = TypeVar("T")
+LENIENT = "kilonova_lenient"  # a key of the request's scope
 JSON_TYPE = re.compile(r"^application/(\S+[+-])?json(-patch)?$")
 NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
 """A NUL as JSON writes it, not a backslash followed by `u0000`. Databases treat it each in its own way."""
@@ -107,9 +108,16 @@ class Call:
             raise InvalidInput(reason=f"a text holds a NUL character - at `{_place_of_nul(raw)}`")
         return raw
 
+    def shape(self, kind: type[T]) -> type[T]:
+        """What a Struct is at the request's version; where the URL is an older client's, unknown fields do not matter."""
+        if self.version is None:
+            return kind
+        now: type[T] = at_version(kind, self.version, lenient=LENIENT in self.request.scope)  # type: ignore[arg-type]
+        return now
+
     async def decode(self, kind: type[T]) -> T:
         """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit."""
-        kind_now: Any = kind if self.version is None else at_version(kind, self.version)  # type: ignore[arg-type]
+        kind_now: Any = self.shape(kind)
         raw = await self.body()
         try:
             decoded: T = msgspec.json.decode(raw, type=kind_now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kilonova.core.web.health import PREFIX, Health, reply
@@ -13,11 +14,17 @@ STARTING = {"error": {"code": 503, "title": "Service Unavailable", "message": "T
 
 
 class Gateway:
-    """`apps` maps prefixes (`/compute`) to applications, which see paths without their prefix."""
+    """`apps` maps prefixes (`/compute`) to applications, which see paths without their prefix; `roots` maps
+    those under which one is reached beside its own, by the whole path."""
 
     def __init__(self, apps: dict[str, ASGIApp]) -> None:
         self.apps = apps
+        self.roots: dict[str, ASGIApp] = {}
         self.health: Health | None = None
+
+    def mount(self, prefix: str, app: ASGIApp, roots: Iterable[str] = ()) -> None:
+        self.apps[prefix] = app
+        self.roots |= dict.fromkeys(roots, app)
 
     def watch(self, health: Health) -> None:
         """Answer for the health too; while it is `starting`, the services are behind a 503."""
@@ -38,6 +45,9 @@ class Gateway:
             await reply(scope, send, 503, STARTING, {"retry-after": "2"})
             return
         app = self.apps.get(prefix)
+        if app is None and prefix in self.roots:
+            await self.roots[prefix](scope, receive, send)
+            return
         if app is None:
             await self._index(scope, send)
             return

@@ -83,17 +83,18 @@ def range_of(kind: Any) -> Range | None:
 
 
 @lru_cache(maxsize=4096)
-def at_version(kind: Any, version: Version) -> Any:
-    """The type to decode at a version: a Struct's subclass where fields out of range can't be met on the wire."""
+def at_version(kind: Any, version: Version, *, lenient: bool = False) -> Any:
+    """The type to decode at a version: a Struct's subclass where fields out of range can't be met on the wire. `lenient` ones
+    pass over fields that they do not know."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _struct_at(kind, version)
+        return _struct_at(kind, version, lenient)
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        inner = at_version(args[0], version)
+        inner = at_version(args[0], version, lenient=lenient)
         return kind if inner is args[0] else Annotated[(inner, *kind.__metadata__)]
     if not args:
         return kind
-    narrowed = tuple(at_version(a, version) if _may_hold_struct(a) else a for a in args)
+    narrowed = tuple(at_version(a, version, lenient=lenient) if _may_hold_struct(a) else a for a in args)
     if narrowed == args:
         return kind
     if origin in (Union, UnionType):
@@ -105,7 +106,8 @@ def _may_hold_struct(kind: Any) -> bool:
     return isinstance(kind, type) or bool(get_args(kind))
 
 
-def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Struct]:
+def _struct_at(kind: type[msgspec.Struct], version: Version, lenient: bool) -> type[msgspec.Struct]:
+    strict = kind.__struct_config__.forbid_unknown_fields and not lenient
     hints = get_type_hints(kind, include_extras=True)
     changed: list[Any] = []
     for field in msgspec.structs.fields(kind):
@@ -120,10 +122,10 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
             )
             continue
         name = window.name if window and window.name else field.encode_name
-        narrowed = at_version(hint, version)
+        narrowed = at_version(hint, version, lenient=lenient)
         if narrowed is not hint or name != field.encode_name:
             changed.append((field.name, narrowed, msgspec.field(name=name, **default)))
-    if not changed:
+    if not changed and strict == kind.__struct_config__.forbid_unknown_fields:
         return kind
     return msgspec.defstruct(
         kind.__name__,
@@ -131,7 +133,7 @@ def _struct_at(kind: type[msgspec.Struct], version: Version) -> type[msgspec.Str
         bases=(kind,),
         kw_only=True,
         module=kind.__module__,
-        forbid_unknown_fields=kind.__struct_config__.forbid_unknown_fields,
+        forbid_unknown_fields=strict,
     )
 
 
