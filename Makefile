@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: docs bench bench-peer grid test-databases launch stop clean cluster cluster-stop test check venv client system engines
+.PHONY: docs bench bench-peer grid test-databases launch stop clean cluster cluster-stop test check lint format types contracts venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -41,14 +41,19 @@ test: system engines venv client
 test-databases: system engines venv
 	@scripts/test-databases.sh
 
-check: venv
-	$(BIN)/ruff check src tests tools benchmarks docs
-	$(BIN)/ruff format --check src tests tools benchmarks docs
-	$(BIN)/mypy -p kilonova
-	$(BIN)/lint-imports
+check: lint format types contracts
 
-docs: venv
-	$(BIN)/python -m sphinx -q -W --keep-going -j 2 -b html docs docs/_build/html
+lint: venv
+	$(BIN)/ruff check src tests tools benchmarks
+
+format: venv
+	$(BIN)/ruff format --check src tests tools benchmarks
+
+types: venv
+	$(BIN)/mypy -p kilonova
+
+contracts: venv
+	$(BIN)/lint-imports
 
 system:
 	@scripts/install-system.sh

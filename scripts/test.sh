@@ -1,14 +1,15 @@
 #!/bin/bash
 # All checks and all tests; with arguments only those tests. What needs the machine for itself (real guests, bridges,
 # filters, clouds of many processes) runs alone, the rest two at a time. In CI (CI set) a skipped real-guest or lab test is a
-# failure.
+# failure. A stage that fails, or that finds no test, does not keep the others from running: the end tells of all.
 . "$(dirname "$0")/common.sh"
+. scripts/stages.sh
 if [ $# -gt 0 ]; then exec "$VENV/bin/pytest" "$@"; fi
-make --no-print-directory check
-say "checks passed; tests, two at a time"
-"$VENV/bin/pytest" -q -n 2 --dist loadfile -m 'not guest and not lab and not cluster'
-say "tests of what databases do, on PostgreSQL and MariaDB"
-scripts/test-databases.sh quick
-say "tests with many processes, real guests and namespaces"
-"$VENV/bin/pytest" -q -m 'guest or lab or cluster'
+stage "lint, types, contracts" make --no-print-directory --keep-going --output-sync=target check
+stage "tests, two at a time" "$VENV/bin/pytest" -q -n 2 --dist loadfile --durations=20 -m 'not guest and not lab and not cluster'
+for engine in postgresql mariadb; do
+  stage "tests of what databases do, on $engine" scripts/test-databases.sh quick "$engine"
+done
+stage "tests with many processes, real guests and namespaces" "$VENV/bin/pytest" -q --durations=20 -m 'guest or lab or cluster'
+stages_end
 say "all tests passed"
