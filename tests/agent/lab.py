@@ -39,7 +39,7 @@ STEPS = (
     "resume", "running",
 )  # fmt: skip
 CREATED = (*STEPS, "active")
-POWERED_ON = ("destroy", *STEPS[3:])
+POWERED_ON = ("refresh_network", "destroy", *STEPS[3:])
 
 
 def server_id(number: int = 1) -> str:
@@ -81,6 +81,8 @@ class Conductor(ConductorAPI):
         self.reports: list[models.HostReport] = []
         self.away: dict[str, int] = {}
         self.accepts = True
+        self.interfaces: dict[str, list[models.Vif]] = {}  # what the network service says of servers' ports by now
+        self.asked: list[str] = []
 
     def _stumble(self, method: str) -> None:
         if self.away.get(method, 0) > 0:
@@ -152,6 +154,11 @@ class Conductor(ConductorAPI):
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
         self._stumble("servers_on_host")
         return [row for row in self.rows.values() if row.server.host == host]
+
+    async def network_info(self, ctx: RequestContext, host: str, server_id: str) -> list[models.Vif] | None:
+        self._stumble("network_info")
+        self.asked.append(server_id)
+        return self.interfaces.get(server_id)
 
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         self._stumble("power_state_seen")

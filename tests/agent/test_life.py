@@ -6,21 +6,81 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kilonova.compute import models
 from kilonova.compute.agent.manager import ConsoleUnavailable
-from kilonova.compute.virt.driver import PowerState, VirtError
+from kilonova.compute.models import Evacuation, NetworkRequest, Vif
+from kilonova.compute.port_ids import port_id_for
+from kilonova.compute.virt.driver import GuestSpec, PowerState, VirtError
 from kilonova.compute.virt.fake import FakeDriver, FakeOptions
 from kilonova.core import errors
 from kilonova.core.clock import Clock
-from tests.agent.lab import CTX, HOST, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id, until
+from tests.agent.lab import CTX, HOST, NETWORK, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id, until
 
 
 async def running(lab: Lab, **fake: Any) -> None:
     """A launched server."""
     await lab.start(**fake)
     assert (await lab.launch(build_of())).ok
+
+
+def defined(lab: Lab) -> list[GuestSpec]:
+    """The definitions that the hypervisor gets from now on."""
+    made: list[GuestSpec] = []
+    define = lab.driver.define
+
+    async def remember(guest: GuestSpec) -> None:
+        made.append(guest)
+        await define(guest)
+
+    lab.driver.define = remember  # type: ignore[method-assign]
+    return made
+
+
+@pytest.mark.parametrize("action", ["start", "reboot_hard"])
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_guest_comes_up_with_the_ports_it_has_now(lab: Lab, action: str, away: bool) -> None:
+    """As the conductor tells; with those of its row when nobody can tell."""
+    await lab.start()
+    assert (await lab.launch(build_of(networks=2))).ok
+    first, second = lab.row().server.network_info
+    changed = msgspec.structs.replace(second, mtu=1200)
+    lab.conductor.interfaces = {} if away else {server_id(): [changed]}
+    if action == "start":
+        await lab.act("stop")
+        assert lab.conductor.asked == []
+    made = defined(lab)
+    _, change, fault, steps = await lab.act(action)
+    assert (fault, tuple(steps)) == (None, POWERED_ON)
+    assert lab.conductor.asked == [server_id()]
+    (guest,) = made
+    expected = [first, second] if away else [changed]
+    assert [(i.mac, i.tap, i.mtu) for i in guest.interfaces] == [(v.mac_address, v.tap, v.mtu) for v in expected]
+    assert isinstance(change.network_info, msgspec.UnsetType)  # the conductor has written it: nothing older may follow
+
+
+async def test_an_evacuation_brings_up_the_ports_that_are_left(lab: Lab) -> None:
+    """A port that its user deleted is not made again, and the user's own that is gone is no failure."""
+    await lab.start()
+    ids = ["bbbbbbbb-0000-4000-8000-000000000001", port_id_for(server_id(), 0), port_id_for(server_id(), 1)]
+    build = build_of(networks=2, vm_state="active", task_state="rebuilding", host="dead")
+    wanted = [*build.spec.networks, NetworkRequest(port_id=ids[0])]
+    left = Vif(port_id=ids[2], network_id=NETWORK, network_name="net", mac_address="fa:16:3e:00:00:01")
+    lab.network.add(ids[2], device_id=server_id(), **{"binding:host_id": "dead"})
+    build = msgspec.structs.replace(
+        build, action="evacuate", spec=msgspec.structs.replace(build.spec, networks=wanted),
+        server=msgspec.structs.replace(build.server, network_info=[left]),
+        evacuation=Evacuation(migration="m", source="dead", shared=False),
+    )  # fmt: skip
+    lab.conductor.take(msgspec.structs.replace(build, server=msgspec.structs.replace(build.server, host=HOST)))
+    ref = models.ServerRef(build=build, request_id="req-1", action="evacuate")
+    await lab.host.run_action(CTX, ref)
+    await until(lambda: lab.conductor.outcomes)
+    assert lab.conductor.outcomes[-1].fault is None
+    assert [vif.port_id for vif in lab.conductor.outcomes[-1].network_info] == [ids[2]]
+    assert set(lab.network.made) == {ids[2]}
 
 
 async def test_stop_and_start(lab: Lab) -> None:

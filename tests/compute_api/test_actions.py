@@ -253,3 +253,17 @@ async def test_external_events(cloud):
     client = ComputeClient(cloud.service.core)
     codes = await client.external_events([ExternalEvent(name="network-changed", server_uuid=here)])
     assert codes == {here: 200}
+
+
+async def test_changed_ports_are_the_conductors_to_look_at(cloud):
+    """Kept until that is done; the host waits for nothing of it."""
+    here, hostless = await cloud.active(), (await cloud.boot()).json["server"]["id"]
+    names = ("network-changed", "network-vif-deleted", "network-changed", "network-vif-unplugged")
+    events = [{"name": name, "server_uuid": here, "tag": "p"} for name in names]
+    events.append({"name": "network-changed", "server_uuid": hostless, "tag": "p"})
+    answer = await cloud("POST", "/os-server-external-events", token="service", json={"events": events})
+    assert [event["code"] for event in answer.json["events"]] == [200, 200, 200, 200, 422]
+    ((_, (heard,)),) = await cloud.agent.wait()
+    assert [event.name for event in heard] == ["network-vif-unplugged"]
+    told = [m for m in await cloud.conductor.wait(2) if m[0] == "network_changed"]
+    assert told == [("network_changed", ([here],))]

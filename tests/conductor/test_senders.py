@@ -74,6 +74,8 @@ def _in_anothers_name(lab: Lab, uuid: str) -> dict[str, tuple[Any, ...]]:
         "delete_unhosted": (uuid, REQUEST),
         "host_removed": ("host-1", node_uuid("host-1")),
         "evacuate_server": (uuid, "x"),
+        "network_changed": ([uuid],),
+        "network_info": ("host-1", uuid),
         "undelivered": (),
     }
 
@@ -103,6 +105,7 @@ async def test_nothing_in_its_own_name_about_another_hosts_server(lab: Lab) -> N
     assert not await taken.build_ended(CTX, outcome(uuid, "host-2", ok=True, steps=steps, evacuation="x"))
     assert not await taken.build_ended(CTX, outcome(uuid, "host-2", ok=True, steps=steps))
     await taken.power_state_seen(CTX, "host-2", uuid, 4)
+    assert await taken.network_info(CTX, "host-2", uuid) is None
     await taken.server_deleted(CTX, uuid, REQUEST)
     await taken.departure_done(CTX, "no-such-migration")
     assert await everything(lab) == before

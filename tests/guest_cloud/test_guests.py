@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.cloud.test_client import Client
 from tests.guest_cloud.guests import Guest, Guests
 
 pytestmark = pytest.mark.guest
@@ -71,6 +72,26 @@ def test_stop_start_and_reboots(guests: Guests, guest: Guest) -> None:
     guest.wait_ssh()
     guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
     assert guest.wait_ssh("cat /root/kept").strip() == "kept"
+    guests.forbid(rule)
+
+
+def test_an_address_that_changed_reaches_the_guest(guests: Guests) -> None:
+    """By the real client; told by every view at once, by lease and metadata when the guest comes up again."""
+    openstack = Client(guests.cloud, "demo")
+    rule = guests.allow("tcp", 22)
+    guest = guests.launch(name="moved")
+    guest.wait_ssh()
+    (port,) = guests.demo.ok("GET", "network", f"/ports?device_id={guest.id}")["ports"]
+    openstack("port", "set", "--no-fixed-ip", "--fixed-ip", "ip-address=10.66.0.200", port["id"])
+    assert wait_until(
+        lambda: openstack("server", "show", "moved", "-f", "json")["addresses"] == {"guests": ["10.66.0.200"]}
+    )
+    guest.ip = "10.66.0.200"
+    guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
+    assert "10.66.0.200/24" in guest.wait_ssh("ip -4 -o addr show dev eth0")
+    tell = "timeout 10 wget -q -O - http://169.254.169.254/latest/meta-data/local-ipv4"
+    assert wait_until(lambda: guest.ssh(tell).stdout.strip() == "10.66.0.200")
+    guest.delete()
     guests.forbid(rule)
 
 

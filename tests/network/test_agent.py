@@ -191,6 +191,11 @@ async def test_compute_is_told_what_others_do_to_its_ports(cloud: Cloud):
     port = await cloud.bound(network)
     await cloud("PUT", f"/ports/{port['id']}", json={"port": {"fixed_ips": [{"ip_address": "10.0.0.77"}]}})
     await until(lambda: cloud.compute.named("network-changed"))
+    await cloud("PUT", f"/ports/{port['id']}", json={"port": {"security_groups": []}})
+    await until(lambda: len(cloud.compute.named("network-changed")) == 2)
+    await cloud("PUT", f"/ports/{port['id']}", json={"port": {"security_groups": [], "description": "no news"}})
+    await asyncio.sleep(0.05)
+    assert len(cloud.compute.named("network-changed")) == 2
     assert (await cloud("DELETE", f"/ports/{port['id']}")).status == 204
     await until(lambda: cloud.compute.named("network-vif-deleted"))
     assert cloud.compute.named("network-vif-deleted")[0]["tag"] == port["id"]

@@ -5,12 +5,19 @@ from __future__ import annotations
 
 import uuid
 
+from kilonova.compute.models import NetworkRequest
+
 MOST = 64  # ports of one server that are looked for
 
 
 def port_id_for(server_uuid: str, index: int) -> str:
     """The id of a port we make: the same one however often a build is begun again."""
     return str(uuid.uuid5(uuid.UUID(server_uuid), f"port/{index}"))
+
+
+def port_id_of(server_uuid: str, index: int, want: NetworkRequest) -> str:
+    """The id of a server's port: the user's, or the one we make."""
+    return want.port_id or port_id_for(server_uuid, index)
 
 
 def made_for(server_uuid: str, port_id: str) -> bool:

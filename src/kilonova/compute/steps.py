@@ -68,9 +68,10 @@ DESTROY = _on_host("destroy", 120, "power:Destroy", "the hypervisor could not st
 POWER_OFF = _on_host("power_off", 3600, "power:PowerOff", "the hypervisor could not stop the guest")
 UNPLUG = _on_host("unplug", 60, "networking:Unplug", "the network could not be removed from the host")
 SOFT_REBOOT = _on_host("soft_reboot", 3600, "power:SoftReboot", "the hypervisor could not reboot the guest")
-RESTART = (DESTROY, *POWER_ON)
+REFRESH = _on_host("refresh_network", 120, "networking:Refresh", "the server's ports could not be read")
+RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
-BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT)}
+BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, REFRESH, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT)}
 ORDER: dict[str, int] = {name: place for place, name in enumerate(BY_NAME)}
 """Step → its place, for steps that began at the same moment."""

@@ -45,6 +45,8 @@ class Endings:
                     up[uuid] = _active(outcome, now)
                     if (kept := finished_spec(spec)) != spec:
                         specs[uuid] = kept
+                    if row.network_info:  # its ports changed while it was built, perhaps after the host had read them
+                        await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
                     self.parts.events.tell(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
                 answers.append(answer is not False)
             await store.set_each(tx.connection, up)

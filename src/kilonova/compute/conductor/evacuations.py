@@ -13,6 +13,7 @@ from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf, own_steps
 from kilonova.compute.conductor.selecting import next_alternate, select
 from kilonova.compute.models import BuildOutcome, Departed, Evacuation, RequestSpec, Selection
@@ -31,8 +32,8 @@ SHUTDOWN = 4
 
 
 class Evacuations:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, parts: Parts, interfaces: NetworkInfo) -> None:
+        self.parts, self.interfaces = parts, interfaces
         self.in_flight: set[str] = set()
 
     # ---- a host is looked for
@@ -74,6 +75,7 @@ class Evacuations:
             )
             await self._give_up(row, record, message, details, selection)
             return
+        await self.interfaces.before_power_on(ctx, row.uuid)
         if not await self._dispatch(ctx, row, record, selection, began):
             await self.parts.settle_claims([row.uuid])
 
@@ -164,6 +166,7 @@ class Evacuations:
         await store.change(tx.connection, record.uuid, [store.RUNNING], self._closed(evacuation, store.DONE))
         await servers.finish_actions(tx.connection, [row.uuid], [ACTION], now, request_id=record.request_id)
         await tx.outbox(ComputeAPI, host=evacuation.source).guests_departed(ctx)
+        await tx.outbox(ConductorAPI).network_changed(ctx, [row.uuid])  # the new host read its ports some time ago
 
     async def _failed(self, tx: Transaction, ctx: RequestContext, row: Row, record: Row, outcome: BuildOutcome) -> None:
         """The next host, unless this one was asked for or enough were tried."""

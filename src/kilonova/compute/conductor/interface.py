@@ -86,6 +86,16 @@ class ConductorAPI(Interface):
         """All servers whose row names this host, for an agent that starts and for `verify`. `action` is `create` for those
         still building, else the action that runs on them or an empty text."""
 
+    @cast
+    async def network_changed(self, ctx: RequestContext, server_ids: list[str]) -> None:
+        """Make what the servers' rows know of their ports what the network service says now. Repeating it is harmless."""
+
+    @from_host("host")
+    @call(timeout=60)
+    async def network_info(self, ctx: RequestContext, host: str, server_id: str) -> list[models.Vif] | None:
+        """The interfaces of a server of this host as the network service knows them now; the row then says the same. None: the
+        network service is away, or the server is not there."""
+
     @call(timeout=60)
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         """For `kilonova verify`: the messages that compute's outbox still keeps."""

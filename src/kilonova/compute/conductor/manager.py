@@ -11,6 +11,7 @@ from kilonova.compute.conductor.endings import Endings
 from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.conductor.ports import Ports
@@ -53,7 +54,8 @@ class ConductorManager(ConductorAPI):
         self.endings = Endings(parts)
         self.changes = Changes(parts)
         self.deletion = Deletion(parts, Ports(parts, network))
-        self.evacuations = Evacuations(parts)
+        self.interfaces = NetworkInfo(parts, network)
+        self.evacuations = Evacuations(parts, self.interfaces)
         self.departures = Departures(parts)
         self.reports = HostReports(parts)
         self.watch = Watch(parts, self.builds, self.endings)
@@ -136,6 +138,15 @@ class ConductorManager(ConductorAPI):
             )
             for row in rows
         ]
+
+    async def network_changed(self, ctx: RequestContext, server_ids: list[str]) -> None:
+        await self.interfaces.changed(server_ids)
+
+    async def network_info(self, ctx: RequestContext, host: str, server_id: str) -> list[models.Vif] | None:
+        async with self.parts.database.reading() as connection:
+            if not await store.holds(connection, server_id, [store.on_host(host)]):
+                return None
+        return await self.interfaces.before_power_on(ctx, server_id)
 
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         outbox = self.parts.database.outbox

@@ -1,10 +1,14 @@
-"""News from other services for the hosts of servers: what a launch waits for has happened."""
+"""News from other services: for the hosts of servers, that what a launch waits for has happened; for the conductor, that
+ports have changed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.logic.server_actions import sender
 from kilonova.compute.models import ExternalEvent
 from kilonova.compute.states import REBUILD_TASKS
 from kilonova.compute.store import migrations
@@ -12,9 +16,10 @@ from kilonova.compute.store import servers as store
 from kilonova.core import errors, log
 from kilonova.core.bus import Bus
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database
+from kilonova.core.db import Database, Row, retried
 
 TAG_REQUIRED = frozenset(["volume-extended", "power-update", "accelerator-request-bound", "volume-reimaged"])
+PORTS_CHANGED = frozenset(["network-changed", "network-vif-deleted"])
 logger = log.get("compute-api")
 
 
@@ -29,6 +34,7 @@ class ExternalEventLogic:
             rows = await store.get_many(connection, {event.server_uuid for event in events})
             moving = [row.uuid for row in rows if row.task_state in REBUILD_TASKS]
             coming = await migrations.destinations(connection, moving) if moving else {}
+        await self._tell_conductor(ctx, rows, events)
         hosts = {row.uuid: coming.get(row.uuid, row.host) for row in rows}
         codes: list[int] = []
         wanted: dict[str, list[ExternalEvent]] = {}
@@ -42,9 +48,19 @@ class ExternalEventLogic:
                 codes.append(422)
             else:
                 codes.append(200)
-                wanted.setdefault(host, []).append(event)
+                if event.name not in PORTS_CHANGED:
+                    wanted.setdefault(host, []).append(event)
         await asyncio.gather(*(self._send(ctx, host, sent) for host, sent in wanted.items()))
         return codes
+
+    @retried
+    async def _tell_conductor(self, ctx: RequestContext, rows: Sequence[Row], events: list[ExternalEvent]) -> None:
+        """What rows know of ports is the conductor's to renew; the message is kept until that is done."""
+        changed = {event.server_uuid for event in events if event.name in PORTS_CHANGED}
+        placed = sorted(row.uuid for row in rows if row.uuid in changed and row.host is not None)
+        if placed:
+            async with self.database.transaction() as tx:
+                await tx.outbox(ConductorAPI).network_changed(sender(ctx), placed)
 
     async def _send(self, ctx: RequestContext, host: str, events: list[ExternalEvent]) -> None:
         try:

@@ -102,14 +102,17 @@ class PortLogic:
             await resources.change(tx.connection, ports, port_id, changes, self.parts.now())
             after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
             hosts, also = {row.host_id, changes.get("host_id", "")}, set[str]()
-            if readdressed or set(after) != set(before):
+            regrouped = set(after) != set(before)
+            if readdressed or regrouped:
                 groups = [*before, *after]
                 also.update(await group_store.hosts_with(tx.connection, groups, self.parts.alive_since()))
             bound = Counter({(network.id, row.host_id): -1, (network.id, changes.get("host_id", "")): 1})
             also |= await overlay.hosts_to_tell(tx.connection, tunnelled, bound, moved=True)
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
-            if (readdressed or "mac_address" in changes) and changed.device_owner.startswith(rules.COMPUTE):
+            if (readdressed or regrouped or "mac_address" in changes) and changed.device_owner.startswith(
+                rules.COMPUTE
+            ):
                 event = ServerEvent(name="network-changed", server_uuid=changed.device_id, tag=port_id)
                 await self.parts.announcer.events(tx, ctx, [event])
             await self.parts.announcer.changed(tx, ctx, hosts, [port_id], also=also)

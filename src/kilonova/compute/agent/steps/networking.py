@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from kilonova.compute.agent.launch import Host, Launch, LaunchStep, NetworkNotReady
-from kilonova.compute.models import FixedIp, NetworkRequest, ServerBuild, SubnetInfo, Vif
-from kilonova.compute.port_ids import port_id_for
+from kilonova.compute.models import NetworkRequest, ServerBuild, Vif
+from kilonova.compute.port_ids import port_id_for, port_id_of
+from kilonova.compute.vifs import networks_of, vif_of
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
-from kilonova.network.agent.model import bridge_name, tap_name
-from kilonova.network.client import NetworkRecord, PortRecord, PortRequest, SubnetRecord
+from kilonova.network.client import PortRecord, PortRequest
 
 PLUGGED = "network-vif-plugged"
 
@@ -22,32 +22,34 @@ class Networking(LaunchStep):
     """One request makes and binds all new ports; existing ports are bound one by one."""
 
     async def do(self, launch: Launch) -> None:
-        wanted = launch.build.spec.networks
+        wanted = _wanted(launch.build)
         if not wanted:
             launch.vifs = []
             return
-        ids = [port_id_of(launch.uuid, n, want) for n, want in enumerate(wanted)]
-        launch.host.events.expect(launch.uuid, PLUGGED, ids)
-        launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted, ids))
+        launch.host.events.expect(launch.uuid, PLUGGED, list(wanted))
+        launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted))
 
-    async def _connect(self, launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> list[Vif]:
-        known = {want.network_id for want in wanted if want.port_id is None and want.network_id}
+    async def _connect(self, launch: Launch, wanted: Mapping[str, NetworkRequest]) -> list[Vif]:
+        known = {want.network_id for want in wanted.values() if want.port_id is None and want.network_id}
         # both to their end, also when one fails: what was asked for is undone only when it is no longer under way
         around, made = await asyncio.gather(
-            _networks(launch.host, known), self._create(launch, wanted, ids), return_exceptions=True
+            networks_of(launch.host.network, known), self._create(launch, wanted), return_exceptions=True
         )
         if isinstance(made, BaseException):
             raise made
         if isinstance(around, BaseException):
             raise around
-        for want in wanted:
+        for want in wanted.values():
             if want.port_id is not None:
                 made[want.port_id] = await self._bind(launch, want.port_id)
-        around |= await _networks(launch.host, {port.network_id for port in made.values()} - known)
-        return [_vif(made[i], around[made[i].network_id], want) for i, want in zip(ids, wanted, strict=True)]
+        around |= await networks_of(launch.host.network, {port.network_id for port in made.values()} - known)
+        return [
+            vif_of(made[port_id], around, tag=want.tag, created=want.port_id is None, active=False)
+            for port_id, want in wanted.items()
+        ]
 
     @staticmethod
-    async def _create(launch: Launch, wanted: list[NetworkRequest], ids: list[str]) -> dict[str, PortRecord]:
+    async def _create(launch: Launch, wanted: Mapping[str, NetworkRequest]) -> dict[str, PortRecord]:
         server, spec = launch.build.server, launch.build.spec
         requests = [
             PortRequest(
@@ -61,7 +63,7 @@ class Networking(LaunchStep):
                 security_groups=spec.security_groups or None,
                 dns_name=server.hostname,
             )
-            for want, port_id in zip(wanted, ids, strict=True)
+            for port_id, want in wanted.items()
             if want.port_id is None
         ]
         if not requests:
@@ -82,6 +84,28 @@ class Networking(LaunchStep):
             launch.host.events.forget(launch.uuid)
             leave = release_ports if launch.build.evacuation is None else give_back_ports
             await leave(launch.host, launch.ctx, launch.build, launch.vifs, moved=True)
+
+
+def _wanted(build: ServerBuild) -> dict[str, NetworkRequest]:
+    """Port → what was asked for. Of a server that comes from a dead host only the ports it still has: a user may have deleted
+    one since."""
+    every = {port_id_of(build.server.uuid, n, want): want for n, want in enumerate(build.spec.networks)}
+    if build.evacuation is None:
+        return every
+    kept = {vif.port_id for vif in build.server.network_info}
+    return {port_id: want for port_id, want in every.items() if port_id in kept}
+
+
+class Refresh(LaunchStep):
+    """What a guest that comes up again is told of its ports is what they are now."""
+
+    async def do(self, launch: Launch) -> None:
+        host = launch.host
+        if not launch.vifs:
+            return
+        found = await host.until_heard(lambda: host.conductor.network_info(launch.ctx, host.name, launch.uuid))
+        if found is not None:
+            launch.vifs = found
 
 
 def _owner(build: ServerBuild) -> str:
@@ -122,51 +146,6 @@ async def give_back_ports(
                 port.id, build.evacuation.source, device_id=port.device_id, device_owner=port.device_owner
             )
     await host.wiring.unplug(ctx, ids)
-
-
-def port_id_of(server_uuid: str, index: int, want: NetworkRequest) -> str:
-    """The id of a server's port: the user's, or the one we make."""
-    return want.port_id or port_id_for(server_uuid, index)
-
-
-Network = tuple[NetworkRecord, dict[str, SubnetRecord]]
-
-
-async def _networks(host: Host, ids: set[str]) -> dict[str, Network]:
-    """By id, with their subnets."""
-    if not ids:
-        return {}
-    asked = sorted(ids)
-    networks, subnets = await asyncio.gather(host.network.networks(id=asked), host.network.subnets(network_id=asked))
-    return {n.id: (n, {s.id: s for s in subnets if s.network_id == n.id}) for n in networks}
-
-
-def _vif(port: PortRecord, around: Network, want: NetworkRequest) -> Vif:
-    network, subnets = around
-    return Vif(
-        port_id=port.id,
-        network_id=network.id,
-        network_name=network.name,
-        mac_address=port.mac_address,
-        fixed_ips=[FixedIp(address=ip.ip_address, subnet=_subnet(subnets[ip.subnet_id])) for ip in port.fixed_ips],
-        mtu=network.mtu,
-        tap=tap_name(port.id),
-        bridge=bridge_name(network.id),
-        tag=want.tag,
-        created=want.port_id is None,
-    )
-
-
-def _subnet(subnet: SubnetRecord) -> SubnetInfo:
-    return SubnetInfo(
-        id=subnet.id,
-        cidr=subnet.cidr,
-        ip_version=subnet.ip_version,
-        gateway_ip=subnet.gateway_ip,
-        enable_dhcp=subnet.enable_dhcp,
-        dns_nameservers=list(subnet.dns_nameservers),
-        host_routes=[(route.destination, route.nexthop) for route in subnet.host_routes],
-    )
 
 
 class Plug(LaunchStep):
