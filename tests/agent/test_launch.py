@@ -13,7 +13,9 @@ from kilonova.compute import models
 from kilonova.compute.agent.launch import SHOWN_AFTER
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.guest_facts import facts_of
-from kilonova.compute.virt.driver import PowerState
+from kilonova.compute.virt.driver import GuestSpec, PowerState
+from kilonova.compute.virt.fake import FakeDriver
+from kilonova.compute.virt.fake_options import FakeOptions
 from kilonova.core import errors
 from tests.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id, until
 
@@ -143,6 +145,36 @@ async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyP
 def test_guests_are_told_a_full_name(hostname: str, domain: str, told: str) -> None:
     """In the config drive and by the metadata service alike."""
     assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == told
+
+
+@pytest.mark.parametrize(
+    ("given", "bus", "model", "root"),
+    [({}, "virtio", "virtio", "vda"), ({"hw_disk_bus": "scsi", "hw_vif_model": "e1000"}, "scsi", "e1000", "sda")],
+)
+async def test_a_guest_gets_the_devices_its_image_asks_for(
+    lab: Lab, given: dict[str, str], bus: str, model: str, root: str
+) -> None:
+    defined: list[GuestSpec] = []
+
+    class Recording(FakeDriver):
+        async def define(self, guest: GuestSpec) -> None:
+            defined.append(guest)
+            await super().define(guest)
+
+    await lab.start(driver=Recording(HOST, lab.hypervisor, FakeOptions()))
+    build = build_of()
+    flavor = msgspec.structs.replace(build.spec.flavor, ephemeral_gb=1, extra_specs={"hw:boot_menu": "true"})
+    assert build.spec.image is not None
+    kernel = msgspec.structs.replace(build.spec.image, id="kernel")
+    image = msgspec.structs.replace(build.spec.image, properties=given, kernel=kernel)
+    spec = msgspec.structs.replace(build.spec, flavor=flavor, image=image)
+    outcome = await lab.launch(msgspec.structs.replace(build, spec=spec))
+    assert outcome.ok, outcome.fault
+    (guest,) = defined
+    assert [disk.bus for disk in guest.disks] == [bus, bus]
+    assert [interface.model for interface in guest.interfaces] == [model]
+    assert guest.cmdline.startswith(f"root=/dev/{root} ")
+    assert guest.properties == {"hw_boot_menu": "true"} | given
 
 
 FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 import time
 
 import pytest
@@ -123,6 +124,25 @@ def test_kernel_ramdisk_and_root_images(guests: Guests) -> None:
         guest.wait_ssh()
         guest.delete()
     guests.forbid(rule)
+
+
+def test_an_image_chooses_bus_and_card(guests: Guests) -> None:
+    """The hypervisor takes them; whether the guest has drivers is the image's business."""
+    image = guests.demo.image(
+        "other devices", guests.files.disk_qcow2.read_bytes(), disk_format="qcow2", hw_disk_bus="scsi",
+        hw_vif_model="e1000", hw_video_model="cirrus", hw_watchdog_action="pause", hw_boot_menu="true",
+    )  # fmt: skip
+    guest = guests.launch(image, name="devices")
+    (definition,) = [
+        text
+        for name in subprocess.run(
+            ["virsh", "list", "--name"], capture_output=True, text=True, check=True
+        ).stdout.split()
+        if guest.id in (text := subprocess.run(["virsh", "dumpxml", name], capture_output=True, text=True).stdout)
+    ]
+    for part in ('bus="scsi"', '<model type="e1000"/>', '<model type="cirrus"', 'action="pause"'):
+        assert part in definition.replace("'", '"'), definition
+    guest.delete()
 
 
 def test_two_guests_reach_each_other_only_by_rule(guests: Guests, guest: Guest) -> None:

@@ -79,6 +79,14 @@ class ImageUnacceptable(BadRequest):
     template = "Image {image_id} is unacceptable: {reason}"
 
 
+class FlavorUnacceptable(BadRequest):
+    template = "Flavor {flavor_id} is unacceptable: {reason}"
+
+
+class InvalidExtraSpec(BadRequest):
+    template = "Validation failed; {reason}."
+
+
 class FlavorDiskTooSmall(BadRequest):
     template = "Flavor's disk is too small for requested image. Flavor disk is {flavor_size} bytes, image is {image_size} bytes."
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec import UnsetType
 
 from kilonova.compute import errors
+from kilonova.compute.api.common import at_least
 from kilonova.compute.logic.flavors import FlavorLogic
+from kilonova.compute.properties import spec_faults
 from kilonova.compute.schemas import flavors as shapes
 from kilonova.core.web.call import Call, InvalidInput, Reply
 
@@ -20,7 +22,7 @@ class FlavorExtras:
         return Reply({"extra_specs": (await self.logic.get(call.ctx, flavor_id)).extra_specs})
 
     async def create_specs(self, call: Call, flavor_id: str) -> Reply:
-        specs = _texts((await call.decode(shapes.ExtraSpecsBody)).extra_specs)
+        specs = _texts(call, (await call.decode(shapes.ExtraSpecsBody)).extra_specs)
         await self.logic.set_specs(call.ctx, flavor_id, specs)
         return Reply({"extra_specs": specs})
 
@@ -31,7 +33,7 @@ class FlavorExtras:
         return Reply({key: specs[key]})
 
     async def update_spec(self, call: Call, flavor_id: str, key: str) -> Reply:
-        specs = _texts(await call.decode(shapes.ExtraSpecs))
+        specs = _texts(call, await call.decode(shapes.ExtraSpecs))
         if list(specs) != [key]:
             raise InvalidInput(reason="Request body and URI mismatch")
         await self.logic.set_specs(call.ctx, flavor_id, specs)
@@ -62,5 +64,9 @@ def _access(flavor_id: str, projects: list[str]) -> Reply:
     return Reply(shapes.AccessList(flavor_access=items))
 
 
-def _texts(specs: dict[str, str | float]) -> dict[str, str]:
-    return {key: value if isinstance(value, str) else f"{value:g}" for key, value in specs.items()}
+def _texts(call: Call, given: dict[str, str | float]) -> dict[str, str]:
+    """As they are kept; since 2.86 only those that there are, with values that they have."""
+    specs = {key: value if isinstance(value, str) else f"{value:g}" for key, value in given.items()}
+    if at_least(call, "2.86") and (fault := next(spec_faults(specs, to_launch=False), None)):
+        raise errors.InvalidExtraSpec(reason=fault)
+    return specs

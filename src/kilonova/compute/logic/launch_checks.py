@@ -11,6 +11,7 @@ from kilonova.compute.logic.launch_image import check_fits, resolve_image
 from kilonova.compute.logic.launch_network import resolve_groups, resolve_networks
 from kilonova.compute.logic.launch_request import LaunchRequest, Resolved
 from kilonova.compute.options import ComputeOptions
+from kilonova.compute.properties import spec_faults
 from kilonova.compute.store import aggregates as aggregate_store
 from kilonova.compute.store import flavors as flavor_store
 from kilonova.compute.store import hypervisors as node_store
@@ -35,6 +36,7 @@ class LaunchChecks:
         )
         check_fits(spec.flavor, image, zero_disk_allowed=wanted.zero_disk_allowed)
         spec.image, spec.networks, spec.security_groups = image, networks, group_ids
+        wanted.config_drive = wanted.config_drive or image.properties.get("img_config_drive") == "mandatory"
         group = wanted.hints.get("group", [None])[0]
         return Resolved(spec=spec, security_group_names=group_names, server_group_id=group)
 
@@ -43,6 +45,8 @@ class LaunchChecks:
             flavor = await flavor_store.get(connection, wanted.flavor_id, project_id=sees(ctx))
             if flavor is None or flavor.disabled:
                 raise errors.UnknownFlavor(flavor_id=wanted.flavor_id)
+            if fault := next(spec_faults(flavor.extra_specs), None):
+                raise errors.FlavorUnacceptable(flavor_id=wanted.flavor_id, reason=fault)
             spec = models.RequestSpec(
                 flavor=rows.flavor(flavor), scheduler_hints=wanted.hints, personality=wanted.personality,
                 admin_pass=wanted.admin_pass,

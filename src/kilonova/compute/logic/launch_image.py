@@ -6,6 +6,7 @@ import uuid
 
 from kilonova.compute import errors, models
 from kilonova.compute.logic.doors import ImageDoor
+from kilonova.compute.properties import image_faults
 from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
 from kilonova.image.client import ImageRecord
@@ -17,6 +18,8 @@ async def resolve_image(door: ImageDoor, ctx: RequestContext, image_id: str) -> 
     """The image with its kernel and ramdisk; raises UnknownImage, ImageNotActive, ImageUnacceptable."""
     record = await _get(door, ctx, image_id)
     image = as_model(record)
+    if fault := next(image_faults(image.properties), None):
+        raise errors.ImageUnacceptable(image_id=image_id, reason=fault)
     for part in ("kernel", "ramdisk"):
         reference = record.properties.get(f"{part}_id")
         if not reference:

@@ -31,7 +31,8 @@ class Image(LaunchStep):
         launch.base = await self._fetch(launch, spec.image)
         store, uuid, flavor = launch.host.driver.disks, launch.uuid, spec.flavor
         path, format = await store.overlay(uuid, launch.base, size_gb=flavor.root_gb)
-        launch.disks = [GuestDisk(source=path, format=format, target="vda", boot_index=1)]
+        bus = spec.image.properties.get("hw_disk_bus") or "virtio"
+        launch.disks = [GuestDisk(source=path, format=format, target="vda", boot_index=1, bus=bus)]
         if flavor.ephemeral_gb:
             path, format = await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4")
             self._add(launch, path, format)
@@ -51,7 +52,7 @@ class Image(LaunchStep):
     @staticmethod
     def _add(launch: Launch, path: Path, format: str) -> None:
         target = "vd" + chr(ord("a") + len(launch.disks))
-        launch.disks.append(GuestDisk(source=path, format=format, target=target))
+        launch.disks.append(GuestDisk(source=path, format=format, target=target, bus=launch.disks[0].bus))
 
     @staticmethod
     async def _fetch(launch: Launch, image: models.Image) -> BaseImage:

@@ -6,9 +6,11 @@ import asyncio
 
 from kilonova.compute.agent.launch import Launch, LaunchStep
 from kilonova.compute.agent.reasons import Explained
+from kilonova.compute.properties import hardware
 from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState
 
-DEFAULT_CMDLINE = "root=/dev/vda console=tty0 console=ttyS0"
+DEFAULT_CMDLINE = "root=/dev/{root} console=tty0 console=ttyS0"
+ROOTS = {"virtio": "vda"}  # bus → what a guest calls its first disk; others are sda
 
 
 class Define(LaunchStep):
@@ -26,6 +28,8 @@ def guest_spec(launch: Launch) -> GuestSpec:
     server, spec = launch.build.server, launch.build.spec
     image = spec.image
     properties = image.properties if image is not None else {}
+    model = properties.get("hw_vif_model") or "virtio"
+    default = DEFAULT_CMDLINE.format(root=ROOTS.get(launch.disks[0].bus, "sda") if launch.disks else "vda")
     return GuestSpec(
         uuid=server.uuid,
         name=launch.host.options.instance_name_template % server.number,
@@ -36,14 +40,15 @@ def guest_spec(launch: Launch) -> GuestSpec:
         memory_mb=spec.flavor.memory_mb,
         disks=tuple(launch.disks),
         interfaces=tuple(
-            GuestInterface(mac=vif.mac_address, tap=vif.tap, bridge=vif.bridge, mtu=vif.mtu) for vif in launch.vifs
+            GuestInterface(mac=vif.mac_address, tap=vif.tap, bridge=vif.bridge, mtu=vif.mtu, model=model)
+            for vif in launch.vifs
         ),
         kernel=launch.kernel,
         initrd=launch.initrd,
-        cmdline=properties.get("os_command_line", DEFAULT_CMDLINE) if launch.kernel is not None else "",
+        cmdline=properties.get("os_command_line", default) if launch.kernel is not None else "",
         console_log=launch.host.driver.disks.console_log(server.uuid),
         machine=properties.get("hw_machine_type"),
-        properties={key: value for key, value in properties.items() if key.startswith("hw_")},
+        properties=hardware(properties, spec.flavor.extra_specs),
     )
 
 
