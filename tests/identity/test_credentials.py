@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from kilonova.core.errors import NotFound
+from kilonova.identity.client import IdentityClient
 from kilonova.identity.logic.keys import KeyRepository
 from tests.databases import statements_of
 from tests.identity.conftest import CHEAP, Identity, MovedClock, start
@@ -252,3 +255,20 @@ async def test_a_list_opens_what_it_shows_and_nothing_else(scene, monkeypatch):
     sent = await statements_of(scene.identity.service.database)
     await listed("")
     assert len(sent) <= 8, "as many statements for ten credentials as for one"
+
+
+async def test_an_ec2_key_has_the_roles_and_the_end_of_what_made_it(scene):
+    core, clock = scene.identity.core, MovedClock()
+    client = IdentityClient(replace(core, tokens=Side(scene.identity).account, clock=clock))
+    wanted = {"tenant_id": scene.projects["a"]}
+    users = (await scene.identity.api("POST", scene.ec2, wanted, token=scene.token)).json["credential"]
+    assert (await client.ec2_credential(users["access"])).roles is None
+    ends = (clock.now() + dt.timedelta(hours=1)).isoformat()
+    values = {"roles": [{"name": "member"}], "expires_at": ends, "unrestricted": True}
+    token = await scene.login(await scene.application_credential(scene.token, "free", **values))
+    made = (await scene.identity.api("POST", scene.ec2, wanted, token=token)).json["credential"]
+    assert (await client.ec2_credential(made["access"])).roles == ["member"]
+    clock.ahead = 3601
+    with pytest.raises(NotFound):
+        await client.ec2_credential(made["access"])
+    assert (await client.ec2_credential(users["access"])).secret == users["secret"]

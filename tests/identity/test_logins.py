@@ -156,6 +156,36 @@ async def test_who_asks_for_too_much_at_once_is_told_to_wait(tmp_path):
     await identity.service.stop()
 
 
+@pytest.mark.parametrize(("proxies", "shared"), [([], True), (["10.0.0.9"], False)])
+async def test_clients_behind_a_proxy_are_sources_where_it_is_known(tmp_path, proxies, shared):
+    """From 150 names of one client, and of another that claims to be several. The third one's turn comes early, where the proxy's
+    word counts."""
+    options = msgspec.structs.replace(CHEAP, hash_workers=1, proxies=proxies, lockout_failure_attempts=0)
+    identity = await start(tmp_path, options)
+    app, ended = identity.gateway.apps["/identity"], []
+
+    async def proxied(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope | {"client": ("10.0.0.9", 1)}, receive, send)
+
+    identity.gateway.apps["/identity"] = proxied
+
+    async def log_in(name: str, address: str) -> None:
+        user = {"name": name, "domain": {"id": "default"}, "password": "wrong"}
+        auth = {"identity": {"methods": ["password"], "password": {"user": user}}}
+        headers = {"x-forwarded-for": address}
+        await identity.call("POST", "/identity/v3/auth/tokens", token=None, json={"auth": auth}, headers=headers)
+        ended.append(name)
+
+    flood = [asyncio.ensure_future(log_in(f"a{n}", "192.0.2.1")) for n in range(75)]
+    flood += [asyncio.ensure_future(log_in(f"b{n}", f"203.0.113.{n}, 192.0.2.2")) for n in range(75)]
+    await asyncio.sleep(0)
+    await log_in("demo", "192.0.2.3")
+    assert (ended.index("demo") > 100) == shared
+    assert shared or ended.index("demo") < 10
+    await asyncio.gather(*flood)
+    await identity.service.stop()
+
+
 async def test_turns_go_round_sources_and_users():
     turns, order = Turns(1, 10), []
 

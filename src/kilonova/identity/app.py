@@ -10,15 +10,15 @@ import msgspec
 
 from kilonova.core.periodic import Repeated
 from kilonova.core.service import Core
-from kilonova.core.web.app import Handler, Route, build_app
-from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import identity_format
-from kilonova.identity import errors, policies
+from kilonova.identity import policies
 from kilonova.identity.api import discovery
 from kilonova.identity.api.assignments import Assignments, RoleAssignments
-from kilonova.identity.api.auth import Auth
+from kilonova.identity.api.auth import Auth, sources
 from kilonova.identity.api.catalog import Endpoints, Regions, Services
 from kilonova.identity.api.credentials import ApplicationCredentials, Credentials
+from kilonova.identity.api.guard import guarded
 from kilonova.identity.api.older import V1, V2
 from kilonova.identity.api.projects import Domains, Projects
 from kilonova.identity.api.revocations import RevocationEvents
@@ -47,7 +47,6 @@ from kilonova.identity.options import IdentityOptions
 from kilonova.identity.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-MAX_BODY = 114688  # bytes, as upstream
 
 
 def login_routes(auth: Auth, v2: V2, v1: V1) -> list[Route]:
@@ -223,17 +222,17 @@ class IdentityService:
 
     def _routes(self, parts: Parts) -> list[Route]:
         logins = AuthLogic(self.database, self.tokens, self.passwords, self.lockout)
-        projects = ProjectLogic(parts)
+        projects, source_of = ProjectLogic(parts), sources(parts.options.proxies)
         domain_id = parts.options.default_domain_id
         assignments = AssignmentLogic(parts)
         credentials = CredentialLogic(parts, self._credential_keys)
         return [
             *login_routes(
-                Auth(logins, self.tokens, projects),
-                V2(logins, self.tokens, projects, domain_id),
-                V1(logins, projects, domain_id),
+                Auth(logins, self.tokens, projects, source_of),
+                V2(logins, self.tokens, projects, domain_id, source_of),
+                V1(logins, projects, domain_id, source_of),
             ),
-            *user_routes(Users(UserLogic(parts), projects, logins), Groups(GroupLogic(parts))),
+            *user_routes(Users(UserLogic(parts), projects, logins, source_of), Groups(GroupLogic(parts))),
             *project_routes(Projects(projects), Domains(projects)),
             *role_routes(Roles(RoleLogic(parts)), RoleAssignments(assignments, projects)),
             *grant_routes(assignments),
@@ -283,31 +282,3 @@ class IdentityService:
         await self._bootstrap.bootstrap(
             admin_password, demo_password, service_password, endpoints, reset_passwords=reset_passwords
         )
-
-
-def guarded(route: Route) -> Route:
-    """The route with its policy checked against the ids in its path, before its handler runs: what a handler forgets to
-    check is refused, not granted."""
-    rule = route.policy
-    if rule is None or rule in policies.OBJECT_RULES:
-        return msgspec.structs.replace(route, max_body=MAX_BODY)
-    inner: Handler = route.handler
-
-    async def handler(call: Call, **ids: str) -> Reply:
-        if not call.allowed(rule, target_of(ids)):
-            raise errors.NotAllowed(action=rule)
-        return await inner(call, **ids)
-
-    handler.__name__ = getattr(inner, "__name__", "handler")
-    return msgspec.structs.replace(route, handler=handler, max_body=MAX_BODY)
-
-
-def target_of(ids: dict[str, str]) -> dict[str, Any]:
-    """{"user_id": X} → {"user_id": X, "target.user.id": X}, as policy rules name it."""
-    target: dict[str, Any] = dict(ids)
-    for name, value in ids.items():
-        if name.endswith("_id"):
-            target[f"target.{name.removesuffix('_id')}.id"] = value
-    if "user_id" in ids:
-        target["target.credential.user_id"] = ids["user_id"]  # of the EC2 keys below a user
-    return target

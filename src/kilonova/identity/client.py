@@ -250,12 +250,14 @@ class User(View):
 
 
 class Ec2Credential(View):
-    """Whose an EC2 access key is, and the secret that its requests are signed with."""
+    """Whose an EC2 access key is, and the secret that its requests are signed with. `roles` are all that its requests may have
+    (None: the user's on the project): those of the application credential that made it."""
 
     access: str
     secret: str
     user_id: str
     project_id: str
+    roles: list[str] | None = None
 
 
 class _Credential(View):
@@ -271,6 +273,20 @@ class _CredentialReply(View):
 class _Keys(View):
     access: str
     secret: str
+    app_cred_id: str | None = None
+
+
+class _Role(View):
+    name: str
+
+
+class _ApplicationCredential(View):
+    roles: list[_Role]
+    expires_at: str | None = None
+
+
+class _ApplicationCredentialReply(View):
+    application_credential: _ApplicationCredential
 
 
 class _Project(View):
@@ -289,7 +305,7 @@ class IdentityClient:
     """Lookups on the component's own account, or on a caller's behalf with his context."""
 
     def __init__(self, core: Core) -> None:
-        self._http = core.client("identity", "/v3")
+        self._http, self._clock = core.client("identity", "/v3"), core.clock
 
     async def project(self, project_id: str, *, ctx: RequestContext | None = None) -> Project:
         return (await self._http.get(f"/projects/{project_id}", _Project, ctx=ctx)).project
@@ -298,11 +314,19 @@ class IdentityClient:
         return (await self._http.get("/projects", _Projects)).projects
 
     async def ec2_credential(self, access: str) -> Ec2Credential:
-        """Raises NotFound for an unknown key."""
+        """Raises NotFound for an unknown key, and for one whose application credential is gone or has expired."""
         credential_id = hashlib.sha256(access.encode(errors="surrogatepass")).hexdigest()
         found = (await self._http.get(f"/credentials/{credential_id}", _CredentialReply)).credential
-        keys = msgspec.json.decode(found.blob, type=_Keys)
-        return Ec2Credential(access=keys.access, secret=keys.secret, user_id=found.user_id, project_id=found.project_id)
+        keys, roles = msgspec.json.decode(found.blob, type=_Keys), None
+        if keys.app_cred_id is not None:
+            path = f"/users/{found.user_id}/application_credentials/{keys.app_cred_id}"
+            maker = (await self._http.get(path, _ApplicationCredentialReply)).application_credential
+            if maker.expires_at is not None and parse_iso(maker.expires_at) <= self._clock.now():
+                raise errors.NotFound
+            roles = [role.name for role in maker.roles]
+        return Ec2Credential(
+            access=keys.access, secret=keys.secret, user_id=found.user_id, project_id=found.project_id, roles=roles
+        )
 
     async def user(self, user_id: str, *, ctx: RequestContext | None = None) -> User:
         return (await self._http.get(f"/users/{user_id}", _User, ctx=ctx)).user

@@ -40,6 +40,10 @@ class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
             least=1,
         ),
     ] = 256
+    proxies: Annotated[
+        list[str],
+        _said("Addresses of proxies, whose X-Forwarded-For tells the client's address; logins of one take turns."),
+    ] = []
     lockout_failure_attempts: Annotated[
         int, _said("Wrong passwords in a row after which an account is locked; 0: it never is.", least=0)
     ] = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 
 from msgspec import UNSET
 
@@ -17,16 +18,17 @@ from kilonova.identity.schemas import auth as shapes
 
 SUBJECT = "x-subject-token"
 PLACEHOLDER = re.compile(r"[$%]\((project_id|tenant_id|user_id)\)s")
+SourceOf = Callable[[Call], str]
 VARY = {"Vary": "X-Auth-Token"}
 
 
 class Auth:
-    def __init__(self, auth: AuthLogic, tokens: TokenLogic, projects: ProjectLogic) -> None:
-        self.auth, self.tokens, self.projects = auth, tokens, projects
+    def __init__(self, auth: AuthLogic, tokens: TokenLogic, projects: ProjectLogic, source_of: SourceOf) -> None:
+        self.auth, self.tokens, self.projects, self.source_of = auth, tokens, projects, source_of
 
     async def login(self, call: Call) -> Reply:
         request = await call.decode(shapes.AuthRequest)
-        text, token = await self.auth.login(request.auth, source=source_of(call), catalog=with_catalog(call))
+        text, token = await self.auth.login(request.auth, source=self.source_of(call), catalog=with_catalog(call))
         return Reply(shapes.TokenReply(token=token_view(token)), headers=VARY | {"X-Subject-Token": text})
 
     async def show(self, call: Call) -> Reply:
@@ -75,10 +77,19 @@ class Auth:
         return Reply(body)
 
 
-def source_of(call: Call) -> str:
-    """The client's address; of one that is in this process, none."""
-    client = call.request.client
-    return client.host if client is not None else ""
+def sources(proxies: Sequence[str]) -> SourceOf:
+    """Tells a client's address: what one of the proxies says is its client's, else that of the connection; "" in this process."""
+
+    def source_of(call: Call) -> str:
+        address = call.request.client.host if call.request.client is not None else ""
+        if address not in proxies:
+            return address
+        told: list[str] = call.headers.getall("x-forwarded-for", [])
+        return (
+            told[-1].rpartition(",")[2].strip() if told else ""
+        ) or address  # what came before may be the client's own
+
+    return source_of
 
 
 def with_catalog(call: Call) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
-from kilonova.identity.api.auth import catalog_view, source_of
+from kilonova.identity.api.auth import SourceOf, catalog_view
 from kilonova.identity.logic import moments
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.projects import ProjectLogic
@@ -17,8 +17,11 @@ MANAGEMENT, STORAGE = "compute", "object-store"
 
 
 class V2:
-    def __init__(self, auth: AuthLogic, tokens: TokenLogic, projects: ProjectLogic, domain_id: str) -> None:
+    def __init__(
+        self, auth: AuthLogic, tokens: TokenLogic, projects: ProjectLogic, domain_id: str, source_of: SourceOf
+    ) -> None:
         self.auth, self.tokens, self.projects, self.domain = auth, tokens, projects, {"id": domain_id}
+        self.source_of = source_of
 
     async def login(self, call: Call) -> Reply:
         request = (await call.decode(requests.AuthV2Request)).auth
@@ -33,7 +36,7 @@ class V2:
             given = request.password_credentials
             text, token = await self.auth.login_password(
                 given.password, user_id=given.user_id, name=given.username, domain=self.domain, project=project,
-                source=source_of(call),
+                source=self.source_of(call),
             )  # fmt: skip
         else:
             raise errors.Missing(attribute="passwordCredentials or token", target="auth")
@@ -50,8 +53,8 @@ class V2:
 
 
 class V1:
-    def __init__(self, auth: AuthLogic, projects: ProjectLogic, domain_id: str) -> None:
-        self.auth, self.projects, self.domain = auth, projects, {"id": domain_id}
+    def __init__(self, auth: AuthLogic, projects: ProjectLogic, domain_id: str, source_of: SourceOf) -> None:
+        self.auth, self.projects, self.domain, self.source_of = auth, projects, {"id": domain_id}, source_of
 
     async def login(self, call: Call) -> Reply:
         """204 with the token and URLs in headers. The project is named by X-Auth-Project-Id (id or name); without it, it
@@ -59,7 +62,7 @@ class V1:
         name, key = call.headers.get("x-auth-user"), call.headers.get("x-auth-key")
         if not name or key is None:
             raise errors.NotAuthenticated
-        token = await self._login(name, key, call.headers.get("x-auth-project-id"), source_of(call))
+        token = await self._login(name, key, call.headers.get("x-auth-project-id"), self.source_of(call))
         headers = {"X-Auth-Token": token[0]}
         urls = {service.type: endpoint.url for service in catalog_view(token[1])
                 for endpoint in service.endpoints if endpoint.interface == "public"}  # fmt: skip

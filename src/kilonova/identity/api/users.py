@@ -6,7 +6,7 @@ from typing import Any
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity.api import links
-from kilonova.identity.api.auth import source_of
+from kilonova.identity.api.auth import SourceOf
 from kilonova.identity.api.body import columns, flag, given_options, read
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.base import given
@@ -26,8 +26,8 @@ def user_filters(call: Call) -> dict[str, Any]:
 
 
 class Users:
-    def __init__(self, users: UserLogic, projects: ProjectLogic, auth: AuthLogic) -> None:
-        self.users, self.projects_logic, self.auth = users, projects, auth
+    def __init__(self, users: UserLogic, projects: ProjectLogic, auth: AuthLogic, source_of: SourceOf) -> None:
+        self.users, self.projects_logic, self.auth, self.source_of = users, projects, auth, source_of
 
     async def list(self, call: Call) -> Reply:
         rows = await self.users.list(**user_filters(call))
@@ -56,7 +56,7 @@ class Users:
     async def change_password(self, call: Call, user_id: str) -> Reply:
         """Proven by the old password, not by a token."""
         body, _ = await read(call, "user", shapes.PasswordChange)
-        await self.auth.check_user_password(user_id, body.original_password, source=source_of(call))
+        await self.auth.check_user_password(user_id, body.original_password, source=self.source_of(call))
         await self.users.change_password(user_id, body.password)
         return Reply()
 
