@@ -56,6 +56,7 @@ def routes(images: Images, data: Data, members: Members, tags: Tags, discovery: 
         Route("GET", "/v2/schemas/members", discovery.members_schema, "default"),
         Route("GET", "/v2/info/import", discovery.import_info, "default"),
         Route("GET", "/v2/info/stores", discovery.stores, "default"),
+        Route("GET", "/v2/info/usage", discovery.usage, "default"),
     ]
 
 
@@ -88,7 +89,7 @@ class ImageService:
             Data(self._data),
             Members(MemberLogic(images)),
             Tags(images, fields),
-            Discovery(fields, self.store.name),
+            Discovery(fields, self.store.name, images.quotas),
         )
         web = core.web("image", image_format, core.policy("image", policies.RULES))
         self.app = _never_without_id(build_app(web, self.routes))

@@ -138,6 +138,13 @@ class LimitExceeded(TooLarge):
     )
 
 
+class OverQuota(TooLarge):
+    template = (
+        "Project {project_id} is over a limit for [Resource {resource} is over limit of {limit} due to current usage {used} "
+        "and delta {delta}]"
+    )
+
+
 class NotShared(Forbidden):
     template = "Only shared images have members."
 

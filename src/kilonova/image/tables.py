@@ -17,7 +17,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from kilonova.core.db.locks import locks_table
+
 metadata = MetaData()
+locks = locks_table(metadata)
 
 images = Table(
     "images",
@@ -41,6 +44,7 @@ images = Table(
     Column("created_at", String(27), nullable=False),
     Column("updated_at", String(27), nullable=False),
     Column("upload_id", String(36)),  # the upload that may move the image out of `saving`
+    Column("reserved", BigInteger),  # bytes that this upload may store, counted as its project's
     Index("ix_images_owner", "owner", "status"),
     Index("ix_images_visibility", "visibility", "status"),
     Index("ix_images_created", "created_at", "id"),

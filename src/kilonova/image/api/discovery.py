@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kilonova.core.web.call import Call, Reply
+from kilonova.image.logic.quotas import QuotaLogic
 from kilonova.image.schemas.fields import MEMBER_FIELDS, Field
 
+MIB = 1 << 20
 CURRENT = "2.17"
 # 2.14 and 2.16 belong to an image cache, which there is none of
 VERSIONS = (CURRENT, "2.15", *(f"2.{minor}" for minor in range(13, -1, -1)))
@@ -24,8 +26,8 @@ def _properties(fields: dict[str, Field]) -> dict[str, Any]:
 
 
 class Discovery:
-    def __init__(self, fields: dict[str, Field], store: str) -> None:
-        self._store = store
+    def __init__(self, fields: dict[str, Field], store: str, quotas: QuotaLogic) -> None:
+        self._store, self._quotas = store, quotas
         image = {
             "name": "image",
             "properties": _properties(fields),
@@ -72,6 +74,21 @@ class Discovery:
     async def import_info(self, call: Call) -> Reply:
         methods = {"description": "Import methods available.", "type": "array", "value": []}
         return Reply({"import-methods": methods})
+
+    async def usage(self, call: Call) -> Reply:
+        """Of the caller's project; bytes as MiB, with what is begun."""
+        owner = call.ctx.project_id
+        if owner is None:
+            return Reply({"usage": {}})
+        limits, used = self._quotas.of(owner), await self._quotas.usage(owner)
+        most = limits.image_size_total
+        numbers = {
+            "image_size_total": (most // MIB if most >= 0 else -1, -(-used.size // MIB)),
+            "image_count_total": (limits.image_count_total, used.count),
+            "image_count_uploading": (limits.image_count_uploading, used.uploading),
+        }
+        shown = {name: {"limit": limit, "usage": number} for name, (limit, number) in numbers.items()}
+        return Reply({"usage": shown})
 
     async def stores(self, call: Call) -> Reply:
         return Reply({"stores": [{"id": self._store, "default": "true"}]})

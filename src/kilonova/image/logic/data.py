@@ -16,6 +16,7 @@ from kilonova.core.db import retried
 from kilonova.image import errors
 from kilonova.image.logic.images import ImageLogic
 from kilonova.image.logic.inspection import Inspection
+from kilonova.image.logic.quotas import Reserved
 from kilonova.image.schemas.images import ImageRecord
 from kilonova.image.store import images as store
 from kilonova.image.stores.base import Reader, StoreFull, Upload
@@ -26,6 +27,7 @@ DRAIN = 64 << 20  # of a refused upload this much is still read, so that the cli
 HASH = "sha512"
 NO_DATA: dict[str, Any] = {
     "size": None, "virtual_size": None, "checksum": None, "os_hash_algo": None, "os_hash_value": None, "upload_id": None,
+    "reserved": None,
 }  # fmt: skip
 
 
@@ -90,13 +92,15 @@ class DataLogic:
         upload = self.data.begin(UUID(image.id), UUID(upload_id))
         try:
             await asyncio.to_thread(upload.start)
-            await self._claim(image.id, upload_id)
-            values = await self._receive(_Sink(upload, image), pieces, announced)
+            held = await self._claim(image, upload_id, announced)
+            room = Reserved(self.images.quotas, image, upload_id, held)
+            values = await self._receive(_Sink(upload, image), pieces, announced, room)
             await self._activate(image.id, upload_id, values)
         except BaseException as error:
             await self._undo(upload, image.id, upload_id)
-            if isinstance(error, StoreFull):
+            if isinstance(error, StoreFull | errors.OverQuota):
                 await _drain(pieces)
+            if isinstance(error, StoreFull):
                 raise errors.StorageFull from error
             raise
         await asyncio.to_thread(upload.close)
@@ -111,17 +115,25 @@ class DataLogic:
             raise errors.ImageTooLarge(limit=self.images.options.max_image_size)
 
     @retried
-    async def _claim(self, image_id: str, upload_id: str) -> None:
-        values = {"status": "saving", "upload_id": upload_id, "updated_at": self.images.now()}
+    async def _claim(self, image: ImageRecord, upload_id: str, announced: int | None) -> int:
+        """The bytes reserved for the upload so far."""
         async with self.database.transaction() as tx:
-            if await store.change(tx.connection, image_id, values, status=("queued",)):
-                return
-            row = await store.find(tx.connection, image_id)
+            row = await store.find(tx.connection, image.id)
+            if row is not None and row.status == "queued":
+                held = await self.images.quotas.check_upload(tx.connection, image, announced)
+                values = {
+                    "status": "saving", "upload_id": upload_id, "reserved": held, "updated_at": self.images.now()
+                }  # fmt: skip
+                if await store.change(tx.connection, image.id, values, status=("queued",)):
+                    return held
+                row = await store.find(tx.connection, image.id)
         if row is None:
-            raise errors.ImageNotFound(image_id=image_id)
+            raise errors.ImageNotFound(image_id=image.id)
         raise errors.InvalidStatusTransition(current=row.status, wanted="saving")
 
-    async def _receive(self, sink: _Sink, pieces: AsyncIterator[bytes], announced: int | None) -> dict[str, Any]:
+    async def _receive(
+        self, sink: _Sink, pieces: AsyncIterator[bytes], announced: int | None, room: Reserved
+    ) -> dict[str, Any]:
         limit = self.images.options.max_image_size
         if announced is not None and announced > (await asyncio.to_thread(self.data.usage)).free:
             raise StoreFull
@@ -129,6 +141,7 @@ class DataLogic:
             if sink.size + len(batch) > limit:
                 await _drain(pieces)
                 raise errors.ImageTooLarge(limit=limit)
+            await room.reach(sink.size + len(batch))
             await asyncio.to_thread(sink.take, batch)
         if announced is not None and announced != sink.size:
             raise errors.ShortUpload(announced=announced, received=sink.size)
@@ -136,7 +149,7 @@ class DataLogic:
 
     @retried
     async def _activate(self, image_id: str, upload_id: str, values: dict[str, Any]) -> None:
-        values = values | {"status": "active", "upload_id": None, "updated_at": self.images.now()}
+        values = values | {"status": "active", "upload_id": None, "reserved": None, "updated_at": self.images.now()}
         async with self.database.transaction() as tx:
             if not await store.change(tx.connection, image_id, values, status=("saving",), upload_id=upload_id):
                 raise errors.DeletedDuringUpload(image_id=image_id)

@@ -14,6 +14,7 @@ from kilonova.core.clock import Clock, iso_micro
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.image import errors
+from kilonova.image.logic.quotas import QuotaLogic
 from kilonova.image.options import ImageOptions
 from kilonova.image.schemas.images import FIXED, ImageRecord
 from kilonova.image.schemas.listing import ListQuery
@@ -58,6 +59,7 @@ def target_of(image: ImageRecord, member: str | None) -> dict[str, Any]:
 class ImageLogic:
     def __init__(self, database: Database, clock: Clock, options: ImageOptions, data: ImageStore) -> None:
         self.database, self.clock, self.options, self.data = database, clock, options, data
+        self.quotas = QuotaLogic(database, options)
 
     def now(self) -> str:
         return iso_micro(self.clock.now())
@@ -112,6 +114,7 @@ class ImageLogic:
         async with self.database.transaction() as tx:
             if await store.id_taken(tx.connection, image_id):
                 raise errors.ImageExists(image_id=image_id)
+            await self.quotas.check_new(tx.connection, owner)
             await store.add(
                 tx.connection,
                 values | {"id": image_id, "status": "queued", "owner": owner, "created_at": now, "updated_at": now},
