@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from kilonova.network.api.discovery import EXTENSIONS
@@ -21,7 +24,11 @@ async def test_discovery(cloud: Cloud):
     assert aliases == set(EXTENSIONS)
     assert {"security-group", "port-security", "binding", "quotas", "agent"} <= aliases
     assert not {"router", "l3_agent_scheduler"} & aliases
-    assert (await cloud("GET", "/extensions/security-group")).json["extension"]["alias"] == "security-group"
+    names = {e["alias"]: e["name"] for e in (await cloud("GET", "/extensions")).json["extensions"]}
+    assert (names["availability_zone"], names["binding"]) == ("Availability Zone", "Port Binding")
+    binding = (await cloud("GET", "/extensions/binding")).json["extension"]
+    assert binding["updated"] == "2014-02-03T10:00:00-00:00"
+    assert binding["description"]
     assert (await cloud("GET", "/extensions/router")).json["NeutronError"]["type"] == "ExtensionNotFound"
     for path in ("/routers", "/floatingips"):
         assert (await cloud("GET", path)).status == 404
@@ -365,3 +372,60 @@ async def test_a_caller_without_a_project_makes_nothing(cloud: Cloud, caller, mo
     for path in ("/networks", "/security-groups"):
         seen = await cloud("GET", path, token=caller)
         assert (seen.status, seen.json["NeutronError"]["type"]) == (403, "PolicyNotAuthorized")
+
+
+PATHS = {
+    "networks": "/networks", "subnets": "/subnets", "ports": "/ports", "security_groups": "/security-groups",
+    "security_group_rules": "/security-group-rules",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("collection", PATHS)
+async def test_too_many_in_one_request_are_counted_only(cloud: Cloud, collection):
+    """By number, before anything of them is read: these would be refused for what they are, too."""
+    for count in (501, 20_000):
+        answer = await cloud("POST", PATHS[collection], json={collection: [{"colour": 1}] * count})
+        assert answer.status == 400
+        assert answer.json["NeutronError"]["message"] == (
+            f"One request can create at most 500 {collection}, not {count}"
+        )
+    answer = await cloud("POST", PATHS[collection], json={collection: [{"colour": 1}] * 500})
+    assert "colour" in answer.json["NeutronError"]["message"]
+
+
+async def test_a_long_request_lets_others_through(cloud: Cloud):
+    """What is asked for while many things are made is answered before all of them are there."""
+    await cloud("PUT", f"/quotas/{PROJECT}", token="admin", json={"quota": dict.fromkeys(("network", "port"), -1)})
+    network, _ = await cloud.network("10.0.0.0/16")
+    for collection, body in (("networks", {"name": "x"}), ("ports", {"network_id": network["id"]})):
+        order: list[str] = []
+
+        async def asked(name: str, *request: Any, order: list[str] = order, **more: Any) -> None:
+            assert (await cloud(*request, **more)).status < 300
+            order.append(name)
+
+        many = asyncio.ensure_future(asked("many", "POST", PATHS[collection], json={collection: [body] * 500}))
+        await asyncio.sleep(0)
+        await asyncio.gather(many, asked("one", "GET", "/extensions"))
+        assert order == ["one", "many"], collection
+
+
+async def test_many_subnets_of_one_network(cloud: Cloud):
+    network = await cloud.make("network")
+    bodies = [{"network_id": network["id"], "cidr": f"10.0.{n}.0/24"} for n in range(20)]
+    made = (await cloud("POST", "/subnets", json={"subnets": bodies})).json["subnets"]
+    assert [subnet["cidr"] for subnet in made] == [body["cidr"] for body in bodies]
+    (dhcp,) = (await cloud("GET", f"/ports?network_id={network['id']}")).json["ports"]
+    assert {ip["subnet_id"] for ip in dhcp["fixed_ips"]} == {subnet["id"] for subnet in made}
+    port = await cloud.make("port", network_id=network["id"])
+    assert port["fixed_ips"][0]["subnet_id"] == made[0]["id"]  # the first is the oldest
+    for cidrs in (("10.1.0.0/24", "10.1.0.128/25"), ("10.2.0.0/24", "10.0.7.0/24")):
+        twice = [{"network_id": network["id"], "cidr": cidr} for cidr in cidrs]
+        refused = await cloud("POST", "/subnets", json={"subnets": twice})
+        assert "overlaps with another subnet" in refused.json["NeutronError"]["message"]
+    assert len((await cloud("GET", "/subnets")).json["subnets"]) == 20
+    elsewhere = [
+        bodies[0] | {"cidr": "10.4.0.0/24"},
+        {"network_id": "11111111-1111-4111-8111-111111111111", "cidr": "10.3.0.0/24"},
+    ]
+    assert (await cloud("POST", "/subnets", json={"subnets": elsewhere})).status == 404

@@ -7,10 +7,12 @@ import ipaddress
 
 import pytest
 
+from kilonova.core.context import service_context
 from kilonova.core.db.migrate import drift
+from kilonova.network.agent.interface import NetworkPluginAPI
 from kilonova.network.client import PortRequest
 from tests.databases import statements_of
-from tests.network.conftest import Cloud
+from tests.network.conftest import HOST, Cloud
 from tests.support import PROJECT
 
 
@@ -255,3 +257,76 @@ async def test_a_port_is_found_again_after_the_pool_was_narrowed(cloud: Cloud):
     given = [p["fixed_ips"][0]["ip_address"] for p in made]
     assert given == ["10.0.0.10", "10.0.0.11", "10.0.0.20"]
     assert all(ipaddress.ip_address(g) for g in given)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"device_id": "a\nb"}, "Invalid input for device_id. Reason: it must be text without control characters."),
+        (
+            {"device_owner": "a\rb"},
+            "Invalid input for device_owner. Reason: it must be text without control characters.",
+        ),
+        ({"binding:vnic_type": "a\tb"}, "Invalid input for binding:vnic_type. Reason: it must be text without control"),
+        ({"name": "x" * 256}, "Invalid input for name. Reason: it must have at most 255 characters."),
+        (
+            {"tags": ["a,b"]},
+            "Invalid input for tags[0]. Reason: it must be text without commas and control characters.",
+        ),
+        ({"tags": ["x"] * 51}, "Invalid input for tags. Reason: it must have at most 50 items."),
+        (
+            {"mac_address": "x"},
+            "Invalid input for mac_address. Reason: it must be a MAC address such as fa:16:3e:00:00:01.",
+        ),
+        ({"network_id": "x"}, "Invalid input for network_id. Reason: it must be a UUID."),
+        ({"fixed_ips": [{"subnet_id": "x"}]}, "Invalid input for fixed_ips[0].subnet_id. Reason: it must be a UUID."),
+        (
+            {"security_groups": "x"},
+            "Invalid input for security_groups. Reason: it must be a list or null, not a string.",
+        ),
+        ({"admin_state_up": "maybe"}, "Invalid input for admin_state_up. Reason: it must be a boolean, not a string."),
+        ({"colour": 1}, "Unrecognized attribute(s) 'colour'"),
+        ({"fixed_ips": [{"colour": 1}]}, "Unrecognized attribute(s) 'fixed_ips[0].colour'"),
+        ({"status": "ACTIVE"}, "Attribute 'status' cannot be set here"),
+    ],
+)
+async def test_what_is_wrong_is_said_in_words(cloud: Cloud, values, says):
+    network, _ = await cloud.network()
+    answer = await cloud("POST", "/ports", json={"port": {"network_id": network["id"]} | values})
+    assert answer.status == 400
+    assert answer.json["NeutronError"]["message"].startswith(says)
+    assert len((await cloud("GET", "/ports")).json["ports"]) == 1
+
+
+async def test_who_may_name_which_owner(cloud: Cloud):
+    """`network:` owners are for components and the network's owner; `compute:` ones are any project's words."""
+    shared = await cloud.make("network", "admin", name="shared", shared=True, project_id=PROJECT)
+    await cloud.make("subnet", "admin", network_id=shared["id"], cidr="10.0.0.0/24")
+    theirs = await cloud.make("port", "foreign", network_id=shared["id"], device_owner="compute:nova", device_id="x")
+    for token, status in (("foreign", 403), ("member", 201), ("service", 201)):
+        body = {"network_id": shared["id"], "device_owner": "network:dhcp"}
+        more = {"project_id": PROJECT} if token == "service" else {}
+        assert (await cloud("POST", "/ports", token=token, json={"port": body | more})).status == status, token
+    change = {"port": {"device_owner": "network:router_interface"}}
+    assert (await cloud("PUT", f"/ports/{theirs['id']}", token="foreign", json=change)).status == 403
+    change = {"port": {"device_owner": "compute:zone"}}
+    assert (await cloud("PUT", f"/ports/{theirs['id']}", token="foreign", json=change)).status == 200
+
+
+async def test_a_network_owners_dhcp_port_is_not_the_clouds(cloud: Cloud):
+    network, subnet = await cloud.network()
+    own = await cloud.make(
+        "port", network_id=network["id"], device_owner="network:dhcp", mac_address="02:00:00:00:00:01"
+    )
+    await cloud.bound(network)
+    model = await cloud.core.bus.client(NetworkPluginAPI).host_model(service_context("req-test"), HOST)
+    assert model.networks[0].dhcp_mac not in (None, own["mac_address"])
+    assert own["id"] not in {model.networks[0].dhcp_port_id, *(port.id for port in model.networks[0].ports)}
+    await cloud.make("subnet", network_id=network["id"], cidr="10.0.1.0/24")
+    fixed = (await cloud("GET", f"/ports/{own['id']}")).json["port"]["fixed_ips"]
+    assert [ip["subnet_id"] for ip in fixed] == [subnet["id"]]
+    for port in (await cloud("GET", f"/ports?network_id={network['id']}", token="admin")).json["ports"]:
+        if port["device_owner"].startswith("compute:"):
+            await cloud("DELETE", f"/ports/{port['id']}", token="admin")
+    assert (await cloud("DELETE", f"/subnets/{subnet['id']}")).status == 204
+    assert (await cloud("DELETE", f"/networks/{network['id']}")).status == 204

@@ -116,6 +116,15 @@ async def test_the_same_rule_twice(cloud: Cloud):
         ({"protocol": "tcp", "port_range_min": 22}, 400, "SecurityGroupInvalidPortRange"),
         ({"protocol": "tcp", "port_range_min": -1, "port_range_max": 22}, 400, "SecurityGroupInvalidPortValue"),
         ({"protocol": "tcp", "port_range_min": 1, "port_range_max": 65536}, 400, "SecurityGroupInvalidPortValue"),
+        *[
+            (
+                {"protocol": protocol, "port_range_min": low, "port_range_max": high},
+                400,
+                "SecurityGroupInvalidPortValue",
+            )
+            for protocol in ("tcp", "udp", "sctp", "dccp", "udplite", 6)
+            for low, high in ((0, 0), (0, 22), (None, 0))
+        ],
         ({"protocol": "tcp", "port_range_min": "ssh", "port_range_max": 22}, 400, "HTTPBadRequest"),
         ({"port_range_min": 22, "port_range_max": 22}, 400, "SecurityGroupProtocolRequiredWithPorts"),
         ({"protocol": "gre", "port_range_min": 22, "port_range_max": 22}, 400, "SecurityGroupInvalidProtocolForPort"),
@@ -151,7 +160,7 @@ async def test_what_a_rule_may_not_be(cloud: Cloud, values, status, kind):
         ({"protocol": "47"}, "47"),
         ({"protocol": 0}, "0"),
         ({"protocol": "icmpv6", "ethertype": "ipv6"}, "icmpv6"),
-        ({"protocol": "sctp", "port_range_min": 0, "port_range_max": 65535}, "sctp"),
+        ({"protocol": "sctp", "port_range_min": 1, "port_range_max": 65535}, "sctp"),
         ({"protocol": "vrrp"}, "vrrp"),
         ({"remote_ip_prefix": "10.0.0.5"}, None),
     ],

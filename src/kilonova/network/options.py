@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from kilonova.core.addresses import parse_address, parse_mac
+
 DEFAULT_QUOTAS: Mapping[str, int] = {
     "network": 100,
     "subnet": 100,
@@ -34,9 +36,15 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     agent_down_time: float = 75
     report_interval: float = 30
     availability_zone: str = "nova"
+    max_bulk: int = 500  # networks, subnets, ports, groups or rules that one request may make
     event_max_age: float = 600  # how long events for compute are retried while it is away
 
     def __post_init__(self) -> None:
+        if self.max_bulk < 1:
+            raise ValueError(f"max_bulk must be at least 1, not {self.max_bulk}")
+        parse_mac(f"{self.mac_base}:00:00:00")
+        for server in self.dns_servers:
+            parse_address(server)
         first, last = self.vni_range
         if not 1 <= first <= last < 1 << 24:
             raise ValueError(

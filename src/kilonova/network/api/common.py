@@ -15,8 +15,9 @@ from msgspec import UNSET
 from kilonova.core.errors import KilonovaError
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.misfits import Misfit, misfit
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
-from kilonova.network.logic.base import Facts, Guard
+from kilonova.network.logic.base import Facts, Guard, Parts
 from kilonova.network.policies import RULES
 from kilonova.network.schemas.common import Filters, Resource
 
@@ -197,8 +198,8 @@ async def read_one(call: Call, shape: Shape, kind: type[T]) -> T:
     return _decode(shape, (await _envelope(call, shape.resource))[shape.resource], kind)
 
 
-async def read_many(call: Call, shape: Shape, kind: type[T]) -> tuple[list[T], bool]:
-    """`{"network": {…}}` or `{"networks": [{…}, …]}`, and whether it was the second."""
+async def read_many(call: Call, shape: Shape, kind: type[T], most: int) -> tuple[list[T], bool]:
+    """`{"network": {…}}` or `{"networks": [{…}, …]}` with at most so many, and whether it was the second."""
     envelope = await _envelope(call, shape.resource, shape.collection)
     if shape.resource in envelope:
         return [_decode(shape, envelope[shape.resource], kind)], False
@@ -208,7 +209,10 @@ async def read_many(call: Call, shape: Shape, kind: type[T]) -> tuple[list[T], b
         raise errors.HTTPBadRequest(reason="Body contains invalid data") from None
     if not parts:
         raise errors.HTTPBadRequest(reason="Resources required")
-    return [_decode(shape, part, kind) for part in parts], True
+    if len(parts) > most:
+        reason = f"One request can create at most {most} {shape.collection}, not {len(parts)}"
+        raise errors.HTTPBadRequest(reason=reason)
+    return [_decode(shape, part, kind) async for part in yielding(parts)], True
 
 
 async def _envelope(call: Call, *names: str) -> dict[str, msgspec.Raw]:
@@ -266,10 +270,15 @@ def guard(
     return check
 
 
+@lru_cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
 def _set_in(body: msgspec.Struct) -> list[str]:
     """Wire names of what a body says other than the default."""
     found = []
-    for field in msgspec.structs.fields(body):
+    for field in _fields(type(body)):
         value = getattr(body, field.name)
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         if value is not UNSET and value != default:
@@ -281,6 +290,8 @@ def _set_in(body: msgspec.Struct) -> list[str]:
 
 class Reading(Protocol):
     """Logic that lists and shows."""
+
+    parts: Parts
 
     async def list(self, filters: Filters, project_id: str | None, /) -> Sequence[Any]: ...
     async def get(self, resource_id: str, guard: Guard, /) -> Any: ...
@@ -297,6 +308,9 @@ class Readable(Generic[L]):
     def __init__(self, logic: L) -> None:
         self.logic = logic
 
+    async def _read_many(self, call: Call, kind: type[T], shape: Shape | None = None) -> tuple[list[T], bool]:
+        return await read_many(call, shape or self.shape, kind, self.logic.parts.options.max_bulk)
+
     async def list(self, call: Call) -> Reply:
         filters, possible = read_filters(call, self.shape)
         items = await self.logic.list(filters, scope(call)) if possible else []
@@ -310,6 +324,7 @@ class Readable(Generic[L]):
     def _one(self, call: Call, item: Any, fields: frozenset[str] = frozenset()) -> Reply:
         return Reply({self.shape.resource: show(call, self.shape, item, fields)})
 
-    def _created(self, call: Call, items: Sequence[Any], bulk: bool) -> Reply:
-        shown = _shown(items, hidden(call, self.shape), frozenset())
+    async def _created(self, call: Call, items: Sequence[Any], bulk: bool) -> Reply:
+        secret = hidden(call, self.shape)
+        shown = [_shown([item], secret, frozenset())[0] async for item in yielding(items)]
         return Reply({self.shape.collection: shown} if bulk else {self.shape.resource: shown[0]})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kilonova.core.policy import PolicyNotAuthorized
 from kilonova.core.web.call import Call, Reply
-from kilonova.network.api.common import Readable, Shape, guard, read_many, read_one
+from kilonova.core.yielding import yielding
+from kilonova.network.api.common import Readable, Shape, guard, read_one
 from kilonova.network.logic.base import owner
 from kilonova.network.logic.networks import NetworkLogic
 from kilonova.network.schemas.networks import Network, NetworkCreate, NetworkUpdate
@@ -22,12 +23,12 @@ class Networks(Readable[NetworkLogic]):
     shape = SHAPE
 
     async def create(self, call: Call) -> Reply:
-        bodies, bulk = await read_many(call, SHAPE, NetworkCreate)
-        for body in bodies:
+        bodies, bulk = await self._read_many(call, NetworkCreate)
+        async for body in yielding(bodies):
             project_id = owner(call.ctx, body.project_id, body.tenant_id)
             target = {"project_id": project_id, "tenant_id": project_id}
             guard(call, "create", SHAPE, body, see="any_writer")(target, PolicyNotAuthorized(action="create_network"))
-        return self._created(call, await self.logic.create(call.ctx, bodies), bulk)
+        return await self._created(call, await self.logic.create(call.ctx, bodies), bulk)
 
     async def update(self, call: Call, id: str) -> Reply:
         body = await read_one(call, SHAPE, NetworkUpdate)

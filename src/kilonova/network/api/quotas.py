@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.misfits import misfit
 from kilonova.network import errors
 from kilonova.network.logic.quotas import QuotaLogic
+from kilonova.network.schemas.common import ProjectId
 
 Limits = dict[str, Annotated[int, Meta(ge=-1, le=2147483647)] | bool]
 
@@ -40,6 +43,10 @@ class Quotas:
 
     async def update(self, call: Call, project_id: str) -> Reply:
         """`force` sets limits below what is used; `check_limit` is what happens without it."""
+        try:
+            msgspec.convert(project_id, ProjectId)
+        except msgspec.ValidationError as error:
+            raise errors.HTTPBadRequest(reason=f"the project's id {misfit(error, ProjectId).what}") from None
         try:
             body = await call.decode(dict[str, Limits])
         except core_errors.BadRequest as error:

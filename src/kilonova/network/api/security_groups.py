@@ -10,7 +10,6 @@ from kilonova.network.api.common import (
     guard,
     listed,
     read_filters,
-    read_many,
     read_one,
     scope,
     show,
@@ -45,8 +44,8 @@ class SecurityGroups(Readable[SecurityGroupLogic]):
         return await super().list(call)
 
     async def create(self, call: Call) -> Reply:
-        bodies, bulk = await read_many(call, SHAPE, GroupCreate)
-        return self._created(call, await self.logic.create(call.ctx, bodies), bulk)
+        bodies, bulk = await self._read_many(call, GroupCreate)
+        return await self._created(call, await self.logic.create(call.ctx, bodies), bulk)
 
     async def update(self, call: Call, id: str) -> Reply:
         body = await read_one(call, SHAPE, GroupUpdate)
@@ -65,7 +64,7 @@ class SecurityGroups(Readable[SecurityGroupLogic]):
         return Reply({"security_group_rule": show(call, RULE, rule, frozenset(call.query.getall("fields", [])))})
 
     async def create_rules(self, call: Call) -> Reply:
-        bodies, bulk = await read_many(call, RULE, RuleCreate)
+        bodies, bulk = await self._read_many(call, RuleCreate, RULE)
         guards = [guard(call, "create", RULE, see="get_security_group") for _ in bodies]
         made = await self.logic.create_rules(call.ctx, bodies, guards)
         return Reply({"security_group_rules": made} if bulk else {"security_group_rule": made[0]})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.web.call import Call, Reply
-from kilonova.network.api.common import Readable, Shape, guard, read_many, read_one
+from kilonova.core.yielding import yielding
+from kilonova.network.api.common import Readable, Shape, guard, read_one
 from kilonova.network.logic.subnets import SubnetLogic
 from kilonova.network.schemas.subnets import Subnet, SubnetCreate, SubnetUpdate
 
@@ -23,9 +24,9 @@ class Subnets(Readable[SubnetLogic]):
     shape = SHAPE
 
     async def create(self, call: Call) -> Reply:
-        bodies, bulk = await read_many(call, SHAPE, SubnetCreate)
-        guards = [guard(call, "create", SHAPE, body, see="see_network") for body in bodies]
-        return self._created(call, await self.logic.create(call.ctx, bodies, guards), bulk)
+        bodies, bulk = await self._read_many(call, SubnetCreate)
+        guards = [guard(call, "create", SHAPE, body, see="see_network") async for body in yielding(bodies)]
+        return await self._created(call, await self.logic.create(call.ctx, bodies, guards), bulk)
 
     async def update(self, call: Call, id: str) -> Reply:
         body = await read_one(call, SHAPE, SubnetUpdate)

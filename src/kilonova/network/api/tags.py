@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.misfits import misfit
 from kilonova.network import errors
 from kilonova.network.api.common import Readable, guard
 from kilonova.network.logic.tags import TagLogic
-from kilonova.network.schemas.common import TagsBody
+from kilonova.network.schemas.common import Tag, TagsBody
 
 
 class Tags:
@@ -47,8 +50,10 @@ class Tags:
         return Reply()
 
     async def add(self, call: Call, id: str, tag: str) -> Reply:
-        if len(tag) > 255 or "," in tag:
-            raise errors.InvalidInput(reason=f"'{tag[:64]}' is not a valid tag")
+        try:
+            msgspec.convert(tag, Tag)
+        except msgspec.ValidationError as error:
+            raise errors.InvalidInput(reason=f"'{tag[:64]}' is not a valid tag: it {misfit(error, Tag).what}") from None
         await self.logic.add(self.owner.logic, id, [tag], guard(call, "update", self.owner.shape))
         return Reply()
 

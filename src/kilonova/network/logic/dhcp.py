@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kilonova.core.db import Transaction
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic.addresses import Allocator, Want
 from kilonova.network.logic.base import Parts
@@ -20,12 +21,17 @@ def mac_address(parts: Parts) -> str:
     return ":".join([parts.options.mac_base, *(f"{octet:02x}" for octet in parts.clock.random_bytes(3))])
 
 
+def device_id(network_id: str) -> str:
+    """Of the port that is DHCP's: a network's owner may make other ports of this owner there."""
+    return f"dhcp-{network_id}"
+
+
 def _row(parts: Parts, network_id: str, project_id: str) -> dict[str, Any]:
     now = parts.now()
     return {
         "id": parts.clock.uuid(), "project_id": project_id, "name": "", "description": "", "created_at": now,
         "updated_at": now, "revision_number": 1, "network_id": network_id, "mac_address": mac_address(parts),
-        "admin_state_up": True, "status": "ACTIVE", "device_id": f"dhcp-{network_id}", "device_owner": OWNER,
+        "admin_state_up": True, "status": "ACTIVE", "device_id": device_id(network_id), "device_owner": OWNER,
         "port_security_enabled": False, "allowed_address_pairs": [], "dns_name": "", "host_id": "",
         "vnic_type": "normal", "profile": {},
     }  # fmt: skip
@@ -36,7 +42,7 @@ async def keep_port(parts: Parts, tx: Transaction, network_id: str, project_id: 
     address has to do without DHCP."""
     allocator = await Allocator.on(tx.connection, [network_id])
     wanted = [s.id for s in allocator.by_network[network_id] if s.enable_dhcp]
-    port = await store.dhcp_port(tx.connection, network_id)
+    port = await store.dhcp_port(tx.connection, network_id, device_id(network_id))
     if not wanted:
         if port is not None:
             await resources.remove(tx.connection, ports, [port.id])
@@ -53,7 +59,7 @@ async def keep_port(parts: Parts, tx: Transaction, network_id: str, project_id: 
         row = _row(parts, network_id, project_id)
         port_id = row["id"]
         await resources.add(tx.connection, ports, [row])
-    for subnet_id in wanted:
+    async for subnet_id in yielding(wanted):
         if subnet_id not in have:
             try:
                 await allocator.give(network_id, [(port_id, Want(subnet_id=subnet_id))])

@@ -22,6 +22,7 @@ from kilonova.network.agent.model import (
 from kilonova.network.logic import rule_plan
 from kilonova.network.logic.base import Parts
 from kilonova.network.logic.dhcp import OWNER as DHCP
+from kilonova.network.logic.dhcp import device_id
 from kilonova.network.logic.port_rules import COMPUTE
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
@@ -77,7 +78,8 @@ class HostLogic:
         )
 
     def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], found: _Found) -> NetworkModel:
-        dhcp = next((port for port in ports if port.device_owner == DHCP), None)
+        mine = (DHCP, device_id(row.id))
+        dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
         served = {a.subnet_id: a.ip_address for a in found.addresses.get(dhcp.id, [])} if dhcp is not None else {}
         servers = self.parts.options.dns_servers
         return NetworkModel(

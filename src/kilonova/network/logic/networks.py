@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Row, retried
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import overlay
 from kilonova.network.logic.addresses import pools_of
@@ -82,7 +83,7 @@ class NetworkLogic:
     @retried
     async def create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
         """All or none."""
-        rows = [self._row(ctx, body) for body in bodies]
+        rows = [self._row(ctx, body) async for body in yielding(bodies)]
         async with self.parts.database.transaction() as tx:
             for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
                 await self.projects.enter(tx, project_id)
@@ -90,7 +91,8 @@ class NetworkLogic:
             await self._segment(tx.connection, rows)
             await resources.add(tx.connection, networks, rows)
             made = await resources.by_ids(tx.connection, networks, [row["id"] for row in rows])
-        return [view(made[row["id"]], [], [], self.parts.options.availability_zone) for row in rows]
+        zone = self.parts.options.availability_zone
+        return [view(made[row["id"]], [], [], zone) async for row in yielding(rows)]
 
     @retried
     async def update(self, ctx: RequestContext, network_id: str, body: NetworkUpdate, guard: Guard) -> Network:
@@ -171,7 +173,7 @@ class NetworkLogic:
         used |= {number for number, count in Counter(asked).items() if count > 1}
         if used:
             raise errors.TunnelIdInUse(tunnel_id=min(used))
-        for row in rows:
+        async for row in yielding(rows):
             if row["network_type"] == VXLAN and row["segmentation_id"] is None:
                 row["segmentation_id"] = await overlay.segment(self.parts, connection, asked)
                 asked.append(row["segmentation_id"])

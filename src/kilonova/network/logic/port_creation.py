@@ -11,6 +11,7 @@ from msgspec import UnsetType
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import overlay
 from kilonova.network.logic import port_rules as rules
@@ -66,7 +67,8 @@ class _Batch:
             self.known = await resources.by_ids(self.tx.connection, ports, named)
         self.networks = await resources.by_ids(self.tx.connection, networks, {body.network_id for body in bodies})
         self.tunnelled = await overlay.lock(self.tx.connection, self.networks.values())
-        for body, guard in zip(bodies, guards, strict=True):
+        order: dict[str, None] = {}  # a repeated id is found at once
+        async for body, guard in yielding(zip(bodies, guards, strict=True)):
             row = standard(self.parts, self.ctx, body) | ({"id": body.id} if body.id else {})
             network = self.networks.get(body.network_id)
             missing = errors.NetworkNotFound(id=body.network_id)
@@ -76,11 +78,12 @@ class _Batch:
             if row["id"] in self.known:
                 _check_same(self.known[row["id"]], row, body)
                 await self._move(self.known[row["id"]], body)
-            elif row["id"] in self.order:
+            elif row["id"] in order:
                 raise errors.PortIdInUse(id=row["id"])
             else:
                 self.new.append((row, body))
             self.order.append(row["id"])
+            order[row["id"]] = None
 
     async def _move(self, known: Row, body: PortCreate) -> None:
         """A server that is built again elsewhere takes its port with it."""
@@ -101,7 +104,7 @@ class _Batch:
         for project_id, count in sorted(Counter(row["project_id"] for row, _ in self.new).items()):
             defaults[project_id] = await self.creation.projects.enter(self.tx, project_id)
             await self.creation.projects.check_quota(self.tx, project_id, "port", count)
-        for row, body in self.new:
+        async for row, body in yielding(self.new):
             self._fill(row, body, defaults[row["project_id"]])
         await self._check_groups(set(defaults.values()))
         await self._check_macs()
@@ -152,7 +155,7 @@ class _Batch:
     async def _allocate(self) -> None:
         allocator = await Allocator.on(self.tx.connection, {row["network_id"] for row, _ in self.new})
         wanted: defaultdict[str, list[tuple[str, Want]]] = defaultdict(list)
-        for row, body in self.new:
+        async for row, body in yielding(self.new):
             has_subnets = bool(allocator.by_network[row["network_id"]])
             wanted[row["network_id"]] += [
                 (row["id"], want) for want in rules.wants(body.fixed_ips, has_subnets=has_subnets)
@@ -175,13 +178,15 @@ class _Batch:
             await resources.add_tags(connection, tags)
 
     async def views(self) -> Sequence[Port]:
-        made = {row["id"]: self._view(row, body) for row, body in self.new}
+        addresses: defaultdict[str, list[SimpleNamespace]] = defaultdict(list)
+        for address in self.addresses:
+            addresses[address["port_id"]].append(SimpleNamespace(**address))
+        made = {row["id"]: self._view(row, body, addresses[row["id"]]) async for row, body in yielding(self.new)}
         if self.known:
             made |= {p.id: p for p in await self.creation.logic.views(self.tx.connection, list(self.known.values()))}
         return [made[port_id] for port_id in self.order]
 
-    def _view(self, row: dict[str, Any], body: PortCreate) -> Port:
-        addresses = [SimpleNamespace(**a) for a in self.addresses if a["port_id"] == row["id"]]
+    def _view(self, row: dict[str, Any], body: PortCreate, addresses: Sequence[Any]) -> Port:
         tags = sorted(set(body.tags))
         return view(cast(Row, SimpleNamespace(**row)), addresses, sorted(self.groups[row["id"]]), tags)
 

@@ -107,9 +107,9 @@ def _check_range(protocol: str | None, low: int | None, high: int | None) -> Non
     if number not in WITH_PORTS:
         raise errors.SecurityGroupInvalidProtocolForPort(protocol=protocol)
     for port in (low, high):
-        if port is not None and not 0 <= port <= 65535:
+        if port is not None and not 1 <= port <= 65535:
             raise errors.SecurityGroupInvalidPortValue(port=port)
-    if low is None or high is None or low > high or (low == 0 and number in (6, 17)):
+    if low is None or high is None or low > high:
         raise errors.SecurityGroupInvalidPortRange
 
 

@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Row, Transaction, retried
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import rule_plan
 from kilonova.network.logic.base import Guard, Parts, facts, owner, shown, standard
@@ -45,10 +46,11 @@ class SecurityGroupLogic:
     async def create(self, ctx: RequestContext, bodies: Sequence[GroupCreate]) -> Sequence[Group]:
         """All or none."""
         rows: list[dict[str, Any]] = []
-        for body in bodies:
+        made: list[dict[str, Any]] = []
+        async for body in yielding(bodies):
             _check_name(body.name)
             rows.append(standard(self.parts, ctx, body) | {"stateful": body.stateful})
-        made = [rule for row in rows for rule in first_rules(self.parts, row["id"], row["project_id"], default=False)]
+            made += first_rules(self.parts, rows[-1]["id"], rows[-1]["project_id"], default=False)
         async with self.parts.database.transaction() as tx:
             for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
                 await self.projects.enter(tx, project_id)
@@ -114,7 +116,7 @@ class SecurityGroupLogic:
             new_rule(
                 self.parts, body.security_group_id, owner(ctx, body.project_id, body.tenant_id), **rule_plan.values_of(body)
             )
-            for body in bodies
+            async for body in yielding(bodies)
         ]  # fmt: skip
         signatures = [(row["security_group_id"], row["signature"]) for row in rows]
         if len(set(signatures)) < len(signatures):
@@ -128,7 +130,7 @@ class SecurityGroupLogic:
         wanted = {row["security_group_id"] for row in rows}
         remote = {row["remote_group_id"] for row in rows if row["remote_group_id"]}
         known = await resources.by_ids(tx.connection, security_groups, wanted | remote)
-        for row, guard in zip(rows, guards, strict=True):
+        async for row, guard in yielding(zip(rows, guards, strict=True)):
             missing = errors.SecurityGroupNotFound(id=row["security_group_id"])
             if row["security_group_id"] not in known:
                 raise missing
@@ -145,7 +147,7 @@ class SecurityGroupLogic:
         for group_id in sorted(wanted):
             await self._tell(tx, ctx, group_id)
         made = await resources.by_ids(tx.connection, security_group_rules, [row["id"] for row in rows])
-        return [rule_plan.view(made[row["id"]]) for row in rows]
+        return [rule_plan.view(made[row["id"]]) async for row in yielding(rows)]
 
     async def _check_new(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         asked = {(row["security_group_id"], row["signature"]) for row in rows}

@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row, Transaction, retried
+from kilonova.core.db import Connection, Row, retried
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import subnet_plan as plan
 from kilonova.network.logic.base import Guard, Parts, facts, network_facts, owner, shown, standard
@@ -19,9 +20,11 @@ from kilonova.network.logic.projects import Projects
 from kilonova.network.schemas.common import Filters
 from kilonova.network.schemas.subnets import HostRoute, Pool, Subnet, SubnetCreate, SubnetUpdate
 from kilonova.network.store import networks as store
+from kilonova.network.store import ports as port_store
 from kilonova.network.store import resources
 from kilonova.network.tables import networks, subnets
 
+Prefixes = list[ipaddress.IPv4Network]
 SHOWN = ("network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types")
 
 
@@ -60,56 +63,70 @@ class SubnetLogic:
     ) -> Sequence[Subnet]:
         """All or none; `guards` holds one for each body."""
         owners = [owner(ctx, body.project_id, body.tenant_id) for body in bodies]
-        made: list[Subnet] = []
         async with self.parts.database.transaction() as tx:
             for project_id, count in sorted(Counter(owners).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "subnet", count)
-            for body, guard in zip(bodies, guards, strict=True):
-                made.append(await self._create(tx, ctx, body, guard))
-            hosts = [
-                h
-                for network_id in {b.network_id for b in bodies}
-                for h in await store.hosts_of(tx.connection, network_id)
-            ]
+            known = await self._networks(tx.connection, bodies)
+            taken = {network.id: await self._cidrs(tx.connection, network.id) for network in known.values()}
+            rows: list[dict[str, Any]] = []
+            async for body, guard in yielding(zip(bodies, guards, strict=True)):
+                row = self._row(ctx, body, guard, known.get(body.network_id), taken)
+                rows.append(row | {"born": row["born"] + len(rows)})  # the first of a request is the oldest
+            await resources.add(tx.connection, subnets, rows)
+            hosts: list[str] = []
+            for network_id in dict.fromkeys(row["network_id"] for row in rows):
+                if any(row["enable_dhcp"] for row in rows if row["network_id"] == network_id):
+                    await keep_port(self.parts, tx, network_id, known[network_id].project_id)
+                hosts += await store.hosts_of(tx.connection, network_id)
+            made = await resources.by_ids(tx.connection, subnets, [row["id"] for row in rows])
             await self.parts.announcer.changed(tx, ctx, hosts)
-        return made
+        external = {network_id for network_id, network in known.items() if network.external}
+        found = [made[row["id"]] for row in rows]
+        return [view(row, [], external=row.network_id in external) async for row in yielding(found)]
 
-    async def _create(self, tx: Transaction, ctx: RequestContext, body: SubnetCreate, guard: Guard) -> Subnet:
+    async def _networks(self, connection: Connection, bodies: Sequence[SubnetCreate]) -> dict[str, Row]:
+        """By the id that a body names it by. Locked in one order, so that two requests never wait for each other."""
+        found = {
+            id: await resources.get(connection, networks, id, lock=True)
+            for id in sorted({b.network_id for b in bodies})
+        }
+        return {id: network for id, network in found.items() if network is not None}
+
+    async def _cidrs(self, connection: Connection, network_id: str) -> Prefixes:
+        return [ipaddress.IPv4Network(row.cidr) for row in await store.subnets_of(connection, [network_id], lock=True)]
+
+    def _row(
+        self, ctx: RequestContext, body: SubnetCreate, guard: Guard, network: Row | None,
+        taken: dict[str, Prefixes],
+    ) -> dict[str, Any]:  # fmt: skip
+        """A new subnet's columns; its prefix joins those `taken` on its network."""
         row = standard(self.parts, ctx, body)
         missing = errors.NetworkNotFound(id=body.network_id)
-        network = await resources.get(tx.connection, networks, body.network_id, lock=True)
         if network is None:
             raise missing
         target = {"project_id": row["project_id"], "tenant_id": row["project_id"]}
         guard(target | network_facts(network) | {"network:project_id": network.project_id}, missing)
         cidr = plan.new_cidr(body)
-        for other in await store.subnets_of(tx.connection, [network.id], lock=True):
-            if ipaddress.IPv4Network(other.cidr).overlaps(cidr):
-                raise errors.InvalidInput(
-                    reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"
-                )
+        if any(other.overlaps(cidr) for other in taken[network.id]):
+            raise errors.InvalidInput(
+                reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"
+            )
+        taken[network.id].append(cidr)
         gateway = plan.gateway(cidr, body.gateway_ip)
-        pools = plan.pools(cidr, gateway, body.allocation_pools or UNSET)
-        row |= {
+        return row | {
             "network_id": network.id,
             "ip_version": 4,
             "cidr": str(cidr),
             "gateway_ip": gateway,
             "enable_dhcp": body.enable_dhcp,
-            "allocation_pools": pools,
+            "allocation_pools": plan.pools(cidr, gateway, body.allocation_pools or UNSET),
             "dns_nameservers": plan.nameservers(body.dns_nameservers or []),
             "host_routes": plan.routes(body.host_routes or []),
             "service_types": body.service_types or [],
             "next_address": 0,
             "born": int(self.parts.clock.now().timestamp() * 1_000_000),
         }
-        await resources.add(tx.connection, subnets, [row])
-        if body.enable_dhcp:
-            await keep_port(self.parts, tx, network.id, network.project_id)
-        made = await resources.get(tx.connection, subnets, row["id"])
-        assert made is not None  # noqa: S101 - inserted above, in this transaction
-        return view(made, [], external=network.external)
 
     @retried
     async def update(self, ctx: RequestContext, subnet_id: str, body: SubnetUpdate, guard: Guard) -> Subnet:
@@ -133,6 +150,7 @@ class SubnetLogic:
                 raise errors.SubnetInUse(id=subnet_id)
             await resources.change(tx.connection, subnets, subnet_id, {"enable_dhcp": False}, self.parts.now())
             await keep_port(self.parts, tx, row.network_id, row.project_id)
+            await port_store.take_dhcp_addresses(tx.connection, subnet_id)
             await resources.remove(tx.connection, subnets, [subnet_id])
             hosts = await store.hosts_of(tx.connection, row.network_id)
             await self.parts.announcer.changed(tx, ctx, hosts)

@@ -11,7 +11,8 @@ from kilonova.core.web.wire import Body, View
 
 ONE_LINE, LINES = "text without control characters", "text without control characters but tabs and line ends"
 # no control characters: names end up in logs and terminals, and no database keeps NUL; texts may have lines
-Name = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x1f\x7f]*\Z", description=ONE_LINE)]
+LINE = r"\A[^\x00-\x1f\x7f]*\Z"
+Name = Annotated[str, Meta(max_length=255, pattern=LINE, description=ONE_LINE)]
 Text = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z", description=LINES)]
 Uuid = Annotated[
     str,
@@ -31,6 +32,7 @@ Tag = Annotated[
     ),
 ]
 Tags = Annotated[list[Tag], Meta(max_length=50)]
+Names = Annotated[list[Name], Meta(max_length=64)]
 
 
 class Owned(Body):

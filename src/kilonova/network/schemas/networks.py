@@ -8,12 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import View
-from kilonova.network.schemas.common import Owned, Renamed, Resource, Text
+from kilonova.network.schemas.common import LINE, ONE_LINE, Names, Owned, Renamed, Resource
 
 Mtu = Annotated[int, Meta(ge=68, le=65535)]
 Segment = Annotated[int, Meta(ge=1, le=16777215)]
-NetworkType = Annotated[str, Meta(max_length=32)]
-Physical = Annotated[str, Meta(max_length=64)]
+NetworkType = Annotated[str, Meta(max_length=32, pattern=LINE, description=ONE_LINE)]
+Physical = Annotated[str, Meta(max_length=64, pattern=LINE, description=ONE_LINE)]
 WIRE = {
     "external": "router:external",
     "network_type": "provider:network_type",
@@ -30,7 +30,7 @@ class NetworkCreate(Owned, kw_only=True, rename=WIRE):
     is_default: bool = False
     mtu: Mtu | None = None
     port_security_enabled: bool = True
-    availability_zone_hints: list[Text] = msgspec.field(default_factory=list)
+    availability_zone_hints: Names = msgspec.field(default_factory=list)
     network_type: NetworkType | None = None
     physical_network: Physical | None = None
     segmentation_id: Segment | None = None

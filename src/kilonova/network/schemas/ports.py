@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
-from kilonova.network.schemas.common import Owned, Renamed, Resource, Text, Uuid
+from kilonova.network.schemas.common import Name, Owned, Renamed, Resource, Tags, Uuid
 from kilonova.network.schemas.subnets import Address
 
 Mac = Annotated[
@@ -51,30 +51,30 @@ class PortCreate(Owned, kw_only=True, rename=WIRE):
     mac_address: Mac | None = None
     fixed_ips: FixedIPs | UnsetType | None = UNSET
     admin_state_up: bool = True
-    device_id: Text | None = ""
-    device_owner: Text | None = ""
+    device_id: Name | None = ""
+    device_owner: Name | None = ""
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     dns_name: DnsName = ""
-    host_id: Text | None = ""
-    vnic_type: Text = "normal"
+    host_id: Name | None = ""
+    vnic_type: Name = "normal"
     profile: dict[str, Any] | None = msgspec.field(default_factory=dict)
-    tags: list[Text] = msgspec.field(default_factory=list)
+    tags: Tags = msgspec.field(default_factory=list)
 
 
 class PortUpdate(Renamed, rename=WIRE):
     mac_address: Mac | UnsetType = UNSET
     fixed_ips: FixedIPs | UnsetType | None = UNSET
     admin_state_up: bool | UnsetType = UNSET
-    device_id: Text | UnsetType | None = UNSET
-    device_owner: Text | UnsetType | None = UNSET
+    device_id: Name | UnsetType | None = UNSET
+    device_owner: Name | UnsetType | None = UNSET
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     dns_name: DnsName | UnsetType = UNSET
-    host_id: Text | UnsetType | None = UNSET
-    vnic_type: Text | UnsetType = UNSET
+    host_id: Name | UnsetType | None = UNSET
+    vnic_type: Name | UnsetType = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
 
 

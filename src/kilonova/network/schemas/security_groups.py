@@ -22,12 +22,12 @@ class RuleCreate(Body, kw_only=True):
     """For icmp the port range is type and code. `protocol` is a name or a number."""
 
     security_group_id: Uuid
-    direction: Text
-    ethertype: Text | None = "IPv4"
-    protocol: Text | int | None = None
+    direction: Name
+    ethertype: Name | None = "IPv4"
+    protocol: Name | int | None = None
     port_range_min: int | None = None
     port_range_max: int | None = None
-    remote_ip_prefix: Text | None = None
+    remote_ip_prefix: Name | None = None
     remote_group_id: Uuid | None = None
     remote_address_group_id: None = None
     description: Text | None = ""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
-from kilonova.network.schemas.common import Owned, Renamed, Resource, Text, Uuid
+from kilonova.network.schemas.common import Name, Names, Owned, Renamed, Resource, Uuid
 
 Address = Annotated[str, Meta(max_length=64)]
 
@@ -39,13 +39,13 @@ class SubnetCreate(Owned, kw_only=True):
     allocation_pools: Pools | UnsetType | None = UNSET
     dns_nameservers: Nameservers | None = None
     host_routes: Routes | None = None
-    service_types: list[Text] | None = None
-    ipv6_ra_mode: Text | None = None
-    ipv6_address_mode: Text | None = None
-    subnetpool_id: Text | None = None
+    service_types: Names | None = None
+    ipv6_ra_mode: Name | None = None
+    ipv6_address_mode: Name | None = None
+    subnetpool_id: Name | None = None
     use_default_subnetpool: bool = False
     prefixlen: int | None = None
-    segment_id: Text | None = None
+    segment_id: Name | None = None
     dns_publish_fixed_ip: Literal[False] = False
 
 
@@ -55,7 +55,7 @@ class SubnetUpdate(Renamed):
     allocation_pools: Pools | UnsetType = UNSET
     dns_nameservers: Nameservers | UnsetType | None = UNSET
     host_routes: Routes | UnsetType | None = UNSET
-    service_types: list[Text] | UnsetType | None = UNSET
+    service_types: Names | UnsetType | None = UNSET
 
 
 class Subnet(Resource, kw_only=True):

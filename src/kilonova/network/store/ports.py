@@ -98,6 +98,14 @@ async def take_addresses(connection: Connection, port_id: str, subnet_id: str | 
     await connection.execute(query)
 
 
+async def take_dhcp_addresses(connection: Connection, subnet_id: str) -> None:
+    """Give back what ports of DHCP servers have in a subnet, the cloud's own and others."""
+    servers = select(ports.c.id).where(ports.c.device_owner == "network:dhcp")
+    await connection.execute(
+        delete(ip_allocations).where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.port_id.in_(servers))
+    )
+
+
 async def take_address(connection: Connection, port_id: str, ip_addresses: Sequence[str]) -> None:
     await connection.execute(
         delete(ip_allocations).where(ip_allocations.c.port_id == port_id, ip_allocations.c.ip_address.in_(ip_addresses))
@@ -117,8 +125,10 @@ async def add_groups(connection: Connection, rows: Sequence[dict[str, str]]) -> 
         await connection.execute(insert(port_groups), list(rows))
 
 
-async def dhcp_port(connection: Connection, network_id: str) -> Row | None:
-    query = select(ports).where(ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp")
+async def dhcp_port(connection: Connection, network_id: str, device_id: str) -> Row | None:
+    query = select(ports).where(
+        ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp", ports.c.device_id == device_id
+    )
     return (await connection.execute(query)).first()
 
 
