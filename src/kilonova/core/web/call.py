@@ -105,7 +105,8 @@ class Call:
         if raw and kind and not JSON_TYPE.match(kind):
             raise errors.UnsupportedMediaType(content_type=kind[:80])
         if b"\\u0000" in raw and NUL.search(raw):
-            raise InvalidInput(reason=f"a text holds a NUL character - at `{_place_of_nul(raw)}`")
+            place = _place_of_nul(raw).removeprefix("$").removeprefix(".") or "the body"
+            raise InvalidInput(reason=f"{place} holds a NUL character")
         return raw
 
     def shape(self, kind: type[T]) -> type[T]:

@@ -104,7 +104,10 @@ class ApplicationCredentialLogic(Logic):
         try:
             moment = moments.parse(text)
         except ValueError:
-            raise errors.Invalid(reason="Timestamp not in expected format." + errors.ASSUMED) from None
+            raise errors.Invalid(
+                reason="Timestamp not in expected format: 'expires_at' must be like 2031-01-31T12:00:00."
+                + errors.ASSUMED
+            ) from None
         if moment <= moments.now(self.clock):
             raise errors.Invalid(reason="The 'expires_at' must not be before now." + errors.ASSUMED)
         return moment

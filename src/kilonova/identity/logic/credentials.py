@@ -110,7 +110,7 @@ class CredentialLogic(Logic):
                 reason=f"The blob of a credential has at most {self.options.max_credential_blob} bytes."
             )
         if kind == EC2 and access_key(blob) is None:
-            raise errors.Invalid(reason="Invalid blob in credential: a JSON object with a text `access` is needed")
+            raise errors.Invalid(reason="Invalid blob in credential: it must be a JSON object with 'access', a string")
         return blob
 
     async def _check_key(self, known: Held, blob: str) -> None:
