@@ -11,6 +11,7 @@ from kilonova.core.bus import Bus, MemoryBus
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.faults import Faults
+from kilonova.core.grants import Grants
 from kilonova.core.service import Core
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport, Content
@@ -30,6 +31,7 @@ def caller(user: str, project: str | None, *roles: str, **more: Any) -> RequestC
 CALLERS = {
     "admin": caller("admin", "0" * 32, "admin", "member", "reader"),
     "service": caller("kilonova", "9" * 32, "service", "admin"),
+    "host": caller("kilonova-compute", "9" * 32, "service"),
     "member": caller("demo", PROJECT, "member", "reader"),
     "reader": caller("watcher", PROJECT, "reader"),
     "domain": caller("boss", None, "admin", "member", "reader", domain_id="default"),
@@ -95,7 +97,7 @@ def make_core(tmp_path: Path, *, bus: Bus | None = None) -> tuple[Core, Gateway,
     core = Core(
         clock=Clock(), bus=bus or MemoryBus(), faults=Faults(), state_dir=tmp_path, region="RegionOne",
         endpoints={name: f"{BASE}/{name}" for name in names}, identity_url=f"{BASE}/identity", transport=transport,
-        authenticator=TableAuthenticator(), tokens=ServiceToken(),
+        authenticator=TableAuthenticator(), tokens=ServiceToken(), grants=Grants("grant-secret"),
         database_urls={name: databases.url(tmp_path, name) for name in DATABASES},
     )  # fmt: skip
     return core, gateway, Client(transport)

@@ -41,6 +41,7 @@ async def bootstrap(
         admin_password=secrets.admin_password,
         demo_password=secrets.demo_password,
         service_password=secrets.service_password,
+        compute_password=secrets.compute_password,
         endpoints=catalog(settings),
         reset_passwords=reset_passwords,
     )

@@ -5,6 +5,7 @@ Services are imported where they are built: an agent loads no SQL, and nobody wh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,10 +19,11 @@ from kilonova.core.cache import open_cache
 from kilonova.core.clock import Clock
 from kilonova.core.config import ConfigError
 from kilonova.core.faults import Faults
+from kilonova.core.grants import Grants
 from kilonova.core.notify import open_notifier
 from kilonova.core.service import Core, Service
 from kilonova.core.web.transport import Transport
-from kilonova.identity.client import RemoteAuthenticator, ServiceAccount, ServiceCredentials
+from kilonova.identity.client import COMPUTE_USER, RemoteAuthenticator, ServiceAccount, ServiceCredentials
 from kilonova.identity.interface import IdentityEvents
 from kilonova.settings import SecretSettings, Settings
 
@@ -50,6 +52,16 @@ class Parts:
         from kilonova.identity.app import IdentityService
 
         return IdentityService(self.core, self.settings.identity)
+
+    @cached_property
+    def host_core(self) -> Core:
+        """The core of what runs on a compute host, with the hosts' own account."""
+        return dataclasses.replace(
+            self.core,
+            tokens=account_of(
+                self.secrets, self.core.endpoints["identity"], self.core.transport, self.core.clock, on_host=True
+            ),
+        )
 
     @cached_property
     def database(self) -> ComputeDatabase:
@@ -83,13 +95,11 @@ class RevocationListener:
 
 def core_parts(
     settings: Settings, secrets: SecretSettings, transport: Transport, endpoints: dict[str, str], faults: Faults,
-    *, name: str, alone: bool,
+    *, name: str, alone: bool, on_host: bool = False,
 ) -> Parts:  # fmt: skip
-    """`endpoints`: service → base URL, as `transport` reaches it. Raises ConfigError."""
+    """`endpoints`: service → base URL, as `transport` reaches it; `on_host` of a process of a compute host. Raises
+    ConfigError."""
     clock = Clock()
-    account = ServiceAccount(
-        endpoints["identity"], transport, ServiceCredentials(password=secrets.service_password), clock
-    )
     try:
         bus, cache = (
             open_bus(settings.bus.url, settings.bus.host_users),
@@ -98,6 +108,7 @@ def core_parts(
         notifier = open_notifier(settings.notifications, settings.bus.url)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+    account = account_of(secrets, endpoints["identity"], transport, clock, on_host=on_host)
     authenticator = RemoteAuthenticator(endpoints["identity"], transport, account, clock, cache=cache)
     core = Core(
         clock=clock,
@@ -114,9 +125,21 @@ def core_parts(
         policy_dir=Path(settings.cloud.policy_dir) if settings.cloud.policy_dir else None,
         cache=cache,
         notifier=notifier,
+        grants=Grants(secrets.grant_secret),
         migrate=alone,
     )
     return Parts(core, authenticator, settings, secrets, name, alone)
+
+
+def account_of(
+    secrets: SecretSettings, identity_url: str, transport: Transport, clock: Clock, *, on_host: bool
+) -> ServiceAccount:
+    """The account that a process acts with. A host without one of its own has the control plane's, as clouds of older releases
+    do."""
+    credentials = ServiceCredentials(password=secrets.service_password)
+    if on_host and secrets.compute_password:
+        credentials = ServiceCredentials(password=secrets.compute_password, username=COMPUTE_USER)
+    return ServiceAccount(identity_url, transport, credentials, clock)
 
 
 def identity(parts: Parts) -> Iterator[Service]:
@@ -186,9 +209,11 @@ def reconciler(parts: Parts) -> Iterator[Service]:
 def network_agent(parts: Parts) -> Iterator[Service]:
     from kilonova.hosts import data_plane_of, hosts_of
     from kilonova.network.agent.manager import NetworkAgent
+    from kilonova.network.agent.metadata_signature import host_secret
 
     for host in hosts_of(parts.settings):
-        plane = data_plane_of(parts.settings, parts.core.endpoints["metadata"], parts.secrets.metadata_secret)
+        secret = host_secret(parts.secrets.metadata_secret, host)
+        plane = data_plane_of(parts.settings, parts.core.endpoints["metadata"], secret)
         yield NetworkAgent(parts.core, plane, host, parts.settings.network)
 
 
@@ -197,7 +222,7 @@ def compute(parts: Parts) -> Iterator[Service]:
     from kilonova.compute.agent.service import ComputeAgent
     from kilonova.hosts import drivers_of, journal_path
 
-    core, settings, options = parts.core, parts.settings, parts.settings.agent
+    core, settings, options = parts.host_core, parts.settings, parts.settings.agent
     # several agents of one machine may share its state directory
     named = {} if parts.alone else {"fake_file": f"fake-hypervisor-{settings.host}.jsonl"}
     if not parts.alone:
@@ -214,14 +239,16 @@ Builder = Callable[[Parts], Iterator[Service]]
 class Component:
     """`builders` in the order of starting. `port` is the usual one; None: no HTTP. `module` is the bulk of its code, loaded
     before workers are forked. `needs`: what must answer before it starts and while it is ready, of bus and identity; its
-    databases always must. `secrets` it can't do without."""
+    databases always must. `secrets` it can't do without, of each at least one. `on_host`: it runs on compute hosts, with their
+    account."""
 
     name: str
     builders: tuple[Builder, ...]
     port: int | None = None
     module: str = ""
     needs: tuple[str, ...] = ("bus", "identity")
-    secrets: tuple[str, ...] = field(default=("service_password",))
+    secrets: tuple[tuple[str, ...], ...] = field(default=(("service_password",),))
+    on_host: bool = False
 
     def build(self, parts: Parts) -> list[Service]:
         return [service for builder in self.builders for service in builder(parts)]
@@ -236,12 +263,12 @@ COMPONENTS: dict[str, Component] = {
         Component("network-api", (network_api,), 9696, "kilonova.network.app"),
         Component("compute-api", (compute_api,), 8774, "kilonova.compute.app"),
         Component(
-            "metadata", (metadata,), 8775, "kilonova.compute.metadata.app", needs=(), secrets=("metadata_secret",)
+            "metadata", (metadata,), 8775, "kilonova.compute.metadata.app", needs=(), secrets=(("metadata_secret",),)
         ),
         Component("scheduler", (scheduler,)),
         Component("conductor", (conductor, reconciler)),
-        Component("network-agent", (network_agent,), needs=("bus",), secrets=("metadata_secret",)),
-        Component("compute", (compute,)),
+        Component("network-agent", (network_agent,), needs=("bus",), secrets=(("metadata_secret",),), on_host=True),
+        Component("compute", (compute,), secrets=(("compute_password", "service_password"),), on_host=True),
     )
 }
 

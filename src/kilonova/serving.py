@@ -40,7 +40,14 @@ class ComponentProcess:
         endpoints = {service: settings.endpoint(service) for service in SERVICES}
         self.transport = HttpTransport(verify=_trust(settings))
         self.parts = core_parts(
-            settings, secrets, self.transport, endpoints, Faults.from_env(env), name=name, alone=False
+            settings,
+            secrets,
+            self.transport,
+            endpoints,
+            Faults.from_env(env),
+            name=name,
+            alone=False,
+            on_host=component.on_host,
         )
         self.core: Core = self.parts.core
         self.services = component.build(self.parts)

@@ -21,7 +21,6 @@ from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
 from kilonova.network.options import NetworkOptions
 
-SECRET_KEYS = frozenset({"admin_password", "demo_password", "service_password", "metadata_secret", "cache_secret"})
 DATABASES = ("identity", "image", "placement", "compute", "network")
 
 
@@ -122,13 +121,19 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Passwords and keys; "" means: made at the first start and kept in `secrets.json` of the state directory."""
+    """Passwords and keys; "" means: made at the first start and kept in `secrets.json` of the state directory. Compute hosts
+    need `compute_password` and `metadata_secret` alone; `grant_secret` signs what a host may do for a server (core/grants.py)."""
 
     admin_password: str = ""
     demo_password: str = ""
     service_password: str = ""
+    compute_password: str = ""
+    grant_secret: str = ""
     metadata_secret: str = ""
     cache_secret: str = ""
+
+
+SECRET_KEYS = frozenset(SecretSettings.__struct_fields__)
 
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):

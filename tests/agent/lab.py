@@ -173,6 +173,11 @@ class Network:
         self.made: dict[str, PortRecord] = {}
         self.fail: dict[str, Exception] = {}
         self.away = 0
+        self.grants: list[str] = []
+
+    def granted(self, grant: str) -> Network:
+        self.grants.append(grant)
+        return self
 
     def _strike(self, method: str) -> None:
         if self.away:
@@ -256,6 +261,9 @@ class Wiring(NetworkAgentAPI):
 
 
 class Image:
+    def granted(self, grant: str) -> Image:
+        return self
+
     async def download(self, image_id: str) -> Any:
         raise AssertionError("the fake disk store downloads nothing")
 

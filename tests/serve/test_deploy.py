@@ -96,11 +96,12 @@ def test_units_run_what_there_is() -> None:
 
 def test_the_samples_say_what_their_machines_need() -> None:
     controller, compute = sample("controller"), sample("compute")
-    needed = {secret for component in COMPONENTS.values() for secret in component.secrets}
-    assert all(getattr(controller.secrets, name) for name in needed)
+    needed = {names[0] for component in COMPONENTS.values() for names in component.secrets}
+    assert all(getattr(controller.secrets, name) for name in needed | {"grant_secret"})
     assert set(controller.database.urls()) == {"identity", "image", "placement", "compute", "network"}
     assert compute.database.urls() == {}
     for agent in AGENTS:
-        assert all(getattr(compute.secrets, name) for name in COMPONENTS[agent].secrets)
-    assert (compute.secrets.admin_password, compute.secrets.cache_secret) == ("", "")
+        assert all(getattr(compute.secrets, names[0]) for names in COMPONENTS[agent].secrets)
+    kept = {name for name in compute.secrets.__struct_fields__ if getattr(compute.secrets, name)}
+    assert kept == {"compute_password", "metadata_secret"}
     assert controller.endpoints == compute.endpoints

@@ -90,10 +90,10 @@ def work(
 def _secrets(component: Component, settings: Settings) -> SecretSettings:
     """The given ones, else those of an earlier `kilonova up` from this directory; all processes must have the same."""
     secrets = secrets_file.known(settings.state_dir, settings.secrets)
-    for name in component.secrets:
-        if not getattr(secrets, name):
+    for names in component.secrets:
+        if not any(getattr(secrets, name) for name in names):
             raise ConfigError(
-                f"[secrets] {name} is not set: {component.name} needs the same one as all others of the cloud"
+                f"[secrets] {names[0]} is not set: {component.name} needs the same one as all others of the cloud"
             )
     if settings.bus.url.startswith("memory:") and "bus" in component.needs:
         raise ConfigError(

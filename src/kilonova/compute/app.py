@@ -105,7 +105,7 @@ class ComputeApiService:
         checks = LaunchChecks(database, options, SharedImages(self.images), self.networks)
         launches = LaunchLogic(database, clock, options, checks, self.core.faults)
         events = ServerEvents.of(self.core, "api", socket.gethostname())
-        actions = ActionLogic(database, clock, options, events)
+        actions = ActionLogic(database, clock, options, events, self.core.grants)
         network = ServerNetworkLogic(database, clock, self.networks)
         console = ConsoleLogic(database, bus, options.console_bytes)
         parts, history = ServerParts(servers, network), History(HistoryLogic(database))

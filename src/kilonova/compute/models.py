@@ -174,7 +174,7 @@ class Departed(Record, kw_only=True):
 
 class ServerBuild(Record, kw_only=True):
     """All a host needs to launch a server, or to make it again (start after a crash, hard reboot, evacuation).
-    `request_id` and `attempt` make a repeated message known."""
+    `request_id` and `attempt` make a repeated message known. `grant` is what the host's account may do for the server."""
 
     server: Server
     spec: RequestSpec
@@ -182,6 +182,7 @@ class ServerBuild(Record, kw_only=True):
     attempt: int = 1
     action: str = "create"
     evacuation: Evacuation | None = None
+    grant: str = ""
 
 
 class StepRecord(Record, kw_only=True):

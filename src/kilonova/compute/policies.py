@@ -6,7 +6,6 @@ from kilonova.core.policy import ADMIN, ANYONE, MEMBER_OR_OWNER, READER_OR_OWNER
 
 MEMBER, READER = MEMBER_OR_OWNER, READER_OR_OWNER
 MANAGER = "(role:manager and rule:owner) or rule:admin_required"
-SERVICE = "role:service or rule:admin_required"
 INTO_OWN = "rule:owner and (rule:project_member or rule:admin_required)"  # what is made goes into the caller's project
 OWN = "(role:admin) or user_id:%(user_id)s"
 RULES: dict[str, str] = {
@@ -104,7 +103,7 @@ RULES: dict[str, str] = {
     "os_compute_api:os-security-groups:add": MEMBER,
     "os_compute_api:os-security-groups:remove": MEMBER,
     "os_compute_api:os-server-diagnostics": ADMIN,
-    "os_compute_api:os-server-external-events:create": SERVICE,
+    "os_compute_api:os-server-external-events:create": ADMIN,
     "os_compute_api:os-server-groups:create": INTO_OWN,
     "os_compute_api:os-server-groups:delete": MEMBER,
     "os_compute_api:os-server-groups:index": READER,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from kilonova.core.grants import Grant
+
+HOST_ROLES = ("service",)
+
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """The caller as the identity service proved it. Times are ISO text; `token` never reaches logs (see core/log). `sender` is
-    set by the bus alone (core/bus/senders.py): the compute host that sent the message, None for the control plane."""
+    set by the bus alone (core/bus/senders.py): the compute host that sent the message, None for the control plane. `grant` is
+    what a host's account may do in this request (core/grants.py), set by core/web/app.py alone."""
 
     request_id: str
     user_id: str | None = None
@@ -25,10 +30,16 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     global_request_id: str | None = None
     traceparent: str | None = None
     sender: str | None = None
+    grant: Grant | None = None
 
     @property
     def is_admin(self) -> bool:
         return "admin" in self.roles
+
+    @property
+    def is_host(self) -> bool:
+        """A compute host's account: it may do what its grant covers, and nothing else."""
+        return self.roles == HOST_ROLES
 
     def credentials(self) -> dict[str, object]:
         """The names that policy rules use."""
@@ -43,6 +54,7 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
             "roles": list(self.roles),
             "service_roles": ["service"] if self.is_service else [],
             "is_admin": self.is_admin,
+            "granted": self.grant is not None,
         }
 
 

@@ -22,7 +22,7 @@ ANYONE = "@"
 BASE_RULES = {
     "admin_required": ADMIN,
     "context_is_admin": ADMIN,
-    "service_api": "role:service or role:admin",
+    "service_api": "role:admin or (role:service and granted:True)",  # see core/grants.py
     "owner": "project_id:%(project_id)s",
     # reader ⊂ member ⊂ manager ⊂ admin, as upstream implies them
     "project_reader": "(role:reader or role:member or role:manager) and rule:owner",
@@ -109,7 +109,7 @@ def _question(ctx: RequestContext, rule: str, facts: dict[str, Any]) -> tuple[An
     """All that the answer depends on; None where the facts can't be a key."""
     key = (
         rule, ctx.user_id, ctx.project_id, ctx.domain_id, ctx.user_domain_id, ctx.project_domain_id, ctx.system_scope,
-        ctx.roles, ctx.is_service, *facts.items(), *map(type, facts.values()),  # True is not 1 to a rule
+        ctx.roles, ctx.is_service, ctx.grant is not None, *facts.items(), *map(type, facts.values()),  # True is not 1 to a rule
     )  # fmt: skip
     try:
         hash(key)

@@ -12,6 +12,7 @@ from kilonova.core.bus import Bus
 from kilonova.core.cache import Cache, MemoryCache
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
+from kilonova.core.grants import Grants
 from kilonova.core.notify import Notifier
 from kilonova.core.policy import Policy
 from kilonova.core.web.app import Web
@@ -69,6 +70,7 @@ class Core:
     policy_dir: Path | None = None
     cache: Cache = field(default_factory=MemoryCache)
     notifier: Notifier = field(default_factory=Notifier)
+    grants: Grants = field(default_factory=Grants)
     migrate: bool = True
     databases: list[Database] = field(default_factory=list)
 
@@ -122,5 +124,6 @@ class Core:
             clock=self.clock,
             identity_url=self.identity_url,
             faults=self.faults,
+            grants=self.grants,
             microversions=microversions,
         )

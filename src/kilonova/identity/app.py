@@ -276,9 +276,10 @@ class IdentityService:
 
     async def bootstrap(
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],
-        *, reset_passwords: bool = False,
+        *, compute_password: str = "", reset_passwords: bool = False,
     ) -> None:  # fmt: skip
         """Make the cloud's first records; see logic/bootstrap.py. Only in a migrated database."""
         await self._bootstrap.bootstrap(
-            admin_password, demo_password, service_password, endpoints, reset_passwords=reset_passwords
-        )
+            admin_password, demo_password, service_password, endpoints,
+            compute_password=compute_password, reset_passwords=reset_passwords,
+        )  # fmt: skip

@@ -26,11 +26,15 @@ SERVICE_ROLE = "service"
 RENEW_BEFORE = 300.0  # seconds of life a token of our own must have left
 
 
+CONTROL_USER, COMPUTE_USER = "kilonova", "kilonova-compute"
+"""The accounts of the control plane's components and of compute hosts."""
+
+
 class ServiceCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """A component's own account."""
 
     password: str
-    username: str = "kilonova"
+    username: str = CONTROL_USER
     project_name: str = "service"
     user_domain_id: str = "default"
     project_domain_id: str = "default"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -26,6 +27,12 @@ class ImageClient:
 
     def __init__(self, core: Core) -> None:
         self._http = core.client("image", "/v2", headers={"accept": "application/json"})
+
+    def granted(self, grant: str) -> Self:
+        """The same for a compute host, with the grant of one of its servers."""
+        other = copy.copy(self)
+        other._http = self._http.granted(grant)
+        return other
 
     async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
         """Raises ImageNotFound, also for what can't be an id."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import msgspec
@@ -54,6 +55,12 @@ class NetworkClient:
 
     def __init__(self, core: Core) -> None:
         self._http = core.client("network", "/v2.0")
+
+    def granted(self, grant: str) -> Self:
+        """The same for a compute host, with the grant of one of its servers."""
+        other = copy.copy(self)
+        other._http = self._http.granted(grant)
+        return other
 
     async def networks(self, ctx: RequestContext | None = None, **filters: Any) -> list[NetworkRecord]:
         """Networks by attribute; for a caller its own, shared and external ones."""

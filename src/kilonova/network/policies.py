@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from kilonova.core.policy import ADMIN, ANYONE, MEMBER_OR_OWNER, READER_OR_OWNER
 
-SERVICE = "rule:service_api"  # a component's account, or an admin
+SERVICE = "rule:service_api"  # an admin, or a compute host with a grant for what it asks about
 NET_MEMBER = "rule:network_member"
 NET_READER = "rule:network_reader"
 SEEN = "rule:shared or rule:external"
@@ -41,7 +41,7 @@ RULES: dict[str, str] = HELPERS | {
     "update_network:router:external": ADMIN,
     "update_network:is_default": ADMIN,
     "delete_network": MEMBER_OR_OWNER,
-    "get_network_ip_availability": SERVICE,
+    "get_network_ip_availability": ADMIN,
     # subnets
     "create_subnet": f"{ADMIN} or {NET_MEMBER}",
     "create_subnet:service_types": ADMIN,
@@ -51,7 +51,7 @@ RULES: dict[str, str] = HELPERS | {
     "delete_subnet": f"{MEMBER_OR_OWNER} or {NET_MEMBER}",
     # ports
     "create_port": f"{SERVICE} or {NET_MEMBER} or rule:shared",
-    "create_port:id": "role:service",  # not upstream's: components alone name a port's id, so that repeats are known
+    "create_port:id": "role:service and rule:service_api",  # not upstream's: it makes repeats of a build known
     "create_port:device_owner": f"not rule:network_device or {SERVICE} or {NET_MEMBER}",
     "create_port:mac_address": f"{SERVICE} or {NET_MEMBER}",
     "create_port:fixed_ips": f"{SERVICE} or {NET_MEMBER} or rule:shared",
@@ -77,11 +77,11 @@ RULES: dict[str, str] = HELPERS | {
     "delete_port": f"{SERVICE} or {MEMBER_OR_OWNER} or {NET_MEMBER}",
     # security groups
     "create_security_group": MEMBER_OR_OWNER,
-    "get_security_group": f"{READER_OR_OWNER} or {SERVICE}",
+    "get_security_group": READER_OR_OWNER,
     "update_security_group": MEMBER_OR_OWNER,
     "delete_security_group": MEMBER_OR_OWNER,
     "create_security_group_rule": MEMBER_OR_OWNER,
-    "get_security_group_rule": f"{READER_OR_OWNER} or {SERVICE}",
+    "get_security_group_rule": READER_OR_OWNER,
     "delete_security_group_rule": MEMBER_OR_OWNER,
     # the rest
     "get_agent": ADMIN,

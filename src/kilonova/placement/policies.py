@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-SERVICE = "role:service or rule:admin_required"
+from kilonova.core.policy import ADMIN
+
 RULES: dict[str, str] = {
-    "placement:resource_providers:list": SERVICE,
-    "placement:resource_providers:create": SERVICE,
-    "placement:resource_providers:show": SERVICE,
-    "placement:resource_providers:update": SERVICE,
-    "placement:resource_providers:delete": SERVICE,
-    "placement:resource_providers:inventories:list": SERVICE,
-    "placement:resource_providers:inventories:update": SERVICE,
-    "placement:resource_providers:usages": SERVICE,
-    "placement:resource_providers:allocations:list": SERVICE,
-    "placement:allocations:list": SERVICE,
-    "placement:allocations:update": SERVICE,
-    "placement:allocations:manage": SERVICE,
-    "placement:allocations:delete": SERVICE,
-    "placement:usages": f"{SERVICE} or rule:project_reader",
+    "placement:resource_providers:list": ADMIN,
+    "placement:resource_providers:create": ADMIN,
+    "placement:resource_providers:show": ADMIN,
+    "placement:resource_providers:update": ADMIN,
+    "placement:resource_providers:delete": ADMIN,
+    "placement:resource_providers:inventories:list": ADMIN,
+    "placement:resource_providers:inventories:update": ADMIN,
+    "placement:resource_providers:usages": ADMIN,
+    "placement:resource_providers:allocations:list": ADMIN,
+    "placement:allocations:list": ADMIN,
+    "placement:allocations:update": ADMIN,
+    "placement:allocations:manage": ADMIN,
+    "placement:allocations:delete": ADMIN,
+    "placement:usages": f"{ADMIN} or rule:project_reader",
 }

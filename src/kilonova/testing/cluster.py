@@ -27,7 +27,10 @@ from typing import Any, Protocol, Self
 import httpx
 import msgspec
 
+from kilonova.core.bus.senders import HostUsers
 from kilonova.core.clock import SYSTEM
+from kilonova.network.agent.metadata_signature import host_secret
+from kilonova.settings import SecretSettings
 from kilonova.testing.engines import Engine, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
 from kilonova.testing.engines.base import LOOPBACK, spawn
 
@@ -74,6 +77,7 @@ class Process:
     log: Path
     variables: dict[str, str]
     place: Place | None = None
+    host: str = ""
     popen: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -152,6 +156,8 @@ class Cluster:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.progress("engines: " + ", ".join(engine.name for engine in self._own_engines.values()))
         list(self._threads.map(lambda engine: engine.start(), self._own_engines.values()))
+        if self.host_users:
+            self.engines["broker"].add_hosts(self.host_users, *self._hosts())  # type: ignore[attr-defined]
         database = self.engines["database"]
         for service in ("identity", "image", "placement", "compute", "network"):
             database.url(service)  # type: ignore[attr-defined]
@@ -254,7 +260,7 @@ class Cluster:
                 address = place.address if place else self.address
                 variables = self._variables(name, component, host, port) | {"KILONOVA_SERVE_LISTEN": address}
                 log = self.folder / "logs" / f"{name}.log"
-                yield Process(name, component, port, address, log, variables, place)
+                yield Process(name, component, port, address, log, variables, place, host)
 
     def _variables(self, name: str, component: str, host: str, port: int) -> dict[str, str]:
         state = host or (component if component in SHARED_STATE else name)
@@ -265,6 +271,27 @@ class Cluster:
             "KILONOVA_AGENT_HOST": host or name,
         }
         return made | dict(self.environment.get(component, {})) | dict(self.environment.get(name, {}))
+
+    @property
+    def host_users(self) -> str:
+        """What [bus] host_users says: with it, each host has a broker user and secrets of its own, and none of the cloud's."""
+        return str(self.settings.get("bus", {}).get("host_users", ""))
+
+    def _hosts(self) -> set[str]:
+        return {process.host for process in self.processes.values() if process.host}
+
+    def _own_of(self, host: str) -> dict[str, str]:
+        """A host's own secrets, as variables."""
+        if not host or not self.host_users:
+            return {}
+        broker: Any = self.engines["broker"]
+        user = HostUsers(self.host_users).user_of(host)
+        none = {f"KILONOVA_SECRETS_{name}".upper(): "" for name in SecretSettings.__struct_fields__}
+        return none | {
+            "KILONOVA_BUS_URL": broker.url_of(user),
+            "KILONOVA_SECRETS_COMPUTE_PASSWORD": PASSWORD,
+            "KILONOVA_SECRETS_METADATA_SECRET": host_secret(PASSWORD, host),
+        }
 
     def _routes(self) -> dict[str, tuple[int, list[str]]]:
         several = {service: self.names(component) for component, service in SERVICES.items()}
@@ -286,14 +313,13 @@ class Cluster:
         database: Any = self.engines["database"]
         broker: Any = self.engines["broker"]
         cache: Any = self.engines["cache"]
-        secrets = ("admin_password", "demo_password", "service_password", "metadata_secret", "cache_secret")
         document: dict[str, dict[str, Any]] = {
             "bus": {"url": broker.url},
             "database": {"url": database.url_template},
             "cache": {"url": cache.url},
             "endpoints": served,
             "serve": {"drain_notice": 0.0},
-            "secrets": dict.fromkeys(secrets, PASSWORD),
+            "secrets": dict.fromkeys(SecretSettings.__struct_fields__, PASSWORD),
             "agent": {"driver": "fake"},
         }
         for section, values in self.settings.items():
@@ -312,7 +338,7 @@ class Cluster:
         with process.log.open("ab") as output:
             process.popen = spawn(
                 command, tied=self.tied, stdout=output, stderr=output,
-                env=inherited | process.variables | dict(variables),
+                env=inherited | self._own_of(process.host) | process.variables | dict(variables),
             )  # fmt: skip
 
     def _end(self, processes: Sequence[Process], how: signal.Signals) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -79,6 +80,11 @@ class Launch:
     @property
     def uuid(self) -> str:
         return self.build.server.uuid
+
+    @cached_property
+    def network(self) -> NetworkClient:
+        """The network service, for this server."""
+        return self.host.network.granted(self.build.grant)
 
     def is_new(self) -> bool:
         """Is the guest new on this host, so that undoing leaves nothing of it?"""

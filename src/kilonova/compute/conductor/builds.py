@@ -178,7 +178,7 @@ class Builds:
                 rows.server(candidate.row), host=host, availability_zone=selection.availability_zone
             )
             build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
-            await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, build)
+            await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, self.parts.grants.granted(build, host))
             self.parts.events.tell(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
         await store.set_each(tx.connection, values)
         await store.save_specs(tx.connection, specs)

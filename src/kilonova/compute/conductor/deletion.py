@@ -86,6 +86,7 @@ class Deletion:
         async with self.parts.database.transaction() as tx:
             build = await builds.build_of(tx.connection, row.uuid)
             if build is not None:
+                build = self.parts.grants.granted(build, row.host)
                 ref = models.ServerRef(build=build, request_id=request_id, action="delete")
                 await tx.outbox(ComputeAPI, host=row.host).run_action(ctx, ref)
 

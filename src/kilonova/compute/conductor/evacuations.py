@@ -104,6 +104,7 @@ class Evacuations:
                 server=server, spec=msgspec.structs.replace(spec, admin_pass=evacuation.admin_pass),
                 request_id=record.request_id, attempt=evacuation.attempts, action=ACTION, evacuation=evacuation,
             )  # fmt: skip
+            build = parts.grants.granted(build, selection.host)
             ref = models.ServerRef(build=build, request_id=record.request_id, action=ACTION)
             await tx.outbox(ComputeAPI, host=selection.host).run_action(ctx, ref)
             made = {row.uuid: selection.decision}

@@ -17,6 +17,7 @@ from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.conductor.reconciler import Reconciler
 from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.grants import BuildGrants
 from kilonova.compute.notifications import ServerEvents, silent
 from kilonova.compute.states import Vm
 from kilonova.compute.store import builds as build_store
@@ -27,6 +28,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database
 from kilonova.core.faults import Faults
+from kilonova.core.grants import Grants
 from kilonova.network.client import NetworkClient
 from kilonova.placement.client import PlacementClient
 
@@ -45,10 +47,19 @@ class ConductorManager(ConductorAPI):
         options: ConductorOptions,
         network: NetworkClient,
         events: ServerEvents | None = None,
+        grants: Grants | None = None,
     ) -> None:
         settled_at = clock.monotonic() + options.startup_grace
         self.parts = parts = Parts(
-            database, bus, placement, clock, faults, options, events or silent(clock), settled_at
+            database,
+            bus,
+            placement,
+            clock,
+            faults,
+            options,
+            events or silent(clock),
+            BuildGrants(grants or Grants(), clock),
+            settled_at,
         )
         self.builds = Builds(parts)
         self.endings = Endings(parts)
@@ -126,7 +137,7 @@ class ConductorManager(ConductorAPI):
         async with self.parts.database.reading() as connection:
             rows = await build_store.builds_on_host(connection, host)
             actions = await store.open_actions(connection, [row.uuid for row in rows])
-        return [
+        builds = [
             build_store.from_row(
                 row,
                 request_id=actions[row.uuid].request_id if row.uuid in actions else ctx.request_id,
@@ -138,6 +149,7 @@ class ConductorManager(ConductorAPI):
             )
             for row in rows
         ]
+        return [self.parts.grants.granted(build, host) for build in builds]
 
     async def network_changed(self, ctx: RequestContext, server_ids: list[str]) -> None:
         await self.interfaces.changed(server_ids)

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 import msgspec
 
 from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.grants import BuildGrants
 from kilonova.compute.models import BuildOutcome, RequestSpec, Selection, StepRecord
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.scheduler.interface import SchedulerAPI
@@ -40,6 +41,7 @@ class Parts:
     faults: Faults
     options: ConductorOptions
     events: ServerEvents
+    grants: BuildGrants
     settled_at: float = 0.0
 
     @cached_property

@@ -18,7 +18,15 @@ class ConductorService:
         self.core, self.host = core, host
         events = ServerEvents.of(core, "conductor", host)
         self.manager = ConductorManager(
-            database, core.bus, PlacementClient(core), core.clock, core.faults, options, NetworkClient(core), events
+            database,
+            core.bus,
+            PlacementClient(core),
+            core.clock,
+            core.faults,
+            options,
+            NetworkClient(core),
+            events,
+            core.grants,
         )
         self.heartbeat = Heartbeat(database, core.clock, host, [CONDUCTOR])
 

@@ -14,6 +14,7 @@ from kilonova.compute.actions.base import Action
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.grants import BuildGrants
 from kilonova.compute.logic.passwords import make_password
 from kilonova.compute.logic.servers import owned
 from kilonova.compute.notifications import ServerEvents
@@ -26,11 +27,15 @@ from kilonova.compute.store import servers as store
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, Transaction, retried
+from kilonova.core.grants import Grants
 
 
 class ActionLogic:
-    def __init__(self, database: Database, clock: Clock, options: ComputeOptions, events: ServerEvents) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, options: ComputeOptions, events: ServerEvents, grants: Grants
+    ) -> None:
         self.database, self.clock, self.options, self.events = database, clock, options, events
+        self.grants = BuildGrants(grants, clock)
 
     @retried
     async def on_host(self, ctx: RequestContext, server_id: str, action: str) -> None:
@@ -97,6 +102,7 @@ class ActionLogic:
         if build is None:
             raise errors.NotReady(server_id=row.uuid)
         build.request_id, build.action = ctx.request_id, action
+        build = self.grants.granted(build, row.host)
         return models.ServerRef(build=build, request_id=ctx.request_id, action=action)
 
     @retried

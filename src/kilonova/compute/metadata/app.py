@@ -12,14 +12,22 @@ from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.metadata.lookup import answer
 from kilonova.compute.models import ServerBuild
 from kilonova.compute.store.builds import build_of
+from kilonova.compute.store.migrations import destinations
 from kilonova.core import errors
 from kilonova.core.cache import LocalCache
-from kilonova.core.db import Database
+from kilonova.core.db import Connection, Database
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.errors import image_format
-from kilonova.network.agent.metadata_signature import INSTANCE_ID, SIGNATURE, TENANT_ID, sign_instance
+from kilonova.network.agent.metadata_signature import (
+    HOST,
+    INSTANCE_ID,
+    SIGNATURE,
+    TENANT_ID,
+    host_secret,
+    sign_instance,
+)
 
 CACHE_SECONDS = 5.0
 
@@ -48,26 +56,36 @@ class MetadataService:
             raise errors.NotFound
         return Reply(content, content_type="application/json" if str(path).endswith(".json") else _kind(content))
 
-    def _prove(self, call: Call) -> tuple[str, str]:
-        """(server uuid, project id) that the proxy signed; raises Forbidden."""
+    def _prove(self, call: Call) -> tuple[str, str, str]:
+        """(server uuid, project id, host) that the proxy signed; raises Forbidden. Proxies that have the cloud's own secret,
+        as those of older releases, name no host."""
+        host = call.headers.get(HOST.lower(), "")
+        secret = host_secret(self._secret, host) if host else self._secret
         server_id, project_id = call.headers.get(INSTANCE_ID.lower(), ""), call.headers.get(TENANT_ID.lower(), "")
         given = call.headers.get(SIGNATURE.lower(), "")
-        if not hmac.compare_digest(given.encode(), sign_instance(self._secret, server_id, project_id).encode()):
+        if not hmac.compare_digest(given.encode(), sign_instance(secret, server_id, project_id).encode()):
             raise errors.Forbidden("Invalid proxy request signature.")
-        return server_id, project_id
+        return server_id, project_id, host
 
-    async def _build(self, server_id: str, project_id: str) -> ServerBuild:
+    async def _build(self, server_id: str, project_id: str, host: str) -> ServerBuild:
         """A guest reads many paths at its boot: they are answered from one look into the database."""
-        known = self._cache.get(server_id)
+        known = self._cache.get((server_id, host))
         if known is None:
             async with self.database.reading() as connection:
                 known = await build_of(connection, server_id)
-            if known is None:
-                raise errors.NotFound
-            self._cache.set(server_id, known)
+                if known is None or not await _is_on(connection, known, host):
+                    raise errors.NotFound
+            self._cache.set((server_id, host), known)
         if known.server.project_id != project_id:
             raise errors.NotFound
         return known
+
+
+async def _is_on(connection: Connection, build: ServerBuild, host: str) -> bool:
+    """Whether the server is on the host that asks, or is being brought up there."""
+    if host in ("", build.server.host):
+        return True
+    return (await destinations(connection, [build.server.uuid])).get(build.server.uuid) == host
 
 
 def _kind(content: bytes) -> str:

@@ -20,6 +20,8 @@ from litestar.response import Stream
 from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
+from kilonova.core.grants import HEADER as GRANT
+from kilonova.core.grants import Grants
 from kilonova.core.policy import Policy
 from kilonova.core.web.auth import Authenticator, read_identity
 from kilonova.core.web.call import Call, ClientGone, Reply
@@ -63,6 +65,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     identity_url: str
     faults: Faults = msgspec.field(default_factory=Faults)
+    grants: Grants = msgspec.field(default_factory=Grants)
     microversions: Microversions | None = None
     default_policy_check: bool = True
 
@@ -105,6 +108,8 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
             request.headers, web.authenticator, _request_id(web, request),
             required=not route.public, identity_url=web.identity_url)  # fmt: skip
         authenticated = web.clock.now()
+        if ctx.is_host and (signed := request.headers.get(GRANT)):
+            ctx = msgspec.structs.replace(ctx, grant=web.grants.read(signed, authenticated.timestamp()))
         await web.faults.point("authenticate", "after", at=place)
         await web.faults.point("authorize", "before", at=place)
         if route.policy is not None and web.default_policy_check:

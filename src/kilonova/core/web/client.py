@@ -10,6 +10,7 @@ import msgspec
 
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
+from kilonova.core.grants import HEADER as GRANT
 from kilonova.core.web.target import is_dotted
 from kilonova.core.web.transport import Answer, Content, Transport
 
@@ -36,6 +37,10 @@ class ServiceClient:
         self, url: str, transport: Transport, tokens: TokenSource | None, *, headers: dict[str, str] | None = None
     ) -> None:
         self.url, self._transport, self._tokens, self._headers = url.rstrip("/"), transport, tokens, headers or {}
+
+    def granted(self, grant: str) -> ServiceClient:
+        """The same with a grant beside the token (core/grants.py)."""
+        return ServiceClient(self.url, self._transport, self._tokens, headers=self._headers | {GRANT: grant})
 
     @asynccontextmanager
     async def open(

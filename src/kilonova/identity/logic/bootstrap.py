@@ -32,10 +32,12 @@ GRANTS = (  # user, target kind, target, role
     ("demo", "project", "demo", "member"),
     ("kilonova", "project", "service", "admin"),
     ("kilonova", "project", "service", "service"),
+    ("kilonova-compute", "project", "service", "service"),
 )
-SERVICE_USER, DEMO = "kilonova", "demo"
+SERVICE_USER, COMPUTE_USER, DEMO = "kilonova", "kilonova-compute", "demo"
+OPTIONAL = (DEMO, COMPUTE_USER)  # made where there is a password for them
 # wrong passwords from anywhere must not stop the cloud's own components
-USER_OPTIONS = {SERVICE_USER: {"ignore_lockout_failure_attempts": True}}
+USER_OPTIONS = {name: {"ignore_lockout_failure_attempts": True} for name in (SERVICE_USER, COMPUTE_USER)}
 
 
 class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +62,14 @@ class Bootstrap(Logic):
     @retried
     async def bootstrap(
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],
-        *, reset_passwords: bool = False,
+        *, compute_password: str = "", reset_passwords: bool = False,
     ) -> None:  # fmt: skip
         """Passwords that exist stay, unless `reset_passwords`; they are hashed only where they are needed. Without a password
-        for it there is no demo user and project. Several may do this at once."""
-        wanted = {"admin": admin_password, DEMO: demo_password, SERVICE_USER: service_password}
-        wanted = {name: password for name, password in wanted.items() if name != DEMO or password}
+        for it there is no demo user and project, and no account for compute hosts. Several may do this at once."""
+        wanted = {
+            "admin": admin_password, DEMO: demo_password, SERVICE_USER: service_password, COMPUTE_USER: compute_password,
+        }  # fmt: skip
+        wanted = {name: password for name, password in wanted.items() if name not in OPTIONAL or password}
         async with self.database.reading() as connection:
             held = await records.find(connection, users, domain_id=self.options.default_domain_id, name=list(wanted))
         known = {user.name for user in held if user.password_hash}
@@ -130,7 +134,7 @@ class Bootstrap(Logic):
         self, connection: Connection, hashes: dict[str, str], project_ids: dict[str, str]
     ) -> dict[str, str]:
         domain_id = self.options.default_domain_id
-        names = ["admin", DEMO, SERVICE_USER]
+        names = ["admin", SERVICE_USER, *OPTIONAL]
         held = await records.find(connection, users, domain_id=domain_id, name=names)
         found = {row.name: row.id for row in held}
         for row in held:

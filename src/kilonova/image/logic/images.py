@@ -50,6 +50,11 @@ def parse_id(text: str) -> str:
     return found
 
 
+def granted(ctx: RequestContext, image_id: str) -> bool:
+    """Whether a compute host was given a server from this image."""
+    return ctx.grant is not None and ctx.grant.fresh and image_id in ctx.grant.images
+
+
 def target_of(image: ImageRecord, member: str | None) -> dict[str, Any]:
     owner = image.owner or ""
     found = {"project_id": owner, "tenant_id": owner, "owner": owner, "visibility": image.visibility}
@@ -71,12 +76,12 @@ class ImageLogic:
 
     async def _see(self, connection: Connection, ctx: RequestContext, image_id: str) -> Seen:
         row = await store.find(connection, image_id)
-        if row is None:
+        if row is None or (ctx.is_host and not granted(ctx, image_id)):
             raise errors.ImageNotFound(image_id=image_id)
         member = await self._membership(connection, ctx, row)
         open_to_all = row.visibility in ("public", "community")
         mine = ctx.project_id is not None and ctx.project_id == row.owner
-        if not (open_to_all or mine or member or ctx.is_admin):
+        if not (open_to_all or mine or member or ctx.is_admin or ctx.is_host):
             raise errors.ImageNotFound(image_id=image_id)
         (image,) = await store.records(connection, [row])
         return Seen(image, target_of(image, member))

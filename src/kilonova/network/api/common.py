@@ -18,6 +18,7 @@ from kilonova.core.web.misfits import Misfit, misfit
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic.base import Facts, Guard, Parts
+from kilonova.network.logic.grants import covers, narrow
 from kilonova.network.policies import RULES
 from kilonova.network.schemas.common import Filters, Resource
 
@@ -69,7 +70,7 @@ def hidden(call: Call, shape: Shape) -> set[str]:
 
 def scope(call: Call) -> str | None:
     """The project whose objects a list shows; None for all of them."""
-    if call.allowed("service_api"):
+    if not call.ctx.is_host and call.allowed("service_api"):
         return None
     return call.ctx.project_id or ""
 
@@ -262,6 +263,9 @@ def guard(
     rules = [rule for rule in wanted if rule in RULES]
 
     def check(target: Facts, unseen: KilonovaError) -> None:
+        held = target.pop("object", None)
+        if call.ctx.is_host and not covers(call.ctx.grant, action, shape.resource, held, body):
+            raise unseen
         if not call.allowed(see or f"get_{shape.resource}", target):
             raise unseen
         for rule in rules:
@@ -313,7 +317,10 @@ class Readable(Generic[L]):
 
     async def list(self, call: Call) -> Reply:
         filters, possible = read_filters(call, self.shape)
-        items = await self.logic.list(filters, scope(call)) if possible else []
+        if call.ctx.is_host:
+            possible = narrow(call.ctx, self.shape.resource, filters) and possible
+        project = None if call.ctx.is_host else scope(call)
+        items = await self.logic.list(filters, project) if possible else []
         return listed(call, self.shape, items, filters)
 
     async def show(self, call: Call, id: str) -> Reply:

@@ -6,6 +6,7 @@ from kilonova.core.addresses import parse_mac
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.yielding import yielding
 from kilonova.network.api.common import Readable, Shape, guard, read_one
+from kilonova.network.logic.grants import acting
 from kilonova.network.logic.port_creation import PortCreation
 from kilonova.network.logic.ports import PortLogic
 from kilonova.network.schemas.ports import Port, PortCreate, PortUpdate
@@ -31,7 +32,7 @@ class Ports(Readable[PortLogic]):
     async def create(self, call: Call) -> Reply:
         bodies, bulk = await self._read_many(call, PortCreate)
         guards = [guard(call, "create", SHAPE, body, see="see_network") async for body in yielding(bodies)]
-        return await self._created(call, await self.creation.create(call.ctx, bodies, guards), bulk)
+        return await self._created(call, await self.creation.create(acting(call.ctx), bodies, guards), bulk)
 
     async def update(self, call: Call, id: str) -> Reply:
         body = await read_one(call, SHAPE, PortUpdate)

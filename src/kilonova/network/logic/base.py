@@ -16,7 +16,8 @@ from kilonova.network.logic.announcer import Announcer
 from kilonova.network.options import NetworkOptions
 
 Facts = dict[str, Any]
-"""What policy rules may look at: project_id, tenant_id, shared, router:external, network:project_id, network_device."""
+"""What policy rules may look at: project_id, tenant_id, shared, router:external, network:project_id, network_device. `object` is
+not for rules: the row, or the body of what is to be made."""
 Guard = Callable[[Facts, KilonovaError], None]
 """Refuses who may not act on an object; the error given is raised for who may not even see it."""
 
@@ -52,7 +53,7 @@ def owner(ctx: RequestContext, project_id: str | None, tenant_id: str | None) ->
     wanted = project_id or tenant_id or ctx.project_id
     if not wanted:
         raise errors.HTTPBadRequest(reason="project_id must be specified by a caller without a project")
-    if wanted != ctx.project_id and not (ctx.is_admin or "service" in ctx.roles):
+    if wanted != ctx.project_id and not ctx.is_admin:
         raise errors.HTTPBadRequest(
             reason="Specifying 'project_id' other than the authenticated project in request requires admin privileges"
         )
@@ -90,7 +91,7 @@ def shown(row: Row, tags: Sequence[str]) -> dict[str, Any]:
 
 def facts(row: Row, network: Row | None = None) -> Facts:
     """`network` is the network of a subnet or port."""
-    target: Facts = {"project_id": row.project_id, "tenant_id": row.project_id}
+    target: Facts = {"project_id": row.project_id, "tenant_id": row.project_id, "object": row}
     if network is not None:
         target |= network_facts(network) | {"network:project_id": network.project_id}
     return target

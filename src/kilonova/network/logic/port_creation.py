@@ -95,7 +95,12 @@ class _Batch:
 
     def _facts(self, row: dict[str, Any], body: PortCreate, network: Row) -> Facts:
         device = (body.device_owner or "").startswith("network:")
-        target = {"project_id": row["project_id"], "tenant_id": row["project_id"], "network_device": device}
+        target = {
+            "project_id": row["project_id"],
+            "tenant_id": row["project_id"],
+            "network_device": device,
+            "object": body,
+        }
         return target | network_facts(network) | {"network:project_id": network.project_id}
 
     async def fill(self) -> None:

@@ -95,7 +95,6 @@ async def check_groups(connection: Connection, ctx: RequestContext, project_id: 
     if not group_ids:
         return
     known = await resources.by_ids(connection, security_groups, group_ids)
-    anyones = ctx.is_admin or "service" in ctx.roles
     for group_id in group_ids:
-        if group_id not in known or not (anyones or known[group_id].project_id in (project_id, ctx.project_id)):
+        if group_id not in known or not (ctx.is_admin or known[group_id].project_id in (project_id, ctx.project_id)):
             raise errors.SecurityGroupNotFound(id=group_id)

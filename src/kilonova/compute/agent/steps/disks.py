@@ -70,7 +70,7 @@ class Image(LaunchStep):
 
 
 def _download(launch: Launch, image_id: str) -> Callable[[], AsyncIterator[bytes]]:
-    return lambda: launch.host.image.download(image_id)
+    return lambda: launch.host.image.granted(launch.build.grant).download(image_id)
 
 
 class Personalise(LaunchStep):

@@ -11,11 +11,12 @@ from kilonova.compute.agent.launch import Host, Launch, LaunchStep, NetworkNotRe
 from kilonova.compute.models import NetworkRequest, ServerBuild, Vif
 from kilonova.compute.port_ids import port_id_for, port_id_of
 from kilonova.compute.vifs import networks_of, vif_of
-from kilonova.core import errors
+from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 from kilonova.network.client import PortRecord, PortRequest
 
 PLUGGED = "network-vif-plugged"
+logger = log.get("agent")
 
 
 class Networking(LaunchStep):
@@ -33,7 +34,7 @@ class Networking(LaunchStep):
         known = {want.network_id for want in wanted.values() if want.port_id is None and want.network_id}
         # both to their end, also when one fails: what was asked for is undone only when it is no longer under way
         around, made = await asyncio.gather(
-            networks_of(launch.host.network, known), self._create(launch, wanted), return_exceptions=True
+            networks_of(launch.network, known), self._create(launch, wanted), return_exceptions=True
         )
         if isinstance(made, BaseException):
             raise made
@@ -42,7 +43,7 @@ class Networking(LaunchStep):
         for want in wanted.values():
             if want.port_id is not None:
                 made[want.port_id] = await self._bind(launch, want.port_id)
-        around |= await networks_of(launch.host.network, {port.network_id for port in made.values()} - known)
+        around |= await networks_of(launch.network, {port.network_id for port in made.values()} - known)
         return [
             vif_of(made[port_id], around, tag=want.tag, created=want.port_id is None, active=False)
             for port_id, want in wanted.items()
@@ -68,14 +69,14 @@ class Networking(LaunchStep):
         ]
         if not requests:
             return {}
-        return {port.id: port for port in await launch.host.network.create_ports(requests)}
+        return {port.id: port for port in await launch.network.create_ports(requests)}
 
     @staticmethod
     async def _bind(launch: Launch, port_id: str) -> PortRecord:
-        port = await launch.host.network.port(port_id)
+        port = await launch.network.port(port_id)
         if port.device_id not in ("", launch.uuid):
             raise errors.Conflict(f"Port {port_id} is still in use.")
-        return await launch.host.network.bind_port(
+        return await launch.network.bind_port(
             port_id, launch.host.name, device_id=launch.uuid, device_owner=_owner(launch.build)
         )
 
@@ -124,13 +125,22 @@ async def release_ports(
     if not given and not ours:
         return
     taps = sorted(given | ours)
-    found = await host.network.ports(id=taps if moved else sorted(given)) if moved or given else []
-    elsewhere = {port.id for port in found if moved and port.host_id not in (msgspec.UNSET, "", host.name)}
-    await host.network.delete_ports(sorted(ours - elsewhere))
-    for port in found:
-        if port.id in given - elsewhere and port.device_id == uuid_:
-            await host.network.unbind_port(port.id)
+    try:
+        await _release(host, build, given, ours, moved=moved)
+    except errors.Forbidden as error:  # the conductor removes what stays
+        logger.warning("ports left to the conductor", server=uuid_, host=host.name, reason=error.message)
     await host.wiring.unplug(ctx, taps)
+
+
+async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[str], *, moved: bool) -> None:
+    network = host.network.granted(build.grant)
+    taps = sorted(given | ours)
+    found = await network.ports(id=taps if moved else sorted(given)) if moved or given else []
+    elsewhere = {port.id for port in found if moved and port.host_id not in (msgspec.UNSET, "", host.name)}
+    await network.delete_ports(sorted(ours - elsewhere))
+    for port in found:
+        if port.id in given - elsewhere and port.device_id == build.server.uuid:
+            await network.unbind_port(port.id)
 
 
 async def give_back_ports(
@@ -140,9 +150,10 @@ async def give_back_ports(
     ids = sorted({port_id_of(build.server.uuid, n, want) for n, want in enumerate(build.spec.networks)})
     if not ids:
         return
-    for port in await host.network.ports(id=ids):
+    network = host.network.granted(build.grant)
+    for port in await network.ports(id=ids):
         if port.device_id == build.server.uuid and port.host_id == host.name and build.evacuation is not None:
-            await host.network.bind_port(
+            await network.bind_port(
                 port.id, build.evacuation.source, device_id=port.device_id, device_owner=port.device_owner
             )
     await host.wiring.unplug(ctx, ids)

@@ -21,9 +21,11 @@ from kilonova.network.agent.bridge.names import METADATA_ADDRESS
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.metadata_signature import (
     FORWARDED_FOR,
+    HOST,
     INSTANCE_ID,
     SIGNATURE,
     TENANT_ID,
+    host_of,
     sign_instance,
 )
 from kilonova.network.agent.model import dhcp_namespace
@@ -138,6 +140,7 @@ class MetadataProxy:
             (INSTANCE_ID, instance_id),
             (TENANT_ID, project_id),
             (SIGNATURE, sign_instance(up.secret, instance_id, project_id)),
+            *([(HOST, host)] if (host := host_of(up.secret)) else []),
         ]
         reply = await up.client.request(
             request.method,

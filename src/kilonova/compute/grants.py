@@ -1,0 +1,48 @@
+"""What a host may do for a server that is on it or on its way there: see core/grants.py."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kilonova.compute.models import Image, ServerBuild
+from kilonova.compute.port_ids import port_id_for
+from kilonova.core.clock import Clock
+from kilonova.core.grants import LIFE, Grant, Grants
+
+
+class BuildGrants:
+    def __init__(self, grants: Grants, clock: Clock) -> None:
+        self._grants, self._clock = grants, clock
+
+    def granted(self, build: ServerBuild, host: str | None) -> ServerBuild:
+        """The build with the grant of the host that gets it."""
+        until = self._clock.now().timestamp() + LIFE
+        return msgspec.structs.replace(build, grant=self._grants.sign(grant_of(build, host or "", until)))
+
+
+def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
+    server, spec, vifs = build.server, build.spec, build.server.network_info
+    source = (build.evacuation.source,) if build.evacuation is not None else ()
+    made = [port_id_for(server.uuid, n) for n, want in enumerate(spec.networks) if want.port_id is None]
+    given = [want.port_id for want in spec.networks if want.port_id is not None]
+    return Grant(
+        server=server.uuid,
+        host=host,
+        project=server.project_id,
+        images=tuple(_images(spec.image)),
+        networks=_once([w.network_id for w in spec.networks if w.network_id], [vif.network_id for vif in vifs]),
+        made=_once(made, [vif.port_id for vif in vifs if vif.created]),
+        given=_once(given, [vif.port_id for vif in vifs if not vif.created]),
+        hosts=(host, *source),
+        until=until,
+    )
+
+
+def _images(image: Image | None) -> list[str]:
+    if image is None:
+        return []
+    return [image.id, *_images(image.kernel), *_images(image.ramdisk)]
+
+
+def _once(*groups: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for group in groups for item in group))
