@@ -191,6 +191,8 @@ async def test_pages_and_order(cloud):
     assert [s["name"] for s in newest] == ["vm1", "vm0", "vm2"]
     down = (await cloud("GET", "/servers?limit=1&sort_key=display_name&sort_dir=desc")).json
     assert (await cloud("GET", down["servers_links"][0]["href"].split("/v2.1")[1])).json["servers"][0]["name"] == "vm1"
+    again = "sort_key=display_name&sort_dir=desc&" + "&".join(["sort_key=display_name&sort_dir=asc"] * 1000)
+    assert [s["name"] for s in (await cloud("GET", f"/servers?{again}")).json["servers"]] == ["vm2", "vm1", "vm0"]
     for path in ("/servers?limit=0", "/servers/detail?limit=0"):
         assert (await cloud("GET", path)).json == {"servers": []}
     for query in ("limit=-1", "limit=x", "marker=nope", "sort_key=password", "sort_dir=up", f"marker={uuid.uuid4()}"):

@@ -33,6 +33,8 @@ async def some(client):
     ("query", "expected"),
     [
         ({}, "dcba"), ({"sort": "name:asc"}, "abcd"), ({"sort_key": "name", "sort_dir": "asc"}, "abcd"),
+        ({"sort_key": ["name"] * 500, "sort_dir": ["desc", *["asc"] * 499]}, "dcba"),
+        ({"sort": "name:asc" + ",name:desc" * 500}, "abcd"),
         ({"sort_key": ["status", "name"], "sort_dir": ["desc", "asc"]}, "cdab"), ({"sort": "size,name:asc"}, "bacd"),
         ({"name": "b"}, "b"), ({"name": "in:a,c"}, "ca"), ({"name": 'in:"d, e",c'}, "dc"), ({"name": "eq:b"}, "b"),
         ({"name": "x:y"}, ""), ({"status": "active"}, "ba"), ({"status": "in:queued,active"}, "dcba"),
@@ -66,6 +68,8 @@ async def test_ids_as_filter(client, some):
         ("os_hidden=maybe", "Invalid value 'maybe' for 'os_hidden' filter."),
         ("protected=1", "Invalid value '1' for 'protected' filter."), ("size_min=big", "non-numeric"),
         ("name=gt:a", "unknown operator 'gt'"), ("created_at=yesterday", "ISO 8601"), ('name=in:"a', "quotes"),
+        ("&".join(f"tag=t{n}" for n in range(65)), "tag has 65 values: at most 64"),
+        ("&".join(f"p{n}=x" for n in range(65)), "has 65 values: at most 64"),
         ("changes-since=1", "no longer available"), ("name=%00", "query string"),
         ("created_at=gt:9999-12-31T23:59:59-23:59", "ISO 8601"),
     ],

@@ -177,4 +177,7 @@ def read_sorts(call: Call) -> list[tuple[str, bool]]:
             raise InvalidQuery(name="sort_dir", value=direction)
     if not keys:
         return [("created_at", (directions or ["desc"])[0] == "desc")]
-    return [(key, (directions[n] if n < len(directions) else "desc") == "desc") for n, key in enumerate(keys)]
+    falling: dict[str, bool] = {}  # the first of equal keys counts
+    for n, key in enumerate(keys):
+        falling.setdefault(key, (directions[n] if n < len(directions) else "desc") == "desc")
+    return [*falling.items()]

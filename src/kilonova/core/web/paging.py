@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -10,9 +11,23 @@ import msgspec
 from kilonova.core import errors
 from kilonova.core.web.call import Call
 
+T = TypeVar("T")
+
 
 class InvalidPaging(errors.BadRequest):
     template = "{reason}"
+
+
+class TooManyValues(errors.BadRequest):
+    template = "Query parameter {name} has {count} values: at most {most} are allowed"
+
+
+def few(name: str, values: Sequence[T], most: int = 64) -> Sequence[T]:
+    """Values of a filter each of which becomes a condition of its own in SQL: thousands would keep the database's compiler, and
+    with it the event loop, for seconds. Raises a 400."""
+    if len(values) > most:
+        raise TooManyValues(name=name, count=len(values), most=most)
+    return values
 
 
 class Page(msgspec.Struct, frozen=True):

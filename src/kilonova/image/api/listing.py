@@ -7,6 +7,7 @@ from typing import Any
 
 from kilonova.core.clock import iso_micro, parse_iso
 from kilonova.core.web.call import Call
+from kilonova.core.web.paging import few
 from kilonova.image import errors
 from kilonova.image.schemas.fields import CONTROL, VISIBILITIES
 from kilonova.image.schemas.listing import Condition, ListQuery
@@ -39,8 +40,8 @@ def read_query(call: Call, limit_default: int, limit_max: int) -> ListQuery:
     conditions, properties = _filters(values)
     return ListQuery(
         conditions=conditions,
-        properties=properties,
-        tags=[value.strip() for key, value in items if key == "tag"],
+        properties=[*few("(properties)", properties)],
+        tags=[*few("tag", [value.strip() for key, value in items if key == "tag"])],
         visibility=_one_of(values, "visibility", (*VISIBILITIES, "all"), "Invalid visibility value: {}"),
         member_status=_one_of(values, "member_status", MEMBER_STATUSES, "Invalid status: {}") or "accepted",
         sort=_sort(items),
@@ -168,5 +169,7 @@ def _sort(items: list[tuple[str, str]]) -> list[tuple[str, str]]:
         raise _refuse("Number of sort dirs does not match the number of sort keys")
     keys = keys or ["created_at"]
     dirs = dirs * len(keys) if len(dirs) == 1 else dirs or ["desc"] * len(keys)
-    rest = [key for key in ("created_at", "id") if key not in keys]
-    return [*zip(keys, dirs, strict=True), *((key, dirs[0]) for key in rest)]
+    sorts: dict[str, str] = {}  # the first of equal keys counts
+    for key, direction in zip(keys, dirs, strict=True):
+        sorts.setdefault(key, direction)
+    return [*sorts.items(), *((key, dirs[0]) for key in ("created_at", "id") if key not in sorts)]

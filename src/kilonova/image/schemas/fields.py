@@ -11,6 +11,7 @@ import msgspec
 from kilonova.image.errors import InvalidObject
 
 UUID_PATTERN = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
+MEANINGS = {UUID_PATTERN: "a UUID"}  # of patterns, in refusals
 MAX_INT = 2147483647
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 JSON_TYPES: dict[str, type] = {
@@ -73,7 +74,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_length is not None and len(value) > self.max_length:
             return f"{shown(value)} is too long"
         if self.pattern is not None and not re.fullmatch(self.pattern.strip("^$"), value):
-            return f"{shown(value)} does not match {self.pattern!r}"
+            return f"{shown(value)} is not {MEANINGS[self.pattern]}"
         if self.plain and CONTROL.search(value):
             return f"{shown(value)} contains control characters"
         return "NUL characters are not allowed" if "\x00" in value else None

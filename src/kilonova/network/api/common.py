@@ -15,6 +15,7 @@ from msgspec import UNSET
 from kilonova.core.errors import KilonovaError
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.misfits import Misfit, misfit
+from kilonova.core.web.paging import few
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic.base import Facts, Guard, Parts
@@ -87,7 +88,9 @@ def read_filters(call: Call, shape: Shape) -> tuple[Filters, bool]:
     for key, values in given.items():
         if key in PAGING:
             continue
-        if key in shape.extra or (key in TAG_FILTERS and issubclass(shape.view, Resource)):
+        if key in TAG_FILTERS and issubclass(shape.view, Resource):
+            filters[key] = list(few(key, [tag for value in values for tag in value.split(",")]))
+        elif key in shape.extra:
             filters[key] = values
         elif key in known:
             name, kind = known[key]
@@ -152,7 +155,10 @@ def _sorts(given: dict[str, list[str]], known: Mapping[str, Any], shape: Shape) 
     wrong = [word for word in directions if word not in ("asc", "desc")]
     if wrong:
         raise errors.HTTPBadRequest(reason=f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'")
-    return tuple((known[key][0], (directions[n] == "desc") if directions else False) for n, key in enumerate(keys))
+    sorts: dict[str, bool] = {}  # the first of equal keys counts
+    for n, key in enumerate(keys):
+        sorts.setdefault(known[key][0], bool(directions) and directions[n] == "desc")
+    return tuple(sorts.items())
 
 
 def show(call: Call, shape: Shape, item: Any, fields: frozenset[str] = frozenset()) -> dict[str, Any]:

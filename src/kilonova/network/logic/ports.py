@@ -33,6 +33,7 @@ SHOWN = (
     "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "port_security_enabled",
     "vnic_type", "dns_name", "host_id", "profile",
 )  # fmt: skip
+MAX_PARTS = 64
 TEXTS = ("name", "description", "device_id", "device_owner", "host_id")
 
 
@@ -242,4 +243,8 @@ def _address_filters(texts: Sequence[Any]) -> dict[str, list[str]]:
             raise errors.HTTPBadRequest(reason=f"Invalid input for fixed_ips. Reason: '{text}' is no filter.") from None
         except ValueError as error:
             raise errors.HTTPBadRequest(reason=f"Invalid input for fixed_ips. Reason: {error}.") from None
-    return found
+    if len(found["ip_address_substr"]) > MAX_PARTS:  # each is a condition of its own
+        raise errors.HTTPBadRequest(
+            reason=f"Invalid input for fixed_ips. Reason: more than {MAX_PARTS} parts of addresses."
+        )
+    return {key: values for key, values in found.items() if values}

@@ -42,7 +42,7 @@ def conditions(table: Table, filters: Mapping[str, Sequence[Any]]) -> list[Condi
     found: list[Condition] = []
     for name, values in filters.items():
         if name in TAG_FILTERS:
-            found.append(TAG_FILTERS[name](table, [t for v in values for t in str(v).split(",")]))
+            found.append(TAG_FILTERS[name](table, [str(tag) for tag in values]))
         elif ALIASES.get(name, name) in table.c:
             texts = [v for v in values if v is not None]
             found.append(
