@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from dataclasses import replace
 from typing import Any
@@ -213,6 +214,19 @@ async def test_a_user_has_a_limited_number_of_credentials_of_limited_size(tmp_pa
     for name in "12":
         await scene.application_credential(scene.token, name)
     await scene.application_credential(scene.token, "3", 403)
+    await identity.service.stop()
+
+
+async def test_many_at_once_do_not_get_past_the_limit(tmp_path):
+    identity = await start(tmp_path, msgspec.structs.replace(CHEAP, max_credentials=3, max_application_credentials=2))
+    scene = await Scene(identity).prepare()
+    body, wanted = {"credential": {"type": "cert", "blob": "x"}}, {"tenant_id": scene.projects["a"]}
+    sent = [("/credentials", body), (scene.ec2, wanted)] * 5
+    sent += [(scene.own, {"application_credential": {"name": f"n{n}"}}) for n in range(6)]
+    answers = await asyncio.gather(*(identity.api("POST", path, one, token=scene.token) for path, one in sent))
+    made = [path for (path, _), answer in zip(sent, answers, strict=True) if answer.status == 201]
+    assert {answer.status for answer in answers} == {201, 403}
+    assert (made.count("/credentials") + made.count(scene.ec2), made.count(scene.own)) == (3, 2)
     await identity.service.stop()
 
 
