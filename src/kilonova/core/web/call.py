@@ -15,14 +15,13 @@ from litestar.exceptions import HTTPException
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.policy import Policy
+from kilonova.core.web import json_text
 from kilonova.core.web.misfits import misfit
 from kilonova.core.web.wire import Version, at_version
 
 T = TypeVar("T")
 LENIENT = "kilonova_lenient"  # a key of the request's scope
 JSON_TYPE = re.compile(r"^application/(\S+[+-])?json(-patch)?$")
-NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
-"""A NUL as JSON writes it, not a backslash followed by `u0000`. Databases treat it each in its own way."""
 
 
 class Reply(msgspec.Struct):
@@ -104,9 +103,8 @@ class Call:
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if raw and kind and not JSON_TYPE.match(kind):
             raise errors.UnsupportedMediaType(content_type=kind[:80])
-        if b"\\u0000" in raw and NUL.search(raw):
-            place = _place_of_nul(raw).removeprefix("$").removeprefix(".") or "the body"
-            raise InvalidInput(reason=f"{place} holds a NUL character")
+        if (reason := json_text.unfit(raw)) is not None:
+            raise InvalidInput(reason=reason)
         return raw
 
     def shape(self, kind: type[T]) -> type[T]:
@@ -127,22 +125,3 @@ class Call:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedBody(reason=str(error)) from None
         return decoded
-
-
-def _place_of_nul(raw: bytes) -> str:
-    try:
-        return _place(msgspec.json.decode(raw), "$") or "$"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "$"
-
-
-def _place(value: Any, path: str) -> str | None:
-    if isinstance(value, str):
-        return path if "\0" in value else None
-    if isinstance(value, dict):
-        if any("\0" in key for key in value):
-            return path
-        inner = [(item, f"{path}.{key}") for key, item in value.items()]
-    else:
-        inner = [(item, f"{path}[{n}]") for n, item in enumerate(value)] if isinstance(value, list) else []
-    return next(filter(None, (_place(*each) for each in inner)), None)
