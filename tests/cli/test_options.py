@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 import kilonova
+from kilonova.components import metadata
 from kilonova.compute.virt.fake_options import FakeOptions
 from kilonova.compute.virt.file_disks import FileDisksOptions
 from kilonova.compute.virt.libvirt.options import LibvirtOptions
@@ -19,6 +22,7 @@ from kilonova.core.clock import Clock
 from kilonova.hosts import data_plane_of, drivers_of
 from kilonova.network.agent.bridge.options import BridgeOptions
 from kilonova.settings import Settings, load
+from tests.support import make_core
 
 DERIVED = {"state_dir"}  # of [cloud] state_dir
 PASSED_ON = {LibvirtOptions: "libvirt", FakeOptions: "fake"}
@@ -72,6 +76,17 @@ def test_each_field_is_what_the_setting_says(kind: type[msgspec.Struct], field: 
     value = another(field.name, field.default)
     env = {f"KILONOVA_{section}_{field.name}".upper(): str(value), "KILONOVA_DRIVER_LIBVIRT": '{"virt_type": "qemu"}'}
     assert getattr(build(load(env=env)), field.name) == value
+
+
+def test_hosts_and_the_metadata_service_name_guests_alike(tmp_path: Path) -> None:
+    settings = load(env={"KILONOVA_AGENT_DHCP_DOMAIN": "lab.test"})
+    core, _, _ = make_core(tmp_path)
+    parts: Any = SimpleNamespace(
+        settings=settings, core=core, alone=True, database=SimpleNamespace(database=None),
+        secrets=SimpleNamespace(metadata_secret="x"),
+    )  # fmt: skip
+    service = list(metadata(parts))[-1]
+    assert service._domain == settings.agent.dhcp_domain == "lab.test"  # type: ignore[attr-defined]
 
 
 def test_descriptions_are_shown() -> None:

@@ -48,6 +48,27 @@ def test_remove_a_host_for_good(hosts: ThreadedCloud) -> None:
     eventually(lambda: hosts.run(waiting()) == [], f"messages wait: {hosts.run(waiting())}")
 
 
+def test_ports_that_change_while_the_host_is_dead(hosts: ThreadedCloud) -> None:
+    """The server comes up with what is left of them, and what its user deleted is not made again."""
+    place = Place(hosts, "10.81.0.0/24")
+    admin = place.admin
+    server = admin.launch(place.image, [{"uuid": place.network}] * 2, availability_zone="nova:h-1")
+    admin.wait(server, "ACTIVE")
+    moved, deleted = place.ports(server)
+    place.die("h-1")
+    admin.ok("DELETE", "network", f"/ports/{deleted['id']}")
+    body = {"port": {"fixed_ips": [{"ip_address": "10.81.0.200"}]}}
+    admin.ok("PUT", "network", f"/ports/{moved['id']}", body)
+    assert place.evacuate(server).status_code == 200
+    shown = admin.wait(server, "ACTIVE")
+    assert [address["addr"] for found in shown["addresses"].values() for address in found] == ["10.81.0.200"]
+    assert [port["id"] for port in place.ports(server)] == [moved["id"]]
+    place.lives_on(server, place.host(server))
+    place.return_("h-1")
+    place.remove(server)
+    assert unexplained(admin) == []
+
+
 def test_a_new_host_that_fails_at_a_step_is_left(hosts: ThreadedCloud) -> None:
     """Its traces go, the ports are bound anew, the next host has the server; after the last one the server is ERROR where it
     was, and can be evacuated again."""
