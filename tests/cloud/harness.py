@@ -170,6 +170,9 @@ class CloudProcess:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(60)
+        if self.log.exists():
+            lost = [line for line in self.log.read_text(errors="replace").splitlines() if "was never awaited" in line]
+            assert lost == []
 
     def verify(self, timeout: float = 30) -> list[dict[str, str]]:
         """What nothing explains, once work in progress had time to end; [] is clean."""

@@ -70,6 +70,21 @@ async def test_overlay_can_be_repeated_and_grows(disks: FileDisks, server: str) 
         await disks.overlay(server, other, size_gb=2)
 
 
+async def test_a_backing_file_that_is_missing_is_fetched_again(disks: FileDisks, state: Path, server: str) -> None:
+    """At the guest's next start; what it wrote is kept."""
+    content = os.urandom(MIB)
+    source = image(content)
+    base = await disks.fetch(source, Download(content))
+    disk, _ = await disks.overlay(server, base, size_gb=0)
+    tool("qemu-io", "-f", "qcow2", "-c", "write -P 7 4096 512", disk)
+    for left in (base.path, base.path.with_suffix(".json")):
+        left.unlink()
+    again = await disks.fetch(source, Download(content))
+    assert (again, (await disks.overlay(server, again, size_gb=0))[0]) == (base, disk)
+    tool("qemu-io", "-f", "qcow2", "-c", "read -P 7 4096 512", disk)
+    assert base.path.read_bytes() == content
+
+
 async def test_half_an_overlay_of_a_crash_is_never_used(disks: FileDisks, state: Path, server: str) -> None:
     base = await fetched(disks, os.urandom(MIB))
     directory = state / "instances" / server
