@@ -7,6 +7,7 @@ import socket
 from kilonova.compute import admin_routes, policies, routes
 from kilonova.compute.actions.base import Api
 from kilonova.compute.api.aggregates import Aggregates
+from kilonova.compute.api.common import of_server
 from kilonova.compute.api.extensions import Extensions
 from kilonova.compute.api.external_events import ExternalEvents
 from kilonova.compute.api.flavor_extras import FlavorExtras
@@ -16,6 +17,7 @@ from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.key_pairs import KeyPairs
 from kilonova.compute.api.migrations import Migrations
 from kilonova.compute.api.older import OlderLogin
+from kilonova.compute.api.parameters import within_parameters
 from kilonova.compute.api.quotas import Quotas
 from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
@@ -89,7 +91,8 @@ class ComputeApiService:
         policy = core.policy("compute", policies.RULES, project_scope=True)
         web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
         self.routes = self._routes()
-        self.app = OlderUrls(build_app(web, [within_project(route) for route in self.routes]), nouns_of(self.routes))
+        guarded = [within_project(within_parameters(route)) for route in self.routes]
+        self.app = OlderUrls(build_app(web, guarded), nouns_of(self.routes))
 
     def _routes(self) -> list[Route]:
         return [
@@ -109,6 +112,10 @@ class ComputeApiService:
         network = ServerNetworkLogic(database, clock, self.networks)
         console = ConsoleLogic(database, bus, options.console_bytes)
         parts, history = ServerParts(servers, network), History(HistoryLogic(database))
+        beside = [
+            *routes.server_item_routes(ServerMetadata(servers, items), ServerTags(servers, items)),
+            *routes.server_part_routes(parts, history, ExternalEvents(ExternalEventLogic(database, bus))),
+        ]
         return [
             *routes.server_routes(
                 Servers(servers, launches, actions, clock, options),
@@ -116,8 +123,7 @@ class ComputeApiService:
                     servers, Api(actions=actions, network=network, console=console, evacuation=EvacuationLogic(actions))
                 ),
             ),
-            *routes.server_item_routes(ServerMetadata(servers, items), ServerTags(servers, items)),
-            *routes.server_part_routes(parts, history, ExternalEvents(ExternalEventLogic(database, bus))),
+            *(of_server(route, servers) for route in beside),
         ]
 
     def _admin_routes(self) -> list[Route]:

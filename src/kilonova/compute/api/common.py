@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import wraps
+from typing import Any
 
+import msgspec
+
+from kilonova.compute.logic.servers import ServerLogic
 from kilonova.compute.older_urls import CURRENT, PROJECT, ROOT
 from kilonova.compute.schemas.common import Link
 from kilonova.core import errors
 from kilonova.core.clock import naive, parse_iso
-from kilonova.core.web.call import Call
+from kilonova.core.web.app import Route
+from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version
 
 
@@ -28,6 +34,19 @@ def at_least(call: Call, version: str) -> bool:
 def links(call: Call, collection: str, item: str) -> list[Link]:
     href = f"{call.base_url}{root(call)}/{collection}/{item}"
     return [Link(rel="self", href=href), *bookmark(call, collection, item)]
+
+
+def of_server(route: Route, servers: ServerLogic) -> Route:
+    """The route, its rule checked against the server's project and user."""
+    handler = route.handler
+
+    @wraps(handler)
+    async def checked(call: Call, *, server_id: str, **params: Any) -> Reply:
+        row = await servers.get(call.ctx, server_id, deleted=True)
+        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
+        return await handler(call, server_id=server_id, **params)
+
+    return msgspec.structs.replace(route, handler=checked) if "{server_id:str}" in route.path else route
 
 
 def bookmark(call: Call, collection: str, item: str) -> list[Link]:

@@ -29,6 +29,7 @@ class ServerGroups:
 
     async def show(self, call: Call, group_id: str) -> Reply:
         row, members = await self.logic.get(call.ctx, group_id)
+        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
         return Reply(shapes.GroupBody(server_group=_view(row, members)))
 
     async def create(self, call: Call) -> Reply:
@@ -45,7 +46,7 @@ class ServerGroups:
 
     async def delete(self, call: Call, group_id: str) -> Reply:
         row, _ = await self.logic.get(call.ctx, group_id)
-        call.authorize({"project_id": row.project_id})
+        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
         await self.logic.delete(call.ctx, group_id)
         return Reply()
 
