@@ -9,10 +9,13 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from kilonova.core import errors as core_errors
 from kilonova.identity.app import IdentityService
+from kilonova.identity.client import HeaderLogin
 from kilonova.identity.logic.turns import Turns
 from kilonova.identity.tables import login_failures, projects, roles, users
 from tests.identity.conftest import CATALOG, CHEAP, Identity, MovedClock, start
+from tests.identity.test_client import Side
 
 REFUSED = {"code": 401, "message": "The request you have made requires authentication.", "title": "Unauthorized"}
 
@@ -153,6 +156,23 @@ async def test_who_asks_for_too_much_at_once_is_told_to_wait(tmp_path):
     assert refused.headers["retry-after"] == "1"
     assert refused.json["error"]["title"] == "Too Many Requests"
     assert (await identity.post_token(user)).status == 201
+    await identity.service.stop()
+
+
+async def test_a_components_login_that_finds_no_place_is_no_fault_of_its_callers(tmp_path):
+    identity = await start(tmp_path, msgspec.structs.replace(CHEAP, hash_workers=1, max_waiting_logins=1))
+    side, headers = Side(identity), {"x-auth-user": "kilonova", "x-auth-key": "service-pw"}
+    turns = identity.service.passwords.turns
+    async with turns.turn("", "a hash that takes long"):
+        waiting = asyncio.ensure_future(guess(identity, "kilonova", "service-pw"))
+        while not turns._waiting.total():
+            await asyncio.sleep(0.01)
+        with pytest.raises(core_errors.ServiceUnavailable):
+            await side.account.token()
+        with pytest.raises(core_errors.TooManyRequests):
+            await HeaderLogin(identity.core).login(headers)
+    assert await waiting == 201
+    assert await side.account.token()
     await identity.service.stop()
 
 

@@ -95,6 +95,11 @@ class UnsupportedMediaType(KilonovaError):
     template = "The content type {content_type} is not supported here."
 
 
+class TooManyRequests(KilonovaError):
+    status = 429
+    template = "Too many requests; try again later."
+
+
 class ServiceUnavailable(KilonovaError):
     status = 503
     template = "The service is unavailable: {reason}"

@@ -78,6 +78,8 @@ class ServiceAccount:
         except errors.Unauthorized:
             reason = f"identity refuses the service account {account.username}"
             raise errors.ServiceUnavailable(reason=reason) from None
+        except errors.TooManyRequests:
+            raise errors.ServiceUnavailable(reason="too many logins wait for identity") from None
         expires = parse_iso(msgspec.json.decode(data, type=TokenReply).token.expires_at)
         life = (expires - self._clock.now()).total_seconds()
         self._token = headers["x-subject-token"]

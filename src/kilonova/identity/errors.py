@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, Conflict, Forbidden, KilonovaError, NotFound, Unauthorized
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized
 
 ASSUMED = " The server could not comply with the request since it is either malformed or otherwise incorrect."
 
@@ -23,8 +23,7 @@ class Refused(Forbidden):
     template = "{reason}"
 
 
-class TooManyLogins(KilonovaError):
-    status = 429
+class TooManyLogins(TooManyRequests):
     template = "Too many logins are waiting; try again later."
 
 

@@ -17,7 +17,8 @@ from kilonova.core.web.transport import Answer, Content, Transport
 T = TypeVar("T")
 KINDS = {
     400: errors.BadRequest, 401: errors.Unauthorized, 403: errors.Forbidden, 404: errors.NotFound, 409: errors.Conflict,
-    410: errors.Gone, 413: errors.TooLarge, 415: errors.UnsupportedMediaType, 503: errors.ServiceUnavailable,
+    410: errors.Gone, 413: errors.TooLarge, 415: errors.UnsupportedMediaType, 429: errors.TooManyRequests,
+    503: errors.ServiceUnavailable,
 }  # fmt: skip
 
 
