@@ -81,6 +81,8 @@ async def _start(name: str, socket: Path, timeout: float) -> None:
     log_file = LOG_DIR / f"{name}.log"
     await asyncio.to_thread(LOG_DIR.mkdir, parents=True, exist_ok=True)
     ended, held = os.pipe()
+    end = select.poll()  # select() knows no descriptors above 1023
+    end.register(ended, select.POLLIN)
     try:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -93,7 +95,7 @@ async def _start(name: str, socket: Path, timeout: float) -> None:
             os.close(held)
         await process.wait()
         for _ in range(int(timeout / POLL)):
-            over = bool(select.select([ended], [], [], 0)[0])
+            over = bool(end.poll(0))
             # somebody else may have won the race for the pid file, so the socket decides, not our daemon's end
             if await answers(socket):
                 LOG.info("daemon started", daemon=name)
