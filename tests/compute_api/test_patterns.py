@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from kilonova.core import patterns
+from tests.compute_api.support import IMAGE, NETWORK
 
 SLOW = 5.0  # seconds; a pattern that backtracks takes minutes
 HOSTILE = (
@@ -106,3 +107,25 @@ async def test_texts_that_look_nearly_right_are_refused_in_a_moment(cloud):
     flavor = {"name": "f", "ram": 64, "vcpus": 1, "disk": 1, "rxtx_factor": "1" * 900_000 + "x"}
     assert (await cloud("POST", "/flavors", token="admin", json={"flavor": flavor}, at="2.60")).status == 400
     assert time.monotonic() - began < SLOW
+
+
+async def test_sort_keys_that_are_repeated_cost_nothing(cloud):
+    made = [(await cloud.boot(name=name)).json["server"]["id"] for name in ("b", "a", "c")]
+    keys = "sort_key=name&sort_dir=asc" + "&sort_key=display_name&sort_key=uuid&sort_key=name" * 400
+    began = time.monotonic()
+    rest = (await cloud("GET", f"/servers?{keys}&marker={made[1]}")).json["servers"]
+    assert [server["name"] for server in rest] == ["b", "c"]
+    assert time.monotonic() - began < SLOW
+
+
+async def test_lists_of_a_request_have_bounds(cloud):
+    many = [
+        {"networks": [{"uuid": NETWORK}] * 65},
+        {"security_groups": [{"name": f"g{n}"} for n in range(65)]},
+        {"block_device_mapping_v2": [{"source_type": "image", "uuid": IMAGE, "boot_index": 0}] * 65},
+    ]
+    for fields in many:
+        answer = await cloud.boot(**fields)
+        assert answer.status == 400
+        assert "at most 64 items" in answer.json["badRequest"]["message"]
+    assert (await cloud("GET", f"/servers?tags={','.join(f't{n}' for n in range(51))}")).status == 400

@@ -175,7 +175,7 @@ def private_key() -> str:
         ("ssh-ed25519 AAAA", "its second word is not the base 64 of such a key; it may be cut off"),
         ("ssh-magic AAAA", "keys of type ssh-magic are not supported"),
         ("ssh-ed25519 AAAA comment\nssh-ed25519 BBBB", "public_key has several lines, or control characters"),
-        ("ssh-ed25519 AAAA com\0ment", "public_key has several lines, or control characters"),
+        ("ssh-ed25519 AAAA com\x1bment", "public_key has several lines, or control characters"),
         ("ssh-ed25519 AAAA com\rment", "public_key has several lines, or control characters"),
     ],
 )

@@ -75,6 +75,10 @@ async def busy(call: Call) -> Reply:
     raise errors.ServiceUnavailable(reason="busy", headers={"Retry-After": "5"})
 
 
+async def away(call: Call) -> Reply:
+    raise errors.PeerAway(reason="10.9.8.7:9696: hunter2")
+
+
 async def odd(call: Call) -> Reply:
     return Reply(object())  # can't be encoded
 
@@ -103,6 +107,7 @@ ROUTES = [
     Route("GET", "/remote", remote, policy="toy:any"),
     Route("GET", "/unheard", unheard, policy="toy:any"),
     Route("GET", "/busy", busy, policy="toy:any"),
+    Route("GET", "/away", away, policy="toy:any"),
     Route("GET", "/odd", odd, policy="toy:any"),
     Route("DELETE", "/toys/{toy_id:str}", lambda call, toy_id: nothing(call), policy="toy:make", status=204),
     Route("GET", "/admin", nothing, policy="toy:admin"),
@@ -139,7 +144,8 @@ REPLIES: list[tuple[str, str, str | None, int]] = [
     ("GET", "/toy/admin", "member", 403), ("POST", "/toy/toys", "reader", 403), ("GET", "/toy/nowhere", "member", 404),
     ("GET", "/toy/nowhere", None, 404), ("PUT", "/toy/toys", "member", 405), ("PATCH", "/toy/toys/1", None, 405),
     ("GET", "/toy/broken", "member", 500), ("GET", "/toy/remote", "member", 500), ("GET", "/toy/odd", "member", 500),
-    ("GET", "/toy/unheard", "member", 500), ("GET", "/toy/busy", "member", 503), ("POST", "/toy/toys", "member", 400),
+    ("GET", "/toy/unheard", "member", 500), ("GET", "/toy/busy", "member", 503),
+    ("GET", "/toy/away", "member", 503), ("POST", "/toy/toys", "member", 400),
     ("GET", "/toy/toys?limit=x", "member", 400), ("GET", "/toy", None, 404),
 ]  # fmt: skip
 KEYS = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod", 500: "computeFault",

@@ -133,3 +133,13 @@ async def test_a_marker_of_others_is_none(client):
     image = await create(client, visibility="private")
     answer = await client("GET", f"{IMAGES}?marker={image['id']}", token="foreign", headers=JSON)
     assert (answer.status, answer.json["message"]) == (400, f"No image found with ID {image['id']}")
+
+
+async def test_what_a_list_asks_for_is_bounded(client):
+    """Sort keys that are repeated decide nothing, and each tag or property is a condition of its own."""
+    made = [(await create(client, name=name))["id"] for name in "bac"]
+    keys = "sort=" + ",".join(["name:asc", *["name:desc"] * 1000])
+    answer = await client("GET", f"{IMAGES}?{keys}&marker={made[1]}")
+    assert [image["name"] for image in answer.json["images"]] == ["b", "c"]
+    for query in ("&".join(f"tag=t{n}" for n in range(65)), "&".join(f"p{n}=x" for n in range(65))):
+        assert (await client("GET", f"{IMAGES}?{query}")).status == 400

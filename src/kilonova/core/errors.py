@@ -105,6 +105,10 @@ class ServiceUnavailable(KilonovaError):
     template = "The service is unavailable: {reason}"
 
 
+class PeerAway(ServiceUnavailable):
+    """Another service of the cloud could not be reached. Its message names its address: for logs, not for clients."""
+
+
 class BusError(KilonovaError):
     template = "The message could not be delivered: {reason}"
 

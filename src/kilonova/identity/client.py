@@ -77,7 +77,7 @@ class ServiceAccount:
             data, headers = await self._http.request("POST", "/v3/auth/tokens?nocatalog", body=body)
         except errors.Unauthorized:
             reason = f"identity refuses the service account {account.username}"
-            raise errors.ServiceUnavailable(reason=reason) from None
+            raise errors.PeerAway(reason=reason) from None
         except errors.TooManyRequests:
             raise errors.ServiceUnavailable(reason="too many logins wait for identity") from None
         expires = parse_iso(msgspec.json.decode(data, type=TokenReply).token.expires_at)

@@ -23,6 +23,7 @@ USER_FILTERS = {
     "description": "2.83", "access_ip_v4": "2.83", "access_ip_v6": "2.83",
 }  # fmt: skip
 LONGEST = 4096  # characters of a filter's value; databases refuse longer patterns
+MAX_TAGS = 50  # of a filter, as of a server
 CONTROL = frozenset(["limit", "marker", "sort_key", "sort_dir"])
 ADMIN_FILTERS = frozenset(
     [*EQUALS, *USER_FILTERS, "deleted", "metadata", "tenant_id", "project_id", "image_ref", "display_name", "hostname",
@@ -54,7 +55,10 @@ def read_filter(call: Call, rule: str) -> ServerFilter | None:
     wanted.addresses = [given[key] for key in ("ip", "ip6") if given.get(key)]
     for key, field in TAGS.items():
         if key in given:
-            setattr(wanted, field, [tag for tag in given[key].split(",") if tag])
+            tags = list(dict.fromkeys(tag for tag in given[key].split(",") if tag))
+            if len(tags) > MAX_TAGS:
+                raise InvalidQuery(name=key, value=f"{len(tags)} tags, at most {MAX_TAGS} are allowed")
+            setattr(wanted, field, tags)
     if "locked" in given:
         wanted.locked = _flag("locked", given["locked"])
     if "metadata" in given:

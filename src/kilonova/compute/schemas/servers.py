@@ -46,6 +46,7 @@ Label = Annotated[
     ),
 ]
 Certificates = Annotated[list[Annotated[Line, Meta(min_length=1)]], Meta(min_length=1, max_length=50)]
+MOST = 64  # interfaces, devices, security groups of a server
 BootIndex = Annotated[str, matching(r"\A-?[0-9]{1,4}\Z", "a number")] | Annotated[int, Meta(ge=-9999, le=9999)]
 
 
@@ -85,27 +86,31 @@ class BlockDeviceIn(Body, kw_only=True):
     volume_type: Annotated[Line | None, versions("2.67")] = None
 
 
+NetworksIn = Annotated[list[NetworkIn], Meta(max_length=MOST)]
+BlockDevicesIn = Annotated[list[BlockDeviceIn], Meta(max_length=MOST)]
+
+
 class ServerIn(Body, kw_only=True, rename=NAMES):
     name: Name
     flavor_ref: FlavorRef
     image_ref: ImageRef = ""
     admin_pass: AdminPass | UnsetType = UNSET
     metadata: Metadata = msgspec.field(default_factory=dict)
-    networks_old: Annotated[list[NetworkIn] | UnsetType, versions("2.1", "2.36", name="networks")] = UNSET
-    networks: Annotated[list[NetworkIn] | Literal["auto", "none"] | UnsetType, versions("2.37")] = UNSET
+    networks_old: Annotated[NetworksIn | UnsetType, versions("2.1", "2.36", name="networks")] = UNSET
+    networks: Annotated[NetworksIn | Literal["auto", "none"] | UnsetType, versions("2.37")] = UNSET
     disk_config: DiskConfig = "MANUAL"
     access_ip_v4: Address | None = None
     access_ip_v6: Address | None = None
     personality: Annotated[list[PersonalityIn], versions("2.1", "2.56")] = msgspec.field(default_factory=list)
     availability_zone: Name | UnsetType = UNSET
-    block_device_mapping: list[BlockDeviceIn] = msgspec.field(default_factory=list)
-    block_device_mapping_v2: list[BlockDeviceIn] = msgspec.field(default_factory=list)
+    block_device_mapping: BlockDevicesIn = msgspec.field(default_factory=list)
+    block_device_mapping_v2: BlockDevicesIn = msgspec.field(default_factory=list)
     config_drive: Boolean | Literal[""] | None = None
     key_name: Name | UnsetType = UNSET
     min_count: Positive = 1
     max_count: Positive | UnsetType = UNSET
     return_reservation_id: Boolean = False
-    security_groups: list[SecurityGroupIn] | UnsetType = UNSET
+    security_groups: Annotated[list[SecurityGroupIn], Meta(max_length=MOST)] | UnsetType = UNSET
     user_data: UserData | None = None
     description: Annotated[ShortDescription | UnsetType | None, versions("2.19")] = UNSET
     tags: Annotated[Annotated[list[Tag], Meta(max_length=50)], versions("2.52")] = msgspec.field(default_factory=list)

@@ -16,6 +16,7 @@ from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, func, lite
 from kilonova.compute.states import STATUS
 from kilonova.compute.tables import request_specs, servers
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.paging import beyond
 from kilonova.core.db.prepared import prepared
 from kilonova.core.patterns import is_plain, matcher
 
@@ -173,11 +174,8 @@ def _after(query: Select[Any], keys: list[tuple[ColumnElement[Any], bool]], mark
     at = [select(column).where(C.id == marker_id).correlate(None).scalar_subquery() for column, _ in keys]
     # said of the first key alone too: so the database begins at the marker instead of looking through what is before it
     first, falling = keys[0]
-    choices, within = [], first <= at[0] if falling else first >= at[0]
-    for n, (column, descending) in enumerate(keys):
-        same = [keys[k][0] == at[k] for k in range(n)]
-        choices.append(and_(*same, column < at[n] if descending else column > at[n]))
-    return query.where(within, or_(*choices))
+    within = first <= at[0] if falling else first >= at[0]
+    return query.where(within, beyond((column, value, falls) for (column, falls), value in zip(keys, at, strict=True)))
 
 
 def _conditions(wanted: ServerFilter) -> list[ColumnElement[bool]]:

@@ -55,9 +55,7 @@ class HttpTransport(Transport):
             async with self._client.stream(method, url, headers=headers, content=content) as response:
                 yield Answer(response.status_code, dict(response.headers), response.aiter_bytes(1 << 18))
         except httpx.TransportError as error:
-            raise errors.ServiceUnavailable(
-                reason=f"{urlsplit(url).netloc}: {error or type(error).__name__}"
-            ) from error
+            raise errors.PeerAway(reason=f"{urlsplit(url).netloc}: {error or type(error).__name__}") from error
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, or_, select
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.db.paging import beyond
 from kilonova.image.schemas.listing import Condition, ListQuery
 from kilonova.image.store.images import GONE
 from kilonova.image.tables import image_members, image_properties, image_tags, images
@@ -79,11 +80,8 @@ def _ordered(wanted: Select[Any], query: ListQuery, marker: Row | None) -> Selec
     wanted = wanted.order_by(*(key.asc() if direction == "asc" else key.desc() for key, _, direction in keys))
     if marker is None:
         return wanted
-    after: list[Any] = []
-    same: list[Any] = []
-    for key, name, direction in keys:
-        value = getattr(marker, name)
-        value = (-1 if name == "size" else "") if value is None else value
-        after.append(and_(*same, key > value if direction == "asc" else key < value))
-        same.append(key == value)
-    return wanted.where(or_(*after))
+    at = {name: getattr(marker, name) for _, name, _ in keys}
+    empty = {name: -1 if name == "size" else "" for name in at}
+    return wanted.where(
+        beyond((key, empty[name] if at[name] is None else at[name], way == "desc") for key, name, way in keys)
+    )

@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
-    false,
     func,
     or_,
     select,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
+from kilonova.core.db.paging import beyond
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.schemas.common import Filters
 from kilonova.network.tables import tags
@@ -80,7 +80,7 @@ async def page(
         ).first()
         if marker is None:
             return None
-        query = query.where(_after(keys, marker))
+        query = query.where(beyond((key, value, falls) for (key, falls), value in zip(keys, marker, strict=True)))
     query = query.order_by(*(key.desc() if descending else key.asc() for key, descending in keys))
     if filters.limit is not None:
         query = query.limit(filters.limit)
@@ -93,14 +93,6 @@ def _sortable(key: Any) -> Any:
     if not key.nullable:
         return key
     return func.coalesce(key, -1 if key.type.python_type is int else "")
-
-
-def _after(keys: list[tuple[Any, bool]], marker: Row) -> Condition:
-    choices: list[Condition] = [false()]
-    for n, (key, descending) in enumerate(keys):
-        ahead = key < marker[n] if descending else key > marker[n]
-        choices.append(and_(*(k == marker[i] for i, (k, _) in enumerate(keys[:n])), ahead))
-    return or_(*choices)
 
 
 async def get(connection: Connection, table: Table, resource_id: str, *, lock: bool = False) -> Row | None:
