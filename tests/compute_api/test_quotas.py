@@ -101,6 +101,17 @@ async def test_groups_and_members_of_a_user(cloud):
     assert (await cloud.boot(top=hint)).status == 202
 
 
+async def test_metadata_of_a_user(cloud):
+    await limit(cloud, "second", metadata_items=1)
+    refused = await cloud.boot(token="second", metadata={"a": "b", "c": "d"})
+    assert (refused.status, why(refused)) == (403, "Maximum number of metadata items exceeds 1")
+    server_id = await cloud.active(token="second", metadata={"a": "b"})
+    more = {"metadata": {"c": "d"}}
+    refused = await cloud("POST", f"/servers/{server_id}/metadata", token="second", json=more)
+    assert (refused.status, why(refused)) == (403, "Maximum number of metadata items exceeds 1")
+    assert (await cloud("POST", f"/servers/{server_id}/metadata", json=more)).status == 200  # by who has no such limit
+
+
 async def test_key_pairs_tell_the_numbers(cloud):
     await limit(cloud, key_pairs=1)
     public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHDXHFMhBsWRVSO2VO6bHS9UVQXvsaT3OHBLhA8wNFCJ x"

@@ -36,7 +36,8 @@ class ItemLogic:
             if row.vm_state not in CALM:
                 raise errors.InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
             items = edit(dict(row.metadata))
-            limit = (await limits_of(tx.connection, self.options.quotas, row.project_id))["metadata_items"]
+            limits = await limits_of(tx.connection, self.options.quotas, row.project_id, ctx.user_id)
+            limit = limits["metadata_items"]
             if 0 <= limit < len(items):
                 raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limit}")
             await store.change(tx.connection, row.uuid, {"metadata": items}, self.clock.row_time())
