@@ -17,6 +17,7 @@ from kilonova.core.folders import searchable
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.settings import Settings
+from kilonova.trust import trust
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -69,7 +70,7 @@ def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -
 
     searchable(settings.state_dir)  # on the way to dnsmasq's files
     options = options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
-    client = httpx.AsyncClient(trust_env=False)
+    client = httpx.AsyncClient(trust_env=False, verify=trust(settings))
     return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -20,6 +19,7 @@ from kilonova.core.web.server import HttpServer
 from kilonova.core.web.transport import HttpTransport
 from kilonova.ending import Ending
 from kilonova.settings import SecretSettings, Settings
+from kilonova.trust import certificate, trust
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0  # seconds between tries
 TRY_TIMEOUT = 10.0  # seconds
@@ -38,7 +38,7 @@ class ComponentProcess:
     ) -> None:  # fmt: skip
         self.component, self.settings, self.listener = component, settings, listener
         endpoints = {service: settings.endpoint(service) for service in SERVICES}
-        self.transport = HttpTransport(verify=_trust(settings))
+        self.transport, self.certificate = HttpTransport(verify=trust(settings)), certificate(settings)
         self.parts = core_parts(
             settings,
             secrets,
@@ -97,8 +97,9 @@ class ComponentProcess:
         if self.listener is None:
             return None, None
         server = HttpServer(
-            self.app, drain_timeout=self.settings.serve.drain_timeout, limits=self.settings.serve.limits
-        )
+            self.app, drain_timeout=self.settings.serve.drain_timeout, limits=self.settings.serve.limits,
+            certificate=self.certificate,
+        )  # fmt: skip
         return server, asyncio.ensure_future(server.serve(sockets=[self.listener]))
 
     # ---- start
@@ -185,7 +186,3 @@ async def _close(server: HttpServer | None, serving: asyncio.Task[None] | None) 
     if server is not None and serving is not None:
         server.should_exit = True
         await serving
-
-
-def _trust(settings: Settings) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=settings.serve.ca_file) if settings.serve.ca_file else True

@@ -56,7 +56,8 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`memory://`, or `memcached://HOST:PORT[,HOST:PORT…]` for what the processes of a cloud share."""
+    """`memory://`, or `memcached://HOST:PORT[,HOST:PORT…]` for what the processes of a cloud share; `memcacheds://…?cafile=FILE`
+    with TLS."""
 
     url: str = "memory://"
 
@@ -94,7 +95,8 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of `kilonova serve`. Times in seconds. `port` 0 is the component's own; without a `health_port` a component that has
     no API shows no health. After SIGTERM an API says for `drain_notice` that it is not ready, then finishes what it began
-    within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own.
+    within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own;
+    with `cert_file` and `key_file` (PEM) the APIs themselves speak https.
 
     The rest is of `kilonova up` too: how many connections are open at once, at most and from one address (less where the system
     allows fewer open files), in what time a request's head must be there, and for how long its body may come more slowly than
@@ -107,6 +109,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_notice: float = 2.0
     drain_timeout: float = 60.0
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     connections: Annotated[int, msgspec.Meta(ge=1)] = 8192
     connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 2048
     head_timeout: Annotated[float, msgspec.Meta(gt=0)] = 10.0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.advice import warnings
 from kilonova.components import COMPONENTS
 from kilonova.settings import Settings, load
 from kilonova.testing.engines import program
@@ -29,16 +30,48 @@ def sample(name: str) -> Settings:
     return load(DEPLOY / f"kilonova-{name}.toml", env={})
 
 
-def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
-    pem, config = tmp_path / "cloud.pem", tmp_path / "haproxy.cfg"
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    ran("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=cloud.example.org", "-days", "1",
-        "-keyout", str(key), "-out", str(certificate))  # fmt: skip
-    pem.write_text(key.read_text() + certificate.read_text())
-    text = (DEPLOY / "haproxy.cfg").read_text()
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What certificates.sh makes."""
+    folder = tmp_path_factory.mktemp("tls")
+    ran(str(DEPLOY / "certificates.sh"), str(folder), "ctl1", "ctl1", "10.0.0.11", "10.0.0.10", "127.0.0.1")
+    ran(str(DEPLOY / "certificates.sh"), str(folder), "cloud.example.org")
+    return folder
+
+
+def test_haproxy_takes_its_configuration(tls: Path, tmp_path: Path) -> None:
+    text, config = (DEPLOY / "haproxy.cfg").read_text(), tmp_path / "haproxy.cfg"
     assert PEM in text
-    config.write_text(text.replace(PEM, str(pem)))
+    config.write_text(text.replace(PEM, str(tls / "cloud.example.org.pem")).replace("/etc/kilonova/tls", str(tls)))
     assert "WARNING" not in ran(program("haproxy"), "-c", "-f", str(config))
+
+
+def test_certificates(tls: Path) -> None:
+    """The authority stays, keys are their owner's alone, a certificate names what was asked for."""
+    assert {path.name: path.stat().st_mode & 0o777 for path in tls.iterdir()} == {
+        "ca.pem": 0o644, "ca.key": 0o600, "ctl1.pem": 0o644, "ctl1.pem.key": 0o600, "cloud.example.org.pem": 0o644,
+        "cloud.example.org.pem.key": 0o600,
+    }  # fmt: skip
+    before = (tls / "ca.pem").read_bytes()
+    ran(str(DEPLOY / "certificates.sh"), str(tls))
+    assert (tls / "ca.pem").read_bytes() == before
+    shown = ran("openssl", "x509", "-in", str(tls / "ctl1.pem"), "-noout", "-ext", "subjectAltName,basicConstraints")
+    assert "DNS:ctl1, IP Address:10.0.0.11, IP Address:10.0.0.10, IP Address:127.0.0.1" in shown
+    assert "CA:FALSE" in shown
+    ran("openssl", "verify", "-x509_strict", "-CAfile", str(tls / "ca.pem"), str(tls / "ctl1.pem"))
+
+
+@pytest.mark.parametrize("name", ["controller", "compute"])
+def test_the_samples_are_safe_on_a_network(name: str) -> None:
+    """Every connection is encrypted, every server proven, and hosts share nothing with the control plane."""
+    assert warnings(sample(name)) == []
+    lines = [line.split("#")[0] for line in (DEPLOY / "haproxy.cfg").read_text().splitlines()]
+    for line in lines:
+        if line.startswith("  bind ") and "127.0.0.1" not in line:
+            assert " ssl crt " in line, line
+        if line.startswith("  server "):
+            assert " verifyhost " in line, line
+    assert any("default-server" in line and "ssl verify required ca-file" in line for line in lines)
 
 
 def test_haproxy_serves_what_the_endpoints_name() -> None:
@@ -50,10 +83,10 @@ def test_haproxy_serves_what_the_endpoints_name() -> None:
         "network-api": "network", "metadata": "metadata",
     }.items():  # fmt: skip
         port = COMPONENTS[component].port
-        assert f"bind 10.0.0.10:{port}" in text
+        assert f"bind 10.0.0.10:{port} ssl" in text
         assert f"use_backend {service} if {{ dst_port {port} }}" in text
-        assert text.count(f"10.0.0.11:{port}\n") == 1
-        assert getattr(endpoints, service) == f"http://10.0.0.10:{port}/{service}"
+        assert text.count(f"10.0.0.11:{port} ") == 1
+        assert getattr(endpoints, service) == f"https://10.0.0.10:{port}/{service}"
     assert "option httpchk GET /healthcheck/ready" in text
 
 

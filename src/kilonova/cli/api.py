@@ -10,6 +10,7 @@ import typer
 from kilonova.cli.common import running
 from kilonova.cli.credentials import login
 from kilonova.settings import Settings
+from kilonova.trust import trust
 
 
 class Admin:
@@ -23,7 +24,7 @@ class Admin:
                 "whose [endpoints] tell where one runs"
             )
         self._base = (f"{alive.url}/{{}}".format) if alive is not None else settings.endpoint
-        self._http = httpx.Client(timeout=60, trust_env=False)
+        self._http = httpx.Client(timeout=60, trust_env=False, verify=trust(settings))
         self._headers: dict[str, str] = {}
         auth = login(settings, "admin")
         domain = {"name": "Default"}

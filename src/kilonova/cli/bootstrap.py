@@ -12,6 +12,7 @@ from kilonova import secrets_file
 from kilonova.cli.common import CONFIG, STATE, console, settings_of
 from kilonova.core.config import ConfigError
 from kilonova.settings import SecretSettings, Settings
+from kilonova.trust import trust
 
 NEEDED = ("admin_password", "service_password")
 
@@ -42,7 +43,9 @@ async def _bootstrap(settings: Settings, secrets: SecretSettings, reset_password
 
     endpoints = {service: settings.endpoint(service) for service in SERVICES}
     name = f"{settings.host}:bootstrap:{os.getpid()}"
-    parts = core_parts(settings, secrets, HttpTransport(), endpoints, Faults(), name=name, alone=False)
+    parts = core_parts(
+        settings, secrets, HttpTransport(verify=trust(settings)), endpoints, Faults(), name=name, alone=False
+    )
     try:
         if reset_passwords:
             await parts.core.bus.open()  # others must hear that tokens ended

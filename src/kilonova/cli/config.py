@@ -6,9 +6,11 @@ from pathlib import Path
 
 import typer
 
+from kilonova.advice import warnings
 from kilonova.cli.common import CONFIG, STATE, settings_of
 from kilonova.core.config import as_toml
 from kilonova.settings import SECRET_KEYS
+from kilonova.trust import certificate
 
 app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True)
 
@@ -21,6 +23,10 @@ def show(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
 
 @app.command()
 def check(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
-    """Check the configuration file and the environment; exit code 2 and one clear line when something is wrong."""
-    settings_of(state, config)
+    """Check the configuration file and the environment; exit code 2 and one clear line when something is wrong. What works and
+    is not safe on a network is warned of."""
+    settings = settings_of(state, config)
+    certificate(settings)
+    for line in warnings(settings):
+        typer.echo(f"warning: {line}", err=True)
     typer.echo(f"{config or 'defaults and environment'}: good")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import cast
@@ -33,8 +34,10 @@ class MemcachedCache(Cache):
 
     shared = True
 
-    def __init__(self, servers: Sequence[tuple[str, int]], clock: Clock | None = None) -> None:
-        self._servers = [_Server(host, port, clock or Clock()) for host, port in servers]
+    def __init__(
+        self, servers: Sequence[tuple[str, int]], clock: Clock | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._servers = [_Server(host, port, clock or Clock(), tls) for host, port in servers]
 
     async def get_many(self, names: Sequence[str]) -> dict[str, bytes]:
         places: dict[_Server, dict[bytes, str]] = {}
@@ -83,8 +86,8 @@ def _key(name: str) -> bytes:
 class _Server:
     """One memcached behind its circuit breaker."""
 
-    def __init__(self, host: str, port: int, clock: Clock) -> None:
-        self._host, self._port, self._clock = host, port, clock
+    def __init__(self, host: str, port: int, clock: Clock, tls: ssl.SSLContext | None) -> None:
+        self._host, self._port, self._clock, self._tls = host, port, clock, tls
         self._connecting = asyncio.Lock()
         self._connection: _Connection | None = None
         self._alone_until = 0.0
@@ -120,7 +123,9 @@ class _Server:
             if self._connection is not None and not self._connection.closed:
                 return self._connection
             loop = asyncio.get_running_loop()
-            _, connection = await within(TIMEOUT, loop.create_connection(_Connection, self._host, self._port))
+            _, connection = await within(
+                TIMEOUT, loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
+            )
             self._connection = connection
             return connection
 

@@ -210,6 +210,16 @@ class BoundedProtocol(HttpToolsProtocol):
         with contextlib.suppress(OSError, RuntimeError):
             self.transport.write_eof()
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing() and self.transport.get_extra_info("ssl_object") is not None:
+            self.loop.call_later(LINGER, self._cut)
+
+    def _cut(self) -> None:
+        """A TLS connection is only closed when its client has said so too, which an idle one may never do."""
+        if self in self.server_state.connections and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def sweep(self, now: float, passed: float) -> None:
         """`passed`: seconds since the last time."""
         if self.flow.read_paused:  # it is we who make the client wait
@@ -252,10 +262,20 @@ class HttpServer(uvicorn.Server):
 
     server_state: State
 
-    def __init__(self, app: ASGIApp, *, drain_timeout: float, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        drain_timeout: float,
+        limits: Limits | None = None,
+        certificate: tuple[str, str] | None = None,
+    ) -> None:
+        """`certificate`: its file and that of its key, for https."""
+        cert, key = certificate or (None, None)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", http=BoundedProtocol, ws="none",
             server_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=math.ceil(drain_timeout),
+            ssl_certfile=cert, ssl_keyfile=key,
         )  # fmt: skip
         super().__init__(config)
         self.server_state = State(limits or Limits())
