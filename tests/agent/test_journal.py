@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kilonova.compute.agent import journal as module
 from kilonova.compute.agent.journal import Journal, Line, without_secrets
-from kilonova.compute.models import Evacuation, PersonalityFile, ServerBuild
+from kilonova.compute.models import Move, PersonalityFile, ServerBuild
 from kilonova.core.clock import Clock
 from tests.agent.lab import build_of
 
@@ -121,7 +121,7 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
 SECRETS: dict[str, Any] = {"admin_pass": "hidden-pass", "user_data": "aGlkZGVu", "file": b"hidden file"}
 
 
-def secret_build(number: int, *, evacuation: Evacuation | None = None) -> ServerBuild:
+def secret_build(number: int, *, move: Move | None = None) -> ServerBuild:
     build, replace = build_of(number), msgspec.structs.replace
     return replace(
         build,
@@ -131,7 +131,7 @@ def secret_build(number: int, *, evacuation: Evacuation | None = None) -> Server
             admin_pass=SECRETS["admin_pass"],
             personality=[PersonalityFile(path="/a", contents=SECRETS["file"])],
         ),
-        evacuation=evacuation,
+        move=move,
     )
 
 
@@ -166,12 +166,12 @@ def test_what_an_older_release_wrote_down_is_taken_out(tmp_path: Path) -> None:
 def test_an_evacuation_keeps_its_secrets_until_its_end(tmp_path: Path) -> None:
     """A host that dies meanwhile has them from nowhere else."""
     path, other = tmp_path / "j", build_of(2)
-    evacuation = Evacuation(migration="m", source="b", admin_pass=SECRETS["admin_pass"])
+    move = Move(migration="m", source="b", admin_pass=SECRETS["admin_pass"])
     journal = Journal(path, Clock())
     kept = journal.open_run("a", other)
-    run = journal.open_run("a", secret_build(1, evacuation=evacuation))
+    run = journal.open_run("a", secret_build(1, move=move))
     journal = reopened(journal, path)
-    assert journal.unfinished("a")[run].build == secret_build(1, evacuation=evacuation)
+    assert journal.unfinished("a")[run].build == secret_build(1, move=move)
     journal.close_run("a", run)
     assert told(path) == []
     assert journal.unfinished("a")[kept].build == other

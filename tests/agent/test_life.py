@@ -11,7 +11,7 @@ import pytest
 
 from kilonova.compute import models
 from kilonova.compute.agent.manager import ConsoleUnavailable
-from kilonova.compute.models import Evacuation, NetworkRequest, Vif
+from kilonova.compute.models import Move, NetworkRequest, Vif
 from kilonova.compute.port_ids import port_id_for
 from kilonova.compute.virt.driver import GuestSpec, PowerState, VirtError
 from kilonova.compute.virt.fake import FakeDriver, FakeOptions
@@ -72,7 +72,7 @@ async def test_an_evacuation_brings_up_the_ports_that_are_left(lab: Lab) -> None
     build = msgspec.structs.replace(
         build, action="evacuate", spec=msgspec.structs.replace(build.spec, networks=wanted),
         server=msgspec.structs.replace(build.server, network_info=[left]),
-        evacuation=Evacuation(migration="m", source="dead", shared=False),
+        move=Move(migration="m", source="dead", shared=False),
     )  # fmt: skip
     lab.conductor.take(msgspec.structs.replace(build, server=msgspec.structs.replace(build.server, host=HOST)))
     ref = models.ServerRef(build=build, request_id="req-1", action="evacuate")

@@ -73,7 +73,7 @@ def _in_anothers_name(lab: Lab, uuid: str) -> dict[str, tuple[Any, ...]]:
         "build_servers": ([uuid], REQUEST),
         "delete_unhosted": (uuid, REQUEST),
         "host_removed": ("host-1", node_uuid("host-1")),
-        "evacuate_server": (uuid, "x"),
+        "move_server": (uuid, "x"),
         "network_changed": ([uuid],),
         "network_info": ("host-1", uuid),
         "undelivered": (),
@@ -97,12 +97,12 @@ async def test_nothing_in_its_own_name_about_another_hosts_server(lab: Lab) -> N
     mine = ServerChange(expect_host="host-2", vm_state="error", task_state=None)
     assert not await taken.update_server(CTX, uuid, mine)
     assert not await taken.update_server(
-        CTX, uuid, ServerChange(expect_host="host-2", expect_evacuation="x", vm_state="error")
+        CTX, uuid, ServerChange(expect_host="host-2", expect_move="x", vm_state="error")
     )
     fault, steps = Fault(step="image", reason="made up"), [step(lab, uuid, "host-2")]
     assert not await taken.action_ended(CTX, uuid, REQUEST, "create", mine, fault, steps)
     assert not await taken.build_ended(CTX, outcome(uuid, "host-2", fault=fault, steps=steps))
-    assert not await taken.build_ended(CTX, outcome(uuid, "host-2", ok=True, steps=steps, evacuation="x"))
+    assert not await taken.build_ended(CTX, outcome(uuid, "host-2", ok=True, steps=steps, move="x"))
     assert not await taken.build_ended(CTX, outcome(uuid, "host-2", ok=True, steps=steps))
     await taken.power_state_seen(CTX, "host-2", uuid, 4)
     assert await taken.network_info(CTX, "host-2", uuid) is None

@@ -22,7 +22,7 @@ class BuildGrants:
 
 def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
     server, spec, vifs = build.server, build.spec, build.server.network_info
-    source = (build.evacuation.source,) if build.evacuation is not None else ()
+    source = (build.move.source,) if build.move is not None else ()
     made = [port_id_for(server.uuid, n) for n, want in enumerate(spec.networks) if want.port_id is None]
     given = [want.port_id for want in spec.networks if want.port_id is not None]
     return Grant(

@@ -84,7 +84,7 @@ class RequestSpec(Record, kw_only=True):
     failed_hosts: dict[str, str] = {}  # host → step and reason, over all attempts
     failed_details: dict[str, str] = {}  # host → what admins may read of it
     alternates: list[str] = []  # hosts still to try when this attempt fails, best first
-    keep_claim_on: str | None = None  # a host whose claim stays beside the new one, until an evacuation ended
+    keep_claim_on: str | None = None  # a host whose claim stays beside the new one, until a move ended
 
 
 class SubnetInfo(Record, kw_only=True):
@@ -146,10 +146,12 @@ class Server(Record, kw_only=True):
     security_groups: list[str] = []
 
 
-class Evacuation(Record, kw_only=True):
-    """A server's way from a dead host to another: what was asked, and what was tried. `migration` is its record's uuid;
-    `shared` tells whether the disks are on storage that both hosts use, None: to be found out by the next host."""
+class Move(Record, kw_only=True):
+    """A server's way from one host to another: what was asked, and what was tried. `kind` is one of `moves.KINDS`, `migration`
+    its record's uuid; `shared` tells whether the disks are on storage that both hosts use, None: to be found out by the next
+    host."""
 
+    kind: str = "evacuation"  # records of earlier releases name none
     migration: str
     source: str
     target: str | None = None
@@ -164,7 +166,7 @@ class Evacuation(Record, kw_only=True):
 
 
 class Departed(Record, kw_only=True):
-    """A server that was evacuated from a host, which has not yet removed what it holds of it."""
+    """A server that was moved away from a host, which has not yet removed what it holds of it."""
 
     migration: str
     server_uuid: str
@@ -173,7 +175,7 @@ class Departed(Record, kw_only=True):
 
 
 class ServerBuild(Record, kw_only=True):
-    """All a host needs to launch a server, or to make it again (start after a crash, hard reboot, evacuation).
+    """All a host needs to launch a server, or to make it again (start after a crash, hard reboot, move).
     `request_id` and `attempt` make a repeated message known. `grant` is what the host's account may do for the server."""
 
     server: Server
@@ -181,7 +183,7 @@ class ServerBuild(Record, kw_only=True):
     request_id: str
     attempt: int = 1
     action: str = "create"
-    evacuation: Evacuation | None = None
+    move: Move | None = None
     grant: str = ""
 
 
@@ -204,11 +206,11 @@ class StepRecord(Record, kw_only=True):
 
 class ServerChange(Record, kw_only=True):
     """A compare-and-swap on a server: applied only while host, vm_state and task_state are among the expected ones.
-    With `expect_evacuation` (a migration's uuid) the server is on its way to the expected host, not there yet. Fields left
+    With `expect_move` (a migration's uuid) the server is on its way to the expected host, not there yet. Fields left
     UNSET stay as they are."""
 
     expect_host: str | None = None
-    expect_evacuation: str | None = None
+    expect_move: str | None = None
     expect_vm_states: list[str] | None = None
     expect_task_states: list[str | None] | None = None
     vm_state: str | msgspec.UnsetType = msgspec.UNSET
@@ -228,7 +230,7 @@ class Fault(Record, kw_only=True):
 
 class BuildOutcome(Record, kw_only=True):
     """How a host's attempt at a launch ended. A failed attempt has undone its steps. `reschedule` False: another host
-    would fail alike (bad image). `evacuation` is the migration's uuid where it was one."""
+    would fail alike (bad image). `move` is the migration's uuid where it was one."""
 
     server_uuid: str
     request_id: str
@@ -240,7 +242,7 @@ class BuildOutcome(Record, kw_only=True):
     power_state: int = 0
     network_info: list[Vif] = []
     steps: list[StepRecord] = []
-    evacuation: str | None = None
+    move: str | None = None
     shared: bool = False
 
 

@@ -268,7 +268,7 @@ migrations = Table(
     Column("id", Integer, primary_key=True),
     Column("uuid", String(36), nullable=False, unique=True),
     Column("server_uuid", String(36), nullable=False, index=True),
-    Column("type", String(16), nullable=False),  # evacuation
+    Column("type", String(16), nullable=False),  # a kind of compute/moves.py
     Column("status", String(16), nullable=False),  # accepted, pre-migrating, done, completed, failed, error
     Column("request_id", String(64), nullable=False),
     Column("source_compute", String(255), nullable=False),
@@ -278,7 +278,7 @@ migrations = Table(
     Column("dest_host", String(64)),
     Column("user_id", String(255)),
     Column("project_id", String(255)),
-    Column("document", Blob, nullable=False),  # models.Evacuation, msgpack
+    Column("document", Blob, nullable=False),  # models.Move, msgpack
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment),
     Index("ix_migrations_source", "source_compute", "status"),

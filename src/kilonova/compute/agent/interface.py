@@ -16,7 +16,7 @@ class ComputeAPI(Interface):
 
     @hint
     async def guests_departed(self, ctx: RequestContext) -> None:
-        """Servers were evacuated from this host: what is left of them here is to go. Nobody needs it who is not there: a
+        """Servers were moved away from this host: what is left of them here is to go. Nobody needs it who is not there: a
         host that starts asks."""
 
     @cast

@@ -5,7 +5,7 @@ half done. That a step went well is told for people: it goes along with the next
 line is ignored. One file serves all hosts of a process.
 
 What users keep secret (passwords, user data, files for the guest) is not written down: whoever takes up a build gets it from the
-conductor. An evacuation alone has it from nowhere else while it lasts; its end takes it out of the file.
+conductor. A move alone has it from nowhere else while it lasts; its end takes it out of the file.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Run(msgspec.Struct):
 
 def without_secrets(build: ServerBuild) -> ServerBuild:
     """The build as it may be kept for long."""
-    replace, evacuation = msgspec.structs.replace, build.evacuation
+    replace, move = msgspec.structs.replace, build.move
     return replace(
         build,
         server=replace(build.server, user_data=None),
         spec=replace(build.spec, admin_pass=None, personality=[]),
-        evacuation=replace(evacuation, admin_pass=None) if evacuation is not None else None,
+        move=replace(move, admin_pass=None) if move is not None else None,
     )
 
 
@@ -80,7 +80,7 @@ class Journal:
         if line.closed:
             self._open.pop(line.run, None)
         elif line.build is not None:
-            build = line.build if line.build.evacuation is not None else without_secrets(line.build)
+            build = line.build if line.build.move is not None else without_secrets(line.build)
             self._open[line.run] = Run(line.host, build, line.resumes, {})
         elif line.step is not None and line.run in self._open:
             self._open[line.run].steps[line.step.key] = line.step
@@ -120,7 +120,7 @@ class Journal:
     def open_run(self, host: str, build: ServerBuild, *, resumes: int = 0) -> str:
         """Begin a run; its name."""
         run = f"{build.server.uuid}/{build.request_id}/{build.attempt}/{build.action}"
-        kept = build if build.evacuation is not None else without_secrets(build)
+        kept = build if build.move is not None else without_secrets(build)
         self._write(Line(host=host, run=run, build=kept, resumes=resumes))
         return run
 

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, TypeVar
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.patience import no_word, patiently
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
-from kilonova.compute.states import BUILD_TASKS, REBUILD_SHOWS, REBUILD_TASKS, Task, Vm
 from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import BaseImage, ImageRefused
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
@@ -77,6 +77,9 @@ class Launch:
     refused: bool = False  # the conductor said that the server is no longer to be built here
     telling: asyncio.Task[None] | None = None
 
+    def __post_init__(self) -> None:
+        self.origin = origin_of(self.build)
+
     @property
     def uuid(self) -> str:
         return self.build.server.uuid
@@ -87,27 +90,16 @@ class Launch:
         return self.host.network.granted(self.build.grant)
 
     def is_new(self) -> bool:
-        """Is the guest new on this host, so that undoing leaves nothing of it?"""
-        return self.build.action in NEW
+        return self.origin.is_new
 
     def has_old_disks(self) -> bool:
-        """Does the guest come back to disks that it had before?"""
-        evacuation = self.build.evacuation
-        return not self.is_new() or (evacuation is not None and bool(evacuation.shared))
+        return self.origin.has_old_disks
 
     def expected(self, **values: Any) -> ServerChange:
         """A change that applies while the server is to be brought up here."""
-        name, evacuation = self.host.name, self.build.evacuation
-        if evacuation is not None:
-            return ServerChange(
-                expect_host=name, expect_evacuation=evacuation.migration, expect_task_states=[*REBUILD_TASKS], **values
-            )
-        return ServerChange(
-            expect_host=name, expect_vm_states=[Vm.BUILDING], expect_task_states=[None, *BUILD_TASKS], **values
-        )
+        return self.origin.expected(self.host.name, **values)
 
 
-NEW = ("create", "evacuate")
 SHOWN_AFTER = 0.1  # seconds
 
 
@@ -229,7 +221,7 @@ async def _tell(launch: Launch) -> None:
 
 
 async def _told(launch: Launch, task_state: str) -> bool:
-    shown = REBUILD_SHOWS.get(Task(task_state)) if launch.build.evacuation is not None else task_state
+    shown = launch.origin.shows(task_state)
     change = launch.expected(task_state=shown) if shown is not None else launch.expected()
     host = launch.host
     return await host.until_heard(lambda: host.conductor.update_server(launch.ctx, launch.uuid, change))
@@ -251,7 +243,6 @@ async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> bool:
 def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | None) -> BuildOutcome:
     """What the conductor is told."""
     build = launch.build
-    evacuation = build.evacuation
     return BuildOutcome(
         server_uuid=build.server.uuid,
         request_id=build.request_id,
@@ -263,6 +254,6 @@ def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | Non
         power_state=int(launch.power_state),
         network_info=launch.vifs,
         steps=steps,
-        evacuation=evacuation.migration if evacuation is not None else None,
-        shared=evacuation is not None and bool(evacuation.shared),
+        move=launch.origin.move,
+        shared=launch.origin.move is not None and launch.has_old_disks(),
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from kilonova.compute import models
 from kilonova.compute.actions.base import Runs
 from kilonova.compute.actions.registry import ACTIONS
-from kilonova.compute.agent import actions, evacuation
+from kilonova.compute.agent import actions, moves
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
+from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.patience import FIRST_PAUSE, LONGEST_PAUSE
 from kilonova.compute.agent.removal import remove_traces
 from kilonova.compute.agent.steps import launch_steps
@@ -95,27 +96,27 @@ class ComputeManager(ComputeAPI):
         """A repeated message waits for the first one's end, and is then refused."""
         await self._exclusively(build.server.uuid, partial(self.launch, ctx, build))
 
-    async def evacuate(self, ctx: RequestContext, build: models.ServerBuild) -> None:
+    async def arrive(self, ctx: RequestContext, build: models.ServerBuild) -> None:
         """What an earlier life of the server left here goes first, so that old disks are not taken for shared ones."""
-        for gone in await evacuation.departed(self.host, ctx):
+        for gone in await moves.departed(self.host, ctx):
             if gone.server_uuid == build.server.uuid:
-                await evacuation.forget(self.host, ctx, gone)
-        await self.launch(ctx, await evacuation.settled(self.host, build))
+                await moves.forget(self.host, ctx, gone)
+        await self.launch(ctx, await moves.settled(self.host, build))
 
     async def guests_departed(self, ctx: RequestContext) -> None:
         await self.forget_departed(ctx)
 
     async def forget_departed(self, ctx: RequestContext) -> list[str]:
-        """Begin to remove the servers that were evacuated from here, and only those; their ids. A failure is made up for at
+        """Begin to remove the servers that were moved away from here, and only those; their ids. A failure is made up for at
         the next look."""
-        found = [gone for gone in await evacuation.departed(self.host, ctx) if gone.server_uuid not in self.busy]
+        found = [gone for gone in await moves.departed(self.host, ctx) if gone.server_uuid not in self.busy]
         for gone in found:
             self.begin(gone.server_uuid, partial(self._forget, ctx, gone))
         return [gone.server_uuid for gone in found]
 
     async def _forget(self, ctx: RequestContext, gone: models.Departed) -> None:
         try:
-            await evacuation.forget(self.host, ctx, gone)
+            await moves.forget(self.host, ctx, gone)
         except Exception as error:
             logger.error("not removed yet", server=gone.server_uuid, host=self.host.name, exc_info=error)
 
@@ -148,7 +149,7 @@ class ComputeManager(ComputeAPI):
         accepted = await host.until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
         await host.faults.point("active", "after", host=host.name)
         if not accepted and failure is None:
-            await self.remove_new(launch.build, launch.vifs)
+            await launch.origin.remove(host, launch.vifs)
         self.settle(launch.build, run_name, undone=failure is None or failure.undone)
 
     def settle(self, build: models.ServerBuild, run_name: str, *, undone: bool) -> None:
@@ -159,7 +160,7 @@ class ComputeManager(ComputeAPI):
             self.begin(build.server.uuid, partial(self._clear, build, run_name))
 
     async def _clear(self, build: models.ServerBuild, run_name: str) -> None:
-        await self._until_removed(build.server.uuid, lambda: self.remove_new(build, []))
+        await self._until_removed(build.server.uuid, lambda: origin_of(build).remove(self.host, []))
         self.host.journal.close_run(self.host.name, run_name)
 
     # ---- the rest of a server's life
@@ -175,7 +176,7 @@ class ComputeManager(ComputeAPI):
         work = {
             Runs.HOST: partial(self.act, ctx, ref),
             Runs.REMOVAL: partial(self.terminate, ctx, ref),
-            Runs.MOVE: partial(self.evacuate, ctx, ref.build),
+            Runs.MOVE: partial(self.arrive, ctx, ref.build),
         }
         await self._exclusively(server_id, work[action.runs])
 
@@ -183,18 +184,11 @@ class ComputeManager(ComputeAPI):
         """Remove every trace, then report; open runs of this server end here."""
         host = self.host
         build = ref.build
-        await self._until_removed(build.server.uuid, lambda: remove_traces(host, build, build.server.network_info))
+        await self._until_removed(build.server.uuid, lambda: remove_traces(host, build))
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
         await host.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
-
-    async def remove_new(self, build: models.ServerBuild, vifs: Sequence[models.Vif]) -> None:
-        """Every trace of a server that was new here and is another host's, or nobody's, by now."""
-        if build.evacuation is not None:
-            await evacuation.leave(self.host, RequestContext(request_id=build.request_id), build)
-        else:
-            await remove_traces(self.host, build, vifs, moved=True)
 
     async def _until_removed(self, server_id: str, remove: Callable[[], Awaitable[None]]) -> None:
         """However often it takes. A repeated deletion interrupts the pause."""

@@ -12,8 +12,9 @@ from kilonova.compute.actions.base import Action, CutOff
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.actions import give_up, unknown
 from kilonova.compute.agent.journal import Run
-from kilonova.compute.agent.launch import NEW, Launch, LaunchFailed, outcome, undo
+from kilonova.compute.agent.launch import Launch, LaunchFailed, outcome, undo
 from kilonova.compute.agent.manager import ComputeManager, Work
+from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.virt.driver import PowerState
@@ -52,13 +53,13 @@ async def _one(
     manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild | None, runs: list[tuple[str, Run]]
 ) -> None:
     # of several, the one that was taken up most often counts
-    found = max(runs, key=lambda item: (item[1].build.action in NEW, item[1].resumes)) if runs else None
+    found = max(runs, key=lambda item: (origin_of(item[1].build).is_new, item[1].resumes)) if runs else None
     for name, run in runs:
         if found is not None and name != found[0]:
             manager.host.journal.close_run(run.host, name)
     server = row.server if row is not None else None
     if row is None or server is None:
-        if found is not None and not await _evacuation(manager, ctx, found):
+        if found is not None and not await _arrival(manager, ctx, found):
             await _abandon(manager, found)
         return
     if server.task_state == Task.DELETING:
@@ -90,11 +91,11 @@ async def _cut_off(
         await manager.report_action(ctx, ref, given_up)
 
 
-async def _evacuation(manager: ComputeManager, ctx: RequestContext, found: tuple[str, Run]) -> bool:
-    """A server on its way here from a dead host is brought up; False for any other run, and when it is not wanted here any
+async def _arrival(manager: ComputeManager, ctx: RequestContext, found: tuple[str, Run]) -> bool:
+    """A server on its way here from another host is brought up; False for any other run, and when it is not wanted here any
     more."""
     host, build = manager.host, found[1].build
-    if build.evacuation is None:
+    if build.move is None:
         return False
     wanted = Launch(host=host, ctx=ctx, build=build).expected()
     if not await host.until_heard(lambda: host.conductor.update_server(ctx, build.server.uuid, wanted)):
@@ -106,8 +107,9 @@ async def _evacuation(manager: ComputeManager, ctx: RequestContext, found: tuple
 async def _abandon(manager: ComputeManager, found: tuple[str, Run]) -> None:
     """The row is gone or elsewhere: what this host made goes too."""
     name, run = found
-    if run.build.action in NEW:
-        await manager.remove_new(run.build, [])
+    origin = origin_of(run.build)
+    if origin.is_new:
+        await origin.remove(manager.host, [])
     manager.host.journal.close_run(manager.host.name, name)
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kilonova.compute import models
 from kilonova.compute.agent.launch import Host
-from kilonova.compute.agent.steps.networking import release_ports
+from kilonova.compute.agent.ports import release_ports
 from kilonova.core.context import RequestContext
 
 
-async def remove_traces(
-    host: Host, build: models.ServerBuild, vifs: Sequence[models.Vif], *, moved: bool = False
-) -> None:
-    """Guest, wiring, ports, disks: whatever is there. Raises when something could not be removed. `moved`: the server may
-    be another host's by now, whose ports stay."""
+async def remove_traces(host: Host, build: models.ServerBuild) -> None:
+    """Guest, wiring, ports, disks: whatever is there. Raises when something could not be removed."""
     uuid = build.server.uuid
     ctx = RequestContext(request_id=build.request_id)
     host.events.forget(uuid)
     await host.driver.destroy(uuid)
     await host.driver.undefine(uuid)
-    await release_ports(host, ctx, build, vifs, moved=moved)
+    await release_ports(host, ctx, build, build.server.network_info)
     await host.driver.disks.remove(uuid)

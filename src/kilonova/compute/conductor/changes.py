@@ -34,7 +34,7 @@ class Changes:
         self._together = Together(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
-        if change.expect_evacuation is not None:
+        if change.expect_move is not None:
             return await self._update(uuid, change)
         return await self._together((uuid, change))
 
@@ -121,8 +121,8 @@ class Changes:
 
 def _expected(change: ServerChange) -> list[Condition]:
     where: list[Condition] = []
-    if change.expect_evacuation is not None:
-        where.append(store.coming_to(change.expect_host or "", change.expect_evacuation))
+    if change.expect_move is not None:
+        where.append(store.coming_to(change.expect_host or "", change.expect_move))
     elif change.expect_host is not None:
         where.append(store.on_host(change.expect_host))
     if change.expect_vm_states is not None:

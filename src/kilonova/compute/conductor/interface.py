@@ -27,18 +27,18 @@ class ConductorAPI(Interface):
         """An operator has deleted a compute host that is down: nothing waits for it any more. Repeating it is harmless."""
 
     @cast
-    async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
-        """Find a host for a server whose own is dead, and hand it over. Repeating it is harmless."""
+    async def move_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
+        """Find another host for a server, and hand it over. Repeating it is harmless."""
 
     @from_host("host")
     @call(timeout=60)
     async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
-        """Servers whose evacuation from this host is done, while the host has not said that it is rid of them."""
+        """Servers whose move from this host is done, while the host has not said that it is rid of them."""
 
     @from_host(ANY_HOST)
     @call(timeout=60)
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
-        """The host holds nothing any more of a server that was evacuated from it."""
+        """The host holds nothing any more of a server that was moved away from it."""
 
     @from_host("change.expect_host")
     @call(timeout=60)

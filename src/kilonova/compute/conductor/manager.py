@@ -8,9 +8,9 @@ from kilonova.compute.conductor.changes import Changes
 from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.departures import Departures
 from kilonova.compute.conductor.endings import Endings
-from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.moves import Moves
 from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.conductor.parts import Parts
@@ -66,11 +66,11 @@ class ConductorManager(ConductorAPI):
         self.changes = Changes(parts)
         self.deletion = Deletion(parts, Ports(parts, network))
         self.interfaces = NetworkInfo(parts, network)
-        self.evacuations = Evacuations(parts, self.interfaces)
+        self.moves = Moves(parts, self.interfaces)
         self.departures = Departures(parts)
         self.reports = HostReports(parts)
         self.watch = Watch(parts, self.builds, self.endings)
-        self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch, self.evacuations)
+        self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch, self.moves)
 
     async def start(self) -> None:
         self.watch.start()
@@ -88,14 +88,14 @@ class ConductorManager(ConductorAPI):
     async def host_removed(self, ctx: RequestContext, host: str, provider: str) -> None:
         await self.departures.removed(host, provider)
 
-    async def evacuate_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
-        await self.evacuations.begin(ctx, server_id, migration)
+    async def move_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
+        await self.moves.begin(ctx, server_id, migration)
 
     async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
-        return await self.evacuations.departed(host)
+        return await self.moves.departed(host)
 
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
-        await self.evacuations.departure_done(migration, by=ctx.sender)
+        await self.moves.departure_done(migration, by=ctx.sender)
 
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         applied = await self.changes.update(server_id, change)
@@ -104,8 +104,8 @@ class ConductorManager(ConductorAPI):
         return applied
 
     async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
-        if outcome.evacuation is not None:
-            return await self.evacuations.ended(ctx, outcome)
+        if outcome.move is not None:
+            return await self.moves.ended(ctx, outcome)
         accepted = await self.endings.ended(ctx, outcome)
         if accepted or ctx.sender is None:
             self.builds.dispatched.discard(outcome.server_uuid)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.deletion import Deletion
-from kilonova.compute.conductor.evacuations import Evacuations
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.moves import Moves
 from kilonova.compute.conductor.parts import Parts, logger, on_behalf
 from kilonova.compute.conductor.watch import Watch
 from kilonova.compute.history import purge
@@ -28,11 +28,9 @@ class Reconciler:
     """Made by `ConductorManager.reconciler`. Every round does all its kinds of work; one that fails is logged and done
     again in the next."""
 
-    def __init__(
-        self, parts: Parts, builds: Builds, deletion: Deletion, watch: Watch, evacuations: Evacuations
-    ) -> None:
+    def __init__(self, parts: Parts, builds: Builds, deletion: Deletion, watch: Watch, moves: Moves) -> None:
         self.parts, self.builds, self.deletion, self.watch = parts, builds, deletion, watch
-        self.evacuations = evacuations
+        self.moves = moves
         options = parts.options
         self._nobodys: dict[str, float] = {}
         self._misplaced: dict[str, float] = {}
@@ -64,7 +62,7 @@ class Reconciler:
     async def _round(self, age: float) -> None:
         await self.schedule_waiting(age)
         await self.deletion.finish(age)
-        await self.evacuations.check(age)
+        await self.moves.check(age)
         await self.give_up_builds()
         await self.watch.check_all(age)
         if kept := self.parts.options.keep_deleted:

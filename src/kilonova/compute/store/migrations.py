@@ -1,4 +1,4 @@
-"""SQL of migrations: servers' ways from host to host, so far evacuations."""
+"""SQL of migrations: servers' ways from host to host."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, or_, select, update
 
-from kilonova.compute.models import Evacuation
+from kilonova.compute.models import Move
 from kilonova.compute.tables import migrations, servers
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
 
-EVACUATION = "evacuation"
 ACCEPTED, RUNNING, DONE = "accepted", "pre-migrating", "done"
 COMPLETED, FAILED, ERROR = "completed", "failed", "error"
 OPEN = (ACCEPTED, RUNNING)
@@ -22,12 +21,12 @@ OPEN = (ACCEPTED, RUNNING)
 removed what was left; error: no host could; failed: the server went away meanwhile."""
 
 
-def encode(evacuation: Evacuation) -> bytes:
-    return msgspec.msgpack.encode(evacuation)
+def encode(move: Move) -> bytes:
+    return msgspec.msgpack.encode(move)
 
 
-def decode(row: Row) -> Evacuation:
-    return msgspec.msgpack.decode(row.document, type=Evacuation)
+def decode(row: Row) -> Move:
+    return msgspec.msgpack.decode(row.document, type=Move)
 
 
 async def add(connection: Connection, row: dict[str, Any]) -> None:
@@ -50,8 +49,8 @@ async def change(
 
 
 async def open_ones(connection: Connection, *, host: str | None = None) -> Sequence[Row]:
-    """Evacuations under way, of any host or of those that come from or go to one."""
-    query = select(migrations).where(migrations.c.status.in_(OPEN), migrations.c.type == EVACUATION)
+    """Moves under way, of any host or of those that come from or go to one."""
+    query = select(migrations).where(migrations.c.status.in_(OPEN))
     if host is not None:
         query = query.where(or_(migrations.c.source_compute == host, migrations.c.dest_compute == host))
     return (await connection.execute(query.order_by(migrations.c.id))).all()
@@ -67,11 +66,11 @@ async def destinations(connection: Connection, servers_: Collection[str]) -> dic
 
 
 async def left_behind(connection: Connection, host: str) -> Sequence[Row]:
-    """Evacuations from a host that are done, with `at`: where the server is now (None: deleted) and `network_info`."""
+    """Moves from a host that are done, with `at`: where the server is now (None: deleted) and `network_info`."""
     query = (
         select(migrations, servers.c.host.label("at"), servers.c.network_info)
         .outerjoin(servers, (servers.c.uuid == migrations.c.server_uuid) & (servers.c.deleted == 0))
-        .where(migrations.c.source_compute == host, migrations.c.status == DONE, migrations.c.type == EVACUATION)
+        .where(migrations.c.source_compute == host, migrations.c.status == DONE)
     )
     return (await connection.execute(query.order_by(migrations.c.id))).all()
 

@@ -8,8 +8,9 @@ from functools import cache
 
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.launch import LaunchStep
+from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.models import ServerBuild
-from kilonova.compute.steps import LAUNCH, SHUT_OFF, Step
+from kilonova.compute.steps import Step
 
 
 @cache
@@ -27,7 +28,7 @@ def _load(step: Step) -> LaunchStep:
 
 def launch_steps(build: ServerBuild) -> Sequence[LaunchStep]:
     """The steps that bring a server up on a host where it is new."""
-    return load(SHUT_OFF if build.evacuation is not None and build.evacuation.stopped else LAUNCH)
+    return load(origin_of(build).steps)
 
 
 def action_steps(name: str) -> Sequence[LaunchStep]:

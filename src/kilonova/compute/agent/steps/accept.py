@@ -10,7 +10,9 @@ class Accept(LaunchStep):
 
     async def do(self, launch: Launch) -> None:
         host = launch.host
-        await _check_disks(launch)
+        wrong = await launch.origin.check_disks(host) if not launch.resumed else None
+        if wrong is not None:
+            raise CannotFit(wrong)
         capacity = await host.driver.capacity()
         flavor = launch.build.spec.flavor
         room = int(capacity.memory_mb * host.options.ram_ratio)
@@ -21,13 +23,3 @@ class Accept(LaunchStep):
         if flavor.vcpus > cores:
             wanted = f"{flavor.vcpus} vcpus wanted"
             raise CannotFit(f"{wanted}, the host has fewer", f"{wanted}, the host has {cores} in all")
-
-
-async def _check_disks(launch: Launch) -> None:
-    """Disks on shared storage are there before an evacuation; others are not."""
-    evacuation = launch.build.evacuation
-    if evacuation is None or launch.resumed:
-        return
-    if await launch.host.driver.disks.present(launch.uuid) != evacuation.shared:
-        there = "is not on this host's storage" if evacuation.shared else "is on this host's storage already"
-        raise CannotFit(f"the server's disk {there}")

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
-from kilonova.compute.agent.launch import Host, Launch, LaunchStep, NetworkNotReady
+from kilonova.compute.agent.launch import Launch, LaunchStep, NetworkNotReady
 from kilonova.compute.models import NetworkRequest, ServerBuild, Vif
-from kilonova.compute.port_ids import port_id_for, port_id_of
 from kilonova.compute.vifs import networks_of, vif_of
-from kilonova.core import errors, log
-from kilonova.core.context import RequestContext
+from kilonova.core import errors
 from kilonova.network.client import PortRecord, PortRequest
 
 PLUGGED = "network-vif-plugged"
-logger = log.get("agent")
 
 
 class Networking(LaunchStep):
     """One request makes and binds all new ports; existing ports are bound one by one."""
 
     async def do(self, launch: Launch) -> None:
-        wanted = _wanted(launch.build)
+        wanted = launch.origin.wanted_ports()
         if not wanted:
             launch.vifs = []
             return
@@ -83,18 +80,7 @@ class Networking(LaunchStep):
     async def undo(self, launch: Launch) -> None:
         if launch.is_new():
             launch.host.events.forget(launch.uuid)
-            leave = release_ports if launch.build.evacuation is None else give_back_ports
-            await leave(launch.host, launch.ctx, launch.build, launch.vifs, moved=True)
-
-
-def _wanted(build: ServerBuild) -> dict[str, NetworkRequest]:
-    """Port → what was asked for. Of a server that comes from a dead host only the ports it still has: a user may have deleted
-    one since."""
-    every = {port_id_of(build.server.uuid, n, want): want for n, want in enumerate(build.spec.networks)}
-    if build.evacuation is None:
-        return every
-    kept = {vif.port_id for vif in build.server.network_info}
-    return {port_id: want for port_id, want in every.items() if port_id in kept}
+            await launch.origin.leave_ports(launch.host, launch.ctx, launch.vifs)
 
 
 class Refresh(LaunchStep):
@@ -111,52 +97,6 @@ class Refresh(LaunchStep):
 
 def _owner(build: ServerBuild) -> str:
     return f"compute:{build.server.availability_zone or 'nova'}"
-
-
-async def release_ports(
-    host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif], *, moved: bool = False
-) -> None:
-    """Delete the ports we made and let go of the user's; works from the request alone when nothing else is known. With
-    `moved`, ports that are bound to another host by now stay: their ids are the same there."""
-    uuid_, wanted = build.server.uuid, build.spec.networks
-    given = {want.port_id for want in wanted if want.port_id} | {v.port_id for v in vifs if not v.created}
-    ours = {port_id_for(uuid_, n) for n, want in enumerate(wanted) if not want.port_id}
-    ours |= {vif.port_id for vif in vifs if vif.created}
-    if not given and not ours:
-        return
-    taps = sorted(given | ours)
-    try:
-        await _release(host, build, given, ours, moved=moved)
-    except errors.Forbidden as error:  # the conductor removes what stays
-        logger.warning("ports left to the conductor", server=uuid_, host=host.name, reason=error.message)
-    await host.wiring.unplug(ctx, taps)
-
-
-async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[str], *, moved: bool) -> None:
-    network = host.network.granted(build.grant)
-    taps = sorted(given | ours)
-    found = await network.ports(id=taps if moved else sorted(given)) if moved or given else []
-    elsewhere = {port.id for port in found if moved and port.host_id not in (msgspec.UNSET, "", host.name)}
-    await network.delete_ports(sorted(ours - elsewhere))
-    for port in found:
-        if port.id in given - elsewhere and port.device_id == build.server.uuid:
-            await network.unbind_port(port.id)
-
-
-async def give_back_ports(
-    host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif], *, moved: bool = True
-) -> None:
-    """After an evacuation that failed: the ports are bound where they were, unless another host has them by now."""
-    ids = sorted({port_id_of(build.server.uuid, n, want) for n, want in enumerate(build.spec.networks)})
-    if not ids:
-        return
-    network = host.network.granted(build.grant)
-    for port in await network.ports(id=ids):
-        if port.device_id == build.server.uuid and port.host_id == host.name and build.evacuation is not None:
-            await network.bind_port(
-                port.id, build.evacuation.source, device_id=port.device_id, device_owner=port.device_owner
-            )
-    await host.wiring.unplug(ctx, ids)
 
 
 class Plug(LaunchStep):

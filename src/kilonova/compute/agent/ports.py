@@ -1,0 +1,60 @@
+"""The ports of a server as its host leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kilonova.compute.models import ServerBuild, Vif
+from kilonova.compute.port_ids import port_id_for, port_id_of
+from kilonova.core import errors, log
+from kilonova.core.context import RequestContext
+
+if TYPE_CHECKING:
+    from kilonova.compute.agent.launch import Host
+
+logger = log.get("agent")
+
+
+async def release_ports(
+    host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif], *, moved: bool = False
+) -> None:
+    """Delete the ports we made and let go of the user's; works from the request alone when nothing else is known. With
+    `moved`, ports that are bound to another host by now stay: their ids are the same there."""
+    uuid_, wanted = build.server.uuid, build.spec.networks
+    given = {want.port_id for want in wanted if want.port_id} | {v.port_id for v in vifs if not v.created}
+    ours = {port_id_for(uuid_, n) for n, want in enumerate(wanted) if not want.port_id}
+    ours |= {vif.port_id for vif in vifs if vif.created}
+    if not given and not ours:
+        return
+    taps = sorted(given | ours)
+    try:
+        await _release(host, build, given, ours, moved=moved)
+    except errors.Forbidden as error:  # the conductor removes what stays
+        logger.warning("ports left to the conductor", server=uuid_, host=host.name, reason=error.message)
+    await host.wiring.unplug(ctx, taps)
+
+
+async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[str], *, moved: bool) -> None:
+    network = host.network.granted(build.grant)
+    taps = sorted(given | ours)
+    found = await network.ports(id=taps if moved else sorted(given)) if moved or given else []
+    elsewhere = {port.id for port in found if moved and port.host_id not in (msgspec.UNSET, "", host.name)}
+    await network.delete_ports(sorted(ours - elsewhere))
+    for port in found:
+        if port.id in given - elsewhere and port.device_id == build.server.uuid:
+            await network.unbind_port(port.id)
+
+
+async def give_back_ports(host: Host, ctx: RequestContext, build: ServerBuild, source: str) -> None:
+    """After a move that failed: the ports are bound to the host they came from, unless another host has them by now."""
+    ids = sorted({port_id_of(build.server.uuid, n, want) for n, want in enumerate(build.spec.networks)})
+    if not ids:
+        return
+    network = host.network.granted(build.grant)
+    for port in await network.ports(id=ids):
+        if port.device_id == build.server.uuid and port.host_id == host.name:
+            await network.bind_port(port.id, source, device_id=port.device_id, device_owner=port.device_owner)
+    await host.wiring.unplug(ctx, ids)

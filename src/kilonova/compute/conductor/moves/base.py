@@ -1,0 +1,35 @@
+"""What the parts of the workflow share: whether a move is still under way, and how its record is closed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.models import Move
+from kilonova.compute.moves import KINDS, MoveKind
+from kilonova.compute.store import conductor_servers as servers
+from kilonova.compute.store import migrations as store
+from kilonova.core.db import Row
+
+
+def kind_of(record: Row) -> MoveKind:
+    return KINDS[record.type]
+
+
+def under_way(row: Row | None, record: Row) -> bool:
+    """Whether the server is still to be moved: neither deleted nor given another state."""
+    return row is not None and not row.deleted and row.task_state in kind_of(record).tasks
+
+
+def closed(parts: Parts, move: Move, status: str) -> dict[str, object]:
+    """Values of a record that has ended: without secrets."""
+    document = store.encode(msgspec.structs.replace(move, admin_pass=None))
+    return {"status": status, "document": document, "updated_at": parts.now()}
+
+
+async def settle(parts: Parts, uuid: str, record: Row) -> None:
+    """The claim is made what the row says, unless another host is being looked for."""
+    async with parts.database.reading() as connection:
+        row = await servers.get(connection, uuid)
+    if row is not None and not under_way(row, record):
+        await parts.settle_claims([uuid])

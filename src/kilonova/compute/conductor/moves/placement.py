@@ -1,0 +1,121 @@
+"""The first half of a move: a host is chosen and claimed on, and the server handed over to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from kilonova.compute import models
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.moves.base import kind_of, under_way
+from kilonova.compute.conductor.moves.results import MoveResults
+from kilonova.compute.conductor.network_info import NetworkInfo
+from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.selecting import next_alternate, select
+from kilonova.compute.models import Move, RequestSpec, Selection
+from kilonova.compute.store import conductor_servers as servers
+from kilonova.compute.store import decisions, request_specs, rows, steps
+from kilonova.compute.store import migrations as store
+from kilonova.core import errors
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row, retried
+from kilonova.core.faults import InjectedFault
+
+
+class MovePlacement:
+    def __init__(self, parts: Parts, interfaces: NetworkInfo, results: MoveResults) -> None:
+        self.parts, self.interfaces, self.results = parts, interfaces, results
+        self.in_flight: set[str] = set()
+
+    async def begin(self, ctx: RequestContext, server_id: str, migration: str) -> None:
+        """Look for a host and hand the server over. Repeating it is harmless."""
+        if migration in self.in_flight:
+            return
+        self.in_flight.add(migration)
+        try:
+            async with self.parts.database.reading() as connection:
+                record = await store.get(connection, migration)
+                row = await servers.get(connection, server_id)
+            if record is None or record.status != store.ACCEPTED:
+                return
+            if row is None or row.spec is None or not under_way(row, record):
+                await self.results.gone(record)
+                return
+            await self._place(ctx, row, record)
+        finally:
+            self.in_flight.discard(migration)
+
+    async def _place(self, ctx: RequestContext, row: Row, record: Row) -> None:
+        began, move = self.parts.now(), store.decode(record)
+        wishes = wishes_of(request_specs.decode(row.spec), move)
+        try:
+            await self.parts.faults.point("schedule", "before")
+            selection = await next_alternate(self.parts, ctx, row, wishes) if wishes.alternates else None
+            if selection is None:
+                (selection,) = await select(self.parts, ctx, [row], wishes)
+            await self.parts.faults.point("dispatch", "before")
+        except (errors.KilonovaError, InjectedFault) as error:
+            reason, inner = reasons.of_scheduling(error)
+            await self.results.give_up(row, record, f"Scheduling failed: {reason}", inner)
+            return
+        if selection.host is None:
+            message, details = reasons.no_host(
+                move.failed_hosts, move.failed_details, selection.decision, what=kind_of(record).what
+            )
+            await self.results.give_up(row, record, message, details, selection)
+            return
+        await self.interfaces.before_power_on(ctx, row.uuid)
+        if not await self._dispatch(ctx, row, record, selection, began):
+            await self.parts.settle_claims([row.uuid])
+
+    @retried
+    async def _dispatch(
+        self, ctx: RequestContext, row: Row, record: Row, selection: Selection, began: dt.datetime
+    ) -> bool:
+        """The host, its decision, steps and message in one transaction; False when somebody was faster."""
+        parts, now = self.parts, self.parts.now()
+        move, spec = store.decode(record), request_specs.decode(row.spec)
+        move = msgspec.structs.replace(move, attempts=move.attempts + 1, alternates=selection.alternates)
+        values = {
+            "status": store.RUNNING, "dest_compute": selection.host, "dest_node": selection.node,
+            "document": store.encode(move), "updated_at": now,
+        }  # fmt: skip
+        async with parts.database.transaction() as tx:
+            held = await servers.get(tx.connection, row.uuid, lock=True)
+            if held is None or not under_way(held, record) or not await store.change(
+                tx.connection, record.uuid, [store.ACCEPTED], values
+            ):  # fmt: skip
+                return False
+            server = msgspec.structs.replace(rows.server(held), availability_zone=selection.availability_zone)
+            build = models.ServerBuild(
+                server=server, spec=msgspec.structs.replace(spec, admin_pass=move.admin_pass),
+                request_id=record.request_id, attempt=move.attempts, action=kind_of(record).action, move=move,
+            )  # fmt: skip
+            build = parts.grants.granted(build, selection.host)
+            ref = models.ServerRef(build=build, request_id=record.request_id, action=kind_of(record).action)
+            await tx.outbox(ComputeAPI, host=selection.host).run_action(ctx, ref)
+            made = {row.uuid: selection.decision}
+            await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
+            placing = parts.placing(
+                row, record.request_id, selection, began, now, attempt=move.attempts, action=kind_of(record).action
+            )
+            await steps.add(tx.connection, placing)
+        return True
+
+
+def wishes_of(spec: RequestSpec, move: Move) -> RequestSpec:
+    """What the scheduler is asked: any host but the one it leaves and those that failed; the target by force, or through the
+    filters. That the server was once forced to its host does not count."""
+    return msgspec.structs.replace(
+        spec,
+        force_host=move.target if move.force else None,
+        force_node=None,
+        requested_host=None if move.force else move.target,
+        ignore_hosts=[move.source],
+        failed_hosts=move.failed_hosts,
+        failed_details={},
+        alternates=move.alternates,
+        keep_claim_on=move.source,
+    )
