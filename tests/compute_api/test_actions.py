@@ -170,7 +170,12 @@ async def test_security_groups_of_a_running_server(cloud):
     server_id = await cloud.active()
     refused = await act(cloud, server_id, addSecurityGroup={"name": "web"})
     assert refused.status == 400  # no port yet
-    cloud.networks.held_ports = [port("p1", "10.0.0.5", device_id=server_id)]
+    # another project may write the server's id on its own port; that must not come into this project's groups
+    strange = port("p0", "10.9.0.5", device_id=server_id, project_id="f" * 32, security_groups=[str(uuid.UUID(int=4))])
+    cloud.networks.held_ports = [strange]
+    assert (await act(cloud, server_id, addSecurityGroup={"name": "web"})).status == 400
+    assert (await cloud("GET", f"/servers/{server_id}/os-security-groups")).json["security_groups"] == []
+    cloud.networks.held_ports = [strange, port("p1", "10.0.0.5", device_id=server_id)]
     web = str(uuid.UUID(int=4))
     assert (await act(cloud, server_id, addSecurityGroup={"name": "web"})).status == 202
     assert cloud.networks.updates == [("p1", {"security_groups": [GROUP, web]})]

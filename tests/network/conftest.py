@@ -24,12 +24,12 @@ HOST = "host-1"
 
 
 class FakeCompute:
-    """Takes events; answers with `status`."""
+    """Takes events; answers with `status`, and 400 to those of the port `unread`."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, str]] = []
         self.requests = 0
-        self.status = 200
+        self.status, self.unread = 200, ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
@@ -39,10 +39,13 @@ class FakeCompute:
             if not message.get("more_body"):
                 break
         self.requests += 1
-        if self.status == 200:
-            assert (scope["method"], scope["path"]) == ("POST", "/v2.1/os-server-external-events")
-            self.events += msgspec.json.decode(body)["events"]
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        assert (scope["method"], scope["path"]) == ("POST", "/v2.1/os-server-external-events")
+        events = msgspec.json.decode(body)["events"]
+        refused = self.unread in {event["tag"] for event in events}
+        status = 400 if refused and self.status == 200 else self.status
+        if status == 200:
+            self.events += events
+        await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
     def named(self, name: str) -> list[dict[str, str]]:

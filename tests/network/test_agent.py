@@ -207,6 +207,35 @@ async def test_compute_is_told_what_others_do_to_its_ports(cloud: Cloud):
     assert cloud.compute.named("network-vif-deleted") == []
 
 
+async def test_an_event_that_compute_cannot_read_takes_no_other_with_it(cloud: Cloud):
+    network, _ = await cloud.network()
+    ports = [await cloud.bound(network) for _ in range(3)]
+    cloud.compute.unread = ports[1]["id"]
+    await cloud.agent()
+    good = {ports[0]["id"], ports[2]["id"]}
+    await until(lambda: {event["tag"] for event in cloud.compute.named("network-vif-plugged")} == good)
+    await cloud.forgotten()
+
+
+async def test_a_projects_own_words_on_a_port_are_no_news_for_compute(cloud: Cloud):
+    """Compute refuses whole requests in which one server's id is none; and it has nothing to do with ports without a host."""
+    await cloud.agent()
+    network, _ = await cloud.network()
+    words = {"device_owner": "compute:nova", "device_id": cloud.core.clock.uuid()}
+    idle = await cloud.make("port", network_id=network["id"], **words)
+    mine = await cloud.bound(network)
+    await until(lambda: cloud.compute.named("network-vif-plugged"))
+    renamed = await cloud("PUT", f"/ports/{mine['id']}", json={"port": {"device_id": "x"}})
+    assert renamed.status == 200
+    cloud.compute.events.clear()
+    for port in (idle, mine):
+        await cloud("PUT", f"/ports/{port['id']}", json={"port": {"security_groups": []}})
+        assert (await cloud("DELETE", f"/ports/{port['id']}")).status == 204
+    await cloud.bound(network)
+    await until(lambda: cloud.compute.named("network-vif-plugged"))
+    assert {event["name"] for event in cloud.compute.events} == {"network-vif-plugged"}
+
+
 async def test_an_agent_that_comes_back_says_what_is_up_and_what_is_not(cloud: Cloud):
     agent, _ = await cloud.agent()
     network, _ = await cloud.network()

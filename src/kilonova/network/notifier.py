@@ -56,7 +56,11 @@ class ComputeEvents:
                 logger.info("compute knows none of these servers", servers=sorted({e.server_uuid for e in events}))
             except errors.KilonovaError as error:
                 if 400 <= error.status < 500 and error.status != 401:
-                    logger.warning("compute refused events", reason=error.message, events=len(events))
+                    if len(events) > 1:  # one that compute cannot read must not take the others with it
+                        for event in events:
+                            await self._deliver([event])
+                        return
+                    logger.warning("compute refused an event", reason=error.message, port=events[0].tag)
                 elif self._clock.monotonic() - began < self.max_age:
                     logger.info("compute not reached, events wait", reason=error.message, events=len(events))
                     await self._clock.sleep(PAUSE)

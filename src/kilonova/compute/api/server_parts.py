@@ -50,7 +50,7 @@ class ServerParts:
 
     async def security_groups(self, call: Call, server_id: str) -> Reply:
         row = await self.servers.get(call.ctx, server_id)
-        ids = [group_id for port in await self.network.ports(server_id) for group_id in port.security_groups]
+        ids = [group_id for port in await self.network.ports(row) for group_id in port.security_groups]
         groups = await self.network.groups(row.project_id, [*dict.fromkeys(ids)])
         items = [
             {"id": g.id, "name": g.name, "description": g.description, "tenant_id": g.project_id, "rules": []}

@@ -9,9 +9,10 @@ from kilonova.compute.logic.doors import NetworkDoor
 from kilonova.compute.logic.server_actions import check_lock
 from kilonova.compute.logic.servers import owned
 from kilonova.compute.store import servers as store
+from kilonova.compute.store.rows import vifs
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, retried
+from kilonova.core.db import Database, Row, retried
 from kilonova.network.client import PortRecord, SecurityGroupRecord
 
 
@@ -19,8 +20,12 @@ class ServerNetworkLogic:
     def __init__(self, database: Database, clock: Clock, networks: NetworkDoor) -> None:
         self.database, self.clock, self.networks = database, clock, networks
 
-    async def ports(self, server_id: str) -> list[PortRecord]:
-        return await self.networks.ports(device_id=server_id)
+    async def ports(self, row: Row) -> list[PortRecord]:
+        """The server's. Any project may write a server's id on a port of its own: one of another project counts only where the
+        server has it."""
+        known = {vif.port_id for vif in vifs(row.network_info)}
+        found = await self.networks.ports(device_id=row.uuid)
+        return [port for port in found if port.project_id == row.project_id or port.id in known]
 
     async def groups(self, project_id: str, ids: list[str]) -> list[SecurityGroupRecord]:
         known = {group.id: group for group in await self.networks.security_groups(project_id=project_id)}
@@ -37,7 +42,7 @@ class ServerNetworkLogic:
             row = await owned(connection, ctx, server_id)
         check_lock(ctx, row)
         group = await self._group(row.project_id, name)
-        ports = [port for port in await self.ports(server_id) if port.port_security_enabled and port.fixed_ips]
+        ports = [port for port in await self.ports(row) if port.port_security_enabled and port.fixed_ips]
         if add and not ports:
             raise errors.NoPorts
         touched = [port for port in ports if (group.id in port.security_groups) != add]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, retried
-from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, ServerEvent
+from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP
 from kilonova.network.agent.model import (
     AddressPair,
     FixedIP,
@@ -19,11 +19,10 @@ from kilonova.network.agent.model import (
     SecurityGroupModel,
     SubnetModel,
 )
-from kilonova.network.logic import rule_plan
+from kilonova.network.logic import port_rules, rule_plan
 from kilonova.network.logic.base import Parts
 from kilonova.network.logic.dhcp import OWNER as DHCP
 from kilonova.network.logic.dhcp import device_id
-from kilonova.network.logic.port_rules import COMPUTE
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
 
@@ -102,10 +101,9 @@ class HostLogic:
             changed = [row.id for row in rows if row.status != ("ACTIVE" if up else "DOWN")]
             if changed:
                 await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.parts.now())
-            told = [row for row in rows if row.device_owner.startswith(COMPUTE) and (up or row.id in changed)]
-            name, status = ("network-vif-plugged", "completed") if up else ("network-vif-unplugged", "completed")
-            events = [ServerEvent(name=name, server_uuid=r.device_id, tag=r.id, status=status) for r in told]
-            await self.parts.announcer.events(tx, ctx, events)
+            told = [row for row in rows if up or row.id in changed]
+            name = "network-vif-plugged" if up else "network-vif-unplugged"
+            await self.parts.announcer.events(tx, ctx, port_rules.server_events(name, told))
 
 
 def _by(rows: Iterable[Row], key: str) -> Grouped:

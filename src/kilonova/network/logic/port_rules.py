@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from msgspec import UnsetType
 
 from kilonova.core.addresses import parse_mac, parse_network
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, Row
 from kilonova.network import errors
+from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.logic.addresses import Want, parse_address
 from kilonova.network.schemas.ports import VNIC_TYPES, AddressPairIn, FixedIPIn
 from kilonova.network.store import resources
@@ -18,6 +20,10 @@ from kilonova.network.tables import security_groups
 
 MAX_PAIRS = 10
 COMPUTE = "compute:"
+EVENTS = {
+    "network-changed": "", "network-vif-deleted": "", "network-vif-plugged": "completed", "network-vif-unplugged": "completed",
+}  # fmt: skip
+"""Event → its status; "" for none."""
 
 
 def wants(asked: Sequence[FixedIPIn] | UnsetType | None, *, has_subnets: bool) -> list[Want]:
@@ -69,6 +75,23 @@ def pairs(asked: Sequence[AddressPairIn] | UnsetType | None, own_mac: str) -> li
             raise errors.DuplicateAddressPairInRequest(ip_address=pair[0], mac_address=pair[1])
         found.append(pair)
     return found
+
+
+def server_events(name: str, ports: Iterable[Row]) -> list[ServerEvent]:
+    """What compute hears of these ports: of those whose device is a server's. A project may write any owner and device on its
+    ports, so the device must be an id at least; callers see to it that a host has the port, which only compute brings about."""
+    return [
+        ServerEvent(name=name, server_uuid=port.device_id, tag=port.id, status=EVENTS[name])
+        for port in ports
+        if port.device_owner.startswith(COMPUTE) and _is_uuid(port.device_id)
+    ]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 def check_vnic_type(vnic_type: str) -> None:

@@ -13,7 +13,6 @@ from kilonova.core.addresses import parse_address
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Row, Transaction, retried
 from kilonova.network import errors
-from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.agent.model import bridge_name, tap_name
 from kilonova.network.logic import overlay
 from kilonova.network.logic import port_rules as rules
@@ -111,11 +110,8 @@ class PortLogic:
             also |= await overlay.hosts_to_tell(tx.connection, tunnelled, bound, moved=True)
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
-            if (readdressed or regrouped or "mac_address" in changes) and changed.device_owner.startswith(
-                rules.COMPUTE
-            ):
-                event = ServerEvent(name="network-changed", server_uuid=changed.device_id, tag=port_id)
-                await self.parts.announcer.events(tx, ctx, [event])
+            if changed.host_id and (readdressed or regrouped or "mac_address" in changes):
+                await self.parts.announcer.events(tx, ctx, rules.server_events("network-changed", [changed]))
             await self.parts.announcer.changed(tx, ctx, hosts, [port_id], also=also)
         return result
 
@@ -193,9 +189,8 @@ class PortLogic:
             also |= await overlay.hosts_to_tell(tx.connection, tunnelled, left, moved=False)
             if row.device_owner == DHCP:
                 await keep_port(self.parts, tx, row.network_id, row.project_id)
-            if row.device_owner.startswith(rules.COMPUTE) and "service" not in ctx.roles:  # compute knows its own doing
-                event = ServerEvent(name="network-vif-deleted", server_uuid=row.device_id, tag=port_id)
-                await self.parts.announcer.events(tx, ctx, [event])
+            if row.host_id and "service" not in ctx.roles:  # compute knows its own doing
+                await self.parts.announcer.events(tx, ctx, rules.server_events("network-vif-deleted", [row]))
             await self.parts.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
 
     async def _guarded(
