@@ -98,9 +98,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own;
     with `cert_file` and `key_file` (PEM) the APIs themselves speak https.
 
-    The rest is of `kilonova up` too: how many connections are open at once, at most and from one address (less where the system
-    allows fewer open files), in what time a request's head must be there, and for how long its body may come more slowly than
-    500 bytes a second. Behind a balancer all connections come from the balancer's address."""
+    The rest is of `kilonova up` too: how many connections are open at once, at most and from one address or IPv6 /64 (less where
+    the system allows fewer open files), in what time a request's head must be there, and for how long its body may come more
+    slowly than 500 bytes a second. Behind a balancer all connections come from the balancer's address."""
 
     listen: str = "127.0.0.1"
     port: int = 0

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from kilonova.core.web.limits import Limits
+from kilonova.core.web.limits import Limits, source_of
 from kilonova.core.web.server import HEAD_SIZE, HEADER_COUNT, HttpServer
 
 PATIENCE = 30.0  # seconds
@@ -212,6 +212,15 @@ async def test_where_all_have_work_a_new_one_is_refused() -> None:
             writer.close()
         assert await served.is_empty()
         assert await served.is_honest_served()
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [("10.0.0.1", "10.0.0.1"), ("::ffff:10.0.0.1", "10.0.0.1"), ("2001:db8:0:1::5", "2001:db8:0:1::"),
+     ("2001:db8:0:1:ffff::", "2001:db8:0:1::"), ("fe80::1%eth0", "fe80::"), ("::1", "::")],
+)  # fmt: skip
+def test_what_counts_as_one_address(address: str, source: str) -> None:
+    assert source_of(address) == source
 
 
 async def test_one_address_never_takes_all_connections() -> None:

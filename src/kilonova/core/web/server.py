@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from kilonova.core import log
-from kilonova.core.web.limits import Limits
+from kilonova.core.web.limits import Limits, source_of
 from kilonova.core.web.transport import ASGIApp
 
 HEAD_SIZE = 64 << 10  # bytes of a request's head, or of a trailer
@@ -104,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.address = self.client[0] if self.client else ""
+        self.address = source_of(self.client[0]) if self.client else ""
         self.due = self.loop.time() + self.server_state.limits.head_timeout
         if not self.server_state.admit(self):
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
