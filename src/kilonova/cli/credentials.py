@@ -47,7 +47,7 @@ def openrc(
 
 
 def clouds_yaml(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
-    """Print a clouds.yaml with the entries `kilonova` (user demo) and `kilonova-admin`."""
+    """Print a clouds.yaml with the entries `kilonova` (user demo) and `kilonova-admin`, passwords included: umask 077."""
     typer.echo(clouds_text(settings_of(state, config)), nl=False)
 
 
