@@ -57,6 +57,18 @@ async def test_wrong_passwords_lock_an_account_for_a_while(tmp_path):
     await identity.service.stop()
 
 
+async def test_guesses_at_once_are_counted_like_guesses_in_turn(tmp_path):
+    identity = await strict(tmp_path)
+    guesses = [asyncio.ensure_future(guess(identity)) for _ in range(20)]
+    await asyncio.sleep(0)
+    last = asyncio.ensure_future(guess(identity, password="demo-pw"))
+    assert set(await asyncio.gather(*guesses, last)) == {401}, (
+        "the right one, among the last, comes to a locked account"
+    )
+    assert list((await counted(identity)).values()) == [3]
+    await identity.service.stop()
+
+
 async def test_every_process_and_every_way_to_log_in_sees_a_lock(tmp_path):
     identity = await strict(tmp_path)
     user = await identity.find("/users", "users", "demo")
