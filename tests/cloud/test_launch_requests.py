@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cloud.harness import Api, CloudProcess
+from tests.cloud.harness import DOMAIN, PASSWORD, Api, CloudProcess
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,45 @@ def test_a_host_name_that_dns_does_not_take_is_refused(demo: Api, image: str, na
     answer = demo("POST", "compute", "/servers", {"server": body})
     assert answer.status_code == 400, answer.text
     assert "hostname" in answer.json()["badRequest"]["message"]
+
+
+# scopes, images, patterns
+
+
+@pytest.mark.parametrize("scope", ["domain", "unscoped"])
+def test_a_token_without_a_project_may_nothing(cloud: CloudProcess, admin: Api, image: str, scope: str) -> None:
+    (role,) = admin.ok("GET", "identity", "/roles?name=admin")["roles"]
+    (user,) = admin.ok("GET", "identity", "/users?name=admin")["users"]
+    admin.ok("PUT", "identity", f"/domains/default/users/{user['id']}/roles/{role['id']}")
+    asker = cloud.api(version="2.104")
+    identity = {
+        "methods": ["password"],
+        "password": {"user": {"name": "admin", "domain": DOMAIN, "password": PASSWORD}},
+    }
+    wanted = {"domain": {"id": "default"}} if scope == "domain" else "unscoped"
+    body = {"auth": {"identity": identity, "scope": wanted}}
+    asker.token = asker("POST", "identity", "/auth/tokens", body).headers["x-subject-token"]
+    server = {"name": "vm", "imageRef": image, "flavorRef": "42", "networks": "none"}
+    for method, path, sent in (
+        ("POST", "/servers", {"server": server}), ("GET", "/servers", None), ("GET", "/os-hypervisors", None),
+        ("POST", "/os-keypairs", {"keypair": {"name": "k", "public_key": "x"}}),
+        ("POST", "/os-server-groups", {"server_group": {"name": "g", "policy": "affinity"}}),
+    ):  # fmt: skip
+        answer = asker(method, "compute", path, sent)
+        assert answer.status_code == 403, (path, answer.text)
+
+
+def test_an_image_with_a_property_that_is_none(demo: Api) -> None:
+    image = demo.image("odd", architecture="x64")
+    body = {"name": "vm", "imageRef": image, "flavorRef": "42", "networks": "none"}
+    answer = demo("POST", "compute", "/servers", {"server": body})
+    assert answer.status_code == 400
+    assert "property architecture is 'x64'; allowed are " in answer.json()["badRequest"]["message"]
+
+
+def test_a_hostile_pattern_does_not_hold_the_cloud(demo: Api, image: str) -> None:
+    server = demo.launch(image, name="a" * 60)
+    demo.http.timeout = 20
+    assert demo("GET", "compute", "/servers?name=" + "a%3F" * 30 + "a" * 30 + "X").json() == {"servers": []}
+    listed = demo.ok("GET", "compute", "/servers?name=" + "a%3F" * 30 + "a" * 30)["servers"]
+    assert [found["id"] for found in listed] == [server]

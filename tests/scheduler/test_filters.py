@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kilonova.compute.models import HostFacts
 from kilonova.compute.scheduler.filters import BUILT_IN, NamedHosts
 from kilonova.compute.scheduler.options import SchedulerOptions
 from tests.scheduler.hosts import group, host, request, stats
@@ -105,6 +106,10 @@ CASES = {
         (H, request(), True),
         (H, request(image={"os_distro": "debian"}), True),
         (H, request(image={"hw_architecture": "x86_64"}), True),
+        (H, request(image={"hw_firmware_type": "uefi"}), True),  # not known
+        (host(facts=HostFacts(firmware=["bios", "uefi"])), request(image={"hw_firmware_type": "uefi"}), True),
+        (host(facts=HostFacts(firmware=["bios"])), request(image={"hw_firmware_type": "uefi"}), False),
+        (host(facts=HostFacts(firmware=["bios"])), request(image={"hw_firmware_type": "bios"}), True),
         (H, request(image={"hw_architecture": "amd64"}), True),
         (H, request(image={"architecture": "i686"}), True),
         (H, request(image={"hw_architecture": "aarch64"}), False),

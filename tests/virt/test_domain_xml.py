@@ -11,6 +11,7 @@ from lxml import etree
 
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
+from kilonova.compute.virt.libvirt.host import firmware
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -166,3 +167,11 @@ def test_libvirt_asks_for_cpu_features_where_they_count(
     host = HostFacts.of(LibvirtOptions(**options), virt_type=virt_type, arch="x86_64", version=version)
     assert ("cpu-unavailable-features" not in domain_xml(guest(), host)) is asks
     assert "cpu-unavailable-features" not in domain_xml(guest(cpu_model="Nehalem"), host)
+
+
+@pytest.mark.parametrize(
+    ("values", "known"), [("", ("bios",)), ("<value>bios</value><value>efi</value>", ("bios", "uefi"))]
+)
+def test_the_firmware_of_a_host(values: str, known: tuple[str, ...]) -> None:
+    told = f"<domainCapabilities><os><enum name='firmware'>{values}</enum><loader/></os></domainCapabilities>"
+    assert firmware(told) == known

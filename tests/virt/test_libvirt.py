@@ -403,6 +403,11 @@ async def test_open_probes_and_loads(folder: Path) -> None:
         kind = (await driver.capacity()).hypervisor_type
         assert kind in ("KVM", "QEMU")
         assert (folder / "hypervisor-probe.json").exists()
+        for _ in range(600):  # a new host's libvirtd looks at the emulator first
+            if (known := (await driver.capacity()).firmware) is not None:
+                break
+            await asyncio.sleep(0.1)
+        assert known in (("bios",), ("bios", "uefi"))
     finally:
         await driver.close()
     with pytest.raises(HypervisorUnavailable, match="was closed"):

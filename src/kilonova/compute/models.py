@@ -250,6 +250,7 @@ class HostFacts(Record, kw_only=True):
     cpu_arch: str = "x86_64"
     cpu_info: dict[str, str] = {}
     supported: list[tuple[str, str, str]] = []  # (arch, hv_type, vm_mode)
+    firmware: list[str] | None = None  # of bios and uefi; None: not known
     disk_available_gb: int = 0
     virt_driver: str = ""
 

@@ -139,6 +139,7 @@ class ComputeAgent:
                 cpu_arch=capacity.cpu_arch,
                 cpu_info={key: str(value) for key, value in capacity.cpu_info.items()},
                 supported=list(capacity.supported),
+                firmware=list(capacity.firmware) if capacity.firmware is not None else None,
                 virt_driver=self.manager.host.driver.name,
             ),
             stats=HostStats(running_vms=guests, io_ops=building, building=building),

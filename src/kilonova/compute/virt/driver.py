@@ -91,6 +91,7 @@ class HostCapacity(msgspec.Struct, frozen=True, kw_only=True):
     cpu_arch: str
     cpu_info: dict[str, object] = {}
     supported: tuple[tuple[str, str, str], ...] = ()  # (arch, hv_type, vm_mode), e.g. ("x86_64", "qemu", "hvm")
+    firmware: tuple[str, ...] | None = None  # of bios and uefi; None: not known yet
 
 
 class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):

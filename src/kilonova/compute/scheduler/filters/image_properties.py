@@ -1,4 +1,4 @@
-"""What the image needs of the hypervisor: architecture, type, version, mode."""
+"""What the image needs of the hypervisor: architecture, type, version, mode, firmware."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.compute.scheduler.versions import satisfies
 
 NAMES = (("hw_architecture", "architecture"), ("img_hv_type", "hypervisor_type"), ("hw_vm_mode", "vm_mode"))
+FIRMWARE = "hw_firmware_type"
 VERSION = ("img_hv_requested_version", "hypervisor_version_requires")
 ALIASES = {"amd64": "x86_64", "x86-64": "x86_64", "i386": "i686", "i586": "i686", "arm64": "aarch64", "pv": "xen",
            "hv": "hvm"}  # fmt: skip
@@ -18,7 +19,7 @@ class ImagePropertiesFilter(Filter):
 
     def applies(self, request: FilterRequest) -> bool:
         held = request.image_properties
-        return any(name in held for names in (*NAMES, VERSION) for name in names)
+        return any(name in held for names in (*NAMES, VERSION, (FIRMWARE,)) for name in names)
 
     def passes(self, host: HostState, request: FilterRequest) -> str | None:
         held = request.image_properties
@@ -28,7 +29,8 @@ class ImagePropertiesFilter(Filter):
         requires = held.get(VERSION[0]) or held.get(VERSION[1]) or ""
         if requires and not satisfies(host.hypervisor_version, requires):
             return f"hypervisor version {host.hypervisor_version}, wanted {requires[:60]}"
-        return None
+        firmware, known = held.get(FIRMWARE), host.facts.firmware
+        return f"no {firmware[:20]} firmware" if firmware and known is not None and firmware not in known else None
 
 
 def _plain(value: str) -> str:

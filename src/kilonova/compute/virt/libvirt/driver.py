@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import libvirt
+import msgspec
 from lxml import etree
 
 from kilonova.compute.virt.disks import DiskStore
@@ -29,7 +30,7 @@ from kilonova.compute.virt.libvirt import domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
-from kilonova.compute.virt.libvirt.host import Kind, read_capacity, read_kind
+from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
@@ -60,6 +61,7 @@ class LibvirtDriver(VirtDriver):
         self._held: list[tuple[str, PowerState, str]] | None = None  # events that came while we catch up
         self._facts: HostFacts | None = None
         self._kind: Kind | None = None  # forgotten with each connection
+        self._firmware: tuple[str, ...] | None = None
         self._warming: asyncio.Future[None] | None = None
         self._connection = Connection(
             options.uri,
@@ -86,10 +88,11 @@ class LibvirtDriver(VirtDriver):
         launch would spend in `define`."""
         machine = self.options.machine
         with contextlib.suppress(VirtError):
-            await self._connection.run(
+            text = await self._connection.run(
                 "read the emulator's capabilities",
                 lambda conn: conn.getDomainCapabilities(None, arch, machine, virt_type),
             )
+            self._firmware = firmware(text)
 
     async def close(self) -> None:
         if self._warming is not None:
@@ -103,7 +106,8 @@ class LibvirtDriver(VirtDriver):
             kind = self._kind = self._kind or read_kind(conn, virt_type)
             return read_capacity(conn, self.options, virt_type, kind)
 
-        return await self._connection.run("read the host's capacity", read)
+        found = await self._connection.run("read the host's capacity", read)
+        return msgspec.structs.replace(found, firmware=self._firmware)
 
     async def guests(self) -> list[GuestInfo]:
         return await self._connection.run("list guests", self._list)

@@ -74,6 +74,12 @@ def supported(capabilities: etree._Element, virt_type: str) -> tuple[tuple[str, 
     return tuple(sorted(found))
 
 
+def firmware(domain_capabilities: str) -> tuple[str, ...]:
+    """BIOS comes with the emulator, UEFI is a package of its own."""
+    found = etree.fromstring(domain_capabilities.encode()).findall("os/enum[@name='firmware']/value")
+    return ("bios", "uefi") if any(value.text == "efi" for value in found) else ("bios",)
+
+
 def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
