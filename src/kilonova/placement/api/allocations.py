@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from uuid import UUID
 
+from kilonova.core import errors
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version
 from kilonova.placement.api.queries import project_of, read_usages
 from kilonova.placement.logic.allocations import AllocationLogic
 from kilonova.placement.schemas import allocations as shapes
+from kilonova.placement.schemas.providers import Uuid
 
 GENERATIONS_SINCE, BY_TYPE_SINCE = Version(1, 28), Version(1, 38)
 
@@ -32,12 +35,16 @@ class Allocations:
         return Reply(body)
 
     async def replace(self, call: Call, consumer: str) -> Reply:
+        try:
+            UUID(consumer)
+        except ValueError:
+            raise errors.BadRequest(f"consumer {consumer[:80]!r} is not a 'uuid'") from None
         body = await call.decode(shapes.AllocationsPut)
         await self.logic.replace(consumer, body, check_generation=_checks(call))
         return Reply()
 
     async def replace_many(self, call: Call) -> Reply:
-        body = await call.decode(dict[str, shapes.AllocationsPut])
+        body = await call.decode(dict[Uuid, shapes.AllocationsPut])
         await self.logic.replace_many(body, check_generation=_checks(call))
         return Reply()
 

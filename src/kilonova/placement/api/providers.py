@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import UnsetType
@@ -15,6 +16,7 @@ from kilonova.placement.logic.providers import ProviderLogic
 from kilonova.placement.schemas import providers as shapes
 
 MOVABLE_SINCE = Version(1, 37)
+SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 SUMMARIES = {"changed_within": "1.0"}
 
 
@@ -88,7 +90,7 @@ class Providers:
     async def summaries(self, call: Call) -> Reply:
         check_known(call, SUMMARIES)
         within = call.query.get("changed_within")
-        if within is not None and not within.replace(".", "", 1).isdecimal():
+        if within is not None and not SECONDS.fullmatch(within):
             raise errors.BadRequest("Invalid query string parameters: 'changed_within' is a number of seconds")
         return Reply(await self.logic.summaries(float(within) if within is not None else None))
 

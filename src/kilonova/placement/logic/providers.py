@@ -15,12 +15,13 @@ from kilonova.placement import errors
 from kilonova.placement.schemas.providers import ClassUsage, InventoryIn, ProviderSummaries, ProviderSummary
 from kilonova.placement.store import providers as store
 
-CUSTOM = re.compile(r"^CUSTOM_[A-Z0-9_]+$")
+CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")
+MAX_CAPACITY = (1 << 31) - 1
 
 
 def check_class(name: str) -> None:
     """Raises InvalidResourceClass unless it is a standard class or a CUSTOM_ one."""
-    if name not in os_resource_classes.STANDARDS and not CUSTOM.match(name):
+    if name not in os_resource_classes.STANDARDS and not CUSTOM.fullmatch(name):
         raise errors.InvalidResourceClass(name=name)
 
 
@@ -157,7 +158,7 @@ class ProviderLogic:
             "max_unit": item.max_unit,
             "step_size": item.step_size,
             "allocation_ratio": item.allocation_ratio,
-            "capacity": int((item.total - item.reserved) * item.allocation_ratio),
+            "capacity": int(min((item.total - item.reserved) * item.allocation_ratio, MAX_CAPACITY)),
             "changed_at": self.clock.row_time(),
         }
 

@@ -11,6 +11,8 @@ from kilonova.placement.schemas.providers import Positive
 
 Id = Annotated[str, Meta(min_length=1, max_length=255)]
 
+ConsumerType = Annotated[str, Meta(pattern=r"\A[A-Z0-9_]{1,255}\Z", description="1 to 255 of A-Z, 0-9 and _")]
+
 
 class AllocationIn(Body):
     resources: Annotated[dict[str, Positive], Meta(min_length=1)]
@@ -23,7 +25,7 @@ class AllocationsPut(Body):
     project_id: Id
     user_id: Id
     consumer_generation: Annotated[int | None, versions("1.28")] = None
-    consumer_type: Annotated[str | UnsetType | None, versions("1.38")] = UNSET
+    consumer_type: Annotated[ConsumerType | UnsetType, versions("1.38")] = UNSET
     mappings: Annotated[dict[str, list[str]] | UnsetType, versions("1.34")] = UNSET
 
 

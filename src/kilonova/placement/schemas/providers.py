@@ -52,7 +52,7 @@ class InventoryIn(Body):
     min_unit: Positive = 1
     max_unit: Positive = 2147483647
     step_size: Positive = 1
-    allocation_ratio: Annotated[float, Meta(gt=0)] = 1.0
+    allocation_ratio: Annotated[float, Meta(gt=0, le=3.40282e38)] = 1.0
 
 
 class Inventory(View):
@@ -65,7 +65,7 @@ class Inventory(View):
 
 
 class InventoriesPut(Body):
-    resource_provider_generation: int
+    resource_provider_generation: Amount
     inventories: dict[str, InventoryIn]
 
 

@@ -127,7 +127,7 @@ def _taking(classes: tuple[str, ...]) -> Update:
     units = {name: bindparam(f"units_of_{name}", type_=table.used.type) for name in classes}
     amount = case(units, value=table.resource_class, else_=0)
     fits = (
-        table.used + amount <= table.capacity,
+        table.capacity - table.used >= amount,  # a sum could be more than a number holds
         amount >= table.min_unit,
         amount <= table.max_unit,
         amount % table.step_size == 0,
