@@ -83,4 +83,7 @@ def iso_bare(moment: dt.datetime) -> str:
 def parse_iso(text: str) -> dt.datetime:
     """An aware UTC moment from any ISO 8601 text; raises ValueError."""
     moment = dt.datetime.fromisoformat(text.strip())
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    try:
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except OverflowError:  # its offset leads out of the years 1 to 9999
+        raise ValueError(text) from None

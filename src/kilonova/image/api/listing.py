@@ -132,7 +132,7 @@ def _time(key: str, value: str) -> Condition:
     operator, rest = _split(value)
     try:
         moment = iso_micro(parse_iso(rest))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise _refuse(f'Bad "{key}" query filter format. Use ISO 8601 DateTime notation.') from None
     if operator == "in":
         raise _refuse(f"Unable to filter by unknown operator '{operator}'.")
