@@ -1,6 +1,6 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
-# make grid     every step of a launch times every process that may die; see docs/explanation/reliability.md
+# make grid     every step of a launch times every process that may die, all attacks; see docs/explanation/reliability.md
 # make bench    the numbers, as tables and JSON; those of DESIGN with their bounds
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
@@ -28,6 +28,7 @@ cluster-stop: venv
 
 grid: system engines venv
 	$(BIN)/python -m tests.cluster.grid
+	ATTACK=all $(BIN)/pytest -q -o timeout=3600 tests/attack
 
 bench: system engines venv
 	$(BIN)/python -m benchmarks --rounds 3
