@@ -23,6 +23,8 @@ BOGUS = [
     ("vm_mode", "bogus", "allowed are hvm, xen"),
     ("hypervisor_type", "bogus", "allowed are baremetal"),
     ("img_config_drive", "bogus", "allowed are optional, mandatory"),
+    ("img_hv_requested_version", "newer", "allowed are up to ten versions such as >=6.0,<8"),
+    ("hypervisor_version_requires", ",".join([">=0"] * 20_000), "allowed are up to ten versions"),
     ("os_type", "bogus", "allowed are linux, windows"),
     ("hw_cpu_cores", "many", "allowed are whole numbers"),
     ("hw_mem_page_size", "huge", "allowed are small, large, any or a size"),
@@ -47,7 +49,7 @@ GOOD = {
     "hw_scsi_model": "virtio-scsi", "hw_rng_model": "virtio", "hw_video_model": "cirrus", "hw_firmware_type": "bios",
     "hw_watchdog_action": "reset", "hw_qemu_guest_agent": "yes", "hw_machine_type": "pc-q35-9.2", "vm_mode": "hvm",
     "hw_mem_encryption": "False", "hw_cpu_policy": "shared", "hw_boot_menu": "", "os_distro": "debian", "anything": "goes",
-    "hw_of_my_own": "1", "os_type": "linux",
+    "hw_of_my_own": "1", "img_hv_requested_version": ">=6.0, <8", "hypervisor_version_requires": "!= 7.2.1", "os_type": "linux",
 }  # fmt: skip
 
 

@@ -66,6 +66,10 @@ HYPERVISORS = (
 PAGES = text(
     ("small", "any"), pattern=r"(large|small|any|[0-9]+([kKMGT]i?)?(b|bit|B)?)", words="small, large, any or a size"
 )
+_ONE = r"\s?(>=|<=|==|!=|>|<|=)?\s?[0-9]{1,6}(\.[0-9]{1,6}){0,2}\s?"
+VERSIONS = text(
+    pattern=rf"{_ONE}(,{_ONE}){{0,9}}", words="up to ten versions such as >=6.0,<8"
+)  # each host is compared
 
 HARDWARE: dict[str, Property] = {  # what both images (hw_…) and flavors (hw:…) may ask of a guest
     "boot_menu": flag(),
@@ -107,7 +111,7 @@ IMAGE: dict[str, Property] = {f"hw_{name}": known for name, known in HARDWARE.it
     "hw_architecture": Property(values=ARCHITECTURES, folded=True),  # this and the next three the scheduler serves
     "hw_vm_mode": Property(values=("hvm", "xen", "uml", "exe", "pv", "hv", "baremetal"), folded=True),
     "img_hv_type": Property(values=HYPERVISORS, folded=True),
-    "img_hv_requested_version": text(),
+    "img_hv_requested_version": VERSIONS,
     "hw_cdrom_bus": one_of(*BUSES),  # of devices that guests do not have
     "hw_floppy_bus": one_of(*BUSES),
     "hw_rescue_bus": one_of(*BUSES),
