@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from kilonova.compute import tables
-from kilonova.compute.store import migrations
+from kilonova.compute.moves import EVACUATION
 from kilonova.core import errors
 from tests import support
 from tests.compute_api.support import Cloud, version
@@ -201,13 +201,17 @@ async def test_flavor_access_of_no_project(cloud):
     assert (await act("removeTenantAccess", "nope")).status == 404
 
 
-@pytest.mark.parametrize("status", ["done", "completed", "accepted", "error"])
-async def test_a_host_returns_when_it_has_removed_what_was_evacuated(cloud, status):
+@pytest.mark.parametrize(
+    ("kind", "status", "refused"),
+    [(EVACUATION.name, status, status == "done") for status in ("done", "completed", "accepted", "error")]
+    + [("migration", "done", False)],
+)
+async def test_a_host_returns_when_it_has_removed_what_was_evacuated(cloud, kind, status, refused):
     await cloud.seen("host-1")
     (service,) = (await cloud("GET", "/os-services", token="admin")).json["services"]
     moment = cloud.service.core.clock.row_time()
     record = {
-        "uuid": str(uuid.uuid4()), "server_uuid": str(uuid.uuid4()), "type": migrations.EVACUATION, "status": status,
+        "uuid": str(uuid.uuid4()), "server_uuid": str(uuid.uuid4()), "type": kind, "status": status,
         "request_id": "req-1", "source_compute": "host-1", "source_node": "host-1", "user_id": "u", "project_id": PROJECT,
         "document": b"", "created_at": moment, "updated_at": moment,
     }  # fmt: skip
@@ -221,7 +225,7 @@ async def test_a_host_returns_when_it_has_removed_what_was_evacuated(cloud, stat
 
     assert [answer.status for answer in await force(down=True)] == [200, 200]
     for answer in await force(down=False):
-        if status != "done":
+        if not refused:
             assert answer.status == 200
             continue
         assert (answer.status, why(answer)) == (
@@ -233,6 +237,6 @@ async def test_a_host_returns_when_it_has_removed_what_was_evacuated(cloud, stat
     (shown,) = (await cloud.client("GET", "/compute/v2.1/os-services", token="admin", headers=version("2.53"))).json[
         "services"
     ]
-    assert shown["forced_down"] is (status == "done")
+    assert shown["forced_down"] is refused
     other = await cloud("PUT", f"/os-services/{service['id']}", token="admin", json={"status": "disabled"})
     assert other.status == 200

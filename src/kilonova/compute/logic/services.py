@@ -10,6 +10,7 @@ from kilonova.compute import errors
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.liveness import Liveness
 from kilonova.compute.logic.server_actions import sender
+from kilonova.compute.moves import EVACUATION
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import aggregates as aggregate_store
 from kilonova.compute.store import hosts as host_store
@@ -65,9 +66,10 @@ class ServiceLogic:
             found = await store.find(tx.connection, host=host, binary=binary, uuid=uuid)
             if not found:
                 raise errors.HostBinaryNotFound(host=host, binary=binary)
-            returns = values.get("forced_down") is False
-            if returns and await migrations.left_behind(tx.connection, found[0].host):
-                raise errors.EvacuationsNotCompleted(host=found[0].host)
+            if values.get("forced_down") is False:
+                left = await migrations.left_behind(tx.connection, found[0].host)
+                if any(record.type == EVACUATION.name for record in left):
+                    raise errors.EvacuationsNotCompleted(host=found[0].host)
             await store.change(tx.connection, found[0].id, values | {"changed_at": self.clock.row_time()})
 
     @retried
