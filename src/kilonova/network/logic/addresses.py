@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kilonova.core.db import Connection, Row
+from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as store
@@ -158,7 +159,7 @@ class Allocator:
     async def save(self) -> None:
         """Write what was given."""
         await store.give_addresses(self.connection, self.rows)
-        for subnet_id, address in self._next.items():
+        async for subnet_id, address in yielding(self._next.items()):
             await network_store.advance(self.connection, subnet_id, address)
 
     def _known(self, network_id: str, subnet_id: str) -> Row:

@@ -17,6 +17,7 @@ PROTOCOLS = {
 WITH_PORTS = {6, 17, 33, 132, 136}
 ICMP = {1, 58}
 ONLY_IPV6 = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
+COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr", "remote_address_group_id"}]
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -70,9 +71,8 @@ def normalized(prefix: str | None) -> str | None:
 
 
 def view(row: Any) -> Rule:
-    fields = [name for name in Rule.__struct_fields__ if hasattr(row, name)]
     return Rule(
-        **{name: getattr(row, name) for name in fields},
+        **{name: getattr(row, name) for name in COLUMNS},
         tenant_id=row.project_id,
         normalized_cidr=normalized(row.remote_ip_prefix),
     )

@@ -194,7 +194,7 @@ class SecurityGroupLogic:
                 stateful=row.stateful,
                 security_group_rules=[rule_plan.view(rule) for rule in held.get(row.id, [])],
             )
-            for row in rows
+            async for row in yielding(rows)
         ]
 
 
