@@ -31,6 +31,10 @@ class HostedCloud:
     def api(self, user: str = "admin", **more: Any) -> Api:
         return Api(self.cluster.url, user, **more)
 
+    def said(self) -> str:
+        """For a test that failed."""
+        return "\n".join(f"--- {process.name}\n{process.words(8)}" for process in self.cluster.processes.values())
+
     def agents(self, host: VirtualHost) -> list[str]:
         """The names of the host's processes."""
         return [name for name, process in self.cluster.processes.items() if process.place is host]

@@ -9,7 +9,7 @@ from kilonova.testing.hosted import STATE
 from kilonova.testing.hosts import VirtualHost
 from tests.cluster_guest.conftest import HostedCloud, HostedGuests
 from tests.guest_cloud.guests import Guest
-from tests.scenarios.hosts import eventually, force_down, unexplained
+from tests.scenarios.hosts import eventually, force_down, force_up, unexplained
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(400)]
 SHARED = ("instances", "_base")
@@ -57,7 +57,7 @@ def evacuate(guests: HostedGuests, guest: Guest, source: VirtualHost, target: Vi
 def forgets(guests: HostedGuests, guest: Guest, host: VirtualHost) -> None:
     """The host, back again, is rid of the guest, which does not notice."""
     admin = guests.demo
-    force_down(admin, host.name, down=False)
+    force_up(admin, host.name)
     (moved, *_) = admin.ok("GET", "compute", f"/os-migrations?instance_uuid={guest.id}")["migrations"]
     path = f"/os-migrations?instance_uuid={guest.id}&migration_type=evacuation"
     eventually(

@@ -67,3 +67,10 @@ async def test_bootstrapping_at_once_and_again(postgresql: PostgreSQL, tmp_path:
     assert "public https://cloud.example.org/compute/v2.1" in urls
     assert "internal http://10.0.0.10:8774/compute/v2.1" in urls
     assert sorted(await column(url, "users", "name")) == ["admin", "demo", "kilonova"]
+
+    config = settings(tmp_path, url, secrets={"compute_password": PASSWORD})  # of a cloud that had no account for hosts
+    run(tmp_path, config, "bootstrap", at_once=2)
+    roles = "(SELECT r.name FROM roles r WHERE r.id = role_id)"
+    names = f"(SELECT u.name FROM users u WHERE u.id = actor_id) || ' ' || {roles}"
+    held = [row for row in await column(url, "assignments", names) if row.startswith("kilonova-compute ")]
+    assert held == ["kilonova-compute service"]

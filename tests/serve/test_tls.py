@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
+from kilonova.components import COMPONENTS
 from kilonova.core.cache import open_cache
 from kilonova.testing.certificates import make_certificates
 from kilonova.testing.cluster import PASSWORD
-from kilonova.testing.engines import Memcached, RabbitMQ, free_port
+from kilonova.testing.engines import Memcached, RabbitMQ, free_port, program
+from kilonova.testing.engines.base import spawn
 from tests.cluster.scene import eventually
 from tests.serve.processes import Served, write_toml
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
 pytestmark = pytest.mark.usefixtures("patient")
 
 
@@ -114,3 +119,63 @@ def test_apis_speak_https_to_each_other(rabbitmq: RabbitMQ, tmp_path: Path) -> N
         assert openrc.ended() != 0
         assert "CERTIFICATE" not in openrc.words()
         assert [process.terminate() for process in served] == [0, 0]
+
+
+def test_the_sample_of_haproxy_proves_the_services_behind_it(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    """As deploy/ has it, on this machine's ports: https in front, https behind; who has no certificate of ours gets nothing."""
+    tls, places = tmp_path / "tls", dict[str, str]()
+    for name, addresses in {"ctl1": ["ctl1", "127.0.0.1"], "ctl2": ["ctl2"], "cloud.example.org": []}.items():
+        subprocess.run([DEPLOY / "certificates.sh", tls, name, *addresses], check=True, capture_output=True, timeout=60)
+
+    def here(found: re.Match[str]) -> str:
+        return places.setdefault(found[0], f"127.0.0.1:{free_port()}")
+
+    text = re.sub(r"10\.0\.0\.1\d:\d+", here, (DEPLOY / "haproxy.cfg").read_text()).replace(
+        "/etc/kilonova/tls", str(tls)
+    )
+    text = re.sub(r"127\.0\.0\.1:8404", f"127.0.0.1:{free_port()}", text).replace("/etc/haproxy/", f"{tls}/")
+    for service in ("identity", "image", "placement", "compute", "network", "metadata"):
+        port = COMPONENTS[{"compute": "compute-api", "network": "network-api"}.get(service, service)].port
+        ours = places[f"10.0.0.10:{port}"].rpartition(":")[2]
+        text = text.replace(f"if {{ dst_port {port} }}", f"if {{ dst_port {ours} }}")
+    (tmp_path / "haproxy.cfg").write_text(text.replace("maxconn 20000", "maxconn 100"))
+    front, behind = (
+        places["10.0.0.10:5000"],
+        {name: places[f"10.0.0.1{n}:5000"] for n, name in ((1, "ctl1"), (2, "ctl2"))},
+    )
+    sections = {
+        "bus": {"url": rabbitmq.url}, "cloud": {"state_dir": str(tmp_path / "state")},
+        "endpoints": {"identity": f"https://{front}/identity"}, "serve": {"ca_file": str(tls / "ca.pem")},
+        "secrets": {"admin_password": PASSWORD, "service_password": PASSWORD},
+    }  # fmt: skip
+    config = write_toml(tmp_path / "kilonova.toml", sections)
+    for words in (("db", "upgrade", "identity"), ("bootstrap",)):
+        assert Served(tmp_path / f"{words[0]}.log", *words, "--config", str(config)).ended() == 0
+    balancer = spawn([program("haproxy"), "-db", "-f", str(tmp_path / "haproxy.cfg")], tied=True)
+    authority = ssl.create_default_context(cafile=tls / "ca.pem")
+
+    def status() -> int:
+        try:
+            return httpx.get(f"https://{front}/identity/v3", verify=authority, trust_env=False, timeout=10).status_code
+        except httpx.TransportError:
+            return 0
+
+    def served(name: str, certificate: str) -> Served:
+        env = {
+            "KILONOVA_SERVE_CERT_FILE": str(tls / certificate),
+            "KILONOVA_SERVE_KEY_FILE": str(tls / f"{certificate}.key"),
+        }
+        port = behind[name].rpartition(":")[2]
+        return Served(tmp_path / f"{name}.log", "serve", "identity", "--config", str(config), "--port", port, env=env)
+
+    try:
+        with served("ctl2", "ctl1.pem") as impostor:  # ctl1's certificate on ctl2
+            impostor.says("serving")
+            assert status() in (0, 503)
+            with served("ctl1", "ctl1.pem"):
+                eventually(lambda: status() == 200, "haproxy does not reach ctl1")
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://{front}/identity/v3", trust_env=False)
+    finally:
+        balancer.terminate()
+        balancer.wait(20)

@@ -21,7 +21,8 @@ class BuildGrants:
 
 
 def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
-    server, spec, vifs = build.server, build.spec, build.server.network_info
+    """From what the control plane has recorded alone: `network_info` is what a host has told."""
+    server, spec = build.server, build.spec
     source = (build.move.source,) if build.move is not None else ()
     made = [port_id_for(server.uuid, n) for n, want in enumerate(spec.networks) if want.port_id is None]
     given = [want.port_id for want in spec.networks if want.port_id is not None]
@@ -30,9 +31,9 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
         host=host,
         project=server.project_id,
         images=tuple(_images(spec.image)),
-        networks=_once([w.network_id for w in spec.networks if w.network_id], [vif.network_id for vif in vifs]),
-        made=_once(made, [vif.port_id for vif in vifs if vif.created]),
-        given=_once(given, [vif.port_id for vif in vifs if not vif.created]),
+        networks=tuple(dict.fromkeys(want.network_id for want in spec.networks if want.network_id)),
+        made=tuple(made),
+        given=tuple(given),
         hosts=(host, *source),
         until=until,
     )
@@ -42,7 +43,3 @@ def _images(image: Image | None) -> list[str]:
     if image is None:
         return []
     return [image.id, *_images(image.kernel), *_images(image.ramdisk)]
-
-
-def _once(*groups: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(item for group in groups for item in group))

@@ -281,7 +281,7 @@ class Cluster:
         return {process.host for process in self.processes.values() if process.host}
 
     def _own_of(self, host: str) -> dict[str, str]:
-        """A host's own secrets, as variables."""
+        """What a host has for itself, as variables: no database, no cache, its own secrets."""
         if not host or not self.host_users:
             return {}
         broker: Any = self.engines["broker"]
@@ -289,6 +289,8 @@ class Cluster:
         none = {f"KILONOVA_SECRETS_{name}".upper(): "" for name in SecretSettings.__struct_fields__}
         return none | {
             "KILONOVA_BUS_URL": broker.url_of(user),
+            "KILONOVA_DATABASE_URL": "",
+            "KILONOVA_CACHE_URL": "memory://",
             "KILONOVA_SECRETS_COMPUTE_PASSWORD": PASSWORD,
             "KILONOVA_SECRETS_METADATA_SECRET": host_secret(PASSWORD, host),
         }

@@ -67,6 +67,7 @@ class HostedCluster(Cluster):
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "agent": {"driver": "libvirt", "shutdown_timeout": 20},
     "network": {"network_type": "vxlan"},
+    "bus": {"host_users": "kilonova-host-{host}"},
 }
 
 

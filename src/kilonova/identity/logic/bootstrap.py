@@ -37,7 +37,11 @@ GRANTS = (  # user, target kind, target, role
 SERVICE_USER, COMPUTE_USER, DEMO = "kilonova", "kilonova-compute", "demo"
 OPTIONAL = (DEMO, COMPUTE_USER)  # made where there is a password for them
 # wrong passwords from anywhere must not stop the cloud's own components
-USER_OPTIONS = {name: {"ignore_lockout_failure_attempts": True} for name in (SERVICE_USER, COMPUTE_USER)}
+USER_OPTIONS = {
+    SERVICE_USER: {"ignore_lockout_failure_attempts": True},
+    # and no host that was taken over may lock out the others, who have the same password
+    COMPUTE_USER: {"ignore_lockout_failure_attempts": True, "lock_password": True},
+}
 
 
 class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
