@@ -70,3 +70,24 @@ def test_what_is_wrong_is_said(tmp_path: Path, arguments: list[str], says: str) 
     done = invoke(*arguments, "--state", str(tmp_path))
     assert done.exit_code == 2
     assert says in " ".join(done.output.replace("│", "").split())
+
+
+@pytest.mark.parametrize(
+    ("sections", "file"),
+    [
+        ('[endpoints]\nidentity = "https://10.0.0.10:5000/identity"\n', "/etc/tls/the ca.pem"),
+        ('[endpoints]\nidentity = "http://10.0.0.10:5000/identity"\n', None),
+        ('[cloud]\npublic_url = "https://cloud.example.org"\n', None),
+    ],
+)
+def test_clients_know_the_authority_of_an_own_certificate(tmp_path: Path, sections: str, file: str | None) -> None:
+    secrets = '[secrets]\nadmin_password = "a"\ndemo_password = "d"\n[serve]\nca_file = "/etc/tls/the ca.pem"\n'
+    config = tmp_path / "kilonova.toml"
+    config.write_text(secrets + sections)
+    text = invoke("openrc", "admin", "--config", str(config), "--state", str(tmp_path)).output
+    shell = subprocess.run(
+        ["sh", "-c", text + '\nprintf %s "$OS_CACERT"'], capture_output=True, timeout=10, check=True, env={}
+    )
+    assert shell.stdout.decode() == (file or "")
+    made = yaml.safe_load(invoke("clouds-yaml", "--config", str(config), "--state", str(tmp_path)).output)
+    assert {cloud.get("cacert") for cloud in made["clouds"].values()} == {file}

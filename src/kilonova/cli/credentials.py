@@ -32,6 +32,12 @@ def login(settings: Settings, user: str) -> dict[str, str]:
     }
 
 
+def authority(settings: Settings) -> str:
+    """The file with the authority that proves identity to clients; "" where the system knows it, as that of `public_url`."""
+    is_https = settings.public_endpoint("identity").startswith("https:")
+    return settings.serve.ca_file if is_https and not settings.cloud.public_url else ""
+
+
 def openrc(
     user: str = typer.Argument("admin", help="admin or demo"),
     state: Path | None = STATE,
@@ -44,6 +50,8 @@ def openrc(
     for key, value in login(settings, user).items():
         typer.echo(f"export OS_{key.upper()}={shlex.quote(value)}")
     typer.echo(f"export OS_REGION_NAME={shlex.quote(settings.cloud.region)}\nexport OS_IDENTITY_API_VERSION=3")
+    if file := authority(settings):
+        typer.echo(f"export OS_CACERT={shlex.quote(file)}")
 
 
 def clouds_yaml(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
@@ -58,6 +66,7 @@ def clouds_text(settings: Settings) -> str:
             f"  {cloud}:",
             f"    region_name: {_quoted(settings.cloud.region)}",
             "    identity_api_version: 3",
+            *([f"    cacert: {_quoted(file)}"] if (file := authority(settings)) else []),
             "    auth:",
         ]
         lines += [f"      {key}: {_quoted(value)}" for key, value in login(settings, user).items()]
