@@ -20,6 +20,7 @@ from kilonova.compute.actions.base import ANY_VM, Action, Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.states import STATUS
 from kilonova.compute.steps import STEPS
+from kilonova.core.config import descriptions
 from kilonova.core.errors import KilonovaError
 from kilonova.core.faults import Faults
 from kilonova.core.web.app import Route
@@ -88,13 +89,22 @@ def _configuration() -> str:
         "over both. `kilonova config show` prints what is in force, `kilonova config check` says what is wrong."
     ]
     for section in msgspec.structs.fields(Settings):
-        kind: Any = section.type
-        rows = [
-            (f"`{field.name}`", f"`{_type(field.type)}`", _default(field), _description(field.type))
-            for field in msgspec.structs.fields(kind)
-        ]
-        parts += [f"## [{section.name}]", _prose(kind), _table(("key", "type", "default", "meaning"), rows)]
+        parts += _section(section.name, section.type)
     return _page("Configuration", *parts)
+
+
+def _section(name: str, kind: Any) -> list[str]:
+    said, rows, tables = descriptions(kind), [], []
+    for field in msgspec.structs.fields(kind):
+        if field.name not in said:
+            continue
+        inner = get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            tables += _section(f"{name}.{field.name}", inner)
+            continue
+        rows.append((f"`{field.name}`", f"`{_type(field.type)}`", _default(field), said[field.name]))
+    table = [_table(("key", "type", "default", "meaning"), rows)] if rows else []
+    return [f"## [{name}]", _prose(kind), *table, *tables]
 
 
 def _command_line() -> str:
@@ -234,11 +244,6 @@ def _type(kind: Any) -> str:
     if origin is None:
         return str(getattr(kind, "__name__", kind))
     return str(kind).replace("typing.", "").replace("kilonova.", "")
-
-
-def _description(kind: Any) -> str:
-    found = [meta.description for meta in getattr(kind, "__metadata__", ()) if getattr(meta, "description", None)]
-    return " ".join(found)
 
 
 def _default(field: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from kilonova.compute.virt.driver import VirtDriver
 from kilonova.compute.virt.load import DriverContext
 from kilonova.compute.virt.load import load as load_driver
 from kilonova.core.clock import Clock
+from kilonova.core.config import ConfigError
 from kilonova.core.folders import searchable
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
@@ -38,7 +40,7 @@ def hosts_of(settings: Settings) -> list[str]:
 def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hypervisor.jsonl") -> dict[str, VirtDriver]:
     """The hypervisor drivers of this process by host name; fake guests are kept in `fake_file` of the state directory."""
     name, state_dir = settings.agent.driver, settings.state_dir
-    options: dict[str, Any] = dict(getattr(settings.driver, name, {}))
+    options: Any = getattr(settings.driver, name, None)
     shared: Any = None
     disks: DiskStore | None = None
     if name == "fake":
@@ -60,10 +62,18 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
 
 def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
     """The data plane that goes with the hypervisor driver, unless the settings name another. Guests' metadata comes from
-    `metadata_url`."""
+    `metadata_url`. Raises ConfigError for an unknown name."""
     chosen = settings.dataplane.driver or ("noop" if settings.agent.driver == "fake" else "bridge")
-    if chosen == "noop":
-        return NoopDataPlane(settings.dataplane.tunnel_ip)
+    if chosen not in PLANES:
+        raise ConfigError(f"[dataplane] driver: there is no data plane {chosen!r}; there are: {', '.join(PLANES)}")
+    return PLANES[chosen](settings, metadata_url, metadata_secret)
+
+
+def _noop(settings: Settings, _metadata_url: str, _metadata_secret: str) -> DataPlane:
+    return NoopDataPlane(settings.dataplane.tunnel_ip)
+
+
+def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
     from kilonova.network.agent.bridge.driver import BridgeDataPlane
     from kilonova.network.agent.bridge.metadata_proxy import MetadataUpstream
     from kilonova.network.agent.bridge.options import BridgeOptions
@@ -72,6 +82,10 @@ def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -
     options = options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
     client = httpx.AsyncClient(trust_env=False, verify=trust(settings))
     return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
+
+
+PLANES: dict[str, Callable[[Settings, str, str], DataPlane]] = {"bridge": _bridge, "noop": _noop}
+"""Data planes by the name an operator writes."""
 
 
 def journal_path(state_dir: Path, host: str | None = None) -> Path:

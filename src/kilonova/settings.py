@@ -14,7 +14,10 @@ from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.scheduler.options import SchedulerOptions
+from kilonova.compute.virt.fake_options import FakeOptions
+from kilonova.compute.virt.libvirt.options import LibvirtOptions
 from kilonova.core import config
+from kilonova.core.config import doc
 from kilonova.core.notify.options import NotificationOptions
 from kilonova.core.web.limits import Limits
 from kilonova.identity.options import IdentityOptions
@@ -24,54 +27,59 @@ from kilonova.network.options import NetworkOptions
 DATABASES = ("identity", "image", "placement", "compute", "network")
 
 
-def _said(description: str) -> msgspec.Meta:
-    """What `kilonova config show` prints above a key."""
-    return msgspec.Meta(description=description)
-
-
 class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`state_dir` keeps everything; "" is /var/lib/kilonova for root, else ~/.local/share/kilonova. `public_url` is what the
-    catalog names; "" is made of listen and port."""
+    """Of the cloud as a whole, and of `kilonova up`."""
 
-    state_dir: str = ""
-    region: str = "RegionOne"
-    listen: str = "127.0.0.1"
-    port: int = 8774
-    public_url: str = ""
-    policy_dir: str = ""
-    fake_hosts: int = 1
+    state_dir: Annotated[
+        str, doc('Directory that keeps everything; "": /var/lib/kilonova for root, else ~/.local/share/kilonova.')
+    ] = ""
+    region: Annotated[str, doc("Region in the catalog.")] = "RegionOne"
+    listen: Annotated[str, doc("Address that `kilonova up` listens on.")] = "127.0.0.1"
+    port: Annotated[int, doc("Port that `kilonova up` listens on.", ge=0, le=65535)] = 8774
+    public_url: Annotated[str, doc('Where clients reach the cloud, for the catalog; "": made of listen and port.')] = ""
+    policy_dir: Annotated[str, doc('Folder with SERVICE.yaml files that change policy rules; "": none.')] = ""
+    fake_hosts: Annotated[int, doc("Compute hosts of one process, with the fake driver.", ge=1)] = 1
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    level: str = "info"
-    json: bool = False
+    level: Annotated[str, doc("What is logged: debug, info, warning or error, and all above.")] = "info"
+    json: Annotated[bool, doc("Whether each line is a JSON object.")] = False
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`host_users` names the compute hosts' broker users, with `{host}` where the host's name stands: kilonova-host-{host}. ""
-    means that hosts share the control plane's, and any of them can speak for all: see docs on the bus."""
-
-    url: str = "memory://"
-    host_users: str = ""
+    url: Annotated[
+        str, doc("memory:// for one process, amqp:// or amqps://USER:PASSWORD@HOST[,HOST…]/VHOST for RabbitMQ.")
+    ] = "memory://"
+    host_users: Annotated[
+        str,
+        doc(
+            "Broker users of the compute hosts, with {host} where the host's name stands: kilonova-host-{host}. "
+            '"": hosts share the control plane\'s user, and any of them can speak for all.'
+        ),
+    ] = ""
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`memory://`, or `memcached://HOST:PORT[,HOST:PORT…]` for what the processes of a cloud share; `memcacheds://…?cafile=FILE`
-    with TLS."""
-
-    url: str = "memory://"
+    url: Annotated[
+        str,
+        doc(
+            "memory://, or memcached://HOST:PORT[,HOST:PORT…] for what the processes of a cloud share; with TLS "
+            "memcacheds://…?cafile=FILE."
+        ),
+    ] = "memory://"
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`url` is for all services, with `{service}` where a service's name stands: postgresql://…/{service}. A service's own key
-    wins. "" is a SQLite file in the state directory."""
+    """A service's own key wins over `url`."""
 
-    url: str = ""
-    identity: str = ""
-    image: str = ""
-    placement: str = ""
-    compute: str = ""
-    network: str = ""
+    url: Annotated[
+        str, doc('Of all services, with {service} where its name stands: postgresql://…/{service}; "": SQLite files.')
+    ] = ""
+    identity: Annotated[str, doc("Identity's database.")] = ""
+    image: Annotated[str, doc("The image service's database.")] = ""
+    placement: Annotated[str, doc("Placement's database.")] = ""
+    compute: Annotated[str, doc("Compute's database.")] = ""
+    network: Annotated[str, doc("The network service's database.")] = ""
 
     def urls(self) -> dict[str, str]:
         """Service → URL, of those that have one."""
@@ -80,41 +88,43 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A service's base URL as the other services reach it, prefix included: http://10.0.0.10:8774/compute. "" is its prefix
-    below `public_url`. `ops` is where `kilonova verify` asks: beside the compute API."""
+    """Base URLs as the other services reach them, prefix included: http://10.0.0.10:8774/compute. "" is the service's prefix
+    below `public_url`."""
 
-    identity: str = ""
-    image: str = ""
-    placement: str = ""
-    compute: str = ""
-    network: str = ""
-    metadata: str = ""
-    ops: str = ""
+    identity: Annotated[str, doc("Identity's.")] = ""
+    image: Annotated[str, doc("The image service's.")] = ""
+    placement: Annotated[str, doc("Placement's.")] = ""
+    compute: Annotated[str, doc("The compute API's.")] = ""
+    network: Annotated[str, doc("The network API's.")] = ""
+    metadata: Annotated[str, doc("The metadata service's.")] = ""
+    ops: Annotated[str, doc("Where `kilonova verify` asks: beside the compute API.")] = ""
 
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Of `kilonova serve`. Times in seconds. `port` 0 is the component's own; without a `health_port` a component that has
-    no API shows no health. After SIGTERM an API says for `drain_notice` that it is not ready, then finishes what it began
-    within `drain_timeout`. `ca_file` proves the others where [endpoints] are https with a certificate of one's own;
-    with `cert_file` and `key_file` (PEM) the APIs themselves speak https.
+    """Of `kilonova serve`; certificate, connections and time-outs of `kilonova up` too. Behind a balancer all connections come
+    from the balancer's address."""
 
-    The rest is of `kilonova up` too: how many connections are open at once, at most and from one address or IPv6 /64 (less where
-    the system allows fewer open files), in what time a request's head must be there, and for how long its body may come more
-    slowly than 500 bytes a second. Behind a balancer all connections come from the balancer's address."""
-
-    listen: str = "127.0.0.1"
-    port: int = 0
-    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
-    health_port: int = 0
-    drain_notice: float = 2.0
-    drain_timeout: float = 60.0
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    connections: Annotated[int, msgspec.Meta(ge=1)] = 8192
-    connections_per_address: Annotated[int, msgspec.Meta(ge=1)] = 2048
-    head_timeout: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    body_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    listen: Annotated[str, doc("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, doc("Port of the API; 0: the component's usual one.", ge=0, le=65535)] = 0
+    workers: Annotated[int, doc("Processes of an API, all on its port.", ge=1, le=256)] = 1
+    health_port: Annotated[
+        int, doc("Port of /healthcheck for a component without an API; 0: none.", ge=0, le=65535)
+    ] = 0
+    drain_notice: Annotated[
+        float, doc("Seconds after SIGTERM that an API says it is not ready but still answers.", ge=0)
+    ] = 2.0
+    drain_timeout: Annotated[float, doc("Seconds in which a stopping process finishes what it began.", ge=0)] = 60.0
+    ca_file: Annotated[str, doc("Certificates (PEM) that prove the other services, where [endpoints] are https.")] = ""
+    cert_file: Annotated[str, doc("Certificate (PEM) with which the APIs speak https themselves.")] = ""
+    key_file: Annotated[str, doc("Its key (PEM).")] = ""
+    connections: Annotated[int, doc("Connections open at once; fewer where the system allows fewer files.", ge=1)] = (
+        8192
+    )
+    connections_per_address: Annotated[int, doc("Connections open at once from one address.", ge=1)] = 2048
+    head_timeout: Annotated[float, doc("Seconds in which a request's head must be there.", gt=0)] = 10.0
+    body_timeout: Annotated[
+        float, doc("Seconds for which a request's body may come more slowly than 500 bytes a second.", gt=0)
+    ] = 30.0
 
     @property
     def limits(self) -> Limits:
@@ -125,57 +135,55 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Passwords and keys; "" means: made at the first start and kept in `secrets.json` of the state directory. Compute hosts
-    need `compute_password` and `metadata_secret` alone; `grant_secret` signs what a host may do for a server (core/grants.py)."""
+    """ "" means: made at the first start and kept in `secrets.json` of the state directory. Compute hosts need `compute_password`
+    and `metadata_secret` alone."""
 
-    admin_password: str = ""
-    demo_password: str = ""
-    service_password: str = ""
-    compute_password: str = ""
-    grant_secret: str = ""
-    metadata_secret: str = ""
-    cache_secret: str = ""
+    admin_password: Annotated[str, doc("Password of the user admin.")] = ""
+    demo_password: Annotated[str, doc("Password of the user demo, an ordinary user.")] = ""
+    service_password: Annotated[str, doc("Password of the account of the control plane's components.")] = ""
+    compute_password: Annotated[str, doc("Password of the account of the compute hosts.")] = ""
+    grant_secret: Annotated[str, doc("Signs what a host may do for a server.")] = ""
+    metadata_secret: Annotated[str, doc("Signs guests' requests for metadata.")] = ""
+    cache_secret: Annotated[str, doc("Seals what memcached keeps.")] = ""
 
 
 SECRET_KEYS = frozenset(SecretSettings.__struct_fields__)
 
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The hypervisor drivers' own options, by their names (see compute/virt)."""
+    """The hypervisor drivers' own options, by their names: `[driver.libvirt]`."""
 
-    libvirt: dict[str, Any] = {}
-    fake: dict[str, Any] = {}
+    libvirt: Annotated[LibvirtOptions, doc("Of the libvirt driver.")] = msgspec.field(default_factory=LibvirtOptions)
+    fake: Annotated[FakeOptions, doc("Of the fake driver.")] = msgspec.field(default_factory=FakeOptions)
 
 
 class DiskSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Guests' disks as files below the state directory, of hosts with libvirt."""
 
     raw_disks: Annotated[
-        bool,
-        _said(
-            "new root disks: true for full raw copies, false for qcow2 overlays on the image (upstream: use_cow_images)"
-        ),
+        bool, doc("New root disks: true for full raw copies, false for qcow2 overlays (upstream: use_cow_images).")
     ] = False
-    owner: Annotated[str, _said('the user that guests run as, who owns their disks; "": the agent itself')] = (
-        "libvirt-qemu"
-    )
+    owner: Annotated[str, doc('User that guests run as, who owns their disks; "": the agent itself.')] = "libvirt-qemu"
 
 
 class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`driver` is bridge, noop, or "" for what goes with the hypervisor driver. `tunnel_ip` is this host's address (IPv4) that
-    the other hosts reach for guests' traffic; "" means no tunnels. `vxlan_port` is the same on all hosts of a cloud."""
+    """Of a host's network agent."""
 
-    driver: str = ""
-    instance: str = "kn"
-    dns_domain: str = ""
-    tunnel_ip: str = ""
-    vxlan_port: int = 4789
-    mark: Annotated[int, _said("the one bit of the packet mark that the filters use")] = 0x10000
-    lease_time: Annotated[int, _said("seconds for which a guest's DHCP lease holds")] = 86400
-    dnsmasq_user: Annotated[
-        str, _said('the user dnsmasq runs as; "": dnsmasq where it exists and can read the state directory, else root')
+    driver: Annotated[str, doc('Data plane: bridge, noop, or "" for what goes with the hypervisor driver.')] = ""
+    instance: Annotated[
+        str, doc("1 to 4 letters or digits that tell this cloud's devices and chains from another's.")
+    ] = "kn"
+    dns_domain: Annotated[str, doc('Domain that DHCP tells guests; "": none.')] = ""
+    tunnel_ip: Annotated[
+        str, doc('IPv4 address of this host that the others send guests\' frames to; "": no tunnels.')
     ] = ""
-    command_timeout: Annotated[float, _said("seconds that one ip, iptables or dnsmasq command may take")] = 30.0
+    vxlan_port: Annotated[int, doc("UDP port of tunnels, the same on all hosts.", ge=1, le=65535)] = 4789
+    mark: Annotated[int, doc("The one bit of the packet mark that the filters use.")] = 0x10000
+    lease_time: Annotated[int, doc("Seconds for which a guest's DHCP lease holds.", ge=1)] = 86400
+    dnsmasq_user: Annotated[
+        str, doc('User dnsmasq runs as; "": dnsmasq where it exists and can read the state directory, else root.')
+    ] = ""
+    command_timeout: Annotated[float, doc("Seconds that one ip, iptables or dnsmasq command may take.", gt=0)] = 30.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

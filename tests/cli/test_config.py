@@ -105,7 +105,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str], tuple[str, ...]]] = [
     ({"one": {"many": "a"}}, {}, ("kilonova.toml", "[one] many", "array")),
     ({"one": {"numbers": [1, "b"]}}, {}, ("kilonova.toml", "[one] numbers", "[1]")),
     ({"one": {"where": 3}}, {}, ("kilonova.toml", "[one] where")),
-    ({"one": {"inner": {"depth": "x"}}}, {}, ("kilonova.toml", "[one] inner", "depth")),
+    ({"one": {"inner": {"depth": "x"}}}, {}, ("kilonova.toml", "[one.inner] depth")),
     ({}, {"one_number": "many"}, ("environment", "KILONOVA_ONE_NUMBER", "int")),
     ({}, {"one_flag": "perhaps"}, ("environment", "KILONOVA_ONE_FLAG")),
     ({}, {"one_inner": "{"}, ("environment", "KILONOVA_ONE_INNER", "JSON")),

@@ -396,7 +396,7 @@ async def test_what_an_old_connection_still_had_is_not_told(
 
 
 async def test_open_probes_and_loads(folder: Path) -> None:
-    context = DriverContext(host="h", state_dir=folder, disks=DISKS, options={"cloud": CLOUD})
+    context = DriverContext(host="h", state_dir=folder, disks=DISKS, options=LibvirtOptions(cloud=CLOUD))
     driver = load("libvirt", context)
     await driver.open()
     try:

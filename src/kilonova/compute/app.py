@@ -107,7 +107,7 @@ class ComputeApiService:
         servers, items = ServerLogic(database, clock, options), ItemLogic(database, clock, options)
         checks = LaunchChecks(database, options, SharedImages(self.images), self.networks)
         launches = LaunchLogic(database, clock, options, checks, self.core.faults)
-        events = ServerEvents.of(self.core, "api", socket.gethostname())
+        events = ServerEvents.of(self.core, "api", socket.gethostname(), instance_name=options.instance_name_template)
         actions = ActionLogic(database, clock, options, events, self.core.grants)
         network = ServerNetworkLogic(database, clock, self.networks)
         console = ConsoleLogic(database, bus, options.console_bytes)

@@ -127,7 +127,7 @@ class Server(Record, kw_only=True):
     """A server as the agent sees it: the row's facts, without the user's wishes."""
 
     uuid: str
-    number: int  # the row's id; the domain is named instance-%08x after it
+    number: int  # the row's id, which the guest is named after
     name: str
     hostname: str
     project_id: str

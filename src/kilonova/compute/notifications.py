@@ -12,6 +12,7 @@ from typing import Any
 
 from kilonova.compute import payloads, states
 from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.options import INSTANCE_NAME
 from kilonova.compute.payloads import Failure, Field
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
@@ -30,16 +31,26 @@ INFO, ERROR = "INFO", "ERROR"
 
 
 class ServerEvents:
-    """`binary` (api, conductor) and `host` name this process; `image_url` is the image service's base URL. Where notifications
-    are not wanted, nothing is done at all."""
+    """`binary` (api, conductor) and `host` name this process; `image_url` is the image service's base URL, `instance_name`
+    the template of guests\' names. Where notifications are not wanted, nothing is done at all."""
 
-    def __init__(self, notifier: Notifier, clock: Clock, *, binary: str, host: str, image_url: str = "") -> None:
-        self._notifier, self._clock, self._image_url = notifier, clock, image_url
+    def __init__(
+        self, notifier: Notifier, clock: Clock, *, binary: str, host: str, image_url: str = "",
+        instance_name: str = INSTANCE_NAME,
+    ) -> None:  # fmt: skip
+        self._notifier, self._clock, self._image_url, self._instance_name = notifier, clock, image_url, instance_name
         self._self = (binary, host)
 
     @classmethod
-    def of(cls, core: Core, binary: str, host: str) -> ServerEvents:
-        return cls(core.notifier, core.clock, binary=binary, host=host, image_url=core.endpoints.get("image", ""))
+    def of(cls, core: Core, binary: str, host: str, *, instance_name: str) -> ServerEvents:
+        return cls(
+            core.notifier,
+            core.clock,
+            binary=binary,
+            host=host,
+            image_url=core.endpoints.get("image", ""),
+            instance_name=instance_name,
+        )
 
     @property
     def wanted(self) -> bool:
@@ -100,7 +111,8 @@ class ServerEvents:
 
         async def make() -> Sequence[Notification]:
             facts = payloads.facts(
-                row, image_url=self._image_url, request_id=ctx.request_id, initiator=(ctx.user_id, ctx.project_id),
+                row, image_url=self._image_url, instance_name=self._instance_name, request_id=ctx.request_id,
+                initiator=(ctx.user_id, ctx.project_id),
                 failure=failure,
             )  # fmt: skip
             return [

@@ -32,18 +32,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     flavor: Flavor
     vifs: list[Vif]
     image_url: str
+    instance_name: str  # template of guests' names
     request_id: str
     initiator: tuple[str | None, str | None]
     failure: Failure | None = None
 
 
 def facts(
-    row: Mapping[str, Any], *, image_url: str, request_id: str, initiator: tuple[str | None, str | None],
+    row: Mapping[str, Any], *, image_url: str, instance_name: str, request_id: str, initiator: tuple[str | None, str | None],
     failure: Failure | None,
 ) -> Facts:  # fmt: skip
     return Facts(
         row=row, flavor=msgspec.convert(row["flavor"], Flavor), vifs=msgspec.convert(row["network_info"] or [], list[Vif]),
-        image_url=image_url, request_id=request_id, initiator=initiator, failure=failure,
+        image_url=image_url, instance_name=instance_name, request_id=request_id, initiator=initiator, failure=failure,
     )  # fmt: skip
 
 
@@ -211,7 +212,7 @@ ACTION: dict[str, Field] = {
     "fault": _fault,
 }
 CREATE: dict[str, Field] = ACTION | {
-    "instance_name": lambda facts: f"instance-{facts.row['id']:08x}",
+    "instance_name": lambda facts: facts.instance_name % facts.row["id"],
     "keypairs": _keypairs,
     "tags": "tags",
     "trusted_image_certificates": "trusted_image_certificates",

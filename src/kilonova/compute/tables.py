@@ -149,7 +149,7 @@ server_groups = Table(
 servers = Table(
     "servers",
     metadata,
-    Column("id", Integer, primary_key=True),  # also the number in the domain's name, instance-%08x
+    Column("id", Integer, primary_key=True),  # also the number in the guest's name
     Column("uuid", String(36), nullable=False, unique=True),
     Column("name", String(255), nullable=False),
     Column("description", String(255)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -17,6 +17,17 @@ import msgspec
 from kilonova.core import log
 
 T = TypeVar("T", bound=msgspec.Struct)
+DERIVED = "derived from"
+
+
+def doc(description: str, **limits: Any) -> msgspec.Meta:
+    """What `kilonova config show` and the reference say of a key; `limits` as msgspec.Meta has them (ge, le, gt …)."""
+    return msgspec.Meta(description=description, **limits)
+
+
+def derived(source: str = "") -> msgspec.Meta:
+    """A field that no operator sets by itself: it has the value of the key `SECTION.KEY`, or what the program gives it."""
+    return msgspec.Meta(extra={DERIVED: source})
 
 
 class ConfigError(Exception):
@@ -50,30 +61,76 @@ def build(settings: type[T], document: Mapping[str, Mapping[str, Any]], env: Map
     made = {}
     for name, kind in sections.items():
         made[name] = _section(name, kind, dict(document.get(name, {})), env, source)
+    for name, kind in sections.items():
+        given = {key: _found(made, of) for key, of in _sources(kind).items() if of}
+        made[name] = msgspec.structs.replace(made[name], **given)
     return settings(**made)
+
+
+def _found(made: Mapping[str, Any], key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(made[section], name)
+
+
+def _sources(kind: Any) -> dict[str, str]:
+    """Key → where its value comes from, of those that no operator sets."""
+    found = {}
+    for name, meta in _metas(kind):
+        if meta.extra is not None and DERIVED in meta.extra:
+            found[name] = str(meta.extra[DERIVED])
+    return found
+
+
+def _metas(kind: Any) -> Iterator[tuple[str, msgspec.Meta]]:
+    hints = get_type_hints(kind, include_extras=True)
+    for field in msgspec.structs.fields(kind):
+        for meta in getattr(hints[field.name], "__metadata__", ()):
+            if isinstance(meta, msgspec.Meta):
+                yield field.name, meta
 
 
 def _section(name: str, kind: Any, values: dict[str, Any], env: Mapping[str, str], source: str) -> Any:
     fields = {f.name: f for f in msgspec.structs.fields(kind)}
+    sources = _sources(kind)
     for key in values:
-        if key not in fields:
-            raise ConfigError(f"{source}: [{name}] {key}: unknown key; known are {', '.join(sorted(fields))}")
+        if sources.get(key):
+            raise ConfigError(f"{source}: [{name}] {key}: is set by {sources[key]}")
+        if key not in fields or key in sources:
+            known = ", ".join(sorted(fields.keys() - sources.keys()))
+            raise ConfigError(f"{source}: [{name}] {key}: unknown key; known are {known}")
     converted = {}
     for key, field in fields.items():
-        variable = f"KILONOVA_{name}_{key}".upper()
-        try:
-            if variable in env:
-                where = f"environment: {variable}"
-                converted[key] = _convert(_from_text(env[variable], field.type), field.type, strict=False)
-            elif key in values:
-                where = f"{source}: [{name}] {key}"
-                converted[key] = _convert(values[key], field.type, strict=True)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"{where}: {error}") from None
+        if key not in sources and (made := _value(name, key, field.type, values, env, source)) is not msgspec.UNSET:
+            converted[key] = made
     try:
         return kind(**converted)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{source}: [{name}]: {error}") from None
+
+
+def _value(section: str, key: str, kind: Any, values: Mapping[str, Any], env: Mapping[str, str], source: str) -> Any:
+    """The key's value from the environment or the file; UNSET for the default. A table with keys of its own may be given whole,
+    as JSON in the environment, or key by key."""
+    variable = f"KILONOVA_{section}_{key}".replace(".", "_").upper()
+    inner = _struct(kind)
+    where = f"environment: {variable}" if variable in env else f"{source}: [{section}] {key}"
+    try:
+        if inner is None:
+            if variable in env:
+                return _convert(_from_text(env[variable], kind), kind, strict=False)
+            return _convert(values[key], kind, strict=True) if key in values else msgspec.UNSET
+        table = _from_text(env[variable], inner) if variable in env else values.get(key, {})
+        if not isinstance(table, dict):
+            raise msgspec.ValidationError(f"expected a table (an object), got `{type(table).__name__}`")
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return _section(f"{section}.{key}", inner, table, env, f"environment: {variable}" if variable in env else source)
+
+
+def _struct(kind: Any) -> Any:
+    """The Struct that a field's type is, without what is said about it."""
+    plain = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+    return plain if isinstance(plain, type) and issubclass(plain, msgspec.Struct) else None
 
 
 def _convert(value: Any, kind: Any, *, strict: bool) -> Any:
@@ -100,31 +157,37 @@ def _from_text(text: str, kind: Any) -> Any:
 
 
 def as_toml(settings: msgspec.Struct, *, secret_keys: frozenset[str]) -> str:
-    """The effective configuration as TOML; secrets are shown as `***`."""
+    """The effective configuration as TOML, each key below what is said of it; secrets are shown as `***`."""
     lines: list[str] = []
     for section in settings.__struct_fields__:
-        lines.append(f"[{section}]")
-        part = getattr(settings, section)
-        for key, description in _descriptions(type(part)).items():
-            value = getattr(part, key)
-            if description:
-                lines.append(f"# {description}")
-            if value is None:
-                lines.append(f"# {key} is not set")
-                continue
-            shown = "***" if key in secret_keys and value else log.redact(msgspec.to_builtins(value, enc_hook=str))
-            lines.append(f"{key} = {_toml_value(shown)}")
-        lines.append("")
+        lines += _table(section, getattr(settings, section), secret_keys)
     return "\n".join(lines)
 
 
-def _descriptions(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Key → its description, "" where it has none."""
-    hints = get_type_hints(kind, include_extras=True)
-    metas = {f.name: getattr(hints[f.name], "__metadata__", ()) for f in msgspec.structs.fields(kind)}
-    return {
-        name: next((m.description or "" for m in of if isinstance(m, msgspec.Meta)), "") for name, of in metas.items()
-    }
+def _table(name: str, part: msgspec.Struct, secret_keys: frozenset[str]) -> list[str]:
+    lines, tables = [f"[{name}]"], []
+    for key, description in descriptions(type(part)).items():
+        value = getattr(part, key)
+        if isinstance(value, msgspec.Struct):
+            tables += _table(f"{name}.{key}", value, secret_keys)
+            continue
+        if description:
+            lines.append(f"# {description}")
+        if value is None:
+            lines.append(f"# {key} is not set")
+            continue
+        shown = "***" if key in secret_keys and value else log.redact(msgspec.to_builtins(value, enc_hook=str))
+        lines.append(f"{key} = {_toml_value(shown)}")
+    return [*lines, "", *tables]
+
+
+def descriptions(kind: Any) -> dict[str, str]:
+    """Key → its description, of the keys that an operator may set."""
+    said: dict[str, str] = {}
+    for name, meta in _metas(kind):
+        said[name] = said.get(name) or meta.description or ""
+    hidden = _sources(kind)
+    return {f.name: said.get(f.name, "") for f in msgspec.structs.fields(kind) if f.name not in hidden}
 
 
 def _toml_value(value: Any) -> str:

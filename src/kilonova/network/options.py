@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from kilonova.core.addresses import parse_address, parse_mac
+from kilonova.core.config import doc
 
 DEFAULT_QUOTAS: Mapping[str, int] = {
     "network": 100,
@@ -19,29 +20,28 @@ DEFAULT_QUOTAS: Mapping[str, int] = {
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds. A quota of -1 means no limit. `network_type` is what networks become whose maker asks for nothing:
-    `local` (one host, or hosts that are not joined) or `vxlan` (joined by tunnels; hosts then need `dataplane.tunnel_ip`),
-    with segmentation ids of `vni_range`. `mtu` is the underlay's: tunnels take 50 bytes of it."""
+    """Networks whose request names no type become `network_type`: local (one host, or hosts that are not joined) or vxlan (joined
+    by tunnels; hosts then need `dataplane.tunnel_ip`)."""
 
-    mtu: int = 1500
-    network_type: Literal["local", "vxlan"] = "local"
-    vni_range: tuple[int, int] = (1, 16777215)
-    mac_base: str = "fa:16:3e"  # three octets that every generated address begins with
-    dns_servers: tuple[str, ...] = ()  # of subnets that name none
-    quota_network: int = DEFAULT_QUOTAS["network"]
-    quota_subnet: int = DEFAULT_QUOTAS["subnet"]
-    quota_port: int = DEFAULT_QUOTAS["port"]
-    quota_security_group: int = DEFAULT_QUOTAS["security_group"]
-    quota_security_group_rule: int = DEFAULT_QUOTAS["security_group_rule"]
-    agent_down_time: float = 75
-    report_interval: float = 30
-    availability_zone: str = "nova"
-    max_bulk: int = 500  # networks, subnets, ports, groups or rules that one request may make
-    event_max_age: float = 600  # how long events for compute are retried while it is away
+    mtu: Annotated[int, doc("MTU of the network between the hosts; tunnels take 50 bytes of it.", ge=68)] = 1500
+    network_type: Annotated[Literal["local", "vxlan"], doc("Type of networks whose request names none.")] = "local"
+    vni_range: Annotated[tuple[int, int], doc("First and last segmentation id of vxlan networks.")] = (1, 16777215)
+    mac_base: Annotated[str, doc("First three octets of generated MAC addresses.")] = "fa:16:3e"
+    dns_servers: Annotated[tuple[str, ...], doc("Name servers of subnets that name none.")] = ()
+    quota_network: Annotated[int, doc("Networks of a project; -1: any number.", ge=-1)] = DEFAULT_QUOTAS["network"]
+    quota_subnet: Annotated[int, doc("Subnets of a project.", ge=-1)] = DEFAULT_QUOTAS["subnet"]
+    quota_port: Annotated[int, doc("Ports of a project.", ge=-1)] = DEFAULT_QUOTAS["port"]
+    quota_security_group: Annotated[int, doc("Security groups of a project.", ge=-1)] = DEFAULT_QUOTAS["security_group"]
+    quota_security_group_rule: Annotated[int, doc("Rules of all security groups of a project.", ge=-1)] = (
+        DEFAULT_QUOTAS["security_group_rule"]
+    )
+    agent_down_time: Annotated[float, doc("Seconds after which a silent network agent is down.", gt=0)] = 75
+    report_interval: Annotated[float, doc("Seconds between two reports of a network agent.", gt=0)] = 30
+    availability_zone: Annotated[str, doc("Zone that network agents are shown in.")] = "nova"
+    max_bulk: Annotated[int, doc("Networks, subnets, ports, groups or rules that one request may make.", ge=1)] = 500
+    event_max_age: Annotated[float, doc("Seconds that events for compute are retried while it is away.", ge=0)] = 600
 
     def __post_init__(self) -> None:
-        if self.max_bulk < 1:
-            raise ValueError(f"max_bulk must be at least 1, not {self.max_bulk}")
         parse_mac(f"{self.mac_base}:00:00:00")
         for server in self.dns_servers:
             parse_address(server)

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from kilonova.compute.options import INSTANCE_NAME
+from kilonova.core.config import derived, doc
 
 
 class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Sizes in MiB and GiB, times in seconds. `service_patience`: how long a launch waits for the network or image service when
-    it is away. `plug_again`: after how long without its word the network is asked once more.
+    """Of a compute host, and of its network agent as far as both need it."""
 
-    `inject` also writes key and files into the disk; `force_config_drive` gives every server a config drive."""
-
-    host: str = ""  # "": the machine's name
-    host_ip: str = "127.0.0.1"
-    driver: str = "libvirt"
-    max_concurrent_builds: int = 10
-    heartbeat: float = 10.0
-    reserved_memory_mb: int = 512
-    reserved_disk_gb: int = 0
-    reserved_vcpus: int = 0
-    cpu_ratio: float = 4.0
-    ram_ratio: float = 1.0
-    disk_ratio: float = 1.0
-    vif_plugging_timeout: float = 300.0
-    vif_plugging_is_fatal: bool = True
-    plug_again: float = 5.0
-    service_patience: float = 30.0
-    shutdown_timeout: float = 60.0
-    running_timeout: float = 60.0
-    build_resumes: int = 2  # how often a build cut off by a crash of the agent is taken up again
-    stop_grace: float = 5.0  # how long a stopping agent waits for work in progress
-    force_config_drive: bool = False
-    inject: bool = False
-    resume_guests_on_boot: bool = True
-    instance_name_template: str = "instance-%08x"  # the domain's name, made of the server's number
-    dhcp_domain: str = "novalocal"
+    host: Annotated[str, doc('Name of this host in the cloud; "": the machine\'s name.')] = ""
+    host_ip: Annotated[str, doc("Address of this host, as hypervisor lists show it.")] = "127.0.0.1"
+    driver: Annotated[str, doc("Hypervisor driver: libvirt or fake.")] = "libvirt"
+    max_concurrent_builds: Annotated[int, doc("Servers that are built here at once; others wait.", ge=1)] = 10
+    heartbeat: Annotated[float, doc("Seconds between two reports of this host.", gt=0)] = 10.0
+    reserved_memory_mb: Annotated[int, doc("Memory kept for the host itself, in MiB.", ge=0)] = 512
+    reserved_disk_gb: Annotated[int, doc("Disk kept for the host itself, in GiB.", ge=0)] = 0
+    reserved_vcpus: Annotated[int, doc("Virtual CPUs kept for the host itself.", ge=0)] = 0
+    cpu_ratio: Annotated[float, doc("Virtual CPUs given to guests for each CPU of the host.", gt=0)] = 4.0
+    ram_ratio: Annotated[float, doc("Memory given to guests for each MiB of the host.", gt=0)] = 1.0
+    disk_ratio: Annotated[float, doc("Disk given to guests for each GiB of the host.", gt=0)] = 1.0
+    vif_plugging_timeout: Annotated[float, doc("Seconds that a guest's start waits for network-vif-plugged.", ge=0)] = (
+        300.0
+    )
+    vif_plugging_is_fatal: Annotated[bool, doc("Whether the start fails when that event does not come.")] = True
+    plug_again: Annotated[
+        float, doc("Seconds without that event after which the network is asked once more.", gt=0)
+    ] = 5.0
+    service_patience: Annotated[
+        float, doc("Seconds that a launch retries while the network or image service is away.", ge=0)
+    ] = 30.0
+    shutdown_timeout: Annotated[float, doc("Seconds a guest has to shut down before it is switched off.", ge=0)] = 60.0
+    running_timeout: Annotated[float, doc("Seconds a started guest has to be seen running.", gt=0)] = 60.0
+    build_resumes: Annotated[int, doc("How often a build is resumed that a crash of this agent cut off.", ge=0)] = 2
+    stop_grace: Annotated[float, doc("Seconds a stopping agent waits for work in progress.", ge=0)] = 5.0
+    force_config_drive: Annotated[bool, doc("Whether every server gets a config drive.")] = False
+    inject: Annotated[bool, doc("Whether key, network settings and files are written into the guest's disk.")] = False
+    resume_guests_on_boot: Annotated[
+        bool, doc("Whether guests that were running are started again after the host was off.")
+    ] = True
+    dhcp_domain: Annotated[str, doc("Domain that a guest's host name is completed with.")] = "novalocal"
+    instance_name_template: Annotated[str, derived("compute.instance_name_template")] = INSTANCE_NAME

@@ -103,7 +103,7 @@ def _id(call: Call, node: Node) -> str:
 
 
 def _servers(node: Node) -> list[dict[str, str]]:
-    return [{"uuid": server_id, "name": f"instance-{number:08x}"} for server_id, number in node.servers]
+    return [{"uuid": server_id, "name": name} for server_id, name in node.servers]
 
 
 def _brief(call: Call, node: Node) -> dict[str, Any]:

@@ -28,8 +28,9 @@ EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
 class ServerViews:
     """What one caller may see, at its version, of any number of servers."""
 
-    def __init__(self, call: Call) -> None:
-        self.call = call
+    def __init__(self, call: Call, *, instance_name: str) -> None:
+        """`instance_name` is the template of guests' names."""
+        self.call, self.instance_name = call, instance_name
         self.attributes = call.allowed(ADMIN_ATTRIBUTES)
         self.host_status = at_least(call, "2.16") and call.allowed(HOST_STATUS)
         self.extra_specs = at_least(call, "2.47") and call.allowed(EXTRA_SPECS)
@@ -92,7 +93,7 @@ class ServerViews:
     def _add_attributes(self, view: shapes.ServerView, row: Row, spec: Any) -> None:
         image = spec.image if spec is not None else None
         view.host, view.hypervisor_hostname = row.host, row.node
-        view.instance_name = f"instance-{row.id:08x}"
+        view.instance_name = self.instance_name % row.id
         view.hostname, view.launch_index, view.reservation_id = row.hostname, row.launch_index, row.reservation_id
         view.kernel_id = image.kernel.id if image is not None and image.kernel is not None else ""
         view.ramdisk_id = image.ramdisk.id if image is not None and image.ramdisk is not None else ""

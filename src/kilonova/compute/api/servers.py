@@ -59,7 +59,7 @@ class Servers:
         rows: Any = []
         if wanted is not None and page.asked != 0:
             rows = await self.servers.brief(wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call))
-        view = ServerViews(call)
+        view = ServerViews(call, instance_name=self.options.instance_name_template)
         more = next_links(call, f"{root(call)}/servers", page, rows, rows[-1].uuid if rows else None)
         return Reply(views.Briefs(servers=[view.brief(row) for row in rows], servers_links=more or UNSET))
 
@@ -67,7 +67,7 @@ class Servers:
         page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:detail")
         if wanted is None or page.asked == 0:
             return Reply(views.ServerDetails(servers=[]))
-        view = ServerViews(call)
+        view = ServerViews(call, instance_name=self.options.instance_name_template)
         rows, extras = await self.servers.detailed(
             wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call), with_spec=view.needs_spec,
             with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
@@ -77,7 +77,7 @@ class Servers:
         return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
 
     async def show(self, call: Call, server_id: str) -> Reply:
-        view = ServerViews(call)
+        view = ServerViews(call, instance_name=self.options.instance_name_template)
         row, extras = await self.servers.one(call.ctx, server_id, with_host_status=view.host_status)
         call.authorize({"project_id": row.project_id, "user_id": row.user_id})
         return Reply(views.ServerBody(server=view.detail(row, extras)))
@@ -87,7 +87,7 @@ class Servers:
         row = await self.servers.get(call.ctx, server_id)
         call.authorize({"project_id": row.project_id, "user_id": row.user_id})
         await self.servers.edit(call.ctx, server_id, _values(change), change.pinned_availability_zone)
-        view = ServerViews(call)
+        view = ServerViews(call, instance_name=self.options.instance_name_template)
         row, extras = await self.servers.one(call.ctx, server_id, with_host_status=view.host_status)
         return Reply(views.ServerBody(server=view.detail(row, extras, full=at_least(call, "2.75"))))
 

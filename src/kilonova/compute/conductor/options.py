@@ -1,36 +1,50 @@
-"""Options of the conductor; times in seconds."""
+"""Options of the conductor."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from kilonova.compute.options import INSTANCE_NAME
 from kilonova.compute.steps import STEPS
+from kilonova.core.config import derived, doc
 
 COMPUTE_STEPS = sum(step.deadline for step in STEPS if step.component == "compute")
 
 
 class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`max_attempts` counts hosts tried for one launch. `schedule_timeout`: how long a silent scheduler is asked again.
-    `build_timeout`: how long a build on a host may show nothing new. `accept_timeout`: after it, a host that has not yet
-    taken its build is asked whether it is there. For `startup_grace` after its start, and after the broker or the database
-    was away, the conductor does not believe that hosts are down: they may just be starting too, or could not be heard. The
-    reconciler looks every `reconcile_interval`, at claims nobody holds every `orphan_interval`; `grace` is the age from which
-    it touches anything. It is a net below the messages, which are kept until they are done: what falls through them is taken
-    up within both times together. `keep_deleted`: how long deleted servers and their history are kept, 0 for ever; longer than a
-    host may be away, as one that comes back asks which of its guests were deleted."""
+    """The reconciler is a net below the messages, which are kept until they are done: what falls through them is resumed within
+    `reconcile_interval` and `grace` together."""
 
-    host: str = "conductor"
-    max_attempts: int = 3
-    schedule_timeout: float = 60.0
-    build_timeout: float = float(COMPUTE_STEPS)
-    accept_timeout: float = 2.0
-    watch_interval: float = 1.0
-    startup_grace: float = 20.0
-    heartbeat: float = 10.0
-    heartbeat_batch: float = 0.5
-    service_down_time: float = 60.0
-    reconcile_interval: float = 5.0
-    orphan_interval: float = 300.0
-    grace: float = 15.0
-    keep_deleted: float = 0.0
-    default_availability_zone: str = "nova"
+    host: Annotated[str, doc("Name of this conductor in the list of services.")] = "conductor"
+    schedule_timeout: Annotated[float, doc("Seconds that a silent scheduler is asked again.", gt=0)] = 60.0
+    build_timeout: Annotated[
+        float, doc("Seconds that a build on a host may report nothing before it counts as failed.", gt=0)
+    ] = float(COMPUTE_STEPS)
+    accept_timeout: Annotated[
+        float, doc("Seconds after which a host that has not accepted its build is asked whether it is there.", gt=0)
+    ] = 2.0
+    watch_interval: Annotated[float, doc("Seconds between two looks at builds that no host has accepted.", gt=0)] = 1.0
+    startup_grace: Annotated[
+        float,
+        doc("Seconds after a start, or after broker or database were away, in which no host is taken for down.", ge=0),
+    ] = 20.0
+    heartbeat: Annotated[float, doc("Seconds between two reports of this conductor.", gt=0)] = 10.0
+    heartbeat_batch: Annotated[
+        float, doc("Seconds in which hosts' heartbeats are gathered and written at once.", ge=0)
+    ] = 0.5
+    reconcile_interval: Annotated[float, doc("Seconds between two runs of the reconciler.", gt=0)] = 5.0
+    orphan_interval: Annotated[float, doc("Seconds between two looks for claims without a server.", gt=0)] = 300.0
+    grace: Annotated[float, doc("Age in seconds from which the reconciler touches anything.", ge=0)] = 15.0
+    keep_deleted: Annotated[
+        float,
+        doc(
+            "Seconds that deleted servers and their history are kept; 0: for ever. Keep longer than a host may be away.",
+            ge=0,
+        ),
+    ] = 0.0
+    max_attempts: Annotated[int, derived("scheduler.max_attempts")] = 3
+    service_down_time: Annotated[float, derived("compute.service_down_time")] = 60.0
+    default_availability_zone: Annotated[str, derived("compute.default_availability_zone")] = "nova"
+    instance_name_template: Annotated[str, derived("compute.instance_name_template")] = INSTANCE_NAME

@@ -16,7 +16,7 @@ from kilonova.placement.client import PlacementClient
 class ConductorService:
     def __init__(self, core: Core, options: ConductorOptions, database: Database, *, host: str) -> None:
         self.core, self.host = core, host
-        events = ServerEvents.of(core, "conductor", host)
+        events = ServerEvents.of(core, "conductor", host, instance_name=options.instance_name_template)
         self.manager = ConductorManager(
             database,
             core.bus,

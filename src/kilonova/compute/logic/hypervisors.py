@@ -15,12 +15,12 @@ from kilonova.core.db import Database
 
 
 class Node(msgspec.Struct, kw_only=True):
-    """`used` is (servers, cores, MiB, GiB); `servers` holds (uuid, number)."""
+    """`used` is (servers, cores, MiB, GiB); `servers` holds (uuid, the guest's name)."""
 
     row: Any
     service: Any
     up: bool
-    servers: list[tuple[str, int]] = []
+    servers: list[tuple[str, str]] = []
     used: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
@@ -41,7 +41,7 @@ class HypervisorLogic:
                 continue
             node = Node(row=row, service=services[row.host], up=liveness.is_up(services[row.host]))
             load = loads.get(row.host, [])
-            node.servers = [(item.uuid, item.id) for item in load]
+            node.servers = [(item.uuid, self.options.instance_name_template % item.id) for item in load]
             node.used = (
                 len(load), sum(i.vcpus for i in load), sum(i.memory_mb for i in load),
                 sum(i.flavor["root_gb"] + i.flavor.get("ephemeral_gb", 0) for i in load),

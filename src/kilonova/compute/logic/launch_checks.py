@@ -74,9 +74,12 @@ class LaunchChecks:
         zone = wanted.availability_zone
         if zone is not None or wanted.force_host is not None:
             zones = await aggregate_store.host_zones(connection)
-            if wanted.force_host is not None and zones.get(wanted.force_host, self.options.default_zone) != zone:
+            if (
+                wanted.force_host is not None
+                and zones.get(wanted.force_host, self.options.default_availability_zone) != zone
+            ):
                 zone = None  # the host decides
-            elif zone is not None and zone != self.options.default_zone and zone not in zones.values():
+            elif zone is not None and zone != self.options.default_availability_zone and zone not in zones.values():
                 raise errors.UnknownZone
         spec.availability_zone = zone
         spec.force_host, spec.force_node = wanted.force_host, wanted.force_node

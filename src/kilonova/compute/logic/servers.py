@@ -128,7 +128,7 @@ class ServerLogic:
             return
         if zone is not None and spec.availability_zone is not None:
             raise errors.ZonePinned
-        here = (await aggregate_store.host_zones(connection)).get(row.host, self.options.default_zone)
+        here = (await aggregate_store.host_zones(connection)).get(row.host, self.options.default_availability_zone)
         if zone is not None and zone != here:
             raise errors.ZoneElsewhere(here=here, zone=zone)
         spec.availability_zone = zone

@@ -52,7 +52,7 @@ class ServiceLogic:
     def zone_of(self, row: Row, zones: dict[str, str]) -> str:
         if row.binary != store.COMPUTE:
             return self.options.internal_zone
-        return zones.get(row.host, self.options.default_zone)
+        return zones.get(row.host, self.options.default_availability_zone)
 
     @retried
     async def change(

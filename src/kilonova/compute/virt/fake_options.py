@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
+from kilonova.core.config import doc
+
+if TYPE_CHECKING:
+    from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 
 ANY = "*"
 
 
 class FakeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`delay` and `fail` have an operation's name as key (a method of the driver or disk store), or `*` for all.
+    """Of the fake driver. An operation is a method of the driver or the disk store."""
 
-    A value of `delay` is in seconds. A value of `fail` is a probability (0 to 1), or a pattern as in file names that
-    the server's title, name or uuid (for `fetch`: the image's id) or the host's name must match."""
-
-    delay: dict[str, float] = {}
-    fail: dict[str, float | str] = {}
-    ignore_acpi: str = ""  # pattern of guests that don't obey the power button
-    vcpus: int = 64
-    memory_mb: int = 262144
-    disk_gb: int = 4096
-    shared_disks: bool = False  # one storage holds the disks of all hosts
-    state: Path | None = None  # file in which guests outlive the process; None: memory only
+    delay: Annotated[dict[str, float], doc("Operation, or * for all → seconds it takes.")] = {}
+    fail: Annotated[
+        dict[str, float | str],
+        doc(
+            "Operation, or * for all → probability that it fails (0 to 1), or a file name pattern of the servers (title, name, "
+            "uuid), hosts or images (id, for fetch) that it fails for."
+        ),
+    ] = {}
+    ignore_acpi: Annotated[str, doc("File name pattern of guests that do not obey the power button.")] = ""
+    vcpus: Annotated[int, doc("CPUs of a host.", ge=1)] = 64
+    memory_mb: Annotated[int, doc("Memory of a host, in MiB.", ge=1)] = 262144
+    disk_gb: Annotated[int, doc("Disk of a host, in GiB.", ge=0)] = 4096
+    shared_disks: Annotated[bool, doc("Whether one storage holds the disks of all hosts.")] = False
+    state: Annotated[
+        Path | None, doc("File in which guests outlive the process; not set: a file in the state directory.")
+    ] = None
 
 
 class Mishaps:

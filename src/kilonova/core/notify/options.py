@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kilonova.core.config import doc
+
 FORMATS = {
     "none": (),
     "unversioned": ("unversioned",),
@@ -15,18 +17,26 @@ FORMATS = {
 
 
 class NotificationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`url` is the broker's, "" for the bus's own. A notification goes to `exchange` with the routing key TOPIC.PRIORITY, where
-    a queue of that name waits. `queues` is what is made where there is none: a transient one (oslo.messaging's default), a
-    durable one (its amqp_durable_queues), a quorum queue (its rabbit_quorum_queue), or none. `backlog` bounds what waits in
-    this process for the broker."""
+    """A notification goes to `exchange` with the routing key TOPIC.PRIORITY, where a queue of that name waits."""
 
-    format: Literal["none", "unversioned", "versioned", "both"] = "none"
-    url: str = ""
-    exchange: str = "nova"
-    topics: tuple[str, ...] = ("notifications",)
-    versioned_topics: tuple[str, ...] = ("versioned_notifications",)
-    queues: Literal["transient", "durable", "quorum", "none"] = "transient"
-    backlog: Annotated[int, msgspec.Meta(ge=1)] = 2000
+    format: Annotated[
+        Literal["none", "unversioned", "versioned", "both"],
+        doc("Which notifications are sent, in oslo.messaging's envelope."),
+    ] = "none"
+    url: Annotated[str, doc('The broker\'s URL; "": that of the bus.')] = ""
+    exchange: Annotated[str, doc("Topic exchange that they are sent to.")] = "nova"
+    topics: Annotated[tuple[str, ...], doc("Topics of unversioned notifications.")] = ("notifications",)
+    versioned_topics: Annotated[tuple[str, ...], doc("Topics of versioned notifications.")] = (
+        "versioned_notifications",
+    )
+    queues: Annotated[
+        Literal["transient", "durable", "quorum", "none"],
+        doc(
+            "Queues that are declared: transient (oslo.messaging's default), durable (amqp_durable_queues), quorum "
+            "(rabbit_quorum_queue) or none."
+        ),
+    ] = "transient"
+    backlog: Annotated[int, doc("Most notifications that wait in this process for the broker.", ge=1)] = 2000
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+
+from kilonova.core.config import derived, doc
 
 VIRT_TYPES = ("kvm", "qemu")
 KNOWS_CPU_WORDS = 6_000_000  # from this version libvirt knows the capability that `ask_cpu` is about
@@ -12,21 +15,29 @@ CPU_MODES = ("default", "none", "host-model", "host-passthrough", "maximum", "cu
 
 
 class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Options of the libvirt driver. Times in seconds. `ask_emulated_cpu`: let libvirt ask each emulated guest for all its CPU
-    features, one by one, at start."""
+    """Of the libvirt driver."""
 
-    uri: str = "qemu:///system"
-    virt_type: str = "auto"  # auto: kvm if a guest really runs with it, else qemu
-    cpu_mode: str = "default"  # default: host-model under kvm, none under qemu
-    cpu_model: str | None = None  # for cpu_mode custom
-    ask_emulated_cpu: bool = False
-    machine: str = "q35"
-    disk_cache: str = "none"  # needs O_DIRECT on the state directory's file system
-    state_dir: Path = Path("/var/lib/kilonova")
-    cloud: str = ""  # only domains marked with this word are ours; "": the state directory's path
-    start_daemons: bool = True  # where no init system does
-    workers: int = 6  # libvirtd serves five calls of one client at a time
-    call_timeout: float = 120.0
+    uri: Annotated[str, doc("Where libvirtd is reached.")] = "qemu:///system"
+    virt_type: Annotated[str, doc("kvm, qemu, or auto: kvm if a guest really runs with it, else qemu.")] = "auto"
+    cpu_mode: Annotated[
+        str,
+        doc(
+            "CPU mode of guests: none, host-model, host-passthrough, maximum, custom, or default: host-model with kvm."
+        ),
+    ] = "default"
+    cpu_model: Annotated[str | None, doc("CPU model of guests, for cpu_mode custom.")] = None
+    ask_emulated_cpu: Annotated[
+        bool, doc("Whether libvirt asks an emulated guest for each CPU feature at its start; slow.")
+    ] = False
+    machine: Annotated[str, doc("Machine type of guests whose image names none.")] = "q35"
+    disk_cache: Annotated[str, doc("Cache mode of guests' disks; none needs O_DIRECT on their file system.")] = "none"
+    cloud: Annotated[
+        str, doc('Mark of this cloud\'s guests on a libvirtd that others use too; "": the path of the state directory.')
+    ] = ""
+    start_daemons: Annotated[bool, doc("Whether libvirt's daemons are started where no init system does.")] = True
+    workers: Annotated[int, doc("Calls to libvirtd at once; it serves five of one client.", ge=1)] = 6
+    call_timeout: Annotated[float, doc("Seconds that one call to libvirtd may take.", gt=0)] = 120.0
+    state_dir: Annotated[Path, derived()] = Path("/var/lib/kilonova")
 
     def __post_init__(self) -> None:
         if self.virt_type not in ("auto", *VIRT_TYPES):
