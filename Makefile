@@ -42,13 +42,16 @@ test: system engines venv client
 test-databases: system engines venv
 	@scripts/test-databases.sh
 
+docs: venv
+	$(BIN)/python -m sphinx -q -W --keep-going -j 2 -b html docs docs/_build/html
+
 check: lint format types contracts
 
 lint: venv
-	$(BIN)/ruff check src tests tools benchmarks
+	$(BIN)/ruff check src tests tools benchmarks docs
 
 format: venv
-	$(BIN)/ruff format --check src tests tools benchmarks
+	$(BIN)/ruff format --check src tests tools benchmarks docs
 
 types: venv
 	$(BIN)/mypy -p kilonova

@@ -6,6 +6,7 @@
 . scripts/stages.sh
 if [ $# -gt 0 ]; then exec "$VENV/bin/pytest" "$@"; fi
 stage "lint, types, contracts" make --no-print-directory --keep-going --output-sync=target check
+stage "documentation" make --no-print-directory docs
 stage "tests, two at a time" "$VENV/bin/pytest" -q -n 2 --dist loadfile --durations=20 -m 'not guest and not lab and not cluster'
 for engine in postgresql mariadb; do
   stage "tests of what databases do, on $engine" scripts/test-databases.sh quick "$engine"
