@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,20 @@ async def test_one_gives_back_what_another_takes(cloud):
     assert [await held(client, n) for n in (1, 2, 3)] == [{}, {"VCPU": 4}, {"VCPU": 4}]
     (summary,) = await placement.summaries()
     assert summary.resources["VCPU"].used == 8
+
+
+async def test_the_account_of_compute_hosts_has_no_part_in_it(cloud):
+    """Hosts report to the conductor, which claims and gives back for them."""
+    client, placement, service = cloud
+    await placement.claim(consumer(1), HOST, {"VCPU": 1}, project_id=PROJECT, user_id="u")
+    before = await placement.allocations(consumer(1))
+    asked = 0
+    for route in service.routes:
+        path = re.sub(r"\{\w+:str\}", lambda _: HOST, route.path)
+        if route.public:
+            continue
+        answer = await client(route.method, "/placement" + path, token="host", headers=NEWEST, json={})
+        assert answer.status in (403, 404), (route.method, path, answer.status)
+        asked += 1
+    assert asked > 10
+    assert await placement.allocations(consumer(1)) == before
