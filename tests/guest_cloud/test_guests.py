@@ -73,6 +73,7 @@ def test_stop_start_and_reboots(guests: Guests, guest: Guest) -> None:
     guest.wait_ssh()
     guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
     assert guest.wait_ssh("cat /root/kept").strip() == "kept"
+    assert guest.console().count("cloudinit: source=") >= 4  # the log holds what earlier boots said
     guests.forbid(rule)
 
 
