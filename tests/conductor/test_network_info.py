@@ -242,6 +242,21 @@ async def test_ports_that_change_during_the_launch(lab: Lab) -> None:
     assert await addresses(lab, uuid) == ["10.0.0.77"]
 
 
+async def test_a_launch_that_fails_after_its_ports_changed_shows_none(lab: Lab) -> None:
+    net = await opened(lab)
+    agent = lab.agents[HOST]
+    (uuid,) = await lab.servers(spec=lab.spec(networks=[NetworkRequest(network_id=net.id)]))
+    agent.answer = lambda build: None
+    await lab.build([uuid])
+    await net.port(uuid)
+    await changed(lab, uuid)
+    assert len(await addresses(lab, uuid)) == 1
+    await lab.client.build_ended(CTX, agent.fail(agent.builds[-1], reschedule=False))
+    await lab.quiet()
+    row = await lab.server(uuid)
+    assert (row.vm_state, row.network_info) == ("error", [])
+
+
 async def test_a_launch_whose_ports_do_not_change_asks_nothing(lab: Lab) -> None:
     net = await opened(lab)
     net.asked = 0

@@ -20,6 +20,9 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
 from kilonova.core.together import Together
 
+NOWHERE: dict[str, Any] = {"host": None, "node": None, "network_info": []}
+"""A server whose host has undone what it made: its ports are gone, too."""
+
 
 class Endings:
     def __init__(self, parts: Parts) -> None:
@@ -88,14 +91,14 @@ class Endings:
     async def _again(
         self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
     ) -> None:
-        values = {"host": None, "node": None, "task_state": Task.SCHEDULING, "updated_at": self.parts.now()}
+        values = {"task_state": Task.SCHEDULING, "updated_at": self.parts.now()} | NOWHERE
         if await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
             await store.save_specs(tx.connection, {row.uuid: spec})
             await tx.outbox(ConductorAPI).build_servers(ctx, [row.uuid], outcome.request_id)
 
     async def _error(self, tx: Transaction, row: Row, spec: RequestSpec, fault: Fault | None) -> None:
         now, host = self.parts.now(), row.host
-        values = {"host": None, "node": None, "vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
+        values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now} | NOWHERE
         if not await store.swap(tx.connection, row.uuid, store.building_on(host), values):
             return
         entry = {
