@@ -11,6 +11,7 @@ from sqlalchemy import update
 from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.grants import BuildGrants
 from kilonova.compute.notifications import silent
 from kilonova.compute.tables import servers
 from tests.compute_api.support import IMAGE, NEWEST, version
@@ -141,6 +142,6 @@ async def add_host(compute: Replicas, host: str, replica: int = 0) -> None:
     core, database = service.api.core, service.held.database
     parts = Parts(
         database, core.bus, NoPlacement(), core.clock, core.faults, ConductorOptions(),  # type: ignore[arg-type]
-        silent(core.clock),
+        silent(core.clock), BuildGrants(core.grants, core.clock),
     )  # fmt: skip
     await HostReports(parts).report(report(host))
