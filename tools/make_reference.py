@@ -3,6 +3,7 @@ steps and errors. `make docs` runs it; by hand: `python -m tools.make_reference 
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import sys
 import tempfile
@@ -268,4 +269,6 @@ def _page(title: str, *parts: str) -> str:
 
 
 if __name__ == "__main__":
-    write_reference(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m tools.make_reference", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the pages are written; made if it is missing")
+    write_reference(parser.parse_args().folder)
