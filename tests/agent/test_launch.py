@@ -421,7 +421,10 @@ async def test_a_failing_plug_names_the_reason(lab: Lab) -> None:
     assert lab.traces() == NOTHING
 
 
-async def test_a_guest_that_dies_at_once_is_told(lab: Lab) -> None:
+async def test_a_guest_that_dies_at_once_is_told(tmp_path: Path) -> None:
+    """The step does not wait for an event that has come before it."""
+    lab = Lab(tmp_path, running_timeout=600.0)
+    await lab.open()
     await lab.start()
     lab.fault("running", "delay:0.05")
     await lab.host.build_and_run_server(CTX, lab.conductor.take(build_of()))
@@ -433,6 +436,7 @@ async def test_a_guest_that_dies_at_once_is_told(lab: Lab) -> None:
     assert outcome.fault is not None
     assert outcome.fault.step == "running"
     assert lab.traces() == NOTHING
+    await lab.close()
 
 
 async def test_heartbeats_tell_what_the_host_has(tmp_path: Path) -> None:

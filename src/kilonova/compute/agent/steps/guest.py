@@ -10,6 +10,7 @@ from kilonova.compute.properties import hardware
 from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState
 
 DEFAULT_CMDLINE = "root=/dev/{root} console=tty0 console=ttyS0"
+OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 ROOTS = {"virtio": "vda"}  # bus → what a guest calls its first disk; others are sda
 
 
@@ -75,7 +76,7 @@ class Running(LaunchStep):
         driver = launch.host.driver
         event = launch.host.power.next(launch.uuid)
         launch.power_state = await driver.power_state(launch.uuid)
-        if launch.power_state is not PowerState.RUNNING:
+        if launch.power_state not in (PowerState.RUNNING, *OFF):  # what is off already tells of nothing more
             async with asyncio.timeout(launch.host.options.running_timeout):
                 await event
             launch.power_state = await driver.power_state(launch.uuid)
