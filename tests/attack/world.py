@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 import re
 import sqlite3
@@ -219,6 +220,7 @@ class World:
             role = {"foreign": "member", "unscoped": ""}.get(caller, caller.rpartition("-")[2])
             self.users[caller] = self._user(caller)
             self.tokens[caller] = self._scoped(caller, role, scope)
+        self.tokens["expired"], ends = self._expired()
         self._unlimited()
         self.users["chief"] = self._user("chief")
         self.tokens["chief"] = self._scoped("chief", "admin", self.projects["owned"])
@@ -227,7 +229,8 @@ class World:
         add = {"addSecurityGroup": {"name": "none"}}  # compute's own project has one too
         self.ask("member", "POST", f"/compute/v2.1/servers/{self.id('compute', 'servers')}/action", add)
         self.tokens["restricted"] = self._application_credential({})
-        self.tokens["expired"] = self._expired()
+        left = (ends - self.cloud.core.clock.now()).total_seconds()
+        self.run(asyncio.sleep(max(left, 0) + 0.1))
 
     def _project(self, name: str) -> str:
         return str(self.ok("admin", "POST", "/identity/v3/projects", {"project": {"name": name}})["project"]["id"])
@@ -251,13 +254,10 @@ class World:
         known = {"id": made["id"], "secret": PASSWORD}
         return self._login({"identity": {"methods": ["application_credential"], "application_credential": known}})
 
-    def _expired(self) -> str:
-        """A token that ended with its application credential."""
-        moment = self.cloud.core.clock.now().replace(microsecond=0)
-        ends = moment.fromtimestamp(moment.timestamp() + 2).isoformat()
-        token = self._application_credential({"expires_at": ends})
-        self.run(asyncio.sleep(2.1))
-        return token
+    def _expired(self) -> tuple[str, dt.datetime]:
+        """A token that ends with its application credential, and when."""
+        ends = self.cloud.core.clock.now().replace(microsecond=0) + dt.timedelta(seconds=6)
+        return self._application_credential({"expires_at": f"{ends:%Y-%m-%dT%H:%M:%SZ}"}), ends
 
     def _unlimited(self) -> None:
         project = self.projects["owned"]
