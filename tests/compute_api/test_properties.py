@@ -18,7 +18,7 @@ BOGUS = [
     ("hw_firmware_type", "bogus", "is 'bogus'; allowed are uefi, bios"),
     ("hw_scsi_model", "bogus", "allowed are buslogic"),
     ("hw_watchdog_action", "bogus", "allowed are none, pause, poweroff, reset, disabled"),
-    ("hw_qemu_guest_agent", "perhaps", "allowed are true, 1, yes, on, false, 0, no, off"),
+    ("hw_qemu_guest_agent", "perhaps", "allowed are true, 1, yes, on, t, y, false, 0, no, off, f, n"),
     ("hw_machine_type", "a b", "allowed are names of machine types"),
     ("vm_mode", "bogus", "allowed are hvm, xen"),
     ("hypervisor_type", "bogus", "allowed are baremetal"),
@@ -36,7 +36,7 @@ NOT_HERE = [
     ("hw_cpu_policy", "dedicated", "which this cloud does not have; it has shared"),
     ("hw_cpu_threads", "2", "which this cloud does not have"),
     ("hw_tpm_model", "tpm-crb", "which this cloud does not have"),
-    ("hw_mem_encryption", "True", "which this cloud does not have; it has false, 0, no, off"),
+    ("hw_mem_encryption", "True", "which this cloud does not have; it has false, 0, no, off, f, n"),
     ("hw_vif_multiqueue_enabled", "true", "which this cloud does not have"),
     ("os_secure_boot", "required", "which this cloud does not have; it has disabled, optional"),
     ("hw_mem_page_size", "2MB", "which this cloud does not have; it has small, any"),
@@ -49,7 +49,8 @@ GOOD = {
     "hw_scsi_model": "virtio-scsi", "hw_rng_model": "virtio", "hw_video_model": "cirrus", "hw_firmware_type": "bios",
     "hw_watchdog_action": "reset", "hw_qemu_guest_agent": "yes", "hw_machine_type": "pc-q35-9.2", "vm_mode": "hvm",
     "hw_mem_encryption": "False", "hw_cpu_policy": "shared", "hw_boot_menu": "", "os_distro": "debian", "anything": "goes",
-    "hw_of_my_own": "1", "img_hv_requested_version": ">=6.0, <8", "hypervisor_version_requires": "!= 7.2.1", "os_type": "linux",
+    "hw_of_my_own": "1", "hw_cpu_threads": "1", "hw_cpu_cores": "1", "hw_time_hpet": "N", "os_require_quiesce": "Y",
+    "img_hv_requested_version": ">=6.0, <8", "hypervisor_version_requires": "!= 7.2.1", "os_type": "linux",
 }  # fmt: skip
 
 
@@ -106,6 +107,19 @@ async def test_extra_specs(cloud, key, value, known, served):
     if not served:
         assert answer.json["badRequest"]["message"].startswith("Flavor 42 is unacceptable: extra spec ")
         assert key in answer.json["badRequest"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("hw_vif_model", "VirtualE1000", "e1000"), ("hw_vif_model", "VIRTIO", "virtio"),
+        ("hw_scsi_model", "VIRTIO-SCSI", "virtio-scsi"), ("os_type", "Windows", None),
+    ],
+)  # fmt: skip
+async def test_upper_case_and_older_words_are_upstreams(cloud, name, value, meant):
+    cloud.images.held[IMAGE] = image(properties={name: value})
+    assert (await cloud.boot()).status == 202
+    assert properties.hardware({name: value}, {}).get(name) == meant
 
 
 def test_the_image_comes_before_the_flavor():

@@ -11,22 +11,28 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-ON, OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+ON, OFF = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
 
 
 class Property(msgspec.Struct, frozen=True):
     """`values` are all there are, or a `pattern` fits them, and `words` say so. `served` are those that take effect; None: all.
-    Where `folded`, upper case is lower case."""
+    Where `folded`, upper case is lower case; `older` are other words for values, in lower case."""
 
     values: tuple[str, ...] = ()
     pattern: str = ""
     words: str = ""
     served: tuple[str, ...] | None = None
     folded: bool = False
+    older: Mapping[str, str] = {}
+
+    def plain(self, value: str) -> str:
+        """A value as it is in this table."""
+        text = value.lower() if self.folded else value
+        return self.older.get(text, text)
 
     def fault(self, value: str) -> str | None:
         """What is wrong with a value that was given; None for nothing."""
-        text = value.lower() if self.folded else value
+        text = self.plain(value)
         if not (text in self.values if self.values else re.fullmatch(self.pattern, text)):
             return f"is {value[:60]!r}; allowed are {self.words or ', '.join(self.values)}"
         if self.served is not None and text not in self.served:
@@ -37,6 +43,10 @@ class Property(msgspec.Struct, frozen=True):
 
 def one_of(*values: str, served: tuple[str, ...] | None = None) -> Property:
     return Property(values=values, served=served)
+
+
+def folded(*values: str, served: tuple[str, ...] | None = None, older: Mapping[str, str] | None = None) -> Property:
+    return Property(values=values, served=served, folded=True, older=older or {})
 
 
 def flag(served: tuple[str, ...] | None = None) -> Property:
@@ -63,6 +73,10 @@ HYPERVISORS = (
     "baremetal", "bhyve", "docker", "fake", "hyperv", "ironic", "kqemu", "kvm", "lxc", "lxd", "openvz", "parallels", "vz",
     "phyp", "qemu", "test", "uml", "vbox", "vmware", "xen", "xapi", "zvm", "prsm",
 )  # fmt: skip
+OLD_NICS = {
+    "virtuale1000": "e1000", "virtuale1000e": "e1000e", "virtualpcnet32": "pcnet", "virtualsriovethernetcard": "sriov",
+    "virtualvmxnet": "vmxnet", "virtualvmxnet3": "vmxnet3",
+}  # fmt: skip
 PAGES = text(
     ("small", "any"), pattern=r"(large|small|any|[0-9]+([kKMGT]i?)?(b|bit|B)?)", words="small, large, any or a size"
 )
@@ -73,15 +87,15 @@ VERSIONS = text(
 
 HARDWARE: dict[str, Property] = {  # what both images (hw_…) and flavors (hw:…) may ask of a guest
     "boot_menu": flag(),
-    "cpu_cores": number(NONE),
-    "cpu_max_cores": number(),  # guests have one core a socket and one thread a core
+    "cpu_cores": number(("1",)),  # guests have one core a socket and one thread a core
+    "cpu_max_cores": number(),
     "cpu_max_sockets": number(NONE),
     "cpu_max_threads": number(),
     "cpu_policy": one_of("dedicated", "shared", "mixed", served=("shared",)),
     "cpu_realtime_mask": text(NONE),
     "cpu_sockets": number(NONE),
     "cpu_thread_policy": one_of("prefer", "isolate", "require", served=("prefer",)),
-    "cpu_threads": number(NONE),
+    "cpu_threads": number(("1",)),
     "ephemeral_encryption": flag(OFF),
     "ephemeral_encryption_format": one_of("plain", "luks", "luksv2", served=NONE),
     "locked_memory": flag(OFF),
@@ -127,8 +141,9 @@ IMAGE: dict[str, Property] = {f"hw_{name}": known for name, known in HARDWARE.it
     "hw_pointer_model": one_of("usbtablet", served=NONE),
     "hw_qemu_guest_agent": flag(),
     "hw_rng_model": one_of("virtio"),
-    "hw_scsi_model": one_of(
-        "buslogic", "ibmvscsi", "lsilogic", "lsisas1068", "lsisas1078", "virtio-scsi", "vmpvscsi", served=("virtio-scsi",)
+    "hw_scsi_model": folded(
+        "buslogic", "ibmvscsi", "lsilogic", "lsisas1068", "lsisas1078", "virtio-scsi", "vmpvscsi", served=("virtio-scsi",),
+        older={"lsilogicsas": "lsisas1068", "paravirtual": "vmpvscsi"},
     ),
     "hw_time_hpet": flag(OFF),
     "hw_video_model": one_of(
@@ -136,16 +151,16 @@ IMAGE: dict[str, Property] = {f"hw_{name}": known for name, known in HARDWARE.it
         served=("vga", "virtio", "cirrus", "qxl", "bochs", "none"),
     ),
     "hw_video_ram": number(NONE),
-    "hw_vif_model": one_of(
+    "hw_vif_model": folded(
         "virtio", "ne2k_pci", "pcnet", "rtl8139", "e1000", "e1000e", "netfront", "spapr-vlan", "lan9118", "sriov", "vmxnet",
-        "vmxnet3", "igb", served=("virtio", "e1000", "e1000e", "rtl8139"),
+        "vmxnet3", "igb", served=("virtio", "e1000", "e1000e", "rtl8139"), older=OLD_NICS,
     ),
     "img_config_drive": one_of("optional", "mandatory"),
     "img_hide_hypervisor_id": flag(OFF),
     "os_command_line": text(),
     "os_require_quiesce": flag(),
     "os_secure_boot": one_of("required", "disabled", "optional", served=("disabled", "optional")),
-    "os_type": one_of("linux", "windows"),
+    "os_type": folded("linux", "windows"),
 }  # fmt: skip
 OLD_NAMES = {
     "architecture": "hw_architecture", "hypervisor_type": "img_hv_type", "vm_mode": "hw_vm_mode",
@@ -204,7 +219,8 @@ def spec_faults(specs: Mapping[str, str], *, to_launch: bool = True) -> Iterator
 def hardware(image: Mapping[str, str], specs: Mapping[str, str]) -> dict[str, str]:
     """The hw_… properties of a guest: the flavor's, and the image's before them."""
     ours = {f"hw_{name.removeprefix('hw:')}": value for name, value in specs.items() if name.startswith("hw:")}
-    return ours | {name: value for name, value in image.items() if name.startswith("hw_")}
+    asked = ours | {name: value for name, value in image.items() if name.startswith("hw_")}
+    return {name: IMAGE[name].plain(value) if name in IMAGE else value for name, value in asked.items()}
 
 
 def _known(table: Mapping[str, Property], name: str) -> Property | None:

@@ -29,7 +29,8 @@ def guest_spec(launch: Launch) -> GuestSpec:
     server, spec = launch.build.server, launch.build.spec
     image = spec.image
     properties = image.properties if image is not None else {}
-    model = properties.get("hw_vif_model") or "virtio"
+    devices = hardware(properties, spec.flavor.extra_specs)
+    model = devices.get("hw_vif_model") or "virtio"
     default = DEFAULT_CMDLINE.format(root=ROOTS.get(launch.disks[0].bus, "sda") if launch.disks else "vda")
     return GuestSpec(
         uuid=server.uuid,
@@ -49,7 +50,7 @@ def guest_spec(launch: Launch) -> GuestSpec:
         cmdline=properties.get("os_command_line", default) if launch.kernel is not None else "",
         console_log=launch.host.driver.disks.console_log(server.uuid),
         machine=properties.get("hw_machine_type"),
-        properties=hardware(properties, spec.flavor.extra_specs),
+        properties=devices,
     )
 
 
