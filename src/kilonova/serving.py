@@ -12,6 +12,7 @@ from functools import partial
 from kilonova.components import SERVICES, Component, core_parts
 from kilonova.core import collector, errors, log
 from kilonova.core.faults import Faults
+from kilonova.core.retry import Backoff, retry
 from kilonova.core.service import Core, Service, WebService, answers
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.health import Check, Health
@@ -21,7 +22,8 @@ from kilonova.ending import Ending
 from kilonova.settings import SecretSettings, Settings
 from kilonova.trust import certificate, trust
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0  # seconds between tries
+BACKOFF = Backoff(0.1, 3.0)
+LOG_EVERY = 3.0  # seconds between log lines about the same missing dependency
 TRY_TIMEOUT = 10.0  # seconds
 CLOSING = 5.0  # seconds after `drain_timeout` in which connections are closed
 AWAY = (errors.ServiceUnavailable, errors.BusError, TimeoutError, OSError)
@@ -113,25 +115,14 @@ class ComponentProcess:
             await self._until("identity", core.endpoints["identity"], core.tokens.token)
         for service in self.services:
             self._started.append(service)
-            await self._until(f"what {type(service).__name__} needs", "", partial(_begin, service))
+            await self._until(f"the dependencies of {type(service).__name__}", "", partial(_begin, service))
 
     async def _until(self, what: str, where: str, ask: Callable[[], Awaitable[object]]) -> None:
-        """Ask again and again, with a line in the log every few seconds."""
-        pause, clock = FIRST_PAUSE, self.core.clock
-        told = float("-inf")
-        while True:
-            try:
-                await ask()
-                return
-            except AWAY as error:
-                if clock.monotonic() - told >= LONGEST_PAUSE:
-                    told = clock.monotonic()
-                    reason = error.message if isinstance(error, errors.KilonovaError) else str(error)
-                    logger.warning(
-                        f"waiting for {what}", at=where, reason=reason or type(error).__name__, component=self.component.name
-                    )  # fmt: skip
-            await clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+        """Retry until it answers, with a log line every few seconds."""
+        await retry(
+            ask, BACKOFF, again=_away, clock=self.core.clock, log=logger, log_every=LOG_EVERY, work=f"connect to {what}",
+            at=where, component=self.component.name,
+        )  # fmt: skip
 
     # ---- end
 
@@ -170,6 +161,10 @@ class ComponentProcess:
             await self.core.bus.close()
         except Exception as error:
             logger.error("not stopped well", service=type(service).__name__, exc_info=error)
+
+
+def _away(error: Exception) -> bool:
+    return isinstance(error, AWAY)
 
 
 async def _begin(service: Service) -> None:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 
 from kilonova.core import log
 from kilonova.core.clock import SYSTEM
+from kilonova.core.retry import Backoff
 from kilonova.ending import DRAIN, OUTSIDE
 
 HEARD = OUTSIDE | {signal.SIGCHLD}
 """What the supervisor waits for: blocked all the time, so that none comes in the middle of something else."""
 CANNOT_START = 2  # exit code of a worker that will not work on its next try either
-SHORT_LIFE, FIRST_PAUSE, LONGEST_PAUSE = 5.0, 0.1, 10.0  # seconds
+SHORT_LIFE = 5.0  # seconds: workers that die sooner are started again after ever longer pauses
+BACKOFF = Backoff(0.1, 10.0)
 LONGEST_WAIT = 3600.0  # seconds
 PR_SET_PDEATHSIG = 1
 logger = log.get("serve")
@@ -31,7 +33,7 @@ class Supervisor:
         self._numbers: dict[int, int] = {}  # pid → number
         self._born: dict[int, float] = {}
         self._due: dict[int, float] = {}  # number of a worker that died → when it is started again
-        self._pause = FIRST_PAUSE
+        self._short_lives = 0  # in a row
         self._draining = self._asked = False
         self._code = 0
 
@@ -89,8 +91,8 @@ class Supervisor:
                 logger.error(
                     "a worker died and is started again", worker=number, pid=pid, code=ended, after=round(lived, 1)
                 )
-                self._pause = min(self._pause * 2, LONGEST_PAUSE) if lived < SHORT_LIFE else FIRST_PAUSE
-                self._due[number] = SYSTEM.monotonic() + self._pause
+                self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE else 0
+                self._due[number] = SYSTEM.monotonic() + BACKOFF.pause(self._short_lives + 1)
 
     def _fork(self, number: int) -> None:
         parent = os.getpid()

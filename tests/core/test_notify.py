@@ -17,6 +17,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.notify import Notification, NotificationOptions, Notifier, open_notifier
 from kilonova.core.notify import notifier as module
 from kilonova.core.notify.envelope import context, encode, timestamp
+from kilonova.core.retry import Backoff
 from kilonova.testing.engines import RabbitMQ
 
 CTX = RequestContext(
@@ -89,7 +90,7 @@ def sending(*numbers: int) -> Any:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSES", (0.01,) * 4)
+    monkeypatch.setattr(module, "BACKOFF", Backoff(0.01, 0.01))
     monkeypatch.setattr(module, "CLOSE_TIMEOUT", 60)
 
 
@@ -125,11 +126,12 @@ async def test_a_broker_that_is_away_holds_nobody_up_and_loses_no_more_than_it_m
         notifier.send(sending(99))
         await notifier.close()
     assert broker.taken == [*range(11), 99]
+    assert logs[-1]["dropped"] == 20
     words = [entry["event"] for entry in logs]
     assert words == [
-        "notifications wait for the broker",
+        "retrying",
         "notifications are dropped: the broker is away for too long",
-        "notifications reach the broker again",
+        "recovered",
     ]
 
 

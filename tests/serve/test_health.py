@@ -101,7 +101,7 @@ def test_an_api_that_starts_before_identity_waits_for_it(scene: Scene, tmp_path:
     identity, port = Door(scene.cluster.processes["identity-1"].port), free_port()
     url = f"http://127.0.0.1:{identity.port}/identity"
     with served(scene, tmp_path, "placement", port, KILONOVA_ENDPOINTS_IDENTITY=url) as process:
-        process.says("waiting for identity")
+        process.says("connect to identity")
         assert url in process.words()
         assert health(port) == (503, {"ready": False, "state": "starting", "missing": ["identity"]})
         early = httpx.get(f"http://127.0.0.1:{port}/placement/", trust_env=False)
@@ -118,7 +118,7 @@ def test_a_component_waits_for_its_broker_and_tells_when_it_is_lost(scene: Scene
     door, port = Door(url.port or 0), free_port()
     far = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{door.port}")).geturl()
     with served(scene, tmp_path, "scheduler", port, KILONOVA_BUS_URL=far + "?open_timeout=1") as process:
-        process.says("waiting for the message broker")
+        process.says("connect to the message broker")
         assert PASSWORD not in process.words()
         assert url.password not in process.words()
         assert health(port)[1]["missing"] == ["bus"]
@@ -136,7 +136,7 @@ def test_a_component_waits_for_its_database(scene: Scene, tmp_path: Path) -> Non
     port = free_port()
     far = f"postgresql://kilonova:{PASSWORD}@127.0.0.1:{free_port()}/placement"
     with served(scene, tmp_path, "placement", port, KILONOVA_DATABASE_PLACEMENT=far) as process:
-        process.says("waiting for the placement database")
+        process.says("connect to the placement database")
         assert PASSWORD not in process.words()
         assert health(port) == (503, {"ready": False, "state": "starting", "missing": ["placement database"]})
         assert process.terminate() == 0

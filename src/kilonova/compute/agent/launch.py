@@ -13,7 +13,6 @@ from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.origins import origin_of
-from kilonova.compute.agent.patience import no_word, patiently
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
@@ -24,10 +23,12 @@ from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.faults import Faults
+from kilonova.core.retry import Backoff, retry, unanswered
 from kilonova.image.client import ImageClient
 from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.client import NetworkClient
 
+BACKOFF = Backoff(0.2, 2.0)
 logger = log.get("agent")
 T = TypeVar("T")
 
@@ -51,11 +52,16 @@ class Host:
 
     async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the conductor until it answers; its methods bear repetition."""
-        return await patiently(self.clock, ask, again=no_word)
+        return await retry(
+            ask, BACKOFF, again=unanswered, clock=self.clock, log=logger, work="ask the conductor", host=self.name
+        )
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask another service, which may be starting just now; raises its absence when that lasts."""
-        return await patiently(self.clock, ask, within=self.options.service_patience)
+        within = self.options.service_patience
+        return await retry(
+            ask, BACKOFF, within=within, clock=self.clock, log=logger, work="ask another service", host=self.name
+        )
 
 
 @dataclass(kw_only=True)

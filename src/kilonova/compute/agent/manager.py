@@ -12,14 +12,14 @@ from kilonova.compute.actions.base import Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent import actions, moves
 from kilonova.compute.agent.interface import ComputeAPI
-from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, Refused, outcome, run
+from kilonova.compute.agent.launch import BACKOFF, Host, Launch, LaunchFailed, Refused, outcome, run
 from kilonova.compute.agent.origins import origin_of
-from kilonova.compute.agent.patience import FIRST_PAUSE, LONGEST_PAUSE
 from kilonova.compute.agent.removal import remove_traces
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.virt.driver import GuestNotFound, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
+from kilonova.core.retry import always, retry
 
 logger = log.get("agent")
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -191,16 +191,11 @@ class ComputeManager(ComputeAPI):
         await host.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
 
     async def _until_removed(self, server_id: str, remove: Callable[[], Awaitable[None]]) -> None:
-        """However often it takes. A repeated deletion interrupts the pause."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                await remove()
-                return
-            except Exception as error:
-                logger.warning("not removed yet", server=server_id, host=self.host.name, exc_info=error)
-                await self.host.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+        """Retry until it succeeds. A repeated deletion interrupts the pause."""
+        await retry(
+            remove, BACKOFF, again=always, clock=self.host.clock, log=logger, traceback=True,
+            work="remove a server", server=server_id, host=self.host.name,
+        )  # fmt: skip
 
     async def act(self, ctx: RequestContext, ref: models.ServerRef, *, by_itself: bool = False) -> None:
         """Do an action on a server that is here, and report how it ended. A message that comes again when its action has ended

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.store import hosts, pending_casts
 from kilonova.core import errors
 from kilonova.core.db import retried
+from kilonova.core.retry import Backoff, retry
 
-PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 20.0)  # seconds; the reconciler gives back what nobody else does
+BACKOFF = Backoff(0.1, 20.0)
+ATTEMPTS = 11  # about a minute; what is left then, the reconciler gives back
 
 
 class Departures:
@@ -21,19 +25,15 @@ class Departures:
         if await self._is_known(host):
             return
         await self._forget_messages(host)
-        for pause in PAUSES:
-            try:
-                await self.parts.placement.delete_provider(provider)
-            except errors.NotFound:
-                return
-            except errors.Conflict as error:
-                reason = error.message
-            else:
-                return
-            await self.parts.clock.sleep(pause)
-            if await self._is_known(host):
-                return
-        logger.warning("the provider of a removed host stays", host=host, error=reason)
+        with contextlib.suppress(errors.NotFound, errors.Conflict):  # a conflict that lasts is logged
+            await retry(
+                lambda: self._delete_provider(host, provider), BACKOFF, again=_conflict, limit=ATTEMPTS, log=logger,
+                clock=self.parts.clock, work="delete the provider of a removed host", host=host, provider=provider,
+            )  # fmt: skip
+
+    async def _delete_provider(self, host: str, provider: str) -> None:
+        if not await self._is_known(host):
+            await self.parts.placement.delete_provider(provider)
 
     async def _is_known(self, host: str) -> bool:
         async with self.parts.database.reading() as connection:
@@ -49,3 +49,7 @@ class Departures:
             logger.warning("messages for a removed host stay on the bus", host=host, error=error.message)
         if dropped:
             logger.info("messages for a removed host dropped", host=host, messages=dropped)
+
+
+def _conflict(error: Exception) -> bool:
+    return isinstance(error, errors.Conflict)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.models import Decision, RequestSpec, Selection
 from kilonova.compute.scheduler.filters.base import DOWN
 from kilonova.compute.scheduler.hosts import zone_of
@@ -17,6 +17,9 @@ from kilonova.compute.store import hosts
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row
+from kilonova.core.retry import Backoff, retry, unreachable
+
+BACKOFF = Backoff(0.1, 5.0)
 
 
 class SchedulerAway(errors.ServiceUnavailable):
@@ -45,18 +48,24 @@ def _may_come(selection: Selection) -> bool:
 async def _ask(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
     """One answer of the scheduler, asked again while it is away."""
     clock, limit = parts.clock, parts.options.schedule_timeout
-    deadline, pause, first = clock.monotonic() + limit, 0.1, rows[0]
+    deadline, first = clock.monotonic() + limit, rows[0]
     lean, ids = without_secrets(spec), [row.uuid for row in rows]
-    while True:
-        try:
-            async with asyncio.timeout(max(deadline - clock.monotonic(), 0.01)):
-                return await parts.scheduler.select_destinations(ctx, ids, lean, first.project_id, first.user_id)
-        except (errors.BusError, errors.ServiceUnavailable, TimeoutError) as error:
-            reason = error.message if isinstance(error, errors.KilonovaError) else "no reply"
-        if clock.monotonic() + pause > deadline:
-            raise SchedulerAway(seconds=limit, reason=reason)
-        await clock.sleep(pause)
-        pause = min(pause * 2, 5.0)
+
+    async def ask() -> list[Selection]:
+        async with asyncio.timeout(max(deadline - clock.monotonic(), 0.01)):
+            return await parts.scheduler.select_destinations(ctx, ids, lean, first.project_id, first.user_id)
+
+    try:
+        return await retry(
+            ask, BACKOFF, again=_away, within=limit, clock=clock, log=logger, work="ask the scheduler", servers=ids
+        )
+    except (errors.BusError, errors.ServiceUnavailable, TimeoutError) as error:
+        reason = error.message if isinstance(error, errors.KilonovaError) else "no reply"
+        raise SchedulerAway(seconds=limit, reason=reason) from error
+
+
+def _away(error: Exception) -> bool:
+    return unreachable(error) or isinstance(error, TimeoutError)
 
 
 async def next_alternate(parts: Parts, ctx: RequestContext, row: Row, spec: RequestSpec) -> Selection | None:

@@ -15,9 +15,10 @@ from kilonova.core.bus import senders
 from kilonova.core.bus.interface import Interface, Method, methods
 from kilonova.core.clock import SYSTEM
 from kilonova.core.context import RequestContext
+from kilonova.core.retry import Backoff, retry
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between tries of a cast
-AGAIN_WITHIN = 600.0  # seconds after which it is given up
+CAST_BACKOFF = Backoff(0.2, 5.0)
+CAST_WITHIN = 600.0  # seconds after which the work of a cast is given up
 logger = log.get("bus")
 I = TypeVar("I", bound=Interface)  # noqa: E741 - the customary letter for an interface
 
@@ -205,7 +206,7 @@ async def handle(server: Server, envelope: Envelope, sender: str | None = None) 
             context = msgspec.structs.replace(context, sender=sender)
         values = [getattr(arguments, name) for name in method.parameters]
         work = partial(getattr(server.manager, method.name), context, *values)
-        result = await (work() if envelope.pattern == "call" or envelope.expendable else _persistently(work, envelope))
+        result = await (work() if envelope.pattern == "call" or envelope.expendable else _retried(work, envelope))
         return Reply(result=msgspec.Raw(msgspec.msgpack.encode(result)))
     except asyncio.CancelledError:
         raise
@@ -218,16 +219,9 @@ async def handle(server: Server, envelope: Envelope, sender: str | None = None) 
         return Reply(error=errors.to_wire(error))
 
 
-async def _persistently(work: Callable[[], Awaitable[None]], envelope: Envelope) -> None:
-    pause, until = FIRST_PAUSE, SYSTEM.monotonic() + AGAIN_WITHIN
-    while True:
-        try:
-            return await work()
-        except (errors.ServiceUnavailable, errors.BusError) as error:
-            if SYSTEM.monotonic() + pause > until:
-                raise
-            logger.warning(
-                "done again", topic=envelope.topic, method=envelope.method, again_in=pause, error=error.message
-            )
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+async def _retried(work: Callable[[], Awaitable[None]], envelope: Envelope) -> None:
+    """Retry the work of a cast while what it needs is away: its sender does not wait for an error."""
+    await retry(
+        work, CAST_BACKOFF, within=CAST_WITHIN, log=logger, work=f"{envelope.topic}.{envelope.method}", message=envelope.id,
+        request_id=envelope.context.request_id,
+    )  # fmt: skip

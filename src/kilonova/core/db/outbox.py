@@ -33,13 +33,14 @@ from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.core.db.types import Blob, Counter
 from kilonova.core.faults import Faults
+from kilonova.core.retry import Backoff
 
 if TYPE_CHECKING:
     from kilonova.core.db.engine import Connection, Database, Transaction
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Place = tuple[str, str | None]
-LONGEST_PAUSE = 30.0  # seconds between two tries
+LONGEST_PAUSE = 30.0  # seconds between two attempts
 LOOK_EVERY = 1.0  # seconds between two looks at the other senders
 LOOKS = 4  # whose beat stands still for so many is dead
 AT_ONCE = 1000
@@ -296,12 +297,11 @@ class Outbox:
 
     async def _pause(self, message: Message, error: Exception, news: asyncio.Event | None = None) -> None:
         """Ever longer; `news` ends it early."""
-        pause = min(self.retry * 2 ** min(message.failures, 16), LONGEST_PAUSE)
         message.failures += 1
-        envelope = message.envelope
+        envelope, pause = message.envelope, Backoff(self.retry, LONGEST_PAUSE).pause(message.failures)
         logger.warning(
-            "not delivered yet", topic=envelope.topic, host=envelope.host, method=envelope.method, again_in=pause,
-            error=_words(error),
+            "retrying", work="deliver a message", topic=envelope.topic, host=envelope.host, method=envelope.method,
+            message=envelope.id, attempt=message.failures, retry_in=round(pause, 3), error=_words(error),
         )  # fmt: skip
         if news is None:
             await asyncio.sleep(pause)

@@ -1,40 +1,42 @@
-"""Doing a piece of work again that was undone because another one was in the way: the one place that does so."""
+"""Retries of transactions that were rolled back because of a concurrent one: the one place that does so."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from kilonova.core import log
-from kilonova.core.clock import SYSTEM
 from kilonova.core.db.failures import Collision, DuplicateRow
+from kilonova.core.retry import Backoff, retry
 
 P = ParamSpec("P")
 T = TypeVar("T")
-PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds at most, before each further attempt
+BACKOFF = Backoff(0.02, 1.0, jitter=1.0)
+ATTEMPTS = 6
 logger = log.get("database")
 
 
 def retried(work: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """For a function with one transaction that does nothing before it that can't be done twice. Done again
+    """For a function with one transaction and no side effect before it that must not be repeated. It is retried
 
     - after a deadlock, a serialisation failure or a lock time-out, and
-    - when a unique or foreign key refuses what was true when it was read: the next attempt sees what somebody faster did
-      and says so in its own words.
+    - when a unique or foreign key refuses what was true when it was read: the next attempt reads what the concurrent
+      transaction wrote, and raises the error that fits it.
 
-    The last attempt's error is the caller's.
+    The error of the last attempt is raised to the caller.
     """
 
     @functools.wraps(work)
     async def again(*args: P.args, **kwargs: P.kwargs) -> T:
-        for pause in PAUSES:
-            try:
-                return await work(*args, **kwargs)
-            except (Collision, DuplicateRow) as error:
-                logger.info("once more", work=work.__qualname__, why=type(error).__name__)
-            await asyncio.sleep(SYSTEM.spread(pause))
-        return await work(*args, **kwargs)
+        return await retry(
+            partial(work, *args, **kwargs), BACKOFF, again=_conflict, limit=ATTEMPTS, log=logger, level="info",
+            work=work.__qualname__,
+        )  # fmt: skip
 
     return again
+
+
+def _conflict(error: Exception) -> bool:
+    return isinstance(error, Collision | DuplicateRow)

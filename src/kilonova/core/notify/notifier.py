@@ -10,10 +10,12 @@ from kilonova.core import errors, log
 from kilonova.core.notify.envelope import Notification
 from kilonova.core.notify.options import NotificationOptions
 from kilonova.core.notify.publishers import LogPublisher, Publisher
+from kilonova.core.retry import Attempts, Backoff, retry
 
 logger = log.get("notify")
-PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds between tries; the last one for ever
-MAKE_TRIES = 3
+BACKOFF = Backoff(0.5, 5.0)
+MAKE_ATTEMPTS = 3
+LOG_EVERY = 60.0  # seconds between log lines while the broker is away
 CLOSE_TIMEOUT = 3.0
 Make = Callable[[], Awaitable[Sequence[Notification]]]
 Observer = Callable[[Notification], None]
@@ -31,7 +33,6 @@ class Notifier:
         self._waiting: asyncio.Queue[Make] = asyncio.Queue(self.options.backlog)
         self._worker: asyncio.Task[None] | None = None
         self._observers: list[Observer] = []
-        self._away = False
 
     def observe(self, observer: Observer) -> None:
         """Call it with everything that was published."""
@@ -71,27 +72,23 @@ class Notifier:
                 self._waiting.task_done()
 
     async def _made(self, make: Make) -> Sequence[Notification]:
-        for pause in PAUSES[: MAKE_TRIES - 1]:
-            try:
-                return await make()
-            except errors.KilonovaError:  # its database may be away for a moment
-                await asyncio.sleep(pause)
-        return await make()
+        return await retry(make, BACKOFF, again=_expected, limit=MAKE_ATTEMPTS, log=logger, work="build a notification")
 
     async def _publish(self, notification: Notification) -> None:
-        tries = 0
+        attempts = Attempts(BACKOFF, log=logger, log_every=LOG_EVERY, work="publish notifications")
         while True:
             try:
                 await self._publisher.publish(notification)
                 break
             except errors.BusError as error:
-                if not self._away:
-                    logger.warning("notifications wait for the broker", error=error.message)
-                self._away = True
-                await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
-                tries += 1
-        if self._away:
-            logger.info("notifications reach the broker again", dropped=self.dropped)
-            self._away, self.dropped = False, 0
+                pause = attempts.failed(error)
+            await asyncio.sleep(pause)
+        if attempts.failures:
+            attempts.succeeded(dropped=self.dropped)
+            self.dropped = 0
         for observer in self._observers:
             observer(notification)
+
+
+def _expected(error: Exception) -> bool:
+    return isinstance(error, errors.KilonovaError)

@@ -7,11 +7,13 @@ synchronization: while one runs, wishes for the next one gather.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable
 
 from kilonova.core import errors, log
 from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
+from kilonova.core.retry import Attempts, Backoff
 from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
 from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, AgentState, NetworkAgentAPI, NetworkPluginAPI
@@ -21,7 +23,7 @@ from kilonova.network.options import NetworkOptions
 
 logger = log.get("network.agent")
 BINARY = "kilonova-network-agent"
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # seconds between tries
+BACKOFF = Backoff(0.5, 15.0)
 RESYNC_EVERY = 10  # heartbeats
 SHOWN_FAULTS, LONGEST_FAULT = 20, 500  # how many, and how many characters of each, the agent's configurations show
 GATHER = 0.1  # seconds during which changes made elsewhere gather
@@ -175,12 +177,10 @@ class NetworkAgent(NetworkAgentAPI):
 
     async def _recover(self) -> None:
         """Try until a synchronization worked, and left nothing to be tried again."""
-        pause = FIRST_PAUSE
-        while True:
-            await self.clock.sleep(pause)
+        for attempt in itertools.count(1):
+            await self.clock.sleep(BACKOFF.pause(attempt, self.clock))
             if await self._try_to_synchronize() and self._settled():
                 return
-            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _on_tap(self, tap: str, up: bool) -> None:
         if up:
@@ -199,17 +199,15 @@ class NetworkAgent(NetworkAgentAPI):
             self._reporting = asyncio.ensure_future(self._send_reports())
 
     async def _send_reports(self) -> None:
-        pause = FIRST_PAUSE
+        attempts = Attempts(BACKOFF, clock=self.clock, log=logger, work="report ports", host=self.host)
         while self._reports:
             batch, self._reports = self._reports, {}
             try:
                 await self._tell(batch)
-                pause = FIRST_PAUSE
+                attempts.succeeded()
             except errors.KilonovaError as error:
-                logger.warning("ports not reported", host=self.host, ports=len(batch), reason=error.message)
                 self._reports = batch | self._reports
-                await self.clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                await self.clock.sleep(attempts.failed(error))
 
     async def _tell(self, batch: dict[str, bool]) -> None:
         down = [port_id for port_id, up in batch.items() if not up]

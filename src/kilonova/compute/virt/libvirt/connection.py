@@ -14,12 +14,13 @@ import libvirt
 from kilonova.compute.virt.driver import GuestNotFound, HypervisorUnavailable, PowerState, VirtError
 from kilonova.compute.virt.libvirt.events import meaning, start_event_thread
 from kilonova.core import log
+from kilonova.core.retry import Attempts, Backoff
 
 T = TypeVar("T")
 OnEvent = Callable[[str, PowerState, str], None]
 
 KEEPALIVE_SECONDS, KEEPALIVE_COUNT = 5, 6
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+BACKOFF = Backoff(0.5, 10.0)
 LOST = {libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_RPC}
 
 LOG = log.get(__name__)
@@ -164,14 +165,14 @@ class Connection:
             self._drop(conn)
 
     async def _reconnect(self) -> None:
-        attempt = 0
+        attempts = Attempts(BACKOFF, log=LOG, work="connect to libvirtd", uri=self._uri)
+        pause = BACKOFF.pause(1)
         while not self._closed:
-            await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+            await asyncio.sleep(pause)
             try:
                 await self._live()
             except VirtError as error:
-                attempt += 1
-                LOG.warning("libvirtd is still away", uri=self._uri, why=str(error))
+                pause = attempts.failed(error)
             else:
                 LOG.info("connected to libvirtd again", uri=self._uri)
                 return

@@ -20,9 +20,11 @@ from kilonova.core.bus.base import Bus, Envelope, Receipt, Reply, Server
 from kilonova.core.bus.interface import Interface
 from kilonova.core.bus.senders import HostUsers
 from kilonova.core.clock import SYSTEM
+from kilonova.core.retry import Backoff, retry
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two tries to connect
+BACKOFF = Backoff(0.1, 5.0)
+ADVICE = "does it run (rabbitmqctl status), does it listen there, does bus.url name it and a user it knows?"
 STABLE = 10.0  # seconds after which a connection that is lost is tried anew without a pause
 HINT_LIFE = 60.0  # seconds for which a hint waits for a receiver that is away
 AT_ONCE = 8  # receivers that are attached at once
@@ -69,31 +71,41 @@ class AmqpBus(Bus):
         self._keeper = asyncio.ensure_future(self._keep(link))
 
     async def _reach(self, *, patient: bool = True) -> Link:
-        """Try the brokers in turn until one takes us. Raises BusError when time can't help, unless `patient`."""
-        pause = FIRST_PAUSE
-        for url in itertools.cycle(self.address.urls):
+        """Try the brokers in turn until one accepts the connection. Raises BusError when a retry can't help, unless `patient`."""
+        urls = itertools.cycle(self.address.urls)
+
+        async def open_next() -> Link:
             try:
-                return await Link.open(url, self._answered)
+                return await Link.open(next(urls), self._answered)
             except errors.BusError as error:
                 self._trouble = error.params["reason"]
-                if hopeless(error) and not patient:
-                    raise errors.BusError(f"no entry to the broker at {self.address.shown}: {self._trouble}") from None
-            logger.warning(
-                "no connection to the broker", broker=self.address.shown, reason=self._trouble, again_in=pause,
-                advice="does it run (rabbitmqctl status), does it listen there, does bus.url name it and a user it knows?",
-            )  # fmt: skip
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-        raise AssertionError("an address names a broker")
+                raise
+
+        def may_pass(error: Exception) -> bool:
+            return isinstance(error, errors.BusError) and (patient or not hopeless(error))
+
+        shown = self.address.shown
+        try:
+            return await retry(
+                open_next,
+                BACKOFF,
+                again=may_pass,
+                log=logger,
+                work="connect to the broker",
+                broker=shown,
+                advice=ADVICE,
+            )
+        except errors.BusError:
+            raise errors.BusError(f"no entry to the broker at {shown}: {self._trouble}") from None
 
     async def _keep(self, link: Link) -> None:
         """Make another connection when one is lost, with everything that is served here."""
-        began, pause = SYSTEM.monotonic(), FIRST_PAUSE
+        began, attempt = SYSTEM.monotonic(), 1
         while True:
             await link.lost.wait()
             await link.close()
-            pause = FIRST_PAUSE if SYSTEM.monotonic() - began > STABLE else min(pause * 2, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+            attempt = 1 if SYSTEM.monotonic() - began > STABLE else attempt + 1
+            await asyncio.sleep(BACKOFF.pause(attempt))
             link, began = await self._reach(), SYSTEM.monotonic()
             self._use(link)
             try:
