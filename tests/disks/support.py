@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import ImageSource
 
 MIB = 1 << 20
@@ -93,3 +94,7 @@ def disk_of(path: Path, table: bytes, parts: list[tuple[int, Path]], size: int) 
             file.seek(sector * 512)
             file.write(source.read_bytes())
     return path
+
+
+def file_at(path: Path, format: str = "raw") -> FileSource:
+    return FileSource(path=path, format=format)

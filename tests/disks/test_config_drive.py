@@ -24,7 +24,7 @@ FILES = {
 
 
 async def test_contents(disks: FileDisks, server: str) -> None:
-    path = await disks.config_drive(server, FILES)
+    path = (await disks.config_drive(server, FILES)).path
     assert path.name == "disk.config"
     assert path.stat().st_mode & 0o077 == 0  # it may hold a password
     for names in ("rr_path", "joliet_path"):
@@ -40,7 +40,7 @@ async def test_contents(disks: FileDisks, server: str) -> None:
 
 @pytest.mark.skipif(shutil.which("isoinfo") is None, reason="isoinfo is not installed")
 async def test_isoinfo_agrees(disks: FileDisks, server: str) -> None:
-    path = await disks.config_drive(server, FILES)
+    path = (await disks.config_drive(server, FILES)).path
     header = tool("isoinfo", "-d", "-i", path)
     assert "Volume id: config-2" in header
     assert "Joliet with UCS level 3 found" in header
@@ -51,7 +51,7 @@ async def test_isoinfo_agrees(disks: FileDisks, server: str) -> None:
 
 
 async def test_it_is_replaced_as_a_whole(disks: FileDisks, server: str) -> None:
-    path = await disks.config_drive(server, FILES)
+    path = (await disks.config_drive(server, FILES)).path
     before = path.read_bytes()
     with pytest.raises(DiskError):
         await disks.config_drive(server, {"a": b"", "../b": b""})

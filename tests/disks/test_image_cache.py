@@ -56,7 +56,7 @@ async def test_amazon_parts_are_raw(disks: FileDisks, disk_format: str) -> None:
 
 
 async def test_iso_is_used_as_raw(disks: FileDisks, server: str) -> None:
-    iso = (await disks.config_drive(server, {"a": b"b"})).read_bytes()
+    iso = (await disks.config_drive(server, {"a": b"b"})).path.read_bytes()
     assert (await disks.fetch(image(iso, "iso"), Download(iso))).format == "raw"
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from kilonova.compute.virt import limited, partitions
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskError, InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.inject import checked_path
 
-from .support import MIB, Download, disk_of, dos_table, ext4, gpt_table, image, tool
+from .support import MIB, Download, disk_of, dos_table, ext4, file_at, gpt_table, image, tool
 
 pytestmark = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="needs /dev/fuse")
 
@@ -30,11 +31,11 @@ FILES = [
 ]
 
 
-async def inject_and_read(disks: FileDisks, disk: Path, format: str) -> None:
-    await disks.inject(disk, format, FILES)
+async def inject_and_read(disks: FileDisks, disk: FileSource) -> None:
+    await disks.inject(disk, FILES)
     for file in FILES:
-        assert await disks.read(disk, format, file.path) == file.content
-    assert await disks.read(disk, format, "/etc/nothing") is None
+        assert await disks.read(disk, file.path) == file.content
+    assert await disks.read(disk, "/etc/nothing") is None
 
 
 def look(raw: Path, path: str, offset: int = 0) -> str:
@@ -52,7 +53,7 @@ def nothing_runs(state: Path) -> None:
 
 async def test_raw(disks: FileDisks, state: Path, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw")
-    await inject_and_read(disks, raw, "raw")
+    await inject_and_read(disks, file_at(raw))
     key = look(raw, "/root/.ssh/authorized_keys")
     assert "Mode:  0600" in key
     assert "User:     0   Group:     0" in key
@@ -64,20 +65,20 @@ async def test_raw(disks: FileDisks, state: Path, tmp_path: Path) -> None:
 
 async def test_again_replaces(disks: FileDisks, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw")
-    await disks.inject(raw, "raw", FILES)
-    await disks.inject(raw, "raw", [InjectedFile(path="/etc/motd", content=b"short", mode=0o640)])
-    assert await disks.read(raw, "raw", "/etc/motd") == b"short"
+    await disks.inject(file_at(raw), FILES)
+    await disks.inject(file_at(raw), [InjectedFile(path="/etc/motd", content=b"short", mode=0o640)])
+    assert await disks.read(file_at(raw), "/etc/motd") == b"short"
     assert "Mode:  0640" in look(raw, "/etc/motd")
 
 
 async def test_overlay_leaves_its_base_alone(disks: FileDisks, state: Path, server: str, tmp_path: Path) -> None:
     data = ext4(tmp_path / "raw").read_bytes()
     base = await disks.fetch(image(data), Download(data))
-    disk, format = await disks.overlay(server, base, size_gb=1)
-    await inject_and_read(disks, disk, format)
+    disk = await disks.overlay(server, base, size_gb=1)
+    await inject_and_read(disks, disk)
     assert base.path.read_bytes() == data
-    tool("qemu-img", "check", "-f", "qcow2", disk)
-    tool("qemu-img", "convert", "-f", "qcow2", "-O", "raw", disk, tmp_path / "flat")
+    tool("qemu-img", "check", "-f", "qcow2", disk.path)
+    tool("qemu-img", "convert", "-f", "qcow2", "-O", "raw", disk.path, tmp_path / "flat")
     assert "Mode:  0600" in look(tmp_path / "flat", "/root/.ssh/authorized_keys")
     nothing_runs(state)
 
@@ -85,7 +86,7 @@ async def test_overlay_leaves_its_base_alone(disks: FileDisks, state: Path, serv
 async def test_dos_partitions(disks: FileDisks, tmp_path: Path) -> None:
     table = dos_table([(0x0C, 2048, 2048), (0x83, 8192, 32768)])
     disk = disk_of(tmp_path / "d", table, [(8192, ext4(tmp_path / "p"))], 32 * MIB)
-    await inject_and_read(disks, disk, "raw")
+    await inject_and_read(disks, file_at(disk))
     assert "Mode:  0600" in look(disk, "/root/.ssh/authorized_keys", 8192 * 512)
 
 
@@ -95,8 +96,8 @@ async def test_gpt_in_an_overlay(disks: FileDisks, server: str, tmp_path: Path) 
     parts = [(4096, ext4(tmp_path / "boot", 4 * MIB, etc=False)), (16384, ext4(tmp_path / "p"))]
     data = disk_of(tmp_path / "d", table, parts, 32 * MIB).read_bytes()
     base = await disks.fetch(image(data), Download(data))
-    disk, format = await disks.overlay(server, base, size_gb=1)
-    await inject_and_read(disks, disk, format)
+    disk = await disks.overlay(server, base, size_gb=1)
+    await inject_and_read(disks, disk)
 
 
 def test_offsets_of_tables() -> None:
@@ -120,9 +121,9 @@ async def test_hostile_paths(disks: FileDisks, tmp_path: Path, path: str) -> Non
     raw = ext4(tmp_path / "raw", 4 * MIB)
     before = raw.read_bytes()
     with pytest.raises(DiskError, match="can't write a file named"):
-        await disks.inject(raw, "raw", [InjectedFile(path="/ok", content=b""), InjectedFile(path=path, content=b"")])
+        await disks.inject(file_at(raw), [InjectedFile(path="/ok", content=b""), InjectedFile(path=path, content=b"")])
     with pytest.raises(DiskError, match="can't write a file named"):
-        await disks.read(raw, "raw", path)
+        await disks.read(file_at(raw), path)
     assert raw.read_bytes() == before
 
 
@@ -146,9 +147,9 @@ async def test_names_that_mean_something_to_a_shell_are_only_names(disks: FileDi
     ]
     files = [InjectedFile(path=name, content=name.encode()) for name in names]
     files.append(InjectedFile(path="/" + "/".join(["!" * 100] * 9), content=b"deep"))
-    await disks.inject(raw, "raw", files)
+    await disks.inject(file_at(raw), files)
     for file in files:
-        assert await disks.read(raw, "raw", file.path) == file.content
+        assert await disks.read(file_at(raw), file.path) == file.content
     assert not mark.exists()
     assert checked_path("/etc/hostname") == "/etc/hostname"
 
@@ -157,12 +158,12 @@ async def test_what_cannot_be_written_is_named(disks: FileDisks, state: Path, tm
     raw = ext4(tmp_path / "raw", 4 * MIB)
     for path, match in (("/etc/motd/x", "/etc/motd is no directory"), ("/etc", "/etc is a directory")):
         with pytest.raises(DiskError, match=match):
-            await disks.inject(raw, "raw", [InjectedFile(path=path, content=b"x")])
+            await disks.inject(file_at(raw), [InjectedFile(path=path, content=b"x")])
     look(raw, "/etc/motd")
     with pytest.raises(DiskError, match=r"writing /big into raw: .*allocate"):
-        await disks.inject(raw, "raw", [InjectedFile(path="/big", content=os.urandom(5 * MIB))])
+        await disks.inject(file_at(raw), [InjectedFile(path="/big", content=os.urandom(5 * MIB))])
     with pytest.raises(DiskError, match="is a directory"):
-        await disks.read(raw, "raw", "/etc")
+        await disks.read(file_at(raw), "/etc")
     nothing_runs(state)
 
 
@@ -172,32 +173,32 @@ async def test_a_link_is_replaced_and_a_large_file_is_not_read(disks: FileDisks,
     (tmp_path / "big").write_bytes(b"")
     os.truncate(tmp_path / "big", 1 << 40)
     tool("debugfs", "-w", "-f", tmp_path / "cmds", raw)
-    await disks.inject(raw, "raw", [InjectedFile(path="/etc/link", content=b"1")])
-    await disks.inject(raw, "raw", [InjectedFile(path="/etc/dir/x", content=b"2")])
-    assert await disks.read(raw, "raw", "/etc/link") == b"1"
+    await disks.inject(file_at(raw), [InjectedFile(path="/etc/link", content=b"1")])
+    await disks.inject(file_at(raw), [InjectedFile(path="/etc/dir/x", content=b"2")])
+    assert await disks.read(file_at(raw), "/etc/link") == b"1"
     assert "Type: regular" in look(raw, "/root/x")
     tool("debugfs", "-w", "-R", "sif /etc/motd size 999999999999", raw)
     with pytest.raises(DiskError, match="has 999999999999 bytes, more than"):
-        await disks.read(raw, "raw", "/etc/motd")
+        await disks.read(file_at(raw), "/etc/motd")
 
 
 async def test_an_unclean_file_system_is_recovered_first(disks: FileDisks, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw")
     tool("debugfs", "-w", "-R", "feature +needs_recovery", raw)
-    await disks.inject(raw, "raw", [InjectedFile(path="/x", content=b"1")])
+    await disks.inject(file_at(raw), [InjectedFile(path="/x", content=b"1")])
     assert "needs_recovery" not in tool("dumpe2fs", "-h", raw)
-    assert await disks.read(raw, "raw", "/x") == b"1"
+    assert await disks.read(file_at(raw), "/x") == b"1"
 
 
 async def test_disks_that_have_no_linux_root(disks: FileDisks, state: Path, tmp_path: Path) -> None:
     (tmp_path / "zeros").write_bytes(bytes(MIB))
     with pytest.raises(DiskError, match="no ext2, ext3 or ext4 file system"):
-        await disks.inject(tmp_path / "zeros", "raw", FILES)
+        await disks.inject(file_at(tmp_path / "zeros"), FILES)
     with pytest.raises(DiskError, match=r"qemu-storage-daemon.*missing"):
-        await disks.inject(tmp_path / "missing", "raw", FILES)
+        await disks.inject(file_at(tmp_path / "missing"), FILES)
     (tmp_path / "broken").write_bytes(b"no qcow2")
     with pytest.raises(DiskError, match="qemu-storage-daemon"):
-        await disks.inject(tmp_path / "broken", "qcow2", FILES)
+        await disks.inject(file_at(tmp_path / "broken", "qcow2"), FILES)
     nothing_runs(state)
 
 
@@ -217,30 +218,30 @@ async def test_a_disk_in_use_is_refused(disks: FileDisks, state: Path, tmp_path:
         while not may_write(raw):
             await asyncio.sleep(0.05)
     with pytest.raises(DiskError, match='Failed to get "write" lock'):
-        await disks.inject(raw, "raw", FILES)
+        await disks.inject(file_at(raw), FILES)
     await limited.kill(guest)
-    await disks.inject(raw, "raw", FILES)
+    await disks.inject(file_at(raw), FILES)
     nothing_runs(state)
 
 
 async def test_cancelling_leaves_nothing(disks: FileDisks, state: Path, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw")
     for delay in (0.005, 0.02, 0.03, 0.04, 0.05):
-        task = asyncio.create_task(disks.inject(raw, "raw", FILES))
+        task = asyncio.create_task(disks.inject(file_at(raw), FILES))
         await asyncio.sleep(delay)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         nothing_runs(state)
         tool("e2fsck", "-fn", raw)
-    await disks.inject(raw, "raw", FILES)
+    await disks.inject(file_at(raw), FILES)
 
 
 async def test_two_at_once_take_turns(disks: FileDisks, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw")
     files = [InjectedFile(path=f"/etc/f{n}", content=bytes([n])) for n in range(4)]
-    await asyncio.gather(*(disks.inject(raw, "raw", [file]) for file in files))
+    await asyncio.gather(*(disks.inject(file_at(raw), [file]) for file in files))
     for file in files:
-        assert await disks.read(raw, "raw", file.path) == file.content
+        assert await disks.read(file_at(raw), file.path) == file.content
     look(raw, "/etc/f0")
 
 
@@ -248,7 +249,7 @@ async def test_a_file_system_damaged_by_a_crash_is_repaired(disks: FileDisks, tm
     raw = ext4(tmp_path / "raw")
     tool("debugfs", "-w", "-R", "mkdir /etc", raw)  # leaves an inode that belongs nowhere
     (tmp_path / ".raw.injecting").touch()
-    await disks.inject(raw, "raw", FILES)
+    await disks.inject(file_at(raw), FILES)
     look(raw, "/etc/motd")
     assert not (tmp_path / ".raw.injecting").exists()
 
@@ -267,7 +268,7 @@ async def test_a_dead_daemon_and_a_dead_process_are_cleaned_up(state: Path, tmp_
         await asyncio.sleep(0.01)
     await limited.kill(daemon)
     assert str(work).replace(" ", "\\040") in Path("/proc/self/mountinfo").read_text()
-    await FileDisks(FileDisksOptions(state_dir=state)).inject(raw, "raw", FILES)
+    await FileDisks(FileDisksOptions(state_dir=state)).inject(file_at(raw), FILES)
     nothing_runs(state)
 
 
@@ -279,6 +280,6 @@ async def test_a_missing_tool_is_named_with_its_package(
     for name, package in (("qemu-storage-daemon", "qemu-system-common"), ("debugfs", "e2fsprogs")):
         monkeypatch.setattr(shutil, "which", lambda n, path, gone=name: None if n == gone else which(n, path=path))
         with pytest.raises(DiskError, match=f"{name} is not installed: apt-get install {package}"):
-            await disks.inject(raw, "raw", FILES)
+            await disks.inject(file_at(raw), FILES)
     monkeypatch.undo()
     nothing_runs(state)

@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from msgspec.structs import astuple
 
 from kilonova.compute.virt import qemu_img
 from kilonova.compute.virt.disks import BaseImage, DiskError
@@ -34,7 +35,7 @@ async def test_overlay_on_raw_and_qcow2(disks: FileDisks, state: Path, tmp_path:
     for data, kind in ((os.urandom(MIB), "raw"), (qcow2(tmp_path / "q"), "qcow2")):
         base = await fetched(disks, data, kind)
         server = str(uuid.uuid4())
-        disk, format = await disks.overlay(server, base, size_gb=3)
+        disk, format = astuple(await disks.overlay(server, base, size_gb=3))
         assert (disk, format) == (state / "instances" / server / "disk", "qcow2")
         told = info(disk)
         assert told["virtual-size"] == 3 * GIB
@@ -45,7 +46,7 @@ async def test_overlay_on_raw_and_qcow2(disks: FileDisks, state: Path, tmp_path:
 
 async def test_overlay_without_a_size_is_as_large_as_the_image(disks: FileDisks, server: str, tmp_path: Path) -> None:
     base = await fetched(disks, qcow2(tmp_path / "q", size="7M"), "qcow2")
-    disk, _ = await disks.overlay(server, base, size_gb=0)
+    disk = (await disks.overlay(server, base, size_gb=0)).path
     assert info(disk)["virtual-size"] == 7 * MIB
 
 
@@ -57,7 +58,7 @@ async def test_overlay_smaller_than_the_image_is_refused(disks: FileDisks, serve
 
 async def test_overlay_can_be_repeated_and_grows(disks: FileDisks, server: str) -> None:
     base = await fetched(disks, os.urandom(MIB))
-    disk, _ = await disks.overlay(server, base, size_gb=1)
+    disk = (await disks.overlay(server, base, size_gb=1)).path
     inode = disk.stat().st_ino
     await asyncio.gather(*(disks.overlay(server, base, size_gb=1) for _ in range(5)))
     assert disk.stat().st_ino == inode
@@ -75,12 +76,12 @@ async def test_a_backing_file_that_is_missing_is_fetched_again(disks: FileDisks,
     content = os.urandom(MIB)
     source = image(content)
     base = await disks.fetch(source, Download(content))
-    disk, _ = await disks.overlay(server, base, size_gb=0)
+    disk = (await disks.overlay(server, base, size_gb=0)).path
     tool("qemu-io", "-f", "qcow2", "-c", "write -P 7 4096 512", disk)
     for left in (base.path, base.path.with_suffix(".json")):
         left.unlink()
     again = await disks.fetch(source, Download(content))
-    assert (again, (await disks.overlay(server, again, size_gb=0))[0]) == (base, disk)
+    assert (again, (await disks.overlay(server, again, size_gb=0)).path) == (base, disk)
     tool("qemu-io", "-f", "qcow2", "-c", "read -P 7 4096 512", disk)
     assert base.path.read_bytes() == content
 
@@ -90,7 +91,7 @@ async def test_half_an_overlay_of_a_crash_is_never_used(disks: FileDisks, state:
     directory = state / "instances" / server
     directory.mkdir()
     (directory / ".disk.tmp").write_bytes(b"half")
-    disk, _ = await disks.overlay(server, base, size_gb=1)
+    disk = (await disks.overlay(server, base, size_gb=1)).path
     assert info(disk)["virtual-size"] == GIB
     assert [entry.name for entry in directory.iterdir()] == ["disk"]
 
@@ -113,7 +114,7 @@ async def test_raw_disks(state: Path, tmp_path: Path) -> None:
     tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", tmp_path / "c", tmp_path / "q")
     for data, kind in ((content, "raw"), ((tmp_path / "q").read_bytes(), "qcow2")):
         base = await fetched(disks, data, kind)
-        disk, format = await disks.overlay(str(uuid.uuid4()), base, size_gb=1)
+        disk, format = astuple(await disks.overlay(str(uuid.uuid4()), base, size_gb=1))
         assert format == "raw"
         assert disk.stat().st_size == GIB
         assert disk.stat().st_blocks * 512 < 4 * MIB
@@ -123,7 +124,7 @@ async def test_raw_disks(state: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("filesystem", "kind"), [("ext4", "ext4"), ("ext3", "ext3"), ("swap", "swap"), (None, None)])
 async def test_blank(disks: FileDisks, server: str, filesystem: str | None, kind: str | None) -> None:
-    disk, format = await disks.blank(server, "ephemeral0", size_gb=0.25, filesystem=filesystem)
+    disk, format = astuple(await disks.blank(server, "ephemeral0", size_gb=0.25, filesystem=filesystem))
     assert (disk.name, format, disk.stat().st_size) == ("disk.ephemeral0", "raw", GIB // 4)
     with disk.open("rb") as file:
         head = file.read(4096)
@@ -141,7 +142,7 @@ async def test_blank(disks: FileDisks, server: str, filesystem: str | None, kind
 
 
 async def test_names_of_disks_are_checked(disks: FileDisks, server: str) -> None:
-    assert (await disks.blank(server, "disk.eph0", size_gb=0.01, filesystem=None))[0].name == "disk.eph0"
+    assert (await disks.blank(server, "disk.eph0", size_gb=0.01, filesystem=None)).path.name == "disk.eph0"
     for name in ("../x", "", "A", "a/b", "a" * 40, "config", "disk.config", "disk.raw", "disk.", "disk.a.b"):
         with pytest.raises(DiskError, match="not a disk's name"):
             await disks.blank(server, name, size_gb=1, filesystem=None)
@@ -189,15 +190,15 @@ async def test_a_server_keeps_its_disk_when_the_setting_changes(state: Path) -> 
         base = base or await fetched(made, os.urandom(MIB))
         server = str(uuid.uuid4())
         disk = await made.overlay(server, base, size_gb=1)
-        assert disk[1] == ("raw" if first else "qcow2")
-        with disk[0].open("r+b") as file:  # a guest may write anything into a raw disk
+        assert disk.format == ("raw" if first else "qcow2")
+        with disk.path.open("r+b") as file:  # a guest may write anything into a raw disk
             if first:
                 file.write(b"QFI\xfb\0\0\0\3")
         changed = FileDisks(FileDisksOptions(state_dir=state, raw_disks=not first))
         assert await changed.overlay(server, base, size_gb=2) == disk
-        assert info(disk[0], disk[1])["virtual-size"] == 2 * GIB
+        assert info(disk.path, disk.format)["virtual-size"] == 2 * GIB
         assert await changed.present(server)
-        assert len(list(disk[0].parent.glob("disk*"))) == 1
+        assert len(list(disk.path.parent.glob("disk*"))) == 1
 
 
 async def test_servers_and_remove(disks: FileDisks, state: Path) -> None:
@@ -240,9 +241,9 @@ async def test_the_hypervisors_user_can_use_the_files(server: str) -> None:
     try:
         disks = FileDisks(FileDisksOptions(state_dir=root / "state", owner="nobody"))
         base = await fetched(disks, b"x" * 600)
-        disk, _ = await disks.overlay(server, base, size_gb=1)
+        disk = (await disks.overlay(server, base, size_gb=1)).path
         kernel = await disks.kernel(server, "kernel", base)
-        drive = await disks.config_drive(server, {"a": b"secret"})
+        drive = (await disks.config_drive(server, {"a": b"secret"})).path
         for path in (base.path, disk, kernel, drive):
             assert path.stat().st_uid == nobody.pw_uid
             assert path.stat().st_mode & 0o007 == 0

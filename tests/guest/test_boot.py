@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from msgspec.structs import astuple
 
 from kilonova.compute.virt.disks import BaseImage, InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
@@ -60,7 +61,7 @@ async def test_config_drive(guest_images: GuestImages, disks: FileDisks, tmp_pat
     )
     drive = await disks.config_drive(SERVER, config_drive_tree(told))
     root = await disks.overlay(SERVER, ami(guest_images), size_gb=1)
-    async with booted(tmp_path, [root, (drive, "raw")], *kernel(guest_images)) as machine:
+    async with booted(tmp_path, [astuple(root), astuple(drive)], *kernel(guest_images)) as machine:
         await machine.wait_for(r"cloudinit: source=configdrive hostname=web-7 keys=1\s")
         await machine.wait_for(r"user-data: hello -rw-------")
         ready = await machine.wait_for(r"tinycloud ready: web-7 .*up ([\d.]+)")
@@ -75,11 +76,9 @@ async def test_injected_files_on_the_self_booting_disk(
     nic = Nic(mac="52:54:00:12:34:56", port_id="p", network_id="n", fixed_ips=(static,))
     told = facts(key_pairs=KEYS, nics=(nic,), metadata={"a": "b"})
     base = BaseImage(path=guest_images.disk_qcow2, format="qcow2", virtual_size=40 << 20)
-    path, format = await disks.overlay(SERVER, base, size_gb=1)
-    await disks.inject(
-        path, format, [*injection_files(told), InjectedFile(path="/etc/hostname", content=b"injected\n")]
-    )
-    async with booted(tmp_path, [(path, format)], nics=2) as machine:
+    disk = await disks.overlay(SERVER, base, size_gb=1)
+    await disks.inject(disk, [*injection_files(told), InjectedFile(path="/etc/hostname", content=b"injected\n")])
+    async with booted(tmp_path, [astuple(disk)], nics=2) as machine:
         await machine.wait_for(r"cloudinit: source=none hostname=injected keys=1\s")
         await machine.wait_for(r"tinycloud ready: injected 10\.9\.0\.5/24 up")
 
@@ -91,7 +90,7 @@ async def test_two_nics_by_dhcp(guest_images: GuestImages, disks: FileDisks, tmp
     )
     drive = await disks.config_drive(SERVER, config_drive_tree(facts(user_data=script)))
     root = await disks.overlay(SERVER, ami(guest_images), size_gb=1)
-    async with booted(tmp_path, [root, (drive, "raw")], *kernel(guest_images), nics=2) as machine:
+    async with booted(tmp_path, [astuple(root), astuple(drive)], *kernel(guest_images), nics=2) as machine:
         await machine.wait_for("routes: end")
         assert re.search(r"eth0 +inet 10\.0\.2\.15/24", machine.serial)
         assert re.search(r"eth1 +inet 10\.1\.2\.15/24", machine.serial)

@@ -9,18 +9,25 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import msgspec
 import pytest
 
 from kilonova.compute.virt.driver import (
+    GuestDisk,
     GuestNotFound,
     GuestSpec,
     LifecycleEvent,
+    NotServed,
     PowerState,
     VirtDriver,
     VirtError,
 )
 
 RUNNING, PAUSED, SHUTDOWN, NOSTATE = PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN, PowerState.NOSTATE
+
+
+class Foreign(msgspec.Struct, frozen=True, tag="foreign"):
+    """A block source that no driver serves."""
 
 
 class MakeGuest(Protocol):
@@ -210,6 +217,14 @@ class Conformance:
         for kind in ("serial", "no such kind"):
             with pytest.raises(VirtError, match=kind):
                 await driver.console(guest.uuid, kind)
+
+    async def test_a_device_that_is_not_served_is_refused_before_anything_is_made(
+        self, driver: VirtDriver, make_guest: MakeGuest
+    ) -> None:
+        guest, foreign = make_guest(), GuestDisk(source=Foreign(), target="vdz")  # type: ignore[arg-type]
+        with pytest.raises(NotServed, match=f"disk vdz of guest {guest.uuid}.* foreign, only .*file"):
+            await driver.define(msgspec.structs.replace(guest, disks=(*guest.disks, foreign)))
+        assert await driver.power_state(guest.uuid) == NOSTATE
 
     async def test_listing(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         one, two = make_guest(title="Ümlaut <&> \x00\x1b[31m\n'\""), make_guest()

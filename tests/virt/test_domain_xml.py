@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import firmware
@@ -17,8 +18,14 @@ from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 UUID = "5f0c1f6e-8a2f-4c39-9b6a-0b3a3c2d1e4f"
-ROOT = GuestDisk(source=Path("/srv/disks/root.qcow2"), format="qcow2", target="vda", boot_index=0)
-CONFIG = GuestDisk(source=Path("/srv/disks/config.iso"), format="raw", target="vdb", device="cdrom", readonly=True)
+
+
+def file_at(path: str, format: str = "raw") -> FileSource:
+    return FileSource(path=Path(path), format=format)
+
+
+ROOT = GuestDisk(source=file_at("/srv/disks/root.qcow2", "qcow2"), target="vda", boot_index=0)
+CONFIG = GuestDisk(source=file_at("/srv/disks/config.iso"), target="vdb", device="cdrom", readonly=True)
 PORT = GuestInterface(mac="fa:16:3e:11:22:33", tap="tap0123abcd-ef", bridge="brq0123abcd-ef", mtu=1450)
 
 
@@ -57,9 +64,14 @@ CASES = {
         guest(
             disks=(
                 ROOT,
-                GuestDisk(source=Path("/srv/swap.raw"), format="raw", target="vdb", serial="swap", boot_index=-1),
-                GuestDisk(source=Path("/srv/second"), format="raw", target="sda", bus="scsi", boot_index=1),
-                GuestDisk(source=Path("/srv/dvd.iso"), format="raw", target="hda", bus="ide", device="cdrom"),
+                GuestDisk(
+                    source=file_at("/srv/swap.raw"),
+                    target="vdb",
+                    serial="swap",
+                    boot_index=-1,
+                ),
+                GuestDisk(source=file_at("/srv/second"), target="sda", bus="scsi", boot_index=1),
+                GuestDisk(source=file_at("/srv/dvd.iso"), target="hda", bus="ide", device="cdrom"),
             ),
             properties={
                 "hw_video_model": "virtio",
@@ -133,7 +145,7 @@ def test_cpu(virt_type: str, mode: str, model: str | None, wanted: str | None) -
 
 
 def test_many_devices_leave_ports_for_hot_plug() -> None:
-    disks = tuple(GuestDisk(source=Path(f"/d{n}"), format="raw", target=f"vd{chr(97 + n)}") for n in range(12))
+    disks = tuple(GuestDisk(source=file_at(f"/d{n}"), target=f"vd{chr(97 + n)}") for n in range(12))
     root = etree.fromstring(domain_xml(guest(disks=disks, interfaces=(PORT,)), HostFacts()))
     assert len(root.findall("devices/controller[@model='pcie-root-port']")) == 19
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskError, ImageSource
 from kilonova.compute.virt.driver import GuestSpec, HypervisorUnavailable, PowerState, VirtError
 from kilonova.compute.virt.fake import FakeDiskStore, FakeDriver, FakeHypervisor, FakeOptions
@@ -103,8 +104,8 @@ async def test_disks_remember_who_has_some() -> None:
     server = str(uuid.uuid4())
     base = await store.fetch(IMAGE, lambda: pytest.fail("nothing is downloaded"))
     assert await store.servers() == set()
-    path, disk_format = await store.overlay(server, base, size_gb=1)
-    await store.inject(path, disk_format, [])
+    disk = await store.overlay(server, base, size_gb=1)
+    await store.inject(disk, [])
     assert await store.servers() == {server}
     assert await FakeDiskStore("other", hypervisor, FakeOptions()).servers() == set()
     for _ in range(2):
@@ -118,7 +119,7 @@ async def test_disks_fail_when_told_to() -> None:
     with pytest.raises(DiskError, match="fetch of image-1"):
         await store.fetch(IMAGE, lambda: pytest.fail("nothing is downloaded"))
     with pytest.raises(DiskError, match=server):
-        await store.inject(Path(f"/x/{server}/disk"), "qcow2", [])
+        await store.inject(FileSource(path=Path(f"/x/{server}/disk"), format="qcow2"), [])
 
 
 async def test_guests_outlive_a_sigkill(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 
 libvirt = pytest.importorskip("libvirt")
 
+from kilonova.compute.virt.block import FileSource  # noqa: E402
 from kilonova.compute.virt.driver import (  # noqa: E402
     GuestDisk,
     GuestInterface,
@@ -80,7 +81,7 @@ def make_guest(folder: Path) -> Iterator[MakeGuest]:
             title=title,
             vcpus=1,
             memory_mb=32,
-            disks=(GuestDisk(source=disk, format="raw", target="vda", boot_index=0),),
+            disks=(GuestDisk(source=FileSource(path=disk, format="raw"), target="vda", boot_index=0),),
             console_log=folder / server / "console.log",
         )
 
@@ -289,7 +290,7 @@ async def test_what_is_no_tap_is_not_deleted(driver: LibvirtDriver, make_guest: 
 
 async def test_a_refusal_carries_libvirts_words(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
     guest = make_guest()
-    guest.disks[0].source.unlink()
+    guest.disks[0].source.path.unlink()
     await driver.define(guest)
     with pytest.raises(VirtError, match=rf"start: guest {guest.uuid}: libvirt says: .*\.img"):
         await driver.start(guest.uuid)

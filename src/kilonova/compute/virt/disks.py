@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from kilonova.compute.virt.block import BlockSource
+
 Fetch = Callable[[], AsyncIterator[bytes]]
 """Opens a fresh download of an image's bytes."""
 
@@ -65,28 +67,28 @@ class DiskStore(ABC):
         checked against size and hash, inspected (format_inspector), renamed into place. Raises DiskFull, ImageRefused."""
 
     @abstractmethod
-    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
-        """The server's root disk as (path, format): copy-on-write on `base`, grown to `size_gb` (0: the base's size)."""
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> BlockSource:
+        """The server's root disk: copy-on-write on `base`, grown to `size_gb` (0: the base's size)."""
 
     @abstractmethod
-    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
-        """An empty disk (ephemeral0, swap) as (path, format)."""
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> BlockSource:
+        """An empty disk (ephemeral0, swap)."""
 
     @abstractmethod
     async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
         """A kernel or ramdisk of the server (name is `kernel` or `ramdisk`) where the hypervisor may open it."""
 
     @abstractmethod
-    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
+    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> BlockSource:
         """An ISO image labelled config-2 holding `files` (relative path → bytes)."""
 
     @abstractmethod
-    async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
+    async def inject(self, disk: BlockSource, files: list[InjectedFile]) -> None:
         """Write files into the disk's root file system without mounting it on the host; raises DiskError naming what
         could not be written."""
 
     @abstractmethod
-    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+    async def read(self, disk: BlockSource, path: str) -> bytes | None:
         """A file of the disk's root file system; None where there is none."""
 
     @abstractmethod

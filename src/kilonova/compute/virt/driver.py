@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
+from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.disks import DiskStore
+
+
+def kind_of(kind: type) -> str:
+    """The tag of a Struct of a union: file."""
+    return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]
+
+
+def kinds_of(kinds: Iterable[type]) -> str:
+    """Their tags, to be read."""
+    return ", ".join(sorted(map(kind_of, kinds)))
 
 
 class PowerState(enum.IntEnum):
@@ -29,10 +41,9 @@ class PowerState(enum.IntEnum):
 
 
 class GuestDisk(msgspec.Struct, frozen=True, kw_only=True):
-    """One block device. `source` is a file; `format` is raw or qcow2; `bus` is virtio, scsi, ide or sata."""
+    """One block device. `bus` is virtio, scsi, ide or sata."""
 
-    source: Path
-    format: str
+    source: BlockSource
     target: str  # vda, vdb, sda …
     bus: str = "virtio"
     device: str = "disk"  # disk | cdrom
@@ -121,11 +132,25 @@ class HypervisorUnavailable(VirtError):
     """The hypervisor can't be reached; the text says what to start or install."""
 
 
+class NotServed(VirtError):
+    """The guest has a device of a kind that the driver can't give it."""
+
+
 class VirtDriver(ABC):
     """A hypervisor on one host."""
 
     name: str
     disks: DiskStore
+    block_sources: ClassVar[frozenset[type]]  # kinds of `BlockSource` that guests may have
+
+    def must_serve(self, guest: GuestSpec) -> None:
+        """Raise NotServed for a guest with a device of another kind than the driver declares; `define` begins with this."""
+        for disk in guest.disks:
+            if type(disk.source) not in self.block_sources:
+                raise NotServed(
+                    f"disk {disk.target} of guest {guest.uuid}: the {self.name} driver serves no block source "
+                    f"{kind_of(type(disk.source))}, only {kinds_of(self.block_sources)}"
+                )
 
     @abstractmethod
     async def open(self) -> None:
@@ -148,7 +173,7 @@ class VirtDriver(ABC):
 
     @abstractmethod
     async def define(self, guest: GuestSpec) -> None:
-        """Make or replace the persistent definition; the guest stays off."""
+        """Make or replace the persistent definition; the guest stays off. Raises NotServed before anything is made."""
 
     @abstractmethod
     async def undefine(self, uuid: str) -> None:

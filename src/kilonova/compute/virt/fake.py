@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     ConsoleEndpoint,
@@ -36,6 +37,7 @@ class FakeDriver(VirtDriver):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
+    block_sources = frozenset({FileSource})
     __slots__ = ("_hypervisor", "_mishaps", "_options", "disks", "host")
 
     def __init__(
@@ -75,6 +77,7 @@ class FakeDriver(VirtDriver):
         return PowerState.NOSTATE if guest is None else PowerState(guest.state)
 
     async def define(self, guest: GuestSpec) -> None:
+        self.must_serve(guest)
         await self._mishaps.strike("define", VirtError, guest.title, guest.name, guest.uuid)
         known = self._hypervisor.guests(self.host).get(guest.uuid)
         fresh = FakeGuest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
 from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
@@ -29,23 +30,23 @@ class FakeDiskStore(DiskStore):
         disk_format = "qcow2" if image.disk_format == "qcow2" else "raw"
         return BaseImage(path=ROOT / "base" / image.id, format=disk_format, virtual_size=image.size)
 
-    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
-        return await self._make("overlay", server_uuid, "disk"), "qcow2"
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
+        return FileSource(path=await self._make("overlay", server_uuid, "disk"), format="qcow2")
 
-    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
-        return await self._make("blank", server_uuid, name), "qcow2"
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
+        return FileSource(path=await self._make("blank", server_uuid, name), format="qcow2")
 
     async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
         return await self._make("kernel", server_uuid, name)
 
-    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
-        return await self._make("config_drive", server_uuid, "disk.config")
+    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> FileSource:
+        return FileSource(path=await self._make("config_drive", server_uuid, "disk.config"), format="raw")
 
-    async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
-        found = UUID.search(str(disk))
-        await self._mishaps.strike("inject", DiskError, found[0] if found else str(disk))
+    async def inject(self, disk: FileSource, files: list[InjectedFile]) -> None:
+        found = UUID.search(str(disk.path))
+        await self._mishaps.strike("inject", DiskError, found[0] if found else str(disk.path))
 
-    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+    async def read(self, disk: FileSource, path: str) -> bytes | None:
         return None
 
     def console_log(self, server_uuid: str) -> Path:

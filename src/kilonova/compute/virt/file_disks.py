@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from kilonova.compute.virt import config_drive, qemu_img
+from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
 from kilonova.compute.virt.image_cache import ImageCache
 from kilonova.compute.virt.inject import Injector
@@ -56,7 +57,7 @@ class FileDisks(DiskStore):
     async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
         return await self._cache.get(image, fetch)
 
-    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> tuple[Path, str]:
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
         wanted = size_gb * GIB
         if wanted and wanted < base.virtual_size:
             raise DiskError(
@@ -73,7 +74,7 @@ class FileDisks(DiskStore):
                 await qemu_img.create_overlay(temporary, base.path, base.format, size, step=step)
             else:
                 await self._full_copy(temporary, base, size, step)
-        return final, format
+        return FileSource(path=final, format=format)
 
     def _root_format(self, server_uuid: str) -> str:
         """The format of the root disk that is there, told by its name: what a guest wrote in it is not asked. Without one, what
@@ -98,7 +99,7 @@ class FileDisks(DiskStore):
             await qemu_img.convert_to_raw(base.path, base.format, target, step=step)
         os.truncate(target, size)
 
-    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> tuple[Path, str]:
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
         """See `DiskStore.blank`. Always sparse raw, in `disk.<name>` and labelled with its name (`disk.eph0` is `eph0`);
         `size_gb` may be a fraction, as swap is given in MiB; `filesystem`: ext2, ext3, ext4 or swap."""
         known = DISK_NAME.fullmatch(name)
@@ -115,7 +116,7 @@ class FileDisks(DiskStore):
                 if filesystem is not None:
                     command, label = MAKERS[filesystem]
                     await must_run([*command, label, name[:16], str(temporary)], Limits(), step=step)
-        return final, "raw"
+        return FileSource(path=final, format="raw")
 
     async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
         if name not in ("kernel", "ramdisk"):
@@ -126,21 +127,21 @@ class FileDisks(DiskStore):
             await asyncio.to_thread(_copy, base.path, temporary)
         return final
 
-    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> Path:
+    async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> FileSource:
         step = f"config drive of server {server_uuid}"
         async with self._places.making(server_uuid, "disk.config", step) as (final, temporary):
             await asyncio.to_thread(config_drive.write_iso, files, temporary)
-        return final
+        return FileSource(path=final, format="raw")
 
-    async def inject(self, disk: Path, format: str, files: list[InjectedFile]) -> None:
+    async def inject(self, disk: FileSource, files: list[InjectedFile]) -> None:
         await asyncio.to_thread(self._places.make)
-        await self._injector.write(disk, format, files)
+        await self._injector.write(disk.path, disk.format, files)
 
-    async def read(self, disk: Path, format: str, path: str) -> bytes | None:
+    async def read(self, disk: FileSource, path: str) -> bytes | None:
         """A file of the disk's root file system, None when there is none: so that a caller can add to
         `/root/.ssh/authorized_keys` rather than replace it."""
         await asyncio.to_thread(self._places.make)
-        return await self._injector.read(disk, format, path)
+        return await self._injector.read(disk.path, disk.format, path)
 
     def console_log(self, server_uuid: str) -> Path:
         """See `DiskStore.console_log`. Its directory exists as soon as the server has any file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import msgspec
 
@@ -11,6 +10,7 @@ from kilonova.compute import models
 from kilonova.compute.agent.launch import Launch, LaunchStep
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.guest_facts import facts_of
+from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.disks import BaseImage, ImageSource, InjectedFile
 from kilonova.compute.virt.driver import GuestDisk
 from kilonova.compute.virt.personalise import config_drive_tree, injection_files
@@ -30,16 +30,14 @@ class Image(LaunchStep):
             raise Explained("the server has no image")
         launch.base = await self._fetch(launch, spec.image)
         store, uuid, flavor = launch.host.driver.disks, launch.uuid, spec.flavor
-        path, format = await store.overlay(uuid, launch.base, size_gb=flavor.root_gb)
+        root = await store.overlay(uuid, launch.base, size_gb=flavor.root_gb)
         bus = spec.image.properties.get("hw_disk_bus") or "virtio"
-        launch.disks = [GuestDisk(source=path, format=format, target="vda", boot_index=1, bus=bus)]
+        launch.disks = [GuestDisk(source=root, target="vda", boot_index=1, bus=bus)]
         if flavor.ephemeral_gb:
-            path, format = await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4")
-            self._add(launch, path, format)
+            self._add(launch, await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4"))
         if flavor.swap_mb:
             size = flavor.swap_mb / MIB_PER_GIB
-            path, format = await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap")
-            self._add(launch, path, format)
+            self._add(launch, await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap"))
         if spec.image.kernel is not None:
             launch.kernel = await store.kernel(uuid, "kernel", await self._fetch(launch, spec.image.kernel))
         if spec.image.ramdisk is not None:
@@ -50,9 +48,9 @@ class Image(LaunchStep):
             await launch.host.driver.disks.remove(launch.uuid)
 
     @staticmethod
-    def _add(launch: Launch, path: Path, format: str) -> None:
+    def _add(launch: Launch, source: BlockSource) -> None:
         target = "vd" + chr(ord("a") + len(launch.disks))
-        launch.disks.append(GuestDisk(source=path, format=format, target=target, bus=launch.disks[0].bus))
+        launch.disks.append(GuestDisk(source=source, target=target, bus=launch.disks[0].bus))
 
     @staticmethod
     async def _fetch(launch: Launch, image: models.Image) -> BaseImage:
@@ -78,20 +76,20 @@ class Personalise(LaunchStep):
 
     async def do(self, launch: Launch) -> None:
         host, build = launch.host, launch.build
-        drive = build.server.config_drive or host.options.force_config_drive
-        if not drive and not (host.options.inject and not launch.has_old_disks()):
+        wanted = build.server.config_drive or host.options.force_config_drive
+        if not wanted and not (host.options.inject and not launch.has_old_disks()):
             return
         facts = facts_of(build, launch.vifs, domain=host.options.dhcp_domain)
         store = host.driver.disks
-        if drive:
-            path = await store.config_drive(launch.uuid, config_drive_tree(facts))
+        if wanted:
+            drive = await store.config_drive(launch.uuid, config_drive_tree(facts))
             target = "vd" + chr(ord("a") + len(launch.disks))
-            launch.disks.append(GuestDisk(source=path, format="raw", target=target, readonly=True))
+            launch.disks.append(GuestDisk(source=drive, target=target, readonly=True))
         if host.options.inject and not launch.has_old_disks():
-            root = launch.disks[0]
+            root = launch.disks[0].source
             files = injection_files(facts)
-            held = await store.read(root.source, root.format, KEYS)
-            await store.inject(root.source, root.format, [_added(file, held) for file in files])
+            held = await store.read(root, KEYS)
+            await store.inject(root, [_added(file, held) for file in files])
 
 
 def _added(file: InjectedFile, held: bytes | None) -> InjectedFile:

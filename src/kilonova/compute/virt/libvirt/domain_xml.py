@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lxml import etree
 
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
+from kilonova.compute.virt.libvirt.devices import SOURCES
+from kilonova.compute.virt.libvirt.elements import clean, el
 from kilonova.compute.virt.libvirt.options import HostFacts
 
 NAMESPACE = "urn:kilonova:instance:1"
@@ -19,30 +20,10 @@ QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 HOT_PLUG_PORTS = 10
 """PCIe root ports of a q35 guest at least; each device takes one, the rest is for hot plug."""
 
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 VIDEO_MODELS = {"vga", "virtio", "cirrus", "qxl", "bochs", "none"}
 WATCHDOG_ACTIONS = {"reset", "poweroff", "pause", "none"}
 TRUE = {"1", "true", "yes", "on"}
-
-
-def clean(text: str) -> str:
-    """`text` without control characters and others that XML can't hold."""
-    return UNFIT.sub("", text)
-
-
-def el(tag: str, *children: etree._Element | str | None, **attributes: object) -> etree._Element:
-    """An element; children and attributes that are None are left out, texts are cleaned."""
-    node = etree.Element(tag)
-    for key, value in attributes.items():
-        if value is not None:
-            node.set(key, clean(str(value)))
-    for child in children:
-        if isinstance(child, str):
-            node.text = clean(child)
-        elif child is not None:
-            node.append(child)
-    return node
 
 
 def domain_xml(guest: GuestSpec, host: HostFacts) -> str:
@@ -213,15 +194,16 @@ def _boot_order(disks: Iterable[GuestDisk]) -> dict[str, int]:
 
 def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostFacts) -> etree._Element:
     cdrom = disk.device == "cdrom"
+    given = SOURCES[type(disk.source)](disk.source)
     return el(
         "disk",
-        el("driver", name="qemu", type=disk.format, cache=host.disk_cache, discard=None if cdrom else "unmap"),
-        el("source", file=disk.source),
+        el("driver", name="qemu", type=given.format, cache=host.disk_cache, discard=None if cdrom else "unmap"),
+        given.source,
         el("target", dev=target, bus=bus),
         el("serial", disk.serial) if disk.serial else None,
         el("boot", order=order) if order else None,
         el("readonly") if disk.readonly or cdrom else None,
-        type="file",
+        type=given.type,
         device=disk.device,
     )
 

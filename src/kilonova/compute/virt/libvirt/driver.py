@@ -29,6 +29,7 @@ from kilonova.compute.virt.driver import (
 from kilonova.compute.virt.libvirt import domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
+from kilonova.compute.virt.libvirt.devices import SOURCES
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.logtail import tail
@@ -51,6 +52,7 @@ class LibvirtDriver(VirtDriver):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
+    block_sources = frozenset(SOURCES)
 
     def __init__(self, options: LibvirtOptions, disks: DiskStore) -> None:
         self.options = options
@@ -119,6 +121,7 @@ class LibvirtDriver(VirtDriver):
             return PowerState.NOSTATE
 
     async def define(self, guest: GuestSpec) -> None:
+        self.must_serve(guest)
         for interface in guest.interfaces:
             check_tap_name(interface.tap)
         text = domain_xml(guest, self._host())
