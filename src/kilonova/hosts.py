@@ -74,9 +74,9 @@ def _noop(settings: Settings, _metadata_url: str, _metadata_secret: str) -> Data
 
 
 def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
-    from kilonova.network.agent.bridge.driver import BridgeDataPlane
-    from kilonova.network.agent.bridge.metadata_proxy import MetadataUpstream
-    from kilonova.network.agent.bridge.options import BridgeOptions
+    from kilonova.network.agent.composed import BridgeDataPlane
+    from kilonova.network.agent.metadata.proxy import MetadataUpstream
+    from kilonova.network.agent.options import BridgeOptions
 
     searchable(settings.state_dir)  # on the way to dnsmasq's files
     options = options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))

@@ -18,7 +18,7 @@ from kilonova.compute.virt.file_disks import FileDisksOptions
 from kilonova.core import config
 from kilonova.core.clock import Clock
 from kilonova.hosts import data_plane_of, drivers_of
-from kilonova.network.agent.bridge.options import BridgeOptions
+from kilonova.network.agent.options import BridgeOptions
 from kilonova.settings import Settings, load
 from tests.support import make_core
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions, MetadataUpstream
+from kilonova.network.agent.composed import BridgeDataPlane
+from kilonova.network.agent.metadata.proxy import MetadataUpstream
 from kilonova.network.agent.model import PortModel
+from kilonova.network.agent.options import BridgeOptions
 from tests.dataplane.lab import Guest, leftovers
 
 

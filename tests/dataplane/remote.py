@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from kilonova.core import log
-from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions
+from kilonova.network.agent.composed import BridgeDataPlane
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
 from kilonova.network.agent.model import HostModel
+from kilonova.network.agent.options import BridgeOptions
 from kilonova.testing.hosts import VirtualHost
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from kilonova.network.agent.bridge import BridgeOptions
-from kilonova.network.agent.bridge.names import vxlan_link
 from kilonova.network.agent.manager import NetworkAgent
 from kilonova.network.agent.model import FixedIP, PortModel, bridge_name, tap_name
+from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.system.names import vxlan_link
 from kilonova.network.app import NetworkService
 from kilonova.network.client import NetworkClient
 from kilonova.network.options import NetworkOptions

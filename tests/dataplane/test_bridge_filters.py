@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.bridge.links import Wiring
+from kilonova.network.agent.l2.bridge.links import Wiring
 from kilonova.network.agent.model import AddressPair, HostModel, tap_name
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import SOON, arp, group, icmp6, model, network, new_id, port, rule, udp4
@@ -275,8 +275,8 @@ async def test_taps_are_told(lab: Lab) -> None:
 
 async def test_a_rule_that_a_tool_refuses_is_left_out_and_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one group, one port and one port's layer 2; the other group and the other port are as they should be."""
-    from kilonova.network.agent.bridge import compile as compiler
-    from kilonova.network.agent.bridge import l2
+    from kilonova.network.agent.firewall.iptables import compile as compiler
+    from kilonova.network.agent.firewall.iptables import layer2 as l2
 
     plane, net = await lab.plane(), network()
     ssh, web = group(rule(**SSH)), group(rule(protocol="tcp", port_range_min=80, port_range_max=80))

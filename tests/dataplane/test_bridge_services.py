@@ -15,11 +15,13 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions, MetadataUpstream
-from kilonova.network.agent.bridge.dhcp import command_line
+from kilonova.network.agent.composed import BridgeDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.dhcp.dnsmasq import command_line
+from kilonova.network.agent.metadata.proxy import MetadataUpstream
 from kilonova.network.agent.metadata_signature import sign_instance
 from kilonova.network.agent.model import HostModel, dhcp_namespace
+from kilonova.network.agent.options import BridgeOptions
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import Guest, group, leftovers, model, network, port, rule
 from tests.dataplane.test_bridge_filters import saved
@@ -304,7 +306,7 @@ async def test_applying_again_changes_nothing(lab: Lab) -> None:
 
 
 def _filters(plane: BridgeDataPlane, state: HostModel) -> object:
-    from kilonova.network.agent.bridge.compile import compile_filters
+    from kilonova.network.agent.firewall.iptables.compile import compile_filters
 
     return compile_filters(state, zones=plane._zones, prefix=plane.options.instance)
 
@@ -373,7 +375,8 @@ async def test_a_foreign_bridge_is_left_alone(lab: Lab) -> None:
 
 async def test_without_rights_there_is_advice(options: BridgeOptions) -> None:
     script = (
-        "import asyncio\nfrom kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions\n"
+        "import asyncio\nfrom kilonova.network.agent.composed import BridgeDataPlane\n"
+        "from kilonova.network.agent.options import BridgeOptions\n"
         "asyncio.run(BridgeDataPlane(BridgeOptions(state_dir='/nowhere')).open())"
     )
     done = await do(
@@ -386,7 +389,7 @@ async def test_without_rights_there_is_advice(options: BridgeOptions) -> None:
 
 
 async def test_a_missing_tool_names_its_package(options: BridgeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kilonova.network.agent.bridge import checks
+    from kilonova.network.agent.system import checks
 
     monkeypatch.setattr(checks.shutil, "which", lambda tool: None if tool == "dnsmasq" else f"/usr/sbin/{tool}")
     with pytest.raises(DataPlaneError, match="install the package dnsmasq-base"):

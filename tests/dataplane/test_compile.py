@@ -9,13 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kilonova.network.agent.bridge.compile import Filters, closed, compile_filters, restore_text
-from kilonova.network.agent.bridge.conntrack import Cut, assign_zones, cuts, permits
-from kilonova.network.agent.bridge.dhcp_files import dhcp_files
-from kilonova.network.agent.bridge.l2 import L2, change, script
-from kilonova.network.agent.bridge.l2 import closed as close_l2
-from kilonova.network.agent.bridge.names import link_local, readable
-from kilonova.network.agent.bridge.rules import PROTOCOLS, match
+from kilonova.network.agent.dhcp.files import dhcp_files
+from kilonova.network.agent.firewall.iptables.compile import Filters, closed, compile_filters, restore_text
+from kilonova.network.agent.firewall.iptables.conntrack import Cut, assign_zones, cuts, permits
+from kilonova.network.agent.firewall.iptables.layer2 import L2, change, script
+from kilonova.network.agent.firewall.iptables.layer2 import closed as close_l2
+from kilonova.network.agent.firewall.iptables.rules import PROTOCOLS, match
 from kilonova.network.agent.model import (
     AddressPair,
     FixedIP,
@@ -26,6 +25,7 @@ from kilonova.network.agent.model import (
     SecurityGroupModel,
     bridge_name,
 )
+from kilonova.network.agent.system.names import link_local, readable
 from tests.dataplane.lab import group, model, network, new_id, port, rule
 
 NET, GROUP, PORT = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")

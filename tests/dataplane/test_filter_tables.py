@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kilonova.network.agent.bridge import filters as module
-from kilonova.network.agent.bridge.commands import Refused, explain, named_lines
-from kilonova.network.agent.bridge.compile import Filters, Tables
-from kilonova.network.agent.bridge.filters import FilterTables
-from kilonova.network.agent.bridge.l2 import L2
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.firewall.iptables import filters as module
+from kilonova.network.agent.firewall.iptables.compile import Filters, Tables
+from kilonova.network.agent.firewall.iptables.filters import FilterTables
+from kilonova.network.agent.firewall.iptables.layer2 import L2
+from kilonova.network.agent.system.commands import Refused, explain, named_lines
 
 PORT, OTHER, GROUP = "33333333-33", "44444444-44", "22222222222242228222"
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.bridge import BridgeDataPlane, BridgeOptions
-from kilonova.network.agent.bridge.l2 import L2, change, tunnel_rules
+from kilonova.network.agent.composed import BridgeDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.firewall.iptables.layer2 import L2, change, tunnel_rules
 from kilonova.network.agent.model import HostModel, NetworkModel, bridge_name
+from kilonova.network.agent.options import BridgeOptions
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import leftovers, model, network, port
 

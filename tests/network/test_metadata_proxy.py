@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from kilonova.network.agent.bridge import metadata_proxy
-from kilonova.network.agent.bridge.metadata_proxy import MetadataProxy, MetadataUpstream
+from kilonova.network.agent.metadata import proxy as metadata_proxy
+from kilonova.network.agent.metadata.proxy import MetadataProxy, MetadataUpstream
 
 NETWORK = str(uuid.uuid4())
 PATIENCE = 30.0  # seconds
@@ -95,7 +95,7 @@ async def test_what_is_no_metadata(monkeypatch: pytest.MonkeyPatch, method: str,
 
 async def test_half_open_connections_of_one_guest_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """It gets no more than its share, and the share again when their time is over."""
-    monkeypatch.setattr("kilonova.network.agent.bridge.http1.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("kilonova.network.agent.metadata.http1.REQUEST_SECONDS", 1.0)
     async with proxied(monkeypatch) as guest:
         half = [await asyncio.open_connection("127.0.0.1", guest.port) for _ in range(metadata_proxy.CALLS_PER_GUEST)]
         for _, writer in half:

@@ -9,7 +9,8 @@ from collections.abc import Collection
 
 import msgspec
 
-from kilonova.network.agent.bridge.names import (
+from kilonova.network.agent.model import HostModel, NetworkModel, PortModel, tap_name
+from kilonova.network.agent.system.names import (
     METADATA_ADDRESS,
     clean_ip,
     clean_mac,
@@ -18,7 +19,6 @@ from kilonova.network.agent.bridge.names import (
     memo,
     vxlan_link,
 )
-from kilonova.network.agent.model import HostModel, NetworkModel, PortModel, tap_name
 
 DROPS = (
     "ether type != { ip, ip6, arp } drop",

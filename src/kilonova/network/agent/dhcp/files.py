@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from kilonova.network.agent.bridge.names import (
+from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel
+from kilonova.network.agent.system.names import (
     HOSTNAME,
     METADATA_ADDRESS,
     clean_ip,
@@ -13,7 +14,6 @@ from kilonova.network.agent.bridge.names import (
     clean_network,
     inner_link,
 )
-from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel
 
 
 class DhcpFiles(msgspec.Struct, frozen=True):

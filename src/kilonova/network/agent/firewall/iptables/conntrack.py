@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kilonova.network.agent.bridge.commands import run
-from kilonova.network.agent.bridge.names import clean_ip, memo
-from kilonova.network.agent.bridge.rules import match, protocol_number, version_of
+from kilonova.network.agent.firewall.iptables.rules import match, protocol_number, version_of
 from kilonova.network.agent.model import HostModel, PortModel, RuleModel
+from kilonova.network.agent.system.commands import run
+from kilonova.network.agent.system.names import clean_ip, memo
 
 ENTRY = re.compile(r"^.*?src=(\S+) dst=(\S+)", re.M)  # the first direction of each connection
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kilonova.network.agent.bridge.names import clean_network, memo
 from kilonova.network.agent.model import RuleModel
+from kilonova.network.agent.system.names import clean_network, memo
 
 PROTOCOLS = {
     "icmp": 1,

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 
 from kilonova.core import log
-from kilonova.network.agent.bridge import l2
-from kilonova.network.agent.bridge.commands import Refused, run
-from kilonova.network.agent.bridge.compile import BUILTIN, Chains, Filters, Tables, closed, restore_text
-from kilonova.network.agent.bridge.names import LINE, chain_owner
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
+from kilonova.network.agent.firewall.iptables import layer2
+from kilonova.network.agent.firewall.iptables.compile import BUILTIN, Chains, Filters, Tables, closed, restore_text
+from kilonova.network.agent.system.commands import Refused, run
+from kilonova.network.agent.system.names import LINE, chain_owner
 
 TOOLS = {4: "iptables", 6: "ip6tables"}
 SAVED = re.compile(r"^(?:\*(?P<table>\w+)|:(?P<chain>\S+) .*|-A (?P<from>\S+) (?P<rule>.*))$", re.M)
@@ -31,7 +31,7 @@ class FilterTables:
         self.prefix, self.timeout = prefix, timeout
         self.logger = log.get("network.filters")
         self._written: dict[int, Tables] = {}
-        self._l2: l2.L2 | None = None
+        self._l2: layer2.L2 | None = None
         self._l2_known = False
         self._refused: dict[int, dict[tuple[str, str], str]] = {LAYER_2: {}, 4: {}, 6: {}}  # (chain, rule) → why
 
@@ -75,12 +75,12 @@ class FilterTables:
             if written.get(chain) != rules:
                 refused |= {(chain, rule): "it is no line" for rule in rules if not LINE.fullmatch(rule)}
 
-    async def _apply_l2(self, wanted: l2.L2 | None) -> None:
+    async def _apply_l2(self, wanted: layer2.L2 | None) -> None:
         table = f"{self.prefix}_l2"
-        known = self._l2 if self._l2_known and self._l2 is not None else l2.L2()
+        known = self._l2 if self._l2_known and self._l2 is not None else layer2.L2()
         self._check(LAYER_2, {} if wanted is None else wanted.chains(), known.chains())
         for _ in range(TRIES):
-            allowed = wanted if wanted is None else l2.closed(wanted, self._refused[LAYER_2])
+            allowed = wanted if wanted is None else layer2.closed(wanted, self._refused[LAYER_2])
             if self._l2_known and allowed == self._l2:
                 return
             try:
@@ -96,11 +96,13 @@ class FilterTables:
                 return
         raise DataPlaneError(f"nft refuses more than {TRIES} rules")
 
-    def _l2_text(self, wanted: l2.L2 | None, table: str) -> str:
+    def _l2_text(self, wanted: layer2.L2 | None, table: str) -> str:
         if wanted is None:
-            return l2.removal(table)
+            return layer2.removal(table)
         return (
-            l2.change(self._l2, wanted, table) if self._l2_known and self._l2 is not None else l2.script(wanted, table)
+            layer2.change(self._l2, wanted, table)
+            if self._l2_known and self._l2 is not None
+            else layer2.script(wanted, table)
         )
 
     async def _apply_family(self, version: int, wanted: Tables) -> None:

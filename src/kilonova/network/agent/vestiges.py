@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kilonova.network.agent.bridge import netns
-from kilonova.network.agent.bridge.dhcp import Dhcp
-from kilonova.network.agent.bridge.links import Links
-from kilonova.network.agent.bridge.names import chain_owner, dhcp_link
 from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.dhcp.dnsmasq import Dhcp
+from kilonova.network.agent.l2.bridge.links import Links
 from kilonova.network.agent.model import dhcp_namespace
+from kilonova.network.agent.system import netns
+from kilonova.network.agent.system.names import chain_owner, dhcp_link
 
 
 def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Vestige]:

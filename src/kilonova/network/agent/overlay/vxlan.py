@@ -13,10 +13,10 @@ import msgspec
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from kilonova.network.agent.bridge.links import route
-from kilonova.network.agent.bridge.names import clean_ip, clean_mac
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.l2.bridge.links import route
 from kilonova.network.agent.model import NetworkModel
+from kilonova.network.agent.system.names import clean_ip, clean_mac
 
 ALL = "00:00:00:00:00:00"
 MASTER = 0x04  # an entry of the bridge that the device is on

@@ -9,9 +9,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from kilonova.network.agent.bridge.commands import missing
-from kilonova.network.agent.bridge.links import route
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.l2.bridge.links import route
+from kilonova.network.agent.system.commands import missing
 
 TOOLS = ("iptables-restore", "ip6tables-restore", "iptables-save", "ip6tables-save", "nft", "dnsmasq")
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}

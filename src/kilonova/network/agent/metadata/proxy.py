@@ -15,10 +15,8 @@ from collections.abc import Callable
 import httpx
 
 from kilonova.core import log
-from kilonova.network.agent.bridge import netns
-from kilonova.network.agent.bridge.http1 import BadRequest, Request, answer, fault, read_request
-from kilonova.network.agent.bridge.names import METADATA_ADDRESS
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.metadata.http1 import BadRequest, Request, answer, fault, read_request
 from kilonova.network.agent.metadata_signature import (
     FORWARDED_FOR,
     HOST,
@@ -29,6 +27,8 @@ from kilonova.network.agent.metadata_signature import (
     sign_instance,
 )
 from kilonova.network.agent.model import dhcp_namespace
+from kilonova.network.agent.system import netns
+from kilonova.network.agent.system.names import METADATA_ADDRESS
 
 PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"}
 RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}

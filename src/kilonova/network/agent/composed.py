@@ -13,17 +13,20 @@ from msgspec.structs import replace
 
 from kilonova.core import log
 from kilonova.core.folders import searchable
-from kilonova.network.agent.bridge import checks, conntrack, tunnels, vestiges
-from kilonova.network.agent.bridge.compile import compile_filters
-from kilonova.network.agent.bridge.dhcp import Dhcp, write
-from kilonova.network.agent.bridge.filters import FilterTables
-from kilonova.network.agent.bridge.links import Links, Wiring, wiring
-from kilonova.network.agent.bridge.metadata_proxy import Caller, MetadataProxy, MetadataUpstream
-from kilonova.network.agent.bridge.names import check_uuid, clean_ip, readable, vxlan_link
-from kilonova.network.agent.bridge.options import BridgeOptions
-from kilonova.network.agent.bridge.taps import TapWatch
+from kilonova.network.agent import vestiges
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
+from kilonova.network.agent.dhcp.dnsmasq import Dhcp, write
+from kilonova.network.agent.firewall.iptables import conntrack
+from kilonova.network.agent.firewall.iptables.compile import compile_filters
+from kilonova.network.agent.firewall.iptables.filters import FilterTables
+from kilonova.network.agent.l2.bridge.links import Links, Wiring, wiring
+from kilonova.network.agent.l2.bridge.taps import TapWatch
+from kilonova.network.agent.metadata.proxy import Caller, MetadataProxy, MetadataUpstream
 from kilonova.network.agent.model import HostModel, NetworkModel, tap_name
+from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.overlay import vxlan as tunnels
+from kilonova.network.agent.system import checks
+from kilonova.network.agent.system.names import check_uuid, clean_ip, readable, vxlan_link
 
 
 class BridgeDataPlane(DataPlane):

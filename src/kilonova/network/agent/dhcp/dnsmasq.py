@@ -14,13 +14,13 @@ from pathlib import Path
 
 from kilonova.core import log
 from kilonova.core.folders import searchable
-from kilonova.network.agent.bridge import netns
-from kilonova.network.agent.bridge.commands import missing
-from kilonova.network.agent.bridge.dhcp_files import DhcpFiles, arguments, dhcp_files, served
-from kilonova.network.agent.bridge.names import check_uuid
-from kilonova.network.agent.bridge.options import BridgeOptions
 from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.dhcp.files import DhcpFiles, arguments, dhcp_files, served
 from kilonova.network.agent.model import NetworkModel, dhcp_namespace
+from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.system import netns
+from kilonova.network.agent.system.commands import missing
+from kilonova.network.agent.system.names import check_uuid
 
 
 class Dhcp:

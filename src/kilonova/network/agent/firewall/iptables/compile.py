@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from kilonova.network.agent.bridge import l2
-from kilonova.network.agent.bridge.names import clean_ip, clean_mac, clean_network, hex_id, link_local
-from kilonova.network.agent.bridge.rules import match, version_of
 from kilonova.network.agent.dataplane import Fault
+from kilonova.network.agent.firewall.iptables import layer2
+from kilonova.network.agent.firewall.iptables.rules import match, version_of
 from kilonova.network.agent.model import (
     HostModel,
     NetworkModel,
@@ -24,6 +23,7 @@ from kilonova.network.agent.model import (
     bridge_name,
     tap_name,
 )
+from kilonova.network.agent.system.names import clean_ip, clean_mac, clean_network, hex_id, link_local
 
 Chains = dict[str, tuple[str, ...]]  # chain → rules without "-A chain"
 Tables = dict[str, Chains]  # raw, filter
@@ -39,7 +39,7 @@ class Filters(msgspec.Struct, frozen=True):
     """Compiled filters of a host; `l2` None: no table at all."""
 
     tables: dict[int, Tables]  # 4, 6
-    l2: l2.L2 | None
+    l2: layer2.L2 | None
     problems: tuple[Fault, ...]
 
 
@@ -57,7 +57,7 @@ class Compiler:
         if not self.state.networks:
             return Filters({4: {}, 6: {}}, None, ())
         tables = {version: self.tables(version) for version in (4, 6)}
-        return Filters(tables, l2.compile_l2(self.state, self.prefix), tuple(self.problems))
+        return Filters(tables, layer2.compile_l2(self.state, self.prefix), tuple(self.problems))
 
     def problem(self, kind: str, id: str, reason: str) -> None:
         self.problems[Fault(kind=kind, id=id, reason=reason, lasting=True)] = None
@@ -117,7 +117,7 @@ class Compiler:
 
     def usable(self, port: PortModel) -> bool:
         """Whether traffic may be let through at all."""
-        problem = l2.unusable(port)
+        problem = layer2.unusable(port)
         if problem:
             self.problem("port", port.id, f"{problem}; everything is dropped")
         return port.admin_state_up and not problem

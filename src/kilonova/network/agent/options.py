@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.core.addresses import parse_address
-from kilonova.network.agent.bridge.names import HOSTNAME
+from kilonova.network.agent.system.names import HOSTNAME
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,8 +18,10 @@ import msgspec
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from kilonova.network.agent.bridge import netns
-from kilonova.network.agent.bridge.names import (
+from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.model import NetworkModel, bridge_name, dhcp_namespace
+from kilonova.network.agent.system import netns
+from kilonova.network.agent.system.names import (
     METADATA_ADDRESS,
     clean_ip,
     clean_mac,
@@ -29,8 +31,6 @@ from kilonova.network.agent.bridge.names import (
     vxlan_link,
     vxlan_prefix,
 )
-from kilonova.network.agent.dataplane import DataPlaneError
-from kilonova.network.agent.model import NetworkModel, bridge_name, dhcp_namespace
 
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
