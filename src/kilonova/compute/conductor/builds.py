@@ -21,10 +21,10 @@ from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import decisions, request_specs, rows, steps
 from kilonova.core import errors
+from kilonova.core.batching import STUCK_AFTER, Batched, gather_all
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
 from kilonova.core.faults import InjectedFault
-from kilonova.core.together import PATIENCE, Together, all_ended
 
 GROUP_RACES = 5
 
@@ -60,11 +60,11 @@ class Builds:
         self.parts = parts
         self.in_flight: set[str] = set()
         self.dispatched: set[str] = set()
-        self._together = Together(self._build_all, patience=PATIENCE)
+        self._batched = Batched(self._build_all, stuck_after=STUCK_AFTER)
 
     async def build(self, ctx: RequestContext, server_ids: Sequence[str], request_id: str) -> None:
         """Place all of them that wait for a host; the others are left alone."""
-        await self._together(dict.fromkeys(server_ids, Order(ctx, request_id)))
+        await self._batched(dict.fromkeys(server_ids, Order(ctx, request_id)))
 
     async def _build_all(self, asked: Sequence[Mapping[str, Order]]) -> Sequence[None]:
         """What many requests ask for at one moment: their servers that are alike are placed as those of one."""
@@ -73,7 +73,7 @@ class Builds:
         try:
             async with self.parts.database.reading() as connection:
                 found = await store.unplaced(connection, list(orders))
-            await all_ended(map(self._batch, _alike(found, orders)))
+            await gather_all(map(self._batch, _alike(found, orders)))
         finally:
             self.in_flight.difference_update(orders)
         return [None] * len(asked)
@@ -101,7 +101,7 @@ class Builds:
 
     async def _select(self, batch: list[Candidate]) -> list[Selection]:
         """Alternates of an earlier decision first; whoever has none left is scheduled (anew)."""
-        kept = await all_ended(map(self._alternate, batch))
+        kept = await gather_all(map(self._alternate, batch))
         found = [selection for selection in kept if selection is not None]
         rest = [candidate for candidate, selection in zip(batch, kept, strict=True) if selection is None]
         if rest:

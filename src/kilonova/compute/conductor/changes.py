@@ -16,8 +16,8 @@ from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import steps as step_store
 from kilonova.compute.store.conductor_servers import Condition
+from kilonova.core.batching import Batched
 from kilonova.core.db import Connection, retried
-from kilonova.core.together import Together
 
 SHUTDOWN, CRASHED, RUNNING = 4, 6, 1
 FOLLOWS: dict[int, tuple[Vm, Vm]] = {
@@ -31,12 +31,12 @@ FOLLOWS: dict[int, tuple[Vm, Vm]] = {
 class Changes:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._together = Together(self._update_all)
+        self._batched = Batched(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
         if change.expect_move is not None:
             return await self._update(uuid, change)
-        return await self._together((uuid, change))
+        return await self._batched((uuid, change))
 
     @retried
     async def _update_all(self, asked: Sequence[tuple[str, ServerChange]]) -> list[bool]:

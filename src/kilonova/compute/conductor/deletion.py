@@ -11,15 +11,15 @@ from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import builds, pending_casts
 from kilonova.compute.store import conductor_servers as store
+from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, retried
-from kilonova.core.together import Together
 
 
 class Deletion:
     def __init__(self, parts: Parts, ports: Ports) -> None:
         self.parts, self.ports = parts, ports
-        self._ended = Together(self._all_ended)
+        self._ended = Batched(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
         """The host has removed all traces, or there never were any. `by` is the host that says so, where the bus has proven

@@ -16,9 +16,9 @@ from kilonova.compute.payloads import Failure
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
+from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, Transaction, retried
-from kilonova.core.together import Together
 
 NOWHERE: dict[str, Any] = {"host": None, "node": None, "network_info": []}
 """A server whose host has undone what it made: its ports are gone, too."""
@@ -27,7 +27,7 @@ NOWHERE: dict[str, Any] = {"host": None, "node": None, "network_info": []}
 class Endings:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._succeeded = Together(self._all_succeeded)
+        self._succeeded = Batched(self._all_succeeded)
 
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer this host's to build: deleted, moved, given up."""

@@ -19,9 +19,9 @@ from kilonova.compute.store import request_specs
 from kilonova.compute.store.rows import vifs
 from kilonova.compute.vifs import Network, in_parts, networks_of, vif_of
 from kilonova.core import errors
+from kilonova.core.batching import Batched, gather_all
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, retried
-from kilonova.core.together import Together, all_ended
 from kilonova.network.client import NetworkClient, PortRecord, SecurityGroupRecord
 
 Values = dict[str, Any]
@@ -38,12 +38,12 @@ class NetworkInfo:
 
     def __init__(self, parts: Parts, network: NetworkClient) -> None:
         self.parts, self.network = parts, network
-        self._refreshed = Together(self._refresh)
+        self._refreshed = Batched(self._refresh)
 
     async def changed(self, server_ids: Sequence[str]) -> None:
         """Make the rows what the ports are now. Raises ServiceUnavailable while the network service or the database is away: the
         rows keep what they have, and the bus does the message again."""
-        await all_ended(self._refreshed(uuid) for uuid in server_ids)
+        await gather_all(self._refreshed(uuid) for uuid in server_ids)
 
     async def before_power_on(self, ctx: RequestContext, uuid: str) -> list[Vif] | None:
         """The server's interfaces as they are now; None while that can't be told: it is made up for as soon as it can."""

@@ -23,11 +23,11 @@ from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import actions, block_devices, request_specs, rows, steps
 from kilonova.compute.store import servers as store
 from kilonova.core import errors as core_errors
+from kilonova.core.batching import STUCK_AFTER, Batched
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Transaction, retried
 from kilonova.core.faults import Faults
-from kilonova.core.together import PATIENCE, Together
 
 
 class Ready(msgspec.Struct):
@@ -46,7 +46,7 @@ class LaunchLogic:
         self, database: Database, clock: Clock, options: ComputeOptions, checks: LaunchChecks, faults: Faults
     ) -> None:
         self.database, self.clock, self.options, self.checks, self.faults = database, clock, options, checks, faults
-        self._together = Together(self._write_all, patience=PATIENCE)
+        self._batched = Batched(self._write_all, stuck_after=STUCK_AFTER)
 
     async def launch(self, ctx: RequestContext, wanted: LaunchRequest, times: tuple[dt.datetime, ...] = ()) -> Launched:
         """As many servers as asked and the quota leaves room for, recorded and handed to the conductor. `times` are when
@@ -54,7 +54,7 @@ class LaunchLogic:
         timeline = Timeline(self.clock, times, self.faults)
         async with timeline.step("validate"):
             resolved = await self.checks.resolve(ctx, wanted)
-        return await self._together(Ready(ctx, wanted, resolved, timeline))
+        return await self._batched(Ready(ctx, wanted, resolved, timeline))
 
     @retried
     async def _write_all(self, asked: Sequence[Ready]) -> list[Launched | core_errors.KilonovaError]:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from kilonova.compute.logic.doors import ImageDoor
+from kilonova.core.batching import STUCK_AFTER, Batched
 from kilonova.core.context import RequestContext
-from kilonova.core.together import PATIENCE, Together
 from kilonova.image.client import ImageRecord
 
 Ask = tuple[RequestContext | None, str]
@@ -18,11 +18,11 @@ class SharedImages:
 
     def __init__(self, images: ImageDoor) -> None:
         self._images = images
-        self._together = Together(self._get_all, patience=PATIENCE)
+        self._batched = Batched(self._get_all, stuck_after=STUCK_AFTER)
 
     async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
         """Raises what the door behind it raises."""
-        return await self._together((ctx, image_id))
+        return await self._batched((ctx, image_id))
 
     async def _get_all(self, asked: Sequence[Ask]) -> Sequence[ImageRecord | BaseException]:
         different = {_key(ask): ask for ask in asked}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import math
 from collections import defaultdict
@@ -16,6 +15,7 @@ from kilonova.compute.models import HostFacts, HostState, HostStats
 from kilonova.compute.scheduler.candidates import Hosts
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.store import hosts as store
+from kilonova.core.batching import Coalesced
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, Row
 from kilonova.placement.client import PlacementClient
@@ -46,20 +46,11 @@ class HostReader:
         self._down: set[str] = set()  # may come back any time: looked at every time
         self._version: tuple[Any, ...] = ()
         self._read_at = self._whole_at = self._seen_at = -math.inf
-        self._running: asyncio.Task[Hosts] | None = None
-        self._next: asyncio.Task[Hosts] | None = None
+        self.shared = Coalesced(self._current)
+        """Hosts as they are after this call, shared with other callers, who see what is claimed from them. In the order in which
+        the hosts became known."""
 
-    async def shared(self) -> Hosts:
-        """As they are after this call, shared with others, who see what is taken from them. In the order in which the hosts
-        became known."""
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._after(self._running))
-        return await asyncio.shield(self._next)
-
-    async def _after(self, running: asyncio.Task[Hosts] | None) -> Hosts:
-        if running is not None:
-            await asyncio.wait([running])
-        self._running, self._next = self._next, None
+    async def _current(self) -> Hosts:
         if self.clock.monotonic() - self._whole_at > WHOLE_EVERY:
             await self._read_whole()
         else:

@@ -19,11 +19,11 @@ from kilonova.compute.scheduler.plan import Plan, Planner
 from kilonova.compute.scheduler.request import FilterRequest, GroupView, resources
 from kilonova.compute.store import hosts as store
 from kilonova.core import errors
+from kilonova.core.batching import gather_all
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database
 from kilonova.core.faults import Faults
-from kilonova.core.together import all_ended
 from kilonova.placement.client import HeldAlready, PlacementClient
 
 LOST = "another scheduler took the room first"
@@ -126,7 +126,7 @@ class SchedulerManager(SchedulerAPI):
             if taken:
                 return [(plan, self._claimed(plan, began, claim_began)) for plan in plans]
         # a late claim must not overtake the next attempt's
-        return await all_ended(self._claim(plan, hosts, spec, owner, began) for plan in plans)
+        return await gather_all(self._claim(plan, hosts, spec, owner, began) for plan in plans)
 
     async def _claim(
         self, plan: Plan, hosts: Hosts, spec: RequestSpec, owner: Owner, began: float

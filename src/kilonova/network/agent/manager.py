@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 from kilonova.core import errors, log
+from kilonova.core.batching import Coalesced
 from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.retry import Attempts, Backoff
@@ -41,7 +42,7 @@ class NetworkAgent(NetworkAgentAPI):
         self._faults: tuple[Fault, ...] = ()  # of the last synchronization
         self._faulty: dict[str, str] = {}  # tap → why its port is not in place
         self._up: set[str] = set()  # taps that are there
-        self._sync = _Coalesced(self._synchronize)
+        self._sync = Coalesced(self._synchronize)
         self._reports: dict[str, bool] = {}  # port -> up, to be told
         self._reporting: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
@@ -90,7 +91,7 @@ class NetworkAgent(NetworkAgentAPI):
         taps = {tap_name(port_id): port_id for port_id in port_ids}
         if any(tap not in self._ports or tap not in self._up or tap in self._faulty for tap in taps):
             try:
-                await self._sync.run()
+                await self._sync()
             except (errors.BusError, errors.ServiceUnavailable):
                 raise  # whoever needs the port asks again while somebody is away
             except (errors.KilonovaError, DataPlaneError) as error:
@@ -156,7 +157,7 @@ class NetworkAgent(NetworkAgentAPI):
 
     async def _try_to_synchronize(self) -> bool:
         try:
-            await self._sync.run()
+            await self._sync()
         except Exception as error:  # whatever it is, the agent lives on and tries again
             logger.warning("synchronization failed", host=self.host, reason=str(error) or type(error).__name__)
             return False
@@ -263,42 +264,3 @@ def _tunnelled(model: HostModel) -> set[str]:
     """Taps of local ports on networks with a segmentation id."""
     networks = (n for n in model.networks if n.segmentation_id is not None)
     return {tap_name(p.id) for n in networks for p in n.ports if p.local}
-
-
-class _Coalesced:
-    """Work that is done once for all who asked while an earlier run was under way."""
-
-    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._work = work
-        self._next: asyncio.Future[None] | None = None
-        self._runner: asyncio.Task[None] | None = None
-
-    async def run(self) -> None:
-        """Returns when a run that began after this call has ended; raises what it raised."""
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_future()
-            self._next.add_done_callback(lambda done: done.cancelled() or done.exception())
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.ensure_future(self._loop())
-        await asyncio.shield(self._next)
-
-    async def _loop(self) -> None:
-        while self._next is not None:
-            await asyncio.sleep(0)  # whoever is about to ask may still join
-            done, self._next = self._next, None
-            try:
-                await self._work()
-            except Exception as error:
-                done.set_exception(error)
-            except asyncio.CancelledError:
-                done.cancel()
-                raise
-            else:
-                done.set_result(None)
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
-        if self._next is not None:
-            self._next.cancel()
