@@ -21,7 +21,7 @@ from kilonova.compute.scheduler.drivers import Driver, load_driver
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plan import Planner
 from kilonova.compute.scheduler.request import FilterRequest
-from kilonova.core import collector
+from kilonova.core import gc_tuning
 from kilonova.placement import tables as placement
 from tests.conductor.lab import CTX, PROJECT, Lab
 from tests.scheduler.hosts import FACTS, host, request
@@ -49,7 +49,7 @@ def _passes(count: int, rounds: int) -> tuple[list[float], list[float]]:
     the next ones, between which some hosts change, at those."""
     states = [host(f"host-{n}", memory_mb_free=4000 + n % 4000, vcpus_free=n % 8) for n in range(count)]
     driver, asked = load_driver(SchedulerOptions(), random.Random(1)), request(availability_zone="nova")
-    collector.settle()  # as every process of a cloud does
+    gc_tuning.settle()  # as every process of a cloud does
     first, later = [], []
     for turn in range(rounds):
         hosts = Hosts(states)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from kilonova.components import SERVICES, Component, core_parts
-from kilonova.core import collector, errors, log
+from kilonova.core import errors, gc_tuning, log
 from kilonova.core.faults import Faults
 from kilonova.core.retry import Backoff, retry
 from kilonova.core.service import Core, Service, WebService, answers
@@ -87,7 +87,7 @@ class ComponentProcess:
             await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 await starting
-                collector.settle()
+                gc_tuning.settle()
                 self.health.state = "serving"
                 logger.info("serving", component=self.component.name, pid=os.getpid())
             await self.ending.asked.wait()

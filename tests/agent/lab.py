@@ -292,8 +292,8 @@ class Lab:
         self.driver = driver or FakeDriver(HOST, self.hypervisor, FakeOptions(**fake))
         self.journal = Journal(self.path / "journal.jsonl", self.clock)
         self.agent = agent = ComputeAgent(core, HOST, self.driver, self.journal, self.options)
-        doors: dict[str, Any] = {"network": self.network, "image": Image()}
-        agent.manager.host = dataclasses.replace(agent.manager.host, **doors)
+        clients: dict[str, Any] = {"network": self.network, "image": Image()}
+        agent.manager.host = dataclasses.replace(agent.manager.host, **clients)
         if serve:
             await agent.start()
         return agent

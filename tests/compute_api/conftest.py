@@ -1,4 +1,4 @@
-"""A compute API with fakes at its doors."""
+"""A compute API whose clients are fakes."""
 
 from __future__ import annotations
 

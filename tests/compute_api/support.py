@@ -1,4 +1,4 @@
-"""Small fakes at the doors of compute's API, and a cloud made of it: real HTTP, real database, memory bus."""
+"""Small fakes of the clients of the compute API, and a cloud made of it: real HTTP, real database, memory bus."""
 
 from __future__ import annotations
 

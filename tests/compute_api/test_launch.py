@@ -95,7 +95,7 @@ async def test_members_of_a_group_are_counted_together_too(tmp_path):
 async def test_a_look_at_an_image_is_shared_by_those_with_the_same_token(cloud):
     looks = []
 
-    class Door:
+    class Client:
         async def get(self, ctx, image_id):
             looks.append((ctx.token, image_id))
             await asyncio.sleep(0.01)
@@ -103,7 +103,7 @@ async def test_a_look_at_an_image_is_shared_by_those_with_the_same_token(cloud):
                 raise errors.NotFound(image_id)
             return image()
 
-    images = SharedImages(Door())
+    images = SharedImages(Client())
     a, b = (RequestContext(request_id="r", token=token) for token in "ab")
     asked = ((a, IMAGE), (a, IMAGE), (b, IMAGE), (a, "none"), (a, "none"))
     found = await asyncio.gather(*(images.get(*one) for one in asked), return_exceptions=True)

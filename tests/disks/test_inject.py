@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.compute.virt import limited, partitions
+from kilonova.compute.virt import partitions, sandbox
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskError, InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
@@ -211,15 +211,15 @@ def may_write(image: Path) -> bool:
 
 async def test_a_disk_in_use_is_refused(disks: FileDisks, state: Path, tmp_path: Path) -> None:
     raw = ext4(tmp_path / "raw")
-    guest = await limited.spawn(
+    guest = await sandbox.spawn(
         ["qemu-system-x86_64", "-S", "-nodefaults", "-display", "none", "-m", "8", "-device", "virtio-blk-pci,drive=d",
-         "-drive", f"if=none,id=d,format=raw,file={raw}"], limited.Limits(address_space=8 << 30))  # fmt: skip
+         "-drive", f"if=none,id=d,format=raw,file={raw}"], sandbox.Limits(address_space=8 << 30))  # fmt: skip
     async with asyncio.timeout(20):
         while not may_write(raw):
             await asyncio.sleep(0.05)
     with pytest.raises(DiskError, match='Failed to get "write" lock'):
         await disks.inject(file_at(raw), FILES)
-    await limited.kill(guest)
+    await sandbox.kill(guest)
     await disks.inject(file_at(raw), FILES)
     nothing_runs(state)
 
@@ -259,14 +259,14 @@ async def test_a_dead_daemon_and_a_dead_process_are_cleaned_up(state: Path, tmp_
     work = state / "_inject" / f"{2**22 + 5}-0"  # more than any pid
     work.mkdir(parents=True)
     (work / "disk").touch()
-    daemon = await limited.spawn(
+    daemon = await sandbox.spawn(
         ["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=f,filename={raw}", "--export",
          f"type=fuse,id=e,node-name=f,mountpoint={str(work / 'disk').replace(',', ',,')},writable=on"],
-        limited.Limits(),
+        sandbox.Limits(),
     )  # fmt: skip
     while not os.path.getsize(work / "disk"):
         await asyncio.sleep(0.01)
-    await limited.kill(daemon)
+    await sandbox.kill(daemon)
     assert str(work).replace(" ", "\\040") in Path("/proc/self/mountinfo").read_text()
     await FileDisks(FileDisksOptions(state_dir=state)).inject(file_at(raw), FILES)
     nothing_runs(state)

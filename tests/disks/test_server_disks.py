@@ -17,7 +17,7 @@ from msgspec.structs import astuple
 from kilonova.compute.virt import qemu_img
 from kilonova.compute.virt.disks import BaseImage, DiskError
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
-from kilonova.compute.virt.limited import Limits, must_run, run
+from kilonova.compute.virt.sandbox import Limits, must_run, run
 
 from .support import GIB, MIB, Download, image, qcow2, tool
 

@@ -1,4 +1,4 @@
-"""Logins under attack: accounts that lock, turns that are fair; and what a user's options change."""
+"""Logins under attack: accounts that lock, slots that are fair; and what a user's options change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from kilonova.core import errors as core_errors
 from kilonova.identity.app import IdentityService
 from kilonova.identity.client import HeaderLogin
-from kilonova.identity.logic.turns import Turns
+from kilonova.identity.logic.fair_slots import FairSlots
 from kilonova.identity.tables import login_failures, projects, roles, users
 from tests.identity.conftest import CATALOG, CHEAP, Identity, MovedClock, start
 from tests.identity.test_client import Side
@@ -174,10 +174,10 @@ async def test_who_asks_for_too_much_at_once_is_told_to_wait(tmp_path):
 async def test_a_components_login_that_finds_no_place_is_no_fault_of_its_callers(tmp_path):
     identity = await start(tmp_path, msgspec.structs.replace(CHEAP, hash_workers=1, max_waiting_logins=1))
     side, headers = Side(identity), {"x-auth-user": "kilonova", "x-auth-key": "service-pw"}
-    turns = identity.service.passwords.turns
-    async with turns.turn("", "a hash that takes long"):
+    slots = identity.service.passwords.slots
+    async with slots.slot("", "a hash that takes long"):
         waiting = asyncio.ensure_future(guess(identity, "kilonova", "service-pw"))
-        while not turns._waiting.total():
+        while not slots._waiting.total():
             await asyncio.sleep(0.01)
         with pytest.raises(core_errors.ServiceUnavailable):
             await side.account.token()
@@ -190,8 +190,8 @@ async def test_a_components_login_that_finds_no_place_is_no_fault_of_its_callers
 
 @pytest.mark.parametrize(("proxies", "shared"), [([], True), (["10.0.0.9"], False)])
 async def test_clients_behind_a_proxy_are_sources_where_it_is_known(tmp_path, proxies, shared):
-    """From 150 names of one client, and of another that claims to be several. The third one's turn comes early, where the proxy's
-    word counts."""
+    """From 150 names of one client, and of another that claims to be several. The third one gets its slot early where the
+    proxy's word counts."""
     options = msgspec.structs.replace(CHEAP, hash_workers=1, proxies=proxies, lockout_failure_attempts=0)
     identity = await start(tmp_path, options)
     app, ended = identity.gateway.apps["/identity"], []
@@ -218,11 +218,11 @@ async def test_clients_behind_a_proxy_are_sources_where_it_is_known(tmp_path, pr
     await identity.service.stop()
 
 
-async def test_turns_go_round_sources_and_users():
-    turns, order = Turns(1, 10), []
+async def test_slots_go_round_sources_and_users():
+    slots, order = FairSlots(1, 10), []
 
     async def work(source: str, user: str) -> None:
-        async with turns.turn(source, user):
+        async with slots.slot(source, user):
             order.append(source + user)
             await asyncio.sleep(0)
 
@@ -231,17 +231,17 @@ async def test_turns_go_round_sources_and_users():
     assert order == ["a1", "a1", "b4", "a2", "b4", "a3", "a1", "a1"]
 
 
-async def test_who_gives_up_waiting_takes_no_turn():
-    turns = Turns(1, 3)
+async def test_a_cancelled_request_takes_no_slot():
+    slots = FairSlots(1, 3)
     held, left = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with turns.turn("a", "1"):
+        async with slots.slot("a", "1"):
             held.set()
             await left.wait()
 
     async def brief() -> str:
-        async with turns.turn("a", "1"):
+        async with slots.slot("a", "1"):
             return "done"
 
     first = asyncio.ensure_future(hold())
@@ -256,7 +256,7 @@ async def test_who_gives_up_waiting_takes_no_turn():
     held.clear(), left.clear()
     await held.wait()
     late[1].cancel()
-    late[0].cancel()  # the turn passes on, past what is gone
+    late[0].cancel()  # the slot passes on, past what is cancelled
     assert await asyncio.gather(*late[2:]) == ["done", "done"]
     assert [await brief() for _ in range(3)] == ["done"] * 3
     await asyncio.gather(*late, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The door for other services."""
+"""The client for other services."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.cluster.scene import Scene, eventually
 from tests.serve.processes import Served, health, is_ready, write_toml
 
 
-class Door:
+class Forwarder:
     """A TCP port before another one, which can be shut."""
 
     def __init__(self, port: int) -> None:
@@ -98,7 +98,7 @@ def test_without_identity_an_api_is_alive_but_not_ready(scene: Scene) -> None:
 
 
 def test_an_api_that_starts_before_identity_waits_for_it(scene: Scene, tmp_path: Path) -> None:
-    identity, port = Door(scene.cluster.processes["identity-1"].port), free_port()
+    identity, port = Forwarder(scene.cluster.processes["identity-1"].port), free_port()
     url = f"http://127.0.0.1:{identity.port}/identity"
     with served(scene, tmp_path, "placement", port, KILONOVA_ENDPOINTS_IDENTITY=url) as process:
         process.says("connect to identity")
@@ -115,21 +115,21 @@ def test_an_api_that_starts_before_identity_waits_for_it(scene: Scene, tmp_path:
 
 def test_a_component_waits_for_its_broker_and_tells_when_it_is_lost(scene: Scene, tmp_path: Path) -> None:
     url = urlsplit(scene.cluster.engines["broker"].url)  # type: ignore[attr-defined]
-    door, port = Door(url.port or 0), free_port()
-    far = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{door.port}")).geturl()
+    forwarder, port = Forwarder(url.port or 0), free_port()
+    far = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{forwarder.port}")).geturl()
     with served(scene, tmp_path, "scheduler", port, KILONOVA_BUS_URL=far + "?open_timeout=1") as process:
         process.says("connect to the message broker")
         assert PASSWORD not in process.words()
         assert url.password not in process.words()
         assert health(port)[1]["missing"] == ["bus"]
-        door.open()
+        forwarder.open()
         eventually(lambda: is_ready(port), process.words())
-        door.shut()
+        forwarder.shut()
         eventually(lambda: health(port)[1].get("missing") == ["bus"], process.words())
-        door.open()
+        forwarder.open()
         eventually(lambda: is_ready(port), process.words())
         assert process.terminate() == 0
-    door.shut()
+    forwarder.shut()
 
 
 def test_a_component_waits_for_its_database(scene: Scene, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import uvloop
 
 from kilonova.cli.common import CONFIG, STATE, Running, bind, console, is_alive, running, start_of
 from kilonova.compute.virt.driver import HypervisorUnavailable
-from kilonova.core import collector, folders, log
+from kilonova.core import folders, gc_tuning, log
 from kilonova.core.clock import SYSTEM
 from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.core.web.server import HttpServer
@@ -100,7 +100,7 @@ async def _serve(settings: Settings) -> None:
     mine = Running(os.getpid(), settings.public_url, settings.cloud.region, start_of(os.getpid()) or 0)
     try:
         note.write_bytes(msgspec.json.encode(mine))
-        collector.settle()
+        gc_tuning.settle()
         _welcome(settings)
         await _answer(cloud, listener, settings, ending)
     finally:

@@ -31,8 +31,8 @@ from kilonova.compute.api.usage import Usage
 from kilonova.compute.api.versions import Versions
 from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.logic.aggregates import AggregateLogic
+from kilonova.compute.logic.clients import ImageReader, NetworkAccess, ProjectReader
 from kilonova.compute.logic.console import ConsoleLogic
-from kilonova.compute.logic.doors import ImageDoor, NetworkDoor, ProjectDoor
 from kilonova.compute.logic.evacuation import EvacuationLogic
 from kilonova.compute.logic.external_events import ExternalEventLogic
 from kilonova.compute.logic.flavors import FlavorLogic
@@ -70,14 +70,14 @@ MICROVERSIONS = Microversions("compute", Version(2, 1), Version(2, 104), "X-Open
 
 class ComputeApiService:
     """The compute API. `database` is the ComputeDatabase's of this process, which others may share; without one the service
-    has its own. `images`, `networks` and `projects` are other doors than the services' clients, for tests."""
+    has its own. `images`, `networks` and `projects` replace the services' clients in tests."""
 
     prefix = "/compute"
     roots = VERSIONS  # as http://HOST:8774/v1.1/PROJECT/servers of old
 
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
-        images: ImageDoor | None = None, networks: NetworkDoor | None = None, projects: ProjectDoor | None = None,
+        images: ImageReader | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
         self._own: ComputeDatabase | None = None

@@ -1,4 +1,4 @@
-"""The only door to compute for other services."""
+"""The only interface to compute for other services."""
 
 from __future__ import annotations
 

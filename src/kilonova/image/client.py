@@ -1,4 +1,4 @@
-"""The only door to image for other services."""
+"""The only interface to image for other services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only door to the network service for other services."""
+"""The only interface to the network service for other services."""
 
 from __future__ import annotations
 

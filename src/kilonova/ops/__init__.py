@@ -1,1 +1,1 @@
-"""Operations: does everything that exists have a reason to? Asks all services by their public doors."""
+"""Operations: does everything that exists have a reason to? Asks all services over their public interfaces."""

@@ -1,4 +1,4 @@
-"""The only door to placement for other services."""
+"""The only interface to placement for other services."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from kilonova.core.web.call import Call, Reply
 GIVEN = ("x-auth-user", "x-auth-key", "x-auth-project-id")
 
 
-class LoginDoor(Protocol):
+class LoginClient(Protocol):
     """The part of identity that the login uses."""
 
     async def login(self, headers: dict[str, str]) -> tuple[str, RequestContext]:
@@ -19,11 +19,11 @@ class LoginDoor(Protocol):
 
 
 class OlderLogin:
-    def __init__(self, door: LoginDoor) -> None:
-        self.door = door
+    def __init__(self, client: LoginClient) -> None:
+        self.client = client
 
     async def login(self, call: Call) -> Reply:
         given = {name: call.headers[name] for name in GIVEN if name in call.headers}
-        token, ctx = await self.door.login(given)
+        token, ctx = await self.client.login(given)
         url = f"{call.base_url}/v1.1/{ctx.project_id}"
         return Reply(status=204, headers={"X-Auth-Token": token, "X-Server-Management-Url": url})

@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from kilonova.compute.api.common import at_least, links, root
-from kilonova.compute.api.server_memory import ServerMemory
 from kilonova.compute.api.server_query import read_filter, read_sorts
 from kilonova.compute.api.server_request import address, to_launch
 from kilonova.compute.api.server_views import ServerViews
+from kilonova.compute.api.view_cache import ServerViewCache
 from kilonova.compute.logic.launch import LaunchLogic
 from kilonova.compute.logic.server_actions import ActionLogic
 from kilonova.compute.logic.servers import ServerLogic
@@ -31,7 +31,7 @@ class Servers:
         self, servers: ServerLogic, launches: LaunchLogic, actions: ActionLogic, clock: Clock, options: ComputeOptions
     ) -> None:
         self.servers, self.launches, self.actions, self.clock, self.options = servers, launches, actions, clock, options
-        self.memory = ServerMemory()
+        self.memory = ServerViewCache()
 
     async def create(self, call: Call) -> Reply:
         body = await call.decode(shapes.ServerCreate)

@@ -7,8 +7,8 @@ from typing import Any
 from kilonova.compute import errors
 from kilonova.compute.store import aggregates as store
 from kilonova.compute.store import hypervisors as node_store
+from kilonova.compute.store import locks
 from kilonova.compute.store import servers as server_store
-from kilonova.compute.store import turns
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row, retried
 
@@ -52,7 +52,7 @@ class AggregateLogic:
     async def update(self, aggregate_id: int, name: str | None, metadata: dict[str, str | None]) -> Held:
         """`metadata` adds keys, or takes them away with None. A zone can't change under servers."""
         async with self.database.transaction() as tx:
-            await turns.of_zones(tx.connection)
+            await locks.of_zones(tx.connection)
             row, hosts = await self._get(tx.connection, aggregate_id)
             values: dict[str, Any] = {"updated_at": self.clock.row_time()}
             if name is not None and name != row.name:
@@ -90,7 +90,7 @@ class AggregateLogic:
     @retried
     async def add_host(self, aggregate_id: int, host: str) -> Held:
         async with self.database.transaction() as tx:
-            await turns.of_zones(tx.connection)
+            await locks.of_zones(tx.connection)
             row, hosts = await self._get(tx.connection, aggregate_id)
             if not await node_store.find(tx.connection, host=host):
                 raise errors.ComputeHostNotFound(host=host)

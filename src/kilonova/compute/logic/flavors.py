@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kilonova.compute import errors
-from kilonova.compute.logic.doors import ProjectDoor
+from kilonova.compute.logic.clients import ProjectReader
 from kilonova.compute.logic.projects import check_project
 from kilonova.compute.store import flavors as store
 from kilonova.core.clock import Clock
@@ -31,7 +31,7 @@ def sees(ctx: RequestContext) -> str | None:
 
 
 class FlavorLogic:
-    def __init__(self, database: Database, clock: Clock, projects: ProjectDoor) -> None:
+    def __init__(self, database: Database, clock: Clock, projects: ProjectReader) -> None:
         self.database, self.clock, self._projects = database, clock, projects
 
     @retried

@@ -11,7 +11,7 @@ from kilonova.compute.logic import keys
 from kilonova.compute.logic.quotas import limits_of
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import key_pairs as store
-from kilonova.compute.store import turns
+from kilonova.compute.store import locks
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Row, retried
@@ -51,7 +51,7 @@ class KeyPairLogic:
             public = public_key
         print_ = keys.fingerprint(kind, public)
         async with self.database.transaction() as tx:
-            await turns.of_user(tx.connection, user_id)
+            await locks.of_user(tx.connection, user_id)
             limits = await limits_of(tx.connection, self.options.quotas, ctx.project_id or "", user_id)
             if await store.get(tx.connection, user_id, name) is not None:
                 raise errors.KeyPairExists(name=name)

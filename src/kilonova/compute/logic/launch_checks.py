@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kilonova.compute import errors, models
-from kilonova.compute.logic.doors import ImageDoor, NetworkDoor
+from kilonova.compute.logic.clients import ImageReader, NetworkAccess
 from kilonova.compute.logic.flavors import sees
 from kilonova.compute.logic.launch_image import check_fits, resolve_image
 from kilonova.compute.logic.launch_network import resolve_groups, resolve_networks
@@ -23,7 +23,9 @@ from kilonova.core.db import Connection, Database
 
 
 class LaunchChecks:
-    def __init__(self, database: Database, options: ComputeOptions, images: ImageDoor, networks: NetworkDoor) -> None:
+    def __init__(
+        self, database: Database, options: ComputeOptions, images: ImageReader, networks: NetworkAccess
+    ) -> None:
         self.database, self.options, self.images, self.networks = database, options, images, networks
 
     async def resolve(self, ctx: RequestContext, wanted: LaunchRequest) -> Resolved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from kilonova.compute import errors, models
-from kilonova.compute.logic.doors import ImageDoor
+from kilonova.compute.logic.clients import ImageReader
 from kilonova.compute.properties import image_faults
 from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
@@ -14,9 +14,9 @@ from kilonova.image.client import ImageRecord
 GIB = 1 << 30
 
 
-async def resolve_image(door: ImageDoor, ctx: RequestContext, image_id: str) -> models.Image:
+async def resolve_image(client: ImageReader, ctx: RequestContext, image_id: str) -> models.Image:
     """The image with its kernel and ramdisk; raises UnknownImage, ImageNotActive, ImageUnacceptable."""
-    record = await _get(door, ctx, image_id)
+    record = await _get(client, ctx, image_id)
     image = as_model(record)
     if fault := next(image_faults(image.properties), None):
         raise errors.ImageUnacceptable(image_id=image_id, reason=fault)
@@ -25,7 +25,7 @@ async def resolve_image(door: ImageDoor, ctx: RequestContext, image_id: str) -> 
         if not reference:
             continue
         try:
-            setattr(image, part, as_model(await _get(door, ctx, str(uuid.UUID(reference)))))
+            setattr(image, part, as_model(await _get(client, ctx, str(uuid.UUID(reference)))))
         except (ValueError, errors.UnknownImage):
             raise errors.ImageUnacceptable(
                 image_id=image_id, reason=f"its {part} {reference} can not be found"
@@ -33,9 +33,9 @@ async def resolve_image(door: ImageDoor, ctx: RequestContext, image_id: str) -> 
     return image
 
 
-async def _get(door: ImageDoor, ctx: RequestContext, image_id: str) -> ImageRecord:
+async def _get(client: ImageReader, ctx: RequestContext, image_id: str) -> ImageRecord:
     try:
-        record = await door.get(ctx, image_id)
+        record = await client.get(ctx, image_id)
     except core_errors.NotFound:
         raise errors.UnknownImage from None
     if record.status != "active":

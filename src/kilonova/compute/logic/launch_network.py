@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from kilonova.compute import errors, models
-from kilonova.compute.logic.doors import NetworkDoor
+from kilonova.compute.logic.clients import NetworkAccess
 from kilonova.compute.logic.launch_request import LaunchRequest
 from kilonova.core.context import RequestContext
 from kilonova.network.client import NetworkRecord, PortRecord
@@ -15,31 +15,31 @@ NAMED = 10  # networks to choose from that a refusal names
 
 
 async def resolve_networks(
-    door: NetworkDoor, ctx: RequestContext, wanted: LaunchRequest
+    client: NetworkAccess, ctx: RequestContext, wanted: LaunchRequest
 ) -> list[models.NetworkRequest]:
     """One request for each interface, in the order asked; [] for none."""
     if wanted.networks == "none":
         return []
     if wanted.networks is None or wanted.networks == "auto":
-        return await _only_network(door, ctx, must=wanted.networks == "auto")
+        return await _only_network(client, ctx, must=wanted.networks == "auto")
     asked = [request for request in wanted.networks if isinstance(request, models.NetworkRequest)]
     if wanted.most > 1:
         _check_many(asked)
-    ports = await _ports(door, ctx, [r.port_id for r in asked if r.port_id])
+    ports = await _ports(client, ctx, [r.port_id for r in asked if r.port_id])
     for request in asked:
         if request.port_id:
             request.network_id = ports[request.port_id].network_id
             request.fixed_ip = None
-    await _check_networks(door, ctx, asked, external=wanted.port_may_be_external)
-    await _check_addresses(door, ctx, asked)
+    await _check_networks(client, ctx, asked, external=wanted.port_may_be_external)
+    await _check_addresses(client, ctx, asked)
     return asked
 
 
-async def _only_network(door: NetworkDoor, ctx: RequestContext, *, must: bool) -> list[models.NetworkRequest]:
+async def _only_network(client: NetworkAccess, ctx: RequestContext, *, must: bool) -> list[models.NetworkRequest]:
     """The network a client means that names none: the one it has."""
     found = [
         network
-        for network in await door.networks(ctx, admin_state_up=True)
+        for network in await client.networks(ctx, admin_state_up=True)
         if not network.external and (network.shared or network.project_id == ctx.project_id) and network.subnets
     ]
     if not found:
@@ -61,10 +61,10 @@ def _check_many(asked: list[models.NetworkRequest]) -> None:
         raise errors.FixedIpForManyServers
 
 
-async def _ports(door: NetworkDoor, ctx: RequestContext, ids: list[str]) -> dict[str, PortRecord]:
+async def _ports(client: NetworkAccess, ctx: RequestContext, ids: list[str]) -> dict[str, PortRecord]:
     if not ids:
         return {}
-    found = {port.id: port for port in await door.ports(ctx, id=ids)}
+    found = {port.id: port for port in await client.ports(ctx, id=ids)}
     for port_id in ids:
         if port_id not in found or ids.count(port_id) > 1:
             raise errors.UnknownPort(port_id=port_id) if port_id not in found else errors.PortInUse(port_id=port_id)
@@ -76,13 +76,13 @@ async def _ports(door: NetworkDoor, ctx: RequestContext, ids: list[str]) -> dict
 
 
 async def _check_networks(
-    door: NetworkDoor, ctx: RequestContext, asked: list[models.NetworkRequest], *, external: bool
+    client: NetworkAccess, ctx: RequestContext, asked: list[models.NetworkRequest], *, external: bool
 ) -> None:
     ids = sorted({request.network_id for request in asked if request.network_id})
     for network_id in ids:
         if not _is_uuid(network_id):
             raise errors.UnknownNetwork(network_id=network_id)
-    found: dict[str, NetworkRecord] = {network.id: network for network in await door.networks(ctx, id=ids)}
+    found: dict[str, NetworkRecord] = {network.id: network for network in await client.networks(ctx, id=ids)}
     for request in asked:
         network = found.get(request.network_id or "")
         if network is None:
@@ -95,13 +95,13 @@ async def _check_networks(
             raise errors.ExternalNetwork(network_id=network.id)
 
 
-async def _check_addresses(door: NetworkDoor, ctx: RequestContext, asked: list[models.NetworkRequest]) -> None:
+async def _check_addresses(client: NetworkAccess, ctx: RequestContext, asked: list[models.NetworkRequest]) -> None:
     """Addresses in use are refused now; that somebody takes one before the port is made, the network service refuses."""
     pairs = [(request.network_id, request.fixed_ip) for request in asked if request.fixed_ip]
     for network_id, address in pairs:
         if pairs.count((network_id, address)) > 1:
             raise errors.FixedIpInUse(address=address, server_id="of this request")
-        holders = await door.ports(network_id=network_id, fixed_ips=f"ip_address={address}")
+        holders = await client.ports(network_id=network_id, fixed_ips=f"ip_address={address}")
         for holder in holders:
             if any(fixed.ip_address == address for fixed in holder.fixed_ips):
                 mine = holder.project_id == ctx.project_id  # whose it is else, is not the caller's to know
@@ -109,13 +109,13 @@ async def _check_addresses(door: NetworkDoor, ctx: RequestContext, asked: list[m
 
 
 async def resolve_groups(
-    door: NetworkDoor, ctx: RequestContext, wanted: list[str] | None
+    client: NetworkAccess, ctx: RequestContext, wanted: list[str] | None
 ) -> tuple[list[str], list[str]]:
     """(ids, names) of the security groups; the project's default one when none is named. That one has no id here: the network
     service, which makes it with the first port, takes it for every port that names none."""
     if wanted is None or wanted == [DEFAULT_GROUP]:
         return [], [DEFAULT_GROUP]
-    known = await door.security_groups(ctx, project_id=ctx.project_id)
+    known = await client.security_groups(ctx, project_id=ctx.project_id)
     ids: list[str] = []
     names: list[str] = []
     for name in dict.fromkeys(wanted):

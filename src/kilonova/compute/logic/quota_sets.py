@@ -5,20 +5,20 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.compute import errors
-from kilonova.compute.logic.doors import ProjectDoor
+from kilonova.compute.logic.clients import ProjectReader
 from kilonova.compute.logic.projects import check_project
 from kilonova.compute.logic.quotas import RESOURCES, Limits, limits_of
 from kilonova.compute.options import ComputeOptions
+from kilonova.compute.store import locks
 from kilonova.compute.store import quotas as store
 from kilonova.compute.store import server_groups as group_store
 from kilonova.compute.store import servers as server_store
-from kilonova.compute.store import turns
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, retried
 
 
 class QuotaSetLogic:
-    def __init__(self, database: Database, options: ComputeOptions, projects: ProjectDoor) -> None:
+    def __init__(self, database: Database, options: ComputeOptions, projects: ProjectReader) -> None:
         self.database, self.options, self._projects = database, options, projects
 
     async def check(self, ctx: RequestContext, project_id: str) -> None:
@@ -63,7 +63,7 @@ class QuotaSetLogic:
         """Set limits. Without `force` none below what is in use, a project's none below the sum of its users' limits, and a
         user's none above what the other users' leave of the project's."""
         async with self.database.transaction() as tx:
-            await turns.of_project(tx.connection, project_id)
+            await locks.of_project(tx.connection, project_id)
             if not force:
                 await self._check(tx.connection, project_id, user_id, limits)
             await store.put(tx.connection, *_owner(project_id, user_id), limits)

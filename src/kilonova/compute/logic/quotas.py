@@ -8,9 +8,9 @@ import msgspec
 
 from kilonova.compute import errors
 from kilonova.compute.options import Quotas
+from kilonova.compute.store import locks
 from kilonova.compute.store import quotas as store
 from kilonova.compute.store import servers as server_store
-from kilonova.compute.store import turns
 from kilonova.core.db import Connection
 
 RESOURCES = tuple(Quotas.__struct_fields__)
@@ -61,7 +61,7 @@ class Room:
     async def enter(self, projects: Iterable[str]) -> None:
         """Other transactions that count for these projects wait until this one ends."""
         for project_id in sorted(projects):  # two that enter several never wait for each other
-            await turns.of_project(self._connection, project_id)
+            await locks.of_project(self._connection, project_id)
             await self._count(project_id, None)
 
     async def _count(self, project_id: str, user_id: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from kilonova.compute import errors
-from kilonova.compute.logic.doors import NetworkDoor
+from kilonova.compute.logic.clients import NetworkAccess
 from kilonova.compute.schemas.security_groups import Rule
 from kilonova.core.addresses import parse_network
 from kilonova.core.context import RequestContext
@@ -19,7 +19,7 @@ EVERYBODY = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 
 
 class SecurityGroupLogic:
-    def __init__(self, networks: NetworkDoor) -> None:
+    def __init__(self, networks: NetworkAccess) -> None:
         self.networks = networks
 
     async def list(self, ctx: RequestContext, *, every: bool) -> list[SecurityGroupRecord]:

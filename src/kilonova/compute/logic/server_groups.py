@@ -8,9 +8,9 @@ from typing import Any
 from kilonova.compute import errors
 from kilonova.compute.logic.quotas import limits_of
 from kilonova.compute.options import ComputeOptions
+from kilonova.compute.store import locks
 from kilonova.compute.store import server_groups as store
 from kilonova.compute.store import servers as server_store
-from kilonova.compute.store import turns
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
@@ -45,7 +45,7 @@ class ServerGroupLogic:
     async def create(self, ctx: RequestContext, name: str, policy: str, rules: dict[str, Any]) -> Row:
         project_id, resource = ctx.project_id or "", "server_groups"
         async with self.database.transaction() as tx:
-            await turns.of_project(tx.connection, project_id)
+            await locks.of_project(tx.connection, project_id)
             limits = await limits_of(tx.connection, self.options.quotas, project_id, ctx.user_id)
             for bound, user in limits.bounds(ctx.user_id, resource):
                 used = await store.count(tx.connection, project_id, user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kilonova.compute import errors
-from kilonova.compute.logic.doors import NetworkDoor
+from kilonova.compute.logic.clients import NetworkAccess
 from kilonova.compute.logic.server_actions import check_lock
 from kilonova.compute.logic.servers import owned
 from kilonova.compute.store import servers as store
@@ -17,7 +17,7 @@ from kilonova.network.client import PortRecord, SecurityGroupRecord
 
 
 class ServerNetworkLogic:
-    def __init__(self, database: Database, clock: Clock, networks: NetworkDoor) -> None:
+    def __init__(self, database: Database, clock: Clock, networks: NetworkAccess) -> None:
         self.database, self.clock, self.networks = database, clock, networks
 
     async def ports(self, row: Row) -> list[PortRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from kilonova.compute.logic.doors import ImageDoor
+from kilonova.compute.logic.clients import ImageReader
 from kilonova.core.batching import STUCK_AFTER, Batched
 from kilonova.core.context import RequestContext
 from kilonova.image.client import ImageRecord
@@ -14,14 +14,14 @@ Ask = tuple[RequestContext | None, str]
 
 
 class SharedImages:
-    """An ImageDoor. A look begins after everybody who shares it has asked, so that nobody sees what was true before."""
+    """An ImageReader. A look begins after everybody who shares it has asked, so that nobody sees what was true before."""
 
-    def __init__(self, images: ImageDoor) -> None:
+    def __init__(self, images: ImageReader) -> None:
         self._images = images
         self._batched = Batched(self._get_all, stuck_after=STUCK_AFTER)
 
     async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
-        """Raises what the door behind it raises."""
+        """Raises what the client behind it raises."""
         return await self._batched((ctx, image_id))
 
     async def _get_all(self, asked: Sequence[Ask]) -> Sequence[ImageRecord | BaseException]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from kilonova.compute.virt.disks import DiskError
-from kilonova.compute.virt.limited import Limits, drain, kill, run, spawn, to_the_end
-from kilonova.core.programs import Program
+from kilonova.compute.virt.sandbox import Limits, drain, kill, run, spawn, to_the_end
+from kilonova.core.subprocesses import Program
 
 DAEMON = Limits(cpu_seconds=120, address_space=2 << 30)
 START_TIMEOUT = 20.0

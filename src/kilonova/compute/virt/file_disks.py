@@ -17,8 +17,8 @@ from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
 from kilonova.compute.virt.image_cache import ImageCache
 from kilonova.compute.virt.inject import Injector
-from kilonova.compute.virt.limited import Limits, must_run
-from kilonova.compute.virt.places import Places, os_errors
+from kilonova.compute.virt.instance_dirs import InstanceDirs, os_errors
+from kilonova.compute.virt.sandbox import Limits, must_run
 
 GIB = 1 << 30
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file
@@ -50,9 +50,9 @@ class FileDisks(DiskStore):
 
     def __init__(self, options: FileDisksOptions) -> None:
         self._options = options
-        self._places = Places(options.state_dir, options.owner or None)
-        self._cache = ImageCache(self._places)
-        self._injector = Injector(self._places.work)
+        self._dirs = InstanceDirs(options.state_dir, options.owner or None)
+        self._cache = ImageCache(self._dirs)
+        self._injector = Injector(self._dirs.work)
 
     async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
         return await self._cache.get(image, fetch)
@@ -67,7 +67,7 @@ class FileDisks(DiskStore):
         size = max(wanted, base.virtual_size)
         step = f"root disk of server {server_uuid}"
         format = await asyncio.to_thread(self._root_format, server_uuid)
-        async with self._places.making(server_uuid, ROOT_DISKS[format], step) as (final, temporary):
+        async with self._dirs.making(server_uuid, ROOT_DISKS[format], step) as (final, temporary):
             if final.exists():
                 await self._take_existing(final, format, base, size, step)
             elif format == "qcow2":
@@ -79,7 +79,7 @@ class FileDisks(DiskStore):
     def _root_format(self, server_uuid: str) -> str:
         """The format of the root disk that is there, told by its name: what a guest wrote in it is not asked. Without one, what
         the settings say; so that a server keeps its disk when they change."""
-        directory = self._places.server(server_uuid)
+        directory = self._dirs.server(server_uuid)
         held = (format for format, name in ROOT_DISKS.items() if (directory / name).exists())
         return next(held, "raw" if self._options.raw_disks else "qcow2")
 
@@ -109,7 +109,7 @@ class FileDisks(DiskStore):
             raise DiskError(f"disk {name} of server {server_uuid}: can't make a {filesystem} file system")
         name = known[1]
         step = f"disk {name} of server {server_uuid}"
-        async with self._places.making(server_uuid, f"disk.{name}", step) as (final, temporary):
+        async with self._dirs.making(server_uuid, f"disk.{name}", step) as (final, temporary):
             if not final.exists():
                 with temporary.open("wb") as file:
                     file.truncate(int(size_gb * GIB))
@@ -123,44 +123,44 @@ class FileDisks(DiskStore):
             raise DiskError(f"{name!r} of server {server_uuid}: a kernel or a ramdisk is meant")
         if base.format != "raw":
             raise DiskError(f"{name} of server {server_uuid}: image {base.path.name} is {base.format}, not raw")
-        async with self._places.making(server_uuid, name, f"{name} of server {server_uuid}") as (final, temporary):
+        async with self._dirs.making(server_uuid, name, f"{name} of server {server_uuid}") as (final, temporary):
             await asyncio.to_thread(_copy, base.path, temporary)
         return final
 
     async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> FileSource:
         step = f"config drive of server {server_uuid}"
-        async with self._places.making(server_uuid, "disk.config", step) as (final, temporary):
+        async with self._dirs.making(server_uuid, "disk.config", step) as (final, temporary):
             await asyncio.to_thread(config_drive.write_iso, files, temporary)
         return FileSource(path=final, format="raw")
 
     async def inject(self, disk: FileSource, files: list[InjectedFile]) -> None:
-        await asyncio.to_thread(self._places.make)
+        await asyncio.to_thread(self._dirs.make)
         await self._injector.write(disk.path, disk.format, files)
 
     async def read(self, disk: FileSource, path: str) -> bytes | None:
         """A file of the disk's root file system, None when there is none: so that a caller can add to
         `/root/.ssh/authorized_keys` rather than replace it."""
-        await asyncio.to_thread(self._places.make)
+        await asyncio.to_thread(self._dirs.make)
         return await self._injector.read(disk.path, disk.format, path)
 
     def console_log(self, server_uuid: str) -> Path:
         """See `DiskStore.console_log`. Its directory exists as soon as the server has any file."""
-        return self._places.server(server_uuid) / "console.log"
+        return self._dirs.server(server_uuid) / "console.log"
 
     async def remove(self, server_uuid: str) -> None:
-        await asyncio.to_thread(self._places.remove, server_uuid)
+        await asyncio.to_thread(self._dirs.remove, server_uuid)
 
     async def present(self, server_uuid: str) -> bool:
-        directory = self._places.server(server_uuid)
+        directory = self._dirs.server(server_uuid)
         return await asyncio.to_thread(lambda: any((directory / name).exists() for name in ROOT_DISKS.values()))
 
     async def servers(self) -> set[str]:
         with os_errors("listing servers with disks"):
-            return await asyncio.to_thread(self._places.servers)
+            return await asyncio.to_thread(self._dirs.servers)
 
     async def storage(self) -> str:
         with os_errors("reading which storage this is"):
-            return await asyncio.to_thread(self._places.storage)
+            return await asyncio.to_thread(self._dirs.storage)
 
 
 def _copy(source: Path, target: Path) -> None:

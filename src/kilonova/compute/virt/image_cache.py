@@ -14,8 +14,8 @@ import msgspec
 
 from kilonova.compute.virt import inspection
 from kilonova.compute.virt.disks import BaseImage, DiskError, Fetch, ImageRefused, ImageSource
-from kilonova.compute.virt.limited import to_the_end
-from kilonova.compute.virt.places import Places, as_uuid, os_errors
+from kilonova.compute.virt.instance_dirs import InstanceDirs, as_uuid, os_errors
+from kilonova.compute.virt.sandbox import to_the_end
 
 BATCH = 1 << 20
 BLOCK = 1 << 16
@@ -42,10 +42,10 @@ class _Flight:
 
 
 class ImageCache:
-    """Base images under `places.base`."""
+    """Base images under `dirs.base`."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, dirs: InstanceDirs) -> None:
+        self._dirs = dirs
         self._flights: dict[str, _Flight] = {}
         self._swept = False
 
@@ -77,26 +77,26 @@ class ImageCache:
         base = await asyncio.to_thread(self._cached, image_id, image)
         if base is not None:
             return base
-        async with file_lock(self._places.base / ".locks" / image_id):
+        async with file_lock(self._dirs.base / ".locks" / image_id):
             base = await asyncio.to_thread(self._cached, image_id, image)
             return base or await self._download(image_id, image, fetch)
 
     def _open(self) -> None:
         """Make the directories and, once, remove what crashed downloads left."""
-        self._places.make()
+        self._dirs.make()
         if self._swept:
             return
-        locks = self._places.base / ".locks"
+        locks = self._dirs.base / ".locks"
         with os_errors("opening the image cache"):
             locks.mkdir(exist_ok=True)
-            for left in self._places.base.glob(".*.part"):
+            for left in self._dirs.base.glob(".*.part"):
                 with (locks / left.name[1:37]).open("w") as lock, suppress(BlockingIOError):
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     left.unlink(missing_ok=True)
         self._swept = True
 
     def _cached(self, image_id: str, image: ImageSource) -> BaseImage | None:
-        path = self._places.base / image_id
+        path = self._dirs.base / image_id
         try:
             sidecar = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=Sidecar)
             if path.stat().st_size != sidecar.size:
@@ -109,8 +109,8 @@ class ImageCache:
         return BaseImage(path=path, format=sidecar.format, virtual_size=sidecar.virtual_size)
 
     async def _download(self, image_id: str, image: ImageSource, fetch: Fetch) -> BaseImage:
-        path = self._places.base / image_id
-        part = self._places.base / f".{image_id}.part"
+        path = self._dirs.base / image_id
+        part = self._dirs.base / f".{image_id}.part"
         try:
             with os_errors(f"fetching image {image_id}"):
                 await _receive(part, image, fetch, name=image_id)
@@ -129,7 +129,7 @@ class ImageCache:
     def _keep(self, part: Path, path: Path, sidecar: Sidecar) -> None:
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        self._places.hand_over(part)
+        self._dirs.hand_over(part)
         card = path.with_suffix(".json")
         temporary = path.with_name(f".{path.name}.json.part")
         try:

@@ -19,8 +19,8 @@ from pathlib import Path
 from kilonova.compute.virt import partitions
 from kilonova.compute.virt.block_export import exported, unmount
 from kilonova.compute.virt.disks import DiskError, FileRefused, InjectedFile
-from kilonova.compute.virt.limited import Limits, Result, must_run, run, to_the_end
-from kilonova.compute.virt.places import KeyedLocks, os_errors
+from kilonova.compute.virt.instance_dirs import KeyedLocks, os_errors
+from kilonova.compute.virt.sandbox import Limits, Result, must_run, run, to_the_end
 
 LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes; debugfs splits lines at 8192
 LARGEST_READ = 16 << 20

@@ -64,7 +64,7 @@ class ApplicationCredentialLogic(Logic):
             raise errors.Invalid(reason="Invalid application credential: a project scoped token is needed")
         user_id, project_id = token.payload.user_id, token.payload.scope_id or ""
         secret = secret or self.clock.secret(64)
-        async with self.passwords.turns.turn("", f"id {user_id}"):
+        async with self.passwords.slots.slot("", f"id {user_id}"):
             secret_hash = await self.passwords.hash(secret)
         row = values | {
             "id": self.clock.hex_id(),

@@ -124,7 +124,7 @@ class AuthLogic:
             raise errors.Missing(attribute="id or name", target="user")
         began = moments.now(self.tokens.clock)
         asked = f"id {user_id}" if user_id is not None else f"name {name} of domain {domain}"
-        async with self.passwords.turns.turn(source, asked):
+        async with self.passwords.slots.slot(source, asked):
             async with self.database.reading() as connection:
                 user = await store.login(connection, user_id=user_id, name=name, domain=domain)
             right = await self.passwords.verify(user.password_hash if user is not None else None, password)
@@ -168,7 +168,7 @@ class AuthLogic:
             domain = {} if given.user.id else domain_key(given.user.domain, "user")
         began = moments.now(self.tokens.clock)
         asked = f"credential {given.id}" if given.id is not None else f"credential {given.name} of {user} {domain}"
-        async with self.passwords.turns.turn(source, asked):
+        async with self.passwords.slots.slot(source, asked):
             async with self.database.reading() as connection:
                 found = await store.credential(
                     connection, credential_id=given.id, name=given.name, user=user, domain=domain

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from kilonova.identity import errors
-from kilonova.identity.logic.turns import Turns
+from kilonova.identity.logic.fair_slots import FairSlots
 from kilonova.identity.options import IdentityOptions
 
 MAX_LENGTH = 4096
@@ -23,7 +23,7 @@ def _yield_to_others() -> None:
 
 
 class Passwords:
-    """`turns` bound how much of it clients can ask for at once; whatever a client may repeat takes one."""
+    """`slots` bound how much of it clients can ask for at once; whatever a client may repeat takes one."""
 
     def __init__(self, options: IdentityOptions) -> None:
         self._hasher = PasswordHasher(
@@ -33,7 +33,7 @@ class Passwords:
         )
         # its own threads, as few as are needed at once: each keeps a hash's `password_memory_kib` for the next
         self._threads = ThreadPoolExecutor(options.hash_workers, "password", initializer=_yield_to_others)
-        self.turns = Turns(options.hash_workers, options.max_waiting_logins)
+        self.slots = FairSlots(options.hash_workers, options.max_waiting_logins)
         self._decoy: str | None = None
 
     async def hash(self, secret: str) -> str:

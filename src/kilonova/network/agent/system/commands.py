@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 
-from kilonova.core import programs
+from kilonova.core import subprocesses
 from kilonova.network.agent.dataplane import DataPlaneError
 
 PACKAGES = {
@@ -36,7 +36,7 @@ async def run(*argv: str, text: str = "", timeout: float = 30.0, ok: tuple[int, 
     """Standard output of `argv`; raises DataPlaneError with its last words when it fails."""
     given = _file(text)
     try:
-        process = await programs.start(argv, stdin=given)
+        process = await subprocesses.start(argv, stdin=given)
     except FileNotFoundError:
         raise missing(argv[0]) from None
     finally:

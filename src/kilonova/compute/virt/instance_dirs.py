@@ -55,7 +55,7 @@ class KeyedLocks:
         return lock
 
 
-class Places:
+class InstanceDirs:
     """The directories of one host. `owner` is the user the hypervisor runs as; None: ourselves."""
 
     def __init__(self, state_dir: Path, owner: str | None) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from kilonova.core import programs
-from kilonova.core.programs import Program
+from kilonova.core import subprocesses
+from kilonova.core.subprocesses import Program
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -34,7 +34,7 @@ async def outputs(program: Program) -> tuple[bytes, bytes, int]:
 
 
 async def shell(script: str, **options: Any) -> Program:
-    return await programs.start(["/bin/sh", "-c", script], **options)
+    return await subprocesses.start(["/bin/sh", "-c", script], **options)
 
 
 def test_its_outputs_and_its_end(run: Run) -> None:
@@ -98,7 +98,7 @@ def test_many_at_once(run: Run) -> None:
 
 def test_a_program_that_is_not_there(run: Run) -> None:
     with pytest.raises(FileNotFoundError):
-        run(programs.start(["/no/such/program"]))
+        run(subprocesses.start(["/no/such/program"]))
 
 
 def test_no_other_threads_files_are_closed(run: Run) -> None:
@@ -116,7 +116,7 @@ def test_no_other_threads_files_are_closed(run: Run) -> None:
 
     async def work() -> None:
         for _ in range(40):
-            several = await asyncio.gather(*(programs.start(["true"]) for _ in range(10)))
+            several = await asyncio.gather(*(subprocesses.start(["true"]) for _ in range(10)))
             assert await asyncio.gather(*map(outputs, several)) == [(b"", b"", 0)] * 10
 
     threads = [threading.Thread(target=use_files, daemon=True) for _ in range(3)]

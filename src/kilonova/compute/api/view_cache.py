@@ -1,4 +1,4 @@
-"""Detailed views as they were encoded for the last list: most servers are as they were when somebody looked."""
+"""A cache of encoded detailed views: most servers have not changed since the last list."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kilonova.core.db import Row
 from kilonova.core.web.wire import encode
 
 KEPT = 6_000_000  # bytes, some thousand views
-BESIDE = 3000  # bytes that a row takes beside what is in its view, too
+BESIDE = 3000  # bytes that a row takes in addition to its view
 
 
-class ServerMemory:
-    """Knows a view by all that it is made of, so that nothing has to be forgotten when something changes."""
+class ServerViewCache:
+    """The key of a view is everything that it is made of, so that no change needs an invalidation."""
 
     def __init__(self) -> None:
         self._known: LRUCache[tuple[Any, ...], bytes] = LRUCache(KEPT, lambda view: 2 * len(view) + BESIDE)

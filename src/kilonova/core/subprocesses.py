@@ -1,7 +1,7 @@
-"""Running programs beside an event loop, at a price that does not grow with our own size.
+"""Subprocesses of an event loop, started in a time that does not grow with the size of this process.
 
-uvloop starts a program by fork, which copies the page tables of this process: some 15 ms for a whole cloud, in which the loop
-does nothing else. `subprocess` starts it by vfork, in 1 ms."""
+uvloop starts a subprocess by fork, which copies the page tables of this process: about 15 ms in a process with all services, in
+which the loop is blocked. `subprocess` starts it by vfork, in 1 ms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK = 65536
 
 
 class Program:
-    """A program that was started. What it writes is kept until somebody reads `stdout` and `stderr`."""
+    """A subprocess that was started. Its output is kept until `stdout` and `stderr` are read."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], stdout: asyncio.StreamReader, stderr: asyncio.StreamReader

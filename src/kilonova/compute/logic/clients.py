@@ -1,4 +1,5 @@
-"""What compute asks of the image, network and identity services. Their clients fit these; tests put something small here."""
+"""The calls that compute makes to the image, network and identity services, as protocols: their clients implement them, and so do
+the stubs of tests."""
 
 from __future__ import annotations
 
@@ -9,21 +10,21 @@ from kilonova.image.client import ImageRecord
 from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
 
 
-class ImageDoor(Protocol):
+class ImageReader(Protocol):
     """The part of ImageClient that the API uses."""
 
     async def get(self, ctx: RequestContext | None, image_id: str) -> ImageRecord:
         """As the caller may see it; raises NotFound."""
 
 
-class ProjectDoor(Protocol):
+class ProjectReader(Protocol):
     """The part of IdentityClient that the API uses."""
 
     async def project(self, project_id: str, *, ctx: RequestContext | None = None) -> object:
         """As the caller may see it; raises NotFound."""
 
 
-class NetworkDoor(Protocol):
+class NetworkAccess(Protocol):
     """The part of NetworkClient that the API uses."""
 
     async def networks(self, ctx: RequestContext | None = None, **filters: Any) -> list[NetworkRecord]: ...

@@ -1,4 +1,4 @@
-"""Turns at something scarce, in which no source and no user waits for another one's flood."""
+"""A bounded number of slots, shared fairly: a flood from one source or user does not delay the others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from kilonova.identity import errors
 
 Line = deque[asyncio.Future[None]]
 RETRY_AFTER = 1  # seconds
-USERS_OF_A_SOURCE = 4  # how many full lines a source may have
+USERS_OF_A_SOURCE = 4  # how many full queues a source may have
 
 
-class Turns:
-    """At most `slots` at once. Whoever waits stands in the line of its user, which is one of its source (the client's
-    address): a free slot goes to the next source, there to the next user, there to the first in line. A line has at most
-    `longest` places."""
+class FairSlots:
+    """At most `slots` holders at once. A request waits in the queue of its user, and users are grouped by source (the client's
+    address): a free slot goes to the next source, there to the next user, there to the first in its queue. A queue holds at
+    most `longest` requests."""
 
     def __init__(self, slots: int, longest: int) -> None:
         self._free, self._longest = slots, longest
@@ -25,8 +25,8 @@ class Turns:
         self._waiting: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def turn(self, source: str, user: str) -> AsyncIterator[None]:
-        """Raises TooManyLogins where the line is full."""
+    async def slot(self, source: str, user: str) -> AsyncIterator[None]:
+        """Raises TooManyLogins when the queue is full."""
         await self._wait(source, user)
         try:
             yield
@@ -46,12 +46,12 @@ class Turns:
         try:
             await place
         except asyncio.CancelledError:
-            if not place.cancelled():  # the turn had come already
+            if not place.cancelled():  # it had got its slot already
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
-        """To the next that still waits: what was cancelled keeps its place until it is reached."""
+        """Give the slot to the next request that still waits; cancelled ones stay in the queue until they are reached."""
         while self._lines:
             source, users = self._lines.popitem(last=False)
             user, line = users.popitem(last=False)

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from kilonova.compute.virt.disks import DiskError, DiskFull
-from kilonova.core import programs
-from kilonova.core.programs import Program
+from kilonova.core import subprocesses
+from kilonova.core.subprocesses import Program
 
 PACKAGES = {
     "qemu-img": "qemu-utils",
@@ -85,7 +85,7 @@ async def spawn(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None,
     tied = [tool("setpriv"), "--pdeathsig", "TERM"] if die_with_us else []
     environment = {"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__"}
     command = [*limit, "--", *tied, tool(argv[0]), *argv[1:]]
-    return await programs.start(command, cwd=cwd, env=environment, new_session=True)
+    return await subprocesses.start(command, cwd=cwd, env=environment, new_session=True)
 
 
 async def run(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None) -> Result:
