@@ -174,6 +174,7 @@ class Network:
         self.fail: dict[str, Exception] = {}
         self.away = 0
         self.grants: list[str] = []
+        self.binding: dict[str, Any] = {}  # what new ports say of theirs, where it is not the usual
 
     def granted(self, grant: str) -> Network:
         self.grants.append(grant)
@@ -189,7 +190,7 @@ class Network:
     def add(self, port_id: str, **more: Any) -> PortRecord:
         values = {"id": port_id, "network_id": NETWORK, "mac_address": "fa:16:3e:00:00:01", "fixed_ips": [
             {"subnet_id": SUBNET, "ip_address": "10.0.0.5"}]}  # fmt: skip
-        self.made[port_id] = msgspec.convert(_port(values | more), PortRecord)
+        self.made[port_id] = msgspec.convert(_port(values | self.binding | more), PortRecord)
         return self.made[port_id]
 
     async def create_ports(self, requests: list[PortRequest]) -> list[PortRecord]:
@@ -394,7 +395,9 @@ RESOURCE: dict[str, Any] = {
 
 def _port(values: dict[str, Any]) -> dict[str, Any]:
     more: dict[str, Any] = {"device_id": "", "device_owner": "", "security_groups": [], "allowed_address_pairs": []}
-    return RESOURCE | more | {"port_security_enabled": True, "binding:host_id": ""} | values
+    details = {"tap_name": f"tap{values['id'][:11]}", "bridge_name": f"brq{values['network_id'][:11]}"}
+    binding = {"binding:host_id": "", "binding:vif_type": "bridge", "binding:vif_details": details}
+    return RESOURCE | more | {"port_security_enabled": True} | binding | values
 
 
 def _network(values: dict[str, Any]) -> dict[str, Any]:

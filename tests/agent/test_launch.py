@@ -177,6 +177,27 @@ async def test_a_guest_gets_the_devices_its_image_asks_for(
     assert guest.properties == {"hw_boot_menu": "true"} | given
 
 
+@pytest.mark.parametrize(
+    ("vif_type", "reason"),
+    [
+        ("binding_failed", f"Binding failed for port {PORT}"),
+        ("unbound", f"Port {PORT} is not bound to a host"),
+        ("ovs", f"Unexpected vif_type=ovs of port {PORT}: the host's driver serves bridge"),
+    ],
+)
+async def test_a_port_that_can_not_be_plugged_fails_the_build(lab: Lab, vif_type: str, reason: str) -> None:
+    """Before any disk is made; another host may do better, and the port is not left behind."""
+    await lab.start()
+    lab.network.binding = {"binding:vif_type": vif_type, "binding:vif_details": {}}
+    outcome = await lab.launch(build_of())
+    assert outcome.fault is not None
+    assert outcome.fault.step == "networking"
+    assert outcome.fault.reason.startswith(reason)
+    assert outcome.reschedule
+    assert lab.network.made == {}
+    assert await lab.host.inventory(CTX) == {"guests": [], "disks": [], "journal": [], "storage": []}
+
+
 FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [
     # step, what fails, part of the reason, whether another host may try
     ("accept", {"vcpus": 0}, "vcpus wanted", True),

@@ -57,8 +57,23 @@ async def test_a_guest_comes_up_with_the_ports_it_has_now(lab: Lab, action: str,
     assert lab.conductor.asked == [server_id()]
     (guest,) = made
     expected = [first, second] if away else [changed]
-    assert [(i.mac, i.tap, i.mtu) for i in guest.interfaces] == [(v.mac_address, v.tap, v.mtu) for v in expected]
+    assert [(i.mac, i.vif.tap_name, i.mtu) for i in guest.interfaces] == [
+        (v.mac_address, v.tap, v.mtu) for v in expected
+    ]
     assert isinstance(change.network_info, msgspec.UnsetType)  # the conductor has written it: nothing older may follow
+
+
+async def test_a_guest_does_not_come_up_with_a_port_that_is_bound_nowhere(lab: Lab) -> None:
+    await lab.start()
+    assert (await lab.launch(build_of())).ok
+    (vif,) = lab.row().server.network_info
+    lab.conductor.interfaces = {server_id(): [msgspec.structs.replace(vif, vif_type="unbound", details={})]}
+    await lab.act("stop")
+    made = defined(lab)
+    _, _, fault, _ = await lab.act("start")
+    assert fault is not None
+    assert fault.reason == f"Port {vif.port_id} is not bound to a host."
+    assert made == []
 
 
 async def test_an_evacuation_brings_up_the_ports_that_are_left(lab: Lab) -> None:

@@ -7,13 +7,14 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import pytest
 
 from kilonova.compute.virt.driver import (
     GuestDisk,
+    GuestInterface,
     GuestNotFound,
     GuestSpec,
     LifecycleEvent,
@@ -27,7 +28,10 @@ RUNNING, PAUSED, SHUTDOWN, NOSTATE = PowerState.RUNNING, PowerState.PAUSED, Powe
 
 
 class Foreign(msgspec.Struct, frozen=True, tag="foreign"):
-    """A block source that no driver serves."""
+    """A block source or vif that no driver serves."""
+
+
+FOREIGN: Any = Foreign()
 
 
 class MakeGuest(Protocol):
@@ -218,12 +222,22 @@ class Conformance:
             with pytest.raises(VirtError, match=kind):
                 await driver.console(guest.uuid, kind)
 
+    @pytest.mark.parametrize(
+        ("device", "served"),
+        [
+            ({"disks": (GuestDisk(source=FOREIGN, target="vdz"),)}, "disk vdz .* serve foreign, only .*file"),
+            (
+                {"interfaces": (GuestInterface(mac="fa:16:3e:0:0:1", vif=FOREIGN),)},
+                "interface fa.* foreign, only .*bridge",
+            ),
+        ],
+    )
     async def test_a_device_that_is_not_served_is_refused_before_anything_is_made(
-        self, driver: VirtDriver, make_guest: MakeGuest
+        self, driver: VirtDriver, make_guest: MakeGuest, device: dict[str, Any], served: str
     ) -> None:
-        guest, foreign = make_guest(), GuestDisk(source=Foreign(), target="vdz")  # type: ignore[arg-type]
-        with pytest.raises(NotServed, match=f"disk vdz of guest {guest.uuid}.* foreign, only .*file"):
-            await driver.define(msgspec.structs.replace(guest, disks=(*guest.disks, foreign)))
+        guest = make_guest()
+        with pytest.raises(NotServed, match=served):
+            await driver.define(msgspec.structs.replace(guest, **device))
         assert await driver.power_state(guest.uuid) == NOSTATE
 
     async def test_listing(self, driver: VirtDriver, make_guest: MakeGuest) -> None:

@@ -14,6 +14,7 @@ from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import firmware
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
+from kilonova.compute.virt.vif import BridgeVif
 
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
@@ -26,7 +27,8 @@ def file_at(path: str, format: str = "raw") -> FileSource:
 
 ROOT = GuestDisk(source=file_at("/srv/disks/root.qcow2", "qcow2"), target="vda", boot_index=0)
 CONFIG = GuestDisk(source=file_at("/srv/disks/config.iso"), target="vdb", device="cdrom", readonly=True)
-PORT = GuestInterface(mac="fa:16:3e:11:22:33", tap="tap0123abcd-ef", bridge="brq0123abcd-ef", mtu=1450)
+BRIDGED = BridgeVif(tap_name="tap0123abcd-ef", bridge_name="brq0123abcd-ef")
+PORT = GuestInterface(mac="fa:16:3e:11:22:33", vif=BRIDGED, mtu=1450)
 
 
 def guest(**more: object) -> GuestSpec:

@@ -37,6 +37,7 @@ from kilonova.compute.virt.libvirt.daemons import ensure_daemons  # noqa: E402
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver  # noqa: E402
 from kilonova.compute.virt.libvirt.options import LibvirtOptions  # noqa: E402
 from kilonova.compute.virt.load import DriverContext, load  # noqa: E402
+from kilonova.compute.virt.vif import BridgeVif  # noqa: E402
 from tests.virt.boot_sectors import GREETING, boot_disk  # noqa: E402
 from tests.virt.conformance import Conformance, MakeGuest, Watcher, boot, eventually  # noqa: E402
 
@@ -262,7 +263,7 @@ def bridge() -> Iterator[str]:
 async def test_a_left_over_tap_is_replaced(driver: LibvirtDriver, make_guest: MakeGuest, bridge: str) -> None:
     tap = f"tap{uuid.uuid4().hex[:8]}"
     guest = make_guest()
-    interface = GuestInterface(mac="fa:16:3e:00:00:01", tap=tap, bridge=bridge, mtu=1450)
+    interface = GuestInterface(mac="fa:16:3e:00:00:01", vif=BridgeVif(tap_name=tap, bridge_name=bridge), mtu=1450)
     guest = msgspec.structs.replace(guest, interfaces=(interface,))
     ip("tuntap", "add", tap, "mode", "tap")
     await driver.define(guest)
@@ -277,7 +278,7 @@ async def test_a_left_over_tap_is_replaced(driver: LibvirtDriver, make_guest: Ma
 async def test_what_is_no_tap_is_not_deleted(driver: LibvirtDriver, make_guest: MakeGuest, bridge: str) -> None:
     guest = make_guest()
     for tap, why in ((bridge, "is no tap"), ("../../etc", "can't name"), ("a" * 16, "can't name")):
-        interface = GuestInterface(mac="fa:16:3e:00:00:01", tap=tap, bridge=bridge)
+        interface = GuestInterface(mac="fa:16:3e:00:00:01", vif=BridgeVif(tap_name=tap, bridge_name=bridge))
 
         async def launch(interface: GuestInterface = interface) -> None:
             await driver.define(msgspec.structs.replace(guest, interfaces=(interface,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 
@@ -106,8 +107,9 @@ class FixedIp(Record, kw_only=True):
 
 
 class Vif(Record, kw_only=True):
-    """One interface of a server, as stored in `servers.network_info`. `created` tells that we made the port, so that it
-    goes when the server goes."""
+    """One interface of a server, as stored in `servers.network_info`. `vif_type` and `details` are those of the port's binding;
+    `tap` and `bridge` are two of the details, which hosts and rows of the release before `details` have alone. `created` tells
+    that we made the port, so that it goes when the server goes."""
 
     port_id: str
     network_id: str
@@ -116,6 +118,7 @@ class Vif(Record, kw_only=True):
     fixed_ips: list[FixedIp] = []
     mtu: int = 1500
     vif_type: str = "bridge"
+    details: dict[str, Any] = {}
     tap: str = ""
     bridge: str = ""
     tag: str | None = None

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from kilonova.compute.models import FixedIp, SubnetInfo, Vif
-from kilonova.network.agent.model import bridge_name, tap_name
 from kilonova.network.client import NetworkClient, NetworkRecord, PortRecord, SubnetRecord
 
 T = TypeVar("T")
@@ -35,6 +34,7 @@ async def in_parts(ids: Collection[str], ask: Callable[[list[str]], Awaitable[Se
 def vif_of(port: PortRecord, networks: Mapping[str, Network], *, tag: str | None, created: bool, active: bool) -> Vif:
     """`networks` has at least the port's own."""
     network, subnets = networks[port.network_id]
+    details = port.vif_details or {}
     return Vif(
         port_id=port.id,
         network_id=network.id,
@@ -42,8 +42,10 @@ def vif_of(port: PortRecord, networks: Mapping[str, Network], *, tag: str | None
         mac_address=port.mac_address,
         fixed_ips=[FixedIp(address=ip.ip_address, subnet=_subnet(subnets[ip.subnet_id])) for ip in port.fixed_ips],
         mtu=network.mtu,
-        tap=tap_name(port.id),
-        bridge=bridge_name(network.id),
+        vif_type=port.vif_type or "unbound",
+        details=details,
+        tap=details.get("tap_name", ""),
+        bridge=details.get("bridge_name", ""),
         tag=tag,
         created=created,
         active=active,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import DiskFull, FileRefused, ImageRefused
 from kilonova.compute.virt.driver import GuestNotFound, HypervisorUnavailable
+from kilonova.compute.virt.vif import VifRefused
 from kilonova.core import errors
 from kilonova.core.faults import InjectedFault
 
@@ -18,7 +19,7 @@ class Explained(Exception):
         self.details = details
 
 
-FOR_USERS = (Explained, ImageRefused, FileRefused, InjectedFault)
+FOR_USERS = (Explained, ImageRefused, FileRefused, VifRefused, InjectedFault)
 KINDS: tuple[tuple[type[Exception], str], ...] = (
     (DiskFull, "no room is left on the host's disk"),
     (HypervisorUnavailable, "the hypervisor can't be reached"),

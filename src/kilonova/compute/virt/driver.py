@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,16 +17,8 @@ import msgspec
 
 from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.disks import DiskStore
-
-
-def kind_of(kind: type) -> str:
-    """The tag of a Struct of a union: file."""
-    return str(kind.__struct_config__.tag)  # type: ignore[attr-defined]
-
-
-def kinds_of(kinds: Iterable[type]) -> str:
-    """Their tags, to be read."""
-    return ", ".join(sorted(map(kind_of, kinds)))
+from kilonova.compute.virt.kinds import kind_of, kinds_of
+from kilonova.compute.virt.vif import VifBinding
 
 
 class PowerState(enum.IntEnum):
@@ -53,11 +45,10 @@ class GuestDisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuestInterface(msgspec.Struct, frozen=True, kw_only=True):
-    """One network interface: a tap device named by the network agent, put on a bridge by the driver."""
+    """One network interface, plugged as its port's binding says."""
 
     mac: str
-    tap: str
-    bridge: str
+    vif: VifBinding
     model: str = "virtio"
     mtu: int | None = None
 
@@ -142,14 +133,18 @@ class VirtDriver(ABC):
     name: str
     disks: DiskStore
     block_sources: ClassVar[frozenset[type]]  # kinds of `BlockSource` that guests may have
+    vif_types: ClassVar[frozenset[type]]  # kinds of `VifBinding`
 
     def must_serve(self, guest: GuestSpec) -> None:
         """Raise NotServed for a guest with a device of another kind than the driver declares; `define` begins with this."""
-        for disk in guest.disks:
-            if type(disk.source) not in self.block_sources:
+        asked: list[tuple[str, msgspec.Struct, frozenset[type]]]
+        asked = [(f"disk {disk.target}", disk.source, self.block_sources) for disk in guest.disks]
+        asked += [(f"interface {interface.mac}", interface.vif, self.vif_types) for interface in guest.interfaces]
+        for device, kind, served in asked:
+            if type(kind) not in served:
                 raise NotServed(
-                    f"disk {disk.target} of guest {guest.uuid}: the {self.name} driver serves no block source "
-                    f"{kind_of(type(disk.source))}, only {kinds_of(self.block_sources)}"
+                    f"{device} of guest {guest.uuid}: the {self.name} driver does not serve {kind_of(type(kind))}, "
+                    f"only {kinds_of(served)}"
                 )
 
     @abstractmethod

@@ -27,6 +27,7 @@ from kilonova.compute.virt.driver import (
 from kilonova.compute.virt.fake_disks import FakeDiskStore
 from kilonova.compute.virt.fake_hypervisor import FakeGuest, FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
+from kilonova.compute.virt.vif import BridgeVif
 
 __all__ = ["FakeDiskStore", "FakeDriver", "FakeGuest", "FakeHypervisor", "FakeOptions"]
 
@@ -38,6 +39,7 @@ class FakeDriver(VirtDriver):
 
     name = "fake"
     block_sources = frozenset({FileSource})
+    vif_types = frozenset({BridgeVif})
     __slots__ = ("_hypervisor", "_mishaps", "_options", "disks", "host")
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kilonova.compute.agent.launch import Launch, LaunchStep
+from kilonova.compute.agent.plugging import plugged
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.properties import hardware
 from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState
@@ -42,7 +43,7 @@ def guest_spec(launch: Launch) -> GuestSpec:
         memory_mb=spec.flavor.memory_mb,
         disks=tuple(launch.disks),
         interfaces=tuple(
-            GuestInterface(mac=vif.mac_address, tap=vif.tap, bridge=vif.bridge, mtu=vif.mtu, model=model)
+            GuestInterface(mac=vif.mac_address, vif=plugged(launch.host.driver, vif), mtu=vif.mtu, model=model)
             for vif in launch.vifs
         ),
         kernel=launch.kernel,

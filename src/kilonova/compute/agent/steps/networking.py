@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kilonova.compute.agent.launch import Launch, LaunchStep, NetworkNotReady
+from kilonova.compute.agent.plugging import must_plug
 from kilonova.compute.models import NetworkRequest, ServerBuild, Vif
 from kilonova.compute.vifs import networks_of, vif_of
 from kilonova.core import errors
@@ -26,6 +27,7 @@ class Networking(LaunchStep):
             return
         launch.host.events.expect(launch.uuid, PLUGGED, list(wanted))
         launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted))
+        must_plug(launch.host.driver, launch.vifs)
 
     async def _connect(self, launch: Launch, wanted: Mapping[str, NetworkRequest]) -> list[Vif]:
         known = {want.network_id for want in wanted.values() if want.port_id is None and want.network_id}
@@ -93,6 +95,7 @@ class Refresh(LaunchStep):
         found = await host.until_heard(lambda: host.conductor.network_info(launch.ctx, host.name, launch.uuid))
         if found is not None:
             launch.vifs = found
+        must_plug(host.driver, launch.vifs)
 
 
 def _owner(build: ServerBuild) -> str:

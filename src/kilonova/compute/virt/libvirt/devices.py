@@ -9,6 +9,8 @@ from lxml import etree
 
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.libvirt.elements import el
+from kilonova.compute.virt.libvirt.taps import check_tap_name
+from kilonova.compute.virt.vif import BridgeVif
 
 
 class SourceXml(NamedTuple):
@@ -23,4 +25,17 @@ def _file(source: FileSource) -> SourceXml:
     return SourceXml("file", source.format, el("source", file=source.path))
 
 
+class VifXml(NamedTuple):
+    """Of an `<interface>`: its type, and the elements that say where it is plugged."""
+
+    type: str
+    plug: tuple[etree._Element, ...]
+
+
+def _bridge(vif: BridgeVif) -> VifXml:
+    check_tap_name(vif.tap_name)
+    return VifXml("bridge", (el("source", bridge=vif.bridge_name), el("target", dev=vif.tap_name)))
+
+
 SOURCES: Mapping[type, Callable[[Any], SourceXml]] = {FileSource: _file}
+VIFS: Mapping[type, Callable[[Any], VifXml]] = {BridgeVif: _bridge}

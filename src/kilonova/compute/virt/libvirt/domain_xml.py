@@ -8,7 +8,7 @@ from pathlib import Path
 from lxml import etree
 
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
-from kilonova.compute.virt.libvirt.devices import SOURCES
+from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
 from kilonova.compute.virt.libvirt.elements import clean, el
 from kilonova.compute.virt.libvirt.options import HostFacts
 
@@ -209,15 +209,15 @@ def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostF
 
 
 def _interface(interface: GuestInterface) -> etree._Element:
+    given = VIFS[type(interface.vif)](interface.vif)
     return el(
         "interface",
         el("mac", address=interface.mac),
-        el("source", bridge=interface.bridge),
-        el("target", dev=interface.tap),
+        *given.plug,
         el("model", type=interface.model),
         el("rom", enabled="no"),  # nobody boots from the network; saves SeaBIOS a second
         el("mtu", size=interface.mtu) if interface.mtu else None,
-        type="bridge",
+        type=given.type,
     )
 
 

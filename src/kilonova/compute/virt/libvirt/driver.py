@@ -29,13 +29,12 @@ from kilonova.compute.virt.driver import (
 from kilonova.compute.virt.libvirt import domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
-from kilonova.compute.virt.libvirt.devices import SOURCES
+from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
-from kilonova.compute.virt.libvirt.taps import check_tap_name
 from kilonova.core import log
 
 T = TypeVar("T")
@@ -53,6 +52,7 @@ class LibvirtDriver(VirtDriver):
 
     name = "libvirt"
     block_sources = frozenset(SOURCES)
+    vif_types = frozenset(VIFS)
 
     def __init__(self, options: LibvirtOptions, disks: DiskStore) -> None:
         self.options = options
@@ -122,8 +122,6 @@ class LibvirtDriver(VirtDriver):
 
     async def define(self, guest: GuestSpec) -> None:
         self.must_serve(guest)
-        for interface in guest.interfaces:
-            check_tap_name(interface.tap)
         text = domain_xml(guest, self._host())
         await self._connection.run(
             f"define guest {guest.uuid}", lambda conn: self._define(conn, guest.uuid, text, guest.console_log)
