@@ -11,6 +11,7 @@ import pytest
 
 from kilonova.compute import models
 from kilonova.compute.agent.manager import ConsoleUnavailable
+from kilonova.compute.errors import NotSupported
 from kilonova.compute.models import Move, NetworkRequest, Vif
 from kilonova.compute.port_ids import port_id_for
 from kilonova.compute.virt.driver import GuestSpec, PowerState, VirtError
@@ -18,6 +19,7 @@ from kilonova.compute.virt.fake import FakeDriver, FakeOptions
 from kilonova.core import errors
 from kilonova.core.clock import Clock
 from tests.agent.lab import CTX, HOST, NETWORK, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id, until
+from tests.virt.bare import BareDriver
 
 
 async def running(lab: Lab, **fake: Any) -> None:
@@ -322,6 +324,14 @@ async def test_power_changes_during_an_action_are_the_actions_own(lab: Lab) -> N
     await lab.act("start")
     await asyncio.sleep(0.02)
     assert lab.conductor.powers == []
+
+
+async def test_a_hypervisor_without_consoles_says_so(lab: Lab) -> None:
+    await lab.start(driver=BareDriver(HOST, lab.hypervisor, FakeOptions()))
+    assert (await lab.launch(build_of())).ok
+    for ask in (lab.host.console_output(CTX, server_id(), 10), lab.host.console(CTX, server_id(), "vnc")):
+        with pytest.raises(NotSupported, match="The requested functionality is not supported"):
+            await ask
 
 
 async def test_consoles_and_inventory(lab: Lab) -> None:

@@ -1,5 +1,5 @@
-"""What every hypervisor driver must do. A test module inherits `Conformance` and gives the fixtures `driver` (opened)
-and `make_guest`; the guests it makes are gone when the test ends."""
+"""What every hypervisor driver must do. A test module inherits `Conformance` and the suites of the driver's capabilities, and
+gives the fixtures `driver` (opened) and `make_guest`; the guests it makes are gone when the test ends."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
+from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles
 from kilonova.compute.virt.driver import (
     GuestDisk,
     GuestInterface,
@@ -32,6 +33,14 @@ class Foreign(msgspec.Struct, frozen=True, tag="foreign"):
 
 
 FOREIGN: Any = Foreign()
+
+
+class LogsDriver(VirtDriver, LogsConsole):
+    pass
+
+
+class ConsolesDriver(VirtDriver, OffersConsoles):
+    pass
 
 
 class MakeGuest(Protocol):
@@ -66,6 +75,8 @@ async def boot(driver: VirtDriver, guest: GuestSpec) -> None:
     """Define and start it, and wait until its code runs."""
     await driver.define(guest)
     await driver.start(guest.uuid)
+    if not isinstance(driver, LogsConsole):
+        return
 
     async def speaks() -> bool:
         return len(await driver.console_log(guest.uuid, max_bytes=1000)) > 0
@@ -152,8 +163,6 @@ class Conformance:
             lambda: driver.resume(nobody),
             lambda: driver.shutdown(nobody, timeout=1),
             lambda: driver.reboot(nobody, timeout=1),
-            lambda: driver.console_log(nobody, max_bytes=10),
-            lambda: driver.console(nobody, "vnc"),
         ):
             with pytest.raises(GuestNotFound, match=nobody):
                 await act()
@@ -161,11 +170,10 @@ class Conformance:
     async def test_what_an_off_guest_refuses(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()
         await driver.define(guest)
-        for act in (driver.pause, driver.resume, lambda u: driver.console(u, "vnc")):
+        for act in (driver.pause, driver.resume):
             with pytest.raises(VirtError, match=guest.uuid):
                 await act(guest.uuid)
         assert await driver.shutdown(guest.uuid, timeout=1)
-        assert await driver.console_log(guest.uuid, max_bytes=100) == b""
 
     async def test_a_started_guest_is_not_forgotten(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()
@@ -204,23 +212,6 @@ class Conformance:
         await asyncio.sleep(0.1)
         await driver.destroy(guest.uuid)
         assert await asyncio.wait_for(waiting, 60)
-
-    async def test_consoles(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
-        guest = make_guest()
-        await boot(driver, guest)
-
-        async def whole() -> bool:
-            return len(await driver.console_log(guest.uuid, max_bytes=10_000)) > 8
-
-        await eventually(whole)
-        log = await driver.console_log(guest.uuid, max_bytes=10_000)
-        assert await driver.console_log(guest.uuid, max_bytes=3) == log[-3:]
-        endpoint = await driver.console(guest.uuid, "vnc")
-        assert endpoint.kind == "vnc"
-        assert endpoint.socket.is_absolute()
-        for kind in ("serial", "no such kind"):
-            with pytest.raises(VirtError, match=kind):
-                await driver.console(guest.uuid, kind)
 
     @pytest.mark.parametrize(
         ("device", "served"),
@@ -267,3 +258,50 @@ class Conformance:
         assert capacity.disk_gb > 0
         assert capacity.hypervisor_version >= 1_000_000
         assert (capacity.cpu_arch, capacity.hypervisor_type.lower(), "hvm") in capacity.supported
+
+    async def test_each_capability_is_tested(self, driver: VirtDriver) -> None:
+        for capability, suite in CAPABILITIES.items():
+            assert isinstance(driver, capability) == isinstance(self, suite), suite.__name__
+
+
+class LogsConsoleConformance:
+    async def test_the_serial_console_is_logged(self, driver: LogsDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+
+        async def whole() -> bool:
+            return len(await driver.console_log(guest.uuid, max_bytes=10_000)) > 8
+
+        await eventually(whole)
+        log = await driver.console_log(guest.uuid, max_bytes=10_000)
+        assert await driver.console_log(guest.uuid, max_bytes=3) == log[-3:]
+
+    async def test_logs_of_guests_that_never_ran(self, driver: LogsDriver, make_guest: MakeGuest) -> None:
+        guest, nobody = make_guest(), str(uuid.uuid4())
+        await driver.define(guest)
+        assert await driver.console_log(guest.uuid, max_bytes=100) == b""
+        with pytest.raises(GuestNotFound, match=nobody):
+            await driver.console_log(nobody, max_bytes=10)
+
+
+class OffersConsolesConformance:
+    async def test_consoles(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+        endpoint = await driver.console(guest.uuid, "vnc")
+        assert endpoint.kind == "vnc"
+        assert endpoint.socket.is_absolute()
+        for kind in ("serial", "no such kind"):
+            with pytest.raises(VirtError, match=kind):
+                await driver.console(guest.uuid, kind)
+
+    async def test_guests_that_have_none(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
+        guest, nobody = make_guest(), str(uuid.uuid4())
+        await driver.define(guest)
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.console(guest.uuid, "vnc")
+        with pytest.raises(GuestNotFound, match=nobody):
+            await driver.console(nobody, "vnc")
+
+
+CAPABILITIES: dict[type, type] = {LogsConsole: LogsConsoleConformance, OffersConsoles: OffersConsolesConformance}

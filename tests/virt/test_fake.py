@@ -14,11 +14,18 @@ import pytest
 
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskError, ImageSource
-from kilonova.compute.virt.driver import GuestSpec, HypervisorUnavailable, PowerState, VirtError
+from kilonova.compute.virt.driver import GuestSpec, HypervisorUnavailable, PowerState, VirtDriver, VirtError
 from kilonova.compute.virt.fake import FakeDiskStore, FakeDriver, FakeHypervisor, FakeOptions
 from kilonova.compute.virt.load import DriverContext, load
 from kilonova.core.clock import Clock
-from tests.virt.conformance import Conformance, MakeGuest, Watcher
+from tests.virt.bare import BareDriver
+from tests.virt.conformance import (
+    Conformance,
+    LogsConsoleConformance,
+    MakeGuest,
+    OffersConsolesConformance,
+    Watcher,
+)
 
 IMAGE = ImageSource(
     id="image-1", disk_format="qcow2", container_format="bare", size=99, hash_algo=None, hash_value=None
@@ -41,8 +48,19 @@ def driver() -> FakeDriver:
     return FakeDriver("host-1", FakeHypervisor(), FakeOptions(ignore_acpi="deaf-*"))
 
 
-class TestFake(Conformance):
+class TestFake(Conformance, LogsConsoleConformance, OffersConsolesConformance):
     pass
+
+
+class TestWithoutCapabilities(Conformance):
+    @pytest.fixture
+    def driver(self) -> VirtDriver:
+        made: VirtDriver = BareDriver("host-1", FakeHypervisor(), FakeOptions(ignore_acpi="deaf-*"))
+        return made
+
+
+def test_the_least_is_little() -> None:
+    assert len(VirtDriver.__abstractmethods__) < 20
 
 
 async def test_hosts_of_one_hypervisor_keep_apart(make_guest: MakeGuest) -> None:

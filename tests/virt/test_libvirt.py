@@ -39,7 +39,15 @@ from kilonova.compute.virt.libvirt.options import LibvirtOptions  # noqa: E402
 from kilonova.compute.virt.load import DriverContext, load  # noqa: E402
 from kilonova.compute.virt.vif import BridgeVif  # noqa: E402
 from tests.virt.boot_sectors import GREETING, boot_disk  # noqa: E402
-from tests.virt.conformance import Conformance, MakeGuest, Watcher, boot, eventually  # noqa: E402
+from tests.virt.conformance import (  # noqa: E402
+    Conformance,
+    LogsConsoleConformance,
+    MakeGuest,
+    OffersConsolesConformance,
+    Watcher,
+    boot,
+    eventually,
+)
 
 pytestmark = [
     pytest.mark.guest,
@@ -121,11 +129,11 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
     await driver.close()
 
 
-class TestLibvirt(Conformance):
+class TestLibvirt(Conformance, LogsConsoleConformance, OffersConsolesConformance):
     pass
 
 
-class TestLibvirtWhoseEventsComeLate(Conformance):
+class TestLibvirtWhoseEventsComeLate(Conformance, LogsConsoleConformance, OffersConsolesConformance):
     @pytest.fixture(autouse=True)
     def late(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hear = Connection._on_lifecycle

@@ -300,6 +300,13 @@ class NoSuchAction(BadRequest):
     template = "There is no such action: {action}"
 
 
+class NotSupported(KilonovaError):
+    """By the hypervisor of the server's host."""
+
+    status = 501
+    template = "The requested functionality is not supported."
+
+
 class NotBuiltYet(KilonovaError):
     status = 501
     template = "{what} is not available in this cloud yet."

@@ -16,6 +16,8 @@ from kilonova.compute.agent.launch import BACKOFF, Host, Launch, LaunchFailed, R
 from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.removal import remove_traces
 from kilonova.compute.agent.steps import launch_steps
+from kilonova.compute.errors import NotSupported
+from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles
 from kilonova.compute.virt.driver import GuestNotFound, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
@@ -223,14 +225,20 @@ class ComputeManager(ComputeAPI):
     # ---- consoles, events, verify
 
     async def console_output(self, ctx: RequestContext, server_id: str, max_bytes: int) -> bytes:
+        driver = self.host.driver
+        if not isinstance(driver, LogsConsole):
+            raise NotSupported()
         try:
-            return await self.host.driver.console_log(server_id, max_bytes=max_bytes)
+            return await driver.console_log(server_id, max_bytes=max_bytes)
         except GuestNotFound as error:
             raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
 
     async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
+        driver = self.host.driver
+        if not isinstance(driver, OffersConsoles):
+            raise NotSupported()
         try:
-            return str((await self.host.driver.console(server_id, kind)).socket)
+            return str((await driver.console(server_id, kind)).socket)
         except VirtError as error:
             raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
 

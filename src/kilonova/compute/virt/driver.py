@@ -1,7 +1,8 @@
 """What the compute agent asks of a hypervisor: the driver interface and its typed parts.
 
-A driver is one class with at most twenty methods and an entry in `kilonova.compute.virt.load`. Every driver passes
-`tests/virt/conformance.py`. All methods are coroutines; a driver moves blocking calls to threads itself.
+A driver is one class with less than twenty methods and an entry in `kilonova.compute.virt.load`. What not every hypervisor can do
+is in `capabilities.py`. Every driver passes `tests/virt/conformance.py`.
+All methods are coroutines; a driver moves blocking calls to threads itself.
 Every mutating method is idempotent: repeating it after a crash is harmless.
 """
 
@@ -104,13 +105,6 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a graphical console listens: a unix socket of this host that only the hypervisor's user and root reach."""
-
-    kind: str  # vnc
-    socket: Path
-
-
 class VirtError(Exception):
     """The hypervisor refused or is away; the text names the call and the hypervisor's own words."""
 
@@ -196,14 +190,6 @@ class VirtDriver(ABC):
     @abstractmethod
     async def destroy(self, uuid: str) -> None:
         """Pull the plug; nothing happens when the guest is off or unknown."""
-
-    @abstractmethod
-    async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
-        """The tail of the serial console's log; raises GuestNotFound."""
-
-    @abstractmethod
-    async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
-        """Where the console of this kind listens; raises GuestNotFound or VirtError for an unknown kind."""
 
     @abstractmethod
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:

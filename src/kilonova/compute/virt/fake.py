@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
+from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
-    ConsoleEndpoint,
     GuestInfo,
     GuestNotFound,
     GuestSpec,
@@ -34,7 +34,7 @@ __all__ = ["FakeDiskStore", "FakeDriver", "FakeGuest", "FakeHypervisor", "FakeOp
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
-class FakeDriver(VirtDriver):
+class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"

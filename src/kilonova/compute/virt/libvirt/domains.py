@@ -11,7 +11,8 @@ from typing import Any
 import libvirt
 from lxml import etree
 
-from kilonova.compute.virt.driver import ConsoleEndpoint, PowerState, VirtError
+from kilonova.compute.virt.capabilities import ConsoleEndpoint
+from kilonova.compute.virt.driver import PowerState, VirtError
 from kilonova.compute.virt.libvirt.events import STATES
 from kilonova.compute.virt.libvirt.taps import remove_leftover
 from kilonova.core import log

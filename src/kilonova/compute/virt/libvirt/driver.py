@@ -13,9 +13,9 @@ import libvirt
 import msgspec
 from lxml import etree
 
+from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
-    ConsoleEndpoint,
     GuestInfo,
     GuestNotFound,
     GuestSpec,
@@ -47,7 +47,7 @@ EVENT_PATIENCE = 3.0  # seconds from the end of an act to its event; after them 
 LOG = log.get(__name__)
 
 
-class LibvirtDriver(VirtDriver):
+class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"

@@ -1,0 +1,38 @@
+"""What some hypervisors can do and others can't: protocols beside `VirtDriver`, which a driver names among its bases.
+
+Callers ask `isinstance(driver, LogsConsole)`. Each has its tests in `tests/virt/conformance.py`; a driver's test class inherits
+those of its capabilities.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+
+class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a graphical console listens: a unix socket of this host that only the hypervisor's user and root reach."""
+
+    kind: str  # vnc
+    socket: Path
+
+
+@runtime_checkable
+class LogsConsole(Protocol):
+    """Keeps what guests write to their serial console."""
+
+    @abstractmethod
+    async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
+        """The tail of the serial console's log; raises GuestNotFound."""
+
+
+@runtime_checkable
+class OffersConsoles(Protocol):
+    """Guests have graphical consoles."""
+
+    @abstractmethod
+    async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
+        """Where the console of this kind listens; raises GuestNotFound or VirtError for an unknown kind."""
