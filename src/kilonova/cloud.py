@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from kilonova import secrets_file
 from kilonova.bootstrap import bootstrap
-from kilonova.components import SERVICES, all_in_one, core_parts
+from kilonova.components import SERVICES, all_in_one, core_deps
 from kilonova.core import folders, log
 from kilonova.core.clock import Clock
 from kilonova.core.faults import Faults
@@ -29,7 +29,7 @@ class Cloud:
         folders.settle(settings.state_dir)
         self.secrets = secrets_file.settle(settings.state_dir, settings.secrets, Clock())
         self.app = Gateway({})
-        self.parts = core_parts(
+        self.deps = core_deps(
             settings,
             self.secrets,
             AsgiTransport(self.app),
@@ -38,8 +38,8 @@ class Cloud:
             name=f"{settings.host}:up:{settings.cloud.port}",
             alone=True,
         )
-        self.core = self.parts.core
-        self.services = all_in_one(self.parts)
+        self.core = self.deps.core
+        self.services = all_in_one(self.deps)
         self._started: list[Service] = []
         for service in self.services:
             if isinstance(service, WebService):
@@ -54,8 +54,8 @@ class Cloud:
             for service in self.services:
                 self._started.append(service)
                 await service.start()
-                if service is self.parts.identity:
-                    await bootstrap(self.parts.identity, self.settings, self.secrets)
+                if service is self.deps.identity:
+                    await bootstrap(self.deps.identity, self.settings, self.secrets)
         except BaseException:
             await self.stop()
             raise

@@ -36,7 +36,7 @@ SERVICES = ("identity", "image", "network", "compute", "placement", "metadata", 
 
 
 @dataclass(frozen=True)
-class Parts:
+class Deps:
     """What components are built from; pieces that several of them use in one process are made once. `name` tells this
     process from all others of the cloud. `alone`: it is the whole cloud."""
 
@@ -83,20 +83,20 @@ class Parts:
 class RevocationListener:
     """Makes this process's cache of proven tokens forget what identity revokes."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
 
     async def start(self) -> None:
-        await self.parts.authenticator.listen(self.parts.core.bus, host=self.parts.name)
+        await self.deps.authenticator.listen(self.deps.core.bus, host=self.deps.name)
 
     async def stop(self) -> None:
-        await self.parts.core.bus.withdraw(IdentityEvents, host=self.parts.name)
+        await self.deps.core.bus.withdraw(IdentityEvents, host=self.deps.name)
 
 
-def core_parts(
+def core_deps(
     settings: Settings, secrets: SecretSettings, transport: Transport, endpoints: dict[str, str], faults: Faults,
     *, name: str, alone: bool, on_host: bool = False,
-) -> Parts:  # fmt: skip
+) -> Deps:  # fmt: skip
     """`endpoints`: service → base URL, as `transport` reaches it; `on_host` of a process of a compute host. Raises
     ConfigError."""
     clock = Clock()
@@ -128,7 +128,7 @@ def core_parts(
         grants=Grants(secrets.grant_secret),
         migrate=alone,
     )
-    return Parts(core, authenticator, settings, secrets, name, alone)
+    return Deps(core, authenticator, settings, secrets, name, alone)
 
 
 def account_of(
@@ -142,97 +142,97 @@ def account_of(
     return ServiceAccount(identity_url, transport, credentials, clock)
 
 
-def identity(parts: Parts) -> Iterator[Service]:
-    yield parts.identity
+def identity(deps: Deps) -> Iterator[Service]:
+    yield deps.identity
 
 
-def image(parts: Parts) -> Iterator[Service]:
+def image(deps: Deps) -> Iterator[Service]:
     from kilonova.image.app import ImageService
 
-    yield parts.revocations
-    yield ImageService(parts.core, parts.settings.image)
+    yield deps.revocations
+    yield ImageService(deps.core, deps.settings.image)
 
 
-def placement(parts: Parts) -> Iterator[Service]:
+def placement(deps: Deps) -> Iterator[Service]:
     from kilonova.placement.app import PlacementService
 
-    yield parts.revocations
-    yield PlacementService(parts.core)
+    yield deps.revocations
+    yield PlacementService(deps.core)
 
 
-def network_api(parts: Parts) -> Iterator[Service]:
+def network_api(deps: Deps) -> Iterator[Service]:
     from kilonova.network.app import NetworkService
 
-    yield parts.revocations
-    yield NetworkService(parts.core, parts.settings.network, host=parts.name)
+    yield deps.revocations
+    yield NetworkService(deps.core, deps.settings.network, host=deps.name)
 
 
-def compute_api(parts: Parts) -> Iterator[Service]:
+def compute_api(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.app import ComputeApiService
     from kilonova.ops.app import OpsService
 
-    yield parts.revocations
-    yield parts.database
-    yield ComputeApiService(parts.core, parts.settings.compute, database=parts.database.database)
-    yield OpsService(parts.core)
+    yield deps.revocations
+    yield deps.database
+    yield ComputeApiService(deps.core, deps.settings.compute, database=deps.database.database)
+    yield OpsService(deps.core)
 
 
-def metadata(parts: Parts) -> Iterator[Service]:
+def metadata(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.database import ComputeDatabase
     from kilonova.compute.metadata.app import MetadataService
 
     # by itself it reads, may be without a broker, and must not take over what others have to send
-    database = parts.database if parts.alone else ComputeDatabase(parts.core, sends=False)
+    database = deps.database if deps.alone else ComputeDatabase(deps.core, sends=False)
     yield database
-    domain = parts.settings.agent.dhcp_domain
-    yield MetadataService(parts.core, database.database, parts.secrets.metadata_secret, domain=domain)
+    domain = deps.settings.agent.dhcp_domain
+    yield MetadataService(deps.core, database.database, deps.secrets.metadata_secret, domain=domain)
 
 
-def scheduler(parts: Parts) -> Iterator[Service]:
+def scheduler(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.scheduler.service import SchedulerService
 
-    yield parts.database
-    yield SchedulerService(parts.core, parts.settings.scheduler, parts.database.database, host=parts.settings.host)
+    yield deps.database
+    yield SchedulerService(deps.core, deps.settings.scheduler, deps.database.database, host=deps.settings.host)
 
 
-def conductor(parts: Parts) -> Iterator[Service]:
-    yield parts.database
-    yield parts.conductor
+def conductor(deps: Deps) -> Iterator[Service]:
+    yield deps.database
+    yield deps.conductor
 
 
-def reconciler(parts: Parts) -> Iterator[Service]:
+def reconciler(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.conductor.service import ReconcilerService
 
-    yield ReconcilerService(parts.conductor, alone=parts.alone)
+    yield ReconcilerService(deps.conductor, alone=deps.alone)
 
 
-def network_agent(parts: Parts) -> Iterator[Service]:
+def network_agent(deps: Deps) -> Iterator[Service]:
     from kilonova.hosts import data_plane_of, hosts_of
     from kilonova.network.agent.manager import NetworkAgent
     from kilonova.network.agent.metadata_signature import host_secret
 
-    for host in hosts_of(parts.settings):
-        secret = host_secret(parts.secrets.metadata_secret, host)
-        plane = data_plane_of(parts.settings, parts.core.endpoints["metadata"], secret)
-        yield NetworkAgent(parts.core, plane, host, parts.settings.network)
+    for host in hosts_of(deps.settings):
+        secret = host_secret(deps.secrets.metadata_secret, host)
+        plane = data_plane_of(deps.settings, deps.core.endpoints["metadata"], secret)
+        yield NetworkAgent(deps.core, plane, host, deps.settings.network)
 
 
-def compute(parts: Parts) -> Iterator[Service]:
+def compute(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.agent.journal import Journal
     from kilonova.compute.agent.service import ComputeAgent
     from kilonova.hosts import drivers_of, journal_path
 
-    core, settings, options = parts.host_core, parts.settings, parts.settings.agent
+    core, settings, options = deps.host_core, deps.settings, deps.settings.agent
     # several agents of one machine may share its state directory
-    named = {} if parts.alone else {"fake_file": f"fake-hypervisor-{settings.host}.jsonl"}
-    if not parts.alone:
+    named = {} if deps.alone else {"fake_file": f"fake-hypervisor-{settings.host}.jsonl"}
+    if not deps.alone:
         options = msgspec.structs.replace(options, stop_grace=settings.serve.drain_timeout)
-    journal = Journal(journal_path(core.state_dir, None if parts.alone else settings.host), core.clock)
+    journal = Journal(journal_path(core.state_dir, None if deps.alone else settings.host), core.clock)
     for host, driver in drivers_of(settings, core.clock, **named).items():
         yield ComputeAgent(core, host, driver, journal, options)
 
 
-Builder = Callable[[Parts], Iterator[Service]]
+Builder = Callable[[Deps], Iterator[Service]]
 
 
 @dataclass(frozen=True)
@@ -250,8 +250,8 @@ class Component:
     secrets: tuple[tuple[str, ...], ...] = field(default=(("service_password",),))
     on_host: bool = False
 
-    def build(self, parts: Parts) -> list[Service]:
-        return [service for builder in self.builders for service in builder(parts)]
+    def build(self, deps: Deps) -> list[Service]:
+        return [service for builder in self.builders for service in builder(deps)]
 
 
 COMPONENTS: dict[str, Component] = {
@@ -278,6 +278,6 @@ ALL_IN_ONE: tuple[Builder, ...] = (
 """In the order of starting; the reconciler last, when the hosts have reported."""
 
 
-def all_in_one(parts: Parts) -> list[Service]:
+def all_in_one(deps: Deps) -> list[Service]:
     """Every service once."""
-    return list(dict.fromkeys(service for builder in ALL_IN_ONE for service in builder(parts)))
+    return list(dict.fromkeys(service for builder in ALL_IN_ONE for service in builder(deps)))

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from kilonova.components import SERVICES, Component, core_parts
+from kilonova.components import SERVICES, Component, core_deps
 from kilonova.core import errors, gc_tuning, log
 from kilonova.core.faults import Faults
 from kilonova.core.retry import Backoff, retry
@@ -41,7 +41,7 @@ class ComponentProcess:
         self.component, self.settings, self.listener = component, settings, listener
         endpoints = {service: settings.endpoint(service) for service in SERVICES}
         self.transport, self.certificate = HttpTransport(verify=trust(settings)), certificate(settings)
-        self.parts = core_parts(
+        self.deps = core_deps(
             settings,
             secrets,
             self.transport,
@@ -51,8 +51,8 @@ class ComponentProcess:
             alone=False,
             on_host=component.on_host,
         )
-        self.core: Core = self.parts.core
-        self.services = component.build(self.parts)
+        self.core: Core = self.deps.core
+        self.services = component.build(self.deps)
         self.health = Health(self.core.clock, self._checks())
         self.app = Gateway({})
         for service in self.services:

@@ -40,7 +40,7 @@ def test_remove_a_host_for_good(hosts: ThreadedCloud) -> None:
     evacuation.remove_a_host_for_good(hosts)
 
     async def waiting() -> list[str]:
-        database = hosts.cloud.parts.database.database
+        database = hosts.cloud.deps.database.database
         async with database.reading() as connection:
             rows = (await connection.execute(select(outbox.c.body))).all()
         return [envelope.method for envelope in (msgspec.msgpack.decode(row.body, type=Envelope) for row in rows)]

@@ -147,9 +147,9 @@ async def test_two_conductors_with_the_same_message(lab):
     """As when a broker delivers again while the first is still at work: the claim ends up where the row says."""
     for number in range(4):
         await lab.host(f"host-{number}")
-    parts = lab.conductor.parts
+    deps = lab.conductor.deps
     network = lab.conductor.deletion.ports.network
-    other = ConductorManager(lab.database, lab.bus, lab.placement, lab.clock, lab.faults, parts.options, network)
+    other = ConductorManager(lab.database, lab.bus, lab.placement, lab.clock, lab.faults, deps.options, network)
     uuids = await lab.servers(8)
     await asyncio.gather(lab.conductor.build_servers(CTX, uuids, REQUEST), other.build_servers(CTX, uuids, REQUEST))
     await lab.quiet()
@@ -266,7 +266,7 @@ async def test_a_host_that_is_gone_counts_as_a_failed_attempt(lab):
     await lab.build([uuid])
     assert (await lab.server(uuid)).host == "host-1"
     await asyncio.sleep(0.1)
-    await lab.conductor.watch.check()
+    await lab.conductor.watchdog.check()
     await lab.quiet()
     row = await lab.server(uuid)
     assert (row.vm_state, row.host) == ("active", "host-2")

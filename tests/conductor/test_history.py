@@ -37,25 +37,25 @@ async def ended(lab: Lab, count: int, **values: Any) -> list[str]:
 
 
 async def test_only_those_deleted_before(lab: Lab) -> None:
-    old = await ended(lab, 3, deleted_at=lab.conductor.parts.ago(3 * DAY))
-    new = await ended(lab, 1, deleted_at=lab.conductor.parts.ago(DAY))
+    old = await ended(lab, 3, deleted_at=lab.conductor.deps.ago(3 * DAY))
+    new = await ended(lab, 1, deleted_at=lab.conductor.deps.ago(DAY))
     (living,) = await ended(lab, 1, deleted=0)
     before = await told(lab)
     assert before["decisions"] == before["server_actions"] == before["step_reports"] == {*old, *new, living}
     heard: list[int] = []
-    assert await history.purge(lab.database, lab.conductor.parts.ago(2 * DAY), heard.append) == 3
+    assert await history.purge(lab.database, lab.conductor.deps.ago(2 * DAY), heard.append) == 3
     assert heard == [3]
     assert [row.uuid for row in await lab.rows(tables.servers)] == [*new, living]
     after = await told(lab)
     assert after == {name: held - set(old) for name, held in before.items()}
-    assert await history.purge(lab.database, lab.conductor.parts.ago(2 * DAY)) == 0
+    assert await history.purge(lab.database, lab.conductor.deps.ago(2 * DAY)) == 0
 
 
 async def test_the_conductor_does_so_when_it_is_told_how_long(lab: Lab) -> None:
-    (uuid,) = await ended(lab, 1, deleted_at=lab.conductor.parts.ago(2 * DAY))
+    (uuid,) = await ended(lab, 1, deleted_at=lab.conductor.deps.ago(2 * DAY))
     await lab.conductor.reconciler.run()
     assert [row.uuid for row in await lab.rows(tables.servers)] == [uuid]
-    parts = lab.conductor.parts
-    parts.options = msgspec.structs.replace(parts.options, keep_deleted=DAY)
+    deps = lab.conductor.deps
+    deps.options = msgspec.structs.replace(deps.options, keep_deleted=DAY)
     await lab.conductor.reconciler.run()
     assert await lab.rows(tables.servers) == []

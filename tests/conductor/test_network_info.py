@@ -179,7 +179,7 @@ async def test_what_another_conductor_wrote_meanwhile_is_not_overwritten(lab: La
     """What was read first may be older: it is read again."""
     net = await opened(lab)
     uuid = await running(lab, net)
-    other = NetworkInfo(lab.conductor.parts, NetworkClient(lab.core))
+    other = NetworkInfo(lab.conductor.deps, NetworkClient(lab.core))
 
     async def another_is_faster() -> None:
         await net.move(port_id_for(uuid, 0), "10.0.0.88")

@@ -28,7 +28,7 @@ async def gone(lab: Lab, host: str) -> None:
     async with lab.database.transaction() as tx:
         table = tables.services
         await tx.connection.execute(
-            table.update().where(table.c.host == host).values(last_seen=lab.conductor.parts.ago(3600))
+            table.update().where(table.c.host == host).values(last_seen=lab.conductor.deps.ago(3600))
         )
 
 

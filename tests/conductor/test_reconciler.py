@@ -96,7 +96,7 @@ async def test_a_host_gone_before_a_restart_of_the_conductor(lab):
     await lab.build([uuid])
     lab.conductor.builds.dispatched.clear()
     await lab.change(uuid, updated_at=lab.now() - LONG)
-    await lab.conductor.watch.check_all(0)
+    await lab.conductor.watchdog.check_all(0)
     await lab.quiet()
     assert (await lab.server(uuid)).host == "host-2"
     assert gone.builds == []
@@ -152,11 +152,11 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
 async def test_after_the_broker_was_away_nobody_is_taken_for_dead(tmp_path, monkeypatch):
     lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=60, watch_interval=3600))
     await lab.open()
-    lab.conductor.parts.settled_at = 0
+    lab.conductor.deps.settled_at = 0
     monkeypatch.setattr(MemoryBus, "ready", False)
-    await lab.conductor.watch.check()
+    await lab.conductor.watchdog.check()
     async with lab.database.reading() as connection:
-        assert await lab.conductor.parts.alive(connection, ["silent"]) == {"silent"}
+        assert await lab.conductor.deps.alive(connection, ["silent"]) == {"silent"}
     await lab.close()
 
 
@@ -169,7 +169,7 @@ async def test_a_build_on_a_host_that_is_down_is_done_by_another(lab):
     async with lab.database.transaction() as tx:
         silent = update(tables.services).where(tables.services.c.host == "host-1")
         await tx.connection.execute(silent.values(last_seen=lab.now() - LONG))
-    await lab.conductor.watch.check_all(0)
+    await lab.conductor.watchdog.check_all(0)
     await lab.quiet()
     row, spec = await lab.server(uuid), await lab.request_spec(uuid)
     assert (row.vm_state, row.host) == ("active", "host-2")

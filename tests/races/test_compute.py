@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import update
 
+from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.options import ConductorOptions
-from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.grants import BuildGrants
 from kilonova.compute.notifications import silent
 from kilonova.compute.tables import servers
@@ -140,8 +140,8 @@ async def add_host(compute: Replicas, host: str, replica: int = 0) -> None:
     """As a conductor writes down what a host reports."""
     service = compute.services[replica % 2]
     core, database = service.api.core, service.held.database
-    parts = Parts(
+    deps = Deps(
         database, core.bus, NoPlacement(), core.clock, core.faults, ConductorOptions(),  # type: ignore[arg-type]
         silent(core.clock), BuildGrants(core.grants, core.clock),
     )  # fmt: skip
-    await HostReports(parts).report(report(host))
+    await HostReports(deps).report(report(host))

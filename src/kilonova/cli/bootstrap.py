@@ -36,22 +36,22 @@ def bootstrap(
 
 async def _bootstrap(settings: Settings, secrets: SecretSettings, reset_passwords: bool) -> None:
     from kilonova.bootstrap import bootstrap as run
-    from kilonova.components import SERVICES, core_parts
+    from kilonova.components import SERVICES, core_deps
     from kilonova.core.faults import Faults
     from kilonova.core.web.transport import HttpTransport
     from kilonova.identity.app import MIGRATIONS
 
     endpoints = {service: settings.endpoint(service) for service in SERVICES}
     name = f"{settings.host}:bootstrap:{os.getpid()}"
-    parts = core_parts(
+    deps = core_deps(
         settings, secrets, HttpTransport(verify=trust(settings)), endpoints, Faults(), name=name, alone=False
     )
     try:
         if reset_passwords:
-            await parts.core.bus.open()  # others must hear that tokens ended
-        await parts.core.settle(parts.identity.database, MIGRATIONS)
-        await run(parts.identity, settings, secrets, reset_passwords=reset_passwords)
+            await deps.core.bus.open()  # others must hear that tokens ended
+        await deps.core.settle(deps.identity.database, MIGRATIONS)
+        await run(deps.identity, settings, secrets, reset_passwords=reset_passwords)
     finally:
-        await parts.identity.stop()
-        await parts.core.bus.close()
-        await parts.core.transport.close()
+        await deps.identity.stop()
+        await deps.core.bus.close()
+        await deps.core.transport.close()

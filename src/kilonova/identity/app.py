@@ -29,7 +29,7 @@ from kilonova.identity.logic.application_credentials import ApplicationCredentia
 from kilonova.identity.logic.assignments import AssignmentLogic
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.authenticator import LocalAuthenticator
-from kilonova.identity.logic.base import Parts
+from kilonova.identity.logic.base import Deps
 from kilonova.identity.logic.bootstrap import Bootstrap, CatalogEntry
 from kilonova.identity.logic.catalog import EndpointLogic, RegionLogic, ServiceLogic
 from kilonova.identity.logic.catalog_cache import CatalogCache
@@ -210,35 +210,33 @@ class IdentityService:
         self._revocations = revocations = Revocations(core.clock, core.bus, core.cache, options)
         self.passwords, self.lockout = Passwords(options), Lockout(self.database, core.clock, options)
         catalog = CatalogCache(core.cache, core.clock)
-        parts = Parts(self.database, core.clock, options, revocations, self.passwords, catalog)
+        deps = Deps(self.database, core.clock, options, revocations, self.passwords, catalog)
         self.tokens = TokenLogic(self.database, core.clock, options, provider, revocations, catalog)
         self.authenticator = LocalAuthenticator(self.tokens)
-        self._bootstrap = Bootstrap(parts)
+        self._bootstrap = Bootstrap(deps)
         self._flushes = Repeated("token flush", core.clock, options.flush_interval, self.flush)
         policy = core.policy("identity", policies.RULES)
         web = core.web("identity", identity_format, policy, authenticator=self.authenticator)
-        self.routes = [guarded(route) for route in self._routes(parts)]
+        self.routes = [guarded(route) for route in self._routes(deps)]
         self.app = build_app(msgspec.structs.replace(web, default_policy_check=False), self.routes)
 
-    def _routes(self, parts: Parts) -> list[Route]:
+    def _routes(self, deps: Deps) -> list[Route]:
         logins = AuthLogic(self.database, self.tokens, self.passwords, self.lockout)
-        projects, source_of = ProjectLogic(parts), sources(parts.options.proxies)
-        domain_id = parts.options.default_domain_id
-        assignments = AssignmentLogic(parts)
-        credentials = CredentialLogic(parts, self._credential_keys)
+        projects, source_of = ProjectLogic(deps), sources(deps.options.proxies)
+        domain_id = deps.options.default_domain_id
+        assignments = AssignmentLogic(deps)
+        credentials = CredentialLogic(deps, self._credential_keys)
         return [
             *login_routes(
                 Auth(logins, self.tokens, projects, source_of),
                 V2(logins, self.tokens, projects, domain_id, source_of),
                 V1(logins, projects, domain_id, source_of),
             ),
-            *user_routes(Users(UserLogic(parts), projects, logins, source_of), Groups(GroupLogic(parts))),
+            *user_routes(Users(UserLogic(deps), projects, logins, source_of), Groups(GroupLogic(deps))),
             *project_routes(Projects(projects), Domains(projects)),
-            *role_routes(Roles(RoleLogic(parts)), RoleAssignments(assignments, projects)),
+            *role_routes(Roles(RoleLogic(deps)), RoleAssignments(assignments, projects)),
             *grant_routes(assignments),
-            *catalog_routes(
-                Regions(RegionLogic(parts)), Services(ServiceLogic(parts)), Endpoints(EndpointLogic(parts))
-            ),
+            *catalog_routes(Regions(RegionLogic(deps)), Services(ServiceLogic(deps)), Endpoints(EndpointLogic(deps))),
             Route(
                 "GET",
                 "/v3/OS-KILONOVA/revocations",
@@ -246,7 +244,7 @@ class IdentityService:
                 "identity:list_revoke_events",
             ),
             *credential_routes(
-                ApplicationCredentials(ApplicationCredentialLogic(parts), self.tokens),
+                ApplicationCredentials(ApplicationCredentialLogic(deps), self.tokens),
                 Credentials(credentials, self.tokens),
             ),
         ]

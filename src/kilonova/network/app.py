@@ -22,7 +22,7 @@ from kilonova.network.api.subnets import Subnets
 from kilonova.network.api.tags import Tags
 from kilonova.network.logic.agents import AgentLogic
 from kilonova.network.logic.announcer import Announcer
-from kilonova.network.logic.base import Parts
+from kilonova.network.logic.base import Deps
 from kilonova.network.logic.hosts import HostLogic
 from kilonova.network.logic.networks import NetworkLogic
 from kilonova.network.logic.ports import PortLogic
@@ -122,20 +122,20 @@ class NetworkService:
         self.core, self._host = core, host
         self.database = core.database("network", metadata)
         self.outbox = Outbox(self.database, outbox, core.bus)
-        parts = Parts(
+        deps = Deps(
             database=self.database, clock=core.clock, options=options, announcer=Announcer()
         )  # fmt: skip
-        projects, agents = Projects(parts), AgentLogic(parts)
-        networks, subnets = Networks(NetworkLogic(parts, projects)), Subnets(SubnetLogic(parts, projects))
-        ports, groups = Ports(PortLogic(parts, projects)), SecurityGroups(SecurityGroupLogic(parts, projects))
+        projects, agents = Projects(deps), AgentLogic(deps)
+        networks, subnets = Networks(NetworkLogic(deps, projects)), Subnets(SubnetLogic(deps, projects))
+        ports, groups = Ports(PortLogic(deps, projects)), SecurityGroups(SecurityGroupLogic(deps, projects))
         tagged: list[Readable[Any]] = [networks, subnets, ports, groups]
-        tags = {owner.shape.path: Tags(TagLogic(parts), owner) for owner in tagged}
-        zones, quotas = Agents(agents, options.availability_zone), Quotas(QuotaLogic(parts))
+        tags = {owner.shape.path: Tags(TagLogic(deps), owner) for owner in tagged}
+        zones, quotas = Agents(agents, options.availability_zone), Quotas(QuotaLogic(deps))
         self.routes = routes(networks, subnets, ports, groups, zones, quotas, tags)
         web = core.web("network", network_format, core.policy("network", policies.RULES))
         self.app = build_app(web, self.routes)
         self._events = ComputeEvents(core, max_age=options.event_max_age)
-        self._plugin = NetworkPlugin(HostLogic(parts), agents, self.outbox)
+        self._plugin = NetworkPlugin(HostLogic(deps), agents, self.outbox)
 
     async def start(self) -> None:
         await self.core.settle(self.database, MIGRATIONS)

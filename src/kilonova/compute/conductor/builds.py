@@ -11,8 +11,8 @@ import msgspec
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
-from kilonova.compute.conductor.parts import Parts, finished_spec, logger
-from kilonova.compute.conductor.selecting import next_alternate, select
+from kilonova.compute.conductor.deps import Deps, finished_spec, logger
+from kilonova.compute.conductor.host_selection import next_alternate, select
 from kilonova.compute.models import RequestSpec, Selection, StepRecord
 from kilonova.compute.scheduler.manager import read_group
 from kilonova.compute.scheduler.plan import why_none
@@ -56,8 +56,8 @@ class Verdict(msgspec.Struct):
 class Builds:
     """`in_flight` are the servers this process is scheduling, `dispatched` those handed to a host that may not be there."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
         self.in_flight: set[str] = set()
         self.dispatched: set[str] = set()
         self._batched = Batched(self._build_all, stuck_after=STUCK_AFTER)
@@ -71,7 +71,7 @@ class Builds:
         orders = {uuid: order for one in asked for uuid, order in one.items() if uuid not in self.in_flight}
         self.in_flight.update(orders)
         try:
-            async with self.parts.database.reading() as connection:
+            async with self.deps.database.reading() as connection:
                 found = await store.unplaced(connection, list(orders))
             await gather_all(map(self._batch, _alike(found, orders)))
         finally:
@@ -79,20 +79,20 @@ class Builds:
         return [None] * len(asked)
 
     async def _batch(self, batch: list[Candidate]) -> None:
-        parts, began, races = self.parts, self.parts.now(), 0
+        deps, began, races = self.deps, self.deps.now(), 0
         while batch and races < GROUP_RACES:
             try:
-                await parts.faults.point("schedule", "before")
+                await deps.faults.point("schedule", "before")
                 selections = await self._select(batch)
-                await parts.faults.point("schedule", "after")
-                await parts.faults.point("dispatch", "before")
+                await deps.faults.point("schedule", "after")
+                await deps.faults.point("dispatch", "before")
             except (errors.KilonovaError, InjectedFault) as error:
                 reason, inner = reasons.of_scheduling(error)
                 await self._give_up(batch, began, f"Scheduling failed: {reason}", inner)
                 return
             verdict = await self._commit(batch, selections, began)
-            await parts.faults.point("dispatch", "after")
-            await parts.settle_claims([*verdict.stale, *verdict.failed])
+            await deps.faults.point("dispatch", "after")
+            await deps.settle_claims([*verdict.stale, *verdict.failed])
             races += bool(verdict.again)
             ended = {selection.server_uuid for selection in selections}.difference(verdict.again)
             batch = [candidate for candidate in batch if candidate.row.uuid not in ended]
@@ -106,22 +106,22 @@ class Builds:
         rest = [candidate for candidate, selection in zip(batch, kept, strict=True) if selection is None]
         if rest:
             waiting = [candidate.row for candidate in rest]
-            found.extend(await select(self.parts, rest[0].order.ctx, waiting, rest[0].spec))
+            found.extend(await select(self.deps, rest[0].order.ctx, waiting, rest[0].spec))
         return found
 
     async def _alternate(self, candidate: Candidate) -> Selection | None:
         if not candidate.spec.alternates:
             return None
-        return await next_alternate(self.parts, candidate.order.ctx, candidate.row, candidate.spec)
+        return await next_alternate(self.deps, candidate.order.ctx, candidate.row, candidate.spec)
 
     @retried
     async def _commit(self, batch: list[Candidate], selections: list[Selection], began: dt.datetime) -> Verdict:
         """Everything that follows from the selections, in one transaction: rows, specs, decisions, steps, messages."""
         by_uuid = {candidate.row.uuid: msgspec.structs.replace(candidate) for candidate in batch}  # changed below
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             verdict = await self._judge(tx, by_uuid, selections)
             told = verdict.placed | verdict.failed
-            now = self.parts.now()
+            now = self.deps.now()
             if verdict.placed:
                 await self._dispatch(tx, by_uuid, verdict.placed, now)
             if verdict.failed:
@@ -178,8 +178,8 @@ class Builds:
                 rows.server(candidate.row), host=host, availability_zone=selection.availability_zone
             )
             build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
-            await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, self.parts.grants.granted(build, host))
-            self.parts.events.tell(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
+            await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, self.deps.grants.granted(build, host))
+            self.deps.events.tell(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
         await store.set_each(tx.connection, values)
         await store.save_specs(tx.connection, specs)
 
@@ -200,16 +200,16 @@ class Builds:
         await store.add_faults(tx.connection, faults)
         for uuid, (message, _) in words.items():
             candidate = by_uuid[uuid]
-            self.parts.events.failed(tx, candidate.row, values, message, candidate.order.request_id)
+            self.deps.events.failed(tx, candidate.row, values, message, candidate.order.request_id)
         await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
         await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
 
     @retried
     async def _give_up(self, batch: list[Candidate], began: dt.datetime, reason: str, inner: str | None = None) -> None:
         """ERROR with this reason for all that still wait, and their claims released; `inner` is for admins."""
-        parts, by_uuid = self.parts, {candidate.row.uuid: candidate for candidate in batch}
+        deps, by_uuid = self.deps, {candidate.row.uuid: candidate for candidate in batch}
         logger.warning("build given up", servers=len(batch), reason=reason, inner=inner)
-        async with parts.database.transaction() as tx:
+        async with deps.database.transaction() as tx:
             open_ids = await store.lock_unplaced(tx.connection, list(by_uuid))
             words = {}
             for uuid in by_uuid:
@@ -220,10 +220,10 @@ class Builds:
                     )
                     words[uuid] = (reasons.summary(reason, spec.failed_hosts), told)
             if words:
-                await self._fail(tx, by_uuid, words, parts.now())
+                await self._fail(tx, by_uuid, words, deps.now())
                 records = [self._unplaced(by_uuid[u], began, inner or reason) for u in words]
                 await steps.add(tx.connection, records)
-        await parts.settle_claims(list(by_uuid))
+        await deps.settle_claims(list(by_uuid))
 
     def _records(
         self, candidate: Candidate, selection: Selection, began: dt.datetime, now: dt.datetime
@@ -232,11 +232,11 @@ class Builds:
         if selection.host is None:
             return [self._unplaced(candidate, began, why_none(selection.decision))]
         request_id, attempt = candidate.order.request_id, candidate.spec.attempts
-        return self.parts.placing(candidate.row, request_id, selection, began, now, attempt=attempt)
+        return self.deps.placing(candidate.row, request_id, selection, began, now, attempt=attempt)
 
     def _unplaced(self, candidate: Candidate, began: dt.datetime, reason: str) -> StepRecord:
         request_id, attempt = candidate.order.request_id, candidate.spec.attempts + 1
-        return self.parts.step(candidate.row, request_id, "schedule", began, error=reason, attempt=attempt)
+        return self.deps.step(candidate.row, request_id, "schedule", began, error=reason, attempt=attempt)
 
 
 def _alike(found: Sequence[Row], orders: Mapping[str, Order]) -> list[list[Candidate]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
-from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import builds, pending_casts
@@ -17,8 +17,8 @@ from kilonova.core.db import Row, retried
 
 
 class Deletion:
-    def __init__(self, parts: Parts, ports: Ports) -> None:
-        self.parts, self.ports = parts, ports
+    def __init__(self, deps: Deps, ports: Ports) -> None:
+        self.deps, self.ports = deps, ports
         self._ended = Batched(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
@@ -28,36 +28,36 @@ class Deletion:
 
     async def _all_ended(self, asked: Sequence[tuple[str, str, str | None]]) -> list[None]:
         requests = {uuid: request_id for uuid, request_id, _ in asked}
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await store.get_many(connection, requests)
         told = {uuid for uuid, _, by in asked if uuid in rows and _may_tell(rows[uuid], by)}
         ending = {uuid: row for uuid, row in rows.items() if uuid in told and _is_ending(row)}
         if ending:
             owners = {uuid: (row.project_id, row.user_id) for uuid, row in ending.items()}
-            await self.parts.placement.release_many(owners)
+            await self.deps.placement.release_many(owners)
             await self._forget(ending, requests)
         return [None] * len(asked)
 
     @retried
     async def _forget(self, ending: Mapping[str, Row], requests: Mapping[str, str]) -> None:
-        async with self.parts.database.transaction() as tx:
-            now = self.parts.now()
+        async with self.deps.database.transaction() as tx:
+            now = self.deps.now()
             gone = await store.mark_deleted(tx.connection, list(ending), now)
             if gone:
                 await store.finish_actions(tx.connection, gone, ["delete", "create"], now, failed="create")
             for uuid in gone:
                 building = ending[uuid].vm_state == Vm.BUILDING
-                self.parts.events.gone(tx, ending[uuid], now, requests[uuid], building=building)
+                self.deps.events.gone(tx, ending[uuid], now, requests[uuid], building=building)
 
     async def unhosted(self, ctx: RequestContext, uuid: str, request_id: str) -> None:
         """A server without a host, or whose host may never have heard of it. One that was given to a host meanwhile is
         terminated there. For a host that is away the server ends here, with its ports; the host cleans up when it comes
         back."""
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             row = await store.get(connection, uuid)
             if row is None or row.deleted or row.task_state != Task.DELETING:
                 return
-            alive = row.host is not None and bool(await self.parts.alive(connection, [row.host]))
+            alive = row.host is not None and bool(await self.deps.alive(connection, [row.host]))
         if alive:
             await self._terminate(ctx, row, request_id)
         else:
@@ -65,10 +65,10 @@ class Deletion:
 
     async def finish(self, grace: float) -> None:
         """End deletions older than `grace` seconds that no host will end."""
-        async with self.parts.database.reading() as connection:
-            rows = await store.deleting(connection, self.parts.ago(grace))
+        async with self.deps.database.reading() as connection:
+            rows = await store.deleting(connection, self.deps.ago(grace))
             hosts = {row.host for row in rows if row.host is not None}
-            alive = await self.parts.alive(connection, hosts)
+            alive = await self.deps.alive(connection, hosts)
         for row in rows:
             if row.host not in alive:
                 await self._without_host(row.uuid, row.host, "")
@@ -79,14 +79,14 @@ class Deletion:
             await self.ports.release(uuid)
         await self.deleted(uuid, request_id)
         if host is not None:
-            async with self.parts.database.transaction() as tx:
+            async with self.deps.database.transaction() as tx:
                 await pending_casts.drop_for_host(tx.connection, host, server_uuid=uuid)
 
     async def _terminate(self, ctx: RequestContext, row: Row, request_id: str) -> None:
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             build = await builds.build_of(tx.connection, row.uuid)
             if build is not None:
-                build = self.parts.grants.granted(build, row.host)
+                build = self.deps.grants.granted(build, row.host)
                 ref = models.ServerRef(build=build, request_id=request_id, action="delete")
                 await tx.outbox(ComputeAPI, host=row.host).run_action(ctx, ref)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.models import HostReport
 from kilonova.compute.node_ids import node_uuid
 from kilonova.compute.store import hosts as store
@@ -34,8 +34,8 @@ class HostReports:
     """`known` holds what was written of each host last, and when. Another conductor may have written since, so that it is
     not believed for long."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
         self.known: dict[str, Known] = {}
         self._beats: dict[str, HostReport] = {}
         self._flush: asyncio.Task[None] | None = None
@@ -57,21 +57,21 @@ class HostReports:
 
     @retried
     async def _write(self, report: HostReport) -> None:
-        parts, now = self.parts, self.parts.now()
+        deps, now = self.deps, self.deps.now()
         values: dict[str, Any] = {name: getattr(report, name) for name in NODE_FIELDS}
         values |= {
             "uuid": report.node_uuid,
             "facts": msgspec.to_builtins(report.facts),
             "stats": msgspec.to_builtins(report.stats),
         }
-        async with parts.database.transaction() as tx:
-            uuid = parts.clock.uuid()
+        async with deps.database.transaction() as tx:
+            uuid = deps.clock.uuid()
             await store.put_service(tx.connection, host=report.host, binary=store.COMPUTE, uuid=uuid, now=now)
             await store.put_node(tx.connection, report.host, values, now)
         await self._provide(report)
 
     async def _provide(self, report: HostReport) -> None:
-        placement = self.parts.placement
+        placement = self.deps.placement
         try:
             await placement.ensure_provider(report.node_uuid, report.hypervisor_hostname)
         except errors.Conflict:
@@ -80,15 +80,15 @@ class HostReports:
 
     async def _take_over(self, report: HostReport) -> None:
         """A host made anew under its old name: the old provider goes if nothing is allocated from it."""
-        for provider in await self.parts.placement.providers():
+        for provider in await self.deps.placement.providers():
             if provider.name == report.hypervisor_hostname and provider.uuid != report.node_uuid:
                 logger.warning("a host has a new identity", host=report.host, old=provider.uuid, new=report.node_uuid)
-                await self.parts.placement.delete_provider(provider.uuid)
-        await self.parts.placement.ensure_provider(report.node_uuid, report.hypervisor_hostname)
+                await self.deps.placement.delete_provider(provider.uuid)
+        await self.deps.placement.ensure_provider(report.node_uuid, report.hypervisor_hostname)
 
     async def _later(self) -> None:
         while True:
-            await self.parts.clock.sleep(self.parts.options.heartbeat_batch)
+            await self.deps.clock.sleep(self.deps.options.heartbeat_batch)
             if not self._beats:
                 return
             try:
@@ -111,8 +111,8 @@ class HostReports:
     @retried
     async def _write_beats(self, beats: dict[str, HostReport], busier: dict[str, HostReport]) -> int:
         """How many of the hosts are known."""
-        now = self.parts.now()
-        async with self.parts.database.transaction() as tx:
+        now = self.deps.now()
+        async with self.deps.database.transaction() as tx:
             known = await store.seen(tx.connection, list(beats), [store.COMPUTE], now)
             if busier:
                 stats = {host: msgspec.to_builtins(r.stats) for host, r in sorted(busier.items())}
@@ -120,11 +120,11 @@ class HostReports:
         return known
 
     def _know(self, report: HostReport) -> None:
-        self.known[report.host] = Known(report, self.parts.clock.monotonic())
+        self.known[report.host] = Known(report, self.deps.clock.monotonic())
 
     def _news(self, report: HostReport) -> bool:
         known = self.known.get(report.host)
-        return known is None or known.report.stats != report.stats or self.parts.clock.monotonic() - known.at > BELIEVED
+        return known is None or known.report.stats != report.stats or self.deps.clock.monotonic() - known.at > BELIEVED
 
     async def close(self) -> None:
         if self._flush is not None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from kilonova.compute import models
+from kilonova.compute.conductor.build_results import BuildResults
 from kilonova.compute.conductor.builds import Builds
-from kilonova.compute.conductor.changes import Changes
 from kilonova.compute.conductor.deletion import Deletion
-from kilonova.compute.conductor.departures import Departures
-from kilonova.compute.conductor.endings import Endings
+from kilonova.compute.conductor.deps import Deps
+from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
+from kilonova.compute.conductor.host_removal import HostRemoval
 from kilonova.compute.conductor.host_reports import HostReports
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.moves import Moves
 from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.conductor.options import ConductorOptions
-from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.conductor.reconciler import Reconciler
-from kilonova.compute.conductor.watch import Watch
+from kilonova.compute.conductor.state_updates import StateUpdates
 from kilonova.compute.grants import BuildGrants
 from kilonova.compute.notifications import ServerEvents, silent
 from kilonova.compute.states import Vm
@@ -50,7 +50,7 @@ class ConductorManager(ConductorAPI):
         grants: Grants | None = None,
     ) -> None:
         settled_at = clock.monotonic() + options.startup_grace
-        self.parts = parts = Parts(
+        self.deps = deps = Deps(
             database,
             bus,
             placement,
@@ -61,22 +61,22 @@ class ConductorManager(ConductorAPI):
             BuildGrants(grants or Grants(), clock),
             settled_at,
         )
-        self.builds = Builds(parts)
-        self.endings = Endings(parts)
-        self.changes = Changes(parts)
-        self.deletion = Deletion(parts, Ports(parts, network))
-        self.interfaces = NetworkInfo(parts, network)
-        self.moves = Moves(parts, self.interfaces)
-        self.departures = Departures(parts)
-        self.reports = HostReports(parts)
-        self.watch = Watch(parts, self.builds, self.endings)
-        self.reconciler = Reconciler(parts, self.builds, self.deletion, self.watch, self.moves)
+        self.builds = Builds(deps)
+        self.results = BuildResults(deps)
+        self.updates = StateUpdates(deps)
+        self.deletion = Deletion(deps, Ports(deps, network))
+        self.interfaces = NetworkInfo(deps, network)
+        self.moves = Moves(deps, self.interfaces)
+        self.removal = HostRemoval(deps)
+        self.reports = HostReports(deps)
+        self.watchdog = DispatchWatchdog(deps, self.builds, self.results)
+        self.reconciler = Reconciler(deps, self.builds, self.deletion, self.watchdog, self.moves)
 
     async def start(self) -> None:
-        self.watch.start()
+        self.watchdog.start()
 
     async def stop(self) -> None:
-        await self.watch.stop()
+        await self.watchdog.stop()
         await self.reports.close()
 
     async def build_servers(self, ctx: RequestContext, server_ids: list[str], request_id: str) -> None:
@@ -86,7 +86,7 @@ class ConductorManager(ConductorAPI):
         await self.deletion.unhosted(ctx, server_id, request_id)
 
     async def host_removed(self, ctx: RequestContext, host: str, provider: str) -> None:
-        await self.departures.removed(host, provider)
+        await self.removal.removed(host, provider)
 
     async def move_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
         await self.moves.begin(ctx, server_id, migration)
@@ -98,7 +98,7 @@ class ConductorManager(ConductorAPI):
         await self.moves.departure_done(migration, by=ctx.sender)
 
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
-        applied = await self.changes.update(server_id, change)
+        applied = await self.updates.update(server_id, change)
         if applied or ctx.sender is None:  # whoever asks has the message
             self.builds.dispatched.discard(server_id)
         return applied
@@ -106,7 +106,7 @@ class ConductorManager(ConductorAPI):
     async def build_ended(self, ctx: RequestContext, outcome: models.BuildOutcome) -> bool:
         if outcome.move is not None:
             return await self.moves.ended(ctx, outcome)
-        accepted = await self.endings.ended(ctx, outcome)
+        accepted = await self.results.ended(ctx, outcome)
         if accepted or ctx.sender is None:
             self.builds.dispatched.discard(outcome.server_uuid)
         return accepted
@@ -121,20 +121,20 @@ class ConductorManager(ConductorAPI):
         fault: models.Fault | None,
         steps: list[models.StepRecord],
     ) -> bool:
-        return await self.changes.action_ended(server_id, request_id, action, change, fault, steps, by=ctx.sender)
+        return await self.updates.action_ended(server_id, request_id, action, change, fault, steps, by=ctx.sender)
 
     async def server_deleted(self, ctx: RequestContext, server_id: str, request_id: str) -> None:
         await self.deletion.deleted(server_id, request_id, by=ctx.sender)
 
     async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             return sorted(await store.known_deleted(connection, server_ids))
 
     async def report_host(self, ctx: RequestContext, report: models.HostReport) -> None:
         await self.reports.report(report, by=ctx.sender)
 
     async def servers_on_host(self, ctx: RequestContext, host: str) -> list[models.ServerBuild]:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await build_store.builds_on_host(connection, host)
             actions = await store.open_actions(connection, [row.uuid for row in rows])
         builds = [
@@ -149,20 +149,20 @@ class ConductorManager(ConductorAPI):
             )
             for row in rows
         ]
-        return [self.parts.grants.granted(build, host) for build in builds]
+        return [self.deps.grants.granted(build, host) for build in builds]
 
     async def network_changed(self, ctx: RequestContext, server_ids: list[str]) -> None:
         await self.interfaces.changed(server_ids)
 
     async def network_info(self, ctx: RequestContext, host: str, server_id: str) -> list[models.Vif] | None:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             if not await store.holds(connection, server_id, [store.on_host(host)]):
                 return None
         return await self.interfaces.before_power_on(ctx, server_id)
 
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
-        outbox = self.parts.database.outbox
+        outbox = self.deps.database.outbox
         return await outbox.undelivered() if outbox is not None else []
 
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
-        await self.changes.power_state_seen(host, server_id, power_state)
+        await self.updates.power_state_seen(host, server_id, power_state)

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.conductor.parts import Parts, logger
 from kilonova.compute.models import Vif
 from kilonova.compute.port_ids import port_id_of
 from kilonova.compute.states import Vm
@@ -36,8 +36,8 @@ class NetworkInfo:
     """News of one moment are read together, and those that come while the ports are read are read after that: an event that came
     late or twice changes nothing, and none is answered by what was read before it."""
 
-    def __init__(self, parts: Parts, network: NetworkClient) -> None:
-        self.parts, self.network = parts, network
+    def __init__(self, deps: Deps, network: NetworkClient) -> None:
+        self.deps, self.network = deps, network
         self._refreshed = Batched(self._refresh)
 
     async def changed(self, server_ids: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class NetworkInfo:
             return await self._refreshed(uuid)
         except errors.KilonovaError as error:
             logger.warning("ports not read, the guest comes up with those of its row", server=uuid, why=error.message)
-            async with self.parts.database.transaction() as tx:
+            async with self.deps.database.transaction() as tx:
                 await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
             return None
 
@@ -60,7 +60,7 @@ class NetworkInfo:
         found: dict[str, list[Vif] | BaseException] = {}
         left = set(asked)
         for _ in range(TRIES):
-            async with self.parts.database.reading() as connection:
+            async with self.deps.database.reading() as connection:
                 rows = await store.get_many(connection, left)
             living = {uuid: row for uuid, row in rows.items() if not row.deleted}
             fresh = await self._read(living)
@@ -96,7 +96,7 @@ class NetworkInfo:
     async def _swap(self, rows: Mapping[str, Row], fresh: Mapping[str, Values]) -> set[str]:
         if not rows:
             return set()
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             now = await store.get_many(tx.connection, rows, lock=True)
             same = {uuid for uuid, row in rows.items() if uuid in now and _seen(now[uuid]) == _seen(row)}
             await store.set_each(tx.connection, {uuid: fresh[uuid] for uuid in same})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.port_ids import made_for
 from kilonova.compute.store import conductor_servers as store
 from kilonova.network.client import NetworkClient
@@ -13,8 +13,8 @@ COMPUTE = "compute:"
 class Ports:
     """Acts on the component's own account."""
 
-    def __init__(self, parts: Parts, network: NetworkClient) -> None:
-        self.parts, self.network = parts, network
+    def __init__(self, deps: Deps, network: NetworkClient) -> None:
+        self.deps, self.network = deps, network
         self._nobodys: dict[str, float] = {}  # port → when it was first seen without its server
 
     async def release(self, server_uuid: str) -> None:
@@ -32,9 +32,9 @@ class Ports:
             for port in await self.network.ports()
             if port.device_owner.startswith(COMPUTE) and made_for(port.device_id, port.id)
         }
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             living = await store.living(connection, set(ours.values())) if ours else set()
-        now = self.parts.clock.monotonic()
+        now = self.deps.clock.monotonic()
         orphans = {port_id for port_id, server in ours.items() if server not in living}
         self._nobodys = {port_id: self._nobodys.get(port_id, now) for port_id in orphans}
         due = [port_id for port_id, since in self._nobodys.items() if now - since >= grace]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from kilonova.compute.conductor.selecting import SchedulerAway
+from kilonova.compute.conductor.host_selection import SchedulerAway
 from kilonova.compute.models import Decision, Fault
 from kilonova.compute.scheduler.plan import why_none
 from kilonova.core import errors

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.deletion import Deletion
+from kilonova.compute.conductor.deps import Deps, logger, on_behalf
+from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.moves import Moves
-from kilonova.compute.conductor.parts import Parts, logger, on_behalf
-from kilonova.compute.conductor.watch import Watch
 from kilonova.compute.history import purge
 from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
@@ -28,14 +28,16 @@ class Reconciler:
     """Made by `ConductorManager.reconciler`. Every round does all its kinds of work; one that fails is logged and done
     again in the next."""
 
-    def __init__(self, parts: Parts, builds: Builds, deletion: Deletion, watch: Watch, moves: Moves) -> None:
-        self.parts, self.builds, self.deletion, self.watch = parts, builds, deletion, watch
+    def __init__(
+        self, deps: Deps, builds: Builds, deletion: Deletion, watchdog: DispatchWatchdog, moves: Moves
+    ) -> None:
+        self.deps, self.builds, self.deletion, self.watchdog = deps, builds, deletion, watchdog
         self.moves = moves
-        options = parts.options
+        options = deps.options
         self._nobodys: dict[str, float] = {}
         self._misplaced: dict[str, float] = {}
-        self._rounds = Repeated("reconcile", parts.clock, options.reconcile_interval, self.run)
-        self._sweeps = Repeated("orphans", parts.clock, options.orphan_interval, self.sweep)
+        self._rounds = Repeated("reconcile", deps.clock, options.reconcile_interval, self.run)
+        self._sweeps = Repeated("orphans", deps.clock, options.orphan_interval, self.sweep)
 
     async def start(self, *, all_in_one: bool = False) -> None:
         """Where one process is the whole cloud nobody else can be at work on anything: the first round knows no grace. Call
@@ -52,11 +54,11 @@ class Reconciler:
 
     async def run(self, *, grace: float | None = None) -> None:
         """One round; `grace` in seconds, else the option's."""
-        age = self.parts.options.grace if grace is None else grace
+        age = self.deps.options.grace if grace is None else grace
         try:
             await self._round(age)
         except errors.ServiceUnavailable:
-            self.parts.unsettle()
+            self.deps.unsettle()
             raise
 
     async def _round(self, age: float) -> None:
@@ -64,17 +66,17 @@ class Reconciler:
         await self.deletion.finish(age)
         await self.moves.check(age)
         await self.give_up_builds()
-        await self.watch.check_all(age)
-        if kept := self.parts.options.keep_deleted:
-            await purge(self.parts.database, self.parts.ago(kept))
+        await self.watchdog.check_all(age)
+        if kept := self.deps.options.keep_deleted:
+            await purge(self.deps.database, self.deps.ago(kept))
 
     async def schedule_waiting(self, grace: float) -> None:
         """Servers that wait for a host and whom no message will bring to one. While messages wait for us theirs may be among
         them."""
-        if await self.parts.bus.waiting(ConductorAPI.topic):
+        if await self.deps.bus.waiting(ConductorAPI.topic):
             return
-        async with self.parts.database.reading() as connection:
-            found = await store.waiting(connection, self.parts.ago(grace))
+        async with self.deps.database.reading() as connection:
+            found = await store.waiting(connection, self.deps.ago(grace))
             if not found:
                 return
             coming = await pending_casts.servers_to_build(connection)
@@ -82,7 +84,7 @@ class Reconciler:
             actions = await store.open_actions(connection, [row.uuid for row in left])
         requests: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
         for row in left:
-            request_id = actions[row.uuid].request_id if row.uuid in actions else "req-" + self.parts.clock.uuid()
+            request_id = actions[row.uuid].request_id if row.uuid in actions else "req-" + self.deps.clock.uuid()
             requests[request_id, row.project_id, row.user_id].append(row.uuid)
         for (request_id, project_id, user_id), uuids in requests.items():
             logger.warning("taking up servers nobody schedules", servers=len(uuids), request_id=request_id)
@@ -90,9 +92,9 @@ class Reconciler:
 
     async def give_up_builds(self) -> None:
         """Builds that showed nothing new for longer than all their steps may take."""
-        limit = self.parts.options.build_timeout
-        async with self.parts.database.reading() as connection:
-            rows = await store.building(connection, self.parts.ago(limit))
+        limit = self.deps.options.build_timeout
+        async with self.deps.database.reading() as connection:
+            rows = await store.building(connection, self.deps.ago(limit))
             last = await steps.newest(connection, [row.uuid for row in rows]) if rows else {}
         if rows:
             await self._error(rows, {row.uuid: _last_seen(row, last.get(row.uuid), limit) for row in rows})
@@ -101,8 +103,8 @@ class Reconciler:
     async def _error(self, rows: Sequence[Row], words: dict[str, tuple[str, str]]) -> None:
         """The row keeps its host and the claim: what is there is known to the host alone, which removes it on deletion. `words`
         are (message, details)."""
-        async with self.parts.database.transaction() as tx:
-            now = self.parts.now()
+        async with self.deps.database.transaction() as tx:
+            now = self.deps.now()
             values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
             late = [
                 row for row in rows if await store.swap(tx.connection, row.uuid, store.building_on(row.host), values)
@@ -114,13 +116,13 @@ class Reconciler:
             ]  # fmt: skip
             await store.add_faults(tx.connection, faults)
             for row in late:
-                self.parts.events.failed(tx, row, values, reasons.short(words[row.uuid][0]), host=row.host)
+                self.deps.events.failed(tx, row, values, reasons.short(words[row.uuid][0]), host=row.host)
             uuids = [row.uuid for row in late]
             await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
 
     async def sweep(self, *, grace: float | None = None) -> None:
         """Claims and ports that nobody holds any more, claims that are elsewhere than their server."""
-        age = self.parts.options.grace if grace is None else grace
+        age = self.deps.options.grace if grace is None else grace
         for work in (self.release_orphans(grace=age), self.repair_claims(age), self.deletion.ports.remove_orphans(age)):
             try:
                 await work
@@ -130,35 +132,35 @@ class Reconciler:
     async def repair_claims(self, grace: float) -> int:
         """Claims that are on another host than their server, or missing: claimed anew where the row says, once they were
         seen so for `grace` seconds; how many."""
-        now, held = self.parts.clock.monotonic(), dict[str, set[str]]()
-        for provider in await self.parts.placement.providers():
-            for consumer in await self.parts.placement.consumers_of(provider.uuid):
+        now, held = self.deps.clock.monotonic(), dict[str, set[str]]()
+        for provider in await self.deps.placement.providers():
+            for consumer in await self.deps.placement.consumers_of(provider.uuid):
                 held.setdefault(consumer, set()).add(provider.uuid)
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await store.placed(connection)
         wrong = {row.uuid for row in rows if held.get(row.uuid) != {row.provider}}
         self._misplaced = {uuid: self._misplaced.get(uuid, now) for uuid in wrong}
         due = [uuid for uuid, since in self._misplaced.items() if now - since >= grace]
         for uuid in due:
             logger.warning("making a claim what its server's row says", server=uuid)
-        await self.parts.settle_claims(due)
+        await self.deps.settle_claims(due)
         return len(due)
 
     async def release_orphans(self, *, grace: float | None = None) -> int:
         """Give back claims whose server is deleted, unknown, or failed without a host; how many. Claims of other owners
         (made by hand through placement's API) are left alone."""
-        age, now = self.parts.options.grace if grace is None else grace, self.parts.clock.monotonic()
+        age, now = self.deps.options.grace if grace is None else grace, self.deps.clock.monotonic()
         held: set[str] = set()
-        for provider in await self.parts.placement.providers():
-            held.update(await self.parts.placement.consumers_of(provider.uuid))
-        async with self.parts.database.reading() as connection:
+        for provider in await self.deps.placement.providers():
+            held.update(await self.deps.placement.consumers_of(provider.uuid))
+        async with self.deps.database.reading() as connection:
             rightful = await store.claim_holders(connection, held) if held else set()
         self._nobodys = {uuid: self._nobodys.get(uuid, now) for uuid in held - rightful}
         released = 0
         for uuid in [uuid for uuid, since in self._nobodys.items() if now - since >= age]:
-            if (await self.parts.placement.allocations(uuid)).consumer_type == OURS:
+            if (await self.deps.placement.allocations(uuid)).consumer_type == OURS:
                 logger.warning("releasing an orphaned claim", consumer=uuid)
-                await self.parts.placement.release(uuid)
+                await self.deps.placement.release(uuid)
                 released += 1
             del self._nobodys[uuid]
         return released

@@ -20,7 +20,7 @@ from kilonova.identity.store.records import Table
 
 
 @dataclass(frozen=True)
-class Parts:
+class Deps:
     """Given to every noun's logic."""
 
     database: Database
@@ -32,9 +32,9 @@ class Parts:
 
 
 class Logic:
-    def __init__(self, parts: Parts) -> None:
-        self.database, self.clock, self.options = parts.database, parts.clock, parts.options
-        self.revocations, self.passwords, self.catalog = parts.revocations, parts.passwords, parts.catalog
+    def __init__(self, deps: Deps) -> None:
+        self.database, self.clock, self.options = deps.database, deps.clock, deps.options
+        self.revocations, self.passwords, self.catalog = deps.revocations, deps.passwords, deps.catalog
 
     @asynccontextmanager
     async def storing(self, kind: str, details: str) -> AsyncIterator[Transaction]:

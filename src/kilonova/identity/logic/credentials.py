@@ -15,7 +15,7 @@ import msgspec
 from kilonova.core import log
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
-from kilonova.identity.logic.base import Logic, Parts, must_get
+from kilonova.identity.logic.base import Deps, Logic, must_get
 from kilonova.identity.logic.keys import KeyRepository
 from kilonova.identity.logic.tokens import Token
 from kilonova.identity.store import assignments as assignment_store
@@ -37,8 +37,8 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class CredentialLogic(Logic):
-    def __init__(self, parts: Parts, keys: KeyRepository) -> None:
-        super().__init__(parts)
+    def __init__(self, deps: Deps, keys: KeyRepository) -> None:
+        super().__init__(deps)
         self._keys = keys
 
     async def list(

@@ -18,7 +18,7 @@ from kilonova.core.web.misfits import Misfit, misfit
 from kilonova.core.web.paging import few
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
-from kilonova.network.logic.base import Facts, Guard, Parts
+from kilonova.network.logic.base import Deps, Facts, Guard
 from kilonova.network.logic.grants import covers, narrow
 from kilonova.network.policies import RULES
 from kilonova.network.schemas.common import Filters, Resource
@@ -301,7 +301,7 @@ def _set_in(body: msgspec.Struct) -> list[str]:
 class Reading(Protocol):
     """Logic that lists and shows."""
 
-    parts: Parts
+    deps: Deps
 
     async def list(self, filters: Filters, project_id: str | None, /) -> Sequence[Any]: ...
     async def get(self, resource_id: str, guard: Guard, /) -> Any: ...
@@ -319,7 +319,7 @@ class Readable(Generic[L]):
         self.logic = logic
 
     async def _read_many(self, call: Call, kind: type[T], shape: Shape | None = None) -> tuple[list[T], bool]:
-        return await read_many(call, shape or self.shape, kind, self.logic.parts.options.max_bulk)
+        return await read_many(call, shape or self.shape, kind, self.logic.deps.options.max_bulk)
 
     async def list(self, call: Call) -> Reply:
         filters, possible = read_filters(call, self.shape)

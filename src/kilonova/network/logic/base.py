@@ -23,7 +23,7 @@ Guard = Callable[[Facts, KilonovaError], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class Deps:
     """What all of the service's logic is built from."""
 
     database: Database
@@ -60,11 +60,11 @@ def owner(ctx: RequestContext, project_id: str | None, tenant_id: str | None) ->
     return wanted
 
 
-def standard(parts: Parts, ctx: RequestContext, body: _OwnedBody) -> dict[str, Any]:
+def standard(deps: Deps, ctx: RequestContext, body: _OwnedBody) -> dict[str, Any]:
     """The columns that every new resource has."""
-    now = parts.now()
+    now = deps.now()
     return {
-        "id": parts.clock.uuid(),
+        "id": deps.clock.uuid(),
         "project_id": owner(ctx, body.project_id, body.tenant_id),
         "name": body.name,
         "description": body.description or "",

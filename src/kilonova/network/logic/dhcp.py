@@ -8,7 +8,7 @@ from kilonova.core.db import Transaction
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic.addresses import Allocator, Want
-from kilonova.network.logic.base import Parts
+from kilonova.network.logic.base import Deps
 from kilonova.network.store import ports as store
 from kilonova.network.store import resources
 from kilonova.network.tables import ports
@@ -16,9 +16,9 @@ from kilonova.network.tables import ports
 OWNER = "network:dhcp"
 
 
-def mac_address(parts: Parts) -> str:
+def mac_address(deps: Deps) -> str:
     """A random address with the cloud's first three octets."""
-    return ":".join([parts.options.mac_base, *(f"{octet:02x}" for octet in parts.clock.random_bytes(3))])
+    return ":".join([deps.options.mac_base, *(f"{octet:02x}" for octet in deps.clock.random_bytes(3))])
 
 
 def device_id(network_id: str) -> str:
@@ -26,18 +26,18 @@ def device_id(network_id: str) -> str:
     return f"dhcp-{network_id}"
 
 
-def _row(parts: Parts, network_id: str, project_id: str) -> dict[str, Any]:
-    now = parts.now()
+def _row(deps: Deps, network_id: str, project_id: str) -> dict[str, Any]:
+    now = deps.now()
     return {
-        "id": parts.clock.uuid(), "project_id": project_id, "name": "", "description": "", "created_at": now,
-        "updated_at": now, "revision_number": 1, "network_id": network_id, "mac_address": mac_address(parts),
+        "id": deps.clock.uuid(), "project_id": project_id, "name": "", "description": "", "created_at": now,
+        "updated_at": now, "revision_number": 1, "network_id": network_id, "mac_address": mac_address(deps),
         "admin_state_up": True, "status": "ACTIVE", "device_id": device_id(network_id), "device_owner": OWNER,
         "port_security_enabled": False, "allowed_address_pairs": [], "dns_name": "", "host_id": "",
         "vnic_type": "normal", "profile": {},
     }  # fmt: skip
 
 
-async def keep_port(parts: Parts, tx: Transaction, network_id: str, project_id: str) -> None:
+async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: str) -> None:
     """Make the network's DHCP port what its subnets ask for: made, given addresses, or deleted. A subnet without a free
     address has to do without DHCP."""
     allocator = await Allocator.on(tx.connection, [network_id])
@@ -56,7 +56,7 @@ async def keep_port(parts: Parts, tx: Transaction, network_id: str, project_id: 
     for subnet_id in have.difference(wanted):
         await store.take_addresses(tx.connection, str(port_id), subnet_id)
     if port_id is None:
-        row = _row(parts, network_id, project_id)
+        row = _row(deps, network_id, project_id)
         port_id = row["id"]
         await resources.add(tx.connection, ports, [row])
     async for subnet_id in yielding(wanted):

@@ -20,7 +20,7 @@ from kilonova.network.agent.model import (
     SubnetModel,
 )
 from kilonova.network.logic import port_rules, rule_plan
-from kilonova.network.logic.base import Parts
+from kilonova.network.logic.base import Deps
 from kilonova.network.logic.dhcp import OWNER as DHCP
 from kilonova.network.logic.dhcp import device_id
 from kilonova.network.store import hosts as store
@@ -40,12 +40,12 @@ class _Found:
 
 
 class HostLogic:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
 
     async def model(self, host: str) -> HostModel:
         """Seven statements, whatever the number of ports, and one for networks with tunnels."""
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             ports = await store.ports_on(connection, host)
             if not ports:
                 return HostModel()
@@ -80,7 +80,7 @@ class HostLogic:
         mine = (DHCP, device_id(row.id))
         dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
         served = {a.subnet_id: a.ip_address for a in found.addresses.get(dhcp.id, [])} if dhcp is not None else {}
-        servers = self.parts.options.dns_servers
+        servers = self.deps.options.dns_servers
         return NetworkModel(
             id=row.id,
             project_id=row.project_id,
@@ -96,14 +96,14 @@ class HostLogic:
     async def report(self, ctx: RequestContext, host: str, port_ids: Sequence[str], *, up: bool) -> None:
         """Ports of this host are up or down. Compute hears of every port that is up, as it may wait for a second time, and of
         those that went down."""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             rows = await port_store.bound_to(tx.connection, host, port_ids)
             changed = [row.id for row in rows if row.status != ("ACTIVE" if up else "DOWN")]
             if changed:
-                await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.parts.now())
+                await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.deps.now())
             told = [row for row in rows if up or row.id in changed]
             name = "network-vif-plugged" if up else "network-vif-unplugged"
-            await self.parts.announcer.events(tx, ctx, port_rules.server_events(name, told))
+            await self.deps.announcer.events(tx, ctx, port_rules.server_events(name, told))
 
 
 def _by(rows: Iterable[Row], key: str) -> Grouped:

@@ -15,7 +15,7 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import overlay
 from kilonova.network.logic.addresses import pools_of
-from kilonova.network.logic.base import Guard, Parts, facts, network_facts, shown, standard
+from kilonova.network.logic.base import Deps, Guard, facts, network_facts, shown, standard
 from kilonova.network.logic.overlay import VXLAN
 from kilonova.network.logic.projects import Projects
 from kilonova.network.schemas.common import Filters
@@ -61,22 +61,22 @@ def _availability(row: Row, subnets: list[SubnetIpAvailability]) -> NetworkIpAva
 
 
 class NetworkLogic:
-    def __init__(self, parts: Parts, projects: Projects) -> None:
-        self.parts, self.projects = parts, projects
+    def __init__(self, deps: Deps, projects: Projects) -> None:
+        self.deps, self.projects = deps, projects
 
     async def list(self, filters: Filters, project_id: str | None) -> Sequence[Network]:
         """Networks that a project sees; all of them for None."""
         where = resources.conditions(networks, filters.filters)
         if project_id is not None:
             where.append(store.networks_seen_by(project_id))
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await resources.page(connection, networks, where, filters)
             if rows is None:
                 raise errors.NetworkNotFound(id=filters.marker)
             return await self._views(connection, rows)
 
     async def get(self, network_id: str, guard: Guard) -> Network:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             row = await self._guarded(connection, network_id, guard)
             return (await self._views(connection, [row]))[0]
 
@@ -84,14 +84,14 @@ class NetworkLogic:
     async def create(self, ctx: RequestContext, bodies: Sequence[NetworkCreate]) -> Sequence[Network]:
         """All or none."""
         rows = [self._row(ctx, body) async for body in yielding(bodies)]
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "network", count)
             await self._segment(tx.connection, rows)
             await resources.add(tx.connection, networks, rows)
             made = await resources.by_ids(tx.connection, networks, [row["id"] for row in rows])
-        zone = self.parts.options.availability_zone
+        zone = self.deps.options.availability_zone
         return [view(made[row["id"]], [], [], zone) async for row in yielding(rows)]
 
     @retried
@@ -99,24 +99,24 @@ class NetworkLogic:
         changes = {k: v for k, v in msgspec.structs.asdict(body).items() if v is not UNSET}
         if "description" in changes:
             changes["description"] = changes["description"] or ""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await self._guarded(tx.connection, network_id, guard, lock=True)
             self._check_mtu(changes.get("mtu"), row.network_type)
             unshared = row.shared and changes.get("shared") is False
             if unshared and await store.foreign_ports(tx.connection, network_id, row.project_id):
                 raise errors.InvalidSharedSetting(id=network_id)
-            await resources.change(tx.connection, networks, network_id, changes, self.parts.now())
+            await resources.change(tx.connection, networks, network_id, changes, self.deps.now())
             hosts = await store.hosts_of(tx.connection, network_id) if "mtu" in changes else []
             (changed,) = await self._views(
                 tx.connection, list((await resources.by_ids(tx.connection, networks, [network_id])).values())
             )
-            await self.parts.announcer.changed(tx, ctx, hosts)
+            await self.deps.announcer.changed(tx, ctx, hosts)
         return changed
 
     @retried
     async def delete(self, ctx: RequestContext, network_id: str, guard: Guard) -> None:
         """With its subnets and DHCP's port; anything else on it keeps it."""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             await self._guarded(tx.connection, network_id, guard)
             used_by = await store.ports_in_use(tx.connection, network_id)
             if used_by:
@@ -131,7 +131,7 @@ class NetworkLogic:
     async def availability(self, network_id: str | None) -> Sequence[NetworkIpAvailability]:
         """How many addresses pools hold and ports use, of one network or all."""
         where = resources.conditions(networks, {"id": [network_id]} if network_id else {})
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await resources.page(connection, networks, where, Filters())
             subnets = await store.subnets_of(connection, [row.id for row in rows or []])
             used = await store.used_by_subnet(connection)
@@ -143,7 +143,7 @@ class NetworkLogic:
         return [_availability(row, by_network[row.id]) for row in rows or []]
 
     def _row(self, ctx: RequestContext, body: NetworkCreate) -> dict[str, Any]:
-        kind = body.network_type or self.parts.options.network_type
+        kind = body.network_type or self.deps.options.network_type
         if kind not in TYPES:
             raise errors.InvalidInput(
                 reason=f"provider:network_type {kind!r} is not supported, only {' and '.join(map(repr, TYPES))} are"
@@ -154,7 +154,7 @@ class NetworkLogic:
             raise errors.InvalidInput(reason="a segmentation id needs provider:network_type 'vxlan'")
         self._check_mtu(body.mtu, kind)
         return (
-            standard(self.parts, ctx, body)
+            standard(self.deps, ctx, body)
             | {name: getattr(body, name) for name in PLAIN}
             | {
                 "mtu": body.mtu or self._largest_mtu(kind),
@@ -175,11 +175,11 @@ class NetworkLogic:
             raise errors.TunnelIdInUse(tunnel_id=min(used))
         async for row in yielding(rows):
             if row["network_type"] == VXLAN and row["segmentation_id"] is None:
-                row["segmentation_id"] = await overlay.segment(self.parts, connection, asked)
+                row["segmentation_id"] = await overlay.segment(self.deps, connection, asked)
                 asked.append(row["segmentation_id"])
 
     def _largest_mtu(self, kind: str) -> int:
-        return self.parts.options.mtu - (overlay.OVERHEAD if kind == VXLAN else 0)
+        return self.deps.options.mtu - (overlay.OVERHEAD if kind == VXLAN else 0)
 
     def _check_mtu(self, mtu: int | None, kind: str) -> None:
         largest = self._largest_mtu(kind)
@@ -198,5 +198,5 @@ class NetworkLogic:
         ids = [row.id for row in rows]
         subnets = await store.subnet_ids(connection, ids)
         tags = await resources.tags_of(connection, ids)
-        zone = self.parts.options.availability_zone
+        zone = self.deps.options.availability_zone
         return [view(row, subnets.get(row.id, []), tags.get(row.id, []), zone) for row in rows]

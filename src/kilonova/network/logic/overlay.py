@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 
 from kilonova.core.db import Connection, Row
 from kilonova.network import errors
-from kilonova.network.logic.base import Parts
+from kilonova.network.logic.base import Deps
 from kilonova.network.store import networks as store
 
 VXLAN = "vxlan"
@@ -42,11 +42,11 @@ def _crosses(now: int, change: int) -> bool:
     return (now > 0) != (now - change > 0)
 
 
-async def segment(parts: Parts, connection: Connection, taken: Collection[int]) -> int:
+async def segment(deps: Deps, connection: Connection, taken: Collection[int]) -> int:
     """A segmentation id that no network has, nor is in `taken`: a random one, so that two who ask at once rarely get the
     same. Raises NoNetworkAvailable."""
-    first, last = parts.options.vni_range
-    number = first + int.from_bytes(parts.clock.random_bytes(4), "big") % (last - first + 1)
+    first, last = deps.options.vni_range
+    number = first + int.from_bytes(deps.clock.random_bytes(4), "big") % (last - first + 1)
     for start, end in ((number, last), (first, last)):
         found: int | None = start
         while found is not None and found <= end:

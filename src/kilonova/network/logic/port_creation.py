@@ -28,7 +28,7 @@ from kilonova.network.tables import networks, ports
 
 class PortCreation:
     def __init__(self, logic: PortLogic) -> None:
-        self.logic, self.parts, self.projects = logic, logic.parts, logic.projects
+        self.logic, self.deps, self.projects = logic, logic.deps, logic.projects
 
     @retried  # a random MAC may be taken too
     async def create(
@@ -36,13 +36,13 @@ class PortCreation:
     ) -> Sequence[Port]:
         """All or none, in the order asked; `guards` holds one for each body. A body whose `id` is there already means that
         port, bound to the body's host."""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             batch = _Batch(self, tx, ctx)
             await batch.load(bodies, guards)
             await batch.fill()
             await batch.write()
             made, also = await batch.views(), {*await batch.filtering_hosts(), *await batch.joined_hosts()}
-            await self.parts.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
+            await self.deps.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
             return made
 
 
@@ -50,7 +50,7 @@ class _Batch:
     """One transaction's ports, from bodies to rows."""
 
     def __init__(self, creation: PortCreation, tx: Transaction, ctx: RequestContext) -> None:
-        self.creation, self.parts, self.tx, self.ctx = creation, creation.parts, tx, ctx
+        self.creation, self.deps, self.tx, self.ctx = creation, creation.deps, tx, ctx
         self.known: dict[str, Row] = {}
         self.networks: dict[str, Row] = {}
         self.tunnelled: list[str] = []
@@ -69,7 +69,7 @@ class _Batch:
         self.tunnelled = await overlay.lock(self.tx.connection, self.networks.values())
         order: dict[str, None] = {}  # a repeated id is found at once
         async for body, guard in yielding(zip(bodies, guards, strict=True)):
-            row = standard(self.parts, self.ctx, body) | ({"id": body.id} if body.id else {})
+            row = standard(self.deps, self.ctx, body) | ({"id": body.id} if body.id else {})
             network = self.networks.get(body.network_id)
             missing = errors.NetworkNotFound(id=body.network_id)
             if network is None:
@@ -90,7 +90,7 @@ class _Batch:
         if body.host_id and body.host_id != known.host_id:
             self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
             values = {"host_id": body.host_id, "status": "DOWN"}
-            await resources.change(self.tx.connection, ports, known.id, values, self.parts.now())
+            await resources.change(self.tx.connection, ports, known.id, values, self.deps.now())
             self.known |= await resources.by_ids(self.tx.connection, ports, [known.id])
 
     def _facts(self, row: dict[str, Any], body: PortCreate, network: Row) -> Facts:
@@ -118,7 +118,7 @@ class _Batch:
 
     def _fill(self, row: dict[str, Any], body: PortCreate, default_group: str) -> None:
         network = self.networks[body.network_id]
-        mac = rules.mac(body.mac_address) if body.mac_address else mac_address(self.parts)
+        mac = rules.mac(body.mac_address) if body.mac_address else mac_address(self.deps)
         secured = (
             network.port_security_enabled
             if isinstance(body.port_security_enabled, UnsetType)
@@ -211,7 +211,7 @@ class _Batch:
         groups = sorted({group for groups in self.groups.values() for group in groups})
         if not groups:
             return []
-        return await group_store.hosts_with(self.tx.connection, groups, self.parts.alive_since())
+        return await group_store.hosts_with(self.tx.connection, groups, self.deps.alive_since())
 
 
 def _check_same(known: Row, row: dict[str, Any], body: PortCreate) -> None:

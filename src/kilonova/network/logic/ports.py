@@ -17,7 +17,7 @@ from kilonova.network.agent.model import bridge_name, tap_name
 from kilonova.network.logic import overlay
 from kilonova.network.logic import port_rules as rules
 from kilonova.network.logic.addresses import Allocator, Want, text_of
-from kilonova.network.logic.base import Guard, Parts, facts, shown
+from kilonova.network.logic.base import Deps, Guard, facts, shown
 from kilonova.network.logic.dhcp import OWNER as DHCP
 from kilonova.network.logic.dhcp import keep_port
 from kilonova.network.logic.projects import Projects
@@ -60,8 +60,8 @@ def vif_details(row: Row) -> dict[str, Any]:
 
 
 class PortLogic:
-    def __init__(self, parts: Parts, projects: Projects) -> None:
-        self.parts, self.projects = parts, projects
+    def __init__(self, deps: Deps, projects: Projects) -> None:
+        self.deps, self.projects = deps, projects
 
     async def list(self, filters: Filters, project_id: str | None) -> Sequence[Port]:
         """Ports that a project sees; all of them for None. Four statements, however many ports."""
@@ -72,14 +72,14 @@ class PortLogic:
             where.append(store.with_group(filters.filters["security_groups"]))
         for key, values in _address_filters(filters.filters.get("fixed_ips", [])).items():
             where.append(store.with_address(key, values))
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await resources.page(connection, ports, where, filters)
             if rows is None:
                 raise errors.PortNotFound(id=filters.marker)
             return await self.views(connection, rows)
 
     async def get(self, port_id: str, guard: Guard) -> Port:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             row, _ = await self._guarded(connection, port_id, guard)
             return (await self.views(connection, [row]))[0]
 
@@ -92,27 +92,27 @@ class PortLogic:
 
     @retried
     async def update(self, ctx: RequestContext, port_id: str, body: PortUpdate, guard: Guard) -> Port:
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row, network = await self._guarded(tx.connection, port_id, guard, body.device_owner or "", lock=True)
             changes = await self._changes(tx, row, body)
             moves = changes.get("host_id", row.host_id) != row.host_id
             tunnelled = await overlay.lock(tx.connection, [network]) if moves else []
             before = await self._change_groups(tx, ctx, row, body, changes)
             readdressed = await self._change_addresses(tx, row, body)
-            await resources.change(tx.connection, ports, port_id, changes, self.parts.now())
+            await resources.change(tx.connection, ports, port_id, changes, self.deps.now())
             after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
             hosts, also = {row.host_id, changes.get("host_id", "")}, set[str]()
             regrouped = set(after) != set(before)
             if readdressed or regrouped:
                 groups = [*before, *after]
-                also.update(await group_store.hosts_with(tx.connection, groups, self.parts.alive_since()))
+                also.update(await group_store.hosts_with(tx.connection, groups, self.deps.alive_since()))
             bound = Counter({(network.id, row.host_id): -1, (network.id, changes.get("host_id", "")): 1})
             also |= await overlay.hosts_to_tell(tx.connection, tunnelled, bound, moved=True)
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
             if changed.host_id and (readdressed or regrouped or "mac_address" in changes):
-                await self.parts.announcer.events(tx, ctx, rules.server_events("network-changed", [changed]))
-            await self.parts.announcer.changed(tx, ctx, hosts, [port_id], also=also)
+                await self.deps.announcer.events(tx, ctx, rules.server_events("network-changed", [changed]))
+            await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also)
         return result
 
     async def _changes(self, tx: Transaction, row: Row, body: PortUpdate) -> dict[str, Any]:
@@ -179,19 +179,19 @@ class PortLogic:
 
     @retried
     async def delete(self, ctx: RequestContext, port_id: str, guard: Guard) -> None:
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row, network = await self._guarded(tx.connection, port_id, guard, lock=True)
             tunnelled = await overlay.lock(tx.connection, [network]) if row.host_id else []
             groups = group_store.groups_of_port(port_id)
-            also = {*await group_store.hosts_with(tx.connection, groups, self.parts.alive_since())}
+            also = {*await group_store.hosts_with(tx.connection, groups, self.deps.alive_since())}
             await resources.remove(tx.connection, ports, [port_id])
             left = Counter({(network.id, row.host_id): -1})
             also |= await overlay.hosts_to_tell(tx.connection, tunnelled, left, moved=False)
             if row.device_owner == DHCP:
-                await keep_port(self.parts, tx, row.network_id, row.project_id)
+                await keep_port(self.deps, tx, row.network_id, row.project_id)
             if row.host_id and "service" not in ctx.roles:  # compute knows its own doing
-                await self.parts.announcer.events(tx, ctx, rules.server_events("network-vif-deleted", [row]))
-            await self.parts.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
+                await self.deps.announcer.events(tx, ctx, rules.server_events("network-vif-deleted", [row]))
+            await self.deps.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
 
     async def _guarded(
         self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "", *, lock: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 from kilonova.core.db import Transaction, retried
 from kilonova.network import errors
 from kilonova.network.logic import rule_plan
-from kilonova.network.logic.base import Parts
+from kilonova.network.logic.base import Deps
 from kilonova.network.store import agents as quota_store
 from kilonova.network.store import resources
 from kilonova.network.store import security_groups as group_store
@@ -22,11 +22,11 @@ DEFAULT_RULES = [
 """(direction, ethertype, only from the same group) of the default group; other groups get the egress ones."""
 
 
-def new_rule(parts: Parts, group_id: str, project_id: str, **values: Any) -> dict[str, Any]:
+def new_rule(deps: Deps, group_id: str, project_id: str, **values: Any) -> dict[str, Any]:
     """A rule's columns."""
-    now = parts.now()
+    now = deps.now()
     rule: dict[str, Any] = {
-        "id": parts.clock.uuid(), "project_id": project_id, "security_group_id": group_id, "direction": "egress",
+        "id": deps.clock.uuid(), "project_id": project_id, "security_group_id": group_id, "direction": "egress",
         "ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None, "remote_ip_prefix": None,
         "remote_group_id": None, "description": "", "created_at": now, "updated_at": now, "revision_number": 0,
     }  # fmt: skip
@@ -34,11 +34,11 @@ def new_rule(parts: Parts, group_id: str, project_id: str, **values: Any) -> dic
     return rule | {"signature": rule_plan.signature(rule)}
 
 
-def first_rules(parts: Parts, group_id: str, project_id: str, *, default: bool) -> list[dict[str, Any]]:
+def first_rules(deps: Deps, group_id: str, project_id: str, *, default: bool) -> list[dict[str, Any]]:
     """The rules that a new group begins with."""
     return [
         new_rule(
-            parts, group_id, project_id, direction=direction, ethertype=ethertype,
+            deps, group_id, project_id, direction=direction, ethertype=ethertype,
             remote_group_id=group_id if same else None,
         )
         for direction, ethertype, same in DEFAULT_RULES
@@ -47,8 +47,8 @@ def first_rules(parts: Parts, group_id: str, project_id: str, *, default: bool) 
 
 
 class Projects:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
 
     async def enter(self, tx: Transaction, project_id: str) -> str:
         """The id of the project's default group, made when missing. Locks the project until the transaction ends, so that
@@ -56,7 +56,7 @@ class Projects:
         known = await group_store.project(tx.connection, project_id, lock=True)
         if known is not None:
             return str(known.default_group_id)
-        now, group_id = self.parts.now(), self.parts.clock.uuid()
+        now, group_id = self.deps.now(), self.deps.clock.uuid()
         group = {
             "id": group_id, "project_id": project_id, "name": "default", "description": "Default security group",
             "created_at": now, "updated_at": now, "revision_number": 1, "stateful": True,
@@ -64,7 +64,7 @@ class Projects:
         await resources.add(tx.connection, projects, [{"project_id": project_id, "default_group_id": group_id}])
         await resources.add(tx.connection, security_groups, [group])
         await resources.add(
-            tx.connection, security_group_rules, first_rules(self.parts, group_id, project_id, default=True)
+            tx.connection, security_group_rules, first_rules(self.deps, group_id, project_id, default=True)
         )
         return group_id
 
@@ -73,15 +73,15 @@ class Projects:
         """For lists: makes the default group of a project that has none yet."""
         if not project_id:
             return
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             if await group_store.project(connection, project_id) is not None:
                 return
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             await self.enter(tx, project_id)
 
     async def check_quota(self, tx: Transaction, project_id: str, resource: str, more: int) -> None:
         """Raises OverQuota unless `more` of the resource fit. The project must have been entered."""
         used, limit = await quota_store.usage(tx.connection, project_id, resource)
-        allowed = self.parts.options.quota(resource) if limit is None else limit
+        allowed = self.deps.options.quota(resource) if limit is None else limit
         if 0 <= allowed < used + more:
             raise errors.OverQuota(overs=[resource])

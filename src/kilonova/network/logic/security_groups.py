@@ -13,7 +13,7 @@ from kilonova.core.db import Connection, Row, Transaction, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import rule_plan
-from kilonova.network.logic.base import Guard, Parts, facts, owner, shown, standard
+from kilonova.network.logic.base import Deps, Guard, facts, owner, shown, standard
 from kilonova.network.logic.projects import Projects, first_rules, new_rule
 from kilonova.network.schemas.common import Filters
 from kilonova.network.schemas.security_groups import Group, GroupCreate, GroupUpdate, Rule, RuleCreate
@@ -23,22 +23,22 @@ from kilonova.network.tables import security_group_rules, security_groups
 
 
 class SecurityGroupLogic:
-    def __init__(self, parts: Parts, projects: Projects) -> None:
-        self.parts, self.projects = parts, projects
+    def __init__(self, deps: Deps, projects: Projects) -> None:
+        self.deps, self.projects = deps, projects
 
     async def list(self, filters: Filters, project_id: str | None) -> Sequence[Group]:
         """Groups that a project sees; all of them for None."""
         where = resources.conditions(security_groups, filters.filters)
         if project_id is not None:
             where.append(store.groups_seen_by(project_id))
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await resources.page(connection, security_groups, where, filters)
             if rows is None:
                 raise errors.SecurityGroupNotFound(id=filters.marker)
             return await self._views(connection, rows)
 
     async def get(self, group_id: str, guard: Guard) -> Group:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             row = await self._guarded(connection, group_id, guard)
             return (await self._views(connection, [row]))[0]
 
@@ -49,9 +49,9 @@ class SecurityGroupLogic:
         made: list[dict[str, Any]] = []
         async for body in yielding(bodies):
             _check_name(body.name)
-            rows.append(standard(self.parts, ctx, body) | {"stateful": body.stateful})
-            made += first_rules(self.parts, rows[-1]["id"], rows[-1]["project_id"], default=False)
-        async with self.parts.database.transaction() as tx:
+            rows.append(standard(self.deps, ctx, body) | {"stateful": body.stateful})
+            made += first_rules(self.deps, rows[-1]["id"], rows[-1]["project_id"], default=False)
+        async with self.deps.database.transaction() as tx:
             for project_id, count in sorted(Counter(row["project_id"] for row in rows).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "security_group", count)
@@ -69,19 +69,19 @@ class SecurityGroupLogic:
                 changes[name] = getattr(body, name)
         if body.description is not UNSET:
             changes["description"] = body.description or ""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await self._guarded(tx.connection, group_id, guard)
             if changes.get("name", row.name) != row.name:
                 _check_name(changes["name"])
                 if await store.is_default(tx.connection, group_id):
                     raise errors.SecurityGroupCannotUpdateDefault
-            await resources.change(tx.connection, security_groups, group_id, changes, self.parts.now())
+            await resources.change(tx.connection, security_groups, group_id, changes, self.deps.now())
             changed = await resources.get(tx.connection, security_groups, group_id)
             return (await self._views(tx.connection, [changed or row]))[0]
 
     @retried
     async def delete(self, ctx: RequestContext, group_id: str, guard: Guard) -> None:
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             await self._guarded(tx.connection, group_id, guard)
             if await store.is_default(tx.connection, group_id):
                 if not ctx.is_admin:
@@ -97,14 +97,14 @@ class SecurityGroupLogic:
         where = resources.conditions(security_group_rules, filters.filters)
         if project_id is not None:
             where.append(store.rules_seen_by(project_id))
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await resources.page(connection, security_group_rules, where, filters)
         if rows is None:
             raise errors.SecurityGroupRuleNotFound(id=filters.marker)
         return [rule_plan.view(row) for row in rows]
 
     async def get_rule(self, rule_id: str, guard: Guard) -> Rule:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             return rule_plan.view(await self._guarded_rule(connection, rule_id, guard))
 
     @retried
@@ -114,14 +114,14 @@ class SecurityGroupLogic:
         """All or none; `guards` holds one for each body."""
         rows = [
             new_rule(
-                self.parts, body.security_group_id, owner(ctx, body.project_id, body.tenant_id), **rule_plan.values_of(body)
+                self.deps, body.security_group_id, owner(ctx, body.project_id, body.tenant_id), **rule_plan.values_of(body)
             )
             async for body in yielding(bodies)
         ]  # fmt: skip
         signatures = [(row["security_group_id"], row["signature"]) for row in rows]
         if len(set(signatures)) < len(signatures):
             raise errors.DuplicateSecurityGroupRuleInPost
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             return await self._create_rules(tx, ctx, rows, guards)
 
     async def _create_rules(
@@ -157,16 +157,16 @@ class SecurityGroupLogic:
 
     @retried
     async def delete_rule(self, ctx: RequestContext, rule_id: str, guard: Guard) -> None:
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await self._guarded_rule(tx.connection, rule_id, guard)
             await resources.remove(tx.connection, security_group_rules, [rule_id])
             await self._tell(tx, ctx, row.security_group_id)
 
     async def _tell(self, tx: Transaction, ctx: RequestContext, group_id: str) -> None:
         """Filters changed: every host that shows them hears of it, even when this process dies after the commit."""
-        hosts = await store.hosts_with(tx.connection, [group_id], self.parts.alive_since())
-        await resources.change(tx.connection, security_groups, group_id, {}, self.parts.now())
-        await self.parts.announcer.changed(tx, ctx, hosts)
+        hosts = await store.hosts_with(tx.connection, [group_id], self.deps.alive_since())
+        await resources.change(tx.connection, security_groups, group_id, {}, self.deps.now())
+        await self.deps.announcer.changed(tx, ctx, hosts)
 
     async def _guarded(self, connection: Connection, group_id: str, guard: Guard) -> Row:
         missing = errors.SecurityGroupNotFound(id=group_id)

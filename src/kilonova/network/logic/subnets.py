@@ -14,7 +14,7 @@ from kilonova.core.db import Connection, Row, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic import subnet_plan as plan
-from kilonova.network.logic.base import Guard, Parts, facts, network_facts, owner, shown, standard
+from kilonova.network.logic.base import Deps, Guard, facts, network_facts, owner, shown, standard
 from kilonova.network.logic.dhcp import keep_port
 from kilonova.network.logic.projects import Projects
 from kilonova.network.schemas.common import Filters
@@ -39,22 +39,22 @@ def view(row: Row, tags: Sequence[str], *, external: bool) -> Subnet:
 
 
 class SubnetLogic:
-    def __init__(self, parts: Parts, projects: Projects) -> None:
-        self.parts, self.projects = parts, projects
+    def __init__(self, deps: Deps, projects: Projects) -> None:
+        self.deps, self.projects = deps, projects
 
     async def list(self, filters: Filters, project_id: str | None) -> Sequence[Subnet]:
         """Subnets that a project sees; all of them for None."""
         where = resources.conditions(subnets, filters.filters)
         if project_id is not None:
             where.append(store.subnets_seen_by(project_id))
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             rows = await resources.page(connection, subnets, where, filters)
             if rows is None:
                 raise errors.SubnetNotFound(id=filters.marker)
             return await self._views(connection, rows)
 
     async def get(self, subnet_id: str, guard: Guard) -> Subnet:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             return (await self._views(connection, [await self._guarded(connection, subnet_id, guard)]))[0]
 
     @retried
@@ -63,7 +63,7 @@ class SubnetLogic:
     ) -> Sequence[Subnet]:
         """All or none; `guards` holds one for each body."""
         owners = [owner(ctx, body.project_id, body.tenant_id) for body in bodies]
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             for project_id, count in sorted(Counter(owners).items()):
                 await self.projects.enter(tx, project_id)
                 await self.projects.check_quota(tx, project_id, "subnet", count)
@@ -77,10 +77,10 @@ class SubnetLogic:
             hosts: list[str] = []
             for network_id in dict.fromkeys(row["network_id"] for row in rows):
                 if any(row["enable_dhcp"] for row in rows if row["network_id"] == network_id):
-                    await keep_port(self.parts, tx, network_id, known[network_id].project_id)
+                    await keep_port(self.deps, tx, network_id, known[network_id].project_id)
                 hosts += await store.hosts_of(tx.connection, network_id)
             made = await resources.by_ids(tx.connection, subnets, [row["id"] for row in rows])
-            await self.parts.announcer.changed(tx, ctx, hosts)
+            await self.deps.announcer.changed(tx, ctx, hosts)
         external = {network_id for network_id, network in known.items() if network.external}
         found = [made[row["id"]] for row in rows]
         return [view(row, [], external=row.network_id in external) async for row in yielding(found)]
@@ -101,7 +101,7 @@ class SubnetLogic:
         taken: dict[str, Prefixes],
     ) -> dict[str, Any]:  # fmt: skip
         """A new subnet's columns; its prefix joins those `taken` on its network."""
-        row = standard(self.parts, ctx, body)
+        row = standard(self.deps, ctx, body)
         missing = errors.NetworkNotFound(id=body.network_id)
         if network is None:
             raise missing
@@ -125,35 +125,35 @@ class SubnetLogic:
             "host_routes": plan.routes(body.host_routes or []),
             "service_types": body.service_types or [],
             "next_address": 0,
-            "born": int(self.parts.clock.now().timestamp() * 1_000_000),
+            "born": int(self.deps.clock.now().timestamp() * 1_000_000),
         }
 
     @retried
     async def update(self, ctx: RequestContext, subnet_id: str, body: SubnetUpdate, guard: Guard) -> Subnet:
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await self._guarded(tx.connection, subnet_id, guard, lock=True)
-            await resources.change(tx.connection, subnets, subnet_id, _changes(row, body), self.parts.now())
+            await resources.change(tx.connection, subnets, subnet_id, _changes(row, body), self.deps.now())
             if body.enable_dhcp is not UNSET and body.enable_dhcp != row.enable_dhcp:
-                await keep_port(self.parts, tx, row.network_id, row.project_id)
+                await keep_port(self.deps, tx, row.network_id, row.project_id)
             changed = await resources.get(tx.connection, subnets, subnet_id)
             (result,) = await self._views(tx.connection, [changed or row])
             hosts = await store.hosts_of(tx.connection, row.network_id)
-            await self.parts.announcer.changed(tx, ctx, hosts)
+            await self.deps.announcer.changed(tx, ctx, hosts)
         return result
 
     @retried
     async def delete(self, ctx: RequestContext, subnet_id: str, guard: Guard) -> None:
         """Addresses of DHCP's port go with it; anything else keeps it."""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await self._guarded(tx.connection, subnet_id, guard, lock=True)
             if await store.subnet_in_use(tx.connection, subnet_id):
                 raise errors.SubnetInUse(id=subnet_id)
-            await resources.change(tx.connection, subnets, subnet_id, {"enable_dhcp": False}, self.parts.now())
-            await keep_port(self.parts, tx, row.network_id, row.project_id)
+            await resources.change(tx.connection, subnets, subnet_id, {"enable_dhcp": False}, self.deps.now())
+            await keep_port(self.deps, tx, row.network_id, row.project_id)
             await port_store.take_dhcp_addresses(tx.connection, subnet_id)
             await resources.remove(tx.connection, subnets, [subnet_id])
             hosts = await store.hosts_of(tx.connection, row.network_id)
-            await self.parts.announcer.changed(tx, ctx, hosts)
+            await self.deps.announcer.changed(tx, ctx, hosts)
 
     async def _guarded(self, connection: Connection, subnet_id: str, guard: Guard, *, lock: bool = False) -> Row:
         """With `lock`, who changes subnets of this network takes turns."""

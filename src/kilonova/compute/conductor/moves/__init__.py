@@ -7,11 +7,11 @@ change at once. What the old host still holds it removes itself (`departed_serve
 from __future__ import annotations
 
 from kilonova.compute import models
+from kilonova.compute.conductor.deps import Deps, on_behalf
 from kilonova.compute.conductor.moves.base import under_way
 from kilonova.compute.conductor.moves.placement import MovePlacement
 from kilonova.compute.conductor.moves.results import MoveResults
 from kilonova.compute.conductor.network_info import NetworkInfo
-from kilonova.compute.conductor.parts import Parts, on_behalf
 from kilonova.compute.models import BuildOutcome, Departed
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import migrations as store
@@ -21,33 +21,33 @@ from kilonova.core.db import Row, retried
 
 
 class Moves:
-    def __init__(self, parts: Parts, interfaces: NetworkInfo) -> None:
-        self.parts = parts
-        self.results = MoveResults(parts)
-        self.placement = MovePlacement(parts, interfaces, self.results)
+    def __init__(self, deps: Deps, interfaces: NetworkInfo) -> None:
+        self.deps = deps
+        self.results = MoveResults(deps)
+        self.placement = MovePlacement(deps, interfaces, self.results)
         self.begin, self.ended = self.placement.begin, self.results.ended
 
     # ---- looked at now and then
 
     async def check(self, grace: float) -> None:
         """Moves that no message moves any more, and those whose new host has died too."""
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             open_ones = await store.open_ones(connection)
             dests = sorted({record.dest_compute for record in open_ones if record.status == store.RUNNING})
-            alive = await self.parts.alive(connection, dests)
+            alive = await self.deps.alive(connection, dests)
         for record in open_ones:
-            async with self.parts.database.reading() as connection:
+            async with self.deps.database.reading() as connection:
                 row = await servers.get(connection, record.server_uuid)
             ctx = on_behalf(record.request_id, record.project_id or "", record.user_id or "")
             if row is None or not under_way(row, record):
                 await self.results.gone(record)
             elif record.status == store.RUNNING:
                 await self._check_running(ctx, record, alive)
-            elif record.updated_at < self.parts.ago(grace):
+            elif record.updated_at < self.deps.ago(grace):
                 await self.placement.begin(ctx, record.server_uuid, record.uuid)
 
     async def _check_running(self, ctx: RequestContext, record: Row, alive: set[str]) -> None:
-        late = record.updated_at < self.parts.ago(self.parts.options.build_timeout)
+        late = record.updated_at < self.deps.ago(self.deps.options.build_timeout)
         if not late and record.dest_compute in alive:
             return
         reason = "nothing was heard for too long" if late else "the compute host is down"
@@ -62,7 +62,7 @@ class Moves:
 
     async def departed(self, host: str) -> list[Departed]:
         """What a host is to forget. A server that is there again by another move is its own."""
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             found = await store.left_behind(connection, host)
         back = [record.uuid for record in found if record.at == host]
         for migration in back:
@@ -79,6 +79,6 @@ class Moves:
     @retried
     async def departure_done(self, migration: str, *, by: str | None = None) -> None:
         """`by` is the host that says so, where the bus has proven it: no other than the one that the server left."""
-        values = {"status": store.COMPLETED, "updated_at": self.parts.now()}
-        async with self.parts.database.transaction() as tx:
+        values = {"status": store.COMPLETED, "updated_at": self.deps.now()}
+        async with self.deps.database.transaction() as tx:
             await store.change(tx.connection, migration, [store.DONE], values, source=by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.models import Move
 from kilonova.compute.moves import KINDS, MoveKind
 from kilonova.compute.store import conductor_servers as servers
@@ -21,15 +21,15 @@ def under_way(row: Row | None, record: Row) -> bool:
     return row is not None and not row.deleted and row.task_state in kind_of(record).tasks
 
 
-def closed(parts: Parts, move: Move, status: str) -> dict[str, object]:
+def closed(deps: Deps, move: Move, status: str) -> dict[str, object]:
     """Values of a record that has ended: without secrets."""
     document = store.encode(msgspec.structs.replace(move, admin_pass=None))
-    return {"status": status, "document": document, "updated_at": parts.now()}
+    return {"status": status, "document": document, "updated_at": deps.now()}
 
 
-async def settle(parts: Parts, uuid: str, record: Row) -> None:
+async def settle(deps: Deps, uuid: str, record: Row) -> None:
     """The claim is made what the row says, unless another host is being looked for."""
-    async with parts.database.reading() as connection:
+    async with deps.database.reading() as connection:
         row = await servers.get(connection, uuid)
     if row is not None and not under_way(row, record):
-        await parts.settle_claims([uuid])
+        await deps.settle_claims([uuid])

@@ -9,11 +9,11 @@ import msgspec
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.deps import Deps
+from kilonova.compute.conductor.host_selection import next_alternate, select
 from kilonova.compute.conductor.moves.base import kind_of, under_way
 from kilonova.compute.conductor.moves.results import MoveResults
 from kilonova.compute.conductor.network_info import NetworkInfo
-from kilonova.compute.conductor.parts import Parts
-from kilonova.compute.conductor.selecting import next_alternate, select
 from kilonova.compute.models import Move, RequestSpec, Selection
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import decisions, request_specs, rows, steps
@@ -25,8 +25,8 @@ from kilonova.core.faults import InjectedFault
 
 
 class MovePlacement:
-    def __init__(self, parts: Parts, interfaces: NetworkInfo, results: MoveResults) -> None:
-        self.parts, self.interfaces, self.results = parts, interfaces, results
+    def __init__(self, deps: Deps, interfaces: NetworkInfo, results: MoveResults) -> None:
+        self.deps, self.interfaces, self.results = deps, interfaces, results
         self.in_flight: set[str] = set()
 
     async def begin(self, ctx: RequestContext, server_id: str, migration: str) -> None:
@@ -35,7 +35,7 @@ class MovePlacement:
             return
         self.in_flight.add(migration)
         try:
-            async with self.parts.database.reading() as connection:
+            async with self.deps.database.reading() as connection:
                 record = await store.get(connection, migration)
                 row = await servers.get(connection, server_id)
             if record is None or record.status != store.ACCEPTED:
@@ -48,14 +48,14 @@ class MovePlacement:
             self.in_flight.discard(migration)
 
     async def _place(self, ctx: RequestContext, row: Row, record: Row) -> None:
-        began, move = self.parts.now(), store.decode(record)
+        began, move = self.deps.now(), store.decode(record)
         wishes = wishes_of(request_specs.decode(row.spec), move)
         try:
-            await self.parts.faults.point("schedule", "before")
-            selection = await next_alternate(self.parts, ctx, row, wishes) if wishes.alternates else None
+            await self.deps.faults.point("schedule", "before")
+            selection = await next_alternate(self.deps, ctx, row, wishes) if wishes.alternates else None
             if selection is None:
-                (selection,) = await select(self.parts, ctx, [row], wishes)
-            await self.parts.faults.point("dispatch", "before")
+                (selection,) = await select(self.deps, ctx, [row], wishes)
+            await self.deps.faults.point("dispatch", "before")
         except (errors.KilonovaError, InjectedFault) as error:
             reason, inner = reasons.of_scheduling(error)
             await self.results.give_up(row, record, f"Scheduling failed: {reason}", inner)
@@ -68,21 +68,21 @@ class MovePlacement:
             return
         await self.interfaces.before_power_on(ctx, row.uuid)
         if not await self._dispatch(ctx, row, record, selection, began):
-            await self.parts.settle_claims([row.uuid])
+            await self.deps.settle_claims([row.uuid])
 
     @retried
     async def _dispatch(
         self, ctx: RequestContext, row: Row, record: Row, selection: Selection, began: dt.datetime
     ) -> bool:
         """The host, its decision, steps and message in one transaction; False when somebody was faster."""
-        parts, now = self.parts, self.parts.now()
+        deps, now = self.deps, self.deps.now()
         move, spec = store.decode(record), request_specs.decode(row.spec)
         move = msgspec.structs.replace(move, attempts=move.attempts + 1, alternates=selection.alternates)
         values = {
             "status": store.RUNNING, "dest_compute": selection.host, "dest_node": selection.node,
             "document": store.encode(move), "updated_at": now,
         }  # fmt: skip
-        async with parts.database.transaction() as tx:
+        async with deps.database.transaction() as tx:
             held = await servers.get(tx.connection, row.uuid, lock=True)
             if held is None or not under_way(held, record) or not await store.change(
                 tx.connection, record.uuid, [store.ACCEPTED], values
@@ -93,12 +93,12 @@ class MovePlacement:
                 server=server, spec=msgspec.structs.replace(spec, admin_pass=move.admin_pass),
                 request_id=record.request_id, attempt=move.attempts, action=kind_of(record).action, move=move,
             )  # fmt: skip
-            build = parts.grants.granted(build, selection.host)
+            build = deps.grants.granted(build, selection.host)
             ref = models.ServerRef(build=build, request_id=record.request_id, action=kind_of(record).action)
             await tx.outbox(ComputeAPI, host=selection.host).run_action(ctx, ref)
             made = {row.uuid: selection.decision}
             await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
-            placing = parts.placing(
+            placing = deps.placing(
                 row, record.request_id, selection, began, now, attempt=move.attempts, action=kind_of(record).action
             )
             await steps.add(tx.connection, placing)

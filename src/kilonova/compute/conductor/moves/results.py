@@ -7,9 +7,9 @@ import msgspec
 
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.deps import Deps, logger, own_steps
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.moves.base import closed, kind_of, settle, under_way
-from kilonova.compute.conductor.parts import Parts, logger, own_steps
 from kilonova.compute.models import BuildOutcome, Move, Selection
 from kilonova.compute.scheduler.hosts import zone_of
 from kilonova.compute.states import Vm
@@ -23,13 +23,13 @@ SHUTDOWN = 4
 
 
 class MoveResults:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
 
     @retried
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
         """False when the server is no longer on its way to this host, which must leave what it made."""
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await servers.get(tx.connection, outcome.server_uuid, lock=True)
             record = await store.get(tx.connection, outcome.move or "", lock=True)
             theirs = record is not None and (record.server_uuid, record.dest_compute) == (
@@ -43,30 +43,30 @@ class MoveResults:
             if record.status != store.RUNNING or move.attempts != outcome.attempt:  # told before?
                 return outcome.ok and record.status in (store.DONE, store.COMPLETED) and row.host == outcome.host
             if not under_way(row, record):
-                await store.change(tx.connection, record.uuid, [store.RUNNING], closed(self.parts, move, store.FAILED))
+                await store.change(tx.connection, record.uuid, [store.RUNNING], closed(self.deps, move, store.FAILED))
                 return False
             if outcome.ok:
                 await self._arrived(tx, ctx, row, record, outcome)
             else:
                 await self._failed(tx, ctx, row, record, outcome)
-        await settle(self.parts, outcome.server_uuid, record)
+        await settle(self.deps, outcome.server_uuid, record)
         return True
 
     async def _arrived(
         self, tx: Transaction, ctx: RequestContext, row: Row, record: Row, outcome: BuildOutcome
     ) -> None:
-        now, move = self.parts.now(), store.decode(record)
+        now, move = self.deps.now(), store.decode(record)
         zones = [row.metadata for row in await hosts.aggregate_metadata(tx.connection, outcome.host)]
         values = {
             "host": outcome.host, "node": record.dest_node, "task_state": None, "launched_at": now, "updated_at": now,
             "vm_state": Vm.STOPPED if move.stopped else Vm.ACTIVE,
             "power_state": SHUTDOWN if move.stopped else outcome.power_state,
-            "availability_zone": zone_of(zones, self.parts.options.default_availability_zone),
+            "availability_zone": zone_of(zones, self.deps.options.default_availability_zone),
             "network_info": msgspec.to_builtins(outcome.network_info),
         }  # fmt: skip
         await servers.swap(tx.connection, row.uuid, [servers.on_host(move.source)], values)
         move = msgspec.structs.replace(move, shared=outcome.shared)
-        await store.change(tx.connection, record.uuid, [store.RUNNING], closed(self.parts, move, store.DONE))
+        await store.change(tx.connection, record.uuid, [store.RUNNING], closed(self.deps, move, store.DONE))
         await servers.finish_actions(
             tx.connection, [row.uuid], [kind_of(record).action], now, request_id=record.request_id
         )
@@ -80,9 +80,9 @@ class MoveResults:
         move.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
         logger.info("move failed", server=row.uuid, host=outcome.host, reason=reasons.of_attempt(outcome.fault))
         again = outcome.reschedule and move.target is None
-        if again and move.attempts < self.parts.options.max_attempts:
+        if again and move.attempts < self.deps.options.max_attempts:
             values = {
-                "status": store.ACCEPTED, "dest_compute": None, "dest_node": None, "updated_at": self.parts.now(),
+                "status": store.ACCEPTED, "dest_compute": None, "dest_node": None, "updated_at": self.deps.now(),
                 "document": store.encode(move),
             }  # fmt: skip
             await store.change(tx.connection, record.uuid, [store.RUNNING], values)
@@ -97,22 +97,22 @@ class MoveResults:
         self, row: Row, record: Row, reason: str, inner: str | None, selection: Selection | None = None
     ) -> None:
         """No host could be found at all."""
-        move, now = store.decode(record), self.parts.now()
+        move, now = store.decode(record), self.deps.now()
         tried, told = move.failed_hosts, move.failed_details
         message = reason if selection is not None else reasons.summary(reason, tried, what=kind_of(record).what)
         details = "\n".join(filter(None, [reasons.full(reason, tried, told, what=kind_of(record).what), inner]))
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             held = await servers.get(tx.connection, row.uuid, lock=True)
             if held is not None and under_way(held, record):
                 await self._error(tx, held, record, move, message, details)
                 if selection is not None:
                     made = {row.uuid: selection.decision}
                     await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
-        await settle(self.parts, row.uuid, record)
+        await settle(self.deps, row.uuid, record)
 
     async def _error(self, tx: Transaction, row: Row, record: Row, move: Move, message: str, details: str) -> None:
         """The server stays on its dead host's name and claim, so that it can be evacuated again."""
-        now = self.parts.now()
+        now = self.deps.now()
         values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
         await servers.set_many(tx.connection, [row.uuid], values)
         fault = {
@@ -120,7 +120,7 @@ class MoveResults:
             "host": record.dest_compute, "created_at": now,
         }  # fmt: skip
         await servers.add_faults(tx.connection, [fault])
-        await store.change(tx.connection, record.uuid, store.OPEN, closed(self.parts, move, store.ERROR))
+        await store.change(tx.connection, record.uuid, store.OPEN, closed(self.deps, move, store.ERROR))
         await servers.finish_actions(
             tx.connection, [row.uuid], [kind_of(record).action], now, request_id=record.request_id, message="Error"
         )
@@ -128,7 +128,7 @@ class MoveResults:
     @retried
     async def gone(self, record: Row) -> None:
         """The server was deleted, or an operator set its state."""
-        async with self.parts.database.transaction() as tx:
-            values = closed(self.parts, store.decode(record), store.FAILED)
+        async with self.deps.database.transaction() as tx:
+            values = closed(self.deps, store.decode(record), store.FAILED)
             await store.change(tx.connection, record.uuid, store.OPEN, values)
-        await settle(self.parts, record.server_uuid, record)
+        await settle(self.deps, record.server_uuid, record)

@@ -1,4 +1,4 @@
-"""What the pieces of the conductor share."""
+"""The dependencies that all classes of the conductor share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = log.get("conductor")
 
 
 @dataclass
-class Parts:
+class Deps:
     """`database` has an outbox; until `settled_at` (monotonic) hosts may just be starting, or could not say that they live."""
 
     database: Database

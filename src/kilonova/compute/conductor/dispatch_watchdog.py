@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor.build_results import BuildResults
 from kilonova.compute.conductor.builds import Builds
-from kilonova.compute.conductor.endings import Endings
-from kilonova.compute.conductor.parts import Parts, logger, on_behalf
+from kilonova.compute.conductor.deps import Deps, logger, on_behalf
 from kilonova.compute.models import BuildOutcome, Fault
 from kilonova.compute.states import Task
 from kilonova.compute.store import conductor_servers as store
@@ -20,10 +20,10 @@ from kilonova.core.db import Row
 from kilonova.core.periodic import Repeated
 
 
-class Watch:
-    def __init__(self, parts: Parts, builds: Builds, endings: Endings) -> None:
-        self.parts, self.builds, self.endings = parts, builds, endings
-        self._again = Repeated("watch of dispatched builds", parts.clock, parts.options.watch_interval, self.check)
+class DispatchWatchdog:
+    def __init__(self, deps: Deps, builds: Builds, results: BuildResults) -> None:
+        self.deps, self.builds, self.results = deps, builds, results
+        self._again = Repeated("watch of dispatched builds", deps.clock, deps.options.watch_interval, self.check)
 
     def start(self) -> None:
         self._again.start()
@@ -33,46 +33,46 @@ class Watch:
 
     async def check(self) -> None:
         """Look at what this process dispatched, until it is taken. Costs nothing while all is well."""
-        if not self.parts.bus.ready:
-            self.parts.unsettle()
+        if not self.deps.bus.ready:
+            self.deps.unsettle()
         if not self.builds.dispatched:
             return
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             waiting = await store.building(
-                connection, self.parts.now(), unaccepted=True, uuids=list(self.builds.dispatched)
+                connection, self.deps.now(), unaccepted=True, uuids=list(self.builds.dispatched)
             )
         untouched = {row.uuid for row in waiting}
         for uuid in [uuid for uuid in self.builds.dispatched if uuid not in untouched]:
             self.builds.dispatched.discard(uuid)
-        before = self.parts.ago(self.parts.options.accept_timeout)
+        before = self.deps.ago(self.deps.options.accept_timeout)
         await self._ask([row for row in waiting if row.updated_at < before])
 
     async def check_all(self, grace: float) -> None:
         """The same for what any process dispatched `grace` seconds ago; and builds on hosts that are down."""
-        parts = self.parts
-        async with parts.database.reading() as connection:
-            rows = await store.building(connection, parts.ago(grace))
-            alive = await parts.alive(connection, {row.host for row in rows})
+        deps = self.deps
+        async with deps.database.reading() as connection:
+            rows = await store.building(connection, deps.ago(grace))
+            alive = await deps.alive(connection, {row.host for row in rows})
         await self._leave([row for row in rows if row.host not in alive])
         await self._ask([row for row in rows if row.host in alive and row.task_state == Task.SCHEDULING])
 
     async def _leave(self, rows: Sequence[Row]) -> None:
         """Fail builds of hosts that are down. One that lives after all is told that the build is no longer its."""
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             last = await steps.newest(connection, [row.uuid for row in rows]) if rows else {}
         for row in rows:
             step = last[row.uuid].step if row.uuid in last else "dispatch"
             await self._failed(row, Fault(step=step, reason="the compute host is down"))
 
     async def _ask(self, rows: Sequence[Row]) -> None:
-        ctx = service_context("req-" + self.parts.clock.uuid())
+        ctx = service_context("req-" + self.deps.clock.uuid())
         gone = {host for host in {row.host for row in rows} if not await self._listens(ctx, host)}
         lost = [row for row in rows if row.host in gone]
         for row in lost:
             await self._failed(row, Fault(step="dispatch", reason="no compute agent listens for this host"))
 
     async def _failed(self, row: Row, fault: Fault) -> None:
-        async with self.parts.database.reading() as connection:
+        async with self.deps.database.reading() as connection:
             actions = await store.open_actions(connection, [row.uuid])
         if row.uuid not in actions or row.spec is None:
             return
@@ -88,11 +88,11 @@ class Watch:
             fault=fault,
         )
         ctx = on_behalf(request_id, row.project_id, row.user_id)
-        await self.endings.ended(ctx, outcome)
+        await self.results.ended(ctx, outcome)
 
     async def _listens(self, ctx: RequestContext, host: str) -> bool:
         try:
-            await self.parts.bus.client(ComputeAPI, host=host).external_events(ctx, [])
+            await self.deps.bus.client(ComputeAPI, host=host).external_events(ctx, [])
         except errors.NoReceiver:
             return False
         return True

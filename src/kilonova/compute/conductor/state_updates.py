@@ -1,4 +1,4 @@
-"""Changes that agents report of servers that exist: states, actions, power, steps. All are compare-and-swap."""
+"""StateUpdates that agents report of servers that exist: states, actions, power, steps. All are compare-and-swap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.conductor import reasons
-from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.models import Fault, ServerChange, StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
@@ -28,9 +28,9 @@ FOLLOWS: dict[int, tuple[Vm, Vm]] = {
 """power state a guest took by itself → the vm_state that then no longer holds, and the one that does."""
 
 
-class Changes:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+class StateUpdates:
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
         self._batched = Batched(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
@@ -44,13 +44,13 @@ class Changes:
         if len(asked) == 1:
             return [await self._update(*asked[0])]
         answers, changed = [], defaultdict[str, dict[str, Any]](dict)
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             rows = await store.lock_states(tx.connection, {uuid for uuid, _ in asked})
             states = {uuid: row._asdict() for uuid, row in rows.items()}
             for uuid, change in asked:
                 fits = uuid in states and _fits(states[uuid], change)
                 if fits and (values := _values(change)):
-                    changed[uuid] |= values | {"updated_at": self.parts.now()}
+                    changed[uuid] |= values | {"updated_at": self.deps.now()}
                     states[uuid] |= values
                 answers.append(fits)
             await store.set_each(tx.connection, changed)
@@ -60,10 +60,10 @@ class Changes:
     async def _update(self, uuid: str, change: ServerChange) -> bool:
         values = _values(change)
         if not values:  # only the question whether the expectation still holds
-            async with self.parts.database.reading() as connection:
+            async with self.deps.database.reading() as connection:
                 return await store.holds(connection, uuid, _expected(change))
-        async with self.parts.database.transaction() as tx:
-            return await store.swap(tx.connection, uuid, _expected(change), values | {"updated_at": self.parts.now()})
+        async with self.deps.database.transaction() as tx:
+            return await store.swap(tx.connection, uuid, _expected(change), values | {"updated_at": self.deps.now()})
 
     @retried
     async def action_ended(
@@ -73,8 +73,8 @@ class Changes:
         """The end of an action, once: a late repetition must not undo what was begun since. `by` is the host that says so,
         where the bus has proven it: of another's servers it can tell nothing."""
         done = ACTIONS.get(action)
-        now, names = self.parts.now(), {action, done.shown if done is not None else action}
-        async with self.parts.database.transaction() as tx:
+        now, names = self.deps.now(), {action, done.shown if done is not None else action}
+        async with self.deps.database.transaction() as tx:
             if by is not None and not await store.holds(tx.connection, uuid, [store.on_host(by)]):
                 logger.warning("refused the end of an action on another host's server", sender=by, server=uuid)
                 return False
@@ -91,26 +91,26 @@ class Changes:
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
             if applied and fault is not None:
                 await self._fault(tx.connection, uuid, action, change.expect_host, fault)
-            if applied and self.parts.events.wanted:
+            if applied and self.deps.events.wanted:
                 row = await store.get(tx.connection, uuid)
                 reason = reasons.of_attempt(fault) if fault is not None else None
-                self.parts.events.action_ended(tx, row, action, request_id, reason)
+                self.deps.events.action_ended(tx, row, action, request_id, reason)
             return applied
 
     async def _fault(self, connection: Connection, uuid: str, action: str, host: str | None, fault: Fault) -> None:
         message = reasons.short(f"{action} failed: {reasons.of_attempt(fault)}")
         row = {
             "server_uuid": uuid, "code": fault.code, "message": message, "details": fault.details, "host": host,
-            "created_at": self.parts.now(),
+            "created_at": self.deps.now(),
         }  # fmt: skip
         await store.add_faults(connection, [row])
 
     @retried
     async def power_state_seen(self, host: str, uuid: str, power_state: int) -> None:
         """The row follows the guest while nothing runs on it."""
-        values: dict[str, Any] = {"power_state": power_state, "updated_at": self.parts.now()}
+        values: dict[str, Any] = {"power_state": power_state, "updated_at": self.deps.now()}
         where = [store.on_host(host), store.task_in([None])]
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             if power_state in FOLLOWS:
                 before, after = FOLLOWS[power_state]
                 if await store.swap(tx.connection, uuid, [*where, store.vm_in([before])], values | {"vm_state": after}):

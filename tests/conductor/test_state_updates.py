@@ -1,4 +1,4 @@
-"""Changes of servers that exist: compare-and-swap, actions, power, deletion, what an agent asks at its start."""
+"""State updates of servers that exist: compare-and-swap, actions, power, deletion, what an agent asks at its start."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from kilonova.compute.conductor import reasons
+from kilonova.compute.conductor.deps import Deps, finished_spec, logger, own_steps
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.conductor.parts import Parts, finished_spec, logger, own_steps
 from kilonova.compute.models import BuildOutcome, Fault, RequestSpec, StepRecord
 from kilonova.compute.payloads import Failure
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
@@ -24,9 +24,9 @@ NOWHERE: dict[str, Any] = {"host": None, "node": None, "network_info": []}
 """A server whose host has undone what it made: its ports are gone, too."""
 
 
-class Endings:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+class BuildResults:
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
         self._succeeded = Batched(self._all_succeeded)
 
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
@@ -36,8 +36,8 @@ class Endings:
     @retried
     async def _all_succeeded(self, ended: Sequence[tuple[RequestContext, BuildOutcome]]) -> list[bool]:
         """One transaction and a handful of statements for all that came up at once."""
-        now, answers, up, specs = self.parts.now(), [], {}, {}
-        async with self.parts.database.transaction() as tx:
+        now, answers, up, specs = self.deps.now(), [], {}, {}
+        async with self.deps.database.transaction() as tx:
             rows = await store.get_many(tx.connection, {outcome.server_uuid for _, outcome in ended}, lock=True)
             await steps.add(tx.connection, [s for ctx, o in ended for s in _steps(ctx, rows.get(o.server_uuid), o)])
             for ctx, outcome in ended:
@@ -50,7 +50,7 @@ class Endings:
                         specs[uuid] = kept
                     if row.network_info:  # its ports changed while it was built, perhaps after the host had read them
                         await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
-                    self.parts.events.tell(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
+                    self.deps.events.tell(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
                 answers.append(answer is not False)
             await store.set_each(tx.connection, up)
             await store.save_specs(tx.connection, specs)
@@ -61,7 +61,7 @@ class Endings:
     @retried
     async def _attempt_failed(self, ended: tuple[RequestContext, BuildOutcome]) -> bool:
         ctx, outcome = ended
-        async with self.parts.database.transaction() as tx:
+        async with self.deps.database.transaction() as tx:
             row = await store.get(tx.connection, outcome.server_uuid, lock=True)
             await steps.add(tx.connection, _steps(ctx, row, outcome))
             answer = _answer(row, outcome)
@@ -69,7 +69,7 @@ class Endings:
                 return bool(answer)
             released = await self._failed(tx, ctx, row, request_specs.decode(row.spec), outcome)
         if released:
-            await self.parts.settle_claims([outcome.server_uuid])
+            await self.deps.settle_claims([outcome.server_uuid])
         return True
 
     async def _failed(
@@ -80,9 +80,9 @@ class Endings:
         spec.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
         spec.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
         failure = Failure(spec.failed_hosts[outcome.host])
-        self.parts.events.tell(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
+        self.deps.events.tell(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
         logger.info("attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
-        if outcome.reschedule and spec.attempts < self.parts.options.max_attempts and spec.force_host is None:
+        if outcome.reschedule and spec.attempts < self.deps.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)
             return False
         await self._error(tx, row, spec, outcome.fault)
@@ -91,13 +91,13 @@ class Endings:
     async def _again(
         self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
     ) -> None:
-        values = {"task_state": Task.SCHEDULING, "updated_at": self.parts.now()} | NOWHERE
+        values = {"task_state": Task.SCHEDULING, "updated_at": self.deps.now()} | NOWHERE
         if await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
             await store.save_specs(tx.connection, {row.uuid: spec})
             await tx.outbox(ConductorAPI).build_servers(ctx, [row.uuid], outcome.request_id)
 
     async def _error(self, tx: Transaction, row: Row, spec: RequestSpec, fault: Fault | None) -> None:
-        now, host = self.parts.now(), row.host
+        now, host = self.deps.now(), row.host
         values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now} | NOWHERE
         if not await store.swap(tx.connection, row.uuid, store.building_on(host), values):
             return

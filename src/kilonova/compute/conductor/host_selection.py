@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kilonova.compute.conductor.parts import Parts, logger
+from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.models import Decision, RequestSpec, Selection
 from kilonova.compute.scheduler.filters.base import DOWN
 from kilonova.compute.scheduler.hosts import zone_of
@@ -26,17 +26,17 @@ class SchedulerAway(errors.ServiceUnavailable):
     template = "the scheduler gave no answer within {seconds:g} s: {reason}"
 
 
-async def select(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
+async def select(deps: Deps, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
     """Selections for rows of servers that are alike in project, user and spec. Raises SchedulerAway. Where the whole cloud is
     starting, a host that is not up yet is waited for; servers that have one don't wait with those that have none, which are
     left out then."""
-    made = {s.server_uuid: s for s in await _ask(parts, ctx, rows, spec)}
-    while parts.clock.monotonic() < parts.settled_at:
+    made = {s.server_uuid: s for s in await _ask(deps, ctx, rows, spec)}
+    while deps.clock.monotonic() < deps.settled_at:
         decided = [made[row.uuid] for row in rows if not _may_come(made[row.uuid])]
         if decided:
             return decided
-        await parts.clock.sleep(0.5)
-        made = {s.server_uuid: s for s in await _ask(parts, ctx, rows, spec)}
+        await deps.clock.sleep(0.5)
+        made = {s.server_uuid: s for s in await _ask(deps, ctx, rows, spec)}
     return [made[row.uuid] for row in rows]
 
 
@@ -45,15 +45,15 @@ def _may_come(selection: Selection) -> bool:
     return selection.host is None and (decision.candidates == 0 or any(h.saw == DOWN for h in decision.hosts))
 
 
-async def _ask(parts: Parts, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
+async def _ask(deps: Deps, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
     """One answer of the scheduler, asked again while it is away."""
-    clock, limit = parts.clock, parts.options.schedule_timeout
+    clock, limit = deps.clock, deps.options.schedule_timeout
     deadline, first = clock.monotonic() + limit, rows[0]
     lean, ids = without_secrets(spec), [row.uuid for row in rows]
 
     async def ask() -> list[Selection]:
         async with asyncio.timeout(max(deadline - clock.monotonic(), 0.01)):
-            return await parts.scheduler.select_destinations(ctx, ids, lean, first.project_id, first.user_id)
+            return await deps.scheduler.select_destinations(ctx, ids, lean, first.project_id, first.user_id)
 
     try:
         return await retry(
@@ -68,32 +68,32 @@ def _away(error: Exception) -> bool:
     return unreachable(error) or isinstance(error, TimeoutError)
 
 
-async def next_alternate(parts: Parts, ctx: RequestContext, row: Row, spec: RequestSpec) -> Selection | None:
+async def next_alternate(deps: Deps, ctx: RequestContext, row: Row, spec: RequestSpec) -> Selection | None:
     """Move the claim to the first alternate of an earlier decision where it still fits; None when there is none."""
     lean = without_secrets(spec)
     left = [host for host in spec.alternates if host not in spec.failed_hosts]
     while left:
         host = left.pop(0)
-        began = parts.now()
+        began = deps.now()
         try:
-            taken = await parts.scheduler.claim(ctx, row.uuid, host, lean, row.project_id, row.user_id)
+            taken = await deps.scheduler.claim(ctx, row.uuid, host, lean, row.project_id, row.user_id)
         except (errors.BusError, errors.ServiceUnavailable):
             return None  # whoever asks next knows how to wait
         if taken:
-            return await _selection(parts, row, host, left, began=began)
+            return await _selection(deps, row, host, left, began=began)
     return None
 
 
-async def _selection(parts: Parts, row: Row, host: str, left: list[str], *, began: dt.datetime) -> Selection | None:
-    async with parts.database.reading() as connection:
+async def _selection(deps: Deps, row: Row, host: str, left: list[str], *, began: dt.datetime) -> Selection | None:
+    async with deps.database.reading() as connection:
         node = await hosts.node(connection, host)
         memberships = await hosts.aggregate_metadata(connection, host)
     if node is None:
         return None
-    zone = zone_of([row.metadata for row in memberships], parts.options.default_availability_zone)
-    decision = Decision(scheduler="alternates", chosen=host, alternates=left, candidates=1, at=parts.now())
+    zone = zone_of([row.metadata for row in memberships], deps.options.default_availability_zone)
+    decision = Decision(scheduler="alternates", chosen=host, alternates=left, candidates=1, at=deps.now())
     made = Selection(
         server_uuid=row.uuid, host=host, node=node.hypervisor_hostname, availability_zone=zone, alternates=left,
         decision=decision,
     )  # fmt: skip
-    return msgspec.structs.replace(made, claim_began=began, claim_ended=parts.now())
+    return msgspec.structs.replace(made, claim_began=began, claim_ended=deps.now())
