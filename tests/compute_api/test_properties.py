@@ -86,7 +86,8 @@ SPECS = [  # key, value, may be set since 2.86, may be launched with
     ("hw:no_such", "1", False, False), ("hw_rng:allowed", "True", True, True), ("hw_rng:allowed", "False", True, False),
     ("quota:cpu_shares", "5", True, False), ("trait:CUSTOM_FAST", "required", True, False),
     ("trait:CUSTOM_FAST", "perhaps", False, False), ("resources:VCPU", "1", True, False), ("resources:VCPU", "x", False, False),
-    ("pci_passthrough:alias", "gpu:1", True, False), ("os:secure_boot", "required", True, False),
+    ("pci_passthrough:alias", "gpu:1", True, False), ("pci_passthrough:alias", "gpu one:1 , nic:2", True, False),
+    ("pci_passthrough:alias", "gpu:1" + ",   gpu:1" * 25 + "!", False, False), ("os:secure_boot", "required", True, False),
     ("capabilities:cpu_arch", "x86_64", True, True), ("my:own", "x", True, True), ("plain", "x", True, True),
     ("aggregate_instance_extra_specs:ssd", "true", True, True),
 ]  # fmt: skip

@@ -77,6 +77,7 @@ OLD_NICS = {
     "virtuale1000": "e1000", "virtuale1000e": "e1000e", "virtualpcnet32": "pcnet", "virtualsriovethernetcard": "sriov",
     "virtualvmxnet": "vmxnet", "virtualvmxnet3": "vmxnet3",
 }  # fmt: skip
+_ALIAS = r"[^:,\s][^:,]*:[0-9]{1,9}"  # begins and ends with what is in no gap: a text is read in one way alone
 PAGES = text(
     ("small", "any"), pattern=r"(large|small|any|[0-9]+([kKMGT]i?)?(b|bit|B)?)", words="small, large, any or a size"
 )
@@ -180,7 +181,7 @@ FLAVOR: dict[str, Property] = {f"hw:{name}": known for name, known in HARDWARE.i
     "hw_video:ram_max_mb": number(),  # an upper bound of what is not given at all
     "os:secure_boot": one_of("disabled", "required", served=("disabled",)),
     "accel:device_profile": text(NONE),
-    "pci_passthrough:alias": text(NONE, pattern=r"[^:]+:\d+(\s*,\s*[^:]+:\d+)*", words="alias:count, …"),
+    "pci_passthrough:alias": text(NONE, pattern=rf"{_ALIAS}(\s*,\s*{_ALIAS})*", words="alias:count, …"),
 }
 FAMILIES: tuple[tuple[re.Pattern[str], Property], ...] = (
     (re.compile(r"hw[_:]numa_cpus\.[0-9]+"), text(NONE)),
