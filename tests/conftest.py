@@ -29,7 +29,7 @@ def pytest_runtest_makereport(
     if report.failed:
         clouds = [fixture for fixture in getattr(item, "funcargs", {}).values() if hasattr(fixture, "said")]
         if clouds:
-            report.longrepr = "\n\n".join([report.longreprtext, *(cloud.said() for cloud in clouds)])
+            report.longrepr = "\n\n".join([report.longreprtext, *(cloud.logs() for cloud in clouds)])
     if report.skipped and os.environ.get("CI") and any(item.get_closest_marker(name) for name in NEVER_SKIPPED):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"

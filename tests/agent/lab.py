@@ -25,7 +25,7 @@ from kilonova.core.bus import MemoryBus
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.faults import FaultRule, Faults
-from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.dataplane import Leftover
 from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.client import NetworkRecord, PortRecord, PortRequest, SubnetRecord
 from tests.support import make_core
@@ -257,7 +257,7 @@ class Wiring(NetworkAgentAPI):
     async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
         return None
 
-    async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
+    async def leftovers(self, ctx: RequestContext) -> list[Leftover]:
         return []
 
 

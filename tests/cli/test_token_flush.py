@@ -15,7 +15,7 @@ from kilonova.cli.main import app
 from kilonova.core.clock import Clock
 from kilonova.core.errors import CannotStart
 from kilonova.databases import open_database
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.tables import revocations
 from kilonova.settings import load
 from tests.cli.test_db import _logs, config  # noqa: F401 - fixtures
@@ -30,9 +30,9 @@ def run(config: Path, *words: str) -> Any:  # noqa: F811
 
 async def fill(config: Path) -> None:  # noqa: F811
     """Two revocations that have expired and one that has not."""
-    now = moments.now(Clock())
+    now = timestamps.now(Clock())
     rows = [
-        {"id": str(n), "subject": "audit:x", "issued_before": now, "expires_at": now + life * moments.SECOND}
+        {"id": str(n), "subject": "audit:x", "issued_before": now, "expires_at": now + life * timestamps.SECOND}
         for n, life in enumerate((-60, -1, 600))
     ]
     database = open_database(load(config), "identity")

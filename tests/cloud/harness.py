@@ -149,7 +149,7 @@ class CloudProcess:
     def words(self, lines: int = 30) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def said(self) -> str:
+    def logs(self) -> str:
         """For a test that failed."""
         return f"--- kilonova up\n{self.words(100)}"
 

@@ -60,7 +60,7 @@ class Scene:
     def __exit__(self, *of: object) -> None:
         self.cluster.__exit__(*of)
 
-    def said(self) -> str:
+    def logs(self) -> str:
         """For a test that failed: the compute services as an operator sees them, and every process's last words."""
         try:
             services = self.admin.ok("GET", "compute", "/os-services")["services"]

@@ -31,7 +31,7 @@ class HostedCloud:
     def api(self, user: str = "admin", **more: Any) -> Api:
         return Api(self.cluster.url, user, **more)
 
-    def said(self) -> str:
+    def logs(self) -> str:
         """For a test that failed."""
         return "\n".join(f"--- {process.name}\n{process.words(8)}" for process in self.cluster.processes.values())
 

@@ -12,7 +12,7 @@ import msgspec
 
 from kilonova.core import log
 from kilonova.network.agent.composed import BridgeDataPlane
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
 from kilonova.network.agent.model import HostModel
 from kilonova.network.agent.options import BridgeOptions
 from kilonova.testing.hosts import VirtualHost
@@ -32,7 +32,7 @@ class Answer(msgspec.Struct):
     """`tap` is an event, else it answers the oldest question."""
 
     error: str = ""
-    vestiges: list[Vestige] = []
+    leftovers: list[Leftover] = []
     faults: tuple[Fault, ...] = ()
     tap: tuple[str, bool] | None = None
 
@@ -90,8 +90,8 @@ class RemoteDataPlane(DataPlane):
     async def unplug(self, port_id: str) -> None:
         await self._ask(Ask("unplug", port_id=port_id))
 
-    async def vestiges(self) -> list[Vestige]:
-        return (await self._ask(Ask("vestiges"))).vestiges
+    async def leftovers(self) -> list[Leftover]:
+        return (await self._ask(Ask("leftovers"))).leftovers
 
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         self._listeners.append(on_tap)
@@ -128,8 +128,8 @@ async def main(options: BridgeOptions) -> None:
             return Answer(faults=await plane.apply(ask.state or HostModel()))
         elif ask.do == "unplug":
             await plane.unplug(ask.port_id)
-        elif ask.do == "vestiges":
-            return Answer(vestiges=await plane.vestiges())
+        elif ask.do == "leftovers":
+            return Answer(leftovers=await plane.leftovers())
         elif ask.do == "close":
             await plane.close(remove=ask.remove)
         return Answer()

@@ -277,7 +277,7 @@ async def test_hosts_join_and_leave_and_guests_move(lab: Lab) -> None:
     back = await lab.plug(await lab.cloud.port(moved.port.id), "a")
     assert await do(three.pings, address(back))
 
-    kinds = {(v.kind, v.name) for v in await lab.planes["a"].vestiges()}
+    kinds = {(v.kind, v.name) for v in await lab.planes["a"].leftovers()}
     assert ("vxlan", vxlan_link(lab.instance, network["provider:segmentation_id"])) in kinds
     three.unplug()
     await lab.cloud.network_client.delete_ports([three.port.id])

@@ -331,12 +331,12 @@ async def test_one_networks_fault_is_its_own(lab: Lab, monkeypatch: pytest.Monke
     assert "no such wire" in faults[broken.id].reason
     assert not any(fault.lasting for fault in faults.values())
     assert f"{lab.options.instance}-i-{one.id[:11]}" in await do(saved, lab.options.instance)
-    assert {v.owner for v in await plane.vestiges() if v.kind == "dnsmasq"} == {new.id}
+    assert {v.owner for v in await plane.leftovers() if v.kind == "dnsmasq"} == {new.id}
     monkeypatch.setattr(plane.links, "ensure", ensure)
     monkeypatch.setattr(plane.links, "remove", remove)
     assert await plane.apply(state) == ()
-    assert {v.owner for v in await plane.vestiges() if v.kind == "bridge"} >= {broken.id, new.id}
-    assert old.id not in {v.owner for v in await plane.vestiges()}
+    assert {v.owner for v in await plane.leftovers() if v.kind == "bridge"} >= {broken.id, new.id}
+    assert old.id not in {v.owner for v in await plane.leftovers()}
 
 
 async def test_a_port_that_cannot_be_read_takes_none_with_it(lab: Lab) -> None:

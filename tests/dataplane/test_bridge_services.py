@@ -122,10 +122,10 @@ async def test_an_address_goes_to_another_guest(lab: Lab, client: Client) -> Non
     await plane.apply(model(net, (first,)))
     guest = lab.guest(first, static=False)
     assert (await do(client.ask, guest))["ip"] == "198.18.7.10"
-    assert [v.name for v in await plane.vestiges() if v.kind == "lease"] == ["198.18.7.10 fa:16:3e:00:00:0a"]
+    assert [v.name for v in await plane.leftovers() if v.kind == "lease"] == ["198.18.7.10 fa:16:3e:00:00:0a"]
     await plane.apply(model(net, ()))
     guest.unplug()
-    assert [v for v in await plane.vestiges() if v.kind in ("lease", "chain", "tap")] == []
+    assert [v for v in await plane.leftovers() if v.kind in ("lease", "chain", "tap")] == []
     second = port(net, 10, mac_address="fa:16:3e:00:00:bb", hostname="second")
     await plane.apply(model(net, (second,)))
     assert (await do(client.ask, lab.guest(second, static=False)))["ip"] == "198.18.7.10"
@@ -295,13 +295,13 @@ async def test_applying_again_changes_nothing(lab: Lab) -> None:
     await plane.apply(state)
     assert await do(picture) == before
     assert (await do(fetch, guest, "/"))[0] == 200
-    vestiges = await plane.vestiges()
+    leftovers = await plane.leftovers()
     await plane.close()
     again = await lab.plane(backend([]))
-    assert await again.vestiges() == vestiges
+    assert await again.leftovers() == leftovers
     await again.apply(state)
     assert await do(picture) == before
-    assert await again.vestiges() == vestiges
+    assert await again.leftovers() == leftovers
     assert (await do(fetch, guest, "/"))[0] == 200
 
 
@@ -317,14 +317,14 @@ async def test_what_is_no_longer_named_is_removed(lab: Lab) -> None:
     one, two = port(first, 10, closed), port(second, 10, closed)
     both = HostModel(networks=(replace(first, ports=(one,)), replace(second, ports=(two,))), security_groups=(closed,))
     await plane.apply(both)
-    assert {v.owner for v in await plane.vestiges() if v.kind == "bridge"} == {first.id, second.id}
+    assert {v.owner for v in await plane.leftovers() if v.kind == "bridge"} == {first.id, second.id}
     await plane.close()
     again = await lab.plane(backend([]))  # a new agent takes away what an older one made
     await again.apply(model(second, (two,), closed))
     assert leftovers("none", [first.id]) == []
-    assert {v.owner for v in await again.vestiges() if v.kind in ("bridge", "namespace", "dnsmasq")} == {second.id}
+    assert {v.owner for v in await again.leftovers() if v.kind in ("bridge", "namespace", "dnsmasq")} == {second.id}
     await again.apply(HostModel())
-    assert await again.vestiges() == []
+    assert await again.leftovers() == []
     assert leftovers(lab.options.instance, [first.id, second.id]) == []
     await again.apply(both)
     await again.close(remove=True)
@@ -336,9 +336,9 @@ async def test_a_network_without_dhcp_has_no_namespace(lab: Lab) -> None:
     bare = replace(base, subnets=(replace(base.subnets[0], dhcp_ip=None),))
     await plane.apply(model(base, ()))
     await plane.apply(model(bare, ()))
-    assert {v.kind for v in await plane.vestiges()} == {"bridge"}
+    assert {v.kind for v in await plane.leftovers()} == {"bridge"}
     await plane.apply(model(base, ()))
-    assert {v.kind for v in await plane.vestiges()} == {"bridge", "namespace", "dnsmasq"}
+    assert {v.kind for v in await plane.leftovers()} == {"bridge", "namespace", "dnsmasq"}
 
 
 async def test_after_a_reboot_everything_is_made_again(lab: Lab) -> None:
@@ -355,7 +355,7 @@ async def test_after_a_reboot_everything_is_made_again(lab: Lab) -> None:
     Path(f"/run/netns/{name}").touch()
     again = await lab.plane()
     await again.apply(state)
-    assert {v.kind for v in await again.vestiges()} == {"bridge", "chain", "namespace", "dnsmasq"}
+    assert {v.kind for v in await again.leftovers()} == {"bridge", "chain", "namespace", "dnsmasq"}
 
 
 async def test_a_foreign_bridge_is_left_alone(lab: Lab) -> None:

@@ -17,11 +17,11 @@ async def test_ports_come_up_when_named_and_go_when_not() -> None:
     await plane.apply(model(net, (here, there)))
     await asyncio.sleep(0)
     assert told == [(tap_name(here.id), True)]
-    assert {(v.kind, v.owner) for v in await plane.vestiges()} == {("bridge", net.id), ("tap", here.id)}
+    assert {(v.kind, v.owner) for v in await plane.leftovers()} == {("bridge", net.id), ("tap", here.id)}
     await plane.apply(HostModel())
     await asyncio.sleep(0)
     assert told[1:] == [(tap_name(here.id), False)]
-    assert await plane.vestiges() == []
+    assert await plane.leftovers() == []
 
 
 async def test_unplug_and_late_subscribers() -> None:

@@ -62,7 +62,7 @@ async def test_only_differences_are_applied(lab: Lab, options: BridgeOptions) ->
     assert flooded(device) == {"192.0.2.1", "192.0.2.2"}
     table = subprocess.run(["bridge", "fdb", "show", "dev", device], capture_output=True, text=True).stdout
     assert "fa:16:3e:00:00:14" not in table
-    assert ("vxlan", device, net.id) in {(v.kind, v.name, v.owner) for v in await again.vestiges()}
+    assert ("vxlan", device, net.id) in {(v.kind, v.name, v.owner) for v in await again.leftovers()}
 
     moved = BridgeDataPlane(replace(options, vxlan_port=options.vxlan_port + 1))  # the operator changed the port
     lab.planes.append(moved)

@@ -72,8 +72,8 @@ class Guests:
         self.group = self.new_group("guests")
         self.made: list[str] = []
 
-    def said(self) -> str:
-        return self.cloud.said()
+    def logs(self) -> str:
+        return self.cloud.logs()
 
     def new_group(self, name: str) -> str:
         body = {"security_group": {"name": name}}

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select
 
 from kilonova.core.clock import Clock
 from kilonova.identity.flush import AT_ONCE, TABLES, flush
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.tables import login_failures, revocation_events, revocations, tokens
 from tests.identity.conftest import CHEAP, Identity, MovedClock, start
 
@@ -19,7 +19,7 @@ FILLED = {"tokens": OLD, "revocations": OLD, "revocation_events": OLD, "login_fa
 
 async def fill(identity: Identity, count: int = OLD, *, age: int = 60) -> None:
     """So many rows in each table that expired `age` seconds ago."""
-    then = moments.now(Clock()) - age * moments.SECOND
+    then = timestamps.now(Clock()) - age * timestamps.SECOND
     name = f"{age}-{{}}".format
     common = {"expires_at": then}
     async with identity.service.database.transaction() as tx:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.network.agent.dataplane import Fault, Vestige
+from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.ops.checks import faults, ports, wiring
 from kilonova.ops.facts import HostFact
 
@@ -20,7 +20,7 @@ def findings(host: str, kind: str, owner: str) -> list[str]:
         networks={NETWORK, IDLE},
         ports={PORT: SimpleNamespace(id=PORT, network_id=NETWORK, host_id="one")},
         security_groups=set(),
-        hosts=[HostFact(host, vestiges=[Vestige(kind=kind, name="kn-vx7", owner=owner)])],
+        hosts=[HostFact(host, leftovers=[Leftover(kind=kind, name="kn-vx7", owner=owner)])],
     )
     return [f"{finding.where}: {finding.what}: {finding.why}" for finding in wiring(facts)]
 

@@ -255,7 +255,7 @@ def test_the_bus(taken: Taken) -> None:
             taken.bus(attempt)
     closed: list[Callable[[AmqpBus], Awaitable[Any]]] = [
         lambda bus: bus.client(ComputeAPI, host=OTHERS).console_output(CTX, taken.theirs, 1000),
-        lambda bus: bus.client(NetworkAgentAPI, host=OTHERS).vestiges(CTX),
+        lambda bus: bus.client(NetworkAgentAPI, host=OTHERS).leftovers(CTX),
         lambda bus: bus.client(SchedulerAPI).claim(CTX, taken.theirs, MINE, builds[0].spec, "p", "u"),
     ]
     for attempt in closed:  # by the broker, which closes the connection

@@ -15,8 +15,8 @@ from kilonova.compute.api.flavors import Flavors
 from kilonova.compute.api.history import History
 from kilonova.compute.api.hypervisors import Hypervisors
 from kilonova.compute.api.key_pairs import KeyPairs
+from kilonova.compute.api.legacy_auth import LegacyLogin
 from kilonova.compute.api.migrations import Migrations
-from kilonova.compute.api.older import OlderLogin
 from kilonova.compute.api.parameters import within_parameters
 from kilonova.compute.api.quotas import Quotas
 from kilonova.compute.api.security_groups import SecurityGroups
@@ -30,6 +30,7 @@ from kilonova.compute.api.services import Services
 from kilonova.compute.api.usage import Usage
 from kilonova.compute.api.versions import Versions
 from kilonova.compute.database import ComputeDatabase
+from kilonova.compute.legacy_urls import VERSIONS, LegacyUrls, nouns_of, within_project
 from kilonova.compute.logic.aggregates import AggregateLogic
 from kilonova.compute.logic.clients import ImageReader, NetworkAccess, ProjectReader
 from kilonova.compute.logic.console import ConsoleLogic
@@ -53,7 +54,6 @@ from kilonova.compute.logic.services import ServiceLogic
 from kilonova.compute.logic.shared_images import SharedImages
 from kilonova.compute.logic.usage import UsageLogic
 from kilonova.compute.notifications import ServerEvents
-from kilonova.compute.older_urls import VERSIONS, OlderUrls, nouns_of, within_project
 from kilonova.compute.options import ComputeOptions
 from kilonova.core.db import Database
 from kilonova.core.service import Core
@@ -92,11 +92,11 @@ class ComputeApiService:
         web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
         self.routes = self._routes()
         guarded = [within_project(within_parameters(route)) for route in self.routes]
-        self.app = OlderUrls(build_app(web, guarded), nouns_of(self.routes))
+        self.app = LegacyUrls(build_app(web, guarded), nouns_of(self.routes))
 
     def _routes(self) -> list[Route]:
         return [
-            *routes.version_routes(Versions(MICROVERSIONS), OlderLogin(HeaderLogin(self.core))),
+            *routes.version_routes(Versions(MICROVERSIONS), LegacyLogin(HeaderLogin(self.core))),
             *routes.flavor_routes(Flavors(self.flavors, self.core.clock), FlavorExtras(self.flavors)),
             *self._server_routes(),
             *self._admin_routes(),

@@ -7,7 +7,7 @@ from kilonova.compute.api.flavor_extras import FlavorExtras
 from kilonova.compute.api.flavors import Flavors
 from kilonova.compute.api.history import History
 from kilonova.compute.api.key_pairs import KeyPairs
-from kilonova.compute.api.older import OlderLogin
+from kilonova.compute.api.legacy_auth import LegacyLogin
 from kilonova.compute.api.security_groups import SecurityGroups
 from kilonova.compute.api.server_actions import ServerActions
 from kilonova.compute.api.server_metadata import ServerMetadata
@@ -22,7 +22,7 @@ V = "/v2.1"
 SERVERS, SERVER = V + "/servers", V + "/servers/{server_id:str}"
 
 
-def version_routes(versions: Versions, login: OlderLogin) -> list[Route]:
+def version_routes(versions: Versions, login: LegacyLogin) -> list[Route]:
     return [
         Route("GET", "/", versions.list, public=True),
         Route("GET", V, versions.current, public=True),

@@ -19,7 +19,7 @@ from kilonova.identity.api.auth import Auth, sources
 from kilonova.identity.api.catalog import Endpoints, Regions, Services
 from kilonova.identity.api.credentials import ApplicationCredentials, Credentials
 from kilonova.identity.api.guard import guarded
-from kilonova.identity.api.older import V1, V2
+from kilonova.identity.api.legacy_auth import V1, V2
 from kilonova.identity.api.projects import Domains, Projects
 from kilonova.identity.api.revocations import RevocationEvents
 from kilonova.identity.api.roles import Roles

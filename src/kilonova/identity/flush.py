@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, retried
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.store.expiry import Table, forget
 from kilonova.identity.tables import login_failures, revocation_events, revocations, tokens
 
@@ -22,7 +22,7 @@ Removed = dict[str, int]
 async def flush(database: Database, clock: Clock, tell: Callable[[Removed], object] = lambda _: None) -> Removed:
     """Remove what has expired before now. `tell` hears what was removed so far, after each transaction. Between two of them
     others have the database for as long as the last one took."""
-    removed, now = {table.name: 0 for table in TABLES}, moments.now(clock)
+    removed, now = {table.name: 0 for table in TABLES}, timestamps.now(clock)
     for table in TABLES:
         while True:
             began = clock.monotonic()

@@ -75,7 +75,7 @@ def wiring(facts: Facts) -> Iterator[Finding]:
         here = {port.id: port.network_id for port in facts.ports.values() if port.host_id == host.name}
         networks = set(here.values())
         shown: dict[str, Iterable[str]] = {"tap": here, **dict.fromkeys(NETWORK_KINDS, networks)}
-        for item in host.vestiges:
+        for item in host.leftovers:
             label = f"{item.kind} {item.name}"
             if item.owner and not _begins(item.owner, facts.networks if item.kind in NETWORK_KINDS else known):
                 yield Finding(host.name, label, f"no network, port or group {item.owner}")
@@ -128,5 +128,5 @@ def counted(facts: Facts) -> dict[str, int]:
         "hosts": len(facts.hosts),
         "guests": sum(len(host.guests) for host in facts.hosts),
         "disks": sum(len(host.disks) for host in facts.hosts),
-        "devices and chains": sum(len(host.vestiges) for host in facts.hosts),
+        "devices and chains": sum(len(host.leftovers) for host in facts.hosts),
     }

@@ -14,7 +14,7 @@ from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import KilonovaError
 from kilonova.core.service import Core
-from kilonova.network.agent.dataplane import Fault, Vestige
+from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.client import NetworkClient, PortRecord
 from kilonova.placement.client import PlacementClient
@@ -37,7 +37,7 @@ class HostFact(msgspec.Struct):
     guests: set[str] = msgspec.field(default_factory=set)
     disks: set[str] = msgspec.field(default_factory=set)
     journal: set[str] = msgspec.field(default_factory=set)
-    vestiges: list[Vestige] = msgspec.field(default_factory=list)
+    leftovers: list[Leftover] = msgspec.field(default_factory=list)
     faults: list[Fault] = msgspec.field(default_factory=list)
     storage: list[str] = msgspec.field(default_factory=list)
     away: str = ""
@@ -136,7 +136,7 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
         async with asyncio.timeout(HOST_ANSWERS):  # a broker would keep the question for a host that is away
             inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
             agent = core.bus.client(NetworkAgentAPI, host=name)
-            vestiges, faults = await agent.vestiges(ctx), await agent.faults(ctx)
+            leftovers, faults = await agent.leftovers(ctx), await agent.faults(ctx)
     except KilonovaError as error:
         return HostFact(name, away=error.message)
     except TimeoutError:
@@ -147,6 +147,6 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
         disks=set(inventory["disks"]),
         journal=set(inventory["journal"]),
         storage=inventory.get("storage", []),
-        vestiges=vestiges,
+        leftovers=leftovers,
         faults=faults,
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from kilonova.compute.legacy_urls import CURRENT, PROJECT, ROOT
 from kilonova.compute.logic.servers import ServerLogic
-from kilonova.compute.older_urls import CURRENT, PROJECT, ROOT
 from kilonova.compute.schemas.common import Link
 from kilonova.core import errors
 from kilonova.core.clock import naive, parse_iso

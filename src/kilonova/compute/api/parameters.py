@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute.older_urls import CURRENT
+from kilonova.compute.legacy_urls import CURRENT
 from kilonova.core import errors
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply

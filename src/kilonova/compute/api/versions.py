@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.compute.older_urls import CURRENT
+from kilonova.compute.legacy_urls import CURRENT
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.microversion import Microversions
 

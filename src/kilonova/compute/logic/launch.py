@@ -16,7 +16,7 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.logic.hostnames import hostname_for
 from kilonova.compute.logic.launch_checks import LaunchChecks
 from kilonova.compute.logic.launch_request import BlockDevice, Launched, LaunchRequest, Resolved
-from kilonova.compute.logic.quotas import Limits, Room
+from kilonova.compute.logic.quotas import Limits, QuotaTracker
 from kilonova.compute.logic.timeline import Timeline
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.states import Task, Vm
@@ -68,13 +68,13 @@ class LaunchLogic:
         return done
 
     async def _count_all(self, tx: Transaction, ready: Sequence[Ready]) -> list[Launched | core_errors.KilonovaError]:
-        room = Room(tx.connection, self.options.quotas)
-        await room.enter({one.ctx.project_id or "" for one in ready})
+        tracker = QuotaTracker(tx.connection, self.options.quotas)
+        await tracker.enter({one.ctx.project_id or "" for one in ready})
         done: list[Launched | core_errors.KilonovaError] = []
         for one in ready:
             try:
                 async with one.timeline.step("quota"):
-                    count = await self._count(room, one)
+                    count = await self._count(tracker, one)
             except core_errors.KilonovaError as error:
                 done.append(error)
                 continue
@@ -82,18 +82,18 @@ class LaunchLogic:
             done.append(Launched(ids=one.ids, reservation_id=one.reservation_id))
         return done
 
-    async def _count(self, room: Room, one: Ready) -> int:
+    async def _count(self, tracker: QuotaTracker, one: Ready) -> int:
         owner = (one.ctx.project_id or "", one.ctx.user_id)
         wanted, flavor = one.wanted, one.resolved.spec.flavor
-        limits = await room.limits(*owner)
+        limits = await tracker.limits(*owner)
         if 0 <= limits["metadata_items"] < len(wanted.metadata):
             raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         self._check_files(wanted, limits)
         each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
-        count = room.fits(limits, owner, each, least=wanted.least, most=wanted.most)
+        count = tracker.fits(limits, owner, each, least=wanted.least, most=wanted.most)
         if one.resolved.server_group_id is not None:
-            await room.join(limits, one.ctx.user_id, one.resolved.server_group_id, count)
-        room.take(owner, each, count)
+            await tracker.join(limits, one.ctx.user_id, one.resolved.server_group_id, count)
+        tracker.take(owner, each, count)
         return count
 
     def _check_files(self, wanted: LaunchRequest, limits: Limits) -> None:

@@ -48,7 +48,7 @@ async def limits_of(connection: Connection, defaults: Quotas, project_id: str, u
     return Limits(limits, found.get(mine[0], {}) if mine else {})
 
 
-class Room:
+class QuotaTracker:
     """What the quotas leave, for launches that are counted one after the other in the transaction that records them: each
     counts those before it."""
 

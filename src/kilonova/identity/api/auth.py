@@ -10,7 +10,7 @@ from msgspec import UNSET
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
 from kilonova.identity.api import links
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.projects import ProjectLogic
 from kilonova.identity.logic.tokens import Token, TokenLogic
@@ -103,8 +103,8 @@ def token_view(token: Token) -> shapes.TokenView:
         methods=list(payload.methods),
         user=shapes.Owned(domain=user_domain, id=subject.user_id, name=subject.user_name, password_expires_at=None),
         audit_ids=list(payload.audit_ids),
-        expires_at=moments.text(payload.expires_at),
-        issued_at=moments.text(payload.issued_at),
+        expires_at=timestamps.text(payload.expires_at),
+        issued_at=timestamps.text(payload.issued_at),
     )
     if payload.scope == "project":
         owner = shapes.Named(id=subject.target_domain_id or "", name=subject.target_domain_name)

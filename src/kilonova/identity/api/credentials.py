@@ -12,7 +12,7 @@ from kilonova.core.web.paging import next_links, read_page
 from kilonova.identity import errors
 from kilonova.identity.api import links
 from kilonova.identity.api.body import columns, read
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.application_credentials import ApplicationCredentialLogic
 from kilonova.identity.logic.application_credentials import Held as HeldApplicationCredential
 from kilonova.identity.logic.base import given
@@ -172,7 +172,7 @@ def application_credential_view(call: Call, held: HeldApplicationCredential) -> 
         "user_id": row.user_id,
         "project_id": row.project_id,
         "system": None,
-        "expires_at": moments.text(row.expires_at)[:-1] if row.expires_at is not None else None,
+        "expires_at": timestamps.text(row.expires_at)[:-1] if row.expires_at is not None else None,
         "unrestricted": row.unrestricted,
         "roles": [{"id": role.id, "name": role.name, "domain_id": role.domain_id or None} for role in held.roles],
         "links": {"self": f"{call.base_url}/v3/users/{row.user_id}/application_credentials/{row.id}"},

@@ -10,7 +10,7 @@ import msgspec
 
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.base import Logic, must_get
 from kilonova.identity.logic.tokens import Token
 from kilonova.identity.store import assignments as assignment_store
@@ -102,13 +102,13 @@ class ApplicationCredentialLogic(Logic):
         if text is None:
             return None
         try:
-            moment = moments.parse(text)
+            moment = timestamps.parse(text)
         except ValueError:
             raise errors.Invalid(
                 reason="Timestamp not in expected format: 'expires_at' must be like 2031-01-31T12:00:00."
                 + errors.ASSUMED
             ) from None
-        if moment <= moments.now(self.clock):
+        if moment <= timestamps.now(self.clock):
             raise errors.Invalid(reason="The 'expires_at' must not be before now." + errors.ASSUMED)
         return moment
 

@@ -10,7 +10,7 @@ import msgspec
 
 from kilonova.core.db import Database, retried
 from kilonova.identity import errors
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.lockout import Lockout, subject_of
 from kilonova.identity.logic.passwords import Passwords
 from kilonova.identity.logic.providers import METHODS, Payload
@@ -122,7 +122,7 @@ class AuthLogic:
     ) -> Proof:
         if user_id is None and name is None:
             raise errors.Missing(attribute="id or name", target="user")
-        began = moments.now(self.tokens.clock)
+        began = timestamps.now(self.tokens.clock)
         asked = f"id {user_id}" if user_id is not None else f"name {name} of domain {domain}"
         async with self.passwords.slots.slot(source, asked):
             async with self.database.reading() as connection:
@@ -148,7 +148,7 @@ class AuthLogic:
     async def _by_token(self, identity: shapes.Identity, _source: str) -> Proof:
         if identity.token is None:
             raise errors.Missing(attribute="token", target="identity")
-        began = moments.now(self.tokens.clock)
+        began = timestamps.now(self.tokens.clock)
         try:
             token = await self.tokens.validate(identity.token.id)
         except errors.TokenNotFound:
@@ -166,7 +166,7 @@ class AuthLogic:
         if given.id is None and given.user is not None:
             user = {"id": given.user.id} if given.user.id else {"name": given.user.name or ""}
             domain = {} if given.user.id else domain_key(given.user.domain, "user")
-        began = moments.now(self.tokens.clock)
+        began = timestamps.now(self.tokens.clock)
         asked = f"credential {given.id}" if given.id is not None else f"credential {given.name} of {user} {domain}"
         async with self.passwords.slots.slot(source, asked):
             async with self.database.reading() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kilonova.core.context import RequestContext
 from kilonova.identity import errors
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.tokens import Token, TokenLogic
 
 SERVICE_ROLE = "service"
@@ -40,6 +40,6 @@ def context_of(token: Token) -> RequestContext:
         domain_id=subject.target_id if payload.scope == "domain" else None,
         system_scope="all" if payload.scope == "system" else None,
         roles=roles,
-        expires_at=moments.text(payload.expires_at),
+        expires_at=timestamps.text(payload.expires_at),
         is_service=SERVICE_ROLE in roles,
     )

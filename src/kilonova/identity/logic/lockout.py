@@ -9,7 +9,7 @@ import hashlib
 from kilonova.core import log
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row, retried
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.options import IdentityOptions
 from kilonova.identity.store import records
 from kilonova.identity.tables import login_failures
@@ -21,13 +21,13 @@ logger = log.get("identity")
 class Lockout:
     def __init__(self, database: Database, clock: Clock, options: IdentityOptions) -> None:
         self.database, self.clock = database, clock
-        self._most, self._life = options.lockout_failure_attempts, options.lockout_duration * moments.SECOND
+        self._most, self._life = options.lockout_failure_attempts, options.lockout_duration * timestamps.SECOND
 
     def holds(self, user: Row) -> bool:
         """Whether a user, with the columns of store.tokens.login, is locked out now."""
         if not self._most or (user.user_options or {}).get(IGNORED):
             return False
-        return bool((user.failures or 0) >= self._most and user.failures_expire_at > moments.now(self.clock))
+        return bool((user.failures or 0) >= self._most and user.failures_expire_at > timestamps.now(self.clock))
 
     @retried
     async def failed(self, subject: str) -> None:
@@ -36,7 +36,7 @@ class Lockout:
             return
         async with self.database.transaction() as tx:
             known = await records.get(tx.connection, login_failures, lock=True, subject=subject)
-            now = moments.now(self.clock)
+            now = timestamps.now(self.clock)
             count = known.failures if known is not None and known.expires_at > now else 0
             if count >= self._most:
                 return
@@ -47,7 +47,7 @@ class Lockout:
                 await records.change(tx.connection, login_failures, values, subject=subject)
         if count + 1 == self._most:
             logger.warning(
-                "account locked after wrong passwords", subject=subject, seconds=self._life // moments.SECOND
+                "account locked after wrong passwords", subject=subject, seconds=self._life // timestamps.SECOND
             )
 
     @retried

@@ -15,7 +15,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import service_context
 from kilonova.core.db import Connection, Database
 from kilonova.identity.interface import REVOCATION_EPOCH, IdentityEvents, RevocationList, Revoked
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.options import IdentityOptions
 from kilonova.identity.store import tokens as store
 
@@ -39,8 +39,8 @@ class Revocations:
         """`subjects` are KIND:ID with the kinds audit, chain, user, project, domain, credential; the others say whose tokens
         are to be forgotten, and make the event to `tell`. Late in the transaction: writers of events wait here for each
         other's commit."""
-        now = moments.now(self.clock)
-        expires_at = now + max(self.options.token_ttl, LONGEST) * moments.SECOND
+        now = timestamps.now(self.clock)
+        expires_at = now + max(self.options.token_ttl, LONGEST) * timestamps.SECOND
         rows = [
             {"id": self.clock.hex_id(), "subject": subject, "issued_before": now, "expires_at": expires_at}
             for subject in subjects
@@ -53,7 +53,7 @@ class Revocations:
             generation=await store.next_generation(connection), audit_ids=audit_ids or [], user_ids=user_ids or [],
             project_ids=project_ids or [], everything=everything,
         )  # fmt: skip
-        row = {"event": msgspec.msgpack.encode(event), "expires_at": now + EVENT_LIFE * moments.SECOND}
+        row = {"event": msgspec.msgpack.encode(event), "expires_at": now + EVENT_LIFE * timestamps.SECOND}
         await store.tell(connection, row | {"generation": event.generation})
         return event
 

@@ -10,7 +10,7 @@ import msgspec
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.identity import errors
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.catalog_cache import CatalogCache, CatalogRow
 from kilonova.identity.logic.providers import Payload, TokenProvider
 from kilonova.identity.logic.resource_options import suffices
@@ -58,7 +58,7 @@ class TokenLogic:
         needs further methods. A token got with
         another one ends when that one does, and at `ends_at` at the latest. `began` is the moment before the proof was looked
         at: what is revoked while a login is on its way counts for its token too."""
-        ends = [parent.expires_at if parent else began + self.options.token_ttl * moments.SECOND, ends_at]
+        ends = [parent.expires_at if parent else began + self.options.token_ttl * timestamps.SECOND, ends_at]
         own = base64.urlsafe_b64encode(self.clock.random_bytes(16)).rstrip(b"=").decode()
         payload = Payload(
             user_id=user_id,
@@ -79,7 +79,7 @@ class TokenLogic:
     async def validate(self, text: str, *, catalog: bool = False) -> Token:
         """At most four statements. Raises TokenNotFound for whatever is no valid token (any more)."""
         payload = await self.provider.read(text)
-        if payload is None or payload.expires_at <= moments.now(self.clock):
+        if payload is None or payload.expires_at <= timestamps.now(self.clock):
             raise errors.TokenNotFound
         async with self.database.reading() as connection:
             token = await self._check(connection, payload, catalog=catalog)
@@ -123,7 +123,7 @@ class TokenLogic:
             return False
         if payload.credential_id is not None:
             expires = subject.credential_expires_at
-            if subject.credential_id is None or (expires is not None and expires <= moments.now(self.clock)):
+            if subject.credential_id is None or (expires is not None and expires <= timestamps.now(self.clock)):
                 return False
         if payload.scope == "project":
             # a project that acts as a domain has no domain of its own

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from kilonova.core import log
 from kilonova.core.folders import searchable
-from kilonova.network.agent import vestiges
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
+from kilonova.network.agent import leftovers
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
 from kilonova.network.agent.dhcp.dnsmasq import Dhcp, write
 from kilonova.network.agent.firewall.iptables import conntrack
 from kilonova.network.agent.firewall.iptables.compile import compile_filters
@@ -153,9 +153,9 @@ class BridgeDataPlane(DataPlane):
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         self.taps.subscribe(on_tap)
 
-    async def vestiges(self) -> list[Vestige]:
+    async def leftovers(self) -> list[Leftover]:
         chains = await self.filters.chains()
-        return await asyncio.to_thread(vestiges.collect, self.links, self.dhcp, chains, self.options.instance)
+        return await asyncio.to_thread(leftovers.collect, self.links, self.dhcp, chains, self.options.instance)
 
     async def close(self, *, remove: bool = False) -> None:
         try:

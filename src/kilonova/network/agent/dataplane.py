@@ -10,7 +10,7 @@ import msgspec
 from kilonova.network.agent.model import HostModel
 
 
-class Vestige(msgspec.Struct, frozen=True, kw_only=True):
+class Leftover(msgspec.Struct, frozen=True, kw_only=True):
     """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, tap, chain, lease; `owner` the id (or the
     name's id prefix) of the network or port it belongs to."""
 
@@ -66,7 +66,7 @@ class DataPlane(ABC):
         away (from netlink events, not polls). Taps already there when `open` ran are reported too."""
 
     @abstractmethod
-    async def vestiges(self) -> list[Vestige]:
+    async def leftovers(self) -> list[Leftover]:
         """All of ours on this host, read from the host, for `kilonova verify`."""
 
     @abstractmethod

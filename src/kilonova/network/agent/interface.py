@@ -9,7 +9,7 @@ import msgspec
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.bus.interface import RECEIVER, Interface, call, cast, from_host, hint
 from kilonova.core.context import RequestContext
-from kilonova.network.agent.dataplane import Fault, Vestige
+from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.model import HostModel
 
 AGENT_TYPE = "Kilonova network agent"
@@ -88,7 +88,7 @@ class NetworkAgentAPI(Interface):
         raise NotImplementedError
 
     @call(timeout=60)
-    async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
+    async def leftovers(self, ctx: RequestContext) -> list[Leftover]:
         """For `kilonova verify`: all of ours on the host, as found there."""
         raise NotImplementedError
 

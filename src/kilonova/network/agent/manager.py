@@ -16,7 +16,7 @@ from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.retry import Attempts, Backoff
 from kilonova.core.service import Core
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Vestige
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
 from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, AgentState, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
@@ -114,8 +114,8 @@ class NetworkAgent(NetworkAgentAPI):
         except DataPlaneError as error:
             raise PlugFailed(host=self.host, reason=str(error)) from error
 
-    async def vestiges(self, ctx: RequestContext) -> list[Vestige]:
-        return await self.dataplane.vestiges()
+    async def leftovers(self, ctx: RequestContext) -> list[Leftover]:
+        return await self.dataplane.leftovers()
 
     async def faults(self, ctx: RequestContext) -> list[Fault]:
         return list(self._faults)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from kilonova.network.agent.dataplane import DataPlane, Fault, Vestige
+from kilonova.network.agent.dataplane import DataPlane, Fault, Leftover
 from kilonova.network.agent.model import HostModel, bridge_name, tap_name
 
 
@@ -46,9 +46,9 @@ class NoopDataPlane(DataPlane):
         for tap in self._taps.values():
             asyncio.get_running_loop().call_soon(on_tap, tap, True)
 
-    async def vestiges(self) -> list[Vestige]:
-        bridges = [Vestige(kind="bridge", name=bridge_name(n.id), owner=n.id) for n in self.state.networks]
-        return bridges + [Vestige(kind="tap", name=tap, owner=port_id) for port_id, tap in self._taps.items()]
+    async def leftovers(self) -> list[Leftover]:
+        bridges = [Leftover(kind="bridge", name=bridge_name(n.id), owner=n.id) for n in self.state.networks]
+        return bridges + [Leftover(kind="tap", name=tap, owner=port_id) for port_id, tap in self._taps.items()]
 
     async def close(self, *, remove: bool = False) -> None:
         self._listeners.clear()

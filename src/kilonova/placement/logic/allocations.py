@@ -132,16 +132,16 @@ class AllocationLogic:
         providers = {row.uuid: row.id for row in await provider_store.lock_many(connection, names)}
         if missing := sorted(names - providers.keys()):
             raise errors.ProviderNotFound(uuid=missing[0])
-        room = Room(await provider_store.inventories_of_many(connection, providers.values()))
+        tracker = CapacityTracker(await provider_store.inventories_of_many(connection, providers.values()))
         rows = []
         for consumer_uuid, item in wanted.items():
             for provider_uuid, asked in item.allocations.items():
                 for name, amount in asked.resources.items():
                     check_class(name)
-                    if not room.take(providers[provider_uuid], name, amount):
+                    if not tracker.take(providers[provider_uuid], name, amount):
                         raise errors.CapacityExceeded(uuid=provider_uuid, resource_class=name)
                     rows.append((ids[consumer_uuid], providers[provider_uuid], name, amount))
-        await store.move(connection, room.taken, self.clock.row_time())
+        await store.move(connection, tracker.taken, self.clock.row_time())
         await store.add(connection, rows)
 
     async def _claim(self, connection: Connection, wanted: AllocationsPut) -> list[tuple[int, str, int]]:
@@ -164,7 +164,7 @@ def _check_generation(known: Row | None, wanted: AllocationsPut) -> None:
         raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
 
 
-class Room:
+class CapacityTracker:
     """What is left in locked inventories, and what is taken from them: (provider id, class) → units."""
 
     def __init__(self, inventories: Sequence[Row]) -> None:

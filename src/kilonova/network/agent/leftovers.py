@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.network.agent.dataplane import Vestige
+from kilonova.network.agent.dataplane import Leftover
 from kilonova.network.agent.dhcp.dnsmasq import Dhcp
 from kilonova.network.agent.l2.bridge.links import Links
 from kilonova.network.agent.model import dhcp_namespace
@@ -10,40 +10,40 @@ from kilonova.network.agent.system import netns
 from kilonova.network.agent.system.names import chain_owner, dhcp_link
 
 
-def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Vestige]:
+def collect(links: Links, dhcp: Dhcp, chains: set[str], prefix: str) -> list[Leftover]:
     found, ours = links.survey()
     networks = links.networks(found) | set(dhcp.known())
     namespaces = set(netns.listed())
-    vestiges = [Vestige(kind="bridge", name=name, owner=owner) for name, owner in ours.items()]
+    leftovers = [Leftover(kind="bridge", name=name, owner=owner) for name, owner in ours.items()]
     masters = {found[name].index for name in ours}
-    vestiges += [
-        Vestige(kind="tap", name=link.name, owner=link.name[3:])
+    leftovers += [
+        Leftover(kind="tap", name=link.name, owner=link.name[3:])
         for link in found.values()
         if link.master in masters and link.name.startswith("tap")
     ]
-    vestiges += [
-        Vestige(kind="vxlan", name=name, owner=tunnel.alias.removeprefix(links.alias) or name)
+    leftovers += [
+        Leftover(kind="vxlan", name=name, owner=tunnel.alias.removeprefix(links.alias) or name)
         for name, tunnel in links.tunnels(found).items()
     ]
-    vestiges += [
-        Vestige(kind="bridge", name=dhcp_link(n), owner=n)
+    leftovers += [
+        Leftover(kind="bridge", name=dhcp_link(n), owner=n)
         for n in networks
         if dhcp_link(n) in found and n not in ours.values()
     ]
-    vestiges += [
-        Vestige(kind="namespace", name=dhcp_namespace(n), owner=n) for n in networks if dhcp_namespace(n) in namespaces
+    leftovers += [
+        Leftover(kind="namespace", name=dhcp_namespace(n), owner=n) for n in networks if dhcp_namespace(n) in namespaces
     ]
     for network in dhcp.known():
         pid = dhcp.pid(network)
-        vestiges += [Vestige(kind="dnsmasq", name=str(pid), owner=network)] if pid else []
-        vestiges += [
-            Vestige(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
+        leftovers += [Leftover(kind="dnsmasq", name=str(pid), owner=network)] if pid else []
+        leftovers += [
+            Leftover(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
             for line in dhcp.lease_lines(network)
             if line[:1].isdecimal()
         ]
-    vestiges += [
-        Vestige(kind="chain", name=chain, owner=owner)
+    leftovers += [
+        Leftover(kind="chain", name=chain, owner=owner)
         for chain in sorted(chains)
         if (owner := chain_owner(chain, prefix))
     ]
-    return sorted(vestiges, key=lambda v: (v.kind, v.name))
+    return sorted(leftovers, key=lambda v: (v.kind, v.name))

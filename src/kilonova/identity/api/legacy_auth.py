@@ -6,12 +6,12 @@ from __future__ import annotations
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
 from kilonova.identity.api.auth import SourceOf, catalog_view
-from kilonova.identity.logic import moments
+from kilonova.identity.logic import timestamps
 from kilonova.identity.logic.auth import AuthLogic
 from kilonova.identity.logic.projects import ProjectLogic
 from kilonova.identity.logic.tokens import Token, TokenLogic
 from kilonova.identity.schemas import auth as requests
-from kilonova.identity.schemas import older as shapes
+from kilonova.identity.schemas import legacy_auth as shapes
 
 MANAGEMENT, STORAGE = "compute", "object-store"
 
@@ -89,8 +89,8 @@ def access_view(text: str, token: Token) -> shapes.Access:
     payload, subject = token.payload, token.subject
     view = shapes.TokenV2(
         id=text,
-        expires=moments.text(payload.expires_at),
-        issued_at=moments.text(payload.issued_at),
+        expires=timestamps.text(payload.expires_at),
+        issued_at=timestamps.text(payload.issued_at),
         audit_ids=list(payload.audit_ids),
     )
     if payload.scope == "project":

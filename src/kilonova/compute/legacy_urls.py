@@ -26,7 +26,7 @@ class ForeignUrl(errors.BadRequest):
     template = "Malformed request URL: URL's project_id '{named}' doesn't match Context's project_id '{project_id}'"
 
 
-class OlderUrls:
+class LegacyUrls:
     """Hands requests to the application of v2.1's routes as that knows them. `nouns` are what may follow the version where no
     project does."""
 

@@ -18,7 +18,7 @@ class LoginClient(Protocol):
         """(the token, whose it is); raises Unauthorized."""
 
 
-class OlderLogin:
+class LegacyLogin:
     def __init__(self, client: LoginClient) -> None:
         self.client = client
 
