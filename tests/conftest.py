@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -17,6 +17,15 @@ NEVER_SKIPPED = ("guest", "lab")
 # the default one draws locals, which takes seconds on a busy machine, longer than some tests wait
 plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """A command that is run in this process sets its own umask, under which engines of later tests could not read their files."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.hookimpl(wrapper=True)
