@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from kilonova.compute import models
-from kilonova.compute.agent.launch import SHOWN_AFTER
 from kilonova.compute.agent.options import AgentOptions
+from kilonova.compute.agent.runner import SHOWN_AFTER
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.virt.driver import GuestSpec, PowerState
 from kilonova.compute.virt.fake import FakeDriver

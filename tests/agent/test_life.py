@@ -205,7 +205,7 @@ async def test_actions_on_one_server_take_turns(tmp_path: Path) -> None:
     await lab.close()
 
 
-async def test_an_actions_end_is_told_until_heard(lab: Lab) -> None:
+async def test_an_actions_end_is_reported_until_the_conductor_answers(lab: Lab) -> None:
     await running(lab)
     lab.conductor.away["action_ended"] = 1
     _, change, _, _ = await lab.act("stop")

@@ -20,15 +20,15 @@ import asyncio, os
 import msgspec
 
 from kilonova.compute.actions.base import Action, Runs
-from kilonova.compute.agent.launch import LaunchStep
+from kilonova.compute.agent.runner import OperationStep
 from kilonova.compute.states import Vm
 from kilonova.compute.steps import Step
 
 
-class Blink(LaunchStep):
-    async def do(self, launch):
+class Blink(OperationStep):
+    async def do(self, operation):
         with open(os.environ["BLINKS"], "a") as file:
-            file.write(launch.uuid + chr(10))
+            file.write(operation.uuid + chr(10))
         await asyncio.sleep(float(os.environ["BLINK_SECONDS"]))
 
 

@@ -8,8 +8,8 @@ from kilonova.compute import models
 from kilonova.compute.actions.base import Action
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.journal import Run
-from kilonova.compute.agent.launch import Host, Launch, LaunchFailed, run, undo
 from kilonova.compute.agent.reasons import details_of
+from kilonova.compute.agent.runner import Host, Operation, OperationFailed, run, undo
 from kilonova.compute.agent.steps import action_steps
 from kilonova.compute.states import Vm
 from kilonova.compute.virt.driver import PowerState, VirtError
@@ -24,12 +24,12 @@ class Result(msgspec.Struct):
 
 async def act(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Result:
     """Do `ref.action`; the state it leaves, or the fault. Repeating an action that was cut off is harmless."""
-    launch = _launch(host, ctx, ref)
-    run_name = host.journal.open_run(host.name, launch.build)
+    operation = _launch(host, ctx, ref)
+    run_name = host.journal.open_run(host.name, operation.build)
     fault: models.Fault | None = None
     try:
-        await run(launch, action_steps(ref.action), run_name)
-    except LaunchFailed as failed:
+        await run(operation, action_steps(ref.action), run_name)
+    except OperationFailed as failed:
         fault = failed.fault
     steps = host.journal.steps(run_name)
     host.journal.close_run(host.name, run_name)
@@ -54,9 +54,9 @@ def unknown(host: Host, ref: models.ServerRef) -> Result:
     return Result(models.ServerChange(expect_host=host.name, task_state=None), fault)
 
 
-def _launch(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Launch:
+def _launch(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Operation:
     build = msgspec.structs.replace(ref.build, request_id=ref.request_id, action=ref.action)
-    return Launch(host=host, ctx=ctx, build=build, vifs=list(build.server.network_info))
+    return Operation(host=host, ctx=ctx, build=build, vifs=list(build.server.network_info))
 
 
 async def _ended(

@@ -12,7 +12,7 @@ class ComputeAPI(Interface):
 
     @cast
     async def build_and_run_server(self, ctx: RequestContext, build: models.ServerBuild) -> None:
-        """Launch. A repeated message does nothing."""
+        """Launch a server. A repeated message does nothing."""
 
     @hint
     async def guests_departed(self, ctx: RequestContext) -> None:

@@ -12,9 +12,9 @@ from kilonova.compute.actions.base import Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent import actions, moves
 from kilonova.compute.agent.interface import ComputeAPI
-from kilonova.compute.agent.launch import BACKOFF, Host, Launch, LaunchFailed, Refused, outcome, run
 from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.removal import remove_traces
+from kilonova.compute.agent.runner import BACKOFF, Host, Operation, OperationFailed, Refused, outcome, run
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.errors import NotSupported
 from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles
@@ -126,33 +126,35 @@ class ComputeManager(ComputeAPI):
         """Do a build from its first step and report its end. All steps are idempotent, so that a build cut off by a crash
         is taken up by doing it again."""
         host = self.host
-        launch = Launch(host=host, ctx=ctx, build=build, resumed=resumes > 0)
-        failure: LaunchFailed | None = None
+        operation = Operation(host=host, ctx=ctx, build=build, resumed=resumes > 0)
+        failure: OperationFailed | None = None
         async with self._slots:
             run_name = host.journal.open_run(host.name, build, resumes=resumes)
             try:
-                await run(launch, launch_steps(build), run_name)
+                await run(operation, launch_steps(build), run_name)
             except Refused as refusal:
                 logger.info("build refused", server=build.server.uuid, reason=str(refusal))
                 self.settle(build, run_name, undone=refusal.undone)
                 return
-            except LaunchFailed as failed:
+            except OperationFailed as failed:
                 failure = failed
-            await self._report(launch, run_name, failure)
+            await self._report(operation, run_name, failure)
 
-    async def _report(self, launch: Launch, run_name: str, failure: LaunchFailed | None) -> None:
+    async def _report(self, operation: Operation, run_name: str, failure: OperationFailed | None) -> None:
         """Step 21: tell the conductor, again and again until it heard; the journal's run stays open until then."""
         host = self.host
-        record = host.journal.begin(host.name, run_name, launch.build, "active") if failure is None else None
+        record = host.journal.begin(host.name, run_name, operation.build, "active") if failure is None else None
         await host.faults.point("active", "before", host=host.name)
         if record is not None:
             host.journal.end(run_name, record, "Success")
-        ended = outcome(launch, host.journal.steps(run_name), failure)
-        accepted = await host.until_heard(lambda: host.conductor.build_ended(launch.ctx, ended))
+        ended = outcome(operation, host.journal.steps(run_name), failure)
+        accepted = await host.ask_conductor(
+            lambda: host.conductor.build_ended(operation.ctx, ended), server=operation.uuid
+        )
         await host.faults.point("active", "after", host=host.name)
         if not accepted and failure is None:
-            await launch.origin.remove(host, launch.vifs)
-        self.settle(launch.build, run_name, undone=failure is None or failure.undone)
+            await operation.origin.remove(host, operation.vifs)
+        self.settle(operation.build, run_name, undone=failure is None or failure.undone)
 
     def settle(self, build: models.ServerBuild, run_name: str, *, undone: bool) -> None:
         """The journal's run ends: now, or when what could not be undone is gone, be it by a later process."""
@@ -190,7 +192,7 @@ class ComputeManager(ComputeAPI):
         for name, held in host.journal.unfinished(host.name).items():
             if held.build.server.uuid == ref.build.server.uuid:
                 host.journal.close_run(host.name, name)
-        await host.until_heard(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
+        await host.ask_conductor(lambda: host.conductor.server_deleted(ctx, ref.build.server.uuid, ref.request_id))
 
     async def _until_removed(self, server_id: str, remove: Callable[[], Awaitable[None]]) -> None:
         """Retry until it succeeds. A repeated deletion interrupts the pause."""
@@ -210,7 +212,7 @@ class ComputeManager(ComputeAPI):
         await self.report_action(ctx, ref, result)
 
     async def report_action(self, ctx: RequestContext, ref: models.ServerRef, result: actions.Result) -> None:
-        await self.host.until_heard(
+        await self.host.ask_conductor(
             lambda: self.host.conductor.action_ended(
                 ctx, ref.build.server.uuid, ref.request_id, ref.action, result.change, result.fault, result.steps
             )
@@ -218,7 +220,7 @@ class ComputeManager(ComputeAPI):
 
     async def _wanted(self, ctx: RequestContext, ref: models.ServerRef) -> bool:
         waiting = models.ServerChange(expect_host=self.host.name, expect_task_states=[ACTIONS[ref.action].task])
-        return await self.host.until_heard(
+        return await self.host.ask_conductor(
             lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting)
         )
 

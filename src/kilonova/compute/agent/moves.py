@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.compute import models
-from kilonova.compute.agent.launch import Host
+from kilonova.compute.agent.runner import Host
 from kilonova.core import log
 from kilonova.core.context import RequestContext
 
@@ -36,8 +36,8 @@ async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None
     for name, run in host.journal.unfinished(host.name).items():
         if run.build.server.uuid == uuid:
             host.journal.close_run(host.name, name)
-    await host.until_heard(lambda: host.conductor.departure_done(ctx, gone.migration))
+    await host.ask_conductor(lambda: host.conductor.departure_done(ctx, gone.migration))
 
 
 async def departed(host: Host, ctx: RequestContext) -> list[models.Departed]:
-    return await host.until_heard(lambda: host.conductor.departed_servers(ctx, host.name))
+    return await host.ask_conductor(lambda: host.conductor.departed_servers(ctx, host.name))

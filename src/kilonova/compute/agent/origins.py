@@ -15,7 +15,7 @@ from kilonova.compute.steps import LAUNCH, SHUT_OFF, Step
 from kilonova.core.context import RequestContext
 
 if TYPE_CHECKING:
-    from kilonova.compute.agent.launch import Host
+    from kilonova.compute.agent.runner import Host
 
 
 class Origin:

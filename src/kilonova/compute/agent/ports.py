@@ -13,7 +13,7 @@ from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 
 if TYPE_CHECKING:
-    from kilonova.compute.agent.launch import Host
+    from kilonova.compute.agent.runner import Host
 
 logger = log.get("agent")
 

@@ -12,9 +12,9 @@ from kilonova.compute.actions.base import Action, CutOff
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.actions import give_up, unknown
 from kilonova.compute.agent.journal import Run
-from kilonova.compute.agent.launch import Launch, LaunchFailed, outcome, undo
 from kilonova.compute.agent.manager import ComputeManager, Work
 from kilonova.compute.agent.origins import origin_of
+from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.virt.driver import PowerState
@@ -30,7 +30,7 @@ async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.
     To be called before the first message is taken: each server found is busy when this returns, so that a message which
     the bus delivers again is known as a repeat, and a deletion interrupts. The tasks do the work."""
     host = manager.host
-    rows = {b.server.uuid: b for b in await host.until_heard(lambda: host.conductor.servers_on_host(ctx, host.name))}
+    rows = {b.server.uuid: b for b in await host.ask_conductor(lambda: host.conductor.servers_on_host(ctx, host.name))}
     runs: dict[str, list[tuple[str, Run]]] = {}
     for name, run in host.journal.unfinished(host.name).items():
         runs.setdefault(run.build.server.uuid, []).append((name, run))
@@ -97,8 +97,10 @@ async def _arrival(manager: ComputeManager, ctx: RequestContext, found: tuple[st
     host, build = manager.host, found[1].build
     if build.move is None:
         return False
-    wanted = Launch(host=host, ctx=ctx, build=build).expected()
-    if not await host.until_heard(lambda: host.conductor.update_server(ctx, build.server.uuid, wanted)):
+    wanted = Operation(host=host, ctx=ctx, build=build).expected()
+    if not await host.ask_conductor(
+        lambda: host.conductor.update_server(ctx, build.server.uuid, wanted), server=build.server.uuid
+    ):
         return False
     await _take_up(manager, ctx, build, found)
     return True
@@ -128,12 +130,12 @@ async def _take_up(
         if name in host.journal.unfinished(host.name):  # the row's attempt has another name
             host.journal.close_run(host.name, name)
         return
-    launch = Launch(host=host, ctx=ctx, build=row)
-    undone = await undo(launch, launch_steps(row))
+    operation = Operation(host=host, ctx=ctx, build=row)
+    undone = await undo(operation, launch_steps(row))
     last = list(run.steps.values())[-1].step if run.steps else "accept"
     fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
-    ended = outcome(launch, list(run.steps.values()), LaunchFailed(fault, reschedule=True))
-    await host.until_heard(lambda: host.conductor.build_ended(ctx, ended))
+    ended = outcome(operation, list(run.steps.values()), OperationFailed(fault, reschedule=True))
+    await host.ask_conductor(lambda: host.conductor.build_ended(ctx, ended), server=ended.server_uuid)
     manager.settle(row, name, undone=undone)
 
 
@@ -146,7 +148,9 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
         await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"), by_itself=True)
     elif int(state) != server.power_state:
         seen = int(state)
-        await host.until_heard(lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen))
+        await host.ask_conductor(
+            lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen), server=server.uuid
+        )
 
 
 async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kilonova.compute import models
-from kilonova.compute.agent.launch import Host
 from kilonova.compute.agent.ports import release_ports
+from kilonova.compute.agent.runner import Host
 from kilonova.core.context import RequestContext
 
 

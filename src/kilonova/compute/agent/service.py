@@ -9,10 +9,10 @@ from typing import Any
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.journal import Journal
-from kilonova.compute.agent.launch import Host
 from kilonova.compute.agent.manager import ComputeManager
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.recovery import recover, remove_leftovers
+from kilonova.compute.agent.runner import Host
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import HostFacts, HostReport, HostStats
 from kilonova.compute.node_ids import node_uuid
@@ -59,7 +59,7 @@ class ComputeAgent:
         driver = self.manager.host.driver
         await driver.open()
         driver.subscribe(self._seen)
-        await self.manager.host.until_heard(self._report)
+        await self.manager.host.ask_conductor(self._report)
         self._keep(*await recover(self.manager, self._ctx()))
         await self.manager.forget_departed(self._ctx())
         await self.core.bus.serve(ComputeAPI, self.manager, host=self.host, concurrency=1000)
@@ -160,6 +160,6 @@ class ComputeAgent:
                 await self._conductor.power_state_seen(self._ctx(), self.host, server_id, int(state))
 
         try:
-            await self.manager.host.until_heard(tell)
+            await self.manager.host.ask_conductor(tell)
         except VirtError as error:
             logger.warning("power state not told", host=self.host, server=server_id, error=str(error))

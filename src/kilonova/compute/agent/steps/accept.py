@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from kilonova.compute.agent.launch import CannotFit, Launch, LaunchStep
+from kilonova.compute.agent.runner import CannotFit, Operation, OperationStep
 
 
-class Accept(LaunchStep):
+class Accept(OperationStep):
     asks = True
 
-    async def do(self, launch: Launch) -> None:
-        host = launch.host
-        wrong = await launch.origin.check_disks(host) if not launch.resumed else None
+    async def do(self, operation: Operation) -> None:
+        host = operation.host
+        wrong = await operation.origin.check_disks(host) if not operation.resumed else None
         if wrong is not None:
             raise CannotFit(wrong)
         capacity = await host.driver.capacity()
-        flavor = launch.build.spec.flavor
+        flavor = operation.build.spec.flavor
         room = int(capacity.memory_mb * host.options.ram_ratio)
         if flavor.memory_mb > room:
             wanted = f"{flavor.memory_mb} MiB of memory wanted"

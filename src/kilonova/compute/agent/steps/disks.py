@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from kilonova.compute import models
-from kilonova.compute.agent.launch import Launch, LaunchStep
 from kilonova.compute.agent.reasons import Explained
+from kilonova.compute.agent.runner import Operation, OperationStep
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.disks import BaseImage, ImageSource, InjectedFile
@@ -19,41 +19,41 @@ MIB_PER_GIB = 1024
 KEYS = "/root/.ssh/authorized_keys"
 
 
-class BlockDeviceMapping(LaunchStep):
+class BlockDeviceMapping(OperationStep):
     """Volumes are attached here; local disks belong to step 13."""
 
 
-class Image(LaunchStep):
-    async def do(self, launch: Launch) -> None:
-        spec = launch.build.spec
+class Image(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        spec = operation.build.spec
         if spec.image is None:
             raise Explained("the server has no image")
-        launch.base = await self._fetch(launch, spec.image)
-        store, uuid, flavor = launch.host.driver.disks, launch.uuid, spec.flavor
-        root = await store.overlay(uuid, launch.base, size_gb=flavor.root_gb)
+        operation.base = await self._fetch(operation, spec.image)
+        store, uuid, flavor = operation.host.driver.disks, operation.uuid, spec.flavor
+        root = await store.overlay(uuid, operation.base, size_gb=flavor.root_gb)
         bus = spec.image.properties.get("hw_disk_bus") or "virtio"
-        launch.disks = [GuestDisk(source=root, target="vda", boot_index=1, bus=bus)]
+        operation.disks = [GuestDisk(source=root, target="vda", boot_index=1, bus=bus)]
         if flavor.ephemeral_gb:
-            self._add(launch, await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4"))
+            self._add(operation, await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4"))
         if flavor.swap_mb:
             size = flavor.swap_mb / MIB_PER_GIB
-            self._add(launch, await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap"))
+            self._add(operation, await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap"))
         if spec.image.kernel is not None:
-            launch.kernel = await store.kernel(uuid, "kernel", await self._fetch(launch, spec.image.kernel))
+            operation.kernel = await store.kernel(uuid, "kernel", await self._fetch(operation, spec.image.kernel))
         if spec.image.ramdisk is not None:
-            launch.initrd = await store.kernel(uuid, "ramdisk", await self._fetch(launch, spec.image.ramdisk))
+            operation.initrd = await store.kernel(uuid, "ramdisk", await self._fetch(operation, spec.image.ramdisk))
 
-    async def undo(self, launch: Launch) -> None:
-        if not launch.has_old_disks():
-            await launch.host.driver.disks.remove(launch.uuid)
-
-    @staticmethod
-    def _add(launch: Launch, source: BlockSource) -> None:
-        target = "vd" + chr(ord("a") + len(launch.disks))
-        launch.disks.append(GuestDisk(source=source, target=target, bus=launch.disks[0].bus))
+    async def undo(self, operation: Operation) -> None:
+        if not operation.has_old_disks():
+            await operation.host.driver.disks.remove(operation.uuid)
 
     @staticmethod
-    async def _fetch(launch: Launch, image: models.Image) -> BaseImage:
+    def _add(operation: Operation, source: BlockSource) -> None:
+        target = "vd" + chr(ord("a") + len(operation.disks))
+        operation.disks.append(GuestDisk(source=source, target=target, bus=operation.disks[0].bus))
+
+    @staticmethod
+    async def _fetch(operation: Operation, image: models.Image) -> BaseImage:
         source = ImageSource(
             id=image.id,
             disk_format=image.disk_format or "raw",
@@ -63,30 +63,32 @@ class Image(LaunchStep):
             hash_value=image.hash_value,
             min_disk=image.min_disk,
         )
-        store = launch.host.driver.disks
-        return await launch.host.patiently(lambda: store.fetch(source, _download(launch, image.id)))
+        store = operation.host.driver.disks
+        return await operation.host.ask_service(
+            lambda: store.fetch(source, _download(operation, image.id)), server=operation.uuid
+        )
 
 
-def _download(launch: Launch, image_id: str) -> Callable[[], AsyncIterator[bytes]]:
-    return lambda: launch.host.image.granted(launch.build.grant).download(image_id)
+def _download(operation: Operation, image_id: str) -> Callable[[], AsyncIterator[bytes]]:
+    return lambda: operation.host.image.granted(operation.build.grant).download(image_id)
 
 
-class Personalise(LaunchStep):
+class Personalise(OperationStep):
     """Config drive when asked for, files into the disk when the host is set to. The metadata service needs nothing here."""
 
-    async def do(self, launch: Launch) -> None:
-        host, build = launch.host, launch.build
+    async def do(self, operation: Operation) -> None:
+        host, build = operation.host, operation.build
         wanted = build.server.config_drive or host.options.force_config_drive
-        if not wanted and not (host.options.inject and not launch.has_old_disks()):
+        if not wanted and not (host.options.inject and not operation.has_old_disks()):
             return
-        facts = facts_of(build, launch.vifs, domain=host.options.dhcp_domain)
+        facts = facts_of(build, operation.vifs, domain=host.options.dhcp_domain)
         store = host.driver.disks
         if wanted:
-            drive = await store.config_drive(launch.uuid, config_drive_tree(facts))
-            target = "vd" + chr(ord("a") + len(launch.disks))
-            launch.disks.append(GuestDisk(source=drive, target=target, readonly=True))
-        if host.options.inject and not launch.has_old_disks():
-            root = launch.disks[0].source
+            drive = await store.config_drive(operation.uuid, config_drive_tree(facts))
+            target = "vd" + chr(ord("a") + len(operation.disks))
+            operation.disks.append(GuestDisk(source=drive, target=target, readonly=True))
+        if host.options.inject and not operation.has_old_disks():
+            root = operation.disks[0].source
             files = injection_files(facts)
             held = await store.read(root, KEYS)
             await store.inject(root, [_added(file, held) for file in files])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from kilonova.compute.agent.launch import Launch, LaunchStep
 from kilonova.compute.agent.plugging import plugged
 from kilonova.compute.agent.reasons import Explained
+from kilonova.compute.agent.runner import Operation, OperationStep
 from kilonova.compute.properties import hardware
 from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState
 
@@ -15,72 +15,72 @@ OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 ROOTS = {"virtio": "vda"}  # bus → what a guest calls its first disk; others are sda
 
 
-class Define(LaunchStep):
-    async def do(self, launch: Launch) -> None:
-        await launch.host.driver.define(guest_spec(launch))
+class Define(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        await operation.host.driver.define(guest_spec(operation))
 
-    async def undo(self, launch: Launch) -> None:
-        await launch.host.driver.destroy(launch.uuid)
-        if launch.is_new():
-            await launch.host.driver.undefine(launch.uuid)
+    async def undo(self, operation: Operation) -> None:
+        await operation.host.driver.destroy(operation.uuid)
+        if operation.is_new():
+            await operation.host.driver.undefine(operation.uuid)
 
 
-def guest_spec(launch: Launch) -> GuestSpec:
+def guest_spec(operation: Operation) -> GuestSpec:
     """The guest as the driver is to define it."""
-    server, spec = launch.build.server, launch.build.spec
+    server, spec = operation.build.server, operation.build.spec
     image = spec.image
     properties = image.properties if image is not None else {}
     devices = hardware(properties, spec.flavor.extra_specs)
     model = devices.get("hw_vif_model") or "virtio"
-    default = DEFAULT_CMDLINE.format(root=ROOTS.get(launch.disks[0].bus, "sda") if launch.disks else "vda")
+    default = DEFAULT_CMDLINE.format(root=ROOTS.get(operation.disks[0].bus, "sda") if operation.disks else "vda")
     return GuestSpec(
         uuid=server.uuid,
-        name=launch.host.options.instance_name_template % server.number,
+        name=operation.host.options.instance_name_template % server.number,
         title=server.name,
         flavor=spec.flavor.name,
         owner=server.project_id,
         vcpus=spec.flavor.vcpus,
         memory_mb=spec.flavor.memory_mb,
-        disks=tuple(launch.disks),
+        disks=tuple(operation.disks),
         interfaces=tuple(
-            GuestInterface(mac=vif.mac_address, vif=plugged(launch.host.driver, vif), mtu=vif.mtu, model=model)
-            for vif in launch.vifs
+            GuestInterface(mac=vif.mac_address, vif=plugged(operation.host.driver, vif), mtu=vif.mtu, model=model)
+            for vif in operation.vifs
         ),
-        kernel=launch.kernel,
-        initrd=launch.initrd,
-        cmdline=properties.get("os_command_line", default) if launch.kernel is not None else "",
-        console_log=launch.host.driver.disks.console_log(server.uuid),
+        kernel=operation.kernel,
+        initrd=operation.initrd,
+        cmdline=properties.get("os_command_line", default) if operation.kernel is not None else "",
+        console_log=operation.host.driver.disks.console_log(server.uuid),
         machine=properties.get("hw_machine_type"),
         properties=devices,
     )
 
 
-class Start(LaunchStep):
+class Start(OperationStep):
     """Paused where a network must report first, so that no packet leaves before its filters are known to stand."""
 
-    async def do(self, launch: Launch) -> None:
-        await launch.host.driver.start(launch.uuid, paused=bool(launch.vifs))
+    async def do(self, operation: Operation) -> None:
+        await operation.host.driver.start(operation.uuid, paused=bool(operation.vifs))
 
-    async def undo(self, launch: Launch) -> None:
-        await launch.host.driver.destroy(launch.uuid)
-
-
-class Resume(LaunchStep):
-    async def do(self, launch: Launch) -> None:
-        if launch.vifs:
-            await launch.host.driver.resume(launch.uuid)
+    async def undo(self, operation: Operation) -> None:
+        await operation.host.driver.destroy(operation.uuid)
 
 
-class Running(LaunchStep):
+class Resume(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        if operation.vifs:
+            await operation.host.driver.resume(operation.uuid)
+
+
+class Running(OperationStep):
     """RUNNING is seen, by the hypervisor's event or already."""
 
-    async def do(self, launch: Launch) -> None:
-        driver = launch.host.driver
-        event = launch.host.power.next(launch.uuid)
-        launch.power_state = await driver.power_state(launch.uuid)
-        if launch.power_state not in (PowerState.RUNNING, *OFF):  # what is off already tells of nothing more
-            async with asyncio.timeout(launch.host.options.running_timeout):
+    async def do(self, operation: Operation) -> None:
+        driver = operation.host.driver
+        event = operation.host.power.next(operation.uuid)
+        operation.power_state = await driver.power_state(operation.uuid)
+        if operation.power_state not in (PowerState.RUNNING, *OFF):  # what is off already tells of nothing more
+            async with asyncio.timeout(operation.host.options.running_timeout):
                 await event
-            launch.power_state = await driver.power_state(launch.uuid)
-        if launch.power_state is not PowerState.RUNNING:
-            raise Explained(f"the guest is {launch.power_state.name} instead of RUNNING")
+            operation.power_state = await driver.power_state(operation.uuid)
+        if operation.power_state is not PowerState.RUNNING:
+            raise Explained(f"the guest is {operation.power_state.name} instead of RUNNING")

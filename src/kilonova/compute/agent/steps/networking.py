@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kilonova.compute.agent.launch import Launch, LaunchStep, NetworkNotReady
 from kilonova.compute.agent.plugging import must_plug
+from kilonova.compute.agent.runner import NetworkNotReady, Operation, OperationStep
 from kilonova.compute.models import NetworkRequest, ServerBuild, Vif
 from kilonova.compute.vifs import networks_of, vif_of
 from kilonova.core import errors
@@ -17,23 +17,25 @@ from kilonova.network.client import PortRecord, PortRequest
 PLUGGED = "network-vif-plugged"
 
 
-class Networking(LaunchStep):
+class Networking(OperationStep):
     """One request makes and binds all new ports; existing ports are bound one by one."""
 
-    async def do(self, launch: Launch) -> None:
-        wanted = launch.origin.wanted_ports()
+    async def do(self, operation: Operation) -> None:
+        wanted = operation.origin.wanted_ports()
         if not wanted:
-            launch.vifs = []
+            operation.vifs = []
             return
-        launch.host.events.expect(launch.uuid, PLUGGED, list(wanted))
-        launch.vifs = await launch.host.patiently(lambda: self._connect(launch, wanted))
-        must_plug(launch.host.driver, launch.vifs)
+        operation.host.events.expect(operation.uuid, PLUGGED, list(wanted))
+        operation.vifs = await operation.host.ask_service(
+            lambda: self._connect(operation, wanted), server=operation.uuid
+        )
+        must_plug(operation.host.driver, operation.vifs)
 
-    async def _connect(self, launch: Launch, wanted: Mapping[str, NetworkRequest]) -> list[Vif]:
+    async def _connect(self, operation: Operation, wanted: Mapping[str, NetworkRequest]) -> list[Vif]:
         known = {want.network_id for want in wanted.values() if want.port_id is None and want.network_id}
         # both to their end, also when one fails: what was asked for is undone only when it is no longer under way
         around, made = await asyncio.gather(
-            networks_of(launch.network, known), self._create(launch, wanted), return_exceptions=True
+            networks_of(operation.network, known), self._create(operation, wanted), return_exceptions=True
         )
         if isinstance(made, BaseException):
             raise made
@@ -41,24 +43,24 @@ class Networking(LaunchStep):
             raise around
         for want in wanted.values():
             if want.port_id is not None:
-                made[want.port_id] = await self._bind(launch, want.port_id)
-        around |= await networks_of(launch.network, {port.network_id for port in made.values()} - known)
+                made[want.port_id] = await self._bind(operation, want.port_id)
+        around |= await networks_of(operation.network, {port.network_id for port in made.values()} - known)
         return [
             vif_of(made[port_id], around, tag=want.tag, created=want.port_id is None, active=False)
             for port_id, want in wanted.items()
         ]
 
     @staticmethod
-    async def _create(launch: Launch, wanted: Mapping[str, NetworkRequest]) -> dict[str, PortRecord]:
-        server, spec = launch.build.server, launch.build.spec
+    async def _create(operation: Operation, wanted: Mapping[str, NetworkRequest]) -> dict[str, PortRecord]:
+        server, spec = operation.build.server, operation.build.spec
         requests = [
             PortRequest(
                 id=port_id,
                 network_id=want.network_id or "",
                 project_id=server.project_id,
                 device_id=server.uuid,
-                device_owner=_owner(launch.build),
-                host_id=launch.host.name,
+                device_owner=_owner(operation.build),
+                host_id=operation.host.name,
                 fixed_ips=[{"ip_address": want.fixed_ip}] if want.fixed_ip else msgspec.UNSET,
                 security_groups=spec.security_groups or None,
                 dns_name=server.hostname,
@@ -68,83 +70,85 @@ class Networking(LaunchStep):
         ]
         if not requests:
             return {}
-        return {port.id: port for port in await launch.network.create_ports(requests)}
+        return {port.id: port for port in await operation.network.create_ports(requests)}
 
     @staticmethod
-    async def _bind(launch: Launch, port_id: str) -> PortRecord:
-        port = await launch.network.port(port_id)
-        if port.device_id not in ("", launch.uuid):
+    async def _bind(operation: Operation, port_id: str) -> PortRecord:
+        port = await operation.network.port(port_id)
+        if port.device_id not in ("", operation.uuid):
             raise errors.Conflict(f"Port {port_id} is still in use.")
-        return await launch.network.bind_port(
-            port_id, launch.host.name, device_id=launch.uuid, device_owner=_owner(launch.build)
+        return await operation.network.bind_port(
+            port_id, operation.host.name, device_id=operation.uuid, device_owner=_owner(operation.build)
         )
 
-    async def undo(self, launch: Launch) -> None:
-        if launch.is_new():
-            launch.host.events.forget(launch.uuid)
-            await launch.origin.leave_ports(launch.host, launch.ctx, launch.vifs)
+    async def undo(self, operation: Operation) -> None:
+        if operation.is_new():
+            operation.host.events.forget(operation.uuid)
+            await operation.origin.leave_ports(operation.host, operation.ctx, operation.vifs)
 
 
-class Refresh(LaunchStep):
+class Refresh(OperationStep):
     """What a guest that comes up again is told of its ports is what they are now."""
 
-    async def do(self, launch: Launch) -> None:
-        host = launch.host
-        if not launch.vifs:
+    async def do(self, operation: Operation) -> None:
+        host = operation.host
+        if not operation.vifs:
             return
-        found = await host.until_heard(lambda: host.conductor.network_info(launch.ctx, host.name, launch.uuid))
+        found = await host.ask_conductor(
+            lambda: host.conductor.network_info(operation.ctx, host.name, operation.uuid), server=operation.uuid
+        )
         if found is not None:
-            launch.vifs = found
-        must_plug(host.driver, launch.vifs)
+            operation.vifs = found
+        must_plug(host.driver, operation.vifs)
 
 
 def _owner(build: ServerBuild) -> str:
     return f"compute:{build.server.availability_zone or 'nova'}"
 
 
-class Plug(LaunchStep):
+class Plug(OperationStep):
     """The network agent of this host stands ready: bridge, leases, filters, default drop first."""
 
-    async def do(self, launch: Launch) -> None:
-        if launch.vifs:
-            launch.host.events.expect(launch.uuid, PLUGGED, [vif.port_id for vif in launch.vifs])
-            await launch.host.patiently(lambda: _plug(launch))
+    async def do(self, operation: Operation) -> None:
+        if operation.vifs:
+            operation.host.events.expect(operation.uuid, PLUGGED, [vif.port_id for vif in operation.vifs])
+            await operation.host.ask_service(lambda: _plug(operation), server=operation.uuid)
 
-    async def undo(self, launch: Launch) -> None:
-        if launch.vifs:
-            await launch.host.wiring.unplug(launch.ctx, [vif.port_id for vif in launch.vifs])
-
-
-async def _plug(launch: Launch) -> None:
-    await launch.host.wiring.plug(launch.ctx, [vif.port_id for vif in launch.vifs])
+    async def undo(self, operation: Operation) -> None:
+        if operation.vifs:
+            await operation.host.wiring.unplug(operation.ctx, [vif.port_id for vif in operation.vifs])
 
 
-class Unplug(LaunchStep):
+async def _plug(operation: Operation) -> None:
+    await operation.host.wiring.plug(operation.ctx, [vif.port_id for vif in operation.vifs])
+
+
+class Unplug(OperationStep):
     """Wiring, leases and filters are gone from this host; the ports stay."""
 
-    async def do(self, launch: Launch) -> None:
-        await launch.host.wiring.unplug(launch.ctx, [vif.port_id for vif in launch.vifs])
+    async def do(self, operation: Operation) -> None:
+        await operation.host.wiring.unplug(operation.ctx, [vif.port_id for vif in operation.vifs])
 
 
-class AwaitNetwork(LaunchStep):
+class AwaitNetwork(OperationStep):
     """The word may have been lost with whoever carried it: to plug again makes the network agent say it once more."""
 
-    async def do(self, launch: Launch) -> None:
-        host, options = launch.host, launch.host.options
-        if not launch.vifs:
+    async def do(self, operation: Operation) -> None:
+        host, options = operation.host, operation.host.options
+        if not operation.vifs:
             return
         until = host.clock.monotonic() + options.vif_plugging_timeout
         while not await host.events.all_there(
-            launch.uuid, PLUGGED, min(options.plug_again, until - host.clock.monotonic())
+            operation.uuid, PLUGGED, min(options.plug_again, until - host.clock.monotonic())
         ):
             if host.clock.monotonic() >= until:
                 break
-            await host.patiently(lambda: _plug(launch))
-        failed, missing = host.events.result(launch.uuid, PLUGGED)
+            await host.ask_service(lambda: _plug(operation), server=operation.uuid)
+        failed, missing = host.events.result(operation.uuid, PLUGGED)
         if failed:
             raise NetworkNotReady(f"the network reported a failure for port {', '.join(failed)}")
         if missing and options.vif_plugging_is_fatal:
             raise NetworkNotReady(
                 f"no network-vif-plugged within {options.vif_plugging_timeout:g} s for port {', '.join(missing)}"
             )
-        launch.vifs = [msgspec.structs.replace(vif, active=vif.port_id not in missing) for vif in launch.vifs]
+        operation.vifs = [msgspec.structs.replace(vif, active=vif.port_id not in missing) for vif in operation.vifs]

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from kilonova.compute.agent.launch import Launch, LaunchStep
+from kilonova.compute.agent.runner import Operation, OperationStep
 from kilonova.compute.virt.driver import PowerState
 
 
-class Destroy(LaunchStep):
+class Destroy(OperationStep):
     """The guest is off at once; its definition and disks stay."""
 
-    async def do(self, launch: Launch) -> None:
-        await launch.host.driver.destroy(launch.uuid)
+    async def do(self, operation: Operation) -> None:
+        await operation.host.driver.destroy(operation.uuid)
 
 
-class PowerOff(LaunchStep):
+class PowerOff(OperationStep):
     """The guest is asked to shut down; one that does not obey in time is switched off."""
 
-    async def do(self, launch: Launch) -> None:
-        driver = launch.host.driver
-        if await driver.power_state(launch.uuid) is not PowerState.RUNNING or not await driver.shutdown(
-            launch.uuid, timeout=launch.host.options.shutdown_timeout
+    async def do(self, operation: Operation) -> None:
+        driver = operation.host.driver
+        if await driver.power_state(operation.uuid) is not PowerState.RUNNING or not await driver.shutdown(
+            operation.uuid, timeout=operation.host.options.shutdown_timeout
         ):
-            await driver.destroy(launch.uuid)
+            await driver.destroy(operation.uuid)
 
 
-class SoftReboot(LaunchStep):
+class SoftReboot(OperationStep):
     """A guest that obeys in time needs none of the steps that follow."""
 
-    async def do(self, launch: Launch) -> None:
-        driver = launch.host.driver
-        launch.complete = await driver.power_state(launch.uuid) is PowerState.RUNNING and await driver.reboot(
-            launch.uuid, timeout=launch.host.options.shutdown_timeout
+    async def do(self, operation: Operation) -> None:
+        driver = operation.host.driver
+        operation.complete = await driver.power_state(operation.uuid) is PowerState.RUNNING and await driver.reboot(
+            operation.uuid, timeout=operation.host.options.shutdown_timeout
         )

@@ -1,4 +1,5 @@
-"""One launch on one host: what its steps share, and the runner that does, journals and undoes them."""
+"""One operation (a launch or an action) on one host: the state that its steps share, and the runner that does, journals and
+undoes the steps."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """What every launch on a host uses."""
+    """The dependencies of every operation on a host."""
 
     name: str
     options: AgentOptions
@@ -50,22 +51,29 @@ class Host:
     faults: Faults
     clock: Clock
 
-    async def until_heard(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the conductor until it answers; its methods bear repetition."""
+    async def ask_conductor(self, ask: Callable[[], Awaitable[T]], **ids: Any) -> T:
+        """Call the conductor until it answers; its methods are idempotent. `ids` are fields of the log lines."""
         return await retry(
-            ask, BACKOFF, again=unanswered, clock=self.clock, log=logger, work="ask the conductor", host=self.name
+            ask,
+            BACKOFF,
+            again=unanswered,
+            clock=self.clock,
+            log=logger,
+            work="ask the conductor",
+            host=self.name,
+            **ids,
         )
 
-    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask another service, which may be starting just now; raises its absence when that lasts."""
+    async def ask_service(self, ask: Callable[[], Awaitable[T]], **ids: Any) -> T:
+        """Call another service, which may be restarting; raises its last error after `service_patience` seconds."""
         within = self.options.service_patience
         return await retry(
-            ask, BACKOFF, within=within, clock=self.clock, log=logger, work="ask another service", host=self.name
+            ask, BACKOFF, within=within, clock=self.clock, log=logger, work="ask another service", host=self.name, **ids
         )
 
 
 @dataclass(kw_only=True)
-class Launch:
+class Operation:
     """The state that grows while the steps run."""
 
     host: Host
@@ -109,7 +117,7 @@ class Launch:
 SHOWN_AFTER = 0.1  # seconds
 
 
-class LaunchStep:
+class OperationStep:
     """One step: `do` is idempotent, `undo` works whether `do` ran whole, in part or not at all, also in a new process."""
 
     step: Step  # what compute/steps.py says of it
@@ -119,10 +127,10 @@ class LaunchStep:
     def name(self) -> str:
         return self.step.name
 
-    async def do(self, launch: Launch) -> None:
+    async def do(self, operation: Operation) -> None:
         return None
 
-    async def undo(self, launch: Launch) -> None:
+    async def undo(self, operation: Operation) -> None:
         return None
 
 
@@ -140,7 +148,7 @@ class NetworkNotReady(Explained):
     """A port did not become ready in time."""
 
 
-class LaunchFailed(Exception):
+class OperationFailed(Exception):
     """A step failed and all steps were undone, or not quite: then `undone` is False."""
 
     def __init__(self, fault: Fault, *, reschedule: bool, undone: bool = True) -> None:
@@ -152,114 +160,116 @@ ELSEWHERE_TOO = (ImageRefused, errors.NotFound, errors.BadRequest, errors.Confli
 """Failures that another host would meet alike."""
 
 
-async def run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> None:
-    """Do the steps in order; on a failure undo in reverse and raise LaunchFailed. Refused passes after undoing, except at
+async def run(operation: Operation, steps: Sequence[OperationStep], run_name: str) -> None:
+    """Do the steps in order; on a failure undo in reverse and raise OperationFailed. Refused passes after undoing, except at
     the first step, where nothing is ours to undo."""
     try:
-        await _run(launch, steps, run_name)
+        await _run(operation, steps, run_name)
     finally:
-        if launch.telling is not None:
-            launch.telling.cancel()
+        if operation.telling is not None:
+            operation.telling.cancel()
 
 
-async def _run(launch: Launch, steps: Sequence[LaunchStep], run_name: str) -> None:
-    begun: list[LaunchStep] = []
-    host = launch.host
+async def _run(operation: Operation, steps: Sequence[OperationStep], run_name: str) -> None:
+    begun: list[OperationStep] = []
+    host = operation.host
     for step in steps:
-        record = host.journal.begin(host.name, run_name, launch.build, step.name)
+        record = host.journal.begin(host.name, run_name, operation.build, step.name)
         begun.append(step)
         try:
-            await _do(launch, step)
+            await _do(operation, step)
             host.journal.end(run_name, record, "Success")
             await host.faults.point(step.name, "after", host=host.name)
-            if launch.complete:
+            if operation.complete:
                 return
         except Refused as refusal:
             host.journal.end(run_name, record, "Undone", str(refusal))
             if len(begun) > 1:
-                refusal.undone = await undo(launch, begun)
+                refusal.undone = await undo(operation, begun)
             raise
         except asyncio.CancelledError:
             host.journal.end(run_name, record, "Undone", "interrupted")
             raise
         except Exception as error:
             reason, details = reason_of(error, step.step), details_of(error)
-            logger.warning("step failed", step=step.name, server=launch.uuid, host=host.name, exc_info=error)
+            logger.warning("step failed", step=step.name, server=operation.uuid, host=host.name, exc_info=error)
             host.journal.end(run_name, record, "Error", details)
-            undone = await undo(launch, begun)
+            undone = await undo(operation, begun)
             fault = Fault(step=step.name, reason=reason, details=details)
-            raise LaunchFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO), undone=undone) from error
+            raise OperationFailed(fault, reschedule=not isinstance(error, ELSEWHERE_TOO), undone=undone) from error
 
 
-async def _do(launch: Launch, step: LaunchStep) -> None:
-    await launch.host.faults.point(step.name, "before", host=launch.host.name)
-    if launch.refused:
-        raise Refused(f"server {launch.uuid} is no longer to be built here")
+async def _do(operation: Operation, step: OperationStep) -> None:
+    await operation.host.faults.point(step.name, "before", host=operation.host.name)
+    if operation.refused:
+        raise Refused(f"server {operation.uuid} is no longer to be built here")
     async with asyncio.timeout(step.step.deadline):
         task_state = step.step.task_state
-        if task_state is not None and launch.is_new():
-            await ask(launch, task_state) if step.asks else show(launch, task_state)
-        await step.do(launch)
+        if task_state is not None and operation.is_new():
+            await ask(operation, task_state) if step.asks else show(operation, task_state)
+        await step.do(operation)
 
 
-async def ask(launch: Launch, task_state: str) -> None:
+async def ask(operation: Operation, task_state: str) -> None:
     """Show a task_state to clients if the server is to be built here; raises Refused when it is not."""
-    if not await _told(launch, task_state):
-        raise Refused(f"server {launch.uuid} is not to be built here")
+    if not await _told(operation, task_state):
+        raise Refused(f"server {operation.uuid} is not to be built here")
 
 
-def show(launch: Launch, task_state: str) -> None:
+def show(operation: Operation, task_state: str) -> None:
     """Show a task_state to clients, unless it has passed before anybody could look."""
-    launch.shows = task_state
-    if launch.telling is None:
-        launch.telling = asyncio.ensure_future(_tell(launch))
+    operation.shows = task_state
+    if operation.telling is None:
+        operation.telling = asyncio.ensure_future(_tell(operation))
 
 
-async def _tell(launch: Launch) -> None:
-    await launch.host.clock.sleep(SHOWN_AFTER)
+async def _tell(operation: Operation) -> None:
+    await operation.host.clock.sleep(SHOWN_AFTER)
     told = None
-    while launch.shows is not None and launch.shows != told:
-        told = launch.shows
-        if not await _told(launch, told):
-            launch.refused = True
+    while operation.shows is not None and operation.shows != told:
+        told = operation.shows
+        if not await _told(operation, told):
+            operation.refused = True
             return
-    launch.telling = None
+    operation.telling = None
 
 
-async def _told(launch: Launch, task_state: str) -> bool:
-    shown = launch.origin.shows(task_state)
-    change = launch.expected(task_state=shown) if shown is not None else launch.expected()
-    host = launch.host
-    return await host.until_heard(lambda: host.conductor.update_server(launch.ctx, launch.uuid, change))
+async def _told(operation: Operation, task_state: str) -> bool:
+    shown = operation.origin.shows(task_state)
+    change = operation.expected(task_state=shown) if shown is not None else operation.expected()
+    host = operation.host
+    return await host.ask_conductor(
+        lambda: host.conductor.update_server(operation.ctx, operation.uuid, change), server=operation.uuid
+    )
 
 
-async def undo(launch: Launch, begun: Sequence[LaunchStep]) -> bool:
+async def undo(operation: Operation, begun: Sequence[OperationStep]) -> bool:
     """Undo in reverse order; one step that can't be undone doesn't keep the others from it, but makes the answer False."""
     undone = True
     for step in reversed(begun):
         try:
             async with asyncio.timeout(step.step.deadline):
-                await step.undo(launch)
+                await step.undo(operation)
         except Exception as error:
             undone = False
-            logger.error("undo failed", step=step.name, server=launch.uuid, host=launch.host.name, exc_info=error)
+            logger.error("undo failed", step=step.name, server=operation.uuid, host=operation.host.name, exc_info=error)
     return undone
 
 
-def outcome(launch: Launch, steps: list[StepRecord], failure: LaunchFailed | None) -> BuildOutcome:
+def outcome(operation: Operation, steps: list[StepRecord], failure: OperationFailed | None) -> BuildOutcome:
     """What the conductor is told."""
-    build = launch.build
+    build = operation.build
     return BuildOutcome(
         server_uuid=build.server.uuid,
         request_id=build.request_id,
         attempt=build.attempt,
-        host=launch.host.name,
+        host=operation.host.name,
         ok=failure is None,
         fault=failure.fault if failure is not None else None,
         reschedule=failure.reschedule if failure is not None else True,
-        power_state=int(launch.power_state),
-        network_info=launch.vifs,
+        power_state=int(operation.power_state),
+        network_info=operation.vifs,
         steps=steps,
-        move=launch.origin.move,
-        shared=launch.origin.move is not None and launch.has_old_disks(),
+        move=operation.origin.move,
+        shared=operation.origin.move is not None and operation.has_old_disks(),
     )
