@@ -16,7 +16,7 @@ import msgspec
 import typer.main
 
 from kilonova.cli.main import app
-from kilonova.components import SERVICES, all_in_one, core_parts
+from kilonova.components import SERVICES, all_in_one, core_deps
 from kilonova.compute.actions.base import ANY_VM, Action, Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.states import STATUS
@@ -64,8 +64,8 @@ def _services() -> list[Any]:
         settings = load(None, overrides={"cloud": {"state_dir": state}, "agent": {"driver": "fake"}}, env={})
         secrets = SecretSettings(**dict.fromkeys(SecretSettings.__struct_fields__, "unused"))
         endpoints = {name: f"http://127.0.0.1/{name}" for name in SERVICES}
-        parts = core_parts(settings, secrets, AsgiTransport(Gateway({})), endpoints, Faults(), name="docs", alone=True)
-        return [service for service in all_in_one(parts) if hasattr(service, "routes")]
+        deps = core_deps(settings, secrets, AsgiTransport(Gateway({})), endpoints, Faults(), name="docs", alone=True)
+        return [service for service in all_in_one(deps) if hasattr(service, "routes")]
 
 
 # ---- pages
