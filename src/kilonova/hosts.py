@@ -14,8 +14,8 @@ from kilonova.compute.virt.driver import VirtDriver
 from kilonova.compute.virt.load import DriverContext
 from kilonova.compute.virt.load import load as load_driver
 from kilonova.core.clock import Clock
-from kilonova.core.config import ConfigError
 from kilonova.core.folders import searchable
+from kilonova.core.registry import Registry
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.settings import Settings
@@ -47,7 +47,7 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
         from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 
         shared = FakeHypervisor(state_dir / fake_file, clock=clock)
-    elif name == "libvirt":
+    else:
         from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 
         disks = FileDisks(options_of(FileDisksOptions, settings.disks, state_dir=state_dir))
@@ -64,8 +64,6 @@ def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -
     """The data plane that goes with the hypervisor driver, unless the settings name another. Guests' metadata comes from
     `metadata_url`. Raises ConfigError for an unknown name."""
     chosen = settings.dataplane.driver or ("noop" if settings.agent.driver == "fake" else "bridge")
-    if chosen not in PLANES:
-        raise ConfigError(f"[dataplane] driver: there is no data plane {chosen!r}; there are: {', '.join(PLANES)}")
     return PLANES[chosen](settings, metadata_url, metadata_secret)
 
 
@@ -84,8 +82,10 @@ def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> Data
     return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
 
 
-PLANES: dict[str, Callable[[Settings, str, str], DataPlane]] = {"bridge": _bridge, "noop": _noop}
-"""Data planes by the name an operator writes."""
+PLANES: Registry[Callable[[Settings, str, str], DataPlane]] = Registry(
+    "[dataplane] driver", "data plane", "data_planes", {"bridge": _bridge, "noop": _noop}
+)
+"""Data planes by the name an operator writes, each made from the settings, the metadata service's URL and its secret."""
 
 
 def journal_path(state_dir: Path, host: str | None = None) -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -150,11 +151,29 @@ class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
 SECRET_KEYS = frozenset(SecretSettings.__struct_fields__)
 
 
-class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
+class OwnDriverSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The hypervisor drivers' own options, by their names: `[driver.libvirt]`."""
 
     libvirt: Annotated[LibvirtOptions, doc("Of the libvirt driver.")] = msgspec.field(default_factory=LibvirtOptions)
     fake: Annotated[FakeOptions, doc("Of the fake driver.")] = msgspec.field(default_factory=FakeOptions)
+
+
+def _with_installed(own: type[msgspec.Struct]) -> Any:
+    """`own` with a table for each installed driver whose package names an options Struct under the driver's name."""
+    points = entry_points(group="kilonova.virt_driver_options")
+    kinds = {point.name: point.load() for point in points if point.name not in own.__struct_fields__}
+    fields = [
+        (name, Annotated[kind, doc(f"Of the installed driver {name}.")], msgspec.field(default_factory=kind))
+        for name, kind in sorted(kinds.items())
+    ]
+    words = {"__doc__": own.__doc__}
+    return msgspec.defstruct("DriverSettings", fields, bases=(own,), namespace=words, frozen=True, kw_only=True)
+
+
+if TYPE_CHECKING:
+    DriverSettings = OwnDriverSettings
+else:
+    DriverSettings = _with_installed(OwnDriverSettings)
 
 
 class DiskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +188,9 @@ class DiskSettings(msgspec.Struct, frozen=True, kw_only=True):
 class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of a host's network agent."""
 
-    driver: Annotated[str, doc('Data plane: bridge, noop, or "" for what goes with the hypervisor driver.')] = ""
+    driver: Annotated[
+        str, doc('Data plane: bridge, noop, an installed one, or "": what goes with the hypervisor driver.')
+    ] = ""
     instance: Annotated[
         str, doc("1 to 4 letters or digits that tell this cloud's devices and chains from another's.")
     ] = "kn"

@@ -18,6 +18,7 @@ from kilonova.compute.virt.driver import GuestSpec, HypervisorUnavailable, Power
 from kilonova.compute.virt.fake import FakeDiskStore, FakeDriver, FakeHypervisor, FakeOptions
 from kilonova.compute.virt.load import DriverContext, load
 from kilonova.core.clock import Clock
+from kilonova.core.config import ConfigError
 from tests.virt.bare import BareDriver
 from tests.virt.conformance import (
     Conformance,
@@ -197,7 +198,9 @@ def test_load_makes_fakes_and_refuses_nonsense(tmp_path: Path) -> None:
     driver = load("fake", context)
     assert isinstance(driver, FakeDriver)
     assert isinstance(driver.disks, FakeDiskStore)
-    with pytest.raises(HypervisorUnavailable, match="fake, libvirt"):
+    with pytest.raises(
+        ConfigError, match=r"\[agent\] driver: there is no hypervisor driver 'vmware'; there are: fake, libvirt"
+    ):
         load("vmware", context)
 
 

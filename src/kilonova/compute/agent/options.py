@@ -15,7 +15,7 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, doc('Name of this host in the cloud; "": the machine\'s name.')] = ""
     host_ip: Annotated[str, doc("Address of this host, as hypervisor lists show it.")] = "127.0.0.1"
-    driver: Annotated[str, doc("Hypervisor driver: libvirt or fake.")] = "libvirt"
+    driver: Annotated[str, doc("Hypervisor driver: libvirt, fake, or one of an installed package.")] = "libvirt"
     max_concurrent_builds: Annotated[int, doc("Servers that are built here at once; others wait.", ge=1)] = 10
     heartbeat: Annotated[float, doc("Seconds between two reports of this host.", gt=0)] = 10.0
     reserved_memory_mb: Annotated[int, doc("Memory kept for the host itself, in MiB.", ge=0)] = 512

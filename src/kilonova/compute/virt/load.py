@@ -1,5 +1,5 @@
-"""Which drivers there are, by the name an operator writes. A new driver adds one entry and passes the conformance
-tests."""
+"""Which drivers there are, by the name an operator writes. A new driver adds one entry, here or as an entry point of the group
+`kilonova.virt_drivers` in its own package, and passes the conformance tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import msgspec
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import HypervisorUnavailable, VirtDriver
 from kilonova.core.clock import Clock
+from kilonova.core.registry import Registry
 
 
 class DriverContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a driver may be made from. `options` are the driver's own, None for the defaults."""
+    """What a driver may be made from. `options` are the driver's own, from the table `[driver.NAME]`; None for the defaults."""
 
     host: str
     state_dir: Path
@@ -26,11 +27,9 @@ class DriverContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(name: str, context: DriverContext) -> VirtDriver:
-    """The driver of this name, not yet opened. Raises HypervisorUnavailable for an unknown name or a missing package."""
-    factory = DRIVERS.get(name)
-    if factory is None:
-        raise HypervisorUnavailable(f"there is no hypervisor driver {name!r}; there are: {', '.join(DRIVERS)}")
-    return factory(context)
+    """The driver of this name, not yet opened. Raises ConfigError for an unknown name, HypervisorUnavailable for a missing
+    package."""
+    return DRIVERS[name](context)
 
 
 def _fake(context: DriverContext) -> VirtDriver:
@@ -58,4 +57,6 @@ def _libvirt(context: DriverContext) -> VirtDriver:
     return LibvirtDriver(options, context.disks)
 
 
-DRIVERS: dict[str, Callable[[DriverContext], VirtDriver]] = {"fake": _fake, "libvirt": _libvirt}
+DRIVERS: Registry[Callable[[DriverContext], VirtDriver]] = Registry(
+    "[agent] driver", "hypervisor driver", "virt_drivers", {"fake": _fake, "libvirt": _libvirt}
+)
