@@ -54,13 +54,15 @@ say "logged in to $ip by ssh with the injected key; the guest says:"
 "${login[@]}" 'echo "  $(hostname), kernel $(uname -r), up $(cut -d" " -f1 /proc/uptime) s"' </dev/null
 
 echo; kilonova trace "$SERVER" --state "$STATE"
+place= setting=
+[ "$STATE" = /var/lib/kilonova ] || place=" --state $STATE" setting="KILONOVA_STATE=$STATE "
 cat <<TEXT
 
 Where to go next
-  source of truth       $CLIENT/bin/openstack --os-cloud kilonova server list        (admin: --os-cloud kilonova-admin)
+  servers               $CLIENT/bin/openstack --os-cloud kilonova server list        (admin: --os-cloud kilonova-admin)
   log in                ${login[*]}
   console               $CLIENT/bin/openstack --os-cloud kilonova console log show $SERVER
-  why this host         $VENV/bin/kilonova explain $SERVER
-  is all in order       $VENV/bin/kilonova verify
-  stop, remove          make stop, make clean
+  why this host         $VENV/bin/kilonova explain $SERVER$place
+  is all in order       $VENV/bin/kilonova verify$place
+  stop, remove          ${setting}make stop, ${setting}make clean
 TEXT

@@ -10,11 +10,25 @@ from kilonova.core.bus.senders import HostUsers
 from kilonova.settings import Settings
 
 SECURE_DATABASE = "verify-full"
+SAMPLE = "CHANGE-ME"
 
 
 def warnings(settings: Settings) -> list[str]:
     """One line each, with section and key."""
-    return [*_plain(settings), *_shared(settings)]
+    return [*_samples(settings), *_plain(settings), *_shared(settings)]
+
+
+def _samples(settings: Settings) -> Iterator[str]:
+    """Secrets as the files in deploy/ have them, which everybody knows."""
+    for name in settings.secrets.__struct_fields__:
+        if SAMPLE in getattr(settings.secrets, name):
+            yield f"[secrets] {name} is that of the sample; make one with: openssl rand -base64 24"
+    urls = {"[bus] url": settings.bus.url} | {
+        f"[database] {name}": url for name, url in settings.database.urls().items()
+    }
+    for key, url in urls.items():
+        if (urlsplit(url).password or "").endswith("-PASSWORD"):
+            yield f"{key} has the password of the sample"
 
 
 def _plain(settings: Settings) -> Iterator[str]:

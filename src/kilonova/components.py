@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +24,7 @@ from kilonova.core.service import Core, Service
 from kilonova.core.web.transport import Transport
 from kilonova.identity.client import COMPUTE_USER, RemoteAuthenticator, ServiceAccount, ServiceCredentials
 from kilonova.identity.interface import IdentityEvents
+from kilonova.precheck import policy_dir
 from kilonova.settings import SecretSettings, Settings
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def core_deps(
         authenticator=authenticator,
         tokens=account,
         database_urls=settings.database.urls(),
-        policy_dir=Path(settings.cloud.policy_dir) if settings.cloud.policy_dir else None,
+        policy_dir=policy_dir(settings),
         cache=cache,
         notifier=notifier,
         grants=Grants(secrets.grant_secret),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import msgspec
@@ -14,12 +14,16 @@ from kilonova.compute.virt.driver import VirtDriver
 from kilonova.compute.virt.load import DriverContext
 from kilonova.compute.virt.load import load as load_driver
 from kilonova.core.clock import Clock
+from kilonova.core.config import ConfigError
 from kilonova.core.folders import searchable
 from kilonova.core.registry import Registry
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.settings import Settings
 from kilonova.trust import trust
+
+if TYPE_CHECKING:
+    from kilonova.network.agent.options import BridgeOptions
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -63,8 +67,11 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
 def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
     """The data plane that goes with the hypervisor driver, unless the settings name another. Guests' metadata comes from
     `metadata_url`. Raises ConfigError for an unknown name."""
-    chosen = settings.dataplane.driver or ("noop" if settings.agent.driver == "fake" else "bridge")
-    return PLANES[chosen](settings, metadata_url, metadata_secret)
+    return PLANES[plane_name(settings)](settings, metadata_url, metadata_secret)
+
+
+def plane_name(settings: Settings) -> str:
+    return settings.dataplane.driver or ("noop" if settings.agent.driver == "fake" else "bridge")
 
 
 def _noop(settings: Settings, _metadata_url: str, _metadata_secret: str) -> DataPlane:
@@ -74,12 +81,21 @@ def _noop(settings: Settings, _metadata_url: str, _metadata_secret: str) -> Data
 def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
     from kilonova.network.agent.composed import BridgeDataPlane
     from kilonova.network.agent.metadata.proxy import MetadataUpstream
-    from kilonova.network.agent.options import BridgeOptions
 
+    options = bridge_options(settings)
     searchable(settings.state_dir)  # on the way to dnsmasq's files
-    options = options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
     client = httpx.AsyncClient(trust_env=False, verify=trust(settings))
     return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
+
+
+def bridge_options(settings: Settings) -> BridgeOptions:
+    """Raises ConfigError."""
+    from kilonova.network.agent.options import BridgeOptions
+
+    try:
+        return options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
+    except ValueError as error:
+        raise ConfigError(f"[dataplane]: {error}") from None
 
 
 PLANES: Registry[Callable[[Settings, str, str], DataPlane]] = Registry(

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -43,7 +43,10 @@ class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    level: Annotated[str, doc("What is logged: debug, info, warning or error, and all above.")] = "info"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        doc("What is logged: debug, info, warning or error, and all above."),
+    ] = "info"
     json: Annotated[bool, doc("Whether each line is a JSON object.")] = False
 
 

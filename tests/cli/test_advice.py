@@ -53,6 +53,8 @@ def test_nothing_leaves_this_machine() -> None:
         ("database", "image", "mysql://u:p@[fd00::1]/image?sslmode=require", "fd00::1 is not proven"),
         ("serve", "listen", "10.0.0.11", "clients of 10.0.0.11 are not encrypted"),
         ("cloud", "listen", "0.0.0.0", "clients of 0.0.0.0 are not encrypted"),
+        ("database", "image", "postgresql://u:DATABASE-PASSWORD@127.0.0.1/image", "password of the sample"),
+        ("secrets", "grant_secret", "CHANGE-ME-6", "grant_secret is that of the sample"),
         ("bus", "host_users", "", "can speak for all others"),
         ("secrets", "compute_password", "", "hosts need the control plane's account"),
         ("secrets", "grant_secret", "", "hosts need the control plane's account"),

@@ -209,7 +209,22 @@ def test_config_show(
 CHECKS = [
     ("[cloud]\nport = 9\n", 0, "good"), ("[cloud]\nport = 'nine'\n", 2, "[cloud] port"), ("[clod]\n", 2, "unknown section"),
     ("[cloud\n", 2, "not valid TOML"), (None, 2, "no such file"),
+    ("[log]\nlevel = 'loud'\n", 2, "known are debug, info, warning, error"),
+    ("[identity]\nproxies = ['ctl1']\n", 2, "'ctl1' is not an IP address"),
+    ("[identity]\nproxies = ['fd00:0::1']\n", 2, "write 'fd00:0::1' as 'fd00::1'"),
 ]  # fmt: skip
+
+REFUSED = [
+    ("[scheduler]\ndriver = 'luck'\n", "[scheduler] driver: unknown name luck; known are chance, filter"),
+    ("[scheduler]\nfilters = ['NoFilter']\n", "[scheduler] filters: unknown name NoFilter"),
+    ("[bus]\nurl = 'kafka://b'\n", "[bus] url: no transport for kafka://"),
+    ("[cache]\nurl = 'redis://b'\n", "[cache] url: no cache for redis://"),
+    ("[database]\nurl = 'oracle://b/{service}'\n", "[database] identity: oracle:// is not known"),
+    ("[dataplane]\ndriver = 'wire'\n", "[dataplane] driver: there is no data plane 'wire'"),
+    ("[dataplane]\ntunnel_ip = '10.0.0'\n", "[dataplane]: '10.0.0' does not appear"),
+    ("[image]\nstore = 'tape'\n", "[image] store: unknown name tape; known are file"),
+    ("[cloud]\npolicy_dir = '/no/such/folder'\n", "[cloud] policy_dir: there is no folder /no/such/folder"),
+]
 
 
 @pytest.mark.parametrize(("text", "code", "says"), CHECKS)
@@ -226,6 +241,19 @@ def test_config_check(
     assert says in said
     assert str(file) in said
     assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("text", "says"), REFUSED)
+def test_config_check_refuses_what_a_start_refuses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, clean_env: None,
+    text: str, says: str,
+) -> None:  # fmt: skip
+    file = tmp_path / "k.toml"
+    file.write_text(text)
+    assert run(monkeypatch, "config", "check", "--config", str(file)) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert says in said[-1]
+    assert said[-1].startswith("kilonova: ")
 
 
 # ---- secrets

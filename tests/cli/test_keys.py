@@ -82,6 +82,10 @@ async def test_what_a_host_has_of_its_own(rabbitmq: RabbitMQ, tmp_path: Path) ->
 
 
 def test_a_host_needs_what_its_own_is_made_of(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["keys", "host", "compute1", "--state", str(tmp_path)])
+    ask = ["keys", "host", "compute1", "--state", str(tmp_path)]
+    result = CliRunner().invoke(app, ask)
+    assert result.exit_code != 0
+    assert "compute hosts need a broker" in str(result.exception)
+    result = CliRunner().invoke(app, ask, env={"KILONOVA_BUS_URL": "amqp://broker"})
     assert result.exit_code != 0
     assert "metadata_secret is not set" in str(result.exception)

@@ -301,7 +301,7 @@ def test_a_port_in_use(cloud: CloudProcess, tmp_path: Path) -> None:
         second = kilonova(*words)
         assert second.returncode == 2
         assert f"can't listen on 127.0.0.1 port {cloud.port}: Address already in use" in second.stderr
-        assert "choose another with --port" in second.stderr
+        assert "choose others with --listen and --port" in second.stderr
     assert cloud.api().ok("GET", "compute", "/os-services")
 
 

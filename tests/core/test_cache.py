@@ -297,5 +297,5 @@ async def test_open_cache(memcached):
     assert not open_cache("memory://", "").shared
     assert MemcachedCache([("::1", 1)]).shared
     for url, secret in [("redis://h", "s"), ("memcached://", "s"), ("memcached://h:x", "s"), ("memcached://h", "")]:
-        with pytest.raises(ValueError, match=r"cache\.url|cache_secret"):
+        with pytest.raises(ValueError, match=r"\[cache\] url|cache_secret"):
             open_cache(url, secret)

@@ -52,5 +52,5 @@ class TestMemoryBus(BusConformance):
 
 def test_the_url_names_the_transport() -> None:
     assert isinstance(open_bus("memory://"), MemoryBus)
-    with pytest.raises(ValueError, match=r"bus\.url.*carrier-pigeon"):
+    with pytest.raises(ValueError, match=r"\[bus\] url.*carrier-pigeon"):
         open_bus("carrier-pigeon://")

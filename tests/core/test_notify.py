@@ -169,7 +169,7 @@ async def test_what_can_not_be_made_is_lost_alone():
 def test_formats():
     assert NotificationOptions().formats == ()
     assert NotificationOptions(format="both").formats == ("unversioned", "versioned")
-    with pytest.raises(ValueError, match=r"notifications\.url"):
+    with pytest.raises(ValueError, match=r"\[notifications\] url"):
         open_notifier(options(url="http://somewhere"), "memory://")
     with pytest.raises(ValueError, match="option"):
         open_notifier(options(url="amqp://h/?odd=1"), "memory://")

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from kilonova.core.config import ConfigError
 from kilonova.image.stores import STORES, make_store
 
 IMAGE, UPLOAD = uuid4(), uuid4()
@@ -139,5 +140,5 @@ def test_uploads_of_other_processes_stay_until_those_die(store, tmp_path, when):
 
 
 def test_an_unknown_store():
-    with pytest.raises(ValueError, match="known are file"):
+    with pytest.raises(ConfigError, match=r"store.*tape.*known are file"):
         make_store("tape", None)

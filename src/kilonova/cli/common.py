@@ -76,7 +76,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise CannotStart(
-            f"can't listen on {host} port {port}: {error.strerror}; choose another with --port"
+            f"can't listen on {host} port {port}: {error.strerror}; choose others with --listen and --port"
         ) from error
     return listener
 

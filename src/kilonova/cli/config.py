@@ -9,6 +9,7 @@ import typer
 from kilonova.advice import warnings
 from kilonova.cli.common import CONFIG, STATE, settings_of
 from kilonova.core.config import as_toml
+from kilonova.precheck import prove
 from kilonova.settings import SECRET_KEYS
 from kilonova.trust import certificate
 
@@ -27,6 +28,7 @@ def check(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
     is not safe on a network is warned of."""
     settings = settings_of(state, config)
     certificate(settings)
+    prove(settings)
     for line in warnings(settings):
         typer.echo(f"warning: {line}", err=True)
     typer.echo(f"{config or 'defaults and environment'}: good")

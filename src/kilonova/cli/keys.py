@@ -50,6 +50,8 @@ def host(
 ) -> None:
     """Print what a compute host has of its own: commands that make its broker user, and lines of its configuration."""
     settings = settings_of(state, config)
+    if settings.bus.url.startswith("memory:"):
+        raise ConfigError("[bus] url is memory://, which reaches one process: compute hosts need a broker, amqps://…")
     secrets = secrets_file.known(settings.state_dir, settings.secrets)
     for key in ("metadata_secret", "compute_password"):
         if not getattr(secrets, key):
@@ -73,17 +75,15 @@ def host_lines(host: str, users: str, bus_url: str, secrets: SecretSettings, *, 
     own = urlunsplit(
         (url.scheme, f"{quote(user, safe='')}:{quote(password, safe='')}@{brokers}", url.path, url.query, "")
     )
-    lines = ["# on a broker's machine"]
-    if url.scheme.startswith("amqp"):
-        on = ["-p", vhost, user]
-        for words in (
-            ["add_user", user, password],
-            ["set_permissions", *on, rights.configure, rights.write, rights.read],
-            ["set_topic_permissions", *on, EXCHANGE, rights.topic_write, rights.topic_read],
-        ):
-            lines.append("rabbitmqctl " + shlex.join(words))
+    on = ["-p", vhost, user]
+    commands = (
+        ["add_user", user, password],
+        ["set_permissions", *on, rights.configure, rights.write, rights.read],
+        ["set_topic_permissions", *on, EXCHANGE, rights.topic_write, rights.topic_read],
+    )
     return [
-        *lines, "", "# in the host's kilonova.toml", "[bus]", f"url = {_toml(own)}", f"host_users = {_toml(users)}", "",
+        "# on a broker's machine", *("rabbitmqctl " + shlex.join(words) for words in commands), "",
+        "# in the host's kilonova.toml", "[bus]", f"url = {_toml(own)}", f"host_users = {_toml(users)}", "",
         "[secrets]", f"compute_password = {_toml(secrets.compute_password)}",
         f"metadata_secret = {_toml(host_secret(secrets.metadata_secret, host))}",
     ]  # fmt: skip

@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -123,8 +123,15 @@ def _value(section: str, key: str, kind: Any, values: Mapping[str, Any], env: Ma
         if not isinstance(table, dict):
             raise msgspec.ValidationError(f"expected a table (an object), got `{type(table).__name__}`")
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        choices = _choices(kind)
+        raise ConfigError(f"{where}: {error}" + (f"; known are {', '.join(choices)}" if choices else "")) from None
     return _section(f"{section}.{key}", inner, table, env, f"environment: {variable}" if variable in env else source)
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words that a key may have, of one that has a choice of them."""
+    plain = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind
+    return [str(word) for word in get_args(plain)] if get_origin(plain) is Literal else []
 
 
 def _struct(kind: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kilonova.core.addresses import parse_address
 from kilonova.core.config import doc
 
 
@@ -60,3 +61,8 @@ class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, doc("EC2 keys and other credentials that a user may have; -1: any number.", ge=-1)
     ] = 100
     max_credential_blob: Annotated[int, doc("Bytes that the content of a credential may have.", ge=1)] = 16384
+
+    def __post_init__(self) -> None:
+        for text in self.proxies:
+            if (right := str(parse_address(text))) != text:  # compared as text with the connection's address
+                raise ValueError(f"proxies: write {text!r} as {right!r}")

@@ -19,4 +19,4 @@ def open_bus(url: str, host_users: str = "") -> Bus:
         from kilonova.core.bus.amqp import AmqpBus  # here, so that one process alone loads no broker's client
 
         return AmqpBus(url, host_users)
-    raise ValueError(f"bus.url: no transport for {scheme}://; known: memory://, amqp://, amqps://")
+    raise ValueError(f"[bus] url: no transport for {scheme}://; known: memory://, amqp://, amqps://")

@@ -19,13 +19,13 @@ def open_cache(url: str, secret: str) -> Cache:
     if scheme == "memory":
         return MemoryCache()
     if scheme not in ("memcached", "memcacheds"):
-        raise ValueError(f"cache.url: no cache for {scheme}://; known: memory://, memcached://, memcacheds://")
+        raise ValueError(f"[cache] url: no cache for {scheme}://; known: memory://, memcached://, memcacheds://")
     if not secret:
-        raise ValueError("secrets.cache_secret: memcached needs a secret that all processes share")
+        raise ValueError("[secrets] cache_secret: memcached needs a secret that all processes share")
     places, _, query = places.partition("?")
     tls = _tls(query) if scheme == "memcacheds" else None
     if query and tls is None:
-        raise ValueError("cache.url: memcached:// has no options")
+        raise ValueError("[cache] url: memcached:// has no options")
     return SealedCache(MemcachedCache([_place(place) for place in places.strip("/").split(",")], tls=tls), secret)
 
 
@@ -33,11 +33,11 @@ def _tls(query: str) -> ssl.SSLContext:
     """The server must prove its name, by the system's authorities or by those of `cafile`."""
     options = dict(parse_qsl(query))
     if unknown := sorted(options.keys() - {"cafile"}):
-        raise ValueError(f"cache.url: unknown option {unknown[0]}; known: cafile")
+        raise ValueError(f"[cache] url: unknown option {unknown[0]}; known: cafile")
     try:
         return ssl.create_default_context(cafile=options.get("cafile"))
     except OSError as error:
-        raise ValueError(f"cache.url: cafile {options.get('cafile')}: {error.strerror or error}") from None
+        raise ValueError(f"[cache] url: cafile {options.get('cafile')}: {error.strerror or error}") from None
 
 
 def _place(text: str) -> tuple[str, int]:
@@ -47,5 +47,5 @@ def _place(text: str) -> tuple[str, int]:
     except ValueError:
         host, port = None, 0
     if not host or parts.path or parts.username:
-        raise ValueError(f"cache.url: {text!r} is no HOST:PORT")
+        raise ValueError(f"[cache] url: {text!r} is no HOST:PORT")
     return host, port

@@ -15,7 +15,7 @@ def open_notifier(options: NotificationOptions, bus_url: str) -> Notifier:
     if not options.formats or url.startswith("memory"):
         return Notifier(options, LogPublisher())
     if url.partition(":")[0] not in ("amqp", "amqps"):
-        raise ValueError(f"notifications.url: {url.partition(':')[0]}:// is no broker's; known: amqp://, amqps://")
+        raise ValueError(f"[notifications] url: {url.partition(':')[0]}:// is no broker's; known: amqp://, amqps://")
     from kilonova.core.notify.rabbit import RabbitPublisher  # here, so that others load no broker's client
 
     return Notifier(options, RabbitPublisher(url, options.exchange, options.queues))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kilonova.core.config import ConfigError
 from kilonova.image.stores.base import ImageStore
 from kilonova.image.stores.file import FileStore
 
@@ -11,7 +12,7 @@ STORES: dict[str, type[ImageStore]] = {"file": FileStore}
 
 
 def make_store(name: str, folder: Path) -> ImageStore:
-    """Raises ValueError for a store that does not exist."""
+    """Raises ConfigError for a store that does not exist."""
     if name not in STORES:
-        raise ValueError(f"image store {name!r} is unknown; known are {', '.join(sorted(STORES))}")
+        raise ConfigError(f"[image] store: unknown name {name}; known are {', '.join(sorted(STORES))}")
     return STORES[name](folder)

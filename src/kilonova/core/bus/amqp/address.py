@@ -34,11 +34,11 @@ def parse(url: str) -> Address:
     ours = {name: float(query.pop(name)) for name in ("open_timeout", "post_timeout") if name in query}
     if unknown := sorted(query.keys() - LIBRARY):
         known = ", ".join(sorted(LIBRARY | {"open_timeout", "post_timeout"}))
-        raise ValueError(f"bus.url: unknown option {unknown[0]}; known: {known}")
+        raise ValueError(f"[bus] url: unknown option {unknown[0]}; known: {known}")
     query = {"heartbeat": "10", "name": f"kilonova {socket.gethostname()} {os.getpid()}"} | query
     credentials, _, hosts = parts.netloc.rpartition("@")
     if not hosts:
-        raise ValueError("bus.url: names no broker")
+        raise ValueError("[bus] url: names no broker")
     given = f"{credentials}@" if credentials else ""
     user = unquote(credentials.partition(":")[0]) or ("" if query.get("auth") == "external" else "guest")
     urls = (f"{parts.scheme}://{given}{host}{parts.path}?{urlencode(query)}" for host in hosts.split(","))

@@ -24,7 +24,7 @@ from kilonova.core.retry import Backoff, retry
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 BACKOFF = Backoff(0.1, 5.0)
-ADVICE = "does it run (rabbitmqctl status), does it listen there, does bus.url name it and a user it knows?"
+ADVICE = "does it run (rabbitmqctl status), does it listen there, does [bus] url name it and a user it knows?"
 STABLE = 10.0  # seconds after which a connection that is lost is tried anew without a pause
 HINT_LIFE = 60.0  # seconds for which a hint waits for a receiver that is away
 AT_ONCE = 8  # receivers that are attached at once
