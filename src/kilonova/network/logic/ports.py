@@ -44,19 +44,16 @@ def view(row: Row, addresses: Sequence[Any], groups: Sequence[str], tags: Sequen
         fixed_ips=[FixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses],
         security_groups=list(groups),
         allowed_address_pairs=[AddressPair(ip_address=ip, mac_address=mac) for ip, mac in row.allowed_address_pairs],
-        vif_type="bridge" if row.host_id else "unbound",
-        vif_details=vif_details(row) if row.host_id else {},
+        **binding(row),
     )
 
 
-def vif_details(row: Row) -> dict[str, Any]:
-    """What compute must know to plug a bound port."""
-    return {
-        "port_filter": True,
-        "connectivity": "l2",
-        "bridge_name": bridge_name(row.network_id),
-        "tap_name": tap_name(row.id),
-    }
+def binding(row: Row) -> dict[str, Any]:
+    """`vif_type` and `vif_details`: what compute must know to plug a bound port."""
+    if not row.host_id:
+        return {"vif_type": "unbound", "vif_details": {}}
+    names = {"bridge_name": bridge_name(row.network_id), "tap_name": tap_name(row.id)}
+    return {"vif_type": "bridge", "vif_details": {"port_filter": True, "connectivity": "l2"} | names}
 
 
 class PortLogic:
@@ -128,7 +125,8 @@ class PortLogic:
             changes["status"] = "DOWN"
         if not isinstance(body.mac_address, UnsetType) and (mac := rules.mac(body.mac_address)) != row.mac_address:
             if row.host_id:
-                raise errors.PortBound(id=row.id, vif_type="bridge", old_mac=row.mac_address, new_mac=mac)
+                bound_as = binding(row)["vif_type"]
+                raise errors.PortBound(id=row.id, vif_type=bound_as, old_mac=row.mac_address, new_mac=mac)
             if await store.macs_taken(tx.connection, [(row.network_id, mac)], [row.id]):
                 raise errors.MacAddressInUse(network_id=row.network_id, mac=mac)
             changes["mac_address"] = mac
