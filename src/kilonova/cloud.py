@@ -68,7 +68,7 @@ class Cloud:
                 async with asyncio.timeout(self.settings.serve.drain_timeout):
                     await service.stop()
             except Exception as error:  # the others are stopped all the same
-                logger.error("not stopped well", service=type(service).__name__, exc_info=error)
+                logger.error("stop failed", service=type(service).__name__, exc_info=error)
         await self.core.bus.close()
         await self.core.cache.close()
         await self.core.notifier.close()

@@ -34,7 +34,7 @@ class Ending:
             logger.info("draining", component=self.name, pid=os.getpid())
             self.asked.set()
         elif not self.supervised:
-            logger.warning("asked twice: ending at once", component=self.name)
+            logger.warning("second stop request: stopping without draining", component=self.name)
             os._exit(128 + signal.SIGTERM)
 
     async def unless_asked(self, work: Coroutine[Any, Any, None]) -> bool:

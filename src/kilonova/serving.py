@@ -157,10 +157,12 @@ class ComponentProcess:
             async with asyncio.timeout(max(left, 0) + CLOSING):
                 await service.stop()
         except TimeoutError:
-            logger.warning("handing back what is not finished", service=type(service).__name__)
+            logger.warning(
+                "drain timed out: returning unfinished messages to the broker", service=type(service).__name__
+            )
             await self.core.bus.close()
         except Exception as error:
-            logger.error("not stopped well", service=type(service).__name__, exc_info=error)
+            logger.error("stop failed", service=type(service).__name__, exc_info=error)
 
 
 def _away(error: Exception) -> bool:

@@ -58,7 +58,7 @@ class Supervisor:
     def _asked_to_end(self) -> None:
         """The first time all are drained, the second time all end at once."""
         if self._asked:
-            logger.warning("asked twice: ending at once", pid=os.getpid())
+            logger.warning("second stop request: stopping without draining", pid=os.getpid())
             self._code = 128 + signal.SIGTERM
             self._tell(signal.SIGKILL)
         self._asked = True
@@ -88,9 +88,7 @@ class Supervisor:
                 self._code = CANNOT_START
                 self._drain()
             if not self._draining:
-                logger.error(
-                    "a worker died and is started again", worker=number, pid=pid, code=ended, after=round(lived, 1)
-                )
+                logger.error("worker died, restarting it", worker=number, pid=pid, code=ended, after=round(lived, 1))
                 self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE else 0
                 self._due[number] = SYSTEM.monotonic() + BACKOFF.pause(self._short_lives + 1)
 

@@ -135,7 +135,10 @@ async def test_away_and_back(own_memcached):
         await cache.set("a", b"2", 60)
         assert await cache.get("a") == b"2"
         assert cache.reachable("a")
-    assert [entry["event"] for entry in logs] == ["memcached is away; working without it", "memcached is back"]
+    assert [entry["event"] for entry in logs] == [
+        "memcached unreachable: working without it",
+        "memcached reachable again",
+    ]
 
 
 async def test_restarted_between_two_requests(own_memcached):

@@ -130,7 +130,7 @@ async def test_a_broker_that_is_away_holds_nobody_up_and_loses_no_more_than_it_m
     words = [entry["event"] for entry in logs]
     assert words == [
         "retrying",
-        "notifications are dropped: the broker is away for too long",
+        "dropping notifications: the backlog is full",
         "recovered",
     ]
 

@@ -9,6 +9,7 @@ import pytest
 
 from kilonova.core import errors
 from kilonova.core.context import service_context
+from kilonova.core.retry import Backoff
 from kilonova.network import notifier
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.interface import NetworkAgentAPI, NetworkPluginAPI
@@ -148,7 +149,7 @@ async def test_ports_without_a_server_make_no_events(cloud: Cloud):
 
 
 async def test_events_travel_together_and_wait_for_compute(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(notifier, "PAUSE", 0.02)
+    monkeypatch.setattr(notifier, "BACKOFF", Backoff(0.01, 0.01))
     await cloud.agent()
     network, _ = await cloud.network("10.0.0.0/16")
     cloud.compute.status = 503

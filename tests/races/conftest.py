@@ -126,7 +126,7 @@ class Collisions:
 
     @property
     def count(self) -> int:
-        return sum(entry["event"] == "collision" for entry in self.entries)
+        return sum(entry["event"] == "transaction conflict" for entry in self.entries)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class Repeated:
             try:
                 await self.work()
             except Exception as error:
-                logger.warning("will be tried again", work=self.name, exc_info=error)
+                logger.warning("retrying", work=self.name, exc_info=error)
 
     async def stop(self) -> None:
         if self._task is not None:

@@ -9,12 +9,13 @@ import msgspec
 from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
+from kilonova.core.retry import Backoff, retry
 from kilonova.core.service import Core
 from kilonova.core.web.client import ServiceClient
 from kilonova.network.agent.interface import ComputeNotifierAPI, ServerEvent
 
 logger = log.get("network.events")
-PAUSE = 1.0  # seconds before compute is asked again
+BACKOFF = Backoff(1.0, 5.0)
 MAX_BATCH = 200
 
 
@@ -47,27 +48,23 @@ class ComputeEvents:
                     done.set_result(None)
 
     async def _deliver(self, events: list[ServerEvent]) -> None:
-        began = self._clock.monotonic()
         body = {"events": [msgspec.to_builtins(event) for event in events]}
-        while True:
-            try:
-                await self._http.request("POST", "/os-server-external-events", body=body)
-            except errors.NotFound:
-                logger.info("compute knows none of these servers", servers=sorted({e.server_uuid for e in events}))
-            except errors.KilonovaError as error:
-                if 400 <= error.status < 500 and error.status != 401:
-                    if len(events) > 1:  # one that compute cannot read must not take the others with it
-                        for event in events:
-                            await self._deliver([event])
-                        return
-                    logger.warning("compute refused an event", reason=error.message, port=events[0].tag)
-                elif self._clock.monotonic() - began < self.max_age:
-                    logger.info("compute not reached, events wait", reason=error.message, events=len(events))
-                    await self._clock.sleep(PAUSE)
-                    continue
-                else:
-                    logger.error("events given up", reason=error.message, events=len(events))
-            return
+        servers = sorted({event.server_uuid for event in events})
+        try:
+            await retry(
+                lambda: self._http.request("POST", "/os-server-external-events", body=body), BACKOFF, again=_temporary,
+                within=self.max_age, clock=self._clock, log=logger, work="send events to compute", servers=servers,
+            )  # fmt: skip
+        except errors.NotFound:
+            logger.info("event dropped: servers unknown to compute", servers=servers)
+        except errors.KilonovaError as error:
+            if _temporary(error):
+                return  # logged: it gave up
+            if len(events) > 1:  # an event that compute refuses must not take the others with it
+                for event in events:
+                    await self._deliver([event])
+            else:
+                logger.warning("event refused by compute", reason=error.message, port=events[0].tag)
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -75,6 +72,11 @@ class ComputeEvents:
             await asyncio.gather(self._task, return_exceptions=True)
         for _, done in self._waiting:
             done.cancel()
+
+
+def _temporary(error: Exception) -> bool:
+    """Compute is unreachable or failed, or refuses a token that has just expired."""
+    return isinstance(error, errors.KilonovaError) and (not 400 <= error.status < 500 or error.status == 401)
 
 
 class ComputeNotifier(ComputeNotifierAPI):

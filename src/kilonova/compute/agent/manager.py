@@ -120,7 +120,7 @@ class ComputeManager(ComputeAPI):
         try:
             await moves.forget(self.host, ctx, gone)
         except Exception as error:
-            logger.error("not removed yet", server=gone.server_uuid, host=self.host.name, exc_info=error)
+            logger.error("removal failed", server=gone.server_uuid, host=self.host.name, exc_info=error)
 
     async def launch(self, ctx: RequestContext, build: models.ServerBuild, *, resumes: int = 0) -> None:
         """Do a build from its first step and report its end. All steps are idempotent, so that a build cut off by a crash

@@ -33,7 +33,7 @@ async def release_ports(
     try:
         await _release(host, build, given, ours, moved=moved)
     except errors.Forbidden as error:  # the conductor removes what stays
-        logger.warning("ports left to the conductor", server=uuid_, host=host.name, reason=error.message)
+        logger.warning("port deletion left to the conductor", server=uuid_, host=host.name, reason=error.message)
     await host.wiring.unplug(ctx, taps)
 
 

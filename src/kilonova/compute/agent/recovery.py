@@ -125,7 +125,7 @@ async def _take_up(
         return
     name, run = found
     if run.resumes < host.options.build_resumes:
-        logger.info("taking up a build", server=row.server.uuid, host=host.name)
+        logger.info("build resumed", server=row.server.uuid, host=host.name)
         await manager.launch(ctx, row, resumes=run.resumes + 1)
         if name in host.journal.unfinished(host.name):  # the row's attempt has another name
             host.journal.close_run(host.name, name)
@@ -164,7 +164,7 @@ async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list
     gone = await host.conductor.deleted_servers(ctx, asked)
     await _name_strangers(manager, ctx, set(asked) - set(gone))
     for uuid in set(gone) & ours - manager.busy.keys():
-        logger.warning("removing what is left of a deleted server", server=uuid, host=host.name)
+        logger.warning("removing leftovers of a deleted server", server=uuid, host=host.name)
         manager.begin(uuid, partial(_told, partial(_remove, manager, uuid), host.name, uuid))
     return sorted(gone)
 
@@ -176,7 +176,7 @@ async def _name_strangers(manager: ComputeManager, ctx: RequestContext, found: s
         found -= {row.server.uuid for row in await host.conductor.servers_on_host(ctx, host.name)}
         found -= {gone.server_uuid for gone in await host.conductor.departed_servers(ctx, host.name)}
     for uuid in sorted(found - manager.busy.keys()):
-        logger.warning("left alone: guest or disks of a server that is not this host's", server=uuid, host=host.name)
+        logger.warning("leftovers kept: the server is not known as deleted", server=uuid, host=host.name)
 
 
 async def _remove(manager: ComputeManager, uuid: str) -> None:

@@ -109,7 +109,7 @@ class ComputeAgent:
             await self.manager.forget_departed(self._ctx())
             await remove_leftovers(self.manager, self._ctx())
         except Exception as error:
-            logger.warning("leftovers not looked for", host=self.host, exc_info=error)
+            logger.warning("search for leftovers failed", host=self.host, exc_info=error)
 
     async def _report(self) -> None:
         driver = self.manager.host.driver
@@ -162,4 +162,4 @@ class ComputeAgent:
         try:
             await self.manager.host.ask_conductor(tell)
         except VirtError as error:
-            logger.warning("power state not told", host=self.host, server=server_id, error=str(error))
+            logger.warning("power state not reported", host=self.host, server=server_id, error=str(error))

@@ -81,7 +81,7 @@ class BuildResults:
         spec.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
         failure = Failure(spec.failed_hosts[outcome.host])
         self.deps.events.tell(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
-        logger.info("attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
+        logger.info("build attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
         if outcome.reschedule and spec.attempts < self.deps.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)
             return False

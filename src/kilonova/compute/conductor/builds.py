@@ -208,7 +208,7 @@ class Builds:
     async def _give_up(self, batch: list[Candidate], began: dt.datetime, reason: str, inner: str | None = None) -> None:
         """ERROR with this reason for all that still wait, and their claims released; `inner` is for admins."""
         deps, by_uuid = self.deps, {candidate.row.uuid: candidate for candidate in batch}
-        logger.warning("build given up", servers=len(batch), reason=reason, inner=inner)
+        logger.warning("build failed", servers=len(batch), reason=reason, inner=inner)
         async with deps.database.transaction() as tx:
             open_ids = await store.lock_unplaced(tx.connection, list(by_uuid))
             words = {}
@@ -244,7 +244,7 @@ def _alike(found: Sequence[Row], orders: Mapping[str, Order]) -> list[list[Candi
     batches: defaultdict[tuple[str, str, bytes], list[Candidate]] = defaultdict(list)
     for row in found:
         if row.spec is None:
-            logger.error("a server without a request spec", server=row.uuid)
+            logger.error("server has no request spec", server=row.uuid)
             continue
         spec = request_specs.decode(row.spec)
         wishes = msgspec.msgpack.encode(without_secrets(spec))

@@ -75,7 +75,7 @@ class Deletion:
 
     async def _without_host(self, uuid: str, host: str | None, request_id: str) -> None:
         if host is not None:
-            logger.warning("deleting a server whose host is away", server=uuid, host=host)
+            logger.warning("deleting a server whose host is down", server=uuid, host=host)
             await self.ports.release(uuid)
         await self.deleted(uuid, request_id)
         if host is not None:
@@ -93,12 +93,16 @@ class Deletion:
 
 def _may_tell(row: Row, by: str | None) -> bool:
     if by is not None and row.host != by:
-        logger.warning("refused the deletion of another host's server", sender=by, server=row.uuid, host=row.host)
+        logger.warning("deletion refused: the server is on another host", sender=by, server=row.uuid, host=row.host)
         return False
     return True
 
 
 def _is_ending(row: Row) -> bool:
     if not row.deleted and row.task_state != Task.DELETING:
-        logger.warning("not marked for deletion", server=row.uuid, task_state=row.task_state)
+        logger.warning(
+            "deletion message ignored: the server is not marked for deletion",
+            server=row.uuid,
+            task_state=row.task_state,
+        )
     return not row.deleted and row.task_state == Task.DELETING

@@ -114,7 +114,7 @@ class Deps:
         """`settle_claim` for each; what can't be done now is left to the reconciler."""
         for error in await asyncio.gather(*(self.settle_claim(uuid) for uuid in uuids), return_exceptions=True):
             if isinstance(error, BaseException):
-                logger.warning("a claim is left to the reconciler", error=str(error))
+                logger.warning("claim left to the reconciler", error=str(error))
 
     async def settle_claim(self, uuid: str) -> None:
         """After a claim was written for a server that somebody else has changed meanwhile: make the claim what the row
@@ -132,7 +132,7 @@ class Deps:
             if wanted and not await self.placement.claim(
                 uuid, node.uuid, wanted, project_id=row.project_id, user_id=row.user_id
             ):
-                logger.error("the claim of a placed server was lost", server=uuid, host=row.host)
+                logger.error("claim of a placed server is missing", server=uuid, host=row.host)
 
 
 def own_steps(ctx: RequestContext, outcome: BuildOutcome, *, theirs: bool) -> list[StepRecord]:

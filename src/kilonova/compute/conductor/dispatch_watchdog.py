@@ -76,7 +76,7 @@ class DispatchWatchdog:
             actions = await store.open_actions(connection, [row.uuid])
         if row.uuid not in actions or row.spec is None:
             return
-        logger.warning("the host does not do the build", server=row.uuid, host=row.host, reason=fault.reason)
+        logger.warning("build not accepted by its host", server=row.uuid, host=row.host, reason=fault.reason)
         self.builds.dispatched.discard(row.uuid)
         request_id = actions[row.uuid].request_id
         outcome = BuildOutcome(

@@ -44,7 +44,7 @@ class HostReports:
         """Raises ServiceUnavailable or Conflict when placement can't take the inventory; the host reports again. Forbidden when
         `by`, the host that the bus has proven, speaks of a node that is not its own."""
         if by is not None and (report.hypervisor_hostname, report.node_uuid) != (by, node_uuid(by)):
-            logger.warning("refused a report of another host's node", sender=by, node=report.node_uuid)
+            logger.warning("host report refused: the node belongs to another host", sender=by, node=report.node_uuid)
             raise errors.Forbidden(f"Host {by} reported node {report.node_uuid}, which is not its own.")
         known = self.known.get(report.host)
         if known is None or _capacity(known.report) != _capacity(report):
@@ -82,7 +82,7 @@ class HostReports:
         """A host made anew under its old name: the old provider goes if nothing is allocated from it."""
         for provider in await self.deps.placement.providers():
             if provider.name == report.hypervisor_hostname and provider.uuid != report.node_uuid:
-                logger.warning("a host has a new identity", host=report.host, old=provider.uuid, new=report.node_uuid)
+                logger.warning("host has a new node id", host=report.host, old=provider.uuid, new=report.node_uuid)
                 await self.deps.placement.delete_provider(provider.uuid)
         await self.deps.placement.ensure_provider(report.node_uuid, report.hypervisor_hostname)
 

@@ -50,7 +50,7 @@ class NetworkInfo:
         try:
             return await self._refreshed(uuid)
         except errors.KilonovaError as error:
-            logger.warning("ports not read, the guest comes up with those of its row", server=uuid, why=error.message)
+            logger.warning("ports not read: the guest starts with those of its row", server=uuid, why=error.message)
             async with self.deps.database.transaction() as tx:
                 await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
             return None

@@ -39,6 +39,6 @@ class Ports:
         self._nobodys = {port_id: self._nobodys.get(port_id, now) for port_id in orphans}
         due = [port_id for port_id, since in self._nobodys.items() if now - since >= grace]
         if due:
-            logger.warning("removing ports of servers that are gone", ports=due)
+            logger.warning("removing ports of deleted servers", ports=due)
             await self.network.delete_ports(due)
         return len(due)

@@ -87,7 +87,7 @@ class Reconciler:
             request_id = actions[row.uuid].request_id if row.uuid in actions else "req-" + self.deps.clock.uuid()
             requests[request_id, row.project_id, row.user_id].append(row.uuid)
         for (request_id, project_id, user_id), uuids in requests.items():
-            logger.warning("taking up servers nobody schedules", servers=len(uuids), request_id=request_id)
+            logger.warning("rescheduling servers without a pending message", servers=len(uuids), request_id=request_id)
             await self.builds.build(on_behalf(request_id, project_id, user_id), uuids, request_id)
 
     async def give_up_builds(self) -> None:
@@ -127,7 +127,7 @@ class Reconciler:
             try:
                 await work
             except errors.KilonovaError as error:
-                logger.warning("will be tried again", work="orphans", error=error.message)
+                logger.warning("retrying", work="orphans", error=error.message)
 
     async def repair_claims(self, grace: float) -> int:
         """Claims that are on another host than their server, or missing: claimed anew where the row says, once they were
@@ -142,7 +142,7 @@ class Reconciler:
         self._misplaced = {uuid: self._misplaced.get(uuid, now) for uuid in wrong}
         due = [uuid for uuid, since in self._misplaced.items() if now - since >= grace]
         for uuid in due:
-            logger.warning("making a claim what its server's row says", server=uuid)
+            logger.warning("correcting a claim to its server's row", server=uuid)
         await self.deps.settle_claims(due)
         return len(due)
 

@@ -76,7 +76,7 @@ class StateUpdates:
         now, names = self.deps.now(), {action, done.shown if done is not None else action}
         async with self.deps.database.transaction() as tx:
             if by is not None and not await store.holds(tx.connection, uuid, [store.on_host(by)]):
-                logger.warning("refused the end of an action on another host's server", sender=by, server=uuid)
+                logger.warning("action report refused: the server is on another host", sender=by, server=uuid)
                 return False
             await step_store.add(tx.connection, [step for step in steps if step.server_uuid == uuid])
             record = await store.action(tx.connection, uuid, request_id, names)

@@ -26,4 +26,4 @@ async def check_project(client: ProjectReader, ctx: RequestContext, project_id: 
     except core_errors.NotFound:
         raise errors.UnknownProject(project_id=project_id) from None
     except core_errors.KilonovaError as error:
-        logger.warning("a project was not checked", project_id=project_id, reason=error.message)
+        logger.warning("project not checked", project_id=project_id, reason=error.message)

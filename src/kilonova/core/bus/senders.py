@@ -52,5 +52,11 @@ def check(sender: str | None, topic: str, method: Method, arguments: Any, receiv
     named = sender if rule == ANY_HOST else receiver if rule == RECEIVER else rule and attrgetter(rule)(arguments)
     if sender == UNPROVEN or rule is None or named != sender:
         naming = f" in the name of {named}" if rule is not None and named != sender else ""
-        logger.warning("refused a host's message", sender=sender, topic=topic, method=method.name, named=named)
+        logger.warning(
+            "message refused: the sender may not act for this host",
+            sender=sender,
+            topic=topic,
+            method=method.name,
+            named=named,
+        )
         raise NotForThisHost(sender=sender or "without a proven user", method=f"{topic}.{method.name}", naming=naming)

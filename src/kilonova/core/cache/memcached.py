@@ -115,7 +115,7 @@ class _Server:
             return None
         if self._away:
             self._away, self._alone_until = False, 0.0
-            logger.info("memcached is back", server=str(self))
+            logger.info("memcached reachable again", server=str(self))
         return answer
 
     async def _connected(self) -> _Connection:
@@ -138,7 +138,7 @@ class _Server:
         if not self._away:
             self._away = True
             reason = str(error) or "no answer"
-            logger.warning("memcached is away; working without it", server=str(self), error=reason)
+            logger.warning("memcached unreachable: working without it", server=str(self), error=reason)
 
     def drop(self) -> None:
         if self._connection is not None:

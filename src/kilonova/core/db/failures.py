@@ -37,19 +37,19 @@ def translated(error: DBAPIError, name: str) -> Exception:
     if isinstance(error, IntegrityError):
         return error
     if code in COLLISIONS:
-        logger.info("collision", database=name, code=code)
+        logger.info("transaction conflict", database=name, code=code)
         return Collision(name=name, headers={"Retry-After": "1"})
     if error.connection_invalidated or code in AWAY_NUMBERS or _of_class(code, AWAY_CLASSES) or _locked(error):
         return unavailable(error, name)
     if _of_class(code, UNFIT_CLASSES) or code in UNFIT_NUMBERS or _unfit(error):
-        logger.info("a value fits no column", database=name, reason=_reason(error))
+        logger.info("value does not fit its column", database=name, reason=_reason(error))
         return errors.BadRequest()
     return error
 
 
 def unavailable(error: BaseException, name: str) -> errors.ServiceUnavailable:
     """The reason, which names hosts and accounts, is for the log."""
-    logger.warning("database away", database=name, reason=_reason(error))
+    logger.warning("database unreachable", database=name, reason=_reason(error))
     return errors.ServiceUnavailable(reason=f"the {name} database is away", headers={"Retry-After": "5"})
 
 

@@ -172,7 +172,7 @@ class Outbox:
                     await self._look_at_others()
             except Exception as error:
                 self._others.clear()  # they could not show their life either
-                logger.warning("outbox not looked through", database=self.database.name, error=_words(error))
+                logger.warning("outbox scan failed", database=self.database.name, error=_words(error))
 
     async def _find_doubtful(self) -> None:
         if not self._doubtful:
@@ -212,7 +212,7 @@ class Outbox:
                 self._others[sender] = (beat, looks)
                 continue
             count = await self._take_over(self.table.c.sender == sender)
-            logger.warning("taking over what another process left", messages=count, database=self.database.name)
+            logger.warning("taking over messages of another process", messages=count, database=self.database.name)
 
     async def _take_over(self, whose: Any) -> int:
         """Make rows ours and send them; how many. Another process that tries the same waits, and finds none."""
@@ -241,7 +241,7 @@ class Outbox:
                     found.append(Message(row.id, msgspec.msgpack.decode(row.body, type=Envelope)))
                 except msgspec.DecodeError as error:
                     self.sending.add(row.id)  # ours, so that not every process in turn fails at it
-                    logger.error("a message that can't be read is left alone", row=row.id, error=str(error))
+                    logger.error("outbox message skipped: it can't be decoded", row=row.id, error=str(error))
         return found
 
     def _queue(self, message: Message) -> None:
@@ -263,7 +263,11 @@ class Outbox:
                 receipt = await self.bus.post(message.envelope)
             except Exception as error:
                 if message.envelope.expendable and isinstance(error, errors.NoReceiver):
-                    logger.info("nobody needs it", topic=message.envelope.topic, host=message.envelope.host)
+                    logger.info(
+                        "message dropped: no receiver, and it is expendable",
+                        topic=message.envelope.topic,
+                        host=message.envelope.host,
+                    )
                     self._delivered(message)
                     continue
                 if message.failures and await self._was_dropped(message):
@@ -327,7 +331,7 @@ class Outbox:
                 async with self.database.transaction() as tx:
                     await tx.connection.execute(*_dropping(ids, table=self.table))
             except Exception as error:
-                logger.warning("delivered messages not deleted yet", database=self.database.name, error=_words(error))
+                logger.warning("delivered messages not deleted", database=self.database.name, error=_words(error))
                 if self._closed:
                     return  # the next start sends them once more
                 self._done += ids

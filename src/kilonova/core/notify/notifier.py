@@ -46,7 +46,7 @@ class Notifier:
             self._waiting.put_nowait(make)
         except asyncio.QueueFull:
             if not self.dropped:
-                logger.error("notifications are dropped: the broker is away for too long", backlog=self.options.backlog)
+                logger.error("dropping notifications: the backlog is full", backlog=self.options.backlog)
             self.dropped += 1
 
     async def close(self) -> None:
@@ -67,7 +67,7 @@ class Notifier:
                 for notification in await self._made(make):
                     await self._publish(notification)
             except Exception as error:
-                logger.error("a notification is lost", exc_info=error)
+                logger.error("notification lost", exc_info=error)
             finally:
                 self._waiting.task_done()
 

@@ -164,7 +164,7 @@ def _reply(
 def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     known = _known(error)
     if isinstance(error, ClientGone):
-        logger.debug("the client hung up", service=web.name, path=request.url.path)
+        logger.debug("client disconnected", service=web.name, path=request.url.path)
     if known.status >= 500 and known.status != 501 and not isinstance(error, errors.ServiceUnavailable):
         logger.error("request failed", service=web.name, path=request.url.path, exc_info=error)
     body, content_type = web.error_format(known, _request_id(web, request), request.headers.get("accept", ""))
@@ -174,7 +174,7 @@ def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) ->
 
 def _known(error: Exception) -> errors.KilonovaError:
     if isinstance(error, errors.PeerAway):
-        logger.warning("another service is away", reason=error.message)
+        logger.warning("another service is unreachable", reason=error.message)
         return errors.ServiceUnavailable(reason="another service gave no answer", headers=error.headers)
     if isinstance(error, errors.KilonovaError):
         # what the bus says names hosts and other components' inside: for logs, not for clients

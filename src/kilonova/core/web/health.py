@@ -55,7 +55,7 @@ class Health:
                 await check()
         except Exception as error:
             reason = error.message if isinstance(error, errors.KilonovaError) else str(error) or type(error).__name__
-            logger.warning("not ready", missing=name, reason=reason)
+            logger.warning("dependency not ready", missing=name, reason=reason)
             return False
         return True
 

@@ -252,7 +252,7 @@ def _quietly(cycle: Any, app: ASGIApp) -> ASGIApp:
         except Exception:
             if not cycle.disconnected:
                 raise
-            logger.debug("the client hung up", path=scope["path"])
+            logger.debug("client disconnected", path=scope["path"])
 
     return run
 

@@ -172,7 +172,7 @@ class CredentialLogic(Logic):
             try:
                 found.append(self._open(row))
             except errors.CredentialNotFound:
-                logger.warning("no key opens a credential", id=row.id)
+                logger.warning("credential not decrypted: no key fits", id=row.id)
         return found
 
     def _open(self, row: Row) -> Held:

@@ -74,7 +74,7 @@ class DataLogic:
         """Make good what a killed process left: half uploads go and their images may be tried again, half deletions
         are finished. Uploads of other living processes stay."""
         for name in await asyncio.to_thread(self.data.prepare):
-            logger.warning("removed a half upload", upload_id=name)
+            logger.warning("incomplete upload removed", upload_id=name)
         async with self.database.reading() as connection:
             rows = await store.in_status(connection, "saving", "pending_delete")
         for row in rows:
@@ -83,7 +83,7 @@ class DataLogic:
             elif not await asyncio.to_thread(self.data.in_progress, UUID(row.id), UUID(row.upload_id)):
                 await asyncio.to_thread(self.data.delete, UUID(row.id))
                 await self._back_to_queued(row.id, row.upload_id)
-                logger.warning("an upload was cut off, the image waits for another", image_id=row.id)
+                logger.warning("upload interrupted: the image is queued again", image_id=row.id)
 
     async def upload(self, image: ImageRecord, pieces: AsyncIterator[bytes], announced: int | None) -> None:
         """Take the data in; afterwards the image is active, or as it was before and an error is raised."""
@@ -184,7 +184,7 @@ class DataLogic:
             return None
         reader = await asyncio.to_thread(self.data.open, UUID(image.id))
         if reader is None:
-            logger.error("the store has lost an image's data", image_id=image.id, store=self.data.name)
+            logger.error("image data missing in the store", image_id=image.id, store=self.data.name)
             raise errors.DataMissing(image_id=image.id)
         return reader
 

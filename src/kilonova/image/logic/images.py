@@ -177,7 +177,7 @@ class ImageLogic:
         try:
             await self.purge(image.id)
         except OSError as error:
-            logger.error("image data not removed, tried again at the next start", image_id=image.id, reason=str(error))
+            logger.error("image data not removed, retried at the next start", image_id=image.id, reason=str(error))
 
     @retried
     async def purge(self, image_id: str) -> None:

@@ -161,7 +161,7 @@ class Connection:
 
     def _went_away(self, conn: Any, reason: int) -> None:
         if conn is self._conn:
-            LOG.warning("lost the connection to libvirtd", uri=self._uri, reason=reason)
+            LOG.warning("connection to libvirtd lost", uri=self._uri, reason=reason)
             self._drop(conn)
 
     async def _reconnect(self) -> None:
@@ -174,7 +174,7 @@ class Connection:
             except VirtError as error:
                 pause = attempts.failed(error)
             else:
-                LOG.info("connected to libvirtd again", uri=self._uri)
+                LOG.info("reconnected to libvirtd", uri=self._uri)
                 return
 
 

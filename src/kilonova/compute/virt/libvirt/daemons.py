@@ -70,7 +70,7 @@ def open_kvm_to_guests(device: Path = KVM_DEVICE) -> None:
         return
     os.chown(device, 0, group)
     device.chmod(0o660)
-    LOG.info("gave the KVM device to the group kvm, as udev would", device=str(device))
+    LOG.info("group of the KVM device set to kvm", device=str(device))
 
 
 async def _start(name: str, socket: Path, timeout: float) -> None:

@@ -43,7 +43,7 @@ def start(domain: Any, *, paused: bool) -> None:
     definition = etree.fromstring(domain.XMLDesc().encode())
     for target in definition.iterfind("devices/interface/target"):
         if remove_leftover(target.get("dev", "")):
-            LOG.warning("deleted a left-over tap", tap=target.get("dev"), uuid=domain.UUIDString())
+            LOG.warning("leftover tap deleted", tap=target.get("dev"), uuid=domain.UUIDString())
     unless(domain.isActive, lambda: domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0))
 
 

@@ -266,7 +266,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         self._held, self._kind = [], None
         listed = await self._connection.thread("list guests", lambda: self._list(conn))
         for uuid in await self._connection.thread("look at consoles", lambda: _open_consoles(conn, listed)):
-            LOG.warning("any local user reaches this guest's console until its next hard reboot", uuid=uuid)
+            LOG.warning("console socket is open to all local users until the next hard reboot of the guest", uuid=uuid)
         before, self._states = self._states, {info.uuid: info.power_state for info in listed}
         for uuid, state in before.items():
             now = self._states.get(uuid, PowerState.NOSTATE)

@@ -114,7 +114,7 @@ class AmqpBus(Bus):
                 link.lose(error.message)
                 continue
             self._attached = self._link is not None
-            logger.info("connected to the broker again", broker=self.address.shown)
+            logger.info("reconnected to the broker", broker=self.address.shown)
 
     def _use(self, link: Link) -> None:
         if link.lost.is_set():

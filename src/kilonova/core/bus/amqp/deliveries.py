@@ -78,7 +78,7 @@ class Deliveries:
                 with contextlib.suppress(errors.BusError):
                     await link.hand_back(message)
         except errors.BusError as error:
-            logger.info("not acknowledged, so it will come again", reason=error.message)
+            logger.info("acknowledgement failed: the message will be redelivered", reason=error.message)
 
     async def _handle(self, link: Link, receiver: Receiver, message: DeliveredMessage) -> None:
         try:
@@ -120,7 +120,7 @@ class Deliveries:
 
     async def _put_aside(self, link: Link, message: DeliveredMessage, reason: str, **what: str) -> None:
         self.poisoned += 1
-        logger.error("a message was put aside", queue=DEAD, key=message.routing_key, reason=reason, **what)
+        logger.error("message dead-lettered", queue=DEAD, key=message.routing_key, reason=reason, **what)
         refusal = Reply(error=errors.to_wire(errors.BusError(reason=reason)))
         await link.put_aside(message, msgspec.msgpack.encode(refusal))
 

@@ -120,14 +120,14 @@ class MetadataProxy:
             return fault(status)
         caller = self.find(network_id, source)
         if caller is None:
-            self.logger.warning("metadata asked for by an unknown address", network=network_id, source=source)
+            self.logger.warning("metadata request from an unknown address", network=network_id, source=source)
             return fault(404)
         try:
             return await self._forward(request, source, caller)
         except httpx.InvalidURL:
             return fault(400)
         except Exception as why:  # in one process with the metadata service, its failures come here as they are
-            self.logger.warning("metadata service away", network=network_id, reason=repr(why))
+            self.logger.warning("metadata service unreachable", network=network_id, reason=repr(why))
             return fault(503)
 
     async def _forward(self, request: Request, source: str, caller: Caller) -> bytes:

@@ -87,7 +87,7 @@ class FilterTables:
                 await run("nft", "-f", "-", text=self._l2_text(allowed, table), timeout=self.timeout)
             except DataPlaneError as why:
                 if self._l2_known:
-                    self.logger.warning("table differs from what was written; writing all", reason=str(why))
+                    self.logger.warning("table differs from the one written: rewriting it", reason=str(why))
                     self._l2_known = False
                 elif not self._refuse(LAYER_2, why):
                     raise
@@ -117,7 +117,7 @@ class FilterTables:
                     await self._restore(version, text)
             except DataPlaneError as why:
                 if known:  # others may have changed the chains: no rule is to blame yet
-                    self.logger.warning("filters differ from what was written; writing all", reason=str(why))
+                    self.logger.warning("filters differ from those written: rewriting them", reason=str(why))
                     del self._written[version]
                 elif not self._refuse(version, why):
                     raise

@@ -79,7 +79,7 @@ class TapWatch:
             except OSError as why:
                 if why.errno != errno.ENOBUFS:
                     raise
-                self.logger.warning("link events were lost; looking again")
+                self.logger.warning("link events lost: reading all links")
                 self._resync = asyncio.get_running_loop().create_task(self.look())
                 break
             for message in self._marshal.parse(data):
