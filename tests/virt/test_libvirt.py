@@ -32,6 +32,7 @@ from kilonova.compute.virt.driver import (  # noqa: E402
     VirtError,
 )
 from kilonova.compute.virt.fake import FakeDiskStore, FakeHypervisor, FakeOptions  # noqa: E402
+from kilonova.compute.virt.libvirt import domains  # noqa: E402
 from kilonova.compute.virt.libvirt.connection import Connection  # noqa: E402
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons  # noqa: E402
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver  # noqa: E402
@@ -157,6 +158,23 @@ async def test_the_guest_really_runs(driver: LibvirtDriver, make_guest: MakeGues
     reader, writer = await asyncio.open_unix_connection(endpoint.socket)
     assert (await reader.readexactly(4)) == b"RFB "
     writer.close()
+
+
+async def test_a_guest_that_missed_the_power_button_is_asked_again(
+    driver: LibvirtDriver, make_guest: MakeGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, asked = make_guest(), []
+    await boot(driver, guest)
+    press = domains.ask_to_power_off
+
+    def missed_once(domain: Any) -> PowerState:
+        asked.append(domain)
+        return domains.state_of(domain) if len(asked) == 1 else press(domain)
+
+    monkeypatch.setattr(domains, "ask_to_power_off", missed_once)
+    monkeypatch.setattr("kilonova.compute.virt.libvirt.driver.ASK_AGAIN", 0.5)
+    assert await driver.shutdown(guest.uuid, timeout=60)
+    assert len(asked) > 1
 
 
 async def test_no_other_user_of_the_host_reaches_a_console(driver: LibvirtDriver, make_guest: MakeGuest) -> None:

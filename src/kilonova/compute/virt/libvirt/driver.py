@@ -42,6 +42,7 @@ LOCAL_URI = "qemu:///system"
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 GONE = OFF | {PowerState.NOSTATE}
 STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
+ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots hears none
 EVENT_PATIENCE = 3.0  # seconds from the end of an act to its event; after them the state is asked for
 
 LOG = log.get(__name__)
@@ -143,13 +144,18 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         await self._act("resume", uuid, domains.resume, frozenset({PowerState.RUNNING}))
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
+        until = asyncio.get_running_loop().time() + timeout
         with self._told(uuid, GONE) as off:
             state = await self._domain("shut down", uuid, domains.ask_to_power_off)
-            if state in OFF:
-                return True
-            if state != PowerState.RUNNING:  # a paused guest hears nothing
-                return False
-            return bool((await asyncio.wait([off], timeout=timeout))[0])
+            while state == PowerState.RUNNING:  # a paused guest hears nothing
+                left = until - asyncio.get_running_loop().time()
+                if (await asyncio.wait([off], timeout=min(left, ASK_AGAIN)))[0]:
+                    return True
+                if left <= ASK_AGAIN:
+                    return False
+                with contextlib.suppress(HypervisorUnavailable):  # it may be back before the time is over
+                    state = await self._domain("shut down", uuid, domains.ask_to_power_off)
+            return state in OFF
 
     async def reboot(self, uuid: str, *, timeout: float) -> bool:
         if not await self.shutdown(uuid, timeout=timeout):
