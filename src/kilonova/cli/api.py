@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import typer
 
 from kilonova.cli.common import running
 from kilonova.cli.credentials import login
+from kilonova.core.errors import CannotStart
 from kilonova.settings import Settings
 from kilonova.trust import trust
 
 
 class Admin:
-    """A logged-in admin. Raises typer.BadParameter with advice when there is no cloud to ask."""
+    """A logged-in admin. Raises CannotStart with advice when there is no cloud to ask."""
 
     def __init__(self, settings: Settings) -> None:
         alive = running(settings.state_dir)
         if alive is None and not settings.is_spread:
-            raise typer.BadParameter(
+            raise CannotStart(
                 f"no cloud runs from {settings.state_dir}: run `kilonova up --detach` first; or name with --config the file "
                 "whose [endpoints] tell where one runs"
             )
@@ -38,7 +38,7 @@ class Admin:
         answer = self._send("POST", self._base("identity") + "/v3/auth/tokens", json=body)
         if answer.status_code != 201:
             where = self._base("identity")
-            raise typer.BadParameter(f"identity at {where} refused the admin's password: {answer.text[:200]}")
+            raise CannotStart(f"identity at {where} refused the admin's password: {answer.text[:200]}")
         self._headers = {
             "X-Auth-Token": answer.headers["x-subject-token"],
             "OpenStack-API-Version": "compute 2.90",
@@ -53,13 +53,13 @@ class Admin:
         try:
             return self._http.request(method, url, headers=self._headers, json=json)
         except httpx.TransportError as error:
-            raise typer.BadParameter(f"{url} does not answer: {error}") from None
+            raise CannotStart(f"{url} does not answer: {error}") from None
 
     def get(self, path: str) -> Any:
         """The JSON at `path`, which begins with the service's name."""
         answer = self._send("GET", self._url(path))
         if answer.status_code >= 300:
-            raise typer.BadParameter(f"GET {path}: {answer.status_code} {answer.text[:300]}")
+            raise CannotStart(f"GET {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
 
     def server(self, name_or_id: str) -> dict[str, Any]:
@@ -71,6 +71,6 @@ class Admin:
         servers = self.get("/compute/v2.1/servers/detail?all_tenants=1")["servers"]
         named = [server for server in servers if server["name"] == name_or_id]
         if len(named) != 1:
-            what = "no server" if not named else f"{len(named)} servers; give the id, not the name:"
-            raise typer.BadParameter(f"{what} {name_or_id!r}")
+            what = "there is no server" if not named else f"{len(named)} servers; give the id, not the name:"
+            raise CannotStart(f"{what} {name_or_id!r}")
         return dict(named[0])

@@ -9,6 +9,7 @@ import typer
 from msgspec.structs import replace
 
 from kilonova.cli.common import CONFIG, STATE, console, running, settings_of
+from kilonova.core.errors import CannotStart
 from kilonova.settings import Settings
 
 
@@ -20,7 +21,7 @@ def clean(
     """Remove this cloud's guests, disks, bridges, namespaces and filters from the host. What users made is lost."""
     settings = settings_of(state, config)
     if running(settings.state_dir) is not None:
-        raise typer.BadParameter("the cloud runs; `kilonova down` first")
+        raise CannotStart(f"a cloud runs from {settings.state_dir}: `kilonova down` first")
     if not yes:
         typer.confirm(f"remove all guests and networks of {settings.state_dir}?", abort=True)
     guests = asyncio.run(_clean(settings))

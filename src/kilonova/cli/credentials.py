@@ -10,6 +10,7 @@ import typer
 
 from kilonova import secrets_file
 from kilonova.cli.common import CONFIG, STATE, running, settings_of
+from kilonova.core.errors import CannotStart
 from kilonova.settings import Settings
 
 USERS = ("admin", "demo")
@@ -21,7 +22,7 @@ def login(settings: Settings, user: str) -> dict[str, str]:
     alive = running(settings.state_dir)
     password = getattr(settings.secrets, f"{user}_password") or getattr(kept, f"{user}_password")
     if not password:
-        raise typer.BadParameter(f"no cloud was started from {settings.state_dir} yet: run `kilonova up` first")
+        raise CannotStart(f"no cloud was started from {settings.state_dir} yet: run `kilonova up` first")
     return {
         "auth_url": (f"{alive.url}/identity" if alive else settings.public_endpoint("identity")) + "/v3",
         "username": user,
