@@ -65,11 +65,10 @@ def test_the_environment_wins_over_the_kept_password(tmp_path: Path, monkeypatch
     assert "export OS_PASSWORD=given" in invoke("openrc", "admin", "--state", str(tmp_path)).output
 
 
-@pytest.mark.parametrize(("arguments", "says"), [(["openrc", "root"], "admin and demo"), (["openrc"], "kilonova up")])
-def test_what_is_wrong_is_said(tmp_path: Path, arguments: list[str], says: str) -> None:
-    done = invoke(*arguments, "--state", str(tmp_path))
+def test_only_admin_and_demo_are_known(tmp_path: Path) -> None:
+    done = invoke("openrc", "root", "--state", str(tmp_path))
     assert done.exit_code == 2
-    assert says in " ".join(done.output.replace("│", "").split())
+    assert "admin and demo" in " ".join(done.output.replace("│", "").split())
 
 
 @pytest.mark.parametrize(

@@ -198,10 +198,3 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, wide: io.StringIO, works: bool)
     assert invoke("doctor").exit_code == 1
     assert HOSTILE in wide.getvalue()
     assert "no-such-package" in wide.getvalue()
-
-
-@pytest.mark.parametrize("arguments", [["trace", "vm"], ["explain", "vm"], ["verify"]])
-def test_without_a_cloud_they_say_what_to_do(arguments: list[str], tmp_path: Any) -> None:
-    done = invoke(*arguments, "--state", str(tmp_path))
-    assert done.exit_code == 2
-    assert "kilonova up" in " ".join(done.output.replace("│", "").split())
