@@ -19,7 +19,7 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def _samples(settings: Settings) -> Iterator[str]:
-    """Secrets as the files in deploy/ have them, which everybody knows."""
+    """Secrets that are still the published ones of the files in deploy/."""
     for name in settings.secrets.__struct_fields__:
         if SAMPLE in getattr(settings.secrets, name):
             yield f"[secrets] {name} is that of the sample; make one with: openssl rand -base64 24"
@@ -59,7 +59,7 @@ def _shared(settings: Settings) -> Iterator[str]:
     secrets, users = settings.secrets, settings.bus.host_users
     is_spread, on_host = settings.bus.url.startswith("amqp"), not settings.database.urls()
     if is_spread and not users:
-        yield "[bus] host_users is not set: who takes over a compute host can speak for all others and for the control plane"
+        yield "[bus] host_users is not set: an attacker on one compute host can speak for all others and for the control plane"
     if not is_spread:
         return
     if on_host and secrets.service_password:

@@ -1,7 +1,7 @@
 """The components of a cloud, and what each is made of. `kilonova up` puts all of them into one process, `kilonova serve`
 one of them; both build them here.
 
-Services are imported where they are built: an agent loads no SQL, and nobody what it does not run."""
+Services are imported where they are built: an agent loads no SQL, and no process loads what it does not run."""
 
 from __future__ import annotations
 

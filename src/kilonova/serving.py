@@ -138,7 +138,7 @@ class ComponentProcess:
             starting.cancel()
             await asyncio.wait([starting])
         if was_serving and self.component.port is not None:
-            await clock.sleep(serve.drain_notice)  # who balances load looks elsewhere first
+            await clock.sleep(serve.drain_notice)  # load balancers stop sending requests first
         until = clock.monotonic() + serve.drain_timeout
         if self.component.port is not None:
             await _close(server, serving)

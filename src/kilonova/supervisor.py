@@ -69,7 +69,7 @@ class Supervisor:
             return
         self._draining = True
         self._due.clear()
-        self.listener.close()  # or the kernel would go on to take connections for nobody
+        self.listener.close()  # or the kernel would go on to accept connections that no worker serves
         self._tell(DRAIN)
 
     def _tell(self, number: signal.Signals) -> None:

@@ -203,7 +203,7 @@ async def test_the_scheduler_is_away(lab):
     assert (await lab.server(uuid)).vm_state == "error"
     fault = await lab.fault(uuid)
     assert fault.message == "Scheduling failed: the scheduler gave no answer within 2 s"
-    assert "nobody listens on scheduler" in fault.details
+    assert "no receiver on scheduler" in fault.details
 
 
 async def test_the_scheduler_comes_back_in_time(tmp_path):

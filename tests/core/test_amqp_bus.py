@@ -62,7 +62,7 @@ async def test_a_call_to_a_host_that_is_away_is_not_done_too_late(bus: AmqpBus, 
 
 async def test_a_host_can_be_forgotten(bus: AmqpBus) -> None:
     await serve(bus, "away")
-    with pytest.raises(errors.BusError, match=r"consumes from kilonova\.paint\.away"):
+    with pytest.raises(errors.BusError, match=r"kilonova\.paint\.away has a consumer"):
         await bus.forget(PaintAPI, host="away")
     await bus.withdraw(PaintAPI, host="away")
     await bus.client(PaintAPI, host="away").paint(CTX, "red")

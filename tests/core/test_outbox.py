@@ -277,7 +277,7 @@ async def test_what_a_living_process_sends_nobody_else_sends(post: Post, tmp_pat
     for process in (post, other):
         await process.outbox.resume()
     worker = await other.worker()
-    await post.send("a")  # nobody listens on its bus: it waits
+    await post.send("a")  # no receiver on its bus: it waits
     await other.looks(4 * LOOKS)
     assert worker.heard == []
     await post.die()

@@ -68,7 +68,7 @@ async def remote(call: Call) -> Reply:
 
 
 async def unheard(call: Call) -> Reply:
-    raise errors.NoReceiver(reason="nobody listens on compute.hunter2")
+    raise errors.NoReceiver(reason="no receiver on compute.hunter2")
 
 
 async def busy(call: Call) -> Reply:

@@ -95,7 +95,7 @@ async def _serve(settings: Settings) -> None:
     except (HypervisorUnavailable, DataPlaneError, ServiceUnavailable) as error:
         listener.close()
         raise CannotStart(f"{error} (`kilonova doctor` tells what is missing)") from error
-    listener.listen(BACKLOG)  # who reads the note may connect at once
+    listener.listen(BACKLOG)  # a reader of the note may connect at once
     note = settings.state_dir / "kilonova.json"
     mine = Running(os.getpid(), settings.public_url, settings.cloud.region, start_of(os.getpid()) or 0)
     try:

@@ -223,7 +223,7 @@ class ServerChange(Record, kw_only=True):
 
 
 class Fault(Record, kw_only=True):
-    """Why something failed: `step` and `reason` for everybody, `details` for admins."""
+    """Why something failed: `step` and `reason` for all users, `details` for admins."""
 
     step: str
     reason: str

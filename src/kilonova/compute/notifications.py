@@ -144,10 +144,10 @@ class ServerEvents:
 
 
 def silent(clock: Clock) -> ServerEvents:
-    """For who has nobody to tell."""
+    """For processes without subscribers."""
     return ServerEvents(Notifier(), clock, binary="", host="")
 
 
 def _owner(row: Row, request_id: str) -> RequestContext:
-    """Where nobody else is known to have caused it."""
+    """Used where no user is known to have caused the event."""
     return RequestContext(request_id=request_id, user_id=row.user_id, project_id=row.project_id)

@@ -26,7 +26,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """A server at one moment: `row` has the columns of `servers`. `image_url` is the image service's base URL; `initiator` is
-    (user id, project id) of who caused it."""
+    (user id, project id) of its initiator."""
 
     row: Mapping[str, Any]
     flavor: Flavor

@@ -1,5 +1,5 @@
 """The ids of ports that compute makes for servers: derived from the server, so that a build that is begun again makes them
-once, and whoever finds such a port knows that it is ours."""
+once, and such a port can be recognized as ours."""
 
 from __future__ import annotations
 

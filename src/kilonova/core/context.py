@@ -1,4 +1,4 @@
-"""Who asks, for which project, in which request. Travels with every call, over HTTP and over the bus."""
+"""The user, project and id of a request. Travels with every call, over HTTP and over the bus."""
 
 from __future__ import annotations
 

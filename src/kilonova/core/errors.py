@@ -114,7 +114,7 @@ class BusError(KilonovaError):
 
 
 class NoReceiver(BusError):
-    """Nobody listens on the topic, or on this host of it."""
+    """The topic, or this host of it, has no receiver."""
 
 
 class CallTimeout(BusError):
@@ -130,7 +130,7 @@ class RemoteError(KilonovaError):
 
 
 class CannotStart(Exception):
-    """A process can't work until somebody mends something; the text says what."""
+    """A process can't work until its setup is changed; the text says what to change."""
 
 
 def to_wire(error: BaseException) -> dict[str, Any]:

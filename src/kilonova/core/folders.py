@@ -1,4 +1,4 @@
-"""Who may read what a process keeps: its own account alone, but for what hypervisor and DHCP server must reach as other users."""
+"""Access to what a process stores: its own account alone, except for what the hypervisor and DHCP server read as other users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def searchable(*folders: Path) -> None:
 
 
 def settle(state_dir: Path) -> None:
-    """Make a state directory, or close one that an older release left open to everybody; blocking. Only what we made there is
+    """Make a state directory, or close one that an older release left open to all users; blocking. Only what we made there is
     touched: it may be a directory that has other things, too."""
     if not state_dir.exists():
         if not state_dir.parent.exists():
@@ -57,7 +57,7 @@ def _below(top: Path) -> Iterator[Path]:
 
 
 def _limit(path: Path, most: int) -> None:
-    """Take away what goes beyond `most`. What is another account's stays as it is, as do links and what is everybody's."""
+    """Take away what goes beyond `most`. What is another account's stays as it is, as do links and what is open to all users."""
     with suppress(FileNotFoundError):
         found = path.lstat()
         mode = stat.S_IMODE(found.st_mode)

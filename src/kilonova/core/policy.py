@@ -1,4 +1,4 @@
-"""Who may do what: oslo.policy with upstream's rule names, so that operators' policy files keep working."""
+"""Authorization: oslo.policy with upstream's rule names, so that operators' policy files keep working."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Identity: who may do what. Keystone v3, with the older v2.0 and v1 logins in front of the same tokens."""
+"""Identity: users, projects, roles and tokens. Keystone v3, and the older v2.0 and v1 logins for the same tokens."""

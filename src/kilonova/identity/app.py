@@ -64,7 +64,7 @@ def login_routes(auth: Auth, v2: V2, v1: V1) -> list[Route]:
         Route("GET", "/v3/auth/domains", auth.my_domains, "identity:get_auth_domains"),
         Route("GET", "/v3/auth/system", auth.my_system, "identity:get_auth_system"),
         Route("POST", "/v2.0/tokens", v2.login, public=True),
-        # only who may see anyone's token may name one here: the subject is not read before the check
+        # only callers that may see any token may name one here: the subject is not read before the check
         Route("GET", "/v2.0/tokens/{token_id:str}", v2.show, "identity:validate_token_v2"),
         Route("GET", "/v2.0/tenants", v2.tenants, "identity:get_auth_projects"),
         *[Route("GET", path, v1.login, public=True, status=204) for path in ("/v1", "/v1.0", "/v1.1")],

@@ -129,12 +129,12 @@ class RemoteAuthenticator(IdentityEvents):
         key = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         proof, epoch = await self._remembered(key)
         settled = await self._log.settle(epoch)
-        proof = proof or self._known.get(key)  # another caller's, who came first
+        proof = proof or self._known.get(key)  # that of an earlier caller
         if settled and proof is not None and self._holds(proof):
             return proof.context
         if settled and self._unknown.get(key) == self._log.generation:
             return None  # and what could make it valid is an event too
-        place = (key, self._log.generation)  # an answer on its way is not for who asks after a revocation
+        place = (key, self._log.generation)  # an answer on its way is not for callers after a revocation
         asking = self._asking.get(place)
         if asking is None:
             asking = self._asking[place] = asyncio.ensure_future(self._ask(key, token))
@@ -308,7 +308,7 @@ class _User(View):
 
 
 class IdentityClient:
-    """Lookups on the component's own account, or on a caller's behalf with his context."""
+    """Lookups on the component's own account, or on a caller's behalf with its context."""
 
     def __init__(self, core: Core) -> None:
         self._http, self._clock = core.client("identity", "/v3"), core.clock

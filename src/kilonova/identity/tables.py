@@ -196,7 +196,7 @@ revocations = Table(
     Index("ix_revocations_expires", "expires_at"),
 )
 
-# what was told to those who remember tokens, numbered without a gap in the order of the commits; see logic/revocation.py
+# the events for processes that cache tokens, numbered without a gap in the order of the commits; see logic/revocation.py
 revocation_events = Table(
     "revocation_events",
     metadata,
@@ -206,7 +206,7 @@ revocation_events = Table(
     Index("ix_revocation_events_expires", "expires_at"),
 )
 
-# the newest generation, one row: who writes an event holds it until his commit
+# the newest generation, one row: a transaction that writes an event holds it until its commit
 revocation_generation = Table(
     "revocation_generation",
     metadata,

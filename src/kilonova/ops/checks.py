@@ -95,7 +95,7 @@ def _begins(owner: str, ids: Iterable[str]) -> bool:
 
 
 def messages(facts: Facts) -> Iterator[Finding]:
-    """What somebody should have heard."""
+    """Messages that should have been delivered."""
     for item in facts.undelivered:
         place = item.topic if item.host is None else f"{item.topic}.{item.host}"
         yield Finding(

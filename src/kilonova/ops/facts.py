@@ -31,7 +31,7 @@ class ServerFact(msgspec.Struct):
 
 
 class HostFact(msgspec.Struct):
-    """What a host told; `away` when nobody answered there. Hosts whose `storage` is the same share their disks."""
+    """What a host reported; `away` when its agent did not answer. Hosts whose `storage` is the same share their disks."""
 
     name: str
     guests: set[str] = msgspec.field(default_factory=set)

@@ -1,1 +1,1 @@
-"""Placement: who holds which resources. The claim ledger of the scheduler, with upstream's REST API."""
+"""Placement: which consumer holds which resources. The claim ledger of the scheduler, with upstream's REST API."""

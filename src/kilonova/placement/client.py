@@ -114,7 +114,7 @@ class PlacementClient:
         return True
 
     async def consumers_of(self, provider: str) -> list[str]:
-        """Who holds resources of a provider."""
+        """The consumers of a provider's resources."""
         found = await self._http.get(f"/resource_providers/{provider}/allocations", ProviderAllocations)
         return list(found.allocations)
 

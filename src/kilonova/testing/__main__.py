@@ -48,7 +48,7 @@ class Part(msgspec.Struct):
 
 
 class Standing(msgspec.Struct):
-    """What a running cluster says of itself in `standing.json`. `pid`: who keeps it."""
+    """What a running cluster says of itself in `standing.json`. `pid`: the process that keeps it."""
 
     pid: int
     parts: list[Part]

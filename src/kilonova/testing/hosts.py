@@ -230,7 +230,7 @@ class VirtualHost:
         return self.folder / path.strip("/").replace("/", "-")
 
     def _hold(self) -> int:
-        """Start the process that keeps the namespaces; its pid. Not tied to us: who cleans up finds the host by it."""
+        """Start the process that keeps the namespaces; its pid. It outlives this process: the clean-up finds the host by it."""
         script = f'exec -a "{HOLDER} {self.name}" sleep infinity'
         process = subprocess.Popen(
             ["unshare", "-m", "-n", "-u", "bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""How much memory processes really take: PSS, which counts a shared page once among those who share it."""
+"""How much memory processes really take: PSS, which divides a shared page among the processes that share it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pss(pid: int, *, children: bool = True) -> float:
 
 
 def anonymous(pid: int) -> float:
-    """In MB: what the process itself allocated and nobody shares, which does not change when others come and go that use the same
+    """In MB: what the process allocated and does not share, which does not change when others come and go that use the same
     files. 0 for the dead."""
     return _megabytes(pid, "Anonymous")
 

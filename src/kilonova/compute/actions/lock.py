@@ -1,4 +1,4 @@
-"""Lock a server against everybody but administrators and whoever locked it, and unlock it."""
+"""Lock a server against all users but administrators and the one that locked it, and unlock it."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class EventBoard:
 
 
 class PowerBoard:
-    """The hypervisor's lifecycle events, for those who wait for a guest's next one."""
+    """The hypervisor's lifecycle events, for the steps that wait for a guest's next one."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[None]] = {}

@@ -16,7 +16,7 @@ class ComputeAPI(Interface):
 
     @hint
     async def guests_departed(self, ctx: RequestContext) -> None:
-        """Servers were moved away from this host: what is left of them here is to go. Nobody needs it who is not there: a
+        """Servers were moved away from this host: what is left of them here is to go. An absent host does not need it: a
         host that starts asks."""
 
     @cast
@@ -30,7 +30,7 @@ class ComputeAPI(Interface):
 
     @call(timeout=30)
     async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
-        """The unix socket of the host where the console listens: for what relays it to those who may see it."""
+        """The unix socket of the host where the console listens: for the program that relays it to authorized users."""
 
     @cast
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:

@@ -4,7 +4,7 @@ A line is written before a step begins and when it failed, so that a process whi
 half done. That a step went well is told for people: it goes along with the next line. Lines survive a killed process; a torn last
 line is ignored. One file serves all hosts of a process.
 
-What users keep secret (passwords, user data, files for the guest) is not written down: whoever takes up a build gets it from the
+What users keep secret (passwords, user data, files for the guest) is not written down: a resumed build gets it from the
 conductor. A move alone has it from nowhere else while it lasts; its end takes it out of the file.
 """
 

@@ -13,7 +13,7 @@ logger = log.get("agent")
 
 
 async def settled(host: Host, build: models.ServerBuild) -> models.ServerBuild:
-    """The build with `shared` decided: where nobody said so, disks that are here already are on shared storage. To be
+    """The build with `shared` decided: where the request did not say so, disks that are here already are on shared storage. To be
     asked before anything is made here."""
     move = build.move
     if move is None or move.shared is not None:

@@ -50,7 +50,7 @@ class Origin:
         """Undo what was done to the ports for this host."""
 
     async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
-        """Every trace of a server that was new here and is another host's, or nobody's, by now. Raises when something could not
+        """Every trace of a server that was new here and by now is on another host or on none. Raises when something could not
         be removed."""
 
 

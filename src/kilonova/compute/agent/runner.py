@@ -217,7 +217,7 @@ async def ask(operation: Operation, task_state: str) -> None:
 
 
 def show(operation: Operation, task_state: str) -> None:
-    """Show a task_state to clients, unless it has passed before anybody could look."""
+    """Show a task_state to clients, unless the operation has already passed it."""
     operation.shows = task_state
     if operation.telling is None:
         operation.telling = asyncio.ensure_future(_tell(operation))

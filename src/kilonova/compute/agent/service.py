@@ -26,7 +26,7 @@ from kilonova.network.client import NetworkClient
 
 logger = log.get("agent")
 SWEEP_EVERY = 30  # heartbeats
-LATE_BEAT = 1.0  # seconds after which a heartbeat that nobody heard is repeated
+LATE_BEAT = 1.0  # seconds after which a heartbeat that no conductor answered is repeated
 
 
 class ComputeAgent:
@@ -146,7 +146,7 @@ class ComputeAgent:
         )
 
     def _seen(self, event: LifecycleEvent) -> None:
-        """A guest changed. Those who wait are woken; when nobody works on it, its row is to follow."""
+        """A guest changed. Waiting steps are woken; when no operation runs on it, its row is updated."""
         self._power.seen(event)
         if event.uuid not in self.manager.busy and event.power_state is not PowerState.NOSTATE:
             self._spawn(self._tell(event.uuid))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kilonova.compute.api.common import number
-from kilonova.compute.logic.security_groups import EVERYBODY, SecurityGroupLogic
+from kilonova.compute.logic.security_groups import ANY_ADDRESS, SecurityGroupLogic
 from kilonova.compute.schemas import security_groups as shapes
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.client import SecurityGroupRecord, SecurityGroupRuleRecord
@@ -74,5 +74,5 @@ def rule_view(rule: SecurityGroupRuleRecord, known: Known) -> shapes.RuleView:
     if remote is not None:
         view.group = {"name": remote.name, "tenant_id": remote.project_id}
     elif rule.remote_group_id is None:
-        view.ip_range = {"cidr": rule.remote_ip_prefix or EVERYBODY[rule.ethertype]}
+        view.ip_range = {"cidr": rule.remote_ip_prefix or ANY_ADDRESS[rule.ethertype]}
     return view

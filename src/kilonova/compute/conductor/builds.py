@@ -30,7 +30,7 @@ GROUP_RACES = 5
 
 
 class Order(msgspec.Struct):
-    """Who asked, and in which request."""
+    """The context and id of the request that asked for it."""
 
     ctx: RequestContext
     request_id: str
@@ -49,8 +49,8 @@ class Verdict(msgspec.Struct):
 
     placed: dict[str, Selection] = {}
     failed: dict[str, Selection] = {}
-    stale: list[str] = []  # changed by somebody else meanwhile
-    again: list[str] = []  # the server group's policy was broken by somebody faster
+    stale: list[str] = []  # changed by another process meanwhile
+    again: list[str] = []  # the server group's policy was broken by a concurrent launch
 
 
 class Builds:
@@ -100,7 +100,7 @@ class Builds:
             await self._give_up(batch, began, "No valid host was found. The server group left no host free.")
 
     async def _select(self, batch: list[Candidate]) -> list[Selection]:
-        """Alternates of an earlier decision first; whoever has none left is scheduled (anew)."""
+        """Alternates of an earlier decision first; servers without any left are scheduled (again)."""
         kept = await gather_all(map(self._alternate, batch))
         found = [selection for selection in kept if selection is not None]
         rest = [candidate for candidate, selection in zip(batch, kept, strict=True) if selection is None]

@@ -64,7 +64,7 @@ class Deps:
         return await hosts.alive(connection, list(names), self.ago(self.options.service_down_time))
 
     def unsettle(self) -> None:
-        """The broker or the database is away: whoever seems to be down may only not be heard."""
+        """The broker or the database is away: a host that seems to be down may only be unable to report."""
         self.settled_at = self.clock.monotonic() + self.options.startup_grace
 
     def step(
@@ -117,7 +117,7 @@ class Deps:
                 logger.warning("claim left to the reconciler", error=str(error))
 
     async def settle_claim(self, uuid: str) -> None:
-        """After a claim was written for a server that somebody else has changed meanwhile: make the claim what the row
+        """After a claim was written for a server that another process has changed meanwhile: make the claim what the row
         says."""
         async with self.database.reading() as connection:
             row = await servers.get(connection, uuid)

@@ -1,6 +1,6 @@
-"""Builds handed to a host that is not there. The message waits until somebody takes it; a server that is still untouched
-after `accept_timeout` makes us ask whether anybody listens for its host. A host that is down, be it in the middle of a
-build, is left for another."""
+"""Watches builds that were dispatched to a host. The message waits until the host takes it. When a server is still untouched
+after `accept_timeout`, the watchdog checks whether its host has a receiver. A build on a host that is down, also one in
+progress, is moved to another host."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class HostReports:
         for report in busier.values():
             self._know(report)
         if known < len(beats):
-            self.known.clear()  # somebody removed a service; it is made again by its next report
+            self.known.clear()  # a service was deleted; it is created again by its next report
 
     @retried
     async def _write_beats(self, beats: dict[str, HostReport], busier: dict[str, HostReport]) -> int:

@@ -78,7 +78,7 @@ async def next_alternate(deps: Deps, ctx: RequestContext, row: Row, spec: Reques
         try:
             taken = await deps.scheduler.claim(ctx, row.uuid, host, lean, row.project_id, row.user_id)
         except (errors.BusError, errors.ServiceUnavailable):
-            return None  # whoever asks next knows how to wait
+            return None  # the caller schedules again, which waits
         if taken:
             return await _selection(deps, row, host, left, began=began)
     return None

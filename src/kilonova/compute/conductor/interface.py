@@ -1,4 +1,4 @@
-"""What the conductor does for the API and for the agents, who never touch the database."""
+"""What the conductor does for the API and for the agents, which have no access to the database."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ConductorAPI(Interface):
     @from_host(ANY_HOST)
     @call(timeout=60)
     async def deleted_servers(self, ctx: RequestContext, server_ids: list[str]) -> list[str]:
-        """Those of the servers of which it is known that they are deleted; not those nobody has heard of."""
+        """Those of the servers of which it is known that they are deleted; not those that were never known."""
 
     @from_host("report.host")
     @call(timeout=60)
@@ -104,4 +104,4 @@ class ConductorAPI(Interface):
     @call(timeout=60)
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         """The hypervisor saw a guest change by itself (shut down inside, crashed): the row follows when nothing runs on it.
-        A call, as nobody sees it a second time: the host repeats what could not be written."""
+        A call, because the state is observed only once: the host repeats what could not be written."""

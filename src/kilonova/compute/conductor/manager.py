@@ -99,7 +99,7 @@ class ConductorManager(ConductorAPI):
 
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         applied = await self.updates.update(server_id, change)
-        if applied or ctx.sender is None:  # whoever asks has the message
+        if applied or ctx.sender is None:  # the host that reports has received the message
             self.builds.dispatched.discard(server_id)
         return applied
 

@@ -88,7 +88,7 @@ class NetworkInfo:
         return {uuid: _values(row, ports, networks, named) for uuid, row in rows.items()}
 
     async def _write(self, rows: Mapping[str, Row], fresh: Mapping[str, Values]) -> set[str]:
-        """Those that are now as they should be; not those that somebody else has changed since they were read."""
+        """Those that are now as they should be; not those that another process has changed since they were read."""
         news = {uuid for uuid, row in rows.items() if _held(row, fresh[uuid]) != fresh[uuid]}
         return rows.keys() - news | await self._swap({uuid: rows[uuid] for uuid in news}, fresh)
 

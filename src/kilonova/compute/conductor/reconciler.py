@@ -1,4 +1,4 @@
-"""What owns the servers that no message moves any more, and the claims that nobody holds."""
+"""Repairs servers without a pending message, and claims and ports without a server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reconciler:
         self._sweeps = Repeated("orphans", deps.clock, options.orphan_interval, self.sweep)
 
     async def start(self, *, all_in_one: bool = False) -> None:
-        """Where one process is the whole cloud nobody else can be at work on anything: the first round knows no grace. Call
+        """Where one process is the whole cloud, no other can be working on anything: the first round has no grace. Call
         it when the hosts have reported."""
         if all_in_one:
             await self.run(grace=0)
@@ -121,7 +121,7 @@ class Reconciler:
             await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
 
     async def sweep(self, *, grace: float | None = None) -> None:
-        """Claims and ports that nobody holds any more, claims that are elsewhere than their server."""
+        """Claims and ports without a server, and claims on another host than their server."""
         age = self.deps.options.grace if grace is None else grace
         for work in (self.release_orphans(grace=age), self.repair_claims(age), self.deletion.ports.remove_orphans(age)):
             try:

@@ -67,5 +67,5 @@ class ExternalEventLogic:
             await self.bus.client(ComputeAPI, host=host).external_events(ctx, events)
         except errors.NoReceiver as error:  # a host that is not there waits for nothing
             logger.warning("external events not delivered", host=host, error=error.message)
-        except errors.BusError as error:  # whoever told us tells us again
+        except errors.BusError as error:  # the sender repeats it
             raise errors.ServiceUnavailable(reason=error.message) from error

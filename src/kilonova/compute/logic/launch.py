@@ -58,7 +58,7 @@ class LaunchLogic:
 
     @retried
     async def _write_all(self, asked: Sequence[Ready]) -> list[Launched | core_errors.KilonovaError]:
-        """What became of each: who is refused is refused alone."""
+        """The result of each: a refusal concerns its own request alone."""
         ready = [msgspec.structs.replace(one, timeline=one.timeline.copy(), ids=[]) for one in asked]
         async with self.database.transaction() as tx:
             done = await self._count_all(tx, ready)

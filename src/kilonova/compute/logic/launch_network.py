@@ -96,7 +96,7 @@ async def _check_networks(
 
 
 async def _check_addresses(client: NetworkAccess, ctx: RequestContext, asked: list[models.NetworkRequest]) -> None:
-    """Addresses in use are refused now; that somebody takes one before the port is made, the network service refuses."""
+    """Addresses in use are refused now; one that is taken before the port is created, the network service refuses."""
     pairs = [(request.network_id, request.fixed_ip) for request in asked if request.fixed_ip]
     for network_id, address in pairs:
         if pairs.count((network_id, address)) > 1:

@@ -15,7 +15,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.errors import BadRequest, Conflict
 from kilonova.network.client import SecurityGroupRecord, SecurityGroupRuleRecord
 
-EVERYBODY = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
+ANY_ADDRESS = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
 
 
 class SecurityGroupLogic:
@@ -52,7 +52,7 @@ class SecurityGroupLogic:
             "port_range_min": low,
             "port_range_max": high,
             "remote_group_id": _uuid(rule.group_id) if rule.group_id else None,
-            "remote_ip_prefix": None if rule.group_id else _prefix(rule.cidr or EVERYBODY["IPv4"]),
+            "remote_ip_prefix": None if rule.group_id else _prefix(rule.cidr or ANY_ADDRESS["IPv4"]),
         }
         async with _as_compute_says_it():
             return await self.networks.create_security_group_rule(values, ctx)

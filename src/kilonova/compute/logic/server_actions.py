@@ -50,7 +50,7 @@ class ActionLogic:
 
     @retried
     async def delete(self, ctx: RequestContext, server_id: str, *, may: Callable[[Row], None] | None = None) -> None:
-        """By the server's host; where that is away, by the conductor at once. `may` raises for who must not do that."""
+        """By the server's host; where that is down, by the conductor at once. `may` raises for callers that must not do that."""
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, "delete", may=may)
             self.events.action_began(tx, ctx, row, "delete")

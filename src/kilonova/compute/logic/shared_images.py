@@ -14,7 +14,7 @@ Ask = tuple[RequestContext | None, str]
 
 
 class SharedImages:
-    """An ImageReader. A look begins after everybody who shares it has asked, so that nobody sees what was true before."""
+    """An ImageReader. A request begins after all callers that share it have asked, so that none sees an older state."""
 
     def __init__(self, images: ImageReader) -> None:
         self._images = images

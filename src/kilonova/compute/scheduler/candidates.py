@@ -42,7 +42,7 @@ class Hosts(dict[str, HostState]):
 
 
 class Candidates:
-    """The hosts as one kind of request sees them: who passes the filters, who was refused by which, and their weights."""
+    """The hosts as one kind of request sees them: which pass the filters, which filter refused the others, and their weights."""
 
     def __init__(
         self, hosts: Hosts, request: FilterRequest, filters: Sequence[Filter], weighers: Sequence[Weigher]

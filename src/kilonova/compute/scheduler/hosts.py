@@ -47,7 +47,7 @@ class HostReader:
         self._version: tuple[Any, ...] = ()
         self._read_at = self._whole_at = self._seen_at = -math.inf
         self.shared = Coalesced(self._current)
-        """Hosts as they are after this call, shared with other callers, who see what is claimed from them. In the order in which
+        """Hosts as they are after this call, shared with callers that see what is claimed from them. In the order in which
         the hosts became known."""
 
     async def _current(self) -> Hosts:
@@ -116,7 +116,7 @@ class HostReader:
         self._version, self._aggregates = version, found
 
     def _take_seen(self, seen: Mapping[str, Row]) -> set[str]:
-        """Who was not heard of for too long, or is heard of again; who is gone for good is forgotten."""
+        """Hosts whose heartbeats stopped or came back; a host that was deleted is removed."""
         if gone := self._rows.keys() - seen.keys():
             for host in gone:
                 del self._rows[host], self._seen[host]

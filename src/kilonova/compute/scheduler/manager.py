@@ -69,7 +69,7 @@ class SchedulerManager(SchedulerAPI):
                     done[plan.server_uuid] = selection
                 elif plan.host is not None:
                     lost[plan.server_uuid][plan.host.host] = LOST
-            # in every round: what fills the hosts may be this server's claim, made by somebody else meanwhile
+            # in every round: what fills the hosts may be this server's claim, made by another process meanwhile
             agreed = await self._recall(hopeless, hosts, spec) if spec.keep_claim_on is None else []
             done |= {plan.server_uuid: self._selection(plan, began) for plan in (agreed if first else hopeless)}
             pending, first = [uuid for uuid in pending if uuid not in done], False
@@ -113,7 +113,7 @@ class SchedulerManager(SchedulerAPI):
     async def _claim_all(
         self, plans: Sequence[Plan], hosts: Hosts, spec: RequestSpec, owner: Owner, began: float
     ) -> list[tuple[Plan, Selection | None]]:
-        """All at once where nobody stands in the way, else one by one."""
+        """All at once where no other claim interferes, else one by one."""
         wanted = {plan.server_uuid: plan.host.node_uuid for plan in plans if plan.host is not None}
         if len(wanted) > 1 and _is_first(spec) and resources(spec):
             async with self._claims:

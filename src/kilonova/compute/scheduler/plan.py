@@ -28,7 +28,7 @@ class Plan(msgspec.Struct):
 
 
 class Planner:
-    """`hosts` is changed: what a server takes is subtracted at once, so that those who share it see it."""
+    """`hosts` is changed: what a server takes is subtracted at once, so that other callers see it."""
 
     def __init__(self, driver: Driver, hosts: Hosts, request: FilterRequest) -> None:
         self.driver, self.hosts, self.request = driver, hosts, request

@@ -14,12 +14,12 @@ from kilonova.core.config import ConfigError
 
 
 def load_filters(options: SchedulerOptions) -> list[Filter]:
-    """In the options' order; raises ConfigError for a name nobody provides."""
+    """In the options' order; raises ConfigError for an unknown name."""
     return [kind(options) for kind in _find("filters", filters.BUILT_IN, options.filters, Filter)]
 
 
 def load_weighers(options: SchedulerOptions) -> list[Weigher]:
-    """Those whose multiplier is not 0; raises ConfigError for a name nobody provides."""
+    """Those whose multiplier is not 0; raises ConfigError for an unknown name."""
     made = [kind(options) for kind in _find("weighers", weighers.BUILT_IN, options.weighers, Weigher)]
     return [weigher for weigher in made if weigher.multiplier]
 

@@ -27,7 +27,7 @@ class GroupIn(Body, kw_only=True):
 
 
 class Rule(Body, kw_only=True):
-    """The source is `cidr` or the group of `group_id`; neither is everybody."""
+    """The source is `cidr` or the group of `group_id`; without either it is any address."""
 
     parent_group_id: Text | int
     ip_protocol: Text | None = None

@@ -71,7 +71,7 @@ def _with_spec(uuids: Any, *, lock: bool) -> Select[Any]:
 
 
 async def lock_states(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
-    """uuid → host, vm_state and task_state of those that live; nobody else changes them before this transaction ends."""
+    """uuid → host, vm_state and task_state of those that live; locked until this transaction ends."""
     return {row.uuid: row for row in (await connection.execute(*_states(list(uuids)))).all()}
 
 
@@ -92,7 +92,7 @@ def _unplaced(uuids: Any) -> Select[Any]:
 
 
 async def lock_unplaced(connection: Connection, uuids: Sequence[str]) -> set[str]:
-    """Those that still wait for a host; nobody else changes them before this transaction ends."""
+    """Those that still wait for a host; locked until this transaction ends."""
     return {row.uuid for row in (await connection.execute(*_to_place(uuids))).all()}
 
 
@@ -159,7 +159,7 @@ def vm_in(states: Collection[str]) -> Condition:
 
 
 def building_on(host: str) -> tuple[Condition, ...]:
-    """The condition that a build runs on this host and nobody deletes it."""
+    """The condition that a build runs on this host and the server is not being deleted."""
     return (servers.c.host == host, servers.c.vm_state == Vm.BUILDING, task_in([None, *BUILD_TASKS]))
 
 
@@ -225,7 +225,7 @@ async def open_actions(connection: Connection, uuids: Collection[str]) -> dict[s
 
 
 async def mark_deleted(connection: Connection, uuids: Sequence[str], now: dt.datetime) -> list[str]:
-    """Rows as deleted, their block devices and specs gone; those for which nobody was faster."""
+    """Rows as deleted, their block devices and specs gone; those that no other process has deleted."""
     living = list(await lock_states(connection, uuids) if len(uuids) > 1 else uuids)
     if not living or (await connection.execute(*_marked_deleted(living, now))).rowcount == 0:
         return []
@@ -305,7 +305,7 @@ async def _among(connection: Connection, uuids: Collection[str], *where: Conditi
 
 
 async def placed(connection: Connection) -> Sequence[Row]:
-    """uuid and provider (node's uuid) of every living server on a host that nobody is deleting or taking elsewhere."""
+    """uuid and provider (node's uuid) of every living server on a host that is not being deleted or moved."""
     query = (
         select(servers.c.uuid, compute_nodes.c.uuid.label("provider"))
         .join(compute_nodes, compute_nodes.c.host == servers.c.host)

@@ -1,4 +1,4 @@
-"""SQL of flavors and who may use the private ones."""
+"""SQL of flavors and of the projects that may use private ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def page(
 async def get(
     connection: Connection, flavorid: str, *, project_id: str | None = None, lock: bool = False
 ) -> Row | None:
-    """With a project only a flavor that it may use; with `lock` nobody else changes it before the transaction ends."""
+    """With a project only a flavor that it may use; with `lock` it is locked until the transaction ends."""
     known = _of_all(flavorid, lock=lock) if project_id is None else _of_project(flavorid, project_id, lock=lock)
     return (await connection.execute(*known)).first()
 

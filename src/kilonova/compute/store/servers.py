@@ -21,7 +21,7 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 async def get(connection: Connection, uuid: str, *, deleted: bool = False, lock: bool = False) -> Row | None:
-    """The living server of this uuid; with `deleted` also one that is gone. With `lock` nobody else changes it before the
+    """The living server of this uuid; with `deleted` also one that is gone. With `lock` it can't be changed before the
     transaction ends."""
     return (await connection.execute(*_one(uuid, deleted=deleted, lock=lock))).first()
 

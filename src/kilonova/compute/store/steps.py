@@ -1,4 +1,4 @@
-"""SQL of launch steps. What a component tells at once is one row: nobody asks for less than all of a request's steps, and a row
+"""SQL of launch steps. What a component tells at once is one row: all of a request's steps are always read together, and a row
 for each cost more than the rest of a launch's history. A report may come twice, and a step's end after its beginning."""
 
 from __future__ import annotations

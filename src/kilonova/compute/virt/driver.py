@@ -76,7 +76,7 @@ class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuestInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A guest the hypervisor knows, whoever defined it."""
+    """A guest that the hypervisor knows, defined by us or not."""
 
     uuid: str
     name: str

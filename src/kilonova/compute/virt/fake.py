@@ -179,7 +179,7 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
             raise VirtError(f"{operation}: guest {uuid}: it is off")
 
     async def _ended_by_another(self, uuid: str, timeout: float) -> bool:
-        """Whether somebody pulls the plug of a guest that hears nothing, within `timeout` seconds."""
+        """Whether a guest that ignores its shutdown is destroyed within `timeout` seconds."""
         off = asyncio.get_running_loop().create_future()
 
         def hear(event: LifecycleEvent) -> None:

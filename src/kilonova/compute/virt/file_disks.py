@@ -165,7 +165,7 @@ class FileDisks(DiskStore):
 
 def _copy(source: Path, target: Path) -> None:
     """A file of its own, never a hard link: the hypervisor changes the owner of what a guest opens, and refuses a file whose
-    owner somebody else changes while another guest uses it. Shares blocks where the file system can."""
+    owner another process changes while another guest uses it. Shares blocks where the file system can."""
     with source.open("rb") as given, target.open("xb") as made:
         try:
             fcntl.ioctl(made, FICLONE, given.fileno())

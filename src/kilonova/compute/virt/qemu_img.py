@@ -11,7 +11,7 @@ from kilonova.compute.virt.sandbox import Limits, must_run, run
 
 QUICK = Limits()
 COPYING = Limits(cpu_seconds=3600, timeout=3600.0)
-CORRUPT = 2  # qemu-img check's exit status; 3 means leaked clusters, which harm nobody
+CORRUPT = 2  # qemu-img check's exit status; 3 means leaked clusters, which are harmless
 
 
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):

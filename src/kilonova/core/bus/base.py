@@ -122,7 +122,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def post(self, envelope: Envelope) -> Receipt:
-        """Send a cast or fanout; raises NoReceiver when nobody can receive it."""
+        """Send a cast or fanout; raises NoReceiver when there is no receiver."""
 
     @abstractmethod
     async def request(self, envelope: Envelope, timeout: float) -> Reply:
@@ -188,7 +188,7 @@ def envelope_for(
 
 async def handle(server: Server, envelope: Envelope, sender: str | None = None) -> Reply:
     """Run the method an envelope names, unless its deadline is past or its `sender` may not send it (senders.py). An error
-    becomes a typed reply, and is logged when nobody waits for it. A cast that failed because something is away is done again,
+    becomes a typed reply, and is logged when no caller waits for it. A cast that failed as something is unreachable is retried,
     as its sender does not ask again."""
     if envelope.deadline is not None and SYSTEM.epoch() > envelope.deadline:
         return Reply(error=errors.to_wire(errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=0)))

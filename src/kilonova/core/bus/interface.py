@@ -62,7 +62,7 @@ def cast(function: F) -> F:
 
 
 def hint(function: F) -> F:
-    """A cast that nobody misses who was not there: the outbox drops it where nobody listens. For receivers that ask for
+    """A cast that an absent receiver does not need: the outbox drops it where there is no receiver. For receivers that ask for
     everything when they start."""
     return _mark("cast", 0, expendable=True)(function)
 

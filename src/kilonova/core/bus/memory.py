@@ -71,10 +71,10 @@ class MemoryBus(Bus):
         if envelope.host is not None:
             found = hosts.get(envelope.host)
             if found is None:
-                raise errors.NoReceiver(reason=f"nobody listens on {envelope.topic}.{envelope.host}")
+                raise errors.NoReceiver(reason=f"no receiver on {envelope.topic}.{envelope.host}")
             return [found]
         if not hosts:
-            raise errors.NoReceiver(reason=f"nobody listens on {envelope.topic}")
+            raise errors.NoReceiver(reason=f"no receiver on {envelope.topic}")
         return [hosts[next(self._turns[envelope.topic])]]
 
     async def post(self, envelope: Envelope) -> Receipt:

@@ -1,4 +1,4 @@
-"""Who sent a message, as the broker has proven it, and what a compute host may send.
+"""The authenticated sender of a message, and what a compute host may send.
 
 Where each compute host has a broker user of its own (`[bus] host_users`), every message carries its sender's user, which the
 broker compares with that of the connection. A host may send only methods that are marked `from_host`, in its own name."""

@@ -1,7 +1,7 @@
 """memcached, over its text protocol.
 
 Each server has one connection on which requests follow each other without waiting for the answers. A server from which nothing
-comes for TIMEOUT while somebody waits is left alone for PAUSE seconds; then one request tries it again, while the others do
+comes for TIMEOUT while a caller waits is not asked for PAUSE seconds; then one request tries it again, while the others do
 without."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.timeouts import within
 
 logger = log.get("cache")
-TIMEOUT = 0.25  # seconds: for a connection, and without a word while somebody waits for an answer
+TIMEOUT = 0.25  # seconds: for a connection, and without data while a caller waits for an answer
 PAUSE = 2.0
 LONGEST = 30 * 86400  # seconds; memcached takes a larger number for a date
 MAX_VALUE = 1_000_000  # bytes, what memcached takes with its defaults
@@ -243,7 +243,7 @@ class _Connection(asyncio.Protocol):
     def _settle(self, answer: Values | Exception) -> None:
         waiting = self._waiting.popleft()
         if waiting.done():
-            return  # who asked has given up
+            return  # the caller has given up
         if isinstance(answer, Exception):
             waiting.set_exception(answer)
         else:

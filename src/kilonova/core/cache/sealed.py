@@ -1,4 +1,4 @@
-"""A cache that strangers may read and write: who has not the secret learns nothing from it and can make us believe nothing."""
+"""A cache that strangers may read and write: without the secret, values can be neither read nor forged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFIX = "kilonova:"
 class SealedCache(Cache):
     """Names become keyed hashes. Values are encrypted, and bound to their names: one that was made without the secret, changed,
     or copied from another name is missing. What a stranger still can do: remove a value, or put back an old one of the same
-    name; who reads must not trust a value for longer than it says itself."""
+    name; readers must not trust a value for longer than it says itself."""
 
     def __init__(self, inner: Cache, secret: str) -> None:
         self._inner, self.shared = inner, inner.shared

@@ -131,7 +131,7 @@ class Database:
                     await self.outbox.store(connection, tx.pending)
         except BaseException:
             if tx is not None and tx.stored and self.outbox is not None:
-                self.outbox.look_for(tx.pending)  # cut off in the commit: nobody knows what became of it
+                self.outbox.look_for(tx.pending)  # cancelled during the commit: its result is not known
             raise
         if tx.pending and self.outbox is not None:
             self.outbox.send(tx.pending)

@@ -1,4 +1,4 @@
-"""What a database's errors mean: somebody was in the way, the server is away, or the value fits no column."""
+"""The meaning of database errors: a conflict, an unreachable server, or a value that does not fit its column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kilonova.core import errors, log
 
 logger = log.get("database")
 DuplicateRow = IntegrityError
-"""A unique key or a foreign key said no: somebody was faster."""
+"""A unique key or a foreign key refused it: a concurrent transaction was faster."""
 
 COLLISIONS = frozenset({"40001", "40P01", "55P03", 1020, 1205, 1213})
 """Serialisation failures, deadlocks, lock time-outs: SQLSTATEs of PostgreSQL, numbers of MariaDB."""

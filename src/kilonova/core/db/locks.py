@@ -16,7 +16,7 @@ Q = TypeVar("Q", bound=Select[Any])
 
 
 def locked(query: Q, **options: Any) -> Q:
-    """The rows stay as they are read until the transaction ends: others who lock or change them wait. Rows that refer to
+    """The rows stay as they are read until the transaction ends: others that lock or change them wait. Rows that refer to
     them may still come. A query that locks several rows must name their order."""
     return query.with_for_update(key_share=True, **options)
 

@@ -3,13 +3,13 @@
 A message may arrive twice; receivers know repeats by what they carry (request id, server).
 
 Messages to one place (topic and host) are posted in the order they were written, and do not wait for each other's ends. A
-place where nobody listens is asked again after ever longer pauses, or when there is something new for it; no other place
+place without a receiver is retried after ever longer pauses, or when there is something new for it; no other place
 waits for that.
 
 Several processes may share a table. Each row names the process that sends it, and a process that has rows to send counts up
 its beat in `outbox_senders`. The others look on: one whose beat stands still for `LOOKS` looks is dead, and who sees it first
 takes its rows over; one that ends in order leaves them at once. So nothing is lost with a process that dies between commit
-and sending, nobody sends what a living one is sending, and no clock is compared with another machine's.
+and sending, no process sends what a living one is sending, and no clock is compared with another machine's.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ LOOKS = 4  # whose beat stands still for so many is dead
 AT_ONCE = 1000
 GATHER = 0.02  # seconds in which delivered messages gather, to be deleted together
 SENDERS = "outbox_senders"
-NOBODY = ""  # the sender of rows that a process left when it ended in order
+NO_SENDER = ""  # the sender of rows that a process left when it ended in order
 logger = log.get("outbox")
 
 
 def outbox_table(metadata: MetaData) -> Table:
     """The table a service adds to its own tables, with another one for the senders. No id is given twice, not even that of a
-    row which is gone: whoever still has that message in hand would take the new one for it."""
+    row which is gone: a process that still holds that message would take the new one for it."""
     Table(SENDERS, metadata, Column("sender", String(32), primary_key=True), Column("beat", Integer, nullable=False))
     return Table(
         "outbox",
         metadata,
         Column("id", Counter, primary_key=True, autoincrement=True),
         Column("body", Blob, nullable=False),
-        Column("sender", String(32), nullable=False, server_default=NOBODY, index=True),
+        Column("sender", String(32), nullable=False, server_default=NO_SENDER, index=True),
         sqlite_autoincrement=True,
     )
 
@@ -144,10 +144,10 @@ class Outbox:
         self._doubtful |= dict.fromkeys((message.row_id for message in messages if message.row_id), 2)
 
     async def resume(self) -> int:
-        """Send what nobody else sends, and from now on what others leave behind; the number of messages found now. Called
-        once at start. Where nobody shares the table all that is there is ours at once."""
+        """Send what no other process sends, and from now on what others leave behind; the number of messages found now. Called
+        once at start. Where the table is not shared, all rows are ours at once."""
         found = await self._take_over(
-            self.table.c.sender == NOBODY if self.shared else self.table.c.sender != self.name
+            self.table.c.sender == NO_SENDER if self.shared else self.table.c.sender != self.name
         )
         await self._forget_senders(self.senders.c.sender.not_in(select(self.table.c.sender)))
         if self._watch is None:
@@ -155,7 +155,7 @@ class Outbox:
         return found
 
     async def undelivered(self) -> list[Undelivered]:
-        """What the table keeps, whoever sends it."""
+        """All messages in the table, also those of other processes."""
         async with self.database.reading() as connection:
             bodies = (await connection.execute(select(self.table.c.body))).scalars().all()
         envelopes = [msgspec.msgpack.decode(body, type=Envelope) for body in bodies]
@@ -182,7 +182,7 @@ class Outbox:
         self._doubtful = left
 
     async def _show_life(self) -> None:
-        """Nobody wonders about a process that has nothing to send."""
+        """A process that has nothing to send needs no beat."""
         if not self.sending:
             return
         self._beat += 1
@@ -208,7 +208,7 @@ class Outbox:
         for sender, beat in beats.items():
             known, looks = before.get(sender, (beat, 0))
             looks = looks + 1 if known == beat else 1
-            if looks <= LOOKS and sender != NOBODY:
+            if looks <= LOOKS and sender != NO_SENDER:
                 self._others[sender] = (beat, looks)
                 continue
             count = await self._take_over(self.table.c.sender == sender)
@@ -280,7 +280,7 @@ class Outbox:
         del self._lanes[place]
 
     async def _was_dropped(self, message: Message) -> bool:
-        """Has somebody deleted a message that nobody can receive? Its row says so."""
+        """Whether a message without a receiver was deleted meanwhile."""
         try:
             async with self.database.reading() as connection:
                 query = select(self.table.c.id).where(self.table.c.id == message.row_id)
@@ -356,13 +356,13 @@ class Outbox:
             await self._leave()
 
     async def _leave(self) -> None:
-        """Whoever looks next takes over what is left, at once."""
+        """The next process that looks takes over what is left, at once."""
         if self._beat:
             await self._forget_senders(self.senders.c.sender == self.name)
         if self.sending:
             async with self.database.transaction() as tx:
                 mine = self.table.c.sender == self.name
-                await tx.connection.execute(update(self.table).where(mine).values(sender=NOBODY))
+                await tx.connection.execute(update(self.table).where(mine).values(sender=NO_SENDER))
 
 
 @cache

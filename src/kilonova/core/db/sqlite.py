@@ -2,7 +2,7 @@
 
 Nothing here waits for long: readers and the writer do not hinder each other (WAL), a write lock that another process holds is
 asked for again and again from the loop, and what waits for the disk (the checkpoint) runs on a thread. The log begins anew only
-where all of it is in the file, which never comes true by itself while somebody writes: the last part is brought over while
+where all of it is in the file, which never happens by itself while a connection writes: the last part is brought over while
 writers wait. The classes have what is used of SQLAlchemy's AsyncEngine and AsyncConnection.
 """
 
@@ -29,7 +29,7 @@ LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
 CHECKPOINT_PATIENCE = 0.1  # seconds to wait for other processes; what can't be done now, the next one does
 LOG_KEPT = 16 << 20  # bytes of an empty log
-KEPT = 4  # connections that nobody uses now
+KEPT = 4  # idle connections
 PRAGMAS = (
     "busy_timeout=10000",  # milliseconds; for the next one, which needs the file for itself
     "journal_mode=WAL",
@@ -51,7 +51,7 @@ class LoopConnection:
         self.driver: Any = connection.connection.driver_connection
 
     def reset(self) -> None:
-        """What nobody ended is undone; reads alone began nothing in the engine."""
+        """A transaction that was not ended is rolled back; reads alone began nothing in the engine."""
         self._connection.rollback()
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class SqliteEngine:
         if self._file:
             Path(self._file).parent.mkdir(parents=True, exist_ok=True)
             shorten_log(self._file)
-        # who waited here for a free connection would stop all others, those that have one included: no bound
+        # waiting here for a free connection would stop all others, those that have one included: no bound
         self.sync_engine: Engine = create_engine(
             url,
             poolclass=NullPool,
@@ -109,14 +109,14 @@ class SqliteEngine:
             json_deserializer=msgspec.json.decode,
         )
         event.listen(self.sync_engine, "connect", _set_up)
-        self.turn = asyncio.Lock()  # of whoever writes
+        self.turn = asyncio.Lock()  # held by the writer
         self._idle: list[LoopConnection] = []
         self._commits = 0
         self._checkpoint: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LoopConnection]:
-        """One that nobody else uses now. Some stay open afterwards: no pool's bookkeeping with each use."""
+        """An idle connection. Some stay open afterwards: no pool's bookkeeping with each use."""
         connection = self._idle.pop() if self._idle else LoopConnection(self.sync_engine.connect(), self)
         try:
             yield connection
@@ -151,7 +151,7 @@ class SqliteEngine:
 
 
 def checkpoint(file: str, how: str) -> None:
-    """PASSIVE stands in nobody's way; after RESTART the next writer begins the log anew, as nobody needs what is in it."""
+    """PASSIVE blocks no connection; after RESTART the next writer begins the log anew, as its contents are no longer needed."""
     with (
         contextlib.suppress(sqlite3.OperationalError),
         contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE)) as connection,

@@ -50,7 +50,7 @@ def timestamp(moment: dt.datetime) -> str:
 
 
 def context(ctx: RequestContext) -> dict[str, Any]:
-    """Who caused it, by upstream's names; never the token."""
+    """Its initiator, by upstream's names; never the token."""
     return {
         "request_id": ctx.request_id,
         "global_request_id": ctx.global_request_id,

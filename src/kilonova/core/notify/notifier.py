@@ -1,4 +1,4 @@
-"""Tells without making anyone wait: what is to be told waits in a bounded queue, and one task works on it."""
+"""Publishes notifications without delaying their caller: they wait in a bounded queue, from which one task publishes."""
 
 from __future__ import annotations
 

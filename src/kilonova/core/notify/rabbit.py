@@ -1,4 +1,4 @@
-"""Notifications in RabbitMQ, over a connection of their own: nobody's work waits behind them."""
+"""Notifications in RabbitMQ, over a connection of their own, so that no other message waits behind them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {"transient": {}, "durable": {}, "quorum"
 
 
 class RabbitPublisher:
-    """Exchange and queues are used as they are; those that are missing are made as `queues` says, so that a consumer who
-    declares them his way finds no others."""
+    """Exchange and queues are used as they are; those that are missing are made as `queues` says, so that a consumer that
+    declares them itself finds no others."""
 
     def __init__(self, url: str, exchange: str, queues: str) -> None:
         self._address, self._exchange, self._queues = parse(url), exchange, queues

@@ -1,4 +1,4 @@
-"""Who is asking: the token in `X-Auth-Token`, proven by the identity service. No other identity header is ever read."""
+"""Authentication: the token in `X-Auth-Token`, validated by the identity service. No other identity header is ever read."""
 
 from __future__ import annotations
 

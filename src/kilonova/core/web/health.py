@@ -33,7 +33,7 @@ class Health:
         self._asking: asyncio.Task[list[str]] | None = None
 
     async def missing(self) -> list[str]:
-        """Names of what does not answer; those who ask together share one look."""
+        """Names of the dependencies that do not answer; concurrent callers share one check."""
         if self.clock.monotonic() - self._asked < REMEMBERED:
             return self._missing
         if self._asking is None:

@@ -1,4 +1,4 @@
-"""The HTTP server of every process: uvicorn, with bounds on what a client may take before it has said who it is.
+"""The HTTP server of every process: uvicorn, with bounds on what a client may use before it is authenticated.
 
 A request's head must be complete within seconds and is at most 64 KiB; a body must keep coming; an answer must be taken. There
 is a bound on connections, of all clients and of one address. At the bound the connection that waits longest for its client is
@@ -222,7 +222,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float, passed: float) -> None:
         """`passed`: seconds since the last time."""
-        if self.flow.read_paused:  # it is we who make the client wait
+        if self.flow.read_paused:  # this server makes the client wait
             self.due += passed
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent:
@@ -236,7 +236,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _quietly(cycle: Any, app: ASGIApp) -> ASGIApp:
-    """A client that hung up is no error of ours; who is cut off as the process ends is told so."""
+    """A client that hung up is no error of ours; a client that is disconnected as the process ends is told so."""
 
     async def run(scope: Any, receive: Any, send: Any) -> None:
         try:

@@ -35,7 +35,7 @@ class Answer(msgspec.Struct):
 class Transport(ABC):
     @abstractmethod
     def send(self, method: str, url: str, headers: dict[str, str], content: Content) -> Any:
-        """An async context manager giving an Answer; raises ServiceUnavailable when nobody is there."""
+        """An async context manager giving an Answer; raises ServiceUnavailable when the service is unreachable."""
 
     async def close(self) -> None:
         return None
@@ -111,7 +111,7 @@ class _Exchange:
         finally:
             if not self.started.done():
                 self.started.set_exception(self._failure or errors.ServiceUnavailable(reason="no reply"))
-                self.started.exception()  # nobody may wait for it any more
+                self.started.exception()  # no caller may be waiting any more
             await self._put(None)
 
     async def _put(self, piece: bytes | None) -> None:

@@ -49,7 +49,7 @@ class Auth:
         if not text:
             raise errors.TokenNotFound("No token in the request")
         if not call.allowed(rule, {"target.token.user_id": None}) and text != call.ctx.token:
-            # who may only see his own learns nothing about others' but that they are not his
+            # callers that may only see their own tokens learn nothing about others, but that they are not theirs
             token = await self.tokens.validate(text)
             if not call.allowed(rule, {"target.token.user_id": token.payload.user_id}):
                 raise errors.NotAllowed(action=rule)
@@ -125,7 +125,7 @@ def token_view(token: Token) -> shapes.TokenView:
 
 
 def catalog_view(token: Token) -> list[shapes.CatalogService]:
-    """The catalog as this token's holder sees it: with his project's id in URLs that have room for it."""
+    """The catalog as this token's user sees it: with the project's id in URLs that have room for it."""
     facts = {"user_id": token.payload.user_id}
     if token.payload.scope == "project":
         facts |= {"project_id": token.payload.scope_id or "", "tenant_id": token.payload.scope_id or ""}

@@ -110,7 +110,7 @@ class Credentials:
         return Reply()
 
     async def _get(self, call: Call, credential_id: str, rule: str) -> tuple[Token, Held]:
-        """The caller's token and the credential; the same refusal for who may not see any."""
+        """The caller's token and the credential; the same refusal for callers that may not see any."""
         _demand(call, rule, call.ctx.user_id)
         token = await unrestricted(call, self.tokens)
         held = await self.credentials.get(token, credential_id)

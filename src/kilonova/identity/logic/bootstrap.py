@@ -98,7 +98,7 @@ class Bootstrap(Logic):
         await self.catalog.changed()
 
     async def _domain(self, connection: Connection) -> None:
-        """Also takes its row, or makes it: whoever else does this waits until we have finished."""
+        """Also takes its row, or makes it: another process that does this waits until we have finished."""
         domain_id = self.options.default_domain_id
         await records.change(connection, projects, {"is_domain": True}, id=domain_id)
         if await records.get(connection, projects, id=domain_id) is None:

@@ -20,9 +20,9 @@ from kilonova.identity.options import IdentityOptions
 from kilonova.identity.store import tokens as store
 
 LONGEST = 7 * 86400  # seconds; tokens outlive a `token_ttl` that was lowered since
-EVENT_LIFE = 3600  # seconds; much longer than anybody remembers a token
+EVENT_LIFE = 3600  # seconds; much longer than any process caches a token
 EPOCH_LIFE = 86400.0
-MOST_EVENTS = 1000  # in one answer; who missed more forgets everything
+MOST_EVENTS = 1000  # in one answer; a process that missed more clears its cache
 
 
 class Revocations:

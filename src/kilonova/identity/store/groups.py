@@ -1,4 +1,4 @@
-"""SQL of who is in which group."""
+"""SQL of group memberships."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _match(table: Table, values: dict[str, Any]) -> list[ColumnElement[bool]]:
 
 async def find(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> Sequence[Row]:
     """Rows whose columns have these values; a list means any of them. In order of name where there is one. With `lock`
-    nobody else changes or locks them before the transaction ends."""
+    they are locked until the transaction ends."""
     order = table.c.name if "name" in table.c else next(iter(table.primary_key.columns))
     query = select(table).where(*_match(table, values)).order_by(order)
     return (await connection.execute(locked(query) if lock else query)).all()

@@ -1,4 +1,4 @@
-"""Rules of images: who sees them, what may be set, how they end."""
+"""Rules of images: visibility, what may be set, how they end."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class ImageLogic:
 
     @retried
     async def update(self, image_id: str, apply: Callable[[ImageRecord], ImageRecord]) -> ImageRecord:
-        """Write what `apply` makes of the image; nobody else changes it in between. The new state."""
+        """Write what `apply` makes of the image; it is locked in between. The new state."""
         async with self.database.transaction() as tx:
             row = await store.find(tx.connection, image_id, lock=True)
             if row is None:

@@ -1,4 +1,4 @@
-"""SQL of the image list: filters, who sees what, and pages that begin after a marker."""
+"""SQL of the image list: filters, visibility, and pages that begin after a marker."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Upload(ABC):
-    """Data on its way in; nobody can read it before `commit`. Held by this process until `close`."""
+    """Data that is being uploaded; it can't be read before `commit`. Held by this process until `close`."""
 
     @abstractmethod
     def start(self) -> None:

@@ -76,7 +76,7 @@ class NetworkAgent(NetworkAgentAPI):
         await self.dataplane.close()
 
     async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
-        if not port_ids:  # nobody waits for it: others may join
+        if not port_ids:  # no caller waits for it: others may join
             if self._gathering:
                 return
             self._gathering = True
@@ -93,7 +93,7 @@ class NetworkAgent(NetworkAgentAPI):
             try:
                 await self._sync()
             except (errors.BusError, errors.ServiceUnavailable):
-                raise  # whoever needs the port asks again while somebody is away
+                raise  # the caller retries while a service is unreachable
             except (errors.KilonovaError, DataPlaneError) as error:
                 raise PlugFailed(host=self.host, reason=str(error)) from error
         for tap, port_id in taps.items():

@@ -19,7 +19,7 @@ Facts = dict[str, Any]
 """What policy rules may look at: project_id, tenant_id, shared, router:external, network:project_id, network_device. `object` is
 not for rules: the row, or the body of what is to be made."""
 Guard = Callable[[Facts, KilonovaError], None]
-"""Refuses who may not act on an object; the error given is raised for who may not even see it."""
+"""Refuses callers that may not act on an object; the error given is raised for those that may not even see it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ Bound = Counter[tuple[str, str]]
 
 
 async def lock(connection: Connection, networks: Iterable[Row]) -> list[str]:
-    """The ids of those networks that have tunnels. Until the transaction ends nobody else binds ports there."""
+    """The ids of those networks that have tunnels. Until the transaction ends no other one binds ports there."""
     tunnelled = [network.id for network in networks if network.segmentation_id is not None]
     if tunnelled:
         await store.lock(connection, tunnelled)
@@ -43,7 +43,7 @@ def _crosses(now: int, change: int) -> bool:
 
 
 async def segment(deps: Deps, connection: Connection, taken: Collection[int]) -> int:
-    """A segmentation id that no network has, nor is in `taken`: a random one, so that two who ask at once rarely get the
+    """A segmentation id that no network has, nor is in `taken`: a random one, so that two concurrent callers rarely get the
     same. Raises NoNetworkAvailable."""
     first, last = deps.options.vni_range
     number = first + int.from_bytes(deps.clock.random_bytes(4), "big") % (last - first + 1)

@@ -194,7 +194,7 @@ class PortLogic:
     async def _guarded(
         self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "", *, lock: bool = False
     ) -> tuple[Row, Row]:
-        """A port and its network, for who may."""
+        """A port and its network, for callers that may see it."""
         missing = errors.PortNotFound(id=port_id)
         row = await resources.get(connection, ports, port_id, lock=lock)
         if row is None:

@@ -156,7 +156,7 @@ class SubnetLogic:
             await self.deps.announcer.changed(tx, ctx, hosts)
 
     async def _guarded(self, connection: Connection, subnet_id: str, guard: Guard, *, lock: bool = False) -> Row:
-        """With `lock`, who changes subnets of this network takes turns."""
+        """With `lock`, changes of this network's subnets are serialized."""
         missing = errors.SubnetNotFound(id=subnet_id)
         row = await resources.get(connection, subnets, subnet_id)
         if row is None:

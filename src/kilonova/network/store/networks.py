@@ -50,7 +50,7 @@ def _subnet_ids(network_ids: Any) -> Select[Any]:
 
 
 async def subnets_of(connection: Connection, network_ids: Iterable[str], *, lock: bool = False) -> Sequence[Row]:
-    """Subnets of networks, oldest first; locked for who allocates an address, to take turns on the subnet."""
+    """Subnets of networks, oldest first; locked, so that allocations of addresses are serialized."""
     return (await connection.execute(*_subnets(list(network_ids), lock=lock))).all()
 
 
@@ -85,7 +85,7 @@ async def foreign_ports(connection: Connection, network_id: str, project_id: str
 
 
 async def delete_ports_of(connection: Connection, network_id: str) -> None:
-    """DHCP's own. One that came since somebody looked keeps the network: the database refuses to delete that."""
+    """DHCP's own. One that was created since the check keeps the network: the database refuses to delete that."""
     await connection.execute(
         delete(ports).where(ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp")
     )
@@ -111,7 +111,7 @@ async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
 
 
 async def lock(connection: Connection, network_ids: Iterable[str]) -> None:
-    """Who binds ports to hosts takes turns on a network; rows that only refer to it need not wait."""
+    """Serializes the transactions that bind ports of a network; rows that only refer to it need not wait."""
     query = select(networks.c.id).where(networks.c.id.in_(sorted(network_ids))).order_by(networks.c.id)
     await connection.execute(locked(query))
 

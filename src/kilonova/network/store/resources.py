@@ -96,7 +96,7 @@ def _sortable(key: Any) -> Any:
 
 
 async def get(connection: Connection, table: Table, resource_id: str, *, lock: bool = False) -> Row | None:
-    """With `lock`, others who would lock or change it wait until the transaction ends."""
+    """With `lock`, others that would lock or change it wait until the transaction ends."""
     return (await connection.execute(*_one(resource_id, table=table, lock=lock))).first()
 
 

@@ -52,7 +52,7 @@ async def in_use(connection: Connection, group_id: str) -> bool:
 
 
 async def project(connection: Connection, project_id: str, *, lock: bool = False) -> Row | None:
-    """The project's row; locked for who creates something for it, to take turns."""
+    """The project's row; locked, so that creations for it are serialized."""
     return (await connection.execute(*_project(project_id, lock=lock))).first()
 
 

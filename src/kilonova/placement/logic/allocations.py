@@ -103,7 +103,7 @@ class AllocationLogic:
         if known is not None:
             consumer_id = known.id
             await self._give_back(connection, await store.of_consumers(connection, [consumer_uuid], lock=True))
-        elif wanted.allocations:  # before the claim: of two who make the same one, one takes its room
+        elif wanted.allocations:  # before the claim: of two that create the same one, one gets the resources
             kind = wanted.consumer_type if isinstance(wanted.consumer_type, str) else None
             new = {"uuid": consumer_uuid, "consumer_type": kind, "generation": 1} | owner
             consumer_id = await store.add_consumer(connection, new)

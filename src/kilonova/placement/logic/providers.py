@@ -1,4 +1,4 @@
-"""Rules of resource providers and inventories. Generations stand in for locks: who writes with an old one is refused."""
+"""Rules of resource providers and inventories. Generations replace locks: a write with an old one is refused."""
 
 from __future__ import annotations
 

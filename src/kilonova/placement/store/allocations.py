@@ -23,7 +23,7 @@ MOVE = (
 
 
 async def consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
-    """With `lock` nobody else changes what it holds before the transaction ends."""
+    """With `lock` what it holds is locked until the transaction ends."""
     return (await connection.execute(*_consumer(uuid, lock=lock))).first()
 
 
@@ -56,7 +56,7 @@ async def add_consumer(connection: Connection, values: dict[str, Any]) -> int:
 
 
 async def advance_consumer(connection: Connection, consumer_id: int, generation: int, values: dict[str, Any]) -> bool:
-    """The next generation of a consumer; False when somebody else changed it meanwhile."""
+    """The next generation of a consumer; False when another transaction changed it meanwhile."""
     result = await connection.execute(
         update(consumers)
         .where(consumers.c.id == consumer_id, consumers.c.generation == generation)
@@ -76,7 +76,7 @@ def _gone(consumer_ids: Any) -> Delete:
 
 async def of_consumers(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> Sequence[Row]:
     """Rows with consumer_id, provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the consumers
-    and the providers: who takes from one and gives back to it takes turns, in the order of their ids."""
+    and the providers: claims and releases are serialized, in the order of their ids."""
     return (await connection.execute(*_of_consumers(list(uuids), lock=lock))).all()
 
 

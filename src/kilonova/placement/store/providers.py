@@ -17,7 +17,7 @@ from kilonova.placement.tables import allocations, inventories, resource_provide
 async def find(
     connection: Connection, *, uuid: str | None = None, name: str | None = None, lock: bool = False
 ) -> Sequence[Row]:
-    """With `lock`, who takes from these providers, or changes them, takes turns."""
+    """With `lock`, claims on these providers and changes of them are serialized."""
     query = _found(uuid, name, by_uuid=uuid is not None, by_name=name is not None, lock=lock)
     return (await connection.execute(*query)).all()
 
@@ -94,7 +94,7 @@ async def has_allocations(connection: Connection, provider_id: int) -> bool:
 
 
 async def bump(connection: Connection, provider_id: int, generation: int) -> bool:
-    """Take the next generation; False when somebody else did meanwhile."""
+    """Take the next generation; False when another transaction did meanwhile."""
     table = resource_providers.c
     result = await connection.execute(
         update(resource_providers)

@@ -76,7 +76,7 @@ class Engine:
     it is prepared and when it is ready."""
 
     name: ClassVar[str]
-    user: ClassVar[str] = ""  # who runs it when we are root
+    user: ClassVar[str] = ""  # the user that runs it when we are root
 
     def __init__(self, folder: Path, *, port: int = 0, tied: bool = True, address: str = LOOPBACK) -> None:
         self.folder = folder / self.name

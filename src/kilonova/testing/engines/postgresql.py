@@ -45,9 +45,7 @@ class PostgreSQL(Engine):
                 "--pwfile", str(self.folder / "password"), "-E", "UTF8", "--locale=C.UTF-8",
             )  # fmt: skip
             with (self.data / "pg_hba.conf").open("a") as rules:
-                rules.write(
-                    "host all all all scram-sha-256\n"
-                )  # where it listens, whoever has the password may come in
+                rules.write("host all all all scram-sha-256\n")  # any client with the password may connect
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # of a killed one; the port would refuse a second
 
     def command(self) -> list[str]:

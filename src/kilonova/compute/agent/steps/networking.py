@@ -131,7 +131,7 @@ class Unplug(OperationStep):
 
 
 class AwaitNetwork(OperationStep):
-    """The word may have been lost with whoever carried it: to plug again makes the network agent say it once more."""
+    """The event may have been lost with the process that delivered it: plugging again makes the network agent send it again."""
 
     async def do(self, operation: Operation) -> None:
         host, options = operation.host, operation.host.options

@@ -74,7 +74,7 @@ class MovePlacement:
     async def _dispatch(
         self, ctx: RequestContext, row: Row, record: Row, selection: Selection, began: dt.datetime
     ) -> bool:
-        """The host, its decision, steps and message in one transaction; False when somebody was faster."""
+        """The host, its decision, steps and message in one transaction; False when the row was changed meanwhile."""
         deps, now = self.deps, self.deps.now()
         move, spec = store.decode(record), request_specs.decode(row.spec)
         move = msgspec.structs.replace(move, attempts=move.attempts + 1, alternates=selection.alternates)

@@ -111,7 +111,7 @@ class Connection:
             return await self.thread(f"connect to {self._uri}", self._dial)
         except libvirt.libvirtError as error:
             raise HypervisorUnavailable(advice(self._uri, error)) from error
-        except VirtError as error:  # somebody accepts, and says nothing
+        except VirtError as error:  # a process accepts the connection, but does not answer
             raise HypervisorUnavailable(f"{error}; see that libvirtd runs: systemctl status libvirtd") from error
 
     def _dial(self) -> Any:

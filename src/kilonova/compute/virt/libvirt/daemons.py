@@ -30,7 +30,7 @@ LOG = log.get(__name__)
 
 
 async def ensure_daemons(*, timeout: float = 60.0) -> None:
-    """Return when libvirtd answers on its socket, having started virtlogd and libvirtd if nobody else does.
+    """Return when libvirtd answers on its socket, having started virtlogd and libvirtd if they do not run.
 
     They run on when this process ends. Raises HypervisorUnavailable with advice. `timeout` in seconds: the first start
     on a host can take long, as libvirtd asks every emulator what it can do."""
@@ -47,7 +47,7 @@ async def ensure_daemons(*, timeout: float = 60.0) -> None:
 
 
 async def answers(socket: Path) -> bool:
-    """Whether somebody accepts connections on this unix socket."""
+    """Whether a process accepts connections on this unix socket."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_unix_connection(socket), 5)
     except (OSError, TimeoutError):
@@ -96,7 +96,7 @@ async def _start(name: str, socket: Path, timeout: float) -> None:
         await process.wait()
         for _ in range(int(timeout / POLL)):
             over = bool(end.poll(0))
-            # somebody else may have won the race for the pid file, so the socket decides, not our daemon's end
+            # another process may have won the race for the pid file, so the socket decides, not our daemon's end
             if await answers(socket):
                 LOG.info("daemon started", daemon=name)
                 return

@@ -215,7 +215,7 @@ def _interface(interface: GuestInterface) -> etree._Element:
         el("mac", address=interface.mac),
         *given.plug,
         el("model", type=interface.model),
-        el("rom", enabled="no"),  # nobody boots from the network; saves SeaBIOS a second
+        el("rom", enabled="no"),  # no guest boots from the network; saves SeaBIOS a second
         el("mtu", size=interface.mtu) if interface.mtu else None,
         type=given.type,
     )

@@ -268,7 +268,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         return etree.fromstring(mark).get("cloud") == self.options.mark
 
     async def _catch_up(self, conn: Any) -> None:
-        """After connecting: report what happened to our guests while nobody listened."""
+        """After connecting: report what happened to our guests meanwhile."""
         self._held, self._kind = [], None
         listed = await self._connection.thread("list guests", lambda: self._list(conn))
         for uuid in await self._connection.thread("look at consoles", lambda: _open_consoles(conn, listed)):

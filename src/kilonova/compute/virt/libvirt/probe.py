@@ -120,7 +120,7 @@ def _boot_disk(folder: str) -> Path:
 
 def _as_guest_user() -> list[str]:
     """The words before a command that run it as libvirt runs guests; none when we may not change the user. By a program,
-    as not every event loop can start a process as somebody else."""
+    as not every event loop can start a process as another user."""
     if os.geteuid() != 0:
         return []
     for name in GUEST_USERS:

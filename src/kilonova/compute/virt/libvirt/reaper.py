@@ -2,7 +2,7 @@
 
 libvirt's guests become orphans, and libvirt waits until a dead one is gone from the process table. That is the work of
 process 1; in containers it often does it late or never, so that each destroy takes seconds or fails. This process
-adopts the orphans instead and ends with the last of them. FD is held open meanwhile, for whoever waits for that end.
+adopts the orphans instead and ends with the last of them. FD is held open meanwhile, for the process that waits for that end.
 Stands alone (standard library only), so that it stays small.
 """
 

@@ -35,8 +35,8 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what goes wrong is tol
 
 @contextlib.contextmanager
 def typed(doing: str) -> Iterator[None]:
-    """What the library raises becomes a BusError. It also cancels those who wait when a connection ends: that is told from
-    being cancelled by somebody else."""
+    """What the library raises becomes a BusError. It also cancels the waiting tasks when a connection ends: that is told from
+    being cancelled by the caller."""
     task = asyncio.current_task()
     cancelled = task.cancelling() if task else 0
     try:
@@ -58,7 +58,7 @@ def words(error: BaseException) -> str:
 
 
 def hopeless(error: BaseException | None) -> bool:
-    """Somebody must mend the configuration: a wrong password, or a certificate that nobody vouches for."""
+    """The configuration is wrong, so that retries can't help: a password, or a certificate that is not trusted."""
     if error is None or isinstance(error, ProbableAuthenticationError | ssl.SSLCertVerificationError):
         return error is not None
     return hopeless(error.__cause__)
@@ -128,7 +128,7 @@ class Link:
                     wait=False,  # for the socket: many are on their way at once
                 )  # fmt: skip
             except PublishError:
-                raise errors.NoReceiver(reason=f"nobody listens on {key}") from None
+                raise errors.NoReceiver(reason=f"no receiver on {key}") from None
 
     # ---- receiving
 
@@ -153,12 +153,12 @@ class Link:
                     self._declared.add(queue.name)
 
     async def delete(self, queue: Queue) -> int:
-        """How many messages it held. Raises BusError while somebody consumes from it."""
+        """How many messages it held. Raises BusError while it has a consumer."""
         with typed(f"deleting {queue.name}"), contextlib.suppress(ChannelNotFoundEntity):
             async with self._channel() as channel:
                 found = await channel.queue_declare(queue.name, passive=True)
                 if found.consumer_count:
-                    raise errors.BusError(reason=f"somebody consumes from {queue.name}")
+                    raise errors.BusError(reason=f"{queue.name} has a consumer")
                 self._declared.discard(queue.name)
                 answer = await channel.queue_delete(queue.name)  # "if unused" is not for quorum queues
                 return answer.message_count or 0
@@ -187,7 +187,7 @@ class Link:
             await self.receiving.basic_cancel(tag)
 
     async def settle(self, message: DeliveredMessage, outcome: bytes) -> None:
-        """Answer whoever waits, and acknowledge. Where that fails the message comes again."""
+        """Answer the caller, and acknowledge. Where that fails the message is redelivered."""
         with typed("acknowledging"):
             await self._reply(message, outcome)
             await self.receiving.basic_ack(message.delivery_tag or 0, wait=False)
@@ -205,7 +205,7 @@ class Link:
             await self.receiving.basic_nack(message.delivery_tag or 0, requeue=True, wait=False)
 
     async def put_aside(self, message: DeliveredMessage, refusal: bytes) -> None:
-        """To the dead letters; whoever waits hears why."""
+        """Dead-letter the message; the caller gets the reason."""
         with typed("putting aside"):
             await self._reply(message, refusal)
             await self.receiving.basic_reject(message.delivery_tag or 0, requeue=False, wait=False)

@@ -21,7 +21,7 @@ EXCHANGE = "kilonova"
 DEAD = "kilonova.dead"  # an exchange, and the queue behind it
 DEAD_LETTERS = 10_000  # then the oldest go
 DELIVERY_LIMIT = 10  # a message whose receiver was lost so many times is not delivered once more
-PUT_ASIDE_FOR = ("rejected", "delivery_limit")  # not "expired": an outdated call is nobody's concern
+PUT_ASIDE_FOR = ("rejected", "delivery_limit")  # not "expired": an outdated call needs no attention
 
 Arguments = dict[str, Any]
 KEPT: Arguments = {
@@ -79,7 +79,7 @@ async def declare(channel: AbstractChannel, queue: Queue) -> None:
 
 
 async def ensure_exchanges(connection: AbstractConnection) -> None:
-    """Look whether they are there, which everybody may; make them, which not everybody may, when they are not. The main
+    """Check whether they exist, which every account may; create them, which not every account may, when they do not. The main
     exchange is made last: where it is, the others are."""
     channel = await connection.channel(publisher_confirms=False)
     try:

@@ -49,7 +49,7 @@ def _create(name: str) -> None:
         raise DataPlaneError(f"namespace {name}: can't be made: {os.strerror(ctypes.get_errno())}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(RUN_DIR)
-        os.chmod(RUN_DIR, 0o755)  # noqa: S103 - whatever our umask is: it is everybody's
+        os.chmod(RUN_DIR, 0o755)  # noqa: S103 - whatever the umask is: all users read it
     netns.attach(name, "thread-self")
 
 

@@ -96,7 +96,7 @@ class Compiler:
         )
 
     def dispatch(self, way: str) -> tuple[str, ...]:
-        """A goto for each port with filters; taps of our bridges that nobody named may do nothing."""
+        """A goto for each port with filters; unknown taps of our bridges may send nothing."""
         kind, open_verdict, side = ("o", "RETURN", "-i") if way == "in" else ("i", "ACCEPT", "-o")
         suffix = "" if way == "in" else " --physdev-is-bridged"
         rules = []
