@@ -4,13 +4,14 @@
 # make bench    the numbers, as tables and JSON; those of DESIGN with their bounds
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
+# make test-quick   what needs neither root nor engines nor processes of its own
 SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: docs bench bench-peer grid test-databases launch stop clean cluster cluster-stop test check lint format types contracts venv client system engines
+.PHONY: docs bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop test check lint format types contracts venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -38,6 +39,9 @@ bench-peer: system engines venv
 
 test: system engines venv client
 	@scripts/test.sh
+
+test-quick: venv
+	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not (guest or lab or cluster or engine or process)'
 
 test-databases: system engines venv
 	@scripts/test-databases.sh
