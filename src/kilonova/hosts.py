@@ -19,11 +19,12 @@ from kilonova.core.folders import searchable
 from kilonova.core.registry import Registry
 from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
+from kilonova.network.agent.registry import check_names
 from kilonova.settings import Settings
 from kilonova.trust import trust
 
 if TYPE_CHECKING:
-    from kilonova.network.agent.options import BridgeOptions
+    from kilonova.network.agent.options import DataPlaneOptions
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -67,6 +68,7 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
 def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
     """The data plane that goes with the hypervisor driver, unless the settings name another. Guests' metadata comes from
     `metadata_url`. Raises ConfigError for an unknown name."""
+    check_names(settings.dataplane)
     return PLANES[plane_name(settings)](settings, metadata_url, metadata_secret)
 
 
@@ -79,21 +81,21 @@ def _noop(settings: Settings, _metadata_url: str, _metadata_secret: str) -> Data
 
 
 def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:
-    from kilonova.network.agent.composed import BridgeDataPlane
     from kilonova.network.agent.metadata.proxy import MetadataUpstream
+    from kilonova.network.agent.registry import compose
 
     options = bridge_options(settings)
     searchable(settings.state_dir)  # on the way to dnsmasq's files
     client = httpx.AsyncClient(trust_env=False, verify=trust(settings))
-    return BridgeDataPlane(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
+    return compose(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
 
 
-def bridge_options(settings: Settings) -> BridgeOptions:
+def bridge_options(settings: Settings) -> DataPlaneOptions:
     """Raises ConfigError."""
-    from kilonova.network.agent.options import BridgeOptions
+    from kilonova.network.agent.options import DataPlaneOptions
 
     try:
-        return options_of(BridgeOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
+        return options_of(DataPlaneOptions, settings.dataplane, state_dir=str(settings.state_dir / "network"))
     except ValueError as error:
         raise ConfigError(f"[dataplane]: {error}") from None
 

@@ -20,6 +20,7 @@ def prove(settings: Settings) -> None:
     from kilonova.core.notify import open_notifier
     from kilonova.hosts import PLANES, bridge_options, plane_name
     from kilonova.image.stores import make_store
+    from kilonova.network.agent.registry import check_names
 
     policy_dir(settings)
     try:
@@ -29,6 +30,7 @@ def prove(settings: Settings) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     DRIVERS[settings.agent.driver], PLANES[plane_name(settings)]
+    check_names(settings.dataplane)
     if plane_name(settings) == "bridge":
         bridge_options(settings)
     for service, url in settings.database.urls().items():

@@ -192,8 +192,13 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of a host's network agent."""
 
     driver: Annotated[
-        str, doc('Data plane: bridge, noop, an installed one, or "": what goes with the hypervisor driver.')
+        str,
+        doc('Data plane: bridge (of the parts below), noop, an installed one, or "": as the hypervisor driver asks.'),
     ] = ""
+    l2: Annotated[str, doc("What joins guests on a host: bridge.")] = "bridge"
+    firewall: Annotated[str, doc("What filters guests' traffic: iptables.")] = "iptables"
+    overlay: Annotated[str, doc("What joins a network's hosts: vxlan.")] = "vxlan"
+    dhcp: Annotated[str, doc("What hands out addresses: dnsmasq.")] = "dnsmasq"
     instance: Annotated[
         str, doc("1 to 4 letters or digits that tell this cloud's devices and chains from another's.")
     ] = "kn"

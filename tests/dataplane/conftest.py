@@ -11,25 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.network.agent.composed import BridgeDataPlane
+from kilonova.network.agent.composed import ComposedDataPlane
 from kilonova.network.agent.metadata.proxy import MetadataUpstream
 from kilonova.network.agent.model import PortModel
-from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.options import DataPlaneOptions
+from kilonova.network.agent.registry import compose
 from tests.dataplane.lab import Guest, leftovers
 
 
 class Lab:
     """One data plane and the guests on it."""
 
-    def __init__(self, options: BridgeOptions) -> None:
+    def __init__(self, options: DataPlaneOptions) -> None:
         self.options = options
         self.guests: list[Guest] = []
         self.networks: list[str] = []
-        self.planes: list[BridgeDataPlane] = []
+        self.planes: list[ComposedDataPlane] = []
         self.taps: list[tuple[str, bool]] = []
 
-    async def plane(self, metadata: MetadataUpstream | None = None) -> BridgeDataPlane:
-        plane = BridgeDataPlane(self.options, metadata)
+    async def plane(self, metadata: MetadataUpstream | None = None) -> ComposedDataPlane:
+        plane = compose(self.options, metadata)
         await plane.open()
         plane.subscribe(lambda tap, up: self.taps.append((tap, up)))
         self.planes.append(plane)
@@ -43,16 +44,16 @@ class Lab:
 
 
 @pytest.fixture
-def options() -> Iterator[BridgeOptions]:
+def options() -> Iterator[DataPlaneOptions]:
     """The state's directory is one that dnsmasq can read after it dropped its rights."""
     folder = Path(tempfile.mkdtemp(prefix="kilonova-", dir="/tmp"))
     folder.chmod(0o755)
-    yield BridgeOptions(state_dir=str(folder), instance="t" + secrets.token_hex(2)[:3])
+    yield DataPlaneOptions(state_dir=str(folder), instance="t" + secrets.token_hex(2)[:3])
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-async def lab(options: BridgeOptions) -> AsyncIterator[Lab]:
+async def lab(options: DataPlaneOptions) -> AsyncIterator[Lab]:
     lab = Lab(options)
     try:
         yield lab

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 
 from kilonova.core import log
-from kilonova.network.agent.composed import BridgeDataPlane
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
 from kilonova.network.agent.model import HostModel
-from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.options import DataPlaneOptions
+from kilonova.network.agent.registry import compose
 from kilonova.testing.hosts import VirtualHost
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ class RemoteDataPlane(DataPlane):
 
     name = "bridge"
 
-    def __init__(self, host: VirtualHost, options: BridgeOptions) -> None:
+    def __init__(self, host: VirtualHost, options: DataPlaneOptions) -> None:
         self.host, self.options, self.tunnel_ip = host, options, options.tunnel_ip
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -114,8 +114,8 @@ class RemoteDataPlane(DataPlane):
         self._up.clear()
 
 
-async def main(options: BridgeOptions) -> None:
-    plane = BridgeDataPlane(options)
+async def main(options: DataPlaneOptions) -> None:
+    plane = compose(options)
 
     def say(answer: Answer) -> None:
         print(msgspec.json.encode(answer).decode(), flush=True)
@@ -143,4 +143,4 @@ async def main(options: BridgeOptions) -> None:
 
 if __name__ == "__main__":
     log.configure(level="warning")  # to stderr: stdout is ours
-    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=BridgeOptions)))
+    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=DataPlaneOptions)))

@@ -17,7 +17,7 @@ import pytest
 
 from kilonova.network.agent.manager import NetworkAgent
 from kilonova.network.agent.model import FixedIP, PortModel, bridge_name, tap_name
-from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.system.names import vxlan_link
 from kilonova.network.app import NetworkService
 from kilonova.network.client import NetworkClient
@@ -65,7 +65,7 @@ class Lab:
 
     async def _start(self, name: str) -> None:
         place = self.places[name]
-        options = BridgeOptions(
+        options = DataPlaneOptions(
             state_dir=str(self.folder / name), instance=self.instance, tunnel_ip=place.address, vxlan_port=14789
         )
         self.planes[name] = RemoteDataPlane(place, options)

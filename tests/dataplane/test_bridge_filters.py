@@ -311,7 +311,7 @@ async def test_one_networks_fault_is_its_own(lab: Lab, monkeypatch: pytest.Monke
     plane, broken, old, new = await lab.plane(), network(), network(), network()
     await plane.apply(HostModel(networks=(old,)))
     lab.networks += [broken.id, old.id, new.id]
-    ensure, remove = plane.links.ensure, plane.links.remove
+    ensure, remove = plane.parts.l2.links.ensure, plane.parts.l2.links.remove
 
     def failing(wanted: Wiring) -> int:
         if wanted.id == broken.id:
@@ -321,8 +321,8 @@ async def test_one_networks_fault_is_its_own(lab: Lab, monkeypatch: pytest.Monke
     def stuck(network_id: str) -> None:
         raise OSError(errno.EBUSY, "Device or resource busy")
 
-    monkeypatch.setattr(plane.links, "ensure", failing)
-    monkeypatch.setattr(plane.links, "remove", stuck)
+    monkeypatch.setattr(plane.parts.l2.links, "ensure", failing)
+    monkeypatch.setattr(plane.parts.l2.links, "remove", stuck)
     ssh = group(rule(**SSH))
     one = port(new, 10, ssh)
     state = HostModel(networks=(broken, replace(new, ports=(one,))), security_groups=(ssh,))
@@ -332,8 +332,8 @@ async def test_one_networks_fault_is_its_own(lab: Lab, monkeypatch: pytest.Monke
     assert not any(fault.lasting for fault in faults.values())
     assert f"{lab.options.instance}-i-{one.id[:11]}" in await do(saved, lab.options.instance)
     assert {v.owner for v in await plane.leftovers() if v.kind == "dnsmasq"} == {new.id}
-    monkeypatch.setattr(plane.links, "ensure", ensure)
-    monkeypatch.setattr(plane.links, "remove", remove)
+    monkeypatch.setattr(plane.parts.l2.links, "ensure", ensure)
+    monkeypatch.setattr(plane.parts.l2.links, "remove", remove)
     assert await plane.apply(state) == ()
     assert {v.owner for v in await plane.leftovers() if v.kind == "bridge"} >= {broken.id, new.id}
     assert old.id not in {v.owner for v in await plane.leftovers()}

@@ -15,13 +15,14 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.composed import BridgeDataPlane
+from kilonova.network.agent.composed import ComposedDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.dhcp.dnsmasq import command_line
 from kilonova.network.agent.metadata.proxy import MetadataUpstream
 from kilonova.network.agent.metadata_signature import sign_instance
 from kilonova.network.agent.model import HostModel, dhcp_namespace
-from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.options import DataPlaneOptions
+from kilonova.network.agent.registry import compose
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import Guest, group, leftovers, model, network, port, rule
 from tests.dataplane.test_bridge_filters import saved
@@ -67,7 +68,7 @@ class Client:
 
 
 @pytest.fixture
-def client(options: BridgeOptions) -> Client:
+def client(options: DataPlaneOptions) -> Client:
     return Client(Path(options.state_dir))
 
 
@@ -291,7 +292,7 @@ async def test_applying_again_changes_nothing(lab: Lab) -> None:
         )
 
     before = await do(picture)
-    assert await plane.filters.apply(await do(_filters, plane, state)) == []
+    assert await plane.parts.firewall.filters.apply(await do(_filters, plane, state)) == []
     await plane.apply(state)
     assert await do(picture) == before
     assert (await do(fetch, guest, "/"))[0] == 200
@@ -305,10 +306,10 @@ async def test_applying_again_changes_nothing(lab: Lab) -> None:
     assert (await do(fetch, guest, "/"))[0] == 200
 
 
-def _filters(plane: BridgeDataPlane, state: HostModel) -> object:
+def _filters(plane: ComposedDataPlane, state: HostModel) -> object:
     from kilonova.network.agent.firewall.iptables.compile import compile_filters
 
-    return compile_filters(state, zones=plane._zones, prefix=plane.options.instance)
+    return compile_filters(state, zones=plane.parts.firewall.zones, prefix=plane.parts.firewall.options.instance)
 
 
 async def test_what_is_no_longer_named_is_removed(lab: Lab) -> None:
@@ -373,11 +374,11 @@ async def test_a_foreign_bridge_is_left_alone(lab: Lab) -> None:
         await do(subprocess.run, ["ip", "link", "del", name], check=True)
 
 
-async def test_without_rights_there_is_advice(options: BridgeOptions) -> None:
+async def test_without_rights_there_is_advice(options: DataPlaneOptions) -> None:
     script = (
-        "import asyncio\nfrom kilonova.network.agent.composed import BridgeDataPlane\n"
-        "from kilonova.network.agent.options import BridgeOptions\n"
-        "asyncio.run(BridgeDataPlane(BridgeOptions(state_dir='/nowhere')).open())"
+        "import asyncio\nfrom kilonova.network.agent.registry import compose\n"
+        "from kilonova.network.agent.options import DataPlaneOptions\n"
+        "asyncio.run(compose(DataPlaneOptions(state_dir='/nowhere')).open())"
     )
     done = await do(
         subprocess.run,
@@ -388,9 +389,9 @@ async def test_without_rights_there_is_advice(options: BridgeOptions) -> None:
     assert "DataPlaneError: the bridge data plane needs root (CAP_NET_ADMIN" in done.stderr
 
 
-async def test_a_missing_tool_names_its_package(options: BridgeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_tool_names_its_package(options: DataPlaneOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     from kilonova.network.agent.system import checks
 
     monkeypatch.setattr(checks.shutil, "which", lambda tool: None if tool == "dnsmasq" else f"/usr/sbin/{tool}")
     with pytest.raises(DataPlaneError, match="install the package dnsmasq-base"):
-        await BridgeDataPlane(options).open()
+        await compose(options).open()

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.composed import BridgeDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.firewall.iptables.layer2 import L2, change, tunnel_rules
 from kilonova.network.agent.model import HostModel, NetworkModel, bridge_name
-from kilonova.network.agent.options import BridgeOptions
+from kilonova.network.agent.options import DataPlaneOptions
+from kilonova.network.agent.registry import compose
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import leftovers, model, network, port
 
@@ -21,7 +21,7 @@ VNI = 1 + secrets.randbelow(1 << 23)
 
 
 @pytest.fixture
-def options(options: BridgeOptions) -> Iterator[BridgeOptions]:
+def options(options: DataPlaneOptions) -> Iterator[DataPlaneOptions]:
     yield replace(options, tunnel_ip="127.0.0.1", vxlan_port=20000 + secrets.randbelow(9000))
     assert not shown(f"{options.instance}-vx{VNI}")
 
@@ -43,7 +43,7 @@ def tunnelled(*places: str) -> tuple[NetworkModel, HostModel]:
 
 
 @pytest.mark.lab
-async def test_only_differences_are_applied(lab: Lab, options: BridgeOptions) -> None:
+async def test_only_differences_are_applied(lab: Lab, options: DataPlaneOptions) -> None:
     device, plane = f"{options.instance}-vx{VNI}", await lab.plane()
     net, state = tunnelled("192.0.2.1", "192.0.2.2", "192.0.2.2", "127.0.0.1", "")
     lab.networks.append(net.id)
@@ -64,13 +64,13 @@ async def test_only_differences_are_applied(lab: Lab, options: BridgeOptions) ->
     assert "fa:16:3e:00:00:14" not in table
     assert ("vxlan", device, net.id) in {(v.kind, v.name, v.owner) for v in await again.leftovers()}
 
-    moved = BridgeDataPlane(replace(options, vxlan_port=options.vxlan_port + 1))  # the operator changed the port
+    moved = compose(replace(options, vxlan_port=options.vxlan_port + 1))  # the operator changed the port
     lab.planes.append(moved)
     await moved.open()
     await moved.apply(state)
     assert f"dstport {options.vxlan_port + 1}" in shown(device)
     assert flooded(device) == {"192.0.2.1", "192.0.2.2"}
-    without = BridgeDataPlane(replace(options, tunnel_ip=""))
+    without = compose(replace(options, tunnel_ip=""))
     lab.planes.append(without)
     await without.open()
     await without.apply(state)
@@ -78,8 +78,8 @@ async def test_only_differences_are_applied(lab: Lab, options: BridgeOptions) ->
 
 
 @pytest.mark.lab
-async def test_what_is_in_the_way_is_named(lab: Lab, options: BridgeOptions) -> None:
-    stranger = BridgeDataPlane(replace(options, tunnel_ip="192.0.2.77"))
+async def test_what_is_in_the_way_is_named(lab: Lab, options: DataPlaneOptions) -> None:
+    stranger = compose(replace(options, tunnel_ip="192.0.2.77"))
     with pytest.raises(DataPlaneError, match=r"tunnel_ip 192\.0\.2\.77 is no address of this host"):
         await stranger.open()
     other, words = "t" + secrets.token_hex(3), ["type", "vxlan", "id", str(VNI), "dstport", str(options.vxlan_port)]
@@ -97,7 +97,7 @@ async def test_what_is_in_the_way_is_named(lab: Lab, options: BridgeOptions) -> 
 
 
 @pytest.mark.lab
-async def test_a_half_made_tunnel_is_swept(lab: Lab, options: BridgeOptions) -> None:
+async def test_a_half_made_tunnel_is_swept(lab: Lab, options: DataPlaneOptions) -> None:
     """The agent died between making and marking it; its network is gone since."""
     device = f"{options.instance}-vx{VNI}"
     subprocess.run(["ip", "link", "add", device, "type", "vxlan", "id", str(VNI), "dstport", "14999"], check=True)

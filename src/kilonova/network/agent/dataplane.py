@@ -1,4 +1,5 @@
-"""What the network agent asks of a host's data plane. Drivers: `bridge` (Linux bridge, dnsmasq, iptables), `noop`."""
+"""What the network agent asks of a host's data plane. `bridge` is composed of
+parts (`parts.py`), by default Linux bridges, iptables, dnsmasq and VXLAN; `noop` makes nothing."""
 
 from __future__ import annotations
 
@@ -41,6 +42,7 @@ class DataPlane(ABC):
 
     name: str
     tunnel_ip: str = ""
+    sections: tuple[str, ...] = ("networks", "security_groups")  # fields of HostModel that `apply` needs
 
     @abstractmethod
     async def open(self) -> None:

@@ -1,4 +1,4 @@
-"""What an operator may set for the bridge data plane."""
+"""What an operator may set for the parts of a data plane."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from kilonova.core.addresses import parse_address
 from kilonova.network.agent.system.names import HOSTNAME
 
 
-class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`state_dir` keeps dnsmasq's files and the last applied state. `instance` (1 to 4 of a-z0-9) prefixes chains and
+class DataPlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`l2`, `firewall`, `overlay` and `dhcp` name the parts (`registry.PARTS`).
+    `state_dir` keeps dnsmasq's files and the last applied state. `instance` (1 to 4 of a-z0-9) prefixes chains and
     tables and marks devices, so that several clouds can share a host. `mark` is the one bit of the packet mark that the
     filters use. `tunnel_ip` is an IPv4 address of this host that the other hosts send guests' frames to; "": no tunnels.
     Times are in seconds."""
 
     state_dir: str
+    l2: str = "bridge"
+    firewall: str = "iptables"
+    overlay: str = "vxlan"
+    dhcp: str = "dnsmasq"
     instance: str = "kn"
     mark: int = 0x10000
     lease_time: int = 86400

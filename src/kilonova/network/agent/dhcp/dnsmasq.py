@@ -10,27 +10,39 @@ import select
 import shutil
 import signal
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from kilonova.core import log
 from kilonova.core.folders import searchable
-from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.network.agent.dataplane import DataPlaneError, Leftover
 from kilonova.network.agent.dhcp.files import DhcpFiles, arguments, dhcp_files, served
 from kilonova.network.agent.model import NetworkModel, dhcp_namespace
-from kilonova.network.agent.options import BridgeOptions
-from kilonova.network.agent.system import netns
+from kilonova.network.agent.options import DataPlaneOptions
+from kilonova.network.agent.parts import Dhcp
+from kilonova.network.agent.system import checks, netns
 from kilonova.network.agent.system.commands import missing
+from kilonova.network.agent.system.files import write
 from kilonova.network.agent.system.names import check_uuid
 
 
-class Dhcp:
+class Dnsmasq(Dhcp):
     """Files of network N are under `state_dir/networks/N`."""
 
-    def __init__(self, options: BridgeOptions) -> None:
+    def __init__(self, options: DataPlaneOptions) -> None:
         self.options = options
         self.root = Path(options.state_dir) / "networks"
         self.logger = log.get("network.dhcp")
         self._told: dict[str, tuple[list[str], DhcpFiles]] = {}
+
+    async def open(self) -> set[str]:
+        await asyncio.to_thread(checks.check_rights)
+        checks.check_tools("dnsmasq")
+        await asyncio.to_thread(searchable, Path(self.options.state_dir))
+        return set(await asyncio.to_thread(self.known))
+
+    def serves(self, network: NetworkModel) -> bool:
+        return bool(served(network))
 
     def folder(self, network_id: str) -> Path:
         return self.root / check_uuid("network", network_id)
@@ -49,9 +61,6 @@ class Dhcp:
     async def ensure(self, network: NetworkModel) -> None:
         """As `network` says: nothing when nothing changed, a signal when leases or options did, a new process when
         the ranges did or an address was taken from one guest and given to another."""
-        if not served(network):
-            await self.remove(network.id)
-            return
         try:
             files = dhcp_files(network, self.options.lease_time, self.options.dns_domain)
         except ValueError as why:
@@ -139,6 +148,24 @@ class Dhcp:
             stop(pid)
         shutil.rmtree(self.folder(network_id), ignore_errors=True)
 
+    async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
+        return await asyncio.to_thread(self._leftovers)
+
+    def _leftovers(self) -> list[Leftover]:
+        found = []
+        for network in self.known():
+            pid = self.pid(network)
+            found += [Leftover(kind="dnsmasq", name=str(pid), owner=network)] if pid else []
+            found += [
+                Leftover(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
+                for line in self.lease_lines(network)
+                if line[:1].isdecimal()
+            ]
+        return found
+
+    async def close(self, *, remove: bool = False) -> None:
+        """Its servers go on; they went with their networks."""
+
     def known(self) -> list[str]:
         """Networks that have a folder."""
         found = []
@@ -176,15 +203,3 @@ def gone(handle: int, patience: float) -> bool:
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(patience * 1000))
-
-
-def write(path: Path, text: str) -> bool:
-    """Replace a file atomically, readable for all; whether its text changed."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.read_text() == text:
-            return False
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.chmod(0o644)
-    fresh.rename(path)
-    return True

@@ -1,88 +1,67 @@
-"""Where a network's tunnel device sends frames: flood lists, and what it learned that is no longer true. Blocking.
-
-Frames for all and for unknown MACs go to every other host that has ports of the network; single MACs are learned from
-the frames that come, as on any bridge. What was learned of a port that has moved is deleted when the service says so."""
+"""The overlay part of VXLAN: a tunnel device for each network with a segmentation id, told which hosts it reaches."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
+import asyncio
+from collections.abc import Collection
 
-import msgspec
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
-from kilonova.network.agent.dataplane import DataPlaneError
-from kilonova.network.agent.l2.bridge.links import route
+from kilonova.network.agent.dataplane import Leftover
 from kilonova.network.agent.model import NetworkModel
-from kilonova.network.agent.system.names import clean_ip, clean_mac
-
-ALL = "00:00:00:00:00:00"
-MASTER = 0x04  # an entry of the bridge that the device is on
-PERMANENT = 0x80
-
-
-class Reach(msgspec.Struct, frozen=True):
-    """The other hosts' tunnel addresses, and behind which of them each MAC is."""
-
-    peers: frozenset[str] = frozenset()
-    places: dict[str, str] = {}
+from kilonova.network.agent.options import DataPlaneOptions
+from kilonova.network.agent.overlay import flood
+from kilonova.network.agent.overlay.devices import Tunnels
+from kilonova.network.agent.parts import L2, Overlay
+from kilonova.network.agent.system import checks
 
 
-def reach(network: NetworkModel, own: str) -> Reach:
-    """`own` is this host's tunnel address. Ports whose MAC or host cannot be read are left out: nothing reaches them."""
-    places: dict[str, str] = {}
-    for port in network.ports:
-        if not port.local and port.tunnel_ip not in ("", own):
-            with contextlib.suppress(ValueError):
-                places[clean_mac(port.mac_address)] = clean_ip(port.tunnel_ip)
-    return Reach(frozenset(places.values()), places)
+class Vxlan(Overlay):
+    def __init__(self, options: DataPlaneOptions, l2: L2) -> None:
+        self.l2, self.tunnel_ip = l2, options.tunnel_ip
+        self.tunnels = Tunnels(options.instance, options.tunnel_ip, options.vxlan_port)
+        self._made: set[str] = set()  # networks whose device may be there
+        self._joined: dict[str, tuple[int, int]] = {}  # network → segmentation id, MTU
+        self._reached: dict[str, flood.Reach] = {}
 
+    async def open(self) -> set[str]:
+        await asyncio.to_thread(checks.check_rights)
+        if self.tunnel_ip:
+            await asyncio.to_thread(checks.check_address, self.tunnel_ip)
+        self._made = await asyncio.to_thread(self.tunnels.sweep)
+        return set(self._made)
 
-def direct(device: str, wanted: Reach, local: set[str]) -> None:
-    """Make a tunnel device reach others as wanted, by differences alone; `local` are the MACs of ports on this host.
-    Raises DataPlaneError."""
-    try:
-        with route() as ip:
-            (index,) = ip.link_lookup(ifname=device)
-            flooded, learned, beyond = _entries(ip, index)
-            for peer in sorted(wanted.peers - flooded):
-                ip.fdb("append", ifindex=index, lladdr=ALL, dst=peer)
-            for peer in sorted(flooded - wanted.peers):
-                _forget(ip, ifindex=index, lladdr=ALL, dst=peer)
-            for mac, peer in learned:
-                if peer not in wanted.peers or wanted.places.get(mac, peer) != peer:
-                    _forget(ip, ifindex=index, lladdr=mac, dst=peer)
-            for mac in beyond & local:
-                _forget(ip, ifindex=index, lladdr=mac, flags=MASTER)
-    except NetlinkError as why:
-        raise DataPlaneError(f"tunnel {device}: {os.strerror(why.code)} from the kernel ({why})") from None
+    def serves(self, network: NetworkModel) -> bool:
+        return bool(self.tunnel_ip) and network.segmentation_id is not None
 
+    async def ensure(self, network: NetworkModel) -> None:
+        assert network.segmentation_id is not None  # noqa: S101 -- else it is not served
+        wanted = (network.segmentation_id, network.mtu)
+        device = self.tunnels.name(network.segmentation_id)
+        if self._joined.get(network.id) != wanted:
+            self._forget(network.id)
+            self._made.add(network.id)
+            await asyncio.to_thread(self.tunnels.ensure, network.id, network.segmentation_id)
+            await self.l2.join(network, device)
+            self._joined[network.id] = wanted
+        reach = flood.reach(network, self.tunnel_ip)
+        if self._reached.get(network.id) != reach:
+            local = {port.mac_address.lower() for port in network.ports if port.local}
+            self._reached.pop(network.id, None)
+            await asyncio.to_thread(flood.direct, device, reach, local)
+            self._reached[network.id] = reach
 
-def _entries(ip: IPRoute, index: int) -> tuple[set[str], list[tuple[str, str]], set[str]]:
-    """Of a tunnel device: the flood list, the learned (MAC, host), and the MACs its bridge believes beyond it."""
-    flooded: set[str] = set()
-    learned: list[tuple[str, str]] = []
-    beyond: set[str] = set()
-    for entry in ip.fdb("dump", ifindex=index):
-        mac, peer = entry.get("lladdr"), entry.get("dst")
-        if entry["ifindex"] != index:
-            continue
-        if peer is None:
-            if not entry["state"] & PERMANENT:
-                beyond.add(mac)
-        elif mac == ALL:
-            flooded.add(peer)
-        else:
-            learned.append((mac, peer))
-    return flooded, learned, beyond
+    async def remove(self, network_id: str) -> None:
+        self._forget(network_id)
+        if network_id in self._made:
+            await asyncio.to_thread(self.tunnels.remove, network_id)
+            self._made.discard(network_id)
 
+    def _forget(self, network_id: str) -> None:
+        self._joined.pop(network_id, None)
+        self._reached.pop(network_id, None)
 
-def _forget(ip: IPRoute, **entry: str | int) -> None:
-    """An entry may have aged meanwhile."""
-    try:
-        ip.fdb("del", **entry)
-    except NetlinkError as why:
-        if why.code != errno.ENOENT:
-            raise
+    async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
+        found = await asyncio.to_thread(self.tunnels.survey)
+        return [Leftover(kind="vxlan", name=name, owner=owner or name) for name, owner in found.items()]
+
+    async def close(self, *, remove: bool = False) -> None:
+        """There is nothing to stop."""

@@ -50,7 +50,7 @@ def readable(state: HostModel) -> tuple[HostModel, list[Fault]]:
         for network in keep("network", state.networks)
     )
     groups = keep("security group", state.security_groups)
-    return (HostModel(networks=networks, security_groups=groups) if faults else state), faults
+    return (replace(state, networks=networks, security_groups=groups) if faults else state), faults
 
 
 def check_uuid(what: str, value: str) -> str:
@@ -93,6 +93,11 @@ def link_local(mac: str) -> str:
     b = bytes.fromhex(clean_mac(mac).replace(":", ""))
     octets = b"\xfe\x80" + bytes(6) + bytes([b[0] ^ 2]) + b[1:3] + b"\xff\xfe" + b[3:]
     return str(ipaddress.IPv6Address(octets))  # noqa: TID251 - not from text
+
+
+def network_alias(instance: str) -> str:
+    """What the alias of every device of ours begins with; the network's id follows."""
+    return f"kilonova/{instance}/network/"
 
 
 def dhcp_link(network_id: str) -> str:

@@ -12,7 +12,8 @@ from pyroute2.netlink.rtnl import RTM_DELLINK, RTM_NEWLINK
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from kilonova.core import log
-from kilonova.network.agent.l2.bridge.links import Link, Links, quiet_ipv6
+from kilonova.network.agent.l2.bridge.links import Links
+from kilonova.network.agent.system.netlink import Link, quiet_ipv6
 
 GROUP_LINK = 1
 FAMILY_BRIDGE = 7
