@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from kilonova.core import errors
@@ -249,7 +250,7 @@ async def test_an_agent_that_comes_back_says_what_is_up_and_what_is_not(cloud: C
     class Dark:
         """A data plane after the host's restart: no tap is there."""
 
-        name, tunnel_ip = "dark", ""
+        name, tunnel_ip, sections = "dark", "", ("networks", "security_groups")
 
         async def open(self) -> None: ...
         async def apply(self, state: HostModel) -> tuple[Fault, ...]:
@@ -419,3 +420,23 @@ async def test_an_unknown_tap_is_nobodys(cloud: Cloud):
     agent._on_tap(tap_name("no-such-port"), True)
     await asyncio.sleep(0.02)
     assert cloud.compute.events == []
+
+
+async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud):
+    """Those that the service does not know are left out; an agent without the argument gets the first two."""
+    network, _ = await cloud.network()
+    await cloud.bound(network)
+    plugin = cloud.core.bus.client(NetworkPluginAPI)
+    everything = await plugin.host_model(CTX, HOST)
+    assert [n.id for n in everything.networks] == [network["id"]]
+    assert everything.security_groups
+    asked = await plugin.host_model(CTX, HOST, ("networks", "routers"))
+    assert asked == HostModel(networks=everything.networks)
+    assert await plugin.host_model(CTX, HOST, ("security_groups",)) == HostModel(
+        security_groups=everything.security_groups
+    )
+
+
+def test_a_section_of_a_later_release_is_ignored():
+    text = b'{"networks": [{"id": "n", "project_id": "p", "qos": 1}], "routers": [{"id": "r"}]}'
+    assert [n.id for n in msgspec.json.decode(text, type=HostModel).networks] == ["n"]

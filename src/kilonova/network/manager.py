@@ -5,7 +5,7 @@ from __future__ import annotations
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.db.outbox import Outbox
-from kilonova.network.agent.interface import AgentState, NetworkPluginAPI
+from kilonova.network.agent.interface import FIRST_SECTIONS, AgentState, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel
 from kilonova.network.logic.agents import AgentLogic
 from kilonova.network.logic.hosts import HostLogic
@@ -15,8 +15,8 @@ class NetworkPlugin(NetworkPluginAPI):
     def __init__(self, hosts: HostLogic, agents: AgentLogic, outbox: Outbox) -> None:
         self._hosts, self._agents, self._outbox = hosts, agents, outbox
 
-    async def host_model(self, ctx: RequestContext, host: str) -> HostModel:
-        return await self._hosts.model(host)
+    async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
+        return await self._hosts.model(host, sections)
 
     async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         await self._hosts.report(ctx, host, port_ids, up=True)

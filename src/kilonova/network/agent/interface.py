@@ -13,6 +13,7 @@ from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.model import HostModel
 
 AGENT_TYPE = "Kilonova network agent"
+FIRST_SECTIONS = ("networks", "security_groups")  # what agents of the first release ask for, without saying so
 TUNNEL_IP = "tunneling_ip"  # where an agent's configurations say how the other hosts reach it
 
 
@@ -34,8 +35,8 @@ class NetworkPluginAPI(Interface):
 
     @from_host("host")
     @call(timeout=30)
-    async def host_model(self, ctx: RequestContext, host: str) -> HostModel:
-        """All that the host must show."""
+    async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
+        """What the host must show, in these sections (fields) of HostModel; those that the service does not know are left out."""
         raise NotImplementedError
 
     @from_host("host")

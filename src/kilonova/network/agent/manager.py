@@ -132,7 +132,7 @@ class NetworkAgent(NetworkAgentAPI):
         settled.set()
 
     async def _synchronize(self) -> None:
-        model = await self._plugin.host_model(self._ctx(), self.host)
+        model = await self._plugin.host_model(self._ctx(), self.host, self.dataplane.sections)
         known = self._ports.keys()
         faults = await self.dataplane.apply(model)
         self._ports = {tap_name(p.id): p.id for n in model.networks for p in n.ports if p.local}

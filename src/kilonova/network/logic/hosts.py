@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, retried
-from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP
+from kilonova.core.db import Connection, Row, retried
+from kilonova.network.agent.interface import AGENT_TYPE, FIRST_SECTIONS, TUNNEL_IP
 from kilonova.network.agent.model import (
     AddressPair,
     FixedIP,
@@ -31,11 +32,19 @@ Grouped = dict[str, list[Row]]
 
 @dataclass(frozen=True)
 class _Found:
-    """What was read for `host`: addresses and groups by port, other hosts' tunnel addresses by host."""
+    """What is read for every section: the ports of `host` and of its networks, and their groups by port."""
 
     host: str
-    addresses: Grouped
+    ports: Sequence[Row]
     groups: Grouped
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """What ports are compiled with: addresses by port, other hosts' tunnel addresses by host."""
+
+    found: _Found
+    addresses: Grouped
     tunnel_ips: dict[str, str]
 
 
@@ -43,50 +52,55 @@ class HostLogic:
     def __init__(self, deps: Deps) -> None:
         self.deps = deps
 
-    async def model(self, host: str) -> HostModel:
-        """Seven statements, whatever the number of ports, and one for networks with tunnels."""
+    async def model(self, host: str, sections: Collection[str] = FIRST_SECTIONS) -> HostModel:
+        """The first sections: seven statements, whatever the number of ports, and one for networks with tunnels."""
         async with self.deps.database.reading() as connection:
             ports = await store.ports_on(connection, host)
-            if not ports:
-                return HostModel()
-            networks = await store.networks_on(connection, host)
-            subnets = _by(await store.subnets_on(connection, host), "network_id")
-            addresses = _by(await store.addresses_on(connection, host), "port_id")
-            groups = _by(await store.groups_on(connection, host), "port_id")
-            rules = _by(await store.rules_on(connection, host), "security_group_id")
-            remote = sorted({r.remote_group_id for rs in rules.values() for r in rs if r.remote_group_id})
-            members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
-            tunnelled = any(network.segmentation_id is not None for network in networks)
-            beside = await store.agents_beside(connection, host, AGENT_TYPE) if tunnelled else []
+            groups = _by(await store.groups_on(connection, host), "port_id") if ports else {}
+            found = _Found(host, ports, groups)
+            compiled = {name: await SECTIONS[name](self, connection, found) for name in sections if name in SECTIONS}
+        return HostModel(**compiled)
+
+    async def networks(self, connection: Connection, found: _Found) -> tuple[NetworkModel, ...]:
+        if not found.ports:
+            return ()
+        networks = await store.networks_on(connection, found.host)
+        subnets = _by(await store.subnets_on(connection, found.host), "network_id")
+        addresses = _by(await store.addresses_on(connection, found.host), "port_id")
+        tunnelled = any(network.segmentation_id is not None for network in networks)
+        beside = await store.agents_beside(connection, found.host, AGENT_TYPE) if tunnelled else []
         tunnel_ips: dict[str, str] = {agent.host: agent.configurations.get(TUNNEL_IP) or "" for agent in beside}
-        by_network = _by(ports, "network_id")
-        used = {row.security_group_id for rows in groups.values() for row in rows} | set(remote)
-        return HostModel(
-            networks=tuple(
-                self._network(n, subnets.get(n.id, []), by_network[n.id], _Found(host, addresses, groups, tunnel_ips))
-                for n in networks
-            ),
-            security_groups=tuple(
-                SecurityGroupModel(
-                    id=group,
-                    rules=tuple(_rule(row) for row in rules.get(group, [])),
-                    members=tuple(row.ip_address for row in members.get(group, [])),
-                )
-                for group in sorted(used)
-            ),
+        placed, by_network = _Placed(found, addresses, tunnel_ips), _by(found.ports, "network_id")
+        return tuple(self._network(n, subnets.get(n.id, []), by_network[n.id], placed) for n in networks)
+
+    async def security_groups(self, connection: Connection, found: _Found) -> tuple[SecurityGroupModel, ...]:
+        """Those of the host's ports, and those that their rules refer to."""
+        if not found.ports:
+            return ()
+        rules = _by(await store.rules_on(connection, found.host), "security_group_id")
+        remote = sorted({r.remote_group_id for rs in rules.values() for r in rs if r.remote_group_id})
+        members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
+        used = {row.security_group_id for rows in found.groups.values() for row in rows} | set(remote)
+        return tuple(
+            SecurityGroupModel(
+                id=group,
+                rules=tuple(_rule(row) for row in rules.get(group, [])),
+                members=tuple(row.ip_address for row in members.get(group, [])),
+            )
+            for group in sorted(used)
         )
 
-    def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], found: _Found) -> NetworkModel:
+    def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], placed: _Placed) -> NetworkModel:
         mine = (DHCP, device_id(row.id))
         dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
-        served = {a.subnet_id: a.ip_address for a in found.addresses.get(dhcp.id, [])} if dhcp is not None else {}
+        served = {a.subnet_id: a.ip_address for a in placed.addresses.get(dhcp.id, [])} if dhcp is not None else {}
         servers = self.deps.options.dns_servers
         return NetworkModel(
             id=row.id,
             project_id=row.project_id,
             mtu=row.mtu,
             subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
-            ports=tuple(_port(port, found) for port in ports if port.device_owner != DHCP),
+            ports=tuple(_port(port, placed) for port in ports if port.device_owner != DHCP),
             dhcp_port_id=dhcp.id if dhcp is not None else None,
             dhcp_mac=dhcp.mac_address if dhcp is not None else None,
             segmentation_id=row.segmentation_id,
@@ -126,8 +140,8 @@ def _subnet(row: Row, dhcp_ip: str | None, dns_servers: Sequence[str]) -> Subnet
     )
 
 
-def _port(row: Row, found: _Found) -> PortModel:
-    addresses, groups = found.addresses, found.groups
+def _port(row: Row, placed: _Placed) -> PortModel:
+    addresses, groups = placed.addresses, placed.found.groups
     return PortModel(
         id=row.id,
         network_id=row.network_id,
@@ -141,8 +155,8 @@ def _port(row: Row, found: _Found) -> PortModel:
         port_security_enabled=row.port_security_enabled,
         security_groups=tuple(g.security_group_id for g in groups.get(row.id, [])),
         allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
-        local=row.host_id == found.host,
-        tunnel_ip=found.tunnel_ips.get(row.host_id, ""),
+        local=row.host_id == placed.found.host,
+        tunnel_ip=placed.tunnel_ips.get(row.host_id, ""),
     )
 
 
@@ -161,3 +175,10 @@ def _rule(row: Row) -> RuleModel:
         or row.remote_ip_prefix,  # the agent names what it can't read
         remote_group_id=row.remote_group_id,
     )
+
+
+SECTIONS: dict[str, Callable[[HostLogic, Connection, _Found], Awaitable[tuple[Any, ...]]]] = {
+    "networks": HostLogic.networks,
+    "security_groups": HostLogic.security_groups,
+}
+"""Section of HostModel → what compiles it, in the same read as the others."""
