@@ -221,6 +221,7 @@ REFUSED = [
     ("[cache]\nurl = 'redis://b'\n", "[cache] url: no cache for redis://"),
     ("[database]\nurl = 'oracle://b/{service}'\n", "[database] identity: oracle:// is not known"),
     ("[dataplane]\ndriver = 'wire'\n", "[dataplane] driver: there is no data plane 'wire'"),
+    ("[dataplane]\nfirewall = 'ufw'\n", "[dataplane] firewall: there is no firewall part 'ufw'; there are: iptables"),
     ("[dataplane]\ntunnel_ip = '10.0.0'\n", "[dataplane]: '10.0.0' does not appear"),
     ("[image]\nstore = 'tape'\n", "[image] store: unknown name tape; known are file"),
     ("[cloud]\npolicy_dir = '/no/such/folder'\n", "[cloud] policy_dir: there is no folder /no/such/folder"),
