@@ -34,6 +34,7 @@ from kilonova.testing.cluster import PASSWORD, Cluster
 from kilonova.testing.engines import RabbitMQ
 from tests.cloud.harness import DOMAIN, Api
 from tests.core.brokers import channel
+from tests.scenarios.hosts import eventually
 from tests.serve.conftest import engines
 
 pytestmark = pytest.mark.cluster
@@ -78,8 +79,9 @@ class Taken:
         return server
 
     def _enable(self, host: str, status: str) -> None:
-        (found,) = self.admin.ok("GET", "compute", f"/os-services?host={host}&binary=nova-compute")["services"]
-        self.admin.ok("PUT", "compute", f"/os-services/{found['id']}", {"status": status})
+        query = f"/os-services?host={host}&binary=nova-compute"
+        found = eventually(lambda: self.admin.ok("GET", "compute", query)["services"], f"host {host} has reported")
+        self.admin.ok("PUT", "compute", f"/os-services/{found[0]['id']}", {"status": status})
 
     def _login(self) -> str:
         user = {"name": "kilonova-compute", "domain": DOMAIN, "password": PASSWORD}
