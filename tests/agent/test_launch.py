@@ -202,11 +202,11 @@ FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [
     # step, what fails, part of the reason, whether another host may try
     ("accept", {"vcpus": 0}, "vcpus wanted", True),
     ("accept", {"memory_mb": 256}, "512 MiB of memory wanted, the host has less", True),
-    ("image", {"fail": {"fetch": "*"}}, "the disk could not be made from the image", True),
-    ("image", {"fail": {"overlay": "*"}}, "the disk could not be made from the image", True),
-    ("define", {"fail": {"define": "*"}}, "the hypervisor did not take the guest's definition", True),
+    ("image", {"fail": {"fetch": "*"}}, "creating the disk from the image failed", True),
+    ("image", {"fail": {"overlay": "*"}}, "creating the disk from the image failed", True),
+    ("define", {"fail": {"define": "*"}}, "the hypervisor refused the guest's definition", True),
     ("start", {"fail": {"start": "*"}}, "the hypervisor could not start the guest", True),
-    ("resume", {"fail": {"resume": "*"}}, "the hypervisor could not let the guest run", True),
+    ("resume", {"fail": {"resume": "*"}}, "the hypervisor could not resume the guest", True),
 ]
 
 
@@ -232,7 +232,7 @@ async def test_what_the_host_lacks_is_named(
         (errors.NotFound("Network X could not be found."), "Network X", False),
         (errors.Forbidden("no"), "no", False),
         (errors.ServiceUnavailable(reason="/run/network.sock"), "another service is not available", True),
-        (RuntimeError("password=hunter2"), "the network could not give the ports", True),
+        (RuntimeError("password=hunter2"), "port creation or binding failed", True),
     ],
 )
 async def test_what_the_network_says_decides_on_another_host(
@@ -436,7 +436,7 @@ async def test_a_failing_plug_names_the_reason(lab: Lab) -> None:
     lab.wiring.fail = errors.KilonovaError("bridge kn-1: no such device")
     outcome = await lab.launch(build_of())
     assert outcome.fault is not None
-    words = "the network could not be made ready on the host"
+    words = "plugging the ports into the host's network failed"
     assert (outcome.fault.step, outcome.fault.reason) == ("plug", words)
     assert "bridge kn-1: no such device" in (outcome.fault.details or "")
     assert lab.traces() == NOTHING

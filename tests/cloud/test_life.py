@@ -273,9 +273,7 @@ def test_all_hosts_fail(failing_cloud: CloudProcess) -> None:
     for host in ("h-1", "h-2"):
         assert f"define of {server} on host {host}: the fake hypervisor was told to fail" in details
         assert host not in fault["message"]
-    assert fault["message"].endswith(
-        "Build failed on 2 hosts: define: the hypervisor did not take the guest's definition"
-    )
+    assert fault["message"].endswith("Build failed on 2 hosts: define: the hypervisor refused the guest's definition")
     assert demo.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
     assert failing_cloud.verify() == []
     assert "was told to fail" in kilonova("trace", "--state", str(failing_cloud.state), server).stdout

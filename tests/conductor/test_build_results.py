@@ -116,7 +116,7 @@ async def test_reasons_that_do_not_fit_are_left_to_admins(lab):
     hosts = [await lab.host(f"{'long-' * 8}host-{n}", memory_mb=16384 - n * 1024) for n in (1, 2, 3)]
     for agent in hosts:
         fault = models.Fault(
-            step="image", reason=f"the disk could not be made from the image {agent.host[-1] * 60}", details="/var"
+            step="image", reason=f"creating the disk from the image failed {agent.host[-1] * 60}", details="/var"
         )
         agent.answer = lambda build, agent=agent, fault=fault: msgspec.structs.replace(agent.fail(build), fault=fault)
     (uuid,) = await lab.servers()
@@ -125,7 +125,7 @@ async def test_reasons_that_do_not_fit_are_left_to_admins(lab):
     assert found.message.endswith("Build failed on 3 hosts: image")
     for agent in hosts:
         assert agent.host not in found.message
-        assert f"{agent.host}: image: the disk could not be made" in found.details
+        assert f"{agent.host}: image: creating the disk" in found.details
         assert f"{agent.host}: image: /var" in found.details
     assert "/var" not in found.message
 

@@ -202,7 +202,7 @@ async def test_the_scheduler_is_away(lab):
     await lab.build([uuid])
     assert (await lab.server(uuid)).vm_state == "error"
     fault = await lab.fault(uuid)
-    assert fault.message == "Scheduling failed: the scheduler gave no answer within 2 s"
+    assert fault.message == "Scheduling failed: the scheduler did not answer within 2 s"
     assert "no receiver on scheduler" in fault.details
 
 

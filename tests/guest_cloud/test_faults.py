@@ -168,7 +168,7 @@ def test_the_disk_is_full_while_an_image_is_fetched(faulty: Faulty) -> None:
     with ballast.open("wb") as file:
         room = os.statvfs(state)
         os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - SPARE)
-    server = faulty.fails("image: no room is left on the host's disk")
+    server = faulty.fails("image: no space is left on the host's disk")
     assert [path.name for path in (state / "_base").iterdir() if path.name != ".locks"] == []
     assert faulty.cloud.verify() == []
     ballast.unlink()
@@ -182,7 +182,7 @@ def test_libvirt_goes_away(faulty: Faulty) -> None:
     faulty.relay.cut()
     server = faulty.launch()
     fault = faulty.api.wait(server, "ERROR", timeout=90)["fault"]
-    assert "accept: the hypervisor can't be reached" in fault["message"]
+    assert "accept: the hypervisor is unreachable" in fault["message"]
     assert faulty.api.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
     assert not (faulty.cloud.state / "instances" / server).exists()
     # it is there still for those who only ask
@@ -219,7 +219,7 @@ def test_libvirt_goes_away_in_the_middle_of_a_launch(faulty: Faulty) -> None:
         faulty.relay.cut()
         gate.touch()
         fault = faulty.api.wait(server, "ERROR", timeout=90)["fault"]
-        assert "start: the hypervisor can't be reached" in fault["message"]
+        assert "start: the hypervisor is unreachable" in fault["message"]
         assert server in domains()
         if restarted:
             faulty.cloud.kill()

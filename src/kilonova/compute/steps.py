@@ -10,13 +10,13 @@ AGENT = "kilonova.compute.agent.steps"
 
 class Step(msgspec.Struct, frozen=True):
     """`deadline` in seconds; `task_state` is what a client sees of a launch from here on. `failed` is what a user reads when
-    nothing better is known. `code` is where a host finds the step's class: `MODULE:CLASS`."""
+    the cause is unknown or internal. `code` is where a host finds the step's class: `MODULE:CLASS`."""
 
     name: str
     component: str
     deadline: float
     task_state: str | None = None
-    failed: str = "the host could not do it"
+    failed: str = "the step failed on the host"
     code: str = ""
 
 
@@ -37,21 +37,21 @@ BEFORE: tuple[Step, ...] = (
 )
 """What comes before a host has the server."""
 
-ACCEPT = _on_host("accept", 600, "accept:Accept", "the host could not be asked what it has", "networking")
-NETWORKING = _on_host("networking", 120, "networking:Networking", "the network could not give the ports")
+ACCEPT = _on_host("accept", 600, "accept:Accept", "the host's resources could not be read", "networking")
+NETWORKING = _on_host("networking", 120, "networking:Networking", "port creation or binding failed")
 BLOCK_DEVICES = _on_host(
-    "block_device_mapping", 600, "disks:BlockDeviceMapping", "the volumes could not be attached", "block_device_mapping"
+    "block_device_mapping", 600, "disks:BlockDeviceMapping", "attaching the volumes failed", "block_device_mapping"
 )
-IMAGE = _on_host("image", 3600, "disks:Image", "the disk could not be made from the image", "spawning")
-PERSONALISE = _on_host("personalise", 120, "disks:Personalise", "the guest's own data could not be written")
-DEFINE = _on_host("define", 60, "guest:Define", "the hypervisor did not take the guest's definition")
-PLUG = _on_host("plug", 60, "networking:Plug", "the network could not be made ready on the host")
+IMAGE = _on_host("image", 3600, "disks:Image", "creating the disk from the image failed", "spawning")
+PERSONALISE = _on_host("personalise", 120, "disks:Personalise", "writing the server's data into its disks failed")
+DEFINE = _on_host("define", 60, "guest:Define", "the hypervisor refused the guest's definition")
+PLUG = _on_host("plug", 60, "networking:Plug", "plugging the ports into the host's network failed")
 START = _on_host("start", 120, "guest:Start", "the hypervisor could not start the guest")
 AWAIT_NETWORK = _on_host(
-    "await_network", 300, "networking:AwaitNetwork", "the network could not be made ready on the host"
+    "await_network", 300, "networking:AwaitNetwork", "plugging the ports into the host's network failed"
 )
-RESUME = _on_host("resume", 30, "guest:Resume", "the hypervisor could not let the guest run")
-RUNNING = _on_host("running", 60, "guest:Running", "the hypervisor could not tell the guest's state")
+RESUME = _on_host("resume", 30, "guest:Resume", "the hypervisor could not resume the guest")
+RUNNING = _on_host("running", 60, "guest:Running", "the guest's state could not be read from the hypervisor")
 ACTIVE = Step("active", "compute", 60)
 """The report that follows the last step of a launch."""
 
@@ -66,7 +66,7 @@ STEPS: tuple[Step, ...] = (*BEFORE, *LAUNCH, ACTIVE)
 
 DESTROY = _on_host("destroy", 120, "power:Destroy", "the hypervisor could not stop the guest")
 POWER_OFF = _on_host("power_off", 3600, "power:PowerOff", "the hypervisor could not stop the guest")
-UNPLUG = _on_host("unplug", 60, "networking:Unplug", "the network could not be removed from the host")
+UNPLUG = _on_host("unplug", 60, "networking:Unplug", "unplugging the ports from the host's network failed")
 SOFT_REBOOT = _on_host("soft_reboot", 3600, "power:SoftReboot", "the hypervisor could not reboot the guest")
 REFRESH = _on_host("refresh_network", 120, "networking:Refresh", "the server's ports could not be read")
 RESTART = (REFRESH, DESTROY, *POWER_ON)

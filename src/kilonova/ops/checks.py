@@ -105,7 +105,7 @@ def messages(facts: Facts) -> Iterator[Finding]:
         yield Finding("broker", f"{count} messages for {queue}", "no receiver has taken them")
     if facts.put_aside:
         yield Finding(
-            "broker", f"{facts.put_aside} dead letters", "they could not be read, or their receivers died of them"
+            "broker", f"{facts.put_aside} dead letters", "they could not be decoded, or their receivers crashed on them"
         )
 
 

@@ -102,7 +102,7 @@ class Action:
     cut_off: CutOff = CutOff.REDO
     recorded: str = ""
     event: str | None = None
-    fault: str = "the host could not do it"
+    fault: str = "the action failed on the host"
 
     @property
     def shown(self) -> str:

@@ -1,5 +1,5 @@
-"""What a user may read of a failure: words from this catalogue, or those that were written for users. Paths, sockets and
-the hypervisor's own words are for admins, in the fault's details and the step's."""
+"""The text of a failure that users may read: one of this catalogue, or one that was written for users. Paths, sockets and the
+hypervisor's own messages are for admins, in the details of the fault and the step."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Explained(Exception):
 
 FOR_USERS = (Explained, ImageRefused, FileRefused, VifRefused, InjectedFault)
 KINDS: tuple[tuple[type[Exception], str], ...] = (
-    (DiskFull, "no room is left on the host's disk"),
-    (HypervisorUnavailable, "the hypervisor can't be reached"),
-    (GuestNotFound, "the guest is not there"),
+    (DiskFull, "no space is left on the host's disk"),
+    (HypervisorUnavailable, "the hypervisor is unreachable"),
+    (GuestNotFound, "the hypervisor does not know the guest"),
     (errors.ServiceUnavailable, "another service is not available"),
-    (errors.BusError, "another component gave no answer"),
+    (errors.BusError, "another component did not answer"),
 )
 
 
 def reason_of(error: BaseException, step: Step) -> str:
-    """Short, for users; of a failure that says nothing to them, the step's own words."""
+    """A short text for users; for an internal failure, that of the step."""
     if isinstance(error, TimeoutError):
         return f"no result within {step.deadline:g} s"
     if isinstance(error, FOR_USERS):
@@ -44,7 +44,7 @@ def reason_of(error: BaseException, step: Step) -> str:
 
 
 def details_of(error: BaseException) -> str:
-    """All there is to say, for admins."""
+    """The complete text, for admins."""
     words = (error.details if isinstance(error, Explained) else None) or str(error)
     text = f"{type(error).__name__}: {words}" if words else type(error).__name__
     return f"{text} ({error.__cause__})" if error.__cause__ is not None and str(error.__cause__) not in text else text

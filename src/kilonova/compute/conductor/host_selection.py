@@ -23,7 +23,7 @@ BACKOFF = Backoff(0.1, 5.0)
 
 
 class SchedulerAway(errors.ServiceUnavailable):
-    template = "the scheduler gave no answer within {seconds:g} s: {reason}"
+    template = "the scheduler did not answer within {seconds:g} s: {reason}"
 
 
 async def select(deps: Deps, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:

@@ -67,7 +67,7 @@ def full(before: str, tried: Tried, details: Tried, *, what: str = "Build") -> s
 def of_scheduling(error: errors.KilonovaError | InjectedFault) -> tuple[str, str | None]:
     """(what users may read, what only admins may)."""
     if isinstance(error, SchedulerAway):
-        return f"the scheduler gave no answer within {error.params['seconds']:g} s", error.message
+        return f"the scheduler did not answer within {error.params['seconds']:g} s", error.message
     if isinstance(error, InjectedFault):
         return str(error), None
     kind = "another service is not available" if error.status == 503 else "internal error"

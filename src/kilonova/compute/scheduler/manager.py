@@ -26,7 +26,7 @@ from kilonova.core.db import Connection, Database
 from kilonova.core.faults import Faults
 from kilonova.placement.client import HeldAlready, PlacementClient
 
-LOST = "another scheduler took the room first"
+LOST = "another scheduler claimed the resources first"
 
 
 class Owner(msgspec.Struct, frozen=True):

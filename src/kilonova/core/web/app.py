@@ -175,7 +175,7 @@ def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) ->
 def _known(error: Exception) -> errors.KilonovaError:
     if isinstance(error, errors.PeerAway):
         logger.warning("another service is unreachable", reason=error.message)
-        return errors.ServiceUnavailable(reason="another service gave no answer", headers=error.headers)
+        return errors.ServiceUnavailable(reason="another service did not answer", headers=error.headers)
     if isinstance(error, errors.KilonovaError):
         # what the bus says names hosts and other components' inside: for logs, not for clients
         return errors.KilonovaError() if isinstance(error, errors.BusError | errors.RemoteError) else error
