@@ -49,6 +49,7 @@ class Create(Body):
         ('{"name": ""}', "server.name must not be empty"),
         ('{"name": "abcde"}', "server.name must have at most 4 characters"),
         ('{"name": 7}', "server.name must be a string, not an integer"),
+        ('{"name": 1e999}', "server.name holds a number that is too large"),
         ("{}", "server must have 'name', a required property"),
         ('{"name": "a", "colour": 1}',
          "server has no property 'colour': Additional properties are not allowed ('colour' was unexpected)"),

@@ -99,6 +99,8 @@ def _words(said: str, kinds: list[Any]) -> str:
         return f"must be {meaning[0]}" if meaning else "has characters that are not allowed there"
     if found := _TYPE.fullmatch(said):
         return f"must be {_either(KINDS.get(k, k) for k in found[1].split(' | '))}, not {KINDS.get(found[2], found[2])}"
+    if said == "Number out of range":
+        return "holds a number that is too large"
     if said.startswith("Invalid enum value"):
         allowed = [repr(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
         return f"must be {_either(allowed)}" if allowed else f"has an {said[0].lower()}{said[1:]}"
