@@ -85,9 +85,9 @@ async def _all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> by
 
 
 @contextlib.asynccontextmanager
-async def serving(**limits: Any) -> AsyncIterator[Served]:
+async def serving(drain_timeout: float = 5, **limits: Any) -> AsyncIterator[Served]:
     app, listener = Application(), socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(app, drain_timeout=5, limits=Limits(**limits))
+    server = HttpServer(app, drain_timeout=drain_timeout, limits=Limits(**limits))
     task = asyncio.ensure_future(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)
@@ -277,6 +277,17 @@ async def test_draining_is_polite() -> None:
         served.app.go.set()
         assert b"connection: close" in await asyncio.wait_for(_all(reader, writer), PATIENCE)
         idle.close()
+
+
+async def test_a_body_that_does_not_come_holds_no_drain_up() -> None:
+    async with serving(drain_timeout=2 * PATIENCE, body_timeout=1.0) as served:
+        reader, writer = await served.say(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        await served.app.asked.wait()
+        served.server.drain()
+        served.server.should_exit = True
+        assert b" 408 " in await asyncio.wait_for(reader.read(1000), PATIENCE)
+        assert await served.is_empty(), "nor does a client that does not hang up"
+        writer.close()
 
 
 async def test_an_idle_connection_is_kept() -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import resource
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -293,12 +294,28 @@ class HttpServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, BoundedProtocol):
-                    connection.sweep(now, now - self._swept if self._swept else 0.0)
-            self._swept = now
+            self._sweep()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Clients are looked after to the end, or one that says no more would take all of the time there is for the others."""
+        sweeping = asyncio.ensure_future(self._sweep_on())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            sweeping.cancel()
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.sweep(now, now - self._swept if self._swept else 0.0)
+        self._swept = now
 
 
 def raise_open_files() -> int:
