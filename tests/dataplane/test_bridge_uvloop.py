@@ -7,11 +7,15 @@ import asyncio
 import pytest
 import uvloop
 
-from tests.dataplane.test_bridge_filters import test_taps_are_told
-from tests.dataplane.test_bridge_services import test_metadata_knows_who_asks
+from tests.dataplane.conformance import L2Conformance, MetadataConformance
 
 pytestmark = pytest.mark.lab
-__all__ = ["test_metadata_knows_who_asks", "test_taps_are_told"]
+
+
+class TestBridge(L2Conformance): ...
+
+
+class TestMetadata(MetadataConformance): ...
 
 
 @pytest.fixture(scope="module")
