@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-ON, OFF = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
+ON, OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+SHORT = {"t": "true", "y": "true", "f": "false", "n": "false"}
 
 
 class Property(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ def folded(*values: str, served: tuple[str, ...] | None = None, older: Mapping[s
 
 
 def flag(served: tuple[str, ...] | None = None) -> Property:
-    return Property(values=ON + OFF, served=served, folded=True)
+    return Property(values=ON + OFF, served=served, folded=True, older=SHORT)
 
 
 def number(served: tuple[str, ...] | None = None) -> Property:
