@@ -16,6 +16,7 @@ from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.interface import NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
+from kilonova.network.logic.hosts import SECTIONS
 from tests.databases import statements_of
 from tests.network.conftest import HOST, Cloud, until
 from tests.support import PROJECT
@@ -422,7 +423,7 @@ async def test_an_unknown_tap_is_nobodys(cloud: Cloud):
     assert cloud.compute.events == []
 
 
-async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud):
+async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     """Those that the service does not know are left out; an agent without the argument gets the first two."""
     network, _ = await cloud.network()
     await cloud.bound(network)
@@ -432,6 +433,16 @@ async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud):
     assert everything.security_groups
     asked = await plugin.host_model(CTX, HOST, ("networks", "routers"))
     assert asked == HostModel(networks=everything.networks)
+    read, networks = 0, SECTIONS["networks"]
+
+    async def counting(*words: Any) -> Any:
+        nonlocal read
+        read += 1
+        return await networks(*words)
+
+    monkeypatch.setitem(SECTIONS, "networks", counting)
+    assert await plugin.host_model(CTX, HOST, ("networks",) * 9) == asked
+    assert read == 1
     assert await plugin.host_model(CTX, HOST, ("security_groups",)) == HostModel(
         security_groups=everything.security_groups
     )

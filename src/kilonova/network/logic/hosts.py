@@ -58,7 +58,8 @@ class HostLogic:
             ports = await store.ports_on(connection, host)
             groups = _by(await store.groups_on(connection, host), "port_id") if ports else {}
             found = _Found(host, ports, groups)
-            compiled = {name: await SECTIONS[name](self, connection, found) for name in sections if name in SECTIONS}
+            asked = [name for name in SECTIONS if name in sections]  # each once, whatever a host writes
+            compiled = {name: await SECTIONS[name](self, connection, found) for name in asked}
         return HostModel(**compiled)
 
     async def networks(self, connection: Connection, found: _Found) -> tuple[NetworkModel, ...]:
