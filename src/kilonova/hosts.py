@@ -21,7 +21,7 @@ from kilonova.network.agent.dataplane import DataPlane
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.network.agent.registry import check_names
 from kilonova.settings import Settings
-from kilonova.trust import trust
+from kilonova.tls import verify_context
 
 if TYPE_CHECKING:
     from kilonova.network.agent.options import DataPlaneOptions
@@ -86,7 +86,7 @@ def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> Data
 
     options = bridge_options(settings)
     searchable(settings.state_dir)  # on the way to dnsmasq's files
-    client = httpx.AsyncClient(trust_env=False, verify=trust(settings))
+    client = httpx.AsyncClient(trust_env=False, verify=verify_context(settings))
     return compose(options, MetadataUpstream(client=client, base_url=metadata_url, secret=metadata_secret))
 
 

@@ -18,9 +18,9 @@ from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.health import Check, Health
 from kilonova.core.web.server import HttpServer
 from kilonova.core.web.transport import HttpTransport
-from kilonova.ending import Ending
 from kilonova.settings import SecretSettings, Settings
-from kilonova.trust import certificate, trust
+from kilonova.shutdown import Shutdown
+from kilonova.tls import certificate, verify_context
 
 BACKOFF = Backoff(0.1, 3.0)
 LOG_EVERY = 3.0  # seconds between log lines about the same missing dependency
@@ -32,7 +32,7 @@ logger = log.get("serve")
 
 class ComponentProcess:
     """`listener` is bound already: the APIs', or the health's of a component without HTTP. `name` tells this process from
-    all others of the cloud. `supervised` is a worker's: see `Ending`."""
+    all others of the cloud. `supervised` is a worker's: see `Shutdown`."""
 
     def __init__(
         self, component: Component, settings: Settings, secrets: SecretSettings, listener: socket.socket | None,
@@ -40,7 +40,7 @@ class ComponentProcess:
     ) -> None:  # fmt: skip
         self.component, self.settings, self.listener = component, settings, listener
         endpoints = {service: settings.endpoint(service) for service in SERVICES}
-        self.transport, self.certificate = HttpTransport(verify=trust(settings)), certificate(settings)
+        self.transport, self.certificate = HttpTransport(verify=verify_context(settings)), certificate(settings)
         self.deps = core_deps(
             settings,
             secrets,
@@ -60,7 +60,7 @@ class ComponentProcess:
                 self.app.mount(service.prefix, service.app, getattr(service, "roots", ()))
         self.app.watch(self.health)
         self._started: list[Service] = []
-        self.ending = Ending(component.name, supervised=supervised)
+        self.shutdown = Shutdown(component.name, supervised=supervised)
 
     def _checks(self) -> dict[str, Check]:
         checks = self.core.checks()
@@ -79,10 +79,10 @@ class ComponentProcess:
 
     async def run(self) -> None:
         """Returns after SIGTERM, when all is drained; a second one ends the process at once."""
-        self.ending.listen()
+        self.shutdown.listen()
         server, serving = self._listen()
         starting = asyncio.ensure_future(self._start())
-        asked = asyncio.ensure_future(self.ending.asked.wait())
+        asked = asyncio.ensure_future(self.shutdown.asked.wait())
         try:
             await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -90,7 +90,7 @@ class ComponentProcess:
                 gc_tuning.settle()
                 self.health.state = "serving"
                 logger.info("serving", component=self.component.name, pid=os.getpid())
-            await self.ending.asked.wait()
+            await self.shutdown.asked.wait()
         finally:
             asked.cancel()
             await self._drain(starting, server, serving)

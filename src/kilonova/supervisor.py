@@ -13,7 +13,7 @@ from collections.abc import Callable
 from kilonova.core import log
 from kilonova.core.clock import SYSTEM
 from kilonova.core.retry import Backoff
-from kilonova.ending import DRAIN, OUTSIDE
+from kilonova.shutdown import DRAIN, OUTSIDE
 
 HEARD = OUTSIDE | {signal.SIGCHLD}
 """What the supervisor waits for: blocked all the time, so that none comes in the middle of something else."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.advice import warnings
 from kilonova.components import COMPONENTS
+from kilonova.config_warnings import warnings
 from kilonova.settings import Settings, load
 from kilonova.testing.engines import program
 

@@ -99,7 +99,7 @@ def test_workers_that_come_late_are_asked_once(placement: Served) -> None:
 def test_a_worker_that_is_asked_before_it_can_drain_drains_then() -> None:
     code = """
 import asyncio, os, signal, socket, time
-from kilonova.ending import DRAIN, OUTSIDE, on_signal
+from kilonova.shutdown import DRAIN, OUTSIDE, on_signal
 from kilonova.supervisor import Supervisor
 
 def work(number):
@@ -122,7 +122,7 @@ raise SystemExit(Supervisor(1, socket.socket(), work).run())
 def test_many_that_cannot_start_ask_the_others_once() -> None:
     code = """
 import asyncio, os, socket
-from kilonova.ending import DRAIN, on_signal
+from kilonova.shutdown import DRAIN, on_signal
 from kilonova.supervisor import CANNOT_START, Supervisor
 
 def work(number):
@@ -145,7 +145,7 @@ def test_a_signal_is_heard_once_while_another_one_comes() -> None:
     code = """
 import asyncio, os, signal, time, uvloop
 from collections import Counter
-from kilonova.ending import on_signal
+from kilonova.shutdown import on_signal
 
 uvloop._noop.noop = lambda: time.sleep(0.05)
 heard = Counter()

@@ -10,7 +10,7 @@ from kilonova.cli.common import running
 from kilonova.cli.credentials import login
 from kilonova.core.errors import CannotStart
 from kilonova.settings import Settings
-from kilonova.trust import trust
+from kilonova.tls import verify_context
 
 
 class Admin:
@@ -24,7 +24,7 @@ class Admin:
                 "whose [endpoints] tell where one runs"
             )
         self._base = (f"{alive.url}/{{}}".format) if alive is not None else settings.endpoint
-        self._http = httpx.Client(timeout=60, trust_env=False, verify=trust(settings))
+        self._http = httpx.Client(timeout=60, trust_env=False, verify=verify_context(settings))
         self._headers: dict[str, str] = {}
         auth = login(settings, "admin")
         domain = {"name": "Default"}

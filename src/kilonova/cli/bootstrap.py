@@ -12,7 +12,7 @@ from kilonova import secrets_file
 from kilonova.cli.common import CONFIG, STATE, console, settings_of
 from kilonova.core.config import ConfigError
 from kilonova.settings import SecretSettings, Settings
-from kilonova.trust import trust
+from kilonova.tls import verify_context
 
 NEEDED = ("admin_password", "service_password")
 
@@ -44,7 +44,7 @@ async def _bootstrap(settings: Settings, secrets: SecretSettings, reset_password
     endpoints = {service: settings.endpoint(service) for service in SERVICES}
     name = f"{settings.host}:bootstrap:{os.getpid()}"
     deps = core_deps(
-        settings, secrets, HttpTransport(verify=trust(settings)), endpoints, Faults(), name=name, alone=False
+        settings, secrets, HttpTransport(verify=verify_context(settings)), endpoints, Faults(), name=name, alone=False
     )
     try:
         if reset_passwords:

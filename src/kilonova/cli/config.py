@@ -6,12 +6,12 @@ from pathlib import Path
 
 import typer
 
-from kilonova.advice import warnings
 from kilonova.cli.common import CONFIG, STATE, settings_of
+from kilonova.config_warnings import warnings
 from kilonova.core.config import as_toml
 from kilonova.precheck import prove
 from kilonova.settings import SECRET_KEYS
-from kilonova.trust import certificate
+from kilonova.tls import certificate
 
 app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True)
 

@@ -22,9 +22,9 @@ from kilonova.core import folders, gc_tuning, log
 from kilonova.core.clock import SYSTEM
 from kilonova.core.errors import CannotStart, ServiceUnavailable
 from kilonova.core.web.server import HttpServer
-from kilonova.ending import Ending
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.settings import Settings, default_state_dir, load
+from kilonova.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from kilonova.cloud import Cloud
@@ -84,12 +84,12 @@ async def _serve(settings: Settings) -> None:
     """Start, tell how to get in, answer until SIGTERM or Ctrl-C, drain, stop."""
     from kilonova.cloud import Cloud  # here, so that `--help` need not load the services
 
-    ending = Ending("up")
-    ending.listen()
+    shutdown = Shutdown("up")
+    shutdown.listen()
     listener = bind(settings.cloud.listen, settings.cloud.port)
     try:
         cloud = Cloud(settings)
-        if not await ending.unless_asked(cloud.start()):
+        if not await shutdown.unless_asked(cloud.start()):
             listener.close()
             return
     except (HypervisorUnavailable, DataPlaneError, ServiceUnavailable) as error:
@@ -102,17 +102,17 @@ async def _serve(settings: Settings) -> None:
         note.write_bytes(msgspec.json.encode(mine))
         gc_tuning.settle()
         _welcome(settings)
-        await _answer(cloud, listener, settings, ending)
+        await _answer(cloud, listener, settings, shutdown)
     finally:
         await cloud.stop()
         note.unlink(missing_ok=True)
 
 
-async def _answer(cloud: Cloud, listener: socket.socket, settings: Settings, ending: Ending) -> None:
+async def _answer(cloud: Cloud, listener: socket.socket, settings: Settings, shutdown: Shutdown) -> None:
     """Until the process is asked to end and what is in flight is answered, within `drain_timeout`."""
     server = HttpServer(cloud.app, drain_timeout=settings.serve.drain_timeout, limits=settings.serve.limits)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    asked = asyncio.ensure_future(ending.asked.wait())
+    asked = asyncio.ensure_future(shutdown.asked.wait())
     await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
     cloud.health.state = "draining"

@@ -11,7 +11,7 @@ from kilonova.compute.actions.base import Action, Api, Runs, Wanted
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.logic.servers import ServerLogic
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.misfits import misfit
+from kilonova.core.web.validation_errors import violation_of
 
 
 class ServerActions:
@@ -54,4 +54,4 @@ def _read(call: Call, action: Action, given: Any) -> Any:
     try:
         return msgspec.convert(given, call.shape(action.body))
     except msgspec.ValidationError as error:
-        raise InvalidInput(reason=str(misfit(error, action.body, version))) from None
+        raise InvalidInput(reason=str(violation_of(error, action.body, version))) from None

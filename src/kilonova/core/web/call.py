@@ -16,7 +16,7 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.policy import Policy
 from kilonova.core.web import json_text
-from kilonova.core.web.misfits import misfit
+from kilonova.core.web.validation_errors import violation_of
 from kilonova.core.web.wire import Version, at_version
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class Call:
         try:
             decoded: T = msgspec.json.decode(raw, type=kind_now)
         except msgspec.ValidationError as error:
-            raise InvalidInput(reason=str(misfit(error, kind, self.version))) from None
+            raise InvalidInput(reason=str(violation_of(error, kind, self.version))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedBody(reason=str(error)) from None
         return decoded

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from kilonova.core.web.call import Call, InvalidInput
-from kilonova.core.web.misfits import misfit
+from kilonova.core.web.validation_errors import violation_of
 from kilonova.identity import errors
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -23,7 +23,7 @@ async def read(call: Call, name: str, kind: type[T]) -> tuple[T, dict[str, Any]]
     try:
         made = msgspec.convert(inner, kind)
     except msgspec.ValidationError as error:
-        found = misfit(error, kind)
+        found = violation_of(error, kind)
         where = ".".join(part for part in (name, found.where) if part)
         raise InvalidInput(reason=f"{where} {found.what}") from None
     known = RESERVED | {field.encode_name for field in msgspec.structs.fields(kind)}

@@ -14,8 +14,8 @@ from msgspec import UNSET
 
 from kilonova.core.errors import KilonovaError
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.misfits import Misfit, misfit
 from kilonova.core.web.paging import few
+from kilonova.core.web.validation_errors import Violation, violation_of
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.logic.base import Deps, Facts, Guard
@@ -242,12 +242,12 @@ def _decode(shape: Shape, raw: msgspec.Raw, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind, strict=False)
     except msgspec.ValidationError as error:
-        raise errors.HTTPBadRequest(reason=_reason(misfit(error, kind), shape)) from None
+        raise errors.HTTPBadRequest(reason=_reason(violation_of(error, kind), shape)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.HTTPBadRequest(reason=f"Malformed request body: {error}") from None
 
 
-def _reason(found: Misfit, shape: Shape) -> str:
+def _reason(found: Violation, shape: Shape) -> str:
     where = f"{found.where}." if found.where else ""
     if found.unknown:
         known = {field.encode_name for field in msgspec.structs.fields(shape.view)}

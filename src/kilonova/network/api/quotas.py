@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.misfits import misfit
+from kilonova.core.web.validation_errors import violation_of
 from kilonova.network import errors
 from kilonova.network.logic.quotas import QuotaLogic
 from kilonova.network.schemas.common import ProjectId
@@ -46,7 +46,7 @@ class Quotas:
         try:
             msgspec.convert(project_id, ProjectId)
         except msgspec.ValidationError as error:
-            raise errors.HTTPBadRequest(reason=f"the project's id {misfit(error, ProjectId).what}") from None
+            raise errors.HTTPBadRequest(reason=f"the project's id {violation_of(error, ProjectId).what}") from None
         try:
             body = await call.decode(dict[str, Limits])
         except core_errors.BadRequest as error:

@@ -8,7 +8,7 @@ import msgspec
 
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.misfits import misfit
+from kilonova.core.web.validation_errors import violation_of
 from kilonova.network import errors
 from kilonova.network.api.common import Readable, guard
 from kilonova.network.logic.tags import TagLogic
@@ -53,7 +53,9 @@ class Tags:
         try:
             msgspec.convert(tag, Tag)
         except msgspec.ValidationError as error:
-            raise errors.InvalidInput(reason=f"'{tag[:64]}' is not a valid tag: it {misfit(error, Tag).what}") from None
+            raise errors.InvalidInput(
+                reason=f"'{tag[:64]}' is not a valid tag: it {violation_of(error, Tag).what}"
+            ) from None
         await self.logic.add(self.owner.logic, id, [tag], guard(call, "update", self.owner.shape))
         return Reply()
 

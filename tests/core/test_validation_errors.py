@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.core.web.misfits import misfit
+from kilonova.core.web.validation_errors import violation_of
 from kilonova.core.web.wire import Body, Version, at_version, versions
 
 Uuid = Annotated[str, Meta(pattern=r"\A[0-9a-f-]{36}\Z", description="a UUID")]
@@ -75,7 +75,7 @@ class Create(Body):
 def test_words(server: str, says: str) -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode('{"server": ' + server + "}", type=at_version(Create, Version(2, 1)))
-    found = misfit(refused.value, Create)
+    found = violation_of(refused.value, Create)
     assert str(found) == says
 
 
@@ -86,13 +86,13 @@ def test_the_body_itself() -> None:
     ):
         with pytest.raises(msgspec.ValidationError) as refused:
             msgspec.json.decode(text, type=Create)
-        assert str(misfit(refused.value, Create)).startswith(says)
+        assert str(violation_of(refused.value, Create)).startswith(says)
 
 
 def test_what_a_client_may_ask_of_a_misfit() -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode('{"server": {"name": "a", "tags": []}}', type=at_version(Create, Version(2, 1)))
-    found = misfit(refused.value, Create)
+    found = violation_of(refused.value, Create)
     assert (found.where, found.unknown) == ("server", "tags")
     assert found.versions is not None
     assert found.versions[0] == Version(2, 52)

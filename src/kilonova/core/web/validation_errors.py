@@ -1,4 +1,4 @@
-"""What does not fit in a request's body, in words: which field, and what is allowed there.
+"""Texts of validation errors in request bodies: the field, and what is allowed there.
 
 msgspec says `Expected `str` matching regex '\\A…' - at `$.server.name``. What a pattern means is said where it is written: by the
 `description` of its `Meta`, which ends the sentence "… must be".
@@ -34,7 +34,7 @@ LONGEST = 300  # characters
 UNITS = {"str": "character", "array": "item", "object": "entry"}
 
 
-class Misfit(msgspec.Struct, frozen=True, kw_only=True):
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """`where` is the place (`server.networks[0].uuid`, "" for the body itself), `what` ends a sentence that begins with it.
     `unknown` or `missing` names the field of that place that may not be, or must be, there; `versions` are the microversions
     (first, last) that have the unknown one."""
@@ -49,7 +49,7 @@ class Misfit(msgspec.Struct, frozen=True, kw_only=True):
         return f"{short(self.where) or 'the body'} {self.what}"
 
 
-def misfit(error: msgspec.ValidationError, kind: Any, version: Version | None = None) -> Misfit:
+def violation_of(error: msgspec.ValidationError, kind: Any, version: Version | None = None) -> Violation:
     """Of a decoding as `kind`, at this microversion of it."""
     found = _PLACE.fullmatch(str(error))
     said, of_key, where = found.groups() if found else (str(error), None, None)
@@ -57,23 +57,23 @@ def misfit(error: msgspec.ValidationError, kind: Any, version: Version | None = 
     if unknown := _UNKNOWN.fullmatch(said):
         return _unknown(where, unknown[1], kinds, version)
     if missing := _MISSING.fullmatch(said):
-        return Misfit(where=where, missing=missing[1], what=f"must have {missing[1]!r}, a required property")
+        return Violation(where=where, missing=missing[1], what=f"must have {missing[1]!r}, a required property")
     if of_key:
         keys = [arg for one in kinds if get_origin(one) is dict for arg in _members(get_args(one)[0])]
-        return Misfit(where=where, what=f"has a key that {_words(said, keys)}")
-    return Misfit(where=where, what=_words(said, kinds))
+        return Violation(where=where, what=f"has a key that {_words(said, keys)}")
+    return Violation(where=where, what=_words(said, kinds))
 
 
-def _unknown(where: str, name: str, kinds: list[Any], version: Version | None) -> Misfit:
+def _unknown(where: str, name: str, kinds: list[Any], version: Version | None) -> Violation:
     name = short(name)
     since = next((window for kind in kinds for window in _windows(kind, name)), None)
     if since is None:
         what = f"has no property {name!r}: Additional properties are not allowed ({name!r} was unexpected)"
-        return Misfit(where=where, unknown=name, what=what)
+        return Violation(where=where, unknown=name, what=what)
     first, last = since
     until = f" to {last}" if last.major < 99 else " or later"
     here = f", and this request has {version}" if version is not None else ""
-    return Misfit(
+    return Violation(
         where=where, unknown=name, versions=since, what=f"has {name!r} only at microversion {first}{until}{here}"
     )
 

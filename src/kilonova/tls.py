@@ -1,4 +1,4 @@
-"""Whom this process believes, and what it shows others, where connections are encrypted."""
+"""TLS: the authorities that this process trusts, and the certificate that it presents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kilonova.core.config import ConfigError
 from kilonova.settings import Settings
 
 
-def trust(settings: Settings) -> ssl.SSLContext | bool:
+def verify_context(settings: Settings) -> ssl.SSLContext | bool:
     """For HTTP clients: the authority of `[serve] ca_file`, else the system's. Raises ConfigError."""
     file = settings.serve.ca_file
     if not file:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from kilonova.advice import warnings
 from kilonova.cli.main import app
+from kilonova.config_warnings import warnings
 from kilonova.settings import load
 
 SAFE: dict[str, dict[str, str]] = {

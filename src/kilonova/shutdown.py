@@ -1,4 +1,4 @@
-"""How a process is asked to end: the first signal asks for a clean end, the next one ends it at once."""
+"""The shutdown of a process: the first signal drains it, the next one stops it at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAIN = signal.SIGUSR1
 logger = log.get("serve")
 
 
-class Ending:
+class Shutdown:
     """`asked` is set by the first signal. `name` is the process's, for the log. A `supervised` worker does not count: one request
     to its process group reaches it directly and by its supervisor, which decides what a second one means."""
 

@@ -1,4 +1,4 @@
-"""What `kilonova config check` warns of: settings that work, and that a cloud on a network should not have."""
+"""The warnings of `kilonova config check`: settings that work, but are unsafe in a cloud on a network."""
 
 from __future__ import annotations
 
