@@ -34,7 +34,7 @@ class Shutdown:
             logger.info("draining", component=self.name, pid=os.getpid())
             self.asked.set()
         elif not self.supervised:
-            logger.warning("second stop request: stopping without draining", component=self.name)
+            logger.warning("second stop request: stopping at once", component=self.name)
             os._exit(128 + signal.SIGTERM)
 
     async def unless_asked(self, work: Coroutine[Any, Any, None]) -> bool:

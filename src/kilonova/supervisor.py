@@ -58,7 +58,7 @@ class Supervisor:
     def _asked_to_end(self) -> None:
         """The first time all are drained, the second time all end at once."""
         if self._asked:
-            logger.warning("second stop request: stopping without draining", pid=os.getpid())
+            logger.warning("second stop request: stopping at once", pid=os.getpid())
             self._code = 128 + signal.SIGTERM
             self._tell(signal.SIGKILL)
         self._asked = True

@@ -89,7 +89,7 @@ def test_the_body_itself() -> None:
         assert str(violation_of(refused.value, Create)).startswith(says)
 
 
-def test_what_a_client_may_ask_of_a_misfit() -> None:
+def test_what_a_client_may_ask_of_a_violation() -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode('{"server": {"name": "a", "tags": []}}', type=at_version(Create, Version(2, 1)))
     found = violation_of(refused.value, Create)

@@ -215,7 +215,7 @@ async def test_memcached_killed_in_the_middle(cloud):
         first.clock.ahead += 5  # as long as a process trusts that it was told
         assert await first.knows(doomed) is None
         assert await first.knows(token) == "demo"
-    assert sum("memcached is away" in entry["event"] for entry in logs) == 2  # here, and in identity
+    assert sum("memcached unreachable" in entry["event"] for entry in logs) == 2  # here, and in identity
     cloud.engine.start()
     for process in (first, second):
         process.clock.ahead += 2
