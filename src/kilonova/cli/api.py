@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from kilonova.cli.common import running
-from kilonova.cli.credentials import login
+from kilonova.cli.credentials import login, password_of
 from kilonova.core.errors import CannotStart
+from kilonova.identity.client import CONTROL_USER
 from kilonova.settings import Settings
 from kilonova.tls import verify_context
 
@@ -26,7 +27,8 @@ class Admin:
         self._base = (f"{alive.url}/{{}}".format) if alive is not None else settings.endpoint
         self._http = httpx.Client(timeout=60, trust_env=False, verify=verify_context(settings))
         self._headers: dict[str, str] = {}
-        auth = login(settings, "admin")
+        # the control plane's own account where its password is known: strangers can't lock it by wrong passwords
+        auth = login(settings, CONTROL_USER if password_of(settings, CONTROL_USER) else "admin")
         domain = {"name": "Default"}
         user = {"name": auth["username"], "domain": domain, "password": auth["password"]}
         body = {
@@ -38,7 +40,7 @@ class Admin:
         answer = self._send("POST", self._base("identity") + "/v3/auth/tokens", json=body)
         if answer.status_code != 201:
             where = self._base("identity")
-            raise CannotStart(f"identity at {where} refused the admin's password: {answer.text[:200]}")
+            raise CannotStart(f"identity at {where} refused the password of {auth['username']}: {answer.text[:200]}")
         self._headers = {
             "X-Auth-Token": answer.headers["x-subject-token"],
             "OpenStack-API-Version": "compute 2.90",

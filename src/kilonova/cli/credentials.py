@@ -11,23 +11,31 @@ import typer
 from kilonova import secrets_file
 from kilonova.cli.common import CONFIG, STATE, running, settings_of
 from kilonova.core.errors import CannotStart
+from kilonova.identity.client import CONTROL_USER
 from kilonova.settings import Settings
 
 USERS = ("admin", "demo")
+PROJECTS = {CONTROL_USER: "service"}
+"""Users whose project has another name."""
+
+
+def password_of(settings: Settings, user: str) -> str:
+    """ "" where it is not known here."""
+    key = f"{'service' if user == CONTROL_USER else user}_password"
+    return str(getattr(settings.secrets, key) or getattr(secrets_file.read(settings.state_dir), key))
 
 
 def login(settings: Settings, user: str) -> dict[str, str]:
     """What a client needs, by the names of clouds.yaml's `auth`."""
-    kept = secrets_file.read(settings.state_dir)
     alive = running(settings.state_dir)
-    password = getattr(settings.secrets, f"{user}_password") or getattr(kept, f"{user}_password")
+    password = password_of(settings, user)
     if not password:
         raise CannotStart(f"no cloud was started from {settings.state_dir} yet: run `kilonova up` first")
     return {
         "auth_url": (f"{alive.url}/identity" if alive else settings.public_endpoint("identity")) + "/v3",
         "username": user,
         "password": password,
-        "project_name": user,
+        "project_name": PROJECTS.get(user, user),
         "user_domain_name": "Default",
         "project_domain_name": "Default",
     }

@@ -47,7 +47,7 @@ class Lockout:
                 await records.change(tx.connection, login_failures, values, subject=subject)
         if count + 1 == self._most:
             logger.warning(
-                "account locked after wrong passwords", subject=subject, seconds=self._life // timestamps.SECOND
+                "wrong passwords reached the limit", subject=subject, seconds=self._life // timestamps.SECOND
             )
 
     @retried
