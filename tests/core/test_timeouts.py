@@ -1,4 +1,4 @@
-"""Time limits that blame nobody for our own pauses."""
+"""Time limits that do not count pauses of this process itself."""
 
 from __future__ import annotations
 
