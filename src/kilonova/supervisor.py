@@ -61,6 +61,8 @@ class Supervisor:
             logger.warning("second stop request: stopping at once", pid=os.getpid())
             self._code = 128 + signal.SIGTERM
             self._tell(signal.SIGKILL)
+        else:
+            logger.info("stop requested", pid=os.getpid(), workers=len(self._numbers))
         self._asked = True
         self._drain()
 
