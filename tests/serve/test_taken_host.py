@@ -124,11 +124,15 @@ class Taken:
 
 
 @pytest.fixture(scope="module")
-def taken(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+def taken(engine_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
+    """On a broker of its own: on that of the other tests, the processes of their cloud take its messages."""
     folder: Path = tmp_path_factory.mktemp("taken")
     agents = {"compute": [OTHERS, MINE], "network-agent": [OTHERS, MINE], "metadata": 1}
     settings = {"bus": {"host_users": USERS}}
-    with Cluster(folder, agents, settings=settings, engines=engines(rabbitmq, folder)) as cluster:
+    with (
+        RabbitMQ(engine_folder / "taken") as broker,
+        Cluster(folder, agents, settings=settings, engines=engines(broker, folder)) as cluster,
+    ):
         yield Taken(cluster)
 
 
