@@ -40,7 +40,8 @@ class Route(msgspec.Struct, frozen=True):
 
     `status` is the reply's when the handler names none; `max_body` caps the body in bytes (None: the handler streams it);
     `public` routes are answered without a token (a valid one is still read). `since`/`until` are microversions outside
-    of which the route does not exist.
+    of which the route does not exist. `body` and `reply` are the shapes (a Struct, or a union of them) of what is sent and of
+    what is answered, None where there is none; `summary` says in one line what the route does. Documents are made of the three.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
@@ -52,6 +53,9 @@ class Route(msgspec.Struct, frozen=True):
     max_body: int | None = DEFAULT_MAX_BODY
     since: str | None = None
     until: str | None = None
+    body: Any = None
+    reply: Any = None
+    summary: str = ""
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
