@@ -1,7 +1,7 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
 # make grid     every step of a launch times every process that may die, all attacks; see docs/explanation/reliability.md
-# make bench    the numbers, as tables and JSON; those of DESIGN with their bounds
+# make bench    the numbers, as tables and JSON; those of SPEC.md with their bounds
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 # make test-quick   what needs neither root nor engines nor processes of its own

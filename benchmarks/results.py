@@ -1,4 +1,4 @@
-"""What a benchmark says: one row a number, with its bound from DESIGN.md where there is one."""
+"""The results of a benchmark: a row for each number, with its bound in SPEC.md where there is one."""
 
 from __future__ import annotations
 

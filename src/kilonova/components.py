@@ -37,8 +37,8 @@ SERVICES = ("identity", "image", "network", "compute", "placement", "metadata", 
 
 @dataclass(frozen=True)
 class Deps:
-    """What components are built from; pieces that several of them use in one process are made once. `name` tells this
-    process from all others of the cloud. `alone`: it is the whole cloud."""
+    """What components are built from; pieces that several of them use in one process are made once. No other process of
+    the cloud has this `name`. `alone`: it is the whole cloud."""
 
     core: Core
     authenticator: RemoteAuthenticator

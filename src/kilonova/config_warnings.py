@@ -32,7 +32,7 @@ def _samples(settings: Settings) -> Iterator[str]:
 
 
 def _plain(settings: Settings) -> Iterator[str]:
-    """Connections to other machines that are not encrypted, or to whom is not proven."""
+    """Connections to other machines that are not encrypted, or whose server's identity is not checked."""
     urls = {
         "[bus] url": (settings.bus.url, "amqp", "amqps://…?cafile=FILE"),
         "[cache] url": (settings.cache.url, "memcached", "memcacheds://…?cafile=FILE, or one on 127.0.0.1"),

@@ -91,17 +91,17 @@ async def upgrade_one(settings: Settings, service: str) -> list[str]:
         return await upgrade(database, migrations_of(service))
 
 
-async def flush_tokens(settings: Settings, tell: Callable[[dict[str, int]], object]) -> dict[str, int]:
+async def flush_tokens(settings: Settings, progress: Callable[[dict[str, int]], object]) -> dict[str, int]:
     """Remove identity's expired tokens, revocations and wrong passwords; how many rows of each table. Raises CannotStart for a
     database that is away or not of this release."""
     from kilonova.identity import flush
 
     async with opened(settings, "identity") as database:
         await check(database, migrations_of("identity"))
-        return await flush.flush(database, Clock(), tell)
+        return await flush.flush(database, Clock(), progress)
 
 
-async def purge(settings: Settings, days: float, tell: Callable[[int], object]) -> int:
+async def purge(settings: Settings, days: float, progress: Callable[[int], object]) -> int:
     """Forget servers that were deleted so many days ago, and their history; how many they were. Raises CannotStart for a
     database that is away or not of this release."""
     from kilonova.compute import history
@@ -109,4 +109,4 @@ async def purge(settings: Settings, days: float, tell: Callable[[int], object]) 
     async with opened(settings, "compute") as database:
         await check(database, migrations_of("compute"))
         before = Clock().row_time() - dt.timedelta(days=days)
-        return await history.purge(database, before, tell)
+        return await history.purge(database, before, progress)

@@ -1,4 +1,4 @@
-"""One component as a process: it waits for what it needs, starts, tells its health, and drains when it is asked to end."""
+"""One component as a process: it waits for what it needs, starts, answers health checks, and drains on SIGTERM."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ logger = log.get("serve")
 
 
 class ComponentProcess:
-    """`listener` is bound already: the APIs', or the health's of a component without HTTP. `name` tells this process from
-    all others of the cloud. `supervised` is a worker's: see `Shutdown`."""
+    """`listener` is bound already: the APIs', or the health's of a component without HTTP. No other process of the
+    cloud has this `name`. `supervised` is a worker's: see `Shutdown`."""
 
     def __init__(
         self, component: Component, settings: Settings, secrets: SecretSettings, listener: socket.socket | None,

@@ -185,7 +185,9 @@ class DiskSettings(msgspec.Struct, frozen=True, kw_only=True):
     raw_disks: Annotated[
         bool, doc("New root disks: true for full raw copies, false for qcow2 overlays (upstream: use_cow_images).")
     ] = False
-    owner: Annotated[str, doc('User that guests run as, who owns their disks; "": the agent itself.')] = "libvirt-qemu"
+    owner: Annotated[str, doc('User that guests run as and that owns their disks; "": the agent\'s user.')] = (
+        "libvirt-qemu"
+    )
 
 
 class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,9 +202,10 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     overlay: Annotated[str, doc("What joins a network's hosts: vxlan.")] = "vxlan"
     dhcp: Annotated[str, doc("What hands out addresses: dnsmasq.")] = "dnsmasq"
     instance: Annotated[
-        str, doc("1 to 4 letters or digits that tell this cloud's devices and chains from another's.")
+        str,
+        doc("1 to 4 letters or digits in the names of this cloud's devices and chains, other than another cloud's."),
     ] = "kn"
-    dns_domain: Annotated[str, doc('Domain that DHCP tells guests; "": none.')] = ""
+    dns_domain: Annotated[str, doc('Domain that DHCP gives guests; "": none.')] = ""
     tunnel_ip: Annotated[
         str, doc('IPv4 address of this host that the others send guests\' frames to; "": no tunnels.')
     ] = ""

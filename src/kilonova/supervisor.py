@@ -60,7 +60,7 @@ class Supervisor:
         if self._asked:
             logger.warning("second stop request: stopping at once", pid=os.getpid())
             self._code = 128 + signal.SIGTERM
-            self._tell(signal.SIGKILL)
+            self._signal(signal.SIGKILL)
         else:
             logger.info("stop requested", pid=os.getpid(), workers=len(self._numbers))
         self._asked = True
@@ -72,10 +72,10 @@ class Supervisor:
         self._draining = True
         self._due.clear()
         self.listener.close()  # or the kernel would go on to accept connections that no worker serves
-        self._tell(DRAIN)
+        self._signal(DRAIN)
 
-    def _tell(self, number: signal.Signals) -> None:
-        """To all workers; what has ended meanwhile is not reaped yet, so that each pid is still the worker's."""
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal all workers; what has ended meanwhile is not reaped yet, so that each pid is still the worker's."""
         for pid in self._numbers:
             os.kill(pid, number)
 

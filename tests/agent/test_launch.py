@@ -219,9 +219,9 @@ async def test_what_the_host_lacks_is_named(
     assert outcome.fault is not None
     assert (outcome.fault.step, outcome.reschedule) == (step, reschedule)
     assert reason in outcome.fault.reason
-    assert "told to fail" not in outcome.fault.reason
+    assert "fails by its options" not in outcome.fault.reason
     assert step != "accept" or " in all" in (outcome.fault.details or "")  # the host's numbers
-    assert "told to fail" in (outcome.fault.details or "") or not fake.get("fail")
+    assert "fails by its options" in (outcome.fault.details or "") or not fake.get("fail")
     assert lab.traces() == NOTHING
 
 

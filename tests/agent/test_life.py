@@ -168,8 +168,8 @@ async def test_a_failed_action_says_how_the_guest_is_now(
     assert fault is not None
     assert fault.step == step
     assert "hypervisor" in fault.reason
-    assert "told to fail" not in fault.reason
-    assert "told to fail" in (fault.details or "")
+    assert "fails by its options" not in fault.reason
+    assert "fails by its options" in (fault.details or "")
     assert (change.vm_state, change.task_state, change.power_state) == (vm_state, None, int(lab.power()))
     assert lab.journal.unfinished(HOST) == {}
     assert server_id() in lab.hypervisor.guests(HOST)  # a failed action never takes the server away

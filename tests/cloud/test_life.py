@@ -271,12 +271,12 @@ def test_all_hosts_fail(failing_cloud: CloudProcess) -> None:
     fault = demo.wait(server, "ERROR")["fault"]
     details = admin.server(server)["fault"]["details"]
     for host in ("h-1", "h-2"):
-        assert f"define of {server} on host {host}: the fake hypervisor was told to fail" in details
+        assert f"define of {server} on host {host}: the fake hypervisor fails by its options" in details
         assert host not in fault["message"]
     assert fault["message"].endswith("Build failed on 2 hosts: define: the hypervisor refused the guest's definition")
     assert demo.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
     assert failing_cloud.verify() == []
-    assert "was told to fail" in kilonova("trace", "--state", str(failing_cloud.state), server).stdout
+    assert "fails by its options" in kilonova("trace", "--state", str(failing_cloud.state), server).stdout
     demo.ok("DELETE", "compute", f"/servers/{server}")
     demo.wait_gone(server)
     assert failing_cloud.verify() == []

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from kilonova.compute import history, models, tables
-from kilonova.compute.store.history import TOLD
+from kilonova.compute.store.history import HISTORY
 from tests.conductor.lab import REQUEST, Lab
 
 DAY = 86400.0
@@ -15,7 +15,7 @@ DAY = 86400.0
 
 async def told(lab: Lab) -> dict[str, set[str]]:
     """Table → servers that it tells of."""
-    return {table.name: {row.server_uuid for row in await lab.rows(table)} for table in TOLD}
+    return {table.name: {row.server_uuid for row in await lab.rows(table)} for table in HISTORY}
 
 
 async def ended(lab: Lab, count: int, **values: Any) -> list[str]:

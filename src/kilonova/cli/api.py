@@ -21,8 +21,8 @@ class Admin:
         alive = running(settings.state_dir)
         if alive is None and not settings.is_spread:
             raise CannotStart(
-                f"no cloud runs from {settings.state_dir}: run `kilonova up --detach` first; or name with --config the file "
-                "whose [endpoints] tell where one runs"
+                f"no cloud runs from {settings.state_dir}: run `kilonova up --detach` first; or name with --config a file "
+                "whose [endpoints] are those of a running cloud"
             )
         self._base = (f"{alive.url}/{{}}".format) if alive is not None else settings.endpoint
         self._http = httpx.Client(timeout=60, trust_env=False, verify=verify_context(settings))

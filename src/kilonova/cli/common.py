@@ -31,7 +31,7 @@ def settings_of(state: Path | None, config: Path | None, **cloud: Any) -> Settin
 
 class Running(msgspec.Struct):
     """What a running cloud leaves in `kilonova.json` of its state directory. `started` is the process's start, in the kernel's
-    ticks since boot: it tells the process from a later one that got its number. 0: unknown."""
+    ticks since boot: a later process that got the same number has another start. 0: unknown."""
 
     pid: int
     url: str

@@ -55,7 +55,7 @@ class Finding(msgspec.Struct):
 
 
 def doctor(state: Path | None = STATE, config: Path | None = CONFIG, format: str = FORMAT) -> None:
-    """Tell what is installed, what is missing and how to install it; try KVM by really starting a guest.
+    """Print what is installed, what is missing and how to install it; try KVM by really starting a guest.
 
     Exit code 0 when real guests can run here, 1 when something is missing."""
     settings = settings_of(state, config)

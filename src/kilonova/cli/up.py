@@ -81,7 +81,7 @@ def down(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    """Start, tell how to get in, answer until SIGTERM or Ctrl-C, drain, stop."""
+    """Start, print how to log in, answer until SIGTERM or Ctrl-C, drain, stop."""
     from kilonova.cloud import Cloud  # here, so that `--help` need not load the services
 
     shutdown = Shutdown("up")
@@ -94,7 +94,7 @@ async def _serve(settings: Settings) -> None:
             return
     except (HypervisorUnavailable, DataPlaneError, ServiceUnavailable) as error:
         listener.close()
-        raise CannotStart(f"{error} (`kilonova doctor` tells what is missing)") from error
+        raise CannotStart(f"{error} (`kilonova doctor` shows what is missing)") from error
     listener.listen(BACKLOG)  # a reader of the note may connect at once
     note = settings.state_dir / "kilonova.json"
     mine = Running(os.getpid(), settings.public_url, settings.cloud.region, start_of(os.getpid()) or 0)

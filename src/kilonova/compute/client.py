@@ -15,7 +15,7 @@ class ComputeClient:
         self._http = core.client("compute", "/v2.1", headers=HEADERS)
 
     async def external_events(self, events: list[ExternalEvent]) -> dict[str, int]:
-        """Tell servers' hosts what happened, e.g. `network-vif-plugged` with the port's id as tag; server uuid → code of
+        """Report to servers' hosts what happened, e.g. `network-vif-plugged` with the port's id as tag; server uuid → code of
         its last event: 200 passed on, 404 no such server, 422 it has no host yet. At most 10,000 events."""
         if not events:
             return {}

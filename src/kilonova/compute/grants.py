@@ -21,7 +21,7 @@ class BuildGrants:
 
 
 def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
-    """From what the control plane has recorded alone: `network_info` is what a host has told."""
+    """Only from what the control plane itself has recorded: `network_info` is what a host has reported."""
     server, spec = build.server, build.spec
     source = (build.move.source,) if build.move is not None else ()
     made = [port_id_for(server.uuid, n) for n, want in enumerate(spec.networks) if want.port_id is None]

@@ -1,4 +1,4 @@
-"""What a guest is told about itself, from its build: for the config drive, injected files and the metadata service."""
+"""What a guest can read about itself, taken from its build: for the config drive, injected files and the metadata service."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from kilonova.core.db import Database, retried
 AT_ONCE = 200  # servers in one transaction, which others wait for on SQLite
 
 
-async def purge(database: Database, before: dt.datetime, tell: Callable[[int], object] = lambda _: None) -> int:
-    """Forget servers that were deleted before then (a time as rows hold it); how many they were. `tell` hears so after each
-    transaction."""
+async def purge(database: Database, before: dt.datetime, progress: Callable[[int], object] = lambda _: None) -> int:
+    """Forget servers that were deleted before then (a time as rows hold it); how many they were. `progress` is called with the
+    number so far after each transaction."""
     total = 0
     while found := await _some(database, before):
         total += found
-        tell(total)
+        progress(total)
     return total
 
 

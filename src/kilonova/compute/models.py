@@ -108,8 +108,8 @@ class FixedIp(Record, kw_only=True):
 
 class Vif(Record, kw_only=True):
     """One interface of a server, as stored in `servers.network_info`. `vif_type` and `details` are those of the port's binding;
-    `tap` and `bridge` are two of the details, which hosts and rows of the release before `details` have alone. `created` tells
-    that we made the port, so that it goes when the server goes."""
+    `tap` and `bridge` are two of the details, which hosts and rows of the release before `details` have alone. `created`:
+    compute made the port, so it is deleted with the server."""
 
     port_id: str
     network_id: str
@@ -151,8 +151,7 @@ class Server(Record, kw_only=True):
 
 class Move(Record, kw_only=True):
     """A server's way from one host to another: what was asked, and what was tried. `kind` is one of `moves.KINDS`, `migration`
-    its record's uuid; `shared` tells whether the disks are on storage that both hosts use, None: to be found out by the next
-    host."""
+    its record's uuid; `shared`: whether the disks are on storage that both hosts use, None: the next host finds it out."""
 
     kind: str = "evacuation"  # records of earlier releases name none
     migration: str

@@ -1,7 +1,8 @@
-"""What happens to servers, told to programs outside of the cloud (metering, search, inventories); see
+"""What happens to servers, published for programs outside of the cloud (metering, search, inventories); see
 docs/explanation/notifications.md.
 
-Hosts have no database, so it is told where the rows change: by the API (an action begins) and by the conductor (the rest)."""
+Hosts have no database, so notifications are sent where the rows change: by the API (an action begins) and by the conductor
+(the rest)."""
 
 from __future__ import annotations
 
@@ -56,12 +57,12 @@ class ServerEvents:
     def wanted(self) -> bool:
         return bool(self._notifier.formats)
 
-    def tell(
+    def send(
         self, tx: Transaction, ctx: RequestContext, name: str, row: Row, values: Mapping[str, Any] | None = None,
         *, host: str | None = None, failure: Failure | None = None,
     ) -> None:  # fmt: skip
-        """After the commit, that `name` (`create.start`, …) happened to a server: `row` as it was, with what was changed in
-        `values`; on a compute host, or here."""
+        """Send, after the commit, that `name` (`create.start`, …) happened to a server: `row` as it was, with what was
+        changed in `values`. The publisher is the compute host `host`, or this service."""
         if not self.wanted:
             return
         publisher = ("compute", host) if host is not None else self._self
@@ -74,7 +75,7 @@ class ServerEvents:
         values = {"task_state": begun.task}
         names = (f"{begun.event}.start",) if begun.event is not None else ("delete.start", "shutdown.start")
         for name in names if row.host is not None else names[:1]:
-            self.tell(tx, ctx, name, row, values, host=row.host)
+            self.send(tx, ctx, name, row, values, host=row.host)
 
     def action_ended(self, tx: Transaction, row: Row | None, action: str, request_id: str, reason: str | None) -> None:
         """`row` as it is now; `reason` when it failed."""
@@ -83,14 +84,14 @@ class ServerEvents:
             return
         failure = Failure(reason, kind="InstancePowerFailure") if reason is not None else None
         name = f"{done.event}.{'end' if failure is None else 'error'}"
-        self.tell(tx, _owner(row, request_id), name, row, host=row.host, failure=failure)
+        self.send(tx, _owner(row, request_id), name, row, host=row.host, failure=failure)
 
     def failed(
         self, tx: Transaction, row: Row, values: Mapping[str, Any], reason: str, request_id: str = "",
         *, host: str | None = None,
     ) -> None:  # fmt: skip
         """A launch was given up."""
-        self.tell(tx, _owner(row, request_id), "create.error", row, values, host=host, failure=Failure(reason))
+        self.send(tx, _owner(row, request_id), "create.error", row, values, host=host, failure=Failure(reason))
 
     def gone(self, tx: Transaction, row: Row, now: dt.datetime, request_id: str, *, building: bool) -> None:
         """A server is deleted; `building` when that cut its launch off."""
@@ -102,7 +103,7 @@ class ServerEvents:
             "updated_at": now,
         }  # fmt: skip
         for name in ("shutdown.end", "delete.end") if host is not None else ("delete.end",):
-            self.tell(tx, ctx, name, row, values, host=host)
+            self.send(tx, ctx, name, row, values, host=host)
 
     def _send(
         self, ctx: RequestContext, name: str, row: dict[str, Any], publisher: tuple[str, str], failure: Failure | None

@@ -258,7 +258,7 @@ step_reports = Table(
     Column("id", Integer, primary_key=True),
     Column("server_uuid", String(36), nullable=False),
     Column("request_id", String(64), nullable=False),
-    Column("report", Blob, nullable=False),  # [models.StepRecord] that a component told at once, msgpack
+    Column("report", Blob, nullable=False),  # [models.StepRecord] of one report of a component, msgpack
     Index("ix_step_reports", "server_uuid", "request_id"),
 )
 

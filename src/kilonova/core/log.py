@@ -20,7 +20,7 @@ SECRET_PAIR = re.compile(
     r"""(?:b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\.)*'|[^\s,;(){}\[\]"']+)""",
     re.I,
 )
-"""`password=…`, `'adminPass': '…'`: what exceptions and their causes tell of what they were given."""
+"""`password=…`, `'adminPass': '…'`: secrets in the texts of exceptions and of their causes."""
 ROW_VALUES = re.compile(
     r"(\[parameters: |Failing row contains |Duplicate entry |query argument \$\d{1,9}: |Incorrect \w{1,32} value: "
     r"|Key \([^)\n]{0,256}\)=|invalid input \w{1,32} for [\w ]{1,64}: ).*"

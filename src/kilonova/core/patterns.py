@@ -36,7 +36,7 @@ def check(pattern: str) -> None:
 @lru_cache(64)
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Does the pattern occur in a text? Raises UnusablePattern."""
-    import re2  # 4 MB, and only for those who search by patterns
+    import re2  # 4 MB, needed by searches with patterns only
 
     options = re2.Options()
     options.max_mem, options.log_errors = MAX_MEMORY, False

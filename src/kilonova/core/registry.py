@@ -19,7 +19,7 @@ class Registry(Generic[T]):
         self._setting, self._what, self._group, self._own = setting, what, f"kilonova.{group}", own
 
     def __getitem__(self, name: str) -> T:
-        """Raises ConfigError for an unknown name, which tells the known ones, and for a package that can't be loaded."""
+        """Raises ConfigError for an unknown name (its text lists the known ones), and for a package that can't be loaded."""
         if name in self._own:
             return self._own[name]
         installed = self._installed()

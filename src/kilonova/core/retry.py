@@ -59,7 +59,7 @@ class Attempts:
 
     It gives up after `limit` attempts, or when the next one would begin later than `within` seconds after this object was made.
     `log_every`: seconds between two `retrying` lines, 0 for one per attempt. `level` is that of `retrying`. `traceback`:
-    for errors that are not expected, where the text alone does not tell the cause.
+    for errors that are not expected, where the text alone does not show the cause.
     """
 
     def __init__(

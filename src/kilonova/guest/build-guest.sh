@@ -4,7 +4,7 @@
 # Makes: OUTDIR/vmlinuz OUTDIR/initrd.gz OUTDIR/root.ext4   (AMI style: kernel, ramdisk, ext4 root)
 #        OUTDIR/disk.qcow2                                  (self-booting whole disk: ext4 on the bare disk + extlinux)
 #        OUTDIR/kernel-args                                 (to append to root=/dev/vda)
-# Lines "@ FRACTION TEXT" on stdout tell how far it is. Root is needed for one loop mount.
+# Lines "@ FRACTION TEXT" on stdout report the progress. Root is needed for one loop mount.
 # On the console root's password is "kilonova"; ssh takes keys only.
 set -euo pipefail
 say() { echo "@ $1 $2"; }

@@ -37,7 +37,7 @@ NEEDED = {
 }
 
 Progress = Callable[[str, float], None]
-"""Told what is being done and how far it is, 0 to 1."""
+"""Called with what is being done and how far it is, 0 to 1."""
 
 
 class GuestBuildError(Exception):

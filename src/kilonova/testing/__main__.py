@@ -55,11 +55,11 @@ class Standing(msgspec.Struct):
 
 
 class Keeper:
-    """Starts a cluster, starts again what dies, and ends it all when it is told to end."""
+    """Starts a cluster, starts again what dies, and ends all of it on SIGTERM."""
 
     def __init__(self) -> None:
         self.ending = False
-        self._told: list[Part] = []
+        self._published: list[Part] = []
         made = {name: SYSTEM.random_bytes(12).hex() for name in SECRETS}
         settings = {"secrets": made, "cloud": {"state_dir": str(FOLDER / "state")}}
         self.cluster = HostedCluster(
@@ -73,7 +73,7 @@ class Keeper:
         try:
             with self.cluster:
                 while not self.ending:
-                    self._tell()
+                    self._publish()
                     time.sleep(LOOK)
                     self._revive()
         finally:
@@ -91,7 +91,7 @@ class Keeper:
         dead += [name for name, engine in cluster.engines.items() if not _pid(engine)]
         if not dead:
             return
-        self._tell()
+        self._publish()
         time.sleep(REST)
         for name in dead:
             with contextlib.suppress(*FAILURES):  # it is tried again at the next look
@@ -99,13 +99,13 @@ class Keeper:
                     cluster.kill(name)  # what it left of itself
                 cluster.start_process(name, ready=False)
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         parts = list(self._parts())
-        if parts != self._told:
+        if parts != self._published:
             fresh = FOLDER / "standing.json.new"
             fresh.write_bytes(msgspec.json.encode(Standing(os.getpid(), parts)))
             fresh.replace(FOLDER / "standing.json")
-            self._told = parts
+            self._published = parts
 
     def _parts(self) -> Iterator[Part]:
         for name, engine in self.cluster.engines.items():

@@ -321,15 +321,15 @@ def _pids() -> Iterator[int]:
 def _command(
     *words: str, wrap: list[str] | None = None, check: bool = True, timeout: float = COMMAND_TIMEOUT, name: str = "here"
 ) -> subprocess.CompletedProcess[str]:
-    """Run it behind `wrap`; raises HostFailed with what it said."""
-    command, told = [*(wrap or []), *words], f"{name}: {' '.join(words)}"
+    """Run it behind `wrap`; raises HostFailed with its output."""
+    command, shown = [*(wrap or []), *words], f"{name}: {' '.join(words)}"
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except FileNotFoundError:
         raise HostFailed(f"{command[0]} is not installed: apt-get install util-linux iproute2") from None
     except subprocess.TimeoutExpired:
-        raise HostFailed(f"{told} did not end within {timeout:g} s") from None
+        raise HostFailed(f"{shown} did not end within {timeout:g} s") from None
     if check and done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise HostFailed(f"{told}: {said or f'exit code {done.returncode}'}")
+        output = (done.stderr or done.stdout).strip()
+        raise HostFailed(f"{shown}: {output or f'exit code {done.returncode}'}")
     return done

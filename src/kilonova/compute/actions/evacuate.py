@@ -20,10 +20,10 @@ FINDS_OUT, STAYS_OFF = Version(2, 14), Version(2, 95)
 async def _evacuate(api: Api, wanted: Wanted) -> Reply:
     asked = wanted.body
     version = wanted.call.version or FINDS_OUT
-    told = version < FINDS_OUT  # how it is about the storage, and the password in the answer
-    if told and isinstance(asked.shared, UnsetType):
+    older = version < FINDS_OUT  # the client says whether storage is shared, and the answer has the password
+    if older and isinstance(asked.shared, UnsetType):
         raise InvalidInput(reason="'onSharedStorage' is a required property")
-    shared = truth(asked.shared) if told and not isinstance(asked.shared, UnsetType) else None
+    shared = truth(asked.shared) if older and not isinstance(asked.shared, UnsetType) else None
     target, force = present(asked.host, None), truth(present(asked.force, False))
     password = present(asked.admin_pass, None)
     if force and target is None:
@@ -36,7 +36,7 @@ async def _evacuate(api: Api, wanted: Wanted) -> Reply:
         wanted.call.ctx, wanted.row.uuid, target=target, force=force, shared=shared, stopped=version >= STAYS_OFF,
         admin_pass=password,
     )  # fmt: skip
-    return Reply({"adminPass": password} if told else None, status=200)
+    return Reply({"adminPass": password} if older else None, status=200)
 
 
 ACTIONS = (

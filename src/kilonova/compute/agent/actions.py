@@ -65,7 +65,7 @@ async def _ended(
     action = ACTIONS[ref.action]
     try:
         state = await host.driver.power_state(ref.build.server.uuid)
-    except VirtError as error:  # the end must be told all the same
+    except VirtError as error:  # the end is reported all the same
         state = PowerState.NOSTATE
         fault = fault or models.Fault(step=ref.action, reason=action.fault, details=details_of(error))
     return Result(_change(host, ref, action, state, fault), fault, steps)

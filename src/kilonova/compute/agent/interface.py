@@ -38,5 +38,5 @@ class ComputeAPI(Interface):
 
     @call(timeout=60)
     async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
-        """For `kilonova verify`: uuids of `guests`, `disks` and `journal` (unfinished) on this host; `storage`: which one the
-        disks are on, where that can be told."""
+        """For `kilonova verify`: uuids of `guests`, `disks` and `journal` (unfinished) on this host; `storage`: the id of the
+        storage that the disks are on, where it has one."""

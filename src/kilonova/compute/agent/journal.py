@@ -1,8 +1,8 @@
 """The agent's journal: what was begun and how it ended, append-only, local to the process that acts.
 
 A line is written before a step begins and when it failed, so that a process which starts again knows what an earlier one left
-half done. That a step went well is told for people: it goes along with the next line. Lines survive a killed process; a torn last
-line is ignored. One file serves all hosts of a process.
+half done. That a step succeeded is of interest to people only: it is written with the next line. Lines survive a killed
+process; a torn last line is ignored. One file serves all hosts of a process.
 
 What users keep secret (passwords, user data, files for the guest) is not written down: a resumed build gets it from the
 conductor. A move alone has it from nowhere else while it lasts; its end takes it out of the file.
@@ -24,7 +24,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """`build` opens a run, `step` tells of one of its steps, `closed` ends it."""
+    """`build` opens a run, `step` reports one of its steps, `closed` ends it."""
 
     host: str
     run: str

@@ -88,7 +88,7 @@ class ComputeManager(ComputeAPI):
         await parked
 
     def interrupt(self) -> None:
-        """Cut off all work; the journal and the servers' rows tell the next start what to take up."""
+        """Cut off all work; the next start resumes it from the journal and the servers' rows."""
         for task in [*self._tasks(), *self._parked]:
             task.cancel()
 
@@ -141,7 +141,7 @@ class ComputeManager(ComputeAPI):
             await self._report(operation, run_name, failure)
 
     async def _report(self, operation: Operation, run_name: str, failure: OperationFailed | None) -> None:
-        """Step 21: tell the conductor, again and again until it heard; the journal's run stays open until then."""
+        """Step 21: report to the conductor, retried until it answers; the journal's run stays open until then."""
         host = self.host
         record = host.journal.begin(host.name, run_name, operation.build, "active") if failure is None else None
         await host.faults.point("active", "before", host=host.name)

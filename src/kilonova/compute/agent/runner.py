@@ -89,7 +89,7 @@ class Operation:
     shows: str | None = None  # the task_state that clients are to see
     complete: bool = False  # the steps that are left need not be done
     refused: bool = False  # the conductor said that the server is no longer to be built here
-    telling: asyncio.Task[None] | None = None
+    reporting: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.origin = origin_of(self.build)
@@ -166,8 +166,8 @@ async def run(operation: Operation, steps: Sequence[OperationStep], run_name: st
     try:
         await _run(operation, steps, run_name)
     finally:
-        if operation.telling is not None:
-            operation.telling.cancel()
+        if operation.reporting is not None:
+            operation.reporting.cancel()
 
 
 async def _run(operation: Operation, steps: Sequence[OperationStep], run_name: str) -> None:
@@ -212,29 +212,29 @@ async def _do(operation: Operation, step: OperationStep) -> None:
 
 async def ask(operation: Operation, task_state: str) -> None:
     """Show a task_state to clients if the server is to be built here; raises Refused when it is not."""
-    if not await _told(operation, task_state):
+    if not await _reported(operation, task_state):
         raise Refused(f"server {operation.uuid} is not to be built here")
 
 
 def show(operation: Operation, task_state: str) -> None:
     """Show a task_state to clients, unless the operation has already passed it."""
     operation.shows = task_state
-    if operation.telling is None:
-        operation.telling = asyncio.ensure_future(_tell(operation))
+    if operation.reporting is None:
+        operation.reporting = asyncio.ensure_future(_report_shown(operation))
 
 
-async def _tell(operation: Operation) -> None:
+async def _report_shown(operation: Operation) -> None:
     await operation.host.clock.sleep(SHOWN_AFTER)
-    told = None
-    while operation.shows is not None and operation.shows != told:
-        told = operation.shows
-        if not await _told(operation, told):
+    reported = None
+    while operation.shows is not None and operation.shows != reported:
+        reported = operation.shows
+        if not await _reported(operation, reported):
             operation.refused = True
             return
-    operation.telling = None
+    operation.reporting = None
 
 
-async def _told(operation: Operation, task_state: str) -> bool:
+async def _reported(operation: Operation, task_state: str) -> bool:
     shown = operation.origin.shows(task_state)
     change = operation.expected(task_state=shown) if shown is not None else operation.expected()
     host = operation.host
@@ -257,7 +257,7 @@ async def undo(operation: Operation, begun: Sequence[OperationStep]) -> bool:
 
 
 def outcome(operation: Operation, steps: list[StepRecord], failure: OperationFailed | None) -> BuildOutcome:
-    """What the conductor is told."""
+    """The report to the conductor."""
     build = operation.build
     return BuildOutcome(
         server_uuid=build.server.uuid,

@@ -149,17 +149,17 @@ class ComputeAgent:
         """A guest changed. Waiting steps are woken; when no operation runs on it, its row is updated."""
         self._power.seen(event)
         if event.uuid not in self.manager.busy and event.power_state is not PowerState.NOSTATE:
-            self._spawn(self._tell(event.uuid))
+            self._spawn(self._report_power(event.uuid))
 
-    async def _tell(self, server_id: str) -> None:
-        """What the guest is when the conductor can be told, which may be later than the event."""
+    async def _report_power(self, server_id: str) -> None:
+        """Report the guest's power state as it is when the conductor answers, which may be later than the event."""
 
-        async def tell() -> None:
+        async def report() -> None:
             state = await self.manager.host.driver.power_state(server_id)
             if state is not PowerState.NOSTATE:
                 await self._conductor.power_state_seen(self._ctx(), self.host, server_id, int(state))
 
         try:
-            await self.manager.host.ask_conductor(tell)
+            await self.manager.host.ask_conductor(report)
         except VirtError as error:
             logger.warning("power state not reported", host=self.host, server=server_id, error=str(error))

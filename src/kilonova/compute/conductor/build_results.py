@@ -50,7 +50,7 @@ class BuildResults:
                         specs[uuid] = kept
                     if row.network_info:  # its ports changed while it was built, perhaps after the host had read them
                         await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
-                    self.deps.events.tell(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
+                    self.deps.events.send(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
                 answers.append(answer is not False)
             await store.set_each(tx.connection, up)
             await store.save_specs(tx.connection, specs)
@@ -80,7 +80,7 @@ class BuildResults:
         spec.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
         spec.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
         failure = Failure(spec.failed_hosts[outcome.host])
-        self.deps.events.tell(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
+        self.deps.events.send(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
         logger.info("build attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
         if outcome.reschedule and spec.attempts < self.deps.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)
@@ -116,10 +116,10 @@ def _steps(ctx: RequestContext, row: Row | None, outcome: BuildOutcome) -> list[
 
 
 def _answer(row: Row | None, outcome: BuildOutcome) -> bool | None:
-    """What the agent is told of an outcome that changes nothing (any more); None when it counts."""
+    """The answer to an agent whose outcome changes nothing (any more); None when it counts."""
     if row is None or row.deleted or row.host != outcome.host or row.spec is None:
         return False
-    if row.vm_state != Vm.BUILDING:  # told before: the reply was lost
+    if row.vm_state != Vm.BUILDING:  # reported before: the reply was lost
         return outcome.ok and row.vm_state != Vm.ERROR
     if row.task_state not in (None, *BUILD_TASKS) or outcome.attempt != request_specs.decode(row.spec).attempts:
         return False

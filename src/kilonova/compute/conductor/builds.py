@@ -120,7 +120,7 @@ class Builds:
         by_uuid = {candidate.row.uuid: msgspec.structs.replace(candidate) for candidate in batch}  # changed below
         async with self.deps.database.transaction() as tx:
             verdict = await self._judge(tx, by_uuid, selections)
-            told = verdict.placed | verdict.failed
+            decided = verdict.placed | verdict.failed
             now = self.deps.now()
             if verdict.placed:
                 await self._dispatch(tx, by_uuid, verdict.placed, now)
@@ -130,9 +130,9 @@ class Builds:
                     for u, s in verdict.failed.items()
                 }
                 await self._fail(tx, by_uuid, words, now)
-            requests = {u: by_uuid[u].order.request_id for u in told}
-            await decisions.add(tx.connection, {u: s.decision for u, s in told.items()}, requests, now)
-            records = [r for u, s in told.items() for r in self._records(by_uuid[u], s, began, now)]
+            requests = {u: by_uuid[u].order.request_id for u in decided}
+            await decisions.add(tx.connection, {u: s.decision for u, s in decided.items()}, requests, now)
+            records = [r for u, s in decided.items() for r in self._records(by_uuid[u], s, began, now)]
             await steps.add(tx.connection, records)
         self.dispatched.update(verdict.placed)
         return verdict
@@ -179,7 +179,7 @@ class Builds:
             )
             build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
             await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, self.deps.grants.granted(build, host))
-            self.deps.events.tell(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
+            self.deps.events.send(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
         await store.set_each(tx.connection, values)
         await store.save_specs(tx.connection, specs)
 
@@ -215,10 +215,10 @@ class Builds:
             for uuid in by_uuid:
                 if uuid in open_ids:
                     spec = by_uuid[uuid].spec
-                    told = reasons.full(
+                    details = reasons.full(
                         reason if inner is None else f"{reason}: {inner}", spec.failed_hosts, spec.failed_details
                     )
-                    words[uuid] = (reasons.summary(reason, spec.failed_hosts), told)
+                    words[uuid] = (reasons.summary(reason, spec.failed_hosts), details)
             if words:
                 await self._fail(tx, by_uuid, words, deps.now())
                 records = [self._unplaced(by_uuid[u], began, inner or reason) for u in words]

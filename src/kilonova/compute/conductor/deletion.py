@@ -22,16 +22,16 @@ class Deletion:
         self._ended = Batched(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
-        """The host has removed all traces, or there never were any. `by` is the host that says so, where the bus has proven
-        it: of another's servers it can tell nothing."""
+        """The host has removed all traces, or there never were any. `by` is the host that reports so, where the bus has proven
+        its name: reports about another host's servers are refused."""
         await self._ended((uuid, request_id, by))
 
     async def _all_ended(self, asked: Sequence[tuple[str, str, str | None]]) -> list[None]:
         requests = {uuid: request_id for uuid, request_id, _ in asked}
         async with self.deps.database.reading() as connection:
             rows = await store.get_many(connection, requests)
-        told = {uuid for uuid, _, by in asked if uuid in rows and _may_tell(rows[uuid], by)}
-        ending = {uuid: row for uuid, row in rows.items() if uuid in told and _is_ending(row)}
+        valid = {uuid for uuid, _, by in asked if uuid in rows and _may_report(rows[uuid], by)}
+        ending = {uuid: row for uuid, row in rows.items() if uuid in valid and _is_ending(row)}
         if ending:
             owners = {uuid: (row.project_id, row.user_id) for uuid, row in ending.items()}
             await self.deps.placement.release_many(owners)
@@ -91,7 +91,7 @@ class Deletion:
                 await tx.outbox(ComputeAPI, host=row.host).run_action(ctx, ref)
 
 
-def _may_tell(row: Row, by: str | None) -> bool:
+def _may_report(row: Row, by: str | None) -> bool:
     if by is not None and row.host != by:
         logger.warning("deletion refused: the server is on another host", sender=by, server=row.uuid, host=row.host)
         return False

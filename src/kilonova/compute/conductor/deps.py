@@ -81,7 +81,7 @@ class Deps:
         error: str | None = None,
         action: str = "create",
     ) -> StepRecord:
-        """A step that ended, now unless told when; `error` is its reason when it failed."""
+        """A step that ended, now unless a time is given; `error` is its reason when it failed."""
         return StepRecord(
             key=self.clock.hex_id(),
             server_uuid=row.uuid,

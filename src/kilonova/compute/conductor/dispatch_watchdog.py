@@ -57,7 +57,8 @@ class DispatchWatchdog:
         await self._ask([row for row in rows if row.host in alive and row.task_state == Task.SCHEDULING])
 
     async def _leave(self, rows: Sequence[Row]) -> None:
-        """Fail builds of hosts that are down. One that lives after all is told that the build is no longer its."""
+        """Fail builds of hosts that are down. A host that was up all the same learns from the answer to its report that the
+        build is no longer its own."""
         async with self.deps.database.reading() as connection:
             last = await steps.newest(connection, [row.uuid for row in rows]) if rows else {}
         for row in rows:

@@ -1,4 +1,4 @@
-"""What a server's row knows of its ports, made anew from the network service: when that tells of a change, and whenever a host
+"""What a server's row knows of its ports, made anew from the network service: when that reports a change, and whenever a host
 is about to bring the guest up. There is no other way by which it changes after a launch."""
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NetworkInfo:
         await gather_all(self._refreshed(uuid) for uuid in server_ids)
 
     async def before_power_on(self, ctx: RequestContext, uuid: str) -> list[Vif] | None:
-        """The server's interfaces as they are now; None while that can't be told: it is made up for as soon as it can."""
+        """The server's interfaces as they are now; None while they can't be read: the row is refreshed as soon as they can."""
         try:
             return await self._refreshed(uuid)
         except errors.KilonovaError as error:

@@ -71,8 +71,8 @@ class Reconciler:
             await purge(self.deps.database, self.deps.ago(kept))
 
     async def schedule_waiting(self, grace: float) -> None:
-        """Servers that wait for a host and whom no message will bring to one. While messages wait for us theirs may be among
-        them."""
+        """Schedule servers that wait for a host although no message asks for one. While messages wait in the conductor's
+        queue, theirs may be among them."""
         if await self.deps.bus.waiting(ConductorAPI.topic):
             return
         async with self.deps.database.reading() as connection:

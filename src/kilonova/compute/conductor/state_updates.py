@@ -70,8 +70,8 @@ class StateUpdates:
         self, uuid: str, request_id: str, action: str, change: ServerChange, fault: Fault | None,
         steps: list[StepRecord], *, by: str | None = None,
     ) -> bool:  # fmt: skip
-        """The end of an action, once: a late repetition must not undo what was begun since. `by` is the host that says so,
-        where the bus has proven it: of another's servers it can tell nothing."""
+        """The end of an action, once: a late repetition must not undo what was begun since. `by` is the host that reports
+        so, where the bus has proven its name: reports about another host's servers are refused."""
         done = ACTIONS.get(action)
         now, names = self.deps.now(), {action, done.shown if done is not None else action}
         async with self.deps.database.transaction() as tx:
@@ -84,7 +84,7 @@ class StateUpdates:
                 return True
             values = _values(change) | {"task_state": None, "updated_at": now}
             guard = _expected(change)
-            if done is not None:  # of an action unknown here its record alone tells
+            if done is not None:  # of an action unknown here only its record is checked
                 guard.append(store.task_in([None, *([done.task] if done.task else [])]))
             applied = await store.swap(tx.connection, uuid, guard, values)
             message = "Error" if fault is not None else None

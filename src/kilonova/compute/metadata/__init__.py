@@ -1,1 +1,1 @@
-"""The metadata service behind 169.254.169.254: what a guest is told when it asks."""
+"""The metadata service behind 169.254.169.254: what a guest can read about itself."""

@@ -97,7 +97,7 @@ class HostReader:
         self._read_at = began
 
     def _take(self, rows: Sequence[Row], summaries: Sequence[ProviderSummary]) -> set[str]:
-        """The hosts that these tell something of."""
+        """Take in rows and summaries; the names of the hosts that they change."""
         changed = set()
         for row in rows:
             self._rows[row.host] = self._seen[row.host] = row

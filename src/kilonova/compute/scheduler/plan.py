@@ -36,7 +36,7 @@ class Planner:
         self.placed: list[HostState] = []
 
     def plan(self, server_ids: Sequence[str], lost: Mapping[str, Mapping[str, str]]) -> list[Plan]:
-        """`lost` tells, for a server, the hosts where its claim failed, and why."""
+        """`lost`: server uuid → host where its claim failed → why."""
         return [self._one(uuid, lost.get(uuid, {})) for uuid in server_ids]
 
     def _one(self, uuid: str, lost: Mapping[str, str]) -> Plan:

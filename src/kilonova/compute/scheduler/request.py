@@ -27,7 +27,7 @@ class GroupView(msgspec.Struct, kw_only=True):
 
 
 class FilterRequest(msgspec.Struct, kw_only=True):
-    """`server_hosts` tells where the servers are that hints name (uuid → host); `group` changes while the servers of one
+    """`server_hosts`: the hosts of the servers that hints name (uuid → host); `group` changes while the servers of one
     request are placed one after another."""
 
     spec: RequestSpec

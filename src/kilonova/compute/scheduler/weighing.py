@@ -17,7 +17,7 @@ from kilonova.compute.scheduler.weighers import PlacedWeigher, Weigher
 
 
 class Ranked(msgspec.Struct):
-    """A host with its weight; `weights` tells what each weigher gave."""
+    """A host with its weight; `weights` has what each weigher gave."""
 
     host: HostState
     weight: float = 0.0

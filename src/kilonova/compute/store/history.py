@@ -11,17 +11,17 @@ from kilonova.compute.tables import decisions, migrations, server_actions, serve
 from kilonova.core.db import Connection
 from kilonova.core.db.locks import locked
 
-TOLD = (server_actions, step_reports, decisions, server_faults, migrations)
-"""What is told of a server by its uuid, and goes with it."""
+HISTORY = (server_actions, step_reports, decisions, server_faults, migrations)
+"""Tables whose rows name a server by its uuid, and are removed with it."""
 
 
 async def forget(connection: Connection, before: dt.datetime, *, limit: int) -> int:
-    """Remove servers that were deleted before then, the oldest first, and all that is told of them; how many they were."""
+    """Remove servers that were deleted before then, the oldest first, with their history; how many they were."""
     gone = select(servers.c.uuid).where(servers.c.deleted != 0, servers.c.deleted_at < before)
     query = gone.order_by(servers.c.deleted_at, servers.c.id).limit(limit)
     uuids: Sequence[str] = (await connection.execute(locked(query))).scalars().all()
     if uuids:
-        for table in TOLD:
+        for table in HISTORY:
             await connection.execute(delete(table).where(table.c.server_uuid.in_(uuids)))
         await connection.execute(delete(servers).where(servers.c.uuid.in_(uuids)))
     return len(uuids)

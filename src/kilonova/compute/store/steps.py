@@ -1,4 +1,4 @@
-"""SQL of launch steps. What a component tells at once is one row: all of a request's steps are always read together, and a row
+"""SQL of launch steps. One report of a component is one row: all of a request's steps are always read together, and a row
 for each cost more than the rest of a launch's history. A report may come twice, and a step's end after its beginning."""
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ decode = msgspec.msgpack.Decoder(list[StepRecord]).decode
 
 async def add(connection: Connection, steps: Iterable[StepRecord]) -> None:
     """In one statement."""
-    told: defaultdict[tuple[str, str], list[StepRecord]] = defaultdict(list)
+    reports: defaultdict[tuple[str, str], list[StepRecord]] = defaultdict(list)
     for step in steps:
-        told[step.server_uuid, step.request_id].append(step)
-    if told:
-        rows = [{"server_uuid": s, "request_id": r, "report": encode(report)} for (s, r), report in told.items()]
+        reports[step.server_uuid, step.request_id].append(step)
+    if reports:
+        rows = [{"server_uuid": s, "request_id": r, "report": encode(report)} for (s, r), report in reports.items()]
         await connection.execute(insert(step_reports), rows)
 
 
@@ -42,7 +42,7 @@ async def of_request(connection: Connection, server_uuid: str, request_id: str) 
 
 
 async def newest(connection: Connection, server_uuids: Sequence[str]) -> dict[str, StepRecord]:
-    """server uuid → the last step of what was told of it last."""
+    """server uuid → the last step of its last report."""
     rows = (await connection.execute(*_last(server_uuids))).all()
     return {row.server_uuid: _as_rows(decode(row.report)[-1]) for row in rows}
 

@@ -193,5 +193,5 @@ class VirtDriver(ABC):
 
     @abstractmethod
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
-        """`listener` is called on the event loop for each lifecycle event, until the returned function is called. Acts return
-        when their events were told: a listener that comes after an act hears nothing of it."""
+        """`listener` is called on the event loop for each lifecycle event, until the returned function is called. An operation
+        returns after the listeners got its event: one that subscribes afterwards does not get it."""

@@ -165,7 +165,8 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
         await self._mishaps.strike(operation, VirtError, guest.title, guest.name, uuid)
 
     async def _act(self, operation: str, uuid: str) -> FakeGuest:
-        """The guest as it is once the operation took its time; raises GuestNotFound, or VirtError if told to fail."""
+        """The guest as it is once the operation took its time; raises GuestNotFound, or VirtError where the options let it
+        fail."""
         guest = self._hypervisor.guests(self.host).get(uuid)
         if guest is not None:
             await self._strike(operation, uuid, guest)

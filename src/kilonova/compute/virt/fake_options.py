@@ -54,7 +54,7 @@ class Mishaps:
             await self._clock.sleep(seconds)
         rule = self._options.fail.get(operation, self._options.fail.get(ANY, 0.0))
         if self._hits(rule, (*names, self._host)):
-            raise error(f"{operation} of {names[-1]} on host {self._host}: the fake hypervisor was told to fail")
+            raise error(f"{operation} of {names[-1]} on host {self._host}: the fake hypervisor fails by its options")
 
     def _hits(self, rule: float | str, names: tuple[str, ...]) -> bool:
         if isinstance(rule, str):

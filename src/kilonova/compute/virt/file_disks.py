@@ -77,8 +77,8 @@ class FileDisks(DiskStore):
         return FileSource(path=final, format=format)
 
     def _root_format(self, server_uuid: str) -> str:
-        """The format of the root disk that is there, told by its name: what a guest wrote in it is not asked. Without one, what
-        the settings say; so that a server keeps its disk when they change."""
+        """The format of the root disk that exists, by its file's name: its content is the guest's and is not trusted. Without a
+        disk, the format of the settings; so a server keeps its disk when they change."""
         directory = self._dirs.server(server_uuid)
         held = (format for format, name in ROOT_DISKS.items() if (directory / name).exists())
         return next(held, "raw" if self._options.raw_disks else "qcow2")

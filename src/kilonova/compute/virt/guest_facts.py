@@ -1,4 +1,4 @@
-"""What the cloud knows of a guest and may tell it: the input of `personalise`."""
+"""What the cloud knows of a guest and lets it read: the input of `personalise`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FixedIP(msgspec.Struct, frozen=True, kw_only=True):
-    """An address of a NIC with its subnet. `dhcp`: the guest is to ask for it, else it is told the address."""
+    """An address of a NIC with its subnet. `dhcp`: the guest gets it by DHCP, else its network configuration names it."""
 
     address: str
     cidr: str
@@ -58,7 +58,7 @@ class Nic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuestFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a guest may be told. `hostname` is fully qualified; `number` is the server's small number, from
+    """Everything that a guest may read about itself. `hostname` is fully qualified; `number` is the server's small number, from
     which its EC2 id is made; `ami_id`, `kernel_id`, `ramdisk_id` are EC2 names (`ami-00000001`); `admin_pass` is for
     config drives only; `random_seed` is 512 random bytes; `files` are the personality (path, content)."""
 

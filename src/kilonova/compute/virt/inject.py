@@ -55,12 +55,12 @@ class Injector:
             began = _begun(disk)
             began.touch()
             # Killed in the middle, debugfs would leave a damaged file system: a cancelled caller waits for it.
-            told = await to_the_end(_debugfs(work, device, commands, writable=True))
+            result = await to_the_end(_debugfs(work, device, commands, writable=True))
             began.unlink()
             for number, (path, file) in enumerate(wanted.items()):
                 found = await _read(work, device, path, len(file.content), f"out{number}")
                 if found != (file.content, file.mode):
-                    raise DiskError(f"writing {path} into {disk.name}: {_reason(told, found)}")
+                    raise DiskError(f"writing {path} into {disk.name}: {_reason(result, found)}")
 
     async def read(self, disk: Path, format: str, path: str) -> bytes | None:
         """A file's content (up to 16 MiB), None when there is no such file; a symbolic link is not followed."""
@@ -117,12 +117,12 @@ def checked_path(path: str) -> str:
 
 
 async def _plan(work: Path, device: str, wanted: Mapping[str, InjectedFile]) -> list[str]:
-    """The commands that write the files. Made from what is there: debugfs loses blocks when it is told to make a
-    directory that exists, and turns directories into files when told to."""
+    """The commands that write the files. Made from what is there: debugfs loses blocks when it makes a
+    directory that exists, and replaces a directory when it writes a file of that name."""
     parents = sorted({parent for path in wanted for parent in _parents(path)}, key=lambda parent: parent.count("/"))
     asked = [*parents, *(f"{parent}/." for parent in parents), *map(_through_links, wanted)]
-    told = await _debugfs(work, device, [f'stat "{path}"' for path in asked], writable=False)
-    answers = re.split(r"^debugfs: ", told.stdout.decode("utf-8", "replace"), flags=re.MULTILINE)[1:]
+    result = await _debugfs(work, device, [f'stat "{path}"' for path in asked], writable=False)
+    answers = re.split(r"^debugfs: ", result.stdout.decode("utf-8", "replace"), flags=re.MULTILINE)[1:]
     if len(answers) != len(asked):  # a link whose target spans lines, for one
         raise DiskError("the guest's file system answers in riddles")
     kinds = {path: _kind(answer) for path, answer in zip(asked, answers, strict=True)}
@@ -162,7 +162,7 @@ def _kind(answer: str) -> str | None:
 
 
 def _begun(disk: Path) -> Path:
-    """Marks a disk while debugfs writes to it: found later, it tells that something died meanwhile."""
+    """Marks a disk while debugfs writes to it: where it is found later, a process died meanwhile."""
     return disk.with_name(f".{disk.name}.injecting")
 
 
@@ -177,8 +177,8 @@ async def _debugfs(
 async def _read(work: Path, device: str, path: str, largest: int, into: str) -> tuple[bytes, int] | None:
     """(content, mode) of a regular file, by a debugfs of its own; None when there is none."""
     name, limits = _through_links(path), Limits(file_size=largest + 65536)
-    told = await _debugfs_or_cut(work, device, [f'stat "{name}"', f'dump "{name}" {into}'], limits)
-    status = re.search(r"Type: (\w+)\s+Mode:\s+(\d+).*?Size: (\d+)", told, re.DOTALL)
+    result = await _debugfs_or_cut(work, device, [f'stat "{name}"', f'dump "{name}" {into}'], limits)
+    status = re.search(r"Type: (\w+)\s+Mode:\s+(\d+).*?Size: (\d+)", result, re.DOTALL)
     if status is None:
         return None
     kind, mode, size = status.groups()
@@ -191,7 +191,7 @@ async def _read(work: Path, device: str, path: str, largest: int, into: str) -> 
 
 
 async def _debugfs_or_cut(work: Path, device: str, commands: Sequence[str], limits: Limits) -> str:
-    """debugfs may be killed by the limit on what it writes; what it told before is kept."""
+    """debugfs may be killed by the limit on what it writes; its output until then is kept."""
     (work / "commands").write_text("".join(f"{command}\n" for command in commands))
     result = await run(["debugfs", "-f", "commands", device], limits, cwd=work)
     return result.stdout.decode("utf-8", "replace")
@@ -205,15 +205,15 @@ async def _find_root(work: Path, export: Path, disk: Path, *, writable: bool) ->
     devices = [export.name if offset == 0 else f"{export.name}?offset={offset}" for offset in offsets]
     device = devices[0]
     for candidate in devices if len(devices) > 1 else ():  # a /boot of its own comes first on some disks
-        told = await _debugfs(work, candidate, ['stat "/etc"'], writable=False)
-        if b"Type: directory" in told.stdout:
+        result = await _debugfs(work, candidate, ['stat "/etc"'], writable=False)
+        if b"Type: directory" in result.stdout:
             device = candidate
             break
     unclean = await asyncio.to_thread(_needs_recovery, export, offsets[devices.index(device)])
     if writable and await asyncio.to_thread(_begun(disk).exists):
-        told = await run(["e2fsck", "-f", "-y", device], WRITING, cwd=work)
-        if told.returncode not in E2FSCK_REPAIRED:
-            raise DiskError(f"repairing {disk.name} after an injection that died: e2fsck: {told.reason}")
+        result = await run(["e2fsck", "-f", "-y", device], WRITING, cwd=work)
+        if result.returncode not in E2FSCK_REPAIRED:
+            raise DiskError(f"repairing {disk.name} after an injection that died: e2fsck: {result.reason}")
     elif writable and unclean:
         await must_run(["e2fsck", "-p", "-E", "journal_only", device], WRITING, step="replaying the journal", cwd=work)
     return device
@@ -236,8 +236,8 @@ def _needs_recovery(export: Path, offset: int) -> bool:
         return bool(struct.unpack("<I", file.read(4))[0] & NEEDS_RECOVERY)
 
 
-def _reason(told: Result, found: tuple[bytes, int] | None) -> str:
-    words = [line.strip() for line in told.stderr.splitlines() if line.strip() and not NOISE.search(line)]
+def _reason(result: Result, found: tuple[bytes, int] | None) -> str:
+    words = [line.strip() for line in result.stderr.splitlines() if line.strip() and not NOISE.search(line)]
     if words:
         return "; ".join(words[:3])
     return "it is not there" if found is None else "what was read back differs"

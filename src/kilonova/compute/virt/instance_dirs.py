@@ -2,7 +2,7 @@
 
 STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
 STATE_DIR/instances/<server uuid>/    disk (qcow2) or disk.raw, disk.config, disk.<name>, kernel, ramdisk, console.log
-STATE_DIR/instances/.storage          what tells this storage from others: hosts that share it read the same
+STATE_DIR/instances/.storage          the id of this storage: hosts that share it read the same one
 STATE_DIR/_inject/                    work in progress
 """
 

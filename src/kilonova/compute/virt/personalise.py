@@ -1,7 +1,7 @@
-"""What a guest is told about itself: the OpenStack and EC2 metadata trees and the files put into its disk.
+"""What a guest can read about itself: the OpenStack and EC2 metadata trees and the files put into its disk.
 
 Pure functions of one `GuestFacts`. The config drive, the metadata service and file injection all use them, so a guest
-hears the same whichever way it asks. Field names are those of upstream's metadata documentation.
+reads the same in each of them. Field names are those of upstream's metadata documentation.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ CORRUPT = 2  # qemu-img check's exit status; 3 means leaked clusters, which are 
 
 
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What `qemu-img info` tells. `virtual_size` in bytes; `backing_filename` as the image has it."""
+    """What `qemu-img info` prints. `virtual_size` in bytes; `backing_filename` as the image has it."""
 
     virtual_size: int
     format: str

@@ -24,8 +24,8 @@ I = TypeVar("I", bound=Interface)  # noqa: E741 - the customary letter for an in
 
 
 class Envelope(msgspec.Struct, kw_only=True):
-    """One message. `deadline` is epoch seconds after which a call's answer is of no use; `id` makes repeats known; who
-    is not there to receive an `expendable` one does not miss it."""
+    """One message. `deadline` is epoch seconds after which a call's answer is of no use; receivers know
+    a repeated message by its `id`; an `expendable` one is dropped where no receiver runs."""
 
     id: str
     topic: str

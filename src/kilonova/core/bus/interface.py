@@ -68,7 +68,7 @@ def hint(function: F) -> F:
 
 
 def fanout(function: F) -> F:
-    """Tell every receiver on the topic; no result."""
+    """Send to every receiver on the topic; no result."""
     return _mark("fanout", 0)(function)
 
 

@@ -21,8 +21,8 @@ class NotForThisHost(errors.Forbidden):
 
 
 class HostUsers:
-    """The names of hosts' broker users: `kilonova-host-{host}`. An empty pattern: hosts share the control plane's user, and no
-    message is told from another."""
+    """The names of hosts' broker users: `kilonova-host-{host}`. An empty pattern: hosts share the control plane's user, and
+    senders can't be distinguished."""
 
     def __init__(self, pattern: str) -> None:
         """Raises ValueError."""

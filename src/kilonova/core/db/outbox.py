@@ -7,9 +7,9 @@ place without a receiver is retried after ever longer pauses, or when there is s
 waits for that.
 
 Several processes may share a table. Each row names the process that sends it, and a process that has rows to send counts up
-its beat in `outbox_senders`. The others look on: one whose beat stands still for `LOOKS` looks is dead, and who sees it first
-takes its rows over; one that ends in order leaves them at once. So nothing is lost with a process that dies between commit
-and sending, no process sends what a living one is sending, and no clock is compared with another machine's.
+its beat in `outbox_senders`. The others look on: one whose beat stands still for `LOOKS` looks is dead, and the first one to
+see it takes its rows over; one that ends in order leaves them at once. So nothing is lost with a process that dies between
+commit and sending, no process sends what a living one is sending, and no clock is compared with another machine's.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ class Outbox:
         return make_proxy(interface, host, send)
 
     async def store(self, connection: Connection, pending: Sequence[Message]) -> None:
-        """Write the messages and give them their rows' ids: one statement where the database can return them. What comes
-        back is told apart by the bodies, each of which holds an id of its own."""
+        """Write the messages and give them their rows' ids: one statement where the database can return them. The rows
+        that come back are matched by their bodies, each of which holds an id of its own."""
         bodies = {msgspec.msgpack.encode(message.envelope): message for message in pending}
         if connection.dialect.insert_executemany_returning:
             rows = [{"body": body, "sender": self.name} for body in bodies]

@@ -1,4 +1,4 @@
-"""Notifications: what happens in the cloud, told to programs outside of it, in the envelope of oslo.messaging."""
+"""Notifications: what happens in the cloud, published for programs outside of it, in the envelope of oslo.messaging."""
 
 from kilonova.core.notify.envelope import Notification
 from kilonova.core.notify.notifier import Notifier
@@ -9,7 +9,7 @@ __all__ = ["LogPublisher", "Notification", "NotificationOptions", "Notifier", "P
 
 
 def open_notifier(options: NotificationOptions, bus_url: str) -> Notifier:
-    """As the settings say; without a broker, notifications go to the log. Connects when there is something to tell. Raises
+    """As the settings say; without a broker, notifications go to the log. Connects when there is something to send. Raises
     ValueError."""
     url = options.url or bus_url
     if not options.formats or url.startswith("memory"):

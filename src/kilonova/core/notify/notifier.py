@@ -50,7 +50,7 @@ class Notifier:
             self.dropped += 1
 
     async def close(self) -> None:
-        """What waits is still told, if that does not take long."""
+        """Send what still waits, within `CLOSE_TIMEOUT`."""
         if self._worker is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT):

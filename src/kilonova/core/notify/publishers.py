@@ -19,8 +19,8 @@ class Publisher(Protocol):
 
 class LogPublisher:
     async def publish(self, notification: Notification) -> None:
-        told = notification
-        logger.info("notification", event_type=told.event_type, publisher=told.publisher_id, priority=told.priority)
+        n = notification
+        logger.info("notification", event_type=n.event_type, publisher=n.publisher_id, priority=n.priority)
 
     async def close(self) -> None:
         return

@@ -18,7 +18,7 @@ NO_MARKS = bytes(set(range(256)) - {*BRACKETS, *QUOTES})
 
 
 def unfit(raw: bytes) -> str | None:
-    """Why a body is refused before it is decoded; None where nothing is wrong, or where decoding tells better."""
+    """Why a body is refused before it is decoded; None where nothing is wrong, or where decoding gives the better message."""
     if b"\\u0000" in raw and NUL.search(raw):
         return f"{_place_of_nul(raw)} holds a NUL character"
     return f"the body is nested more than {DEEPEST} levels deep" if is_deep(raw) else None

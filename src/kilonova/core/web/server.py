@@ -237,7 +237,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _quietly(cycle: Any, app: ASGIApp) -> ASGIApp:
-    """A client that hung up is no error of ours; a client that is disconnected as the process ends is told so."""
+    """A client that hung up is not logged as an error; one whose request the process's end cuts off gets a 503."""
 
     async def run(scope: Any, receive: Any, send: Any) -> None:
         try:

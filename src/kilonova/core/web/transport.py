@@ -101,7 +101,7 @@ class _Exchange:
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=2)
         self.started: asyncio.Future[tuple[int, dict[str, str]]] = asyncio.get_running_loop().create_future()
         self.gone = asyncio.Event()
-        self.over = asyncio.Event()  # as servers do, a disconnect is told once the whole reply was sent
+        self.over = asyncio.Event()  # as servers do, a disconnect is reported once the whole reply was sent
 
     async def run(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         try:

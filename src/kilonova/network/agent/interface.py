@@ -42,7 +42,7 @@ class NetworkPluginAPI(Interface):
     @from_host("host")
     @call(timeout=30)
     async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
-        """The ports' taps are up on the host: they become ACTIVE and compute is told, however often this is said."""
+        """The ports' taps are up on the host: they become ACTIVE and compute gets an event. Idempotent."""
         raise NotImplementedError
 
     @from_host("host")

@@ -43,7 +43,7 @@ class NetworkAgent(NetworkAgentAPI):
         self._faulty: dict[str, str] = {}  # tap → why its port is not in place
         self._up: set[str] = set()  # taps that are there
         self._sync = Coalesced(self._synchronize)
-        self._reports: dict[str, bool] = {}  # port -> up, to be told
+        self._reports: dict[str, bool] = {}  # port -> up, to be reported
         self._reporting: asyncio.Task[None] | None = None
         self._recovery: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,7 +121,7 @@ class NetworkAgent(NetworkAgentAPI):
         return list(self._faults)
 
     async def _begin(self, settled: asyncio.Event) -> None:
-        """Synchronize until it worked, then tell which ports have lost their tap since the agent last ran."""
+        """Synchronize until it succeeds, then report the ports that have lost their tap since the agent last ran."""
         if not await self._try_to_synchronize():
             settled.set()
             self._recover_soon()
@@ -204,13 +204,13 @@ class NetworkAgent(NetworkAgentAPI):
         while self._reports:
             batch, self._reports = self._reports, {}
             try:
-                await self._tell(batch)
+                await self._report_ports(batch)
                 attempts.succeeded()
             except errors.KilonovaError as error:
                 self._reports = batch | self._reports
                 await self.clock.sleep(attempts.failed(error))
 
-    async def _tell(self, batch: dict[str, bool]) -> None:
+    async def _report_ports(self, batch: dict[str, bool]) -> None:
         down = [port_id for port_id, up in batch.items() if not up]
         if down:
             await self._plugin.port_down(self._ctx(), self.host, down)

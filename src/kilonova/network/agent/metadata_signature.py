@@ -1,4 +1,4 @@
-"""How the metadata proxy proves to the metadata service whom a guest's request comes from.
+"""How the metadata proxy proves to the metadata service which guest a request comes from.
 
 Each host signs with a secret of its own, which the metadata service derives from the cloud's and the host's name: so a host can
 ask for its own guests alone."""

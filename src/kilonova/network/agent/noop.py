@@ -31,15 +31,15 @@ class NoopDataPlane(DataPlane):
         new = [tap for port_id, tap in wanted.items() if port_id not in self._taps]
         self._taps = wanted
         for tap in gone:
-            self._tell(tap, False)
+            self._notify(tap, False)
         for tap in new:
-            self._tell(tap, True)
+            self._notify(tap, True)
         return self.faults
 
     async def unplug(self, port_id: str) -> None:
         tap = self._taps.pop(port_id, None)
         if tap is not None:
-            self._tell(tap, False)
+            self._notify(tap, False)
 
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         self._listeners.append(on_tap)
@@ -55,6 +55,6 @@ class NoopDataPlane(DataPlane):
         if remove:
             self.state, self._taps = HostModel(), {}
 
-    def _tell(self, tap: str, up: bool) -> None:
+    def _notify(self, tap: str, up: bool) -> None:
         for listener in self._listeners:
             asyncio.get_running_loop().call_soon(listener, tap, up)

@@ -1,4 +1,4 @@
-"""The parts that a data plane is composed of, each behind an interface. docs/contributing/checklists.md tells how one is added.
+"""The parts that a data plane is composed of, each behind an interface. How to add one: docs/contributing/checklists.md.
 
 What is written here holds for every method: it is idempotent, may be called anew after the process was killed at any line, and
 raises DataPlaneError (or whatever a library raises) when it did not succeed; the composition makes a Fault of it and calls
@@ -106,7 +106,8 @@ class Metadata(Service):
 
     @abstractmethod
     def know(self, state: HostModel) -> None:
-        """Who may ask, from now on: called before the networks change, so that no address speaks for its last holder."""
+        """Set which guests may ask from now on: called before the networks change, so that no request from an address is taken
+        for one of its last holder."""
 
 
 class L3(Part):
@@ -134,5 +135,5 @@ class Parts:
         return [part for part in (self.overlay, self.dhcp, self.metadata) if part is not None]
 
     def every(self) -> list[Part]:
-        """In the order in which they are opened: what a port is closed by first, what tells of taps last."""
+        """In the order in which they are opened: the part that closes ports first, the one that reports taps last."""
         return [part for part in (self.firewall, *self.services(), self.l3, self.l2) if part is not None]

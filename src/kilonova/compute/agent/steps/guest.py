@@ -78,7 +78,7 @@ class Running(OperationStep):
         driver = operation.host.driver
         event = operation.host.power.next(operation.uuid)
         operation.power_state = await driver.power_state(operation.uuid)
-        if operation.power_state not in (PowerState.RUNNING, *OFF):  # what is off already tells of nothing more
+        if operation.power_state not in (PowerState.RUNNING, *OFF):  # a guest that is off already sends no event
             async with asyncio.timeout(operation.host.options.running_timeout):
                 await event
             operation.power_state = await driver.power_state(operation.uuid)

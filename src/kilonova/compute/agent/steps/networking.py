@@ -88,7 +88,7 @@ class Networking(OperationStep):
 
 
 class Refresh(OperationStep):
-    """What a guest that comes up again is told of its ports is what they are now."""
+    """A guest that starts again gets its ports as they are now."""
 
     async def do(self, operation: Operation) -> None:
         host = operation.host

@@ -1,8 +1,8 @@
-"""Moves: how a server gets another host. Choose a host, claim on it, hand the server over, await what it tells, then confirm or
+"""Moves: how a server gets another host. Choose a host, claim on it, hand the server over, await its report, then confirm or
 look for the next, and release what is no longer held. One workflow for every kind (`compute/moves.py`).
 
-The server's row keeps its old host, and placement the claim there, until the new host has told that the server is up: then both
-change at once. What the old host still holds it removes itself (`departed_servers`)."""
+The server's row keeps its old host, and placement the claim there, until the new host has reported that the server is up: then
+both change at once. What the old host still holds it removes itself (`departed_servers`)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The second half of a move: the new host tells how it went. The server is there, another host is looked for, or it is
-given up, with every host's reason."""
+"""The second half of a move: the new host reports how it went. The server is there, another host is looked for,
+or the move is given up, with every host's reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MoveResults:
             if row is None or record is None or not theirs:
                 return False
             move = store.decode(record)
-            if record.status != store.RUNNING or move.attempts != outcome.attempt:  # told before?
+            if record.status != store.RUNNING or move.attempts != outcome.attempt:  # reported before?
                 return outcome.ok and record.status in (store.DONE, store.COMPLETED) and row.host == outcome.host
             if not under_way(row, record):
                 await store.change(tx.connection, record.uuid, [store.RUNNING], closed(self.deps, move, store.FAILED))
@@ -98,9 +98,9 @@ class MoveResults:
     ) -> None:
         """No host could be found at all."""
         move, now = store.decode(record), self.deps.now()
-        tried, told = move.failed_hosts, move.failed_details
+        tried, per_host = move.failed_hosts, move.failed_details
         message = reason if selection is not None else reasons.summary(reason, tried, what=kind_of(record).what)
-        details = "\n".join(filter(None, [reasons.full(reason, tried, told, what=kind_of(record).what), inner]))
+        details = "\n".join(filter(None, [reasons.full(reason, tried, per_host, what=kind_of(record).what), inner]))
         async with self.deps.database.transaction() as tx:
             held = await servers.get(tx.connection, row.uuid, lock=True)
             if held is not None and under_way(held, record):

@@ -1,4 +1,4 @@
-"""lists of all projects, what a project uses, and who was deleted when, by an index alone"""
+"""lists of all projects, what a project uses, and which servers were deleted when, by an index alone"""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Connection:
     def _on_lifecycle(self, conn: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
         known = meaning(event, detail)
         if known:
-            self._post(self._tell, conn, domain.UUIDString(), *known)
+            self._post(self._deliver, conn, domain.UUIDString(), *known)
 
     def _on_close(self, conn: Any, reason: int, _opaque: Any) -> None:
         self._post(self._went_away, conn, reason)
@@ -155,7 +155,7 @@ class Connection:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(function, *args)
 
-    def _tell(self, conn: Any, uuid: str, state: PowerState, detail: str) -> None:
+    def _deliver(self, conn: Any, uuid: str, state: PowerState, detail: str) -> None:
         if conn is self._heard:  # what an older one still had is in the list that was read when this one was opened
             self._on_event(uuid, state, detail)
 

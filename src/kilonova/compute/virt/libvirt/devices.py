@@ -1,4 +1,4 @@
-"""What libvirt is told of each kind of block source and vif. The driver serves what these tables have."""
+"""The elements for libvirt of each kind of block source and vif. The driver serves what these tables have."""
 
 from __future__ import annotations
 

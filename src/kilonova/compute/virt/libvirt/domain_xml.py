@@ -114,9 +114,10 @@ def _cpu(guest: GuestSpec, host: HostFacts) -> etree._Element | None:
 
 
 def _cpu_in_words(guest: GuestSpec, host: HostFacts) -> etree._Element | None:
-    """After each start libvirt reads what CPU the guest got: some 400 questions, one for each feature, which take longer than
-    all else of a start. Told that this QEMU can't say it by features, it reads the CPUID words, by one. They tell the same of
-    an emulated CPU that libvirt has nothing to compare with; a KVM guest's features are not all in CPUID."""
+    """After each start libvirt reads what CPU the guest got: some 400 queries, one for each feature, which take longer than
+    the rest of a start. When the document declares that this QEMU can't list features, libvirt reads the CPUID words, by one
+    query. For an emulated CPU both give the same, as libvirt compares it with nothing; a KVM guest's features are not all in
+    CPUID."""
     if host.ask_cpu or _cpu(guest, host) is not None:
         return None
     node = etree.Element(f"{{{QEMU}}}capabilities", nsmap={"qemu": QEMU})

@@ -145,7 +145,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         until = asyncio.get_running_loop().time() + timeout
-        with self._told(uuid, GONE) as off:
+        with self._notified(uuid, GONE) as off:
             state = await self._domain("shut down", uuid, domains.ask_to_power_off)
             while state == PowerState.RUNNING:  # a paused guest hears nothing
                 left = until - asyncio.get_running_loop().time()
@@ -197,26 +197,26 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
             await ensure_daemons()
 
     @contextlib.contextmanager
-    def _told(self, uuid: str, states: frozenset[PowerState]) -> Iterator[asyncio.Future[None]]:
-        """A future that is done when the listeners were told that the guest is in one of `states`."""
-        told = asyncio.get_running_loop().create_future()
+    def _notified(self, uuid: str, states: frozenset[PowerState]) -> Iterator[asyncio.Future[None]]:
+        """A future that is done when the listeners were notified that the guest is in one of `states`."""
+        notified = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(uuid, {})
-        waiting[told] = states
+        waiting[notified] = states
         try:
-            yield told
+            yield notified
         finally:
-            del waiting[told]
+            del waiting[notified]
             if not waiting:
                 self._waiting.pop(uuid, None)
 
     async def _act(self, what: str, uuid: str, act: Callable[[Any], None], aims: frozenset[PowerState]) -> None:
-        """Libvirt's event comes after its answer. An act returns when its event was told, so that what a listener hears from
-        then on is new, and a guest that ends while the connection is away is known to have run."""
-        with self._told(uuid, aims) as told:
+        """Libvirt's event comes after its answer. An operation returns after the listeners got its event: what they get
+        from then on is new, and a guest that ends while the connection is lost is known to have run."""
+        with self._notified(uuid, aims) as notified:
             await self._domain(what, uuid, act)
             if (
                 self._states.get(uuid, PowerState.NOSTATE) in aims
-                or (await asyncio.wait([told], timeout=EVENT_PATIENCE))[0]
+                or (await asyncio.wait([notified], timeout=EVENT_PATIENCE))[0]
             ):
                 return
         state = await self._domain("ask for the state", uuid, domains.state_of)
@@ -295,9 +295,9 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
                 listener(LifecycleEvent(uuid=uuid, power_state=state, detail=detail))
             except Exception:  # one listener's mistake must not silence the others
                 LOG.exception("a lifecycle listener failed", uuid=uuid)
-        for told, states in self._waiting.get(uuid, {}).items():
-            if state in states and not told.done():
-                told.set_result(None)
+        for notified, states in self._waiting.get(uuid, {}).items():
+            if state in states and not notified.done():
+                notified.set_result(None)
 
 
 def _open_consoles(conn: Any, guests: list[GuestInfo]) -> list[str]:

@@ -49,7 +49,7 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def mark(self) -> str:
-        """Tells our domains from those of another cloud on the same libvirtd."""
+        """The mark of our domains: those of another cloud on the same libvirtd have another."""
         return self.cloud or str(self.state_dir)
 
 

@@ -3,7 +3,7 @@
 The guest is one boot sector that goes from real mode to 64-bit mode, as a stock kernel does, counts to a hundred
 million there, and then writes to QEMU's debug-exit port: QEMU's exit code proves that its last instruction ran. A healthy KVM
 needs 0.1 s. One whose layer below emulates what a kernel does, and on which stock kernels hang, got through all but the
-counting in 2 s, but needs a minute for that: so the limit tells the two apart on a busy host, too.
+counting in 2 s, but needs a minute for that: so the limit separates the two on a busy host, too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kilonova.core.timeouts import within
 KVM_LIMIT = 3.0
 EMULATION_LIMIT = 30.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-GUEST_USERS = ("libvirt-qemu", "qemu")  # Debian's and Fedora's name for who runs system guests
+GUEST_USERS = ("libvirt-qemu", "qemu")  # the user that runs system guests on Debian and on Fedora
 EXIT_VALUE = 0x2A
 EXIT_CODE = EXIT_VALUE << 1 | 1
 

@@ -1,4 +1,4 @@
-"""`amqp://` and `amqps://`: the bus over RabbitMQ. docs/explanation/bus.md tells its queues, promises and options."""
+"""`amqp://` and `amqps://`: the bus over RabbitMQ. Queues, guarantees and options: docs/explanation/bus.md."""
 
 from kilonova.core.bus.amqp.bus import AmqpBus
 

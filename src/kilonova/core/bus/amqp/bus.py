@@ -132,7 +132,7 @@ class AmqpBus(Bus):
     def _fail_callers(self, reason: str) -> None:
         for caller in self._callers.values():
             if not caller.done():
-                caller.add_done_callback(asyncio.Future.exception)  # also of one who still waits for the confirm
+                caller.add_done_callback(asyncio.Future.exception)  # also of one that still waits for the confirm
                 caller.set_exception(errors.BusError(reason=reason))
 
     async def _connected(self) -> Link:

@@ -30,13 +30,13 @@ CLOSE_TIMEOUT = 5.0
 
 OnMessage = Callable[[DeliveredMessage], Coroutine[Any, Any, None]]
 logger = log.get("bus")
-logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what goes wrong is told here, in our words
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # failures are logged here, in our words
 
 
 @contextlib.contextmanager
 def typed(doing: str) -> Iterator[None]:
-    """What the library raises becomes a BusError. It also cancels the waiting tasks when a connection ends: that is told from
-    being cancelled by the caller."""
+    """What the library raises becomes a BusError. It also cancels the waiting tasks when a connection ends: such a
+    cancellation is distinguished from one by the caller, and becomes a BusError too."""
     task = asyncio.current_task()
     cancelled = task.cancelling() if task else 0
     try:

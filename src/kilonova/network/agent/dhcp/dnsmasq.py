@@ -1,4 +1,4 @@
-"""A dnsmasq for each network, in the network's namespace: started, told of changes, taken over, stopped."""
+"""A dnsmasq for each network, in the network's namespace: started, reloaded on changes, taken over, stopped."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Dnsmasq(Dhcp):
         return self.root / check_uuid("network", network_id)
 
     def user(self) -> str:
-        """Whom dnsmasq becomes: it reads its files again when told to, so it must be able to reach them."""
+        """The user that dnsmasq runs as. It reads its files again on SIGHUP, so this user must be able to read them."""
         if self.options.dnsmasq_user:
             return self.options.dnsmasq_user
         try:

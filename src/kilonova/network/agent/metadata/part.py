@@ -1,4 +1,4 @@
-"""The metadata part: a listener in each network's namespace, and who asks from which address."""
+"""The metadata part: a listener in each network's namespace, and which address belongs to which guest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The metadata address of a network: a socket opened inside its namespace, answered on the agent's event loop.
 
-Who asks is known by the network and the source address, which anti-spoofing has checked. The guest's own words about
-who it is never pass: only the headers in `PASSED` do."""
+The guest that asks is found by the network and the source address, which anti-spoofing has checked. What a request claims
+about its guest is never passed on: only the headers in `PASSED` are."""
 
 from __future__ import annotations
 

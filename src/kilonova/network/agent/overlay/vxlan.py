@@ -1,4 +1,4 @@
-"""The overlay part of VXLAN: a tunnel device for each network with a segmentation id, told which hosts it reaches."""
+"""The overlay part of VXLAN: a tunnel device for each network with a segmentation id, with a list of the hosts it reaches."""
 
 from __future__ import annotations
 

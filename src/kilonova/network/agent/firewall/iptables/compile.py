@@ -1,7 +1,7 @@
 """HostModel → filters, purely: chains for iptables and ip6tables, and what one nft
 table does at layer 2.
 
-docs/explanation/network.md draws the chains. A rule that can't be said is left out (nothing is admitted by it) and told in
+docs/explanation/network.md draws the chains. A rule that can't be expressed is left out (it admits nothing) and named in
 `problems`; a port whose addresses can't be read gets chains that drop everything.
 """
 

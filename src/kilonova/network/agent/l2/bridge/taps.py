@@ -1,4 +1,4 @@
-"""Watches taps by netlink events: tells when one is up on a bridge of ours, and when it no longer is."""
+"""Watches taps by netlink events: reports when one is up on a bridge of ours, and when it no longer is."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TapWatch:
             self._socket = None
 
     def judge(self) -> None:
-        """Tell the listeners what differs from what they were told."""
+        """Notify the listeners of what has changed since the last call."""
         now = {tap.name for tap in self._taps.values() if tap.up and tap.master in self.bridges}
         before, self.up = self.up, now
         for name, up in [*((n, False) for n in sorted(before - now)), *((n, True) for n in sorted(now - before))]:
@@ -88,7 +88,7 @@ class TapWatch:
         self.judge()
 
     def _take(self, message: Any) -> None:
-        """Bridges tell of their ports in messages of their own family; the plain ones say all we need."""
+        """Take in a netlink message. Bridges report their ports in a family of their own, too; the plain messages suffice."""
         kind, name = message["header"]["type"], message.get("ifname") or ""
         if message["family"] == FAMILY_BRIDGE or kind not in (RTM_NEWLINK, RTM_DELLINK):
             return
