@@ -18,7 +18,7 @@ from kilonova.core import errors
 from kilonova.core.clock import Clock
 from kilonova.image.client import ImageRecord
 from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
-from kilonova.network.schemas.ports import FixedIP
+from kilonova.network.resources.ports.schemas import FixedIP
 from tests.support import CALLERS, PROJECT, Client, make_core
 
 IMAGE, NETWORK, GROUP = (str(uuid.UUID(int=n)) for n in (1, 2, 3))

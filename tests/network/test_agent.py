@@ -11,12 +11,12 @@ import pytest
 from kilonova.core import errors
 from kilonova.core.context import service_context
 from kilonova.core.retry import Backoff
-from kilonova.network import notifier
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.interface import NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
-from kilonova.network.logic.hosts import SECTIONS
+from kilonova.network.hosts import compute_events
+from kilonova.network.hosts.model import SECTIONS
 from tests.databases import statements_of
 from tests.network.conftest import HOST, Cloud, until
 from tests.support import PROJECT
@@ -151,7 +151,7 @@ async def test_ports_without_a_server_make_no_events(cloud: Cloud):
 
 
 async def test_events_travel_together_and_wait_for_compute(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(notifier, "BACKOFF", Backoff(0.01, 0.01))
+    monkeypatch.setattr(compute_events, "BACKOFF", Backoff(0.01, 0.01))
     await cloud.agent()
     network, _ = await cloud.network("10.0.0.0/16")
     cloud.compute.status = 503

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.network.api.discovery import EXTENSIONS
+from kilonova.network.resources.discovery.handlers import EXTENSIONS
 from tests.network.conftest import Cloud
 from tests.support import CALLERS, OTHER_PROJECT, PROJECT
 

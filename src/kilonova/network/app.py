@@ -11,29 +11,29 @@ from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import network_format
 from kilonova.network import policies
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkPluginAPI
-from kilonova.network.api import discovery
-from kilonova.network.api.agents import Agents
-from kilonova.network.api.common import Readable
-from kilonova.network.api.networks import Networks
-from kilonova.network.api.ports import Ports
-from kilonova.network.api.quotas import Quotas
-from kilonova.network.api.security_groups import SecurityGroups
-from kilonova.network.api.subnets import Subnets
-from kilonova.network.api.tags import Tags
-from kilonova.network.logic.agents import AgentLogic
-from kilonova.network.logic.announcer import Announcer
-from kilonova.network.logic.base import Deps
-from kilonova.network.logic.hosts import HostLogic
-from kilonova.network.logic.networks import NetworkLogic
-from kilonova.network.logic.ports import PortLogic
-from kilonova.network.logic.projects import Projects
-from kilonova.network.logic.quotas import QuotaLogic
-from kilonova.network.logic.security_groups import SecurityGroupLogic
-from kilonova.network.logic.subnets import SubnetLogic
-from kilonova.network.logic.tags import TagLogic
-from kilonova.network.manager import NetworkPlugin
-from kilonova.network.notifier import ComputeEvents, ComputeNotifier
+from kilonova.network.hosts.announcer import Announcer
+from kilonova.network.hosts.compute_events import ComputeEvents, ComputeNotifier
+from kilonova.network.hosts.model import HostLogic
+from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
+from kilonova.network.projects import Projects
+from kilonova.network.resources.agents.handlers import Agents
+from kilonova.network.resources.agents.logic import AgentLogic
+from kilonova.network.resources.base.handlers import Readable
+from kilonova.network.resources.base.logic import Deps
+from kilonova.network.resources.discovery import handlers as discovery
+from kilonova.network.resources.networks.handlers import Networks
+from kilonova.network.resources.networks.logic import NetworkLogic
+from kilonova.network.resources.ports.handlers import Ports
+from kilonova.network.resources.ports.logic import PortLogic
+from kilonova.network.resources.quotas.handlers import Quotas
+from kilonova.network.resources.quotas.logic import QuotaLogic
+from kilonova.network.resources.security_groups.handlers import SecurityGroups
+from kilonova.network.resources.security_groups.logic import SecurityGroupLogic
+from kilonova.network.resources.subnets.handlers import Subnets
+from kilonova.network.resources.subnets.logic import SubnetLogic
+from kilonova.network.resources.tags.handlers import Tags
+from kilonova.network.resources.tags.logic import TagLogic
 from kilonova.network.tables import metadata, outbox
 
 MIGRATIONS = Path(__file__).parent / "migrations"

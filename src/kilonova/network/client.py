@@ -13,16 +13,16 @@ import msgspec
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
-from kilonova.network.schemas.networks import Network as NetworkRecord
-from kilonova.network.schemas.networks import NetworkBody, NetworksBody
-from kilonova.network.schemas.ports import WIRE as PORT_WIRE
-from kilonova.network.schemas.ports import Port as PortRecord
-from kilonova.network.schemas.ports import PortBody, PortsBody
-from kilonova.network.schemas.security_groups import Group as SecurityGroupRecord
-from kilonova.network.schemas.security_groups import GroupBody, GroupsBody, RuleBody
-from kilonova.network.schemas.security_groups import Rule as SecurityGroupRuleRecord
-from kilonova.network.schemas.subnets import Subnet as SubnetRecord
-from kilonova.network.schemas.subnets import SubnetsBody
+from kilonova.network.resources.networks.schemas import Network as NetworkRecord
+from kilonova.network.resources.networks.schemas import NetworkBody, NetworksBody
+from kilonova.network.resources.ports.schemas import WIRE as PORT_WIRE
+from kilonova.network.resources.ports.schemas import Port as PortRecord
+from kilonova.network.resources.ports.schemas import PortBody, PortsBody
+from kilonova.network.resources.security_groups.schemas import Group as SecurityGroupRecord
+from kilonova.network.resources.security_groups.schemas import GroupBody, GroupsBody, RuleBody
+from kilonova.network.resources.security_groups.schemas import Rule as SecurityGroupRuleRecord
+from kilonova.network.resources.subnets.schemas import Subnet as SubnetRecord
+from kilonova.network.resources.subnets.schemas import SubnetsBody
 
 __all__ = [
     "NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord", "SecurityGroupRuleRecord",

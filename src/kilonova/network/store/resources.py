@@ -25,7 +25,7 @@ from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
 from kilonova.core.db.paging import beyond
 from kilonova.core.db.prepared import insert, prepared
-from kilonova.network.schemas.common import Filters
+from kilonova.network.resources.base.schemas import Filters
 from kilonova.network.tables import tags
 
 ALIASES = {"tenant_id": "project_id"}

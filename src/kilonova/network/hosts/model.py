@@ -1,0 +1,186 @@
+"""What a host must show, compiled from the database; and what hosts say about their ports."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Row, retried
+from kilonova.network.agent.interface import AGENT_TYPE, FIRST_SECTIONS, TUNNEL_IP
+from kilonova.network.agent.model import (
+    AddressPair,
+    FixedIP,
+    HostModel,
+    NetworkModel,
+    PortModel,
+    RuleModel,
+    SecurityGroupModel,
+    SubnetModel,
+)
+from kilonova.network.ipam.dhcp_port import OWNER as DHCP
+from kilonova.network.ipam.dhcp_port import device_id
+from kilonova.network.resources.base.logic import Deps
+from kilonova.network.resources.ports import rules as port_rules
+from kilonova.network.resources.security_groups import rules as rule_plan
+from kilonova.network.store import hosts as store
+from kilonova.network.store import ports as port_store
+
+Grouped = dict[str, list[Row]]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is read for every section: the ports of `host` and of its networks, and their groups by port."""
+
+    host: str
+    ports: Sequence[Row]
+    groups: Grouped
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """What ports are compiled with: addresses by port, other hosts' tunnel addresses by host."""
+
+    found: _Found
+    addresses: Grouped
+    tunnel_ips: dict[str, str]
+
+
+class HostLogic:
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+
+    async def model(self, host: str, sections: Collection[str] = FIRST_SECTIONS) -> HostModel:
+        """The first sections: seven statements, whatever the number of ports, and one for networks with tunnels."""
+        async with self.deps.database.reading() as connection:
+            ports = await store.ports_on(connection, host)
+            groups = _by(await store.groups_on(connection, host), "port_id") if ports else {}
+            found = _Found(host, ports, groups)
+            asked = [name for name in SECTIONS if name in sections]  # each once, whatever a host writes
+            compiled = {name: await SECTIONS[name](self, connection, found) for name in asked}
+        return HostModel(**compiled)
+
+    async def networks(self, connection: Connection, found: _Found) -> tuple[NetworkModel, ...]:
+        if not found.ports:
+            return ()
+        networks = await store.networks_on(connection, found.host)
+        subnets = _by(await store.subnets_on(connection, found.host), "network_id")
+        addresses = _by(await store.addresses_on(connection, found.host), "port_id")
+        tunnelled = any(network.segmentation_id is not None for network in networks)
+        beside = await store.agents_beside(connection, found.host, AGENT_TYPE) if tunnelled else []
+        tunnel_ips: dict[str, str] = {agent.host: agent.configurations.get(TUNNEL_IP) or "" for agent in beside}
+        placed, by_network = _Placed(found, addresses, tunnel_ips), _by(found.ports, "network_id")
+        return tuple(self._network(n, subnets.get(n.id, []), by_network[n.id], placed) for n in networks)
+
+    async def security_groups(self, connection: Connection, found: _Found) -> tuple[SecurityGroupModel, ...]:
+        """Those of the host's ports, and those that their rules refer to."""
+        if not found.ports:
+            return ()
+        rules = _by(await store.rules_on(connection, found.host), "security_group_id")
+        remote = sorted({r.remote_group_id for rs in rules.values() for r in rs if r.remote_group_id})
+        members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
+        used = {row.security_group_id for rows in found.groups.values() for row in rows} | set(remote)
+        return tuple(
+            SecurityGroupModel(
+                id=group,
+                rules=tuple(_rule(row) for row in rules.get(group, [])),
+                members=tuple(row.ip_address for row in members.get(group, [])),
+            )
+            for group in sorted(used)
+        )
+
+    def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], placed: _Placed) -> NetworkModel:
+        mine = (DHCP, device_id(row.id))
+        dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
+        served = {a.subnet_id: a.ip_address for a in placed.addresses.get(dhcp.id, [])} if dhcp is not None else {}
+        servers = self.deps.options.dns_servers
+        return NetworkModel(
+            id=row.id,
+            project_id=row.project_id,
+            mtu=row.mtu,
+            subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
+            ports=tuple(_port(port, placed) for port in ports if port.device_owner != DHCP),
+            dhcp_port_id=dhcp.id if dhcp is not None else None,
+            dhcp_mac=dhcp.mac_address if dhcp is not None else None,
+            segmentation_id=row.segmentation_id,
+        )
+
+    @retried
+    async def report(self, ctx: RequestContext, host: str, port_ids: Sequence[str], *, up: bool) -> None:
+        """Ports of this host are up or down. Compute hears of every port that is up, as it may wait for a second time, and of
+        those that went down."""
+        async with self.deps.database.transaction() as tx:
+            rows = await port_store.bound_to(tx.connection, host, port_ids)
+            changed = [row.id for row in rows if row.status != ("ACTIVE" if up else "DOWN")]
+            if changed:
+                await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.deps.now())
+            told = [row for row in rows if up or row.id in changed]
+            name = "network-vif-plugged" if up else "network-vif-unplugged"
+            await self.deps.announcer.events(tx, ctx, port_rules.server_events(name, told))
+
+
+def _by(rows: Iterable[Row], key: str) -> Grouped:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[getattr(row, key)].append(row)
+    return found
+
+
+def _subnet(row: Row, dhcp_ip: str | None, dns_servers: Sequence[str]) -> SubnetModel:
+    return SubnetModel(
+        id=row.id,
+        cidr=row.cidr,
+        ip_version=row.ip_version,
+        gateway_ip=row.gateway_ip,
+        enable_dhcp=row.enable_dhcp,
+        dns_nameservers=tuple(row.dns_nameservers or dns_servers),
+        host_routes=tuple((destination, nexthop) for destination, nexthop in row.host_routes),
+        dhcp_ip=dhcp_ip,
+    )
+
+
+def _port(row: Row, placed: _Placed) -> PortModel:
+    addresses, groups = placed.addresses, placed.found.groups
+    return PortModel(
+        id=row.id,
+        network_id=row.network_id,
+        project_id=row.project_id,
+        mac_address=row.mac_address,
+        fixed_ips=tuple(FixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses.get(row.id, [])),
+        device_id=row.device_id,
+        device_owner=row.device_owner,
+        hostname=row.dns_name,
+        admin_state_up=row.admin_state_up,
+        port_security_enabled=row.port_security_enabled,
+        security_groups=tuple(g.security_group_id for g in groups.get(row.id, [])),
+        allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
+        local=row.host_id == placed.found.host,
+        tunnel_ip=placed.tunnel_ips.get(row.host_id, ""),
+    )
+
+
+def _rule(row: Row) -> RuleModel:
+    protocol = row.protocol
+    if row.ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
+        protocol = "ipv6-icmp"
+    return RuleModel(
+        id=row.id,
+        direction=row.direction,
+        ethertype=row.ethertype,
+        protocol=protocol,
+        port_range_min=row.port_range_min,
+        port_range_max=row.port_range_max,
+        remote_ip_prefix=rule_plan.normalized(row.remote_ip_prefix)
+        or row.remote_ip_prefix,  # the agent names what it can't read
+        remote_group_id=row.remote_group_id,
+    )
+
+
+SECTIONS: dict[str, Callable[[HostLogic, Connection, _Found], Awaitable[tuple[Any, ...]]]] = {
+    "networks": HostLogic.networks,
+    "security_groups": HostLogic.security_groups,
+}
+"""Section of HostModel → what compiles it, in the same read as the others."""

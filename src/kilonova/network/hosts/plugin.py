@@ -1,0 +1,31 @@
+"""The network service on the bus: what agents ask of it."""
+
+from __future__ import annotations
+
+from kilonova.core.bus.base import Undelivered
+from kilonova.core.context import RequestContext
+from kilonova.core.db.outbox import Outbox
+from kilonova.network.agent.interface import FIRST_SECTIONS, AgentState, NetworkPluginAPI
+from kilonova.network.agent.model import HostModel
+from kilonova.network.hosts.model import HostLogic
+from kilonova.network.resources.agents.logic import AgentLogic
+
+
+class NetworkPlugin(NetworkPluginAPI):
+    def __init__(self, hosts: HostLogic, agents: AgentLogic, outbox: Outbox) -> None:
+        self._hosts, self._agents, self._outbox = hosts, agents, outbox
+
+    async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
+        return await self._hosts.model(host, sections)
+
+    async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
+        await self._hosts.report(ctx, host, port_ids, up=True)
+
+    async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
+        await self._hosts.report(ctx, host, port_ids, up=False)
+
+    async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
+        return await self._outbox.undelivered()
+
+    async def report_state(self, ctx: RequestContext, state: AgentState) -> None:
+        await self._agents.heartbeat(ctx, state)

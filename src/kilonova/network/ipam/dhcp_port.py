@@ -1,0 +1,68 @@
+"""DHCP's own port: one a network, with an address in each of its subnets that has DHCP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kilonova.core.db import Transaction
+from kilonova.core.yielding import yielding
+from kilonova.network import errors
+from kilonova.network.ipam.addresses import Allocator, Want
+from kilonova.network.resources.base.logic import Deps
+from kilonova.network.store import ports as store
+from kilonova.network.store import resources
+from kilonova.network.tables import ports
+
+OWNER = "network:dhcp"
+
+
+def mac_address(deps: Deps) -> str:
+    """A random address with the cloud's first three octets."""
+    return ":".join([deps.options.mac_base, *(f"{octet:02x}" for octet in deps.clock.random_bytes(3))])
+
+
+def device_id(network_id: str) -> str:
+    """Of the port that is DHCP's: a network's owner may make other ports of this owner there."""
+    return f"dhcp-{network_id}"
+
+
+def _row(deps: Deps, network_id: str, project_id: str) -> dict[str, Any]:
+    now = deps.now()
+    return {
+        "id": deps.clock.uuid(), "project_id": project_id, "name": "", "description": "", "created_at": now,
+        "updated_at": now, "revision_number": 1, "network_id": network_id, "mac_address": mac_address(deps),
+        "admin_state_up": True, "status": "ACTIVE", "device_id": device_id(network_id), "device_owner": OWNER,
+        "port_security_enabled": False, "allowed_address_pairs": [], "dns_name": "", "host_id": "",
+        "vnic_type": "normal", "profile": {},
+    }  # fmt: skip
+
+
+async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: str) -> None:
+    """Make the network's DHCP port what its subnets ask for: made, given addresses, or deleted. A subnet without a free
+    address has to do without DHCP."""
+    allocator = await Allocator.on(tx.connection, [network_id])
+    wanted = [s.id for s in allocator.by_network[network_id] if s.enable_dhcp]
+    port = await store.dhcp_port(tx.connection, network_id, device_id(network_id))
+    if not wanted:
+        if port is not None:
+            await resources.remove(tx.connection, ports, [port.id])
+        return
+    port_id = port.id if port is not None else None
+    have = (
+        {row.subnet_id for row in (await store.addresses_of(tx.connection, [port_id])).get(port_id, [])}
+        if port_id
+        else set()
+    )
+    for subnet_id in have.difference(wanted):
+        await store.take_addresses(tx.connection, str(port_id), subnet_id)
+    if port_id is None:
+        row = _row(deps, network_id, project_id)
+        port_id = row["id"]
+        await resources.add(tx.connection, ports, [row])
+    async for subnet_id in yielding(wanted):
+        if subnet_id not in have:
+            try:
+                await allocator.give(network_id, [(port_id, Want(subnet_id=subnet_id))])
+            except errors.IpAddressGenerationFailure:
+                continue
+    await allocator.save()

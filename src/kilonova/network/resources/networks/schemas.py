@@ -1,0 +1,90 @@
+"""Wire shapes of networks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from kilonova.core.web.wire import View
+from kilonova.network.resources.base.schemas import LINE, ONE_LINE, Names, Owned, Renamed, Resource
+
+Mtu = Annotated[int, Meta(ge=68, le=65535)]
+Segment = Annotated[int, Meta(ge=1, le=16777215)]
+NetworkType = Annotated[str, Meta(max_length=32, pattern=LINE, description=ONE_LINE)]
+Physical = Annotated[str, Meta(max_length=64, pattern=LINE, description=ONE_LINE)]
+WIRE = {
+    "external": "router:external",
+    "network_type": "provider:network_type",
+    "physical_network": "provider:physical_network",
+    "segmentation_id": "provider:segmentation_id",
+}
+"""Our field names to the wire's, where they differ."""
+
+
+class NetworkCreate(Owned, kw_only=True, rename=WIRE):
+    admin_state_up: bool = True
+    shared: bool = False
+    external: bool = False
+    is_default: bool = False
+    mtu: Mtu | None = None
+    port_security_enabled: bool = True
+    availability_zone_hints: Names = msgspec.field(default_factory=list)
+    network_type: NetworkType | None = None
+    physical_network: Physical | None = None
+    segmentation_id: Segment | None = None
+
+
+class NetworkUpdate(Renamed, rename=WIRE):
+    admin_state_up: bool | UnsetType = UNSET
+    shared: bool | UnsetType = UNSET
+    external: bool | UnsetType = UNSET
+    is_default: bool | UnsetType = UNSET
+    mtu: Mtu | UnsetType = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+
+
+class Network(Resource, kw_only=True, rename=WIRE):
+    admin_state_up: bool
+    status: str
+    shared: bool
+    external: bool
+    is_default: bool
+    mtu: int
+    port_security_enabled: bool
+    subnets: list[str]
+    availability_zone_hints: list[str] = msgspec.field(default_factory=list)
+    availability_zones: list[str] = msgspec.field(default_factory=list)
+    ipv4_address_scope: str | None = None
+    ipv6_address_scope: str | None = None
+    network_type: str | UnsetType | None = UNSET
+    physical_network: str | UnsetType | None = UNSET
+    segmentation_id: int | UnsetType | None = UNSET
+
+
+class NetworkBody(View):
+    network: Network
+
+
+class NetworksBody(View):
+    networks: list[Network]
+
+
+class SubnetIpAvailability(View, kw_only=True):
+    subnet_id: str
+    subnet_name: str
+    cidr: str
+    ip_version: int
+    total_ips: int
+    used_ips: int
+
+
+class NetworkIpAvailability(View, kw_only=True):
+    network_id: str
+    network_name: str
+    project_id: str
+    tenant_id: str
+    total_ips: int
+    used_ips: int
+    subnet_ip_availability: list[SubnetIpAvailability]

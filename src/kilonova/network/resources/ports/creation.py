@@ -1,0 +1,223 @@
+"""Making ports, many at once: a fixed number of statements for any number of ports of one network and project."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from msgspec import UnsetType
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.yielding import yielding
+from kilonova.network import errors
+from kilonova.network.hosts import overlay
+from kilonova.network.ipam.addresses import Allocator, Want
+from kilonova.network.ipam.dhcp_port import mac_address
+from kilonova.network.resources.base.logic import Facts, Guard, network_facts, standard
+from kilonova.network.resources.ports import rules
+from kilonova.network.resources.ports.logic import PortLogic, view
+from kilonova.network.resources.ports.schemas import Port, PortCreate
+from kilonova.network.store import ports as store
+from kilonova.network.store import resources
+from kilonova.network.store import security_groups as group_store
+from kilonova.network.tables import networks, ports
+
+
+class PortCreation:
+    def __init__(self, logic: PortLogic) -> None:
+        self.logic, self.deps, self.projects = logic, logic.deps, logic.projects
+
+    @retried  # a random MAC may be taken too
+    async def create(
+        self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
+    ) -> Sequence[Port]:
+        """All or none, in the order asked; `guards` holds one for each body. A body whose `id` is there already means that
+        port, bound to the body's host."""
+        async with self.deps.database.transaction() as tx:
+            batch = _Batch(self, tx, ctx)
+            await batch.load(bodies, guards)
+            await batch.fill()
+            await batch.write()
+            made, also = await batch.views(), {*await batch.filtering_hosts(), *await batch.joined_hosts()}
+            await self.deps.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
+            return made
+
+
+class _Batch:
+    """One transaction's ports, from bodies to rows."""
+
+    def __init__(self, creation: PortCreation, tx: Transaction, ctx: RequestContext) -> None:
+        self.creation, self.deps, self.tx, self.ctx = creation, creation.deps, tx, ctx
+        self.known: dict[str, Row] = {}
+        self.networks: dict[str, Row] = {}
+        self.tunnelled: list[str] = []
+        self.moved: overlay.Bound = Counter()  # places that a repeated port left or came to
+        self.order: list[str] = []
+        self.new: list[tuple[dict[str, Any], PortCreate]] = []
+        self.groups: dict[str, list[str]] = {}
+        self.addresses: list[dict[str, Any]] = []
+
+    async def load(self, bodies: Sequence[PortCreate], guards: Sequence[Guard]) -> None:
+        """Refuses what the caller may not do; tells new ports from repeated ones."""
+        named = [body.id for body in bodies if body.id]
+        if named:
+            self.known = await resources.by_ids(self.tx.connection, ports, named)
+        self.networks = await resources.by_ids(self.tx.connection, networks, {body.network_id for body in bodies})
+        self.tunnelled = await overlay.lock(self.tx.connection, self.networks.values())
+        order: dict[str, None] = {}  # a repeated id is found at once
+        async for body, guard in yielding(zip(bodies, guards, strict=True)):
+            row = standard(self.deps, self.ctx, body) | ({"id": body.id} if body.id else {})
+            network = self.networks.get(body.network_id)
+            missing = errors.NetworkNotFound(id=body.network_id)
+            if network is None:
+                raise missing
+            guard(self._facts(row, body, network), missing)
+            if row["id"] in self.known:
+                _check_same(self.known[row["id"]], row, body)
+                await self._move(self.known[row["id"]], body)
+            elif row["id"] in order:
+                raise errors.PortIdInUse(id=row["id"])
+            else:
+                self.new.append((row, body))
+            self.order.append(row["id"])
+            order[row["id"]] = None
+
+    async def _move(self, known: Row, body: PortCreate) -> None:
+        """A server that is built again elsewhere takes its port with it."""
+        if body.host_id and body.host_id != known.host_id:
+            self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
+            values = {"host_id": body.host_id, "status": "DOWN"}
+            await resources.change(self.tx.connection, ports, known.id, values, self.deps.now())
+            self.known |= await resources.by_ids(self.tx.connection, ports, [known.id])
+
+    def _facts(self, row: dict[str, Any], body: PortCreate, network: Row) -> Facts:
+        device = (body.device_owner or "").startswith("network:")
+        target = {
+            "project_id": row["project_id"],
+            "tenant_id": row["project_id"],
+            "network_device": device,
+            "object": body,
+        }
+        return target | network_facts(network) | {"network:project_id": network.project_id}
+
+    async def fill(self) -> None:
+        """Everything the rows need: groups, MACs, addresses; quota."""
+        defaults: dict[str, str] = {}
+        for project_id, count in sorted(Counter(row["project_id"] for row, _ in self.new).items()):
+            defaults[project_id] = await self.creation.projects.enter(self.tx, project_id)
+            await self.creation.projects.check_quota(self.tx, project_id, "port", count)
+        async for row, body in yielding(self.new):
+            self._fill(row, body, defaults[row["project_id"]])
+        await self._check_groups(set(defaults.values()))
+        await self._check_macs()
+        if self.new:
+            await self._allocate()
+
+    def _fill(self, row: dict[str, Any], body: PortCreate, default_group: str) -> None:
+        network = self.networks[body.network_id]
+        mac = rules.mac(body.mac_address) if body.mac_address else mac_address(self.deps)
+        secured = (
+            network.port_security_enabled
+            if isinstance(body.port_security_enabled, UnsetType)
+            else body.port_security_enabled
+        )
+        owner = body.device_owner or ""
+        given = body.security_groups
+        if isinstance(given, UnsetType) or given is None:
+            groups = [default_group] if secured and not owner.startswith("network:") else []
+        else:
+            groups = list(dict.fromkeys(given))
+        pairs = rules.pairs(body.allowed_address_pairs, mac)
+        rules.check_security(enabled=secured, groups=groups, pairs=pairs, groups_given=True)
+        rules.check_vnic_type(body.vnic_type)
+        self.groups[row["id"]] = groups
+        row |= {
+            "network_id": network.id, "mac_address": mac, "admin_state_up": body.admin_state_up, "status": "DOWN",
+            "device_id": body.device_id or "", "device_owner": owner, "port_security_enabled": secured,
+            "allowed_address_pairs": pairs, "dns_name": body.dns_name, "host_id": body.host_id or "",
+            "vnic_type": body.vnic_type, "profile": body.profile or {},
+        }  # fmt: skip
+
+    async def _check_groups(self, defaults: set[str]) -> None:
+        asked: defaultdict[str, set[str]] = defaultdict(set)
+        for row, _ in self.new:
+            asked[row["project_id"]].update(set(self.groups[row["id"]]) - defaults)
+        for project_id, groups in asked.items():
+            await rules.check_groups(self.tx.connection, self.ctx, project_id, sorted(groups))
+
+    async def _check_macs(self) -> None:
+        named = [(row["network_id"], row["mac_address"]) for row, body in self.new if body.mac_address]
+        taken = [pair for pair, count in Counter(named).items() if count > 1]
+        if named and not taken:
+            rows = await store.macs_taken(self.tx.connection, named, [])
+            taken = [(row.network_id, row.mac_address) for row in rows]
+        for network_id, mac in taken:
+            raise errors.MacAddressInUse(network_id=network_id, mac=mac)
+
+    async def _allocate(self) -> None:
+        allocator = await Allocator.on(self.tx.connection, {row["network_id"] for row, _ in self.new})
+        wanted: defaultdict[str, list[tuple[str, Want]]] = defaultdict(list)
+        async for row, body in yielding(self.new):
+            has_subnets = bool(allocator.by_network[row["network_id"]])
+            wanted[row["network_id"]] += [
+                (row["id"], want) for want in rules.wants(body.fixed_ips, has_subnets=has_subnets)
+            ]
+        for network_id, wants in wanted.items():
+            await allocator.give(network_id, wants)
+        self.addresses = allocator.rows
+        self.allocator = allocator
+
+    async def write(self) -> None:
+        if not self.new:
+            return
+        connection = self.tx.connection
+        await resources.add(connection, ports, [row for row, _ in self.new])
+        await self.allocator.save()
+        pairs = [(port_id, group) for port_id, groups in self.groups.items() for group in groups]
+        await store.add_groups(connection, [{"port_id": port, "security_group_id": group} for port, group in pairs])
+        tags = [(row["id"], tag) for row, body in self.new for tag in body.tags]
+        if tags:
+            await resources.add_tags(connection, tags)
+
+    async def views(self) -> Sequence[Port]:
+        addresses: defaultdict[str, list[SimpleNamespace]] = defaultdict(list)
+        for address in self.addresses:
+            addresses[address["port_id"]].append(SimpleNamespace(**address))
+        made = {row["id"]: self._view(row, body, addresses[row["id"]]) async for row, body in yielding(self.new)}
+        if self.known:
+            made |= {p.id: p for p in await self.creation.logic.views(self.tx.connection, list(self.known.values()))}
+        return [made[port_id] for port_id in self.order]
+
+    def _view(self, row: dict[str, Any], body: PortCreate, addresses: Sequence[Any]) -> Port:
+        tags = sorted(set(body.tags))
+        return view(cast(Row, SimpleNamespace(**row)), addresses, sorted(self.groups[row["id"]]), tags)
+
+    def hosts(self) -> set[str]:
+        """Where the ports are shown."""
+        return {host for _, host in self.moved} | {row["host_id"] for row, _ in self.new}
+
+    async def joined_hosts(self) -> set[str]:
+        """Where other hosts' coming to a network must be known."""
+        bound = Counter((row["network_id"], row["host_id"]) for row, _ in self.new)
+        bound.update(self.moved)
+        moved = bool(self.moved)
+        return await overlay.hosts_to_tell(self.tx.connection, self.tunnelled, bound, moved=moved)
+
+    async def filtering_hosts(self) -> Sequence[str]:
+        """Where the new ports' addresses matter to filters."""
+        groups = sorted({group for groups in self.groups.values() for group in groups})
+        if not groups:
+            return []
+        return await group_store.hosts_with(self.tx.connection, groups, self.deps.alive_since())
+
+
+def _check_same(known: Row, row: dict[str, Any], body: PortCreate) -> None:
+    if (known.network_id, known.project_id, known.device_id) != (
+        body.network_id,
+        row["project_id"],
+        body.device_id or "",
+    ):
+        raise errors.PortIdInUse(id=known.id)

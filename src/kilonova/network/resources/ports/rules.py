@@ -1,0 +1,123 @@
+"""What a port may look like: its groups, address pairs, MAC, and the addresses it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import UnsetType
+
+from kilonova.core.addresses import parse_mac, parse_network
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Row
+from kilonova.network import errors
+from kilonova.network.agent.interface import ServerEvent
+from kilonova.network.ipam.addresses import Want, parse_address
+from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, FixedIPIn
+from kilonova.network.store import resources
+from kilonova.network.tables import security_groups
+
+MAX_PAIRS = 10
+COMPUTE = "compute:"
+EVENTS = {
+    "network-changed": "", "network-vif-deleted": "", "network-vif-plugged": "completed", "network-vif-unplugged": "completed",
+}  # fmt: skip
+"""Event → its status; "" for none."""
+
+
+def wants(asked: Sequence[FixedIPIn] | UnsetType | None, *, has_subnets: bool) -> list[Want]:
+    """The addresses asked for; one from anywhere when nothing was said and the network has subnets."""
+    if isinstance(asked, UnsetType):
+        return [Want()] if has_subnets else []
+    found: list[Want] = []
+    for item in asked or []:
+        if item.subnet_id is None and item.ip_address is None:
+            raise errors.InvalidInput(reason="IP allocation requires subnet_id or ip_address")
+        address = parse_address(item.ip_address, "fixed_ips") if item.ip_address is not None else None
+        found.append(Want(subnet_id=item.subnet_id, address=address))
+    particular = [want.address for want in found if want.address is not None]
+    if len(set(particular)) < len(particular):
+        raise errors.HTTPBadRequest(reason="Invalid input for fixed_ips. Reason: Duplicate IP address.")
+    return found
+
+
+def mac(text: str) -> str:
+    """Lower case with colons. Raises a 400 for group addresses, which no guest can have."""
+    try:
+        found = parse_mac(text)
+    except ValueError:
+        found = ""
+    if not found or int(found[:2], 16) & 1 or found == "00:00:00:00:00:00":
+        raise errors.HTTPBadRequest(
+            reason=f"Invalid input for mac_address. Reason: '{text}' is not a valid MAC address."
+        )
+    return found
+
+
+def pairs(asked: Sequence[AddressPairIn] | UnsetType | None, own_mac: str) -> list[tuple[str, str]]:
+    """(ip_address or prefix, mac_address) pairs; the port's own MAC where none is named."""
+    if isinstance(asked, UnsetType) or not asked:
+        return []
+    if len(asked) > MAX_PAIRS:
+        raise errors.AllowedAddressPairExhausted(quota=MAX_PAIRS)
+    found: list[tuple[str, str]] = []
+    for item in asked:
+        try:
+            parse_network(item.ip_address)
+        except ValueError:
+            raise errors.HTTPBadRequest(
+                reason=f"Invalid input for allowed_address_pairs. Reason: '{item.ip_address}' is neither a valid IP "
+                "address, nor is it a valid IP subnet."
+            ) from None
+        pair = (item.ip_address, mac(item.mac_address) if item.mac_address else own_mac)
+        if pair in found:
+            raise errors.DuplicateAddressPairInRequest(ip_address=pair[0], mac_address=pair[1])
+        found.append(pair)
+    return found
+
+
+def server_events(name: str, ports: Iterable[Row]) -> list[ServerEvent]:
+    """What compute hears of these ports: of those whose device is a server's. A project may write any owner and device on its
+    ports, so the device must be an id at least; callers see to it that a host has the port, which only compute brings about."""
+    return [
+        ServerEvent(name=name, server_uuid=port.device_id, tag=port.id, status=EVENTS[name])
+        for port in ports
+        if port.device_owner.startswith(COMPUTE) and _is_uuid(port.device_id)
+    ]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def check_vnic_type(vnic_type: str) -> None:
+    if vnic_type not in VNIC_TYPES:
+        raise errors.InvalidInput(reason=f"binding:vnic_type '{vnic_type}' is not supported, only 'normal' is")
+
+
+def check_security(*, enabled: bool, groups: Sequence[str], pairs: Sequence[Any], groups_given: bool) -> None:
+    """Groups and address pairs need port security."""
+    if enabled:
+        return
+    if groups:
+        raise (
+            errors.PortSecurityAndIPRequiredForSecurityGroups()
+            if groups_given
+            else errors.PortSecurityPortHasSecurityGroup()
+        )
+    if pairs:
+        raise errors.AddressPairAndPortSecurityRequired
+
+
+async def check_groups(connection: Connection, ctx: RequestContext, project_id: str, group_ids: Sequence[str]) -> None:
+    """Raises SecurityGroupNotFound for groups that are not there or that the caller may not use."""
+    if not group_ids:
+        return
+    known = await resources.by_ids(connection, security_groups, group_ids)
+    for group_id in group_ids:
+        if group_id not in known or not (ctx.is_admin or known[group_id].project_id in (project_id, ctx.project_id)):
+            raise errors.SecurityGroupNotFound(id=group_id)

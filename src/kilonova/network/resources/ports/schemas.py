@@ -1,0 +1,117 @@
+"""Wire shapes of ports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from kilonova.core.web.wire import Body, View
+from kilonova.network.resources.base.schemas import Name, Owned, Renamed, Resource, Tags, Uuid
+from kilonova.network.resources.subnets.schemas import Address
+
+Mac = Annotated[
+    str,
+    Meta(pattern=r"\A([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\Z", description="a MAC address such as fa:16:3e:00:00:01"),
+]
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DnsName = Annotated[str, Meta(max_length=255, pattern=rf"\A(?:{_LABEL}(?:\.{_LABEL})*)?\Z", description="a DNS name")]
+VNIC_TYPES = ("normal",)
+WIRE = {
+    "host_id": "binding:host_id",
+    "vnic_type": "binding:vnic_type",
+    "profile": "binding:profile",
+    "vif_type": "binding:vif_type",
+    "vif_details": "binding:vif_details",
+}
+"""Our field names to the wire's, where they differ."""
+
+
+class FixedIPIn(Body):
+    subnet_id: Uuid | None = None
+    ip_address: Address | None = None
+
+
+class AddressPairIn(Body):
+    ip_address: Address
+    mac_address: Mac | None = None
+
+
+FixedIPs = Annotated[list[FixedIPIn], Meta(max_length=32)]
+Pairs = Annotated[list[AddressPairIn], Meta(max_length=64)]
+Groups = Annotated[list[Uuid], Meta(max_length=64)]
+
+
+class PortCreate(Owned, kw_only=True, rename=WIRE):
+    """`id` is ours alone (components only): a repeated request then means the same port."""
+
+    network_id: Uuid
+    id: Uuid | None = None
+    mac_address: Mac | None = None
+    fixed_ips: FixedIPs | UnsetType | None = UNSET
+    admin_state_up: bool = True
+    device_id: Name | None = ""
+    device_owner: Name | None = ""
+    security_groups: Groups | UnsetType | None = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+    allowed_address_pairs: Pairs | UnsetType | None = UNSET
+    dns_name: DnsName = ""
+    host_id: Name | None = ""
+    vnic_type: Name = "normal"
+    profile: dict[str, Any] | None = msgspec.field(default_factory=dict)
+    tags: Tags = msgspec.field(default_factory=list)
+
+
+class PortUpdate(Renamed, rename=WIRE):
+    mac_address: Mac | UnsetType = UNSET
+    fixed_ips: FixedIPs | UnsetType | None = UNSET
+    admin_state_up: bool | UnsetType = UNSET
+    device_id: Name | UnsetType | None = UNSET
+    device_owner: Name | UnsetType | None = UNSET
+    security_groups: Groups | UnsetType | None = UNSET
+    port_security_enabled: bool | UnsetType = UNSET
+    allowed_address_pairs: Pairs | UnsetType | None = UNSET
+    dns_name: DnsName | UnsetType = UNSET
+    host_id: Name | UnsetType | None = UNSET
+    vnic_type: Name | UnsetType = UNSET
+    profile: dict[str, Any] | UnsetType | None = UNSET
+
+
+class FixedIP(View):
+    subnet_id: str
+    ip_address: str
+
+
+class AddressPair(View):
+    ip_address: str
+    mac_address: str
+
+
+class Port(Resource, kw_only=True, rename=WIRE):
+    """The `binding:` fields except `vnic_type` are shown to admins and components alone."""
+
+    network_id: str
+    mac_address: str
+    admin_state_up: bool
+    status: str
+    device_id: str
+    device_owner: str
+    fixed_ips: list[FixedIP]
+    security_groups: list[str]
+    port_security_enabled: bool
+    allowed_address_pairs: list[AddressPair]
+    vnic_type: str = "normal"
+    dns_name: str = ""
+    host_id: str | UnsetType = UNSET
+    profile: dict[str, Any] | UnsetType = UNSET
+    vif_type: str | UnsetType = UNSET
+    vif_details: dict[str, Any] | UnsetType = UNSET
+
+
+class PortBody(View):
+    port: Port
+
+
+class PortsBody(View):
+    ports: list[Port]

@@ -1,0 +1,62 @@
+"""Rules of quotas: limits of projects and how much of them is used."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from kilonova.core.db import retried
+from kilonova.network import errors
+from kilonova.network.resources.base.logic import Deps
+from kilonova.network.store import agents as store
+
+
+class QuotaLogic:
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+
+    def defaults(self) -> dict[str, int]:
+        return {resource: self.deps.options.quota(resource) for resource in store.COUNTED}
+
+    async def of_project(self, project_id: str) -> dict[str, int]:
+        async with self.deps.database.reading() as connection:
+            own = {row.resource: row.amount for row in await store.limits(connection, project_id)}
+        return self.defaults() | own
+
+    async def details(self, project_id: str) -> dict[str, dict[str, int]]:
+        """limit, used and reserved (always 0: nothing is held back) of every resource."""
+        found: dict[str, dict[str, int]] = {}
+        async with self.deps.database.reading() as connection:
+            for resource, limit in self.defaults().items():
+                used, own = await store.usage(connection, project_id, resource)
+                found[resource] = {"limit": limit if own is None else own, "used": used, "reserved": 0}
+        return found
+
+    async def list(self) -> dict[str, dict[str, int]]:
+        """Projects that have limits of their own, with all of their limits."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(self.defaults)
+        async with self.deps.database.reading() as connection:
+            for row in await store.limits(connection):
+                found[row.project_id][row.resource] = row.amount
+        return found
+
+    @retried
+    async def update(self, project_id: str, amounts: dict[str, int], *, force: bool = False) -> dict[str, int]:
+        """Set limits; one that is below what is used already only with `force`."""
+        unknown = sorted(set(amounts) - set(store.COUNTED))
+        if unknown:
+            raise errors.HTTPBadRequest(reason=f"Unrecognized attribute(s) '{', '.join(unknown)}'")
+        async with self.deps.database.transaction() as tx:
+            for resource, limit in () if force else amounts.items():
+                used, _ = await store.usage(tx.connection, project_id, resource)
+                if 0 <= limit < used:
+                    raise errors.HTTPBadRequest(
+                        reason=f"Quota limit {limit} for {resource} must be greater than or equal to already used {used}"
+                    )
+            await store.set_limits(tx.connection, project_id, amounts)
+        return await self.of_project(project_id)
+
+    @retried
+    async def reset(self, project_id: str) -> None:
+        async with self.deps.database.transaction() as tx:
+            if not await store.clear_limits(tx.connection, project_id):
+                raise errors.TenantQuotaNotFound(project_id=project_id)

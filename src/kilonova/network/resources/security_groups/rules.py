@@ -1,0 +1,133 @@
+"""What a security group rule may say."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from kilonova.core.addresses import parse_interface, parse_network
+from kilonova.network import errors
+from kilonova.network.resources.security_groups.schemas import Rule, RuleCreate
+
+PROTOCOLS = {
+    "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "igmp": 2, "ip": 0, "ipip": 4,
+    "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "icmpv6": 58, "ipv6-nonxt": 59, "ipv6-opts": 60,
+    "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
+}  # fmt: skip
+WITH_PORTS = {6, 17, 33, 132, 136}
+ICMP = {1, 58}
+ONLY_IPV6 = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
+COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr", "remote_address_group_id"}]
+ANYWHERE = {"0.0.0.0/0", "::/0"}
+
+
+def values_of(body: RuleCreate) -> dict[str, Any]:
+    """A new rule's own columns. Raises a 400 of upstream's type for what makes no sense."""
+    if body.direction not in ("ingress", "egress"):
+        raise errors.HTTPBadRequest(
+            reason=f"Invalid input for direction. Reason: '{body.direction}' is not in ['ingress', 'egress']."
+        )
+    ethertype = _ethertype(body.ethertype)
+    protocol = _protocol(body.protocol)
+    if protocol in ONLY_IPV6 and ethertype == "IPv4":
+        raise errors.SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=protocol)
+    _check_range(protocol, body.port_range_min, body.port_range_max)
+    if body.remote_ip_prefix is not None and body.remote_group_id is not None:
+        raise errors.SecurityGroupMultipleRemoteEntites
+    return {
+        "direction": body.direction,
+        "ethertype": ethertype,
+        "protocol": protocol,
+        "port_range_min": body.port_range_min,
+        "port_range_max": body.port_range_max,
+        "remote_ip_prefix": _prefix(body.remote_ip_prefix, ethertype),
+        "remote_group_id": body.remote_group_id,
+        "description": body.description or "",
+    }
+
+
+def signature(values: dict[str, Any]) -> str:
+    """What makes two rules of one group the same: `6` is tcp, and 0.0.0.0/0 is anywhere."""
+    number = number_of(values["protocol"])
+    prefix = values["remote_ip_prefix"]
+    parts = (
+        values["direction"], values["ethertype"], number, values["port_range_min"], values["port_range_max"],
+        None if prefix in ANYWHERE else prefix, values["remote_group_id"],
+    )  # fmt: skip
+    return "|".join("" if part is None else str(part) for part in parts)
+
+
+def number_of(protocol: str | None) -> int | None:
+    if protocol is None:
+        return None
+    return int(protocol) if protocol.isdecimal() else PROTOCOLS[protocol]
+
+
+def normalized(prefix: str | None) -> str | None:
+    """The prefix without host bits; None for none, and for one that cannot be read."""
+    with contextlib.suppress(ValueError):
+        return str(parse_network(prefix)) if prefix else None
+    return None
+
+
+def view(row: Any) -> Rule:
+    return Rule(
+        **{name: getattr(row, name) for name in COLUMNS},
+        tenant_id=row.project_id,
+        normalized_cidr=normalized(row.remote_ip_prefix),
+    )
+
+
+def _ethertype(asked: str | None) -> str:
+    found = {"ipv4": "IPv4", "ipv6": "IPv6"}.get((asked or "IPv4").lower())
+    if found is None:
+        raise errors.SecurityGroupRuleInvalidEtherType(ethertype=asked)
+    return found
+
+
+def _protocol(asked: str | int | None) -> str | None:
+    """None for any; a known name in lower case, or a number as text."""
+    if asked is None or str(asked).lower() in ("any", ""):
+        return None
+    text = str(asked).lower()
+    if text in PROTOCOLS or (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= 255):
+        return text
+    raise errors.SecurityGroupRuleInvalidProtocol(protocol=text[:64], values=["any", *sorted(PROTOCOLS)])
+
+
+def _check_range(protocol: str | None, low: int | None, high: int | None) -> None:
+    if low is None and high is None:
+        return
+    number = number_of(protocol)
+    if number is None:
+        raise errors.SecurityGroupProtocolRequiredWithPorts
+    if number in ICMP:
+        _check_icmp(low, high)
+        return
+    if number not in WITH_PORTS:
+        raise errors.SecurityGroupInvalidProtocolForPort(protocol=protocol)
+    for port in (low, high):
+        if port is not None and not 1 <= port <= 65535:
+            raise errors.SecurityGroupInvalidPortValue(port=port)
+    if low is None or high is None or low > high:
+        raise errors.SecurityGroupInvalidPortRange
+
+
+def _check_icmp(kind: int | None, code: int | None) -> None:
+    for attribute, field, value in (("port_range_min", "type", kind), ("port_range_max", "code", code)):
+        if value is not None and not 0 <= value <= 255:
+            raise errors.SecurityGroupInvalidIcmpValue(attribute=attribute, field=field, value=value)
+    if kind is None:
+        raise errors.SecurityGroupMissingIcmpType(value=code)
+
+
+def _prefix(asked: str | None, ethertype: str) -> str | None:
+    if not asked:
+        return None
+    try:
+        found = parse_interface(asked)
+    except ValueError:
+        raise errors.InvalidCIDR(cidr=asked) from None
+    if found.version != int(ethertype[-1]):
+        raise errors.SecurityGroupRuleParameterConflict(ethertype=ethertype, cidr=asked)
+    return str(found)
