@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kilonova.identity.logic.bootstrap import CatalogEntry
+from kilonova.identity.bootstrap import CatalogEntry
 from kilonova.settings import SecretSettings, Settings
 
 if TYPE_CHECKING:

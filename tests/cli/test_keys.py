@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from kilonova.cli.main import app
 from kilonova.core.bus import open_bus
 from kilonova.core.clock import Clock
-from kilonova.identity.logic.keys import KeyRepository
+from kilonova.identity.keys import KeyRepository
 from kilonova.network.agent.metadata_signature import host_secret
 from kilonova.settings import load
 from kilonova.testing.engines import RabbitMQ

@@ -15,7 +15,7 @@ from kilonova.cli.main import app
 from kilonova.core.clock import Clock
 from kilonova.core.errors import CannotStart
 from kilonova.databases import open_database
-from kilonova.identity.logic import timestamps
+from kilonova.identity import timestamps
 from kilonova.identity.tables import revocations
 from kilonova.settings import load
 from tests.cli.test_db import _logs, config  # noqa: F401 - fixtures

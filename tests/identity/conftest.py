@@ -15,7 +15,7 @@ from kilonova.core.clock import Clock
 from kilonova.core.service import Core
 from kilonova.core.web.gateway import Gateway
 from kilonova.identity.app import IdentityService
-from kilonova.identity.logic.bootstrap import CatalogEntry
+from kilonova.identity.bootstrap import CatalogEntry
 from kilonova.identity.options import IdentityOptions
 from tests.support import BASE, Answer, Client, make_core
 

@@ -12,7 +12,7 @@ import pytest
 
 from kilonova.core.errors import NotFound
 from kilonova.identity.client import IdentityClient
-from kilonova.identity.logic.keys import KeyRepository
+from kilonova.identity.keys import KeyRepository
 from tests.databases import statements_of
 from tests.identity.conftest import CHEAP, Identity, MovedClock, start
 from tests.identity.test_client import Side

@@ -8,8 +8,8 @@ import msgspec
 from sqlalchemy import func, insert, select
 
 from kilonova.core.clock import Clock
+from kilonova.identity import timestamps
 from kilonova.identity.flush import AT_ONCE, TABLES, flush
-from kilonova.identity.logic import timestamps
 from kilonova.identity.tables import login_failures, revocation_events, revocations, tokens
 from tests.identity.conftest import CHEAP, Identity, MovedClock, start
 

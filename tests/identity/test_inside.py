@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from kilonova.core.clock import Clock
-from kilonova.identity.logic.bootstrap import CatalogEntry
-from kilonova.identity.logic.keys import KeyRepository
-from kilonova.identity.logic.passwords import Passwords
+from kilonova.identity.bootstrap import CatalogEntry
+from kilonova.identity.keys import KeyRepository
+from kilonova.identity.logins.passwords import Passwords
 from kilonova.identity.options import IdentityOptions
 from tests.databases import statements_of
 from tests.identity.conftest import CATALOG, CHEAP, MovedClock, start

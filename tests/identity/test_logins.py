@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from kilonova.core import errors as core_errors
 from kilonova.identity.app import IdentityService
 from kilonova.identity.client import HeaderLogin
-from kilonova.identity.logic.fair_slots import FairSlots
+from kilonova.identity.logins.fair_slots import FairSlots
 from kilonova.identity.tables import login_failures, projects, roles, users
 from tests.identity.conftest import CATALOG, CHEAP, Identity, MovedClock, start
 from tests.identity.test_client import Side

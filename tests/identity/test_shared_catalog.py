@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kilonova.core.cache import open_cache
 from kilonova.identity.app import IdentityService
-from kilonova.identity.logic.catalog_cache import ROWS
+from kilonova.identity.catalog_cache import ROWS
 from tests.databases import statements_of
 from tests.identity.conftest import CHEAP
 from tests.identity.test_shared_cache import SECRET, Cloud, cloud, engine, pytestmark

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from kilonova.core.db.migrate import drift
-from kilonova.identity.logic.providers import Payload, pack, unpack
+from kilonova.identity.tokens.providers import Payload, pack, unpack
 from tests.databases import statements_of
 from tests.identity.conftest import CHEAP, Identity, MovedClock, start
 

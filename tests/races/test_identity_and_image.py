@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from kilonova.identity.logic.bootstrap import CatalogEntry
+from kilonova.identity.bootstrap import CatalogEntry
 from tests.image.support import IMAGES, JSON, PATCH, create
 from tests.races.conftest import Replicas, asked
 from tests.support import BASE

@@ -20,7 +20,7 @@ from kilonova.core.config import ConfigError
 from kilonova.settings import SecretSettings, Settings
 
 if TYPE_CHECKING:
-    from kilonova.identity.logic.keys import KeyRepository
+    from kilonova.identity.keys import KeyRepository
 
 app = typer.Typer(help="The keys that seal tokens and credentials.", no_args_is_help=True)
 
@@ -95,7 +95,7 @@ def _toml(text: str) -> str:
 
 def _repositories(settings: Settings) -> Iterator[KeyRepository]:
     """Those of tokens and of credentials."""
-    from kilonova.identity.logic.keys import KeyRepository  # here, so that other commands load no cryptography
+    from kilonova.identity.keys import KeyRepository  # here, so that other commands load no cryptography
 
     options = settings.identity
     for given, usual in ((options.key_dir, "fernet-keys"), (options.credential_key_dir, "credential-keys")):

@@ -13,38 +13,38 @@ from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.errors import identity_format
 from kilonova.identity import policies
-from kilonova.identity.api import discovery
-from kilonova.identity.api.assignments import Assignments, RoleAssignments
-from kilonova.identity.api.auth import Auth, sources
-from kilonova.identity.api.catalog import Endpoints, Regions, Services
-from kilonova.identity.api.credentials import ApplicationCredentials, Credentials
-from kilonova.identity.api.guard import guarded
-from kilonova.identity.api.legacy_auth import V1, V2
-from kilonova.identity.api.projects import Domains, Projects
-from kilonova.identity.api.revocations import RevocationEvents
-from kilonova.identity.api.roles import Roles
-from kilonova.identity.api.users import Groups, Users
+from kilonova.identity.bootstrap import Bootstrap, CatalogEntry
+from kilonova.identity.catalog_cache import CatalogCache
 from kilonova.identity.flush import flush
-from kilonova.identity.logic.application_credentials import ApplicationCredentialLogic
-from kilonova.identity.logic.assignments import AssignmentLogic
-from kilonova.identity.logic.auth import AuthLogic
-from kilonova.identity.logic.authenticator import LocalAuthenticator
-from kilonova.identity.logic.base import Deps
-from kilonova.identity.logic.bootstrap import Bootstrap, CatalogEntry
-from kilonova.identity.logic.catalog import EndpointLogic, RegionLogic, ServiceLogic
-from kilonova.identity.logic.catalog_cache import CatalogCache
-from kilonova.identity.logic.credentials import CredentialLogic
-from kilonova.identity.logic.keys import KeyRepository
-from kilonova.identity.logic.lockout import Lockout
-from kilonova.identity.logic.passwords import Passwords
-from kilonova.identity.logic.projects import ProjectLogic
-from kilonova.identity.logic.providers import FernetProvider, TokenProvider, UuidProvider
-from kilonova.identity.logic.revocation import Revocations
-from kilonova.identity.logic.roles import RoleLogic
-from kilonova.identity.logic.tokens import TokenLogic
-from kilonova.identity.logic.users import GroupLogic, UserLogic
+from kilonova.identity.keys import KeyRepository
+from kilonova.identity.logins.lockout import Lockout
+from kilonova.identity.logins.passwords import Passwords
 from kilonova.identity.options import IdentityOptions
+from kilonova.identity.resources import versions
+from kilonova.identity.resources.application_credentials.logic import ApplicationCredentialLogic
+from kilonova.identity.resources.assignments.handlers import Assignments, RoleAssignments
+from kilonova.identity.resources.assignments.logic import AssignmentLogic
+from kilonova.identity.resources.auth.handlers import Auth, sources
+from kilonova.identity.resources.auth.logic import AuthLogic
+from kilonova.identity.resources.base import Deps
+from kilonova.identity.resources.catalog.handlers import Endpoints, Regions, Services
+from kilonova.identity.resources.catalog.logic import EndpointLogic, RegionLogic, ServiceLogic
+from kilonova.identity.resources.credentials.handlers import ApplicationCredentials, Credentials
+from kilonova.identity.resources.credentials.logic import CredentialLogic
+from kilonova.identity.resources.legacy_auth.handlers import V1, V2
+from kilonova.identity.resources.projects.handlers import Domains, Projects
+from kilonova.identity.resources.projects.logic import ProjectLogic
+from kilonova.identity.resources.revocation_events import RevocationEvents
+from kilonova.identity.resources.roles.handlers import Roles
+from kilonova.identity.resources.roles.logic import RoleLogic
+from kilonova.identity.resources.users.handlers import Groups, Users
+from kilonova.identity.resources.users.logic import GroupLogic, UserLogic
 from kilonova.identity.tables import metadata
+from kilonova.identity.tokens.authenticator import LocalAuthenticator
+from kilonova.identity.tokens.lifecycle import TokenLogic
+from kilonova.identity.tokens.providers import FernetProvider, TokenProvider, UuidProvider
+from kilonova.identity.tokens.revocation import Revocations
+from kilonova.identity.web.guard import guarded
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -52,9 +52,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def login_routes(auth: Auth, v2: V2, v1: V1) -> list[Route]:
     t = "/v3/auth/tokens"
     return [
-        Route("GET", "/", discovery.versions, public=True, status=300),
-        Route("GET", "/v3", discovery.v3, public=True),
-        Route("GET", "/v2.0", discovery.v2, public=True),
+        Route("GET", "/", versions.versions, public=True, status=300),
+        Route("GET", "/v3", versions.v3, public=True),
+        Route("GET", "/v2.0", versions.v2, public=True),
         Route("POST", t, auth.login, public=True, status=201),
         Route("GET", t, auth.show, "identity:validate_token"),
         Route("HEAD", t, auth.check, "identity:check_token"),
@@ -276,7 +276,7 @@ class IdentityService:
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],
         *, compute_password: str = "", reset_passwords: bool = False,
     ) -> None:  # fmt: skip
-        """Make the cloud's first records; see logic/bootstrap.py. Only in a migrated database."""
+        """Make the cloud's first records; see bootstrap.py. Only in a migrated database."""
         await self._bootstrap.bootstrap(
             admin_password, demo_password, service_password, endpoints,
             compute_password=compute_password, reset_passwords=reset_passwords,

@@ -18,8 +18,8 @@ from kilonova.core.web.client import ServiceClient, TokenSource, refusal
 from kilonova.core.web.transport import Transport
 from kilonova.core.web.wire import View
 from kilonova.identity.interface import REVOCATION_EPOCH, IdentityEvents, RevocationList, Revoked
+from kilonova.identity.resources.auth.schemas import TokenReply, TokenView
 from kilonova.identity.revocation_log import RevocationLog
-from kilonova.identity.schemas.auth import TokenReply, TokenView
 
 T = TypeVar("T")
 SERVICE_ROLE = "service"

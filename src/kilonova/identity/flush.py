@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, retried
-from kilonova.identity.logic import timestamps
+from kilonova.identity import timestamps
 from kilonova.identity.store.expiry import Table, forget
 from kilonova.identity.tables import login_failures, revocation_events, revocations, tokens
 

@@ -184,7 +184,7 @@ credentials = Table(
     Index("ix_credentials_application_credential", "application_credential_id"),
 )
 
-# what makes tokens issued until a moment worthless; `subject` is KIND:ID, see logic/revocation.py
+# what makes tokens issued until a moment worthless; `subject` is KIND:ID, see tokens/revocation.py
 revocations = Table(
     "revocations",
     metadata,
@@ -196,7 +196,7 @@ revocations = Table(
     Index("ix_revocations_expires", "expires_at"),
 )
 
-# the events for processes that cache tokens, numbered without a gap in the order of the commits; see logic/revocation.py
+# the events for processes that cache tokens, numbered without a gap in the order of the commits; see tokens/revocation.py
 revocation_events = Table(
     "revocation_events",
     metadata,

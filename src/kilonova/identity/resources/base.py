@@ -1,0 +1,63 @@
+"""What the rules of every noun share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kilonova.core.clock import Clock
+from kilonova.core.db import Connection, Database, DuplicateRow, Row, Transaction, is_twin
+from kilonova.core.errors import NotFound
+from kilonova.identity import errors
+from kilonova.identity.catalog_cache import CatalogCache
+from kilonova.identity.logins.passwords import Passwords
+from kilonova.identity.options import IdentityOptions
+from kilonova.identity.store import records
+from kilonova.identity.store.records import Table
+from kilonova.identity.tokens.revocation import Revocations
+
+
+@dataclass(frozen=True)
+class Deps:
+    """Given to every noun's logic."""
+
+    database: Database
+    clock: Clock
+    options: IdentityOptions
+    revocations: Revocations
+    passwords: Passwords
+    catalog: CatalogCache
+
+
+class Logic:
+    def __init__(self, deps: Deps) -> None:
+        self.database, self.clock, self.options = deps.database, deps.clock, deps.options
+        self.revocations, self.passwords, self.catalog = deps.revocations, deps.passwords, deps.catalog
+
+    @asynccontextmanager
+    async def storing(self, kind: str, details: str) -> AsyncIterator[Transaction]:
+        """A transaction in which a row that exists already is a Duplicate with these details."""
+        try:
+            async with self.database.transaction() as tx:
+                yield tx
+        except DuplicateRow as error:
+            if not is_twin(error):
+                raise  # what it refers to has just gone: done again, it is told so
+            raise errors.Duplicate(kind=kind, details=details) from None
+
+
+async def must_get(
+    connection: Connection, table: Table, missing: type[NotFound], record_id: str, *, lock: bool = False, **where: Any
+) -> Row:
+    """The row with this id; raises `missing`. `lock` it where what is written depends on what is read."""
+    row = await records.get(connection, table, lock=lock, id=record_id, **where)
+    if row is None:
+        raise missing(id=record_id)
+    return row
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The filters a client really asked for."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,135 @@
+"""Projects, their tags, and domains over HTTP."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from kilonova.core.db import Row
+from kilonova.core.web.call import Call, Reply
+from kilonova.identity import errors
+from kilonova.identity.resources.base import given
+from kilonova.identity.resources.projects import schemas as shapes
+from kilonova.identity.resources.projects.logic import ProjectLogic
+from kilonova.identity.resources.users.handlers import domain_of
+from kilonova.identity.web import links
+from kilonova.identity.web.body import changes, columns, flag, given_options, read
+
+MAX_TAGS = 80
+
+
+class Projects:
+    def __init__(self, projects: ProjectLogic) -> None:
+        self.projects = projects
+
+    async def list(self, call: Call) -> Reply:
+        query = call.query
+        filters = given(
+            name=query.get("name"),
+            domain_id=query.get("domain_id"),
+            parent_id=query.get("parent_id"),
+            enabled=flag(call, "enabled"),
+        )
+        rows = await self.projects.list(**filters, is_domain=flag(call, "is_domain") or False)
+        rows = [row for row in rows if _tags_match(call, row)]
+        return Reply(links.listing(call, "/v3/projects", "projects", [links.project(call, row) for row in rows]))
+
+    async def show(self, call: Call, project_id: str) -> Reply:
+        view = links.project(call, await self.projects.get(project_id))
+        if "parents_as_list" in call.query:
+            view["parents"] = [{"project": links.project(call, row)} for row in await self.projects.parents(project_id)]
+        if "subtree_as_list" in call.query:
+            view["subtree"] = [
+                {"project": links.project(call, row)} for row in await self.projects.children(project_id)
+            ]
+        return Reply({"project": view})
+
+    async def create(self, call: Call) -> Reply:
+        body, extra = await read(call, "project", shapes.ProjectCreate)
+        if body.is_domain:
+            raise errors.Invalid(reason="Projects that act as domains are made as domains.")
+        values = columns(body, "options", "is_domain") | {"extra": extra, "options": given_options(body.options)}
+        if body.domain_id is None and body.parent_id is None:
+            values["domain_id"] = domain_of(call)
+        return Reply({"project": links.project(call, await self.projects.create(values))})
+
+    async def update(self, call: Call, project_id: str) -> Reply:
+        body, extra = await read(call, "project", shapes.ProjectUpdate)
+        row = await self.projects.update(project_id, changes(body), extra)
+        return Reply({"project": links.project(call, row)})
+
+    async def delete(self, call: Call, project_id: str) -> Reply:
+        await self.projects.delete(project_id)
+        return Reply()
+
+    async def tags(self, call: Call, project_id: str) -> Reply:
+        row = await self.projects.get(project_id)
+        return Reply({"tags": row.tags, "links": links.collection(call, f"/v3/projects/{project_id}/tags")})
+
+    async def set_tags(self, call: Call, project_id: str) -> Reply:
+        body = await call.decode(shapes.TagsPut)
+        await self.projects.update(project_id, {"tags": list(dict.fromkeys(body.tags))}, {})
+        return await self.tags(call, project_id)
+
+    async def clear_tags(self, call: Call, project_id: str) -> Reply:
+        await self.projects.update(project_id, {"tags": []}, {})
+        return Reply()
+
+    async def check_tag(self, call: Call, project_id: str, value: str) -> Reply:
+        if value not in (await self.projects.get(project_id)).tags:
+            raise errors.TagNotFound(tag=value)
+        return Reply()
+
+    async def add_tag(self, call: Call, project_id: str, value: str) -> Reply:
+        row = await self.projects.get(project_id)
+        if not value or len(value) > 255 or "," in value or "\x00" in value or len(row.tags) >= MAX_TAGS:
+            raise errors.Invalid(reason="Invalid project tag, or too many of them.")
+        if value not in row.tags:
+            await self.projects.update(project_id, {"tags": [*row.tags, value]}, {})
+        return Reply(headers={"Location": f"{call.base_url}/v3/projects/{project_id}/tags/{quote(value, safe='')}"})
+
+    async def remove_tag(self, call: Call, project_id: str, value: str) -> Reply:
+        row = await self.projects.get(project_id)
+        if value not in row.tags:
+            raise errors.TagNotFound(tag=value)
+        await self.projects.update(project_id, {"tags": [tag for tag in row.tags if tag != value]}, {})
+        return Reply()
+
+
+class Domains:
+    def __init__(self, projects: ProjectLogic) -> None:
+        self.projects = projects
+
+    async def list(self, call: Call) -> Reply:
+        filters = given(name=call.query.get("name"), enabled=flag(call, "enabled"))
+        rows = await self.projects.list(**filters, is_domain=True)
+        return Reply(links.listing(call, "/v3/domains", "domains", [links.domain(call, row) for row in rows]))
+
+    async def show(self, call: Call, domain_id: str) -> Reply:
+        return Reply({"domain": links.domain(call, await self.projects.get_domain(domain_id))})
+
+    async def create(self, call: Call) -> Reply:
+        body, extra = await read(call, "domain", shapes.DomainCreate)
+        values = columns(body, "options", "explicit_domain_id") | {"extra": extra}
+        values["options"] = given_options(body.options)
+        row = await self.projects.create_domain(values, body.explicit_domain_id)
+        return Reply({"domain": links.domain(call, row)})
+
+    async def update(self, call: Call, domain_id: str) -> Reply:
+        body, extra = await read(call, "domain", shapes.DomainUpdate)
+        row = await self.projects.update(domain_id, changes(body), extra, domain=True)
+        return Reply({"domain": links.domain(call, row)})
+
+    async def delete(self, call: Call, domain_id: str) -> Reply:
+        await self.projects.delete_domain(domain_id)
+        return Reply()
+
+
+def _tags_match(call: Call, row: Row) -> bool:
+    """`tags` all of them, `tags-any` one of them, and the two with `not-` for the opposite."""
+    held = set(row.tags)
+    for name, met in (("tags", held.issuperset), ("tags-any", lambda asked: not held.isdisjoint(asked))):
+        for prefix, wanted in (("", True), ("not-", False)):
+            asked = call.query.get(prefix + name)
+            if asked and bool(met(asked.split(","))) is not wanted:
+                return False
+    return True

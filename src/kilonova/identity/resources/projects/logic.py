@@ -1,0 +1,181 @@
+"""Rules of projects and of domains, which are projects that own users, groups and other projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kilonova.core.db import Connection, Row, retried
+from kilonova.identity import errors
+from kilonova.identity.resource_options import check_delete, check_update, merged
+from kilonova.identity.resources.base import Logic, must_get
+from kilonova.identity.store import assignments as assignment_store
+from kilonova.identity.store import records
+from kilonova.identity.tables import credentials, groups, projects, roles, users
+
+
+class ProjectLogic(Logic):
+    async def list(self, **filters: Any) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            return await records.find(connection, projects, **filters)
+
+    async def of_user(self, user_id: str, *, domains: bool = False) -> Sequence[Row]:
+        """Where a user has a role."""
+        async with self.database.reading() as connection:
+            return await assignment_store.projects_of(connection, user_id, domains=domains)
+
+    async def has_system_role(self, user_id: str) -> bool:
+        async with self.database.reading() as connection:
+            return await assignment_store.has_system_role(connection, user_id)
+
+    async def get(self, project_id: str) -> Row:
+        async with self.database.reading() as connection:
+            return await must_get(connection, projects, errors.ProjectNotFound, project_id)
+
+    async def get_domain(self, domain_id: str) -> Row:
+        async with self.database.reading() as connection:
+            return await self._domain(connection, domain_id)
+
+    async def _domain(self, connection: Connection, domain_id: str, *, lock: bool = False) -> Row:
+        return await must_get(connection, projects, errors.DomainNotFound, domain_id, lock=lock, is_domain=True)
+
+    @retried
+    async def create(self, values: dict[str, Any]) -> Row:
+        """`values` are columns; without a domain it is that of the parent, without a parent the domain is."""
+        row = values | {"id": self.clock.hex_id(), "is_domain": False, "options": merged({}, values["options"])}
+        async with self.storing("project", _twin(values["name"], "in the same domain")) as tx:
+            parent_id = values.get("parent_id") or values.get("domain_id") or self.options.default_domain_id
+            parent = await records.get(tx.connection, projects, lock=True, id=parent_id)
+            if parent is None:
+                kind = errors.ProjectNotFound if values.get("parent_id") else errors.DomainNotFound
+                raise kind(id=parent_id)
+            domain_id = parent.id if parent.is_domain else parent.domain_id
+            row |= {"parent_id": parent.id, "domain_id": values.get("domain_id") or domain_id}
+            if row["domain_id"] != domain_id:
+                raise errors.Invalid(
+                    reason=f"Cannot create project, since it specifies its domain_id {row['domain_id']}, but specifies a"
+                    f" parent in a different domain ({domain_id})."
+                )
+            if values["enabled"] and not parent.enabled:
+                raise errors.Invalid(
+                    reason=f"cannot create a project in a branch containing a disabled project: {parent.id}"
+                )
+            await records.add(tx.connection, projects, row)
+            return await must_get(tx.connection, projects, errors.ProjectNotFound, row["id"])
+
+    @retried
+    async def create_domain(self, values: dict[str, Any], domain_id: str | None = None) -> Row:
+        row = values | {"id": domain_id or self.clock.hex_id(), "is_domain": True, "domain_id": "", "parent_id": None}
+        row["options"] = merged({}, values["options"])
+        async with self.storing("project", _twin(values["name"], "acting as domains")) as tx:
+            await records.add(tx.connection, projects, row)
+            return await self._domain(tx.connection, row["id"])
+
+    @retried
+    async def update(
+        self, project_id: str, values: dict[str, Any], extra: dict[str, Any], *, domain: bool = False
+    ) -> Row:
+        missing = errors.DomainNotFound if domain else errors.ProjectNotFound
+        where = {"is_domain": True} if domain else {}
+        void = None
+        async with self.storing("project", _twin(str(values.get("name")), "in the same domain")) as tx:
+            row = await must_get(tx.connection, projects, missing, project_id, lock=True, **where)
+            check_update("domain" if row.is_domain else "project", row, values, extra)
+            self._check_update(row, values)
+            kept = {"extra": row.extra | extra, "options": merged(row.options, values.get("options", {}))}
+            await records.change(tx.connection, projects, values | kept, id=project_id)
+            if values.get("enabled") is False and row.enabled:
+                subject = f"{'domain' if row.is_domain else 'project'}:{project_id}"
+                void = await self.revocations.record(
+                    tx.connection, subject, project_ids=[project_id], everything=row.is_domain
+                )
+            updated = await must_get(tx.connection, projects, missing, project_id)
+        await self.revocations.tell(void)
+        return updated
+
+    def _check_update(self, row: Row, values: dict[str, Any]) -> None:
+        if values.pop("domain_id", row.domain_id or None) != (row.domain_id or None):
+            raise errors.Invalid(reason="Cannot change Domain ID")
+        if values.pop("parent_id", row.parent_id) != row.parent_id:
+            raise errors.Refused(reason="Update of `parent_id` is not allowed.")
+        if values.pop("is_domain", row.is_domain) != row.is_domain:
+            raise errors.Invalid(reason="Update of `is_domain` is not allowed.")
+
+    @retried
+    async def delete(self, project_id: str) -> None:
+        async with self.database.transaction() as tx:
+            row = await must_get(tx.connection, projects, errors.ProjectNotFound, project_id, lock=True)
+            if row.is_domain:
+                raise errors.Refused(reason="Cannot delete a project acting as a domain; delete the domain.")
+            check_delete("project", row)
+            if await records.get(tx.connection, projects, parent_id=project_id) is not None:
+                raise errors.Refused(
+                    reason=f"Cannot delete the project {project_id} since it is not a leaf in the hierarchy. Use the"
+                    " cascade option if you want to delete a whole subtree."
+                )
+            await self._forget(tx.connection, [project_id])
+            await records.remove(tx.connection, projects, id=project_id)
+            void = await self.revocations.record(tx.connection, f"project:{project_id}", project_ids=[project_id])
+        await self.revocations.tell(void)
+
+    @retried
+    async def delete_domain(self, domain_id: str) -> None:
+        """With everything in it, once it is disabled."""
+        async with self.database.transaction() as tx:
+            row = await self._domain(tx.connection, domain_id, lock=True)
+            check_delete("domain", row)
+            if row.enabled:
+                raise errors.Refused(reason="Cannot delete a domain that is enabled, please disable it first.")
+            gone: list[str] = []
+            for table in (users, groups):
+                gone += [r.id for r in await records.find(tx.connection, table, domain_id=domain_id)]
+                await records.remove(tx.connection, table, domain_id=domain_id)
+            await self._remove_projects(tx.connection, domain_id)
+            await assignment_store.forget(tx.connection, *gone)
+            await records.remove(tx.connection, roles, domain_id=domain_id)
+            await self._forget(tx.connection, [domain_id])
+            await records.remove(tx.connection, projects, id=domain_id)
+            void = await self.revocations.record(tx.connection, f"domain:{domain_id}", everything=True)
+        await self.revocations.tell(void)
+
+    async def _remove_projects(self, connection: Connection, domain_id: str) -> None:
+        """All of a domain's projects, the leaves first."""
+        left = {row.id: row.parent_id for row in await records.find(connection, projects, domain_id=domain_id)}
+        await self._forget(connection, list(left))
+        while left:
+            leaves = sorted(left.keys() - set(left.values()))
+            await records.remove(connection, projects, id=leaves)
+            left = {key: parent for key, parent in left.items() if key not in leaves}
+
+    async def _forget(self, connection: Connection, ids: Sequence[str]) -> None:
+        """What points to projects without being theirs."""
+        if not ids:
+            return
+        await assignment_store.forget(connection, *ids)
+        await records.remove(connection, credentials, project_id=[*ids])
+        await records.change(connection, users, {"default_project_id": None}, default_project_id=[*ids])
+
+    async def parents(self, project_id: str) -> Sequence[Row]:
+        """The projects above one, nearest first, without its domain."""
+        found: list[Row] = []
+        async with self.database.reading() as connection:
+            row = await must_get(connection, projects, errors.ProjectNotFound, project_id)
+            while row.parent_id is not None and row.parent_id != row.domain_id:
+                row = await must_get(connection, projects, errors.ProjectNotFound, row.parent_id)
+                found.append(row)
+        return found
+
+    async def children(self, project_id: str) -> Sequence[Row]:
+        """All projects below one."""
+        found: list[Row] = []
+        level = [project_id]
+        async with self.database.reading() as connection:
+            while level:
+                rows = await records.find(connection, projects, parent_id=level)
+                found.extend(rows)
+                level = [row.id for row in rows]
+        return found
+
+
+def _twin(name: str, where: str) -> str:
+    return f"it is not permitted to have two projects {where} with the same name : {name}"

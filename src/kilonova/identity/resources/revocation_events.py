@@ -1,0 +1,19 @@
+"""What services ask that remember tokens and may have missed an event."""
+
+from __future__ import annotations
+
+from kilonova.core.db import Database
+from kilonova.core.web.call import Call, InvalidInput, Reply
+from kilonova.identity.tokens.revocation import Revocations
+
+
+class RevocationEvents:
+    def __init__(self, revocations: Revocations, database: Database) -> None:
+        self.revocations, self.database = revocations, database
+
+    async def list(self, call: Call) -> Reply:
+        """`?after=N`: the events after generation N."""
+        after = call.query.get("after", "0")
+        if not after.isdecimal() or len(after) > 18:
+            raise InvalidInput(reason="after is the number of a generation")
+        return Reply(await self.revocations.told(self.database, int(after)))

@@ -1,0 +1,164 @@
+"""Rules of users, their passwords, and the groups they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kilonova.core.db import Connection, Row, retried
+from kilonova.identity import errors
+from kilonova.identity.logins.lockout import forget as forget_failures
+from kilonova.identity.resource_options import LOCK_PASSWORD, merged
+from kilonova.identity.resources.base import Logic, must_get
+from kilonova.identity.store import assignments as assignment_store
+from kilonova.identity.store import groups as group_store
+from kilonova.identity.store import records
+from kilonova.identity.tables import groups, memberships, projects, users
+
+
+class UserLogic(Logic):
+    async def list(self, **filters: Any) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            return await records.find(connection, users, **filters)
+
+    async def get(self, user_id: str) -> Row:
+        async with self.database.reading() as connection:
+            return await must_get(connection, users, errors.UserNotFound, user_id)
+
+    @retried
+    async def create(self, values: dict[str, Any], password: str | None) -> Row:
+        hashed = await self.passwords.hash(password) if password is not None else None
+        row = values | {"id": self.clock.hex_id(), "password_hash": hashed, "options": merged({}, values["options"])}
+        async with self.storing("user", _twin(row)) as tx:
+            await must_get(tx.connection, projects, errors.DomainNotFound, row["domain_id"], is_domain=True)
+            await self._check_default(tx.connection, row.get("default_project_id"))
+            await records.add(tx.connection, users, row)
+            return await must_get(tx.connection, users, errors.UserNotFound, row["id"])
+
+    @retried
+    async def update(self, user_id: str, values: dict[str, Any], extra: dict[str, Any], password: str | None) -> Row:
+        """A new password, or being disabled, ends all the user's tokens; a new password, or being enabled, a lock-out."""
+        known = await self.get(user_id)
+        if values.get("domain_id", known.domain_id) != known.domain_id:
+            raise errors.Invalid(reason="Cannot change Domain ID")
+        if password is not None:
+            values |= {"password_hash": await self.passwords.hash(password)}
+        ends = password is not None or values.get("enabled") is False
+        void = None
+        async with self.storing("user", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
+            row = await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)
+            await self._check_default(tx.connection, values.get("default_project_id"))
+            kept = {"extra": row.extra | extra, "options": merged(row.options, values.get("options", {}))}
+            await records.change(tx.connection, users, values | kept, id=user_id)
+            if password is not None or values.get("enabled"):
+                await forget_failures(tx.connection, user_id)
+            if ends:
+                void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
+            updated = await must_get(tx.connection, users, errors.UserNotFound, user_id)
+        await self.revocations.tell(void)
+        return updated
+
+    async def change_password(self, user_id: str, password: str) -> None:
+        """By the user, who gave the old one. Raises PasswordLocked where an admin has forbidden it."""
+        if ((await self.get(user_id)).options or {}).get(LOCK_PASSWORD):
+            raise errors.PasswordLocked
+        await self.update(user_id, {}, {}, password)
+
+    @retried
+    async def delete(self, user_id: str) -> None:
+        async with self.database.transaction() as tx:
+            await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)
+            await assignment_store.forget(tx.connection, user_id)
+            await forget_failures(tx.connection, user_id)
+            await records.remove(tx.connection, users, id=user_id)
+            void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
+        await self.revocations.tell(void)
+
+    async def groups(self, user_id: str, **filters: Any) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            await must_get(connection, users, errors.UserNotFound, user_id)
+            return await group_store.of_user(connection, user_id, filters)
+
+    async def _check_default(self, connection: Connection, project_id: str | None) -> None:
+        if project_id is None:
+            return
+        found = await records.get(connection, projects, id=project_id)
+        if found is not None and found.is_domain:
+            raise errors.Invalid(reason="User's default project ID cannot be a domain ID: " + project_id)
+
+
+class GroupLogic(Logic):
+    async def list(self, **filters: Any) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            return await records.find(connection, groups, **filters)
+
+    async def get(self, group_id: str) -> Row:
+        async with self.database.reading() as connection:
+            return await must_get(connection, groups, errors.GroupNotFound, group_id)
+
+    @retried
+    async def create(self, values: dict[str, Any]) -> Row:
+        row = values | {"id": self.clock.hex_id()}
+        async with self.storing("group", _twin(row)) as tx:
+            await must_get(tx.connection, projects, errors.DomainNotFound, row["domain_id"], is_domain=True)
+            await records.add(tx.connection, groups, row)
+            return await must_get(tx.connection, groups, errors.GroupNotFound, row["id"])
+
+    @retried
+    async def update(self, group_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
+        known = await self.get(group_id)
+        if values.get("domain_id", known.domain_id) != known.domain_id:
+            raise errors.Invalid(reason="Cannot change Domain ID")
+        async with self.storing("group", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
+            row = await must_get(tx.connection, groups, errors.GroupNotFound, group_id, lock=True)
+            await records.change(tx.connection, groups, values | {"extra": row.extra | extra}, id=group_id)
+            return await must_get(tx.connection, groups, errors.GroupNotFound, group_id)
+
+    @retried
+    async def delete(self, group_id: str) -> None:
+        """Its members lose the roles it gave them at once."""
+        async with self.database.transaction() as tx:
+            await must_get(tx.connection, groups, errors.GroupNotFound, group_id, lock=True)
+            members = [row.user_id for row in await records.find(tx.connection, memberships, group_id=group_id)]
+            await assignment_store.forget(tx.connection, group_id)
+            await records.remove(tx.connection, groups, id=group_id)
+            void = await self.revocations.record(tx.connection, user_ids=members)
+        await self.revocations.tell(void)
+
+    async def members(self, group_id: str, **filters: Any) -> Sequence[Row]:
+        async with self.database.reading() as connection:
+            await must_get(connection, groups, errors.GroupNotFound, group_id)
+            return await group_store.members(connection, group_id, filters)
+
+    @retried
+    async def add_member(self, group_id: str, user_id: str) -> None:
+        """Harmless to repeat."""
+        async with self.database.transaction() as tx:
+            await self._both(tx.connection, group_id, user_id)
+            if await records.get(tx.connection, memberships, group_id=group_id, user_id=user_id) is None:
+                await records.add(tx.connection, memberships, {"group_id": group_id, "user_id": user_id})
+            void = await self.revocations.record(tx.connection, user_ids=[user_id])
+        await self.revocations.tell(void)
+
+    @retried
+    async def remove_member(self, group_id: str, user_id: str) -> None:
+        async with self.database.transaction() as tx:
+            await self._both(tx.connection, group_id, user_id)
+            if not await records.remove(tx.connection, memberships, group_id=group_id, user_id=user_id):
+                raise errors.MembershipNotFound(user=user_id, group=group_id)
+            void = await self.revocations.record(tx.connection, user_ids=[user_id])
+        await self.revocations.tell(void)
+
+    async def check_member(self, group_id: str, user_id: str) -> None:
+        async with self.database.reading() as connection:
+            await self._both(connection, group_id, user_id)
+            if await records.get(connection, memberships, group_id=group_id, user_id=user_id) is None:
+                raise errors.MembershipNotFound(user=user_id, group=group_id)
+
+    async def _both(self, connection: Connection, group_id: str, user_id: str) -> None:
+        await must_get(connection, groups, errors.GroupNotFound, group_id)
+        await must_get(connection, users, errors.UserNotFound, user_id)
+
+
+def _twin(row: dict[str, Any]) -> str:
+    return f"Duplicate entry found with name {row['name']} at domain ID {row['domain_id']}"
