@@ -21,7 +21,7 @@ import msgspec
 
 from kilonova.cli.main import main
 from kilonova.compute.agent.journal import Journal
-from kilonova.compute.logic.timeline import Timeline
+from kilonova.compute.resources.servers.launch.timeline import Timeline
 from kilonova.compute.scheduler.plan import Planner
 from kilonova.compute.store import actions, conductor_servers, decisions, steps
 

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from kilonova.compute import tables
-from kilonova.compute.logic.shared_images import SharedImages
 from kilonova.compute.options import ComputeOptions, Quotas
+from kilonova.compute.resources.servers.launch.shared_images import SharedImages
 from kilonova.compute.store import request_specs
 from kilonova.compute.store import steps as step_store
 from kilonova.core import errors

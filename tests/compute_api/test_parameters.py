@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from kilonova.compute.api.parameters import KNOWN, NONE
 from kilonova.compute.app import ComputeApiService
+from kilonova.compute.web.parameters import KNOWN, NONE
 from kilonova.core.web.wire import Version
 from tests import support
 from tests.compute_api.support import Cloud, Images, Networks, Projects, make_cloud, version

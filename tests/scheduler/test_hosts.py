@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from kilonova.compute import tables
-from kilonova.compute.logic.aggregates import AggregateLogic
+from kilonova.compute.resources.aggregates.logic import AggregateLogic
 from kilonova.compute.scheduler import hosts as module
 from kilonova.compute.store import hosts as store
 from kilonova.compute.store import services

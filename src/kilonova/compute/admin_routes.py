@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from kilonova.compute.api.aggregates import Aggregates
-from kilonova.compute.api.extensions import Extensions
-from kilonova.compute.api.hypervisors import Hypervisors
-from kilonova.compute.api.migrations import Migrations
-from kilonova.compute.api.quotas import Quotas
-from kilonova.compute.api.server_groups import ServerGroups
-from kilonova.compute.api.services import Services
-from kilonova.compute.api.usage import Usage
+from kilonova.compute.resources.aggregates.handlers import Aggregates
+from kilonova.compute.resources.extensions import Extensions
+from kilonova.compute.resources.hypervisors.handlers import Hypervisors
+from kilonova.compute.resources.migrations.handlers import Migrations
+from kilonova.compute.resources.quotas.handlers import Quotas
+from kilonova.compute.resources.server_groups.handlers import ServerGroups
+from kilonova.compute.resources.services.handlers import Services
+from kilonova.compute.resources.usage.handlers import Usage
 from kilonova.compute.routes import R, V
 from kilonova.core.web.app import Route
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from kilonova.compute.api.external_events import ExternalEvents
-from kilonova.compute.api.flavor_extras import FlavorExtras
-from kilonova.compute.api.flavors import Flavors
-from kilonova.compute.api.history import History
-from kilonova.compute.api.key_pairs import KeyPairs
-from kilonova.compute.api.legacy_auth import LegacyLogin
-from kilonova.compute.api.security_groups import SecurityGroups
-from kilonova.compute.api.server_actions import ServerActions
-from kilonova.compute.api.server_metadata import ServerMetadata
-from kilonova.compute.api.server_parts import ServerParts
-from kilonova.compute.api.server_tags import ServerTags
-from kilonova.compute.api.servers import Servers
-from kilonova.compute.api.versions import Versions
+from kilonova.compute.resources.external_events.handlers import ExternalEvents
+from kilonova.compute.resources.flavors.extras import FlavorExtras
+from kilonova.compute.resources.flavors.handlers import Flavors
+from kilonova.compute.resources.instance_actions.handlers import History
+from kilonova.compute.resources.key_pairs.handlers import KeyPairs
+from kilonova.compute.resources.security_groups.handlers import SecurityGroups
+from kilonova.compute.resources.server_actions.handlers import ServerActions
+from kilonova.compute.resources.server_interfaces.handlers import ServerParts
+from kilonova.compute.resources.server_metadata.handlers import ServerMetadata
+from kilonova.compute.resources.server_tags.handlers import ServerTags
+from kilonova.compute.resources.servers.handlers import Servers
+from kilonova.compute.resources.versions.handlers import Versions
+from kilonova.compute.resources.versions.legacy_login import LegacyLogin
 from kilonova.core.web.app import Route
 
 R = "os_compute_api"

@@ -17,10 +17,10 @@ from kilonova.compute.steps import Step
 from kilonova.core.web.wire import Version
 
 if TYPE_CHECKING:
-    from kilonova.compute.logic.console import ConsoleLogic
-    from kilonova.compute.logic.evacuation import EvacuationLogic
-    from kilonova.compute.logic.server_actions import ActionLogic
-    from kilonova.compute.logic.server_network import ServerNetworkLogic
+    from kilonova.compute.resources.server_actions.console import ConsoleLogic
+    from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
+    from kilonova.compute.resources.server_actions.logic import ActionLogic
+    from kilonova.compute.resources.server_security_groups.logic import ServerNetworkLogic
     from kilonova.core.db import Row
     from kilonova.core.web.call import Call, Reply
 

@@ -6,10 +6,10 @@ from msgspec import UnsetType
 
 from kilonova.compute import errors
 from kilonova.compute.actions.base import Action, Api, R, Runs, Wanted
-from kilonova.compute.schemas.actions import Evacuate
-from kilonova.compute.schemas.common import truth
+from kilonova.compute.resources.server_actions.schemas import Evacuate
 from kilonova.compute.states import REBUILD_TASKS, Task, Vm
 from kilonova.compute.steps import LAUNCH
+from kilonova.compute.web.fields import truth
 from kilonova.core.web.call import InvalidInput, Reply
 from kilonova.core.web.wire import Version, present
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonova.compute.actions.base import Action, R, Runs
-from kilonova.compute.schemas.actions import Reboot
+from kilonova.compute.resources.server_actions.schemas import Reboot
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.steps import RESTART, SOFT_REBOOT
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kilonova.compute.actions.base import Action, Api, R, Runs, Wanted
-from kilonova.compute.schemas.actions import ResetState
+from kilonova.compute.resources.server_actions.schemas import ResetState
 from kilonova.compute.states import Vm
 from kilonova.core.web.call import Reply
 

@@ -1,0 +1,53 @@
+"""The request to evacuate a server from a host that is down: checked, recorded and handed to the conductor at once."""
+
+from __future__ import annotations
+
+from kilonova.compute import errors
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.models import Move
+from kilonova.compute.moves import EVACUATION
+from kilonova.compute.resources.server_actions.logic import ActionLogic, sender
+from kilonova.compute.states import Vm
+from kilonova.compute.store import migrations, services
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Row, retried
+
+
+class EvacuationLogic:
+    def __init__(self, actions: ActionLogic) -> None:
+        self.actions, self.database, self.clock = actions, actions.database, actions.clock
+
+    @retried
+    async def evacuate(
+        self, ctx: RequestContext, server_id: str, *, target: str | None, force: bool, shared: bool | None,
+        stopped: bool, admin_pass: str | None,
+    ) -> None:  # fmt: skip
+        """`target` None lets the scheduler choose, `force` passes its filters by; `shared`: see Move; `stopped` keeps
+        the server off. Raises InvalidState, HostInUse (its host is up), TargetNotFound, SameHost, NotReady."""
+        async with self.database.transaction() as tx:
+            row = await self.actions.take(tx, ctx, server_id, "evacuate")
+            await self._check(tx.connection, row, target)
+            move = Move(
+                kind=EVACUATION.name, migration=self.clock.uuid(), source=row.host, target=target, force=force, shared=shared,
+                stopped=stopped or row.vm_state == Vm.STOPPED, admin_pass=admin_pass,
+            )  # fmt: skip
+            moment = self.clock.row_time()
+            record = {
+                "uuid": move.migration, "server_uuid": row.uuid, "type": EVACUATION.name,
+                "status": migrations.ACCEPTED, "request_id": ctx.request_id, "source_compute": row.host,
+                "source_node": row.node, "dest_compute": target, "user_id": ctx.user_id, "project_id": ctx.project_id,
+                "document": migrations.encode(move), "created_at": moment, "updated_at": moment,
+            }  # fmt: skip
+            await migrations.add(tx.connection, record)
+            await tx.outbox(ConductorAPI).move_server(sender(ctx), row.uuid, move.migration)
+
+    async def _check(self, connection: Connection, row: Row, target: str | None) -> None:
+        if row.host is None:
+            raise errors.NotReady(server_id=row.uuid)
+        if target is not None:
+            if not await services.find(connection, host=target, binary=services.COMPUTE):
+                raise errors.TargetNotFound(host=target)
+            if target == row.host:
+                raise errors.SameHost
+        if await self.actions.is_up(connection, row.host):
+            raise errors.HostInUse(host=row.host)

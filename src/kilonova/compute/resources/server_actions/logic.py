@@ -1,0 +1,149 @@
+"""Actions on servers. Each checks the table of states, takes the server by a compare-and-swap, writes the action down
+and hands it to the server's host: all in one transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from kilonova.compute import errors, models
+from kilonova.compute.actions.base import Action
+from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.grants import BuildGrants
+from kilonova.compute.notifications import ServerEvents
+from kilonova.compute.options import ComputeOptions
+from kilonova.compute.resources.servers.logic import owned
+from kilonova.compute.resources.servers.passwords import make_password
+from kilonova.compute.states import Vm
+from kilonova.compute.store import actions as action_store
+from kilonova.compute.store import builds
+from kilonova.compute.store import hosts as host_store
+from kilonova.compute.store import servers as store
+from kilonova.core.clock import Clock
+from kilonova.core.context import RequestContext
+from kilonova.core.db import Connection, Database, Row, Transaction, retried
+from kilonova.core.grants import Grants
+
+
+class ActionLogic:
+    def __init__(
+        self, database: Database, clock: Clock, options: ComputeOptions, events: ServerEvents, grants: Grants
+    ) -> None:
+        self.database, self.clock, self.options, self.events = database, clock, options, events
+        self.grants = BuildGrants(grants, clock)
+
+    @retried
+    async def on_host(self, ctx: RequestContext, server_id: str, action: str) -> None:
+        """An action that the server's host does."""
+        async with self.database.transaction() as tx:
+            row = await self.take(tx, ctx, server_id, action)
+            if row.host is None:
+                raise errors.NotReady(server_id=server_id)
+            ref = await self._ref(tx.connection, ctx, row, action)
+            await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
+            self.events.action_began(tx, ctx, row, action)
+
+    @retried
+    async def delete(self, ctx: RequestContext, server_id: str, *, may: Callable[[Row], None] | None = None) -> None:
+        """By the server's host; where that is down, by the conductor at once. `may` raises for callers that must not do that."""
+        async with self.database.transaction() as tx:
+            row = await self.take(tx, ctx, server_id, "delete", may=may)
+            self.events.action_began(tx, ctx, row, "delete")
+            if row.host is None or not await self.is_up(tx.connection, row.host):
+                await tx.outbox(ConductorAPI).delete_unhosted(sender(ctx), row.uuid, ctx.request_id)
+                return
+            ref = await self._ref(tx.connection, ctx, row, "delete")
+            await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
+
+    def password(self) -> str:
+        """A new one for a server's administrator."""
+        return make_password(self.clock, self.options.password_length)
+
+    async def is_up(self, connection: Connection, host: str) -> bool:
+        since = self.clock.row_time() - dt.timedelta(seconds=self.options.service_down_time)
+        return bool(await host_store.alive(connection, [host], since))
+
+    async def take(
+        self, tx: Transaction, ctx: RequestContext, server_id: str, action: str,
+        *, may: Callable[[Row], None] | None = None,
+    ) -> Row:  # fmt: skip
+        """The server as it was, now busy with the action."""
+        row = await owned(tx.connection, ctx, server_id, lock=True)
+        if may is not None:
+            may(row)
+        check_lock(ctx, row)
+        wanted = ACTIONS[action]
+        check_state(row, wanted)
+        taken = await store.change(
+            tx.connection, row.uuid, {"task_state": wanted.task}, self.clock.row_time(),
+            vm_states=[row.vm_state], task_states=[row.task_state],
+        )  # fmt: skip
+        if not taken:
+            raise errors.InvalidState(
+                action=wanted.shown, server_id=server_id, attribute="task_state", state="changing"
+            )
+        await self._write_down(tx.connection, ctx, row, wanted.shown)
+        return row
+
+    async def _write_down(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> None:
+        entry = {
+            "server_uuid": row.uuid, "request_id": ctx.request_id, "action": action, "user_id": ctx.user_id,
+            "project_id": ctx.project_id, "started_at": self.clock.row_time(),
+        }  # fmt: skip
+        await action_store.begin(connection, [entry])
+
+    async def _ref(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> models.ServerRef:
+        build = await builds.build_of(connection, row.uuid)
+        if build is None:
+            raise errors.NotReady(server_id=row.uuid)
+        build.request_id, build.action = ctx.request_id, action
+        build = self.grants.granted(build, row.host)
+        return models.ServerRef(build=build, request_id=ctx.request_id, action=action)
+
+    @retried
+    async def reset_state(self, ctx: RequestContext, server_id: str, state: Vm) -> None:
+        """An operator says what a server is, whatever it was busy with; nothing is done on its host."""
+        async with self.database.transaction() as tx:
+            row = await owned(tx.connection, ctx, server_id, lock=True)
+            await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, self.clock.row_time())
+            await self._write_down(tx.connection, ctx, row, "os-resetState")
+
+    async def lock(self, ctx: RequestContext, server_id: str, reason: str | None, *, as_owner: bool) -> None:
+        await self._set_lock(
+            ctx, server_id, "lock", {"locked_by": "owner" if as_owner else "admin", "locked_reason": reason}
+        )
+
+    async def unlock(self, ctx: RequestContext, server_id: str) -> None:
+        await self._set_lock(ctx, server_id, "unlock", {"locked_by": None, "locked_reason": None})
+
+    @retried
+    async def _set_lock(self, ctx: RequestContext, server_id: str, action: str, values: dict[str, Any]) -> None:
+        async with self.database.transaction() as tx:
+            row = await owned(tx.connection, ctx, server_id, lock=True)
+            if action == "lock" and row.locked_by == "owner":
+                values = values | {"locked_by": "owner"}  # an admin's lock does not take the owner's key away
+            await store.change(tx.connection, row.uuid, values, self.clock.row_time())
+            await self._write_down(tx.connection, ctx, row, action)
+
+
+def check_lock(ctx: RequestContext, row: Row) -> None:
+    if row.locked_by is not None and not ctx.is_admin:
+        raise errors.ServerLocked(server_id=row.uuid)
+
+
+def check_state(row: Row, action: Action) -> None:
+    """Raises InvalidState unless the action may begin in the state that the server is in."""
+    if row.vm_state not in action.vm_states:
+        raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)
+    if action.task_states is not None and row.task_state not in action.task_states:
+        raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
+
+
+def sender(ctx: RequestContext) -> RequestContext:
+    """The caller as messages name it: without the token."""
+    return msgspec.structs.replace(ctx, token=None)

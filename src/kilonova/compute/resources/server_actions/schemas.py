@@ -1,0 +1,43 @@
+"""Wire shapes of server actions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Name, matching
+from kilonova.core.web.wire import Body, versions
+
+
+class Reboot(Body, kw_only=True):
+    type: Literal["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]
+
+
+class Lock(Body, kw_only=True):
+    locked_reason: Annotated[Line, Meta(min_length=1)] | None = None
+
+
+class ResetState(Body, kw_only=True):
+    state: Literal["active", "error"]
+
+
+class ConsoleOutput(Body, kw_only=True):
+    """`length` is a number of lines; -1 and None are all."""
+
+    length: (
+        Annotated[str, matching(r"\A-?[0-9]{1,9}\Z", "a number of lines, or -1")] | Annotated[int, Meta(ge=-1)] | None
+    ) = None
+
+
+class Evacuate(Body, kw_only=True, rename={"shared": "onSharedStorage", "admin_pass": "adminPass"}):
+    """`onSharedStorage` must be given until 2.13, and is found out by the host since."""
+
+    host: HostName | UnsetType = UNSET
+    shared: Annotated[Boolean | UnsetType, versions("2.1", "2.13")] = UNSET
+    admin_pass: AdminPass | UnsetType = UNSET
+    force: Annotated[Boolean | UnsetType, versions("2.29", "2.67")] = UNSET
+
+
+class GroupName(Body, kw_only=True):
+    name: Name
