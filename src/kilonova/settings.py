@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from kilonova.compute.virt.libvirt.options import LibvirtOptions
 from kilonova.core import config
 from kilonova.core.config import doc
 from kilonova.core.notify.options import NotificationOptions
+from kilonova.core.registry import installed
 from kilonova.core.web.limits import Limits
 from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
@@ -163,11 +163,11 @@ class OwnDriverSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def _with_installed(own: type[msgspec.Struct]) -> Any:
     """`own` with a table for each installed driver whose package names an options Struct under the driver's name."""
-    points = entry_points(group="kilonova.virt_driver_options")
-    kinds = {point.name: point.load() for point in points if point.name not in own.__struct_fields__}
+    points = installed("virt_driver_options")
+    kinds = {name: point.load() for name, point in points.items() if name not in own.__struct_fields__}
     fields = [
         (name, Annotated[kind, doc(f"Of the installed driver {name}.")], msgspec.field(default_factory=kind))
-        for name, kind in sorted(kinds.items())
+        for name, kind in kinds.items()
     ]
     words = {"__doc__": own.__doc__}
     return msgspec.defstruct("DriverSettings", fields, bases=(own,), namespace=words, frozen=True, kw_only=True)

@@ -192,6 +192,23 @@ async def test_the_end_is_told_when_the_hypervisor_is_gone(lab: Lab) -> None:
     assert change.task_state is None
 
 
+async def test_an_action_whose_guest_can_not_be_read_afterwards_has_failed(lab: Lab) -> None:
+    class Dying(FakeDriver):
+        async def power_state(self, uuid: str) -> PowerState:
+            state = await super().power_state(uuid)
+            if state is PowerState.SHUTDOWN:
+                raise VirtError("libvirt: connection refused")
+            return state
+
+    lab.conductor.take(active(build_of(networks=0)))
+    lab.put_guest(PowerState.RUNNING)
+    await lab.start(driver=Dying(HOST, lab.hypervisor, FakeOptions()))
+    _, change, fault, _ = await lab.act("stop")
+    assert fault is not None
+    assert fault.reason == "the guest's state could not be read from the hypervisor"
+    assert (change.vm_state, change.task_state) == ("error", None)
+
+
 async def test_actions_on_one_server_take_turns(tmp_path: Path) -> None:
     lab = Lab(tmp_path, shutdown_timeout=0.1)
     await lab.open()

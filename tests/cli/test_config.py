@@ -215,8 +215,14 @@ CHECKS = [
 ]  # fmt: skip
 
 REFUSED = [
-    ("[scheduler]\ndriver = 'luck'\n", "[scheduler] driver: unknown name luck; known are chance, filter"),
-    ("[scheduler]\nfilters = ['NoFilter']\n", "[scheduler] filters: unknown name NoFilter"),
+    (
+        "[scheduler]\ndriver = 'luck'\n",
+        "[scheduler] driver: there is no scheduler driver 'luck'; there are: filter, chance",
+    ),
+    (
+        "[scheduler]\nfilters = ['NoFilter']\n",
+        "[scheduler] filters: there is no filter 'NoFilter'; there are: AvailabilityZoneFilter, ",
+    ),
     ("[bus]\nurl = 'kafka://b'\n", "[bus] url: no transport for kafka://"),
     ("[cache]\nurl = 'redis://b'\n", "[cache] url: no cache for redis://"),
     ("[database]\nurl = 'oracle://b/{service}'\n", "[database] identity: oracle:// is not known"),

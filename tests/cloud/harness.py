@@ -108,6 +108,16 @@ class Api:
         return str(self.ok("POST", "compute", "/servers", {"server": body})["server"]["id"])
 
 
+def installed_package(folder: Path, name: str, code: str, points: str) -> Path:
+    """`folder`, for PYTHONPATH, with a package of one module as pip leaves it; `points` is its entry_points.txt."""
+    facts = folder / f"{name}-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (folder / f"{name}.py").write_text(code)
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(points)
+    return folder
+
+
 class CloudProcess:
     """`kilonova up` from a state directory. Can be killed and started again."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from kilonova.testing.engines import RabbitMQ
 from tests.cloud.consumer import QUEUES, Consumer
-from tests.cloud.harness import Api, CloudProcess
+from tests.cloud.harness import Api, CloudProcess, installed_package
 
 CODE = """
 import asyncio, os
@@ -46,14 +46,7 @@ BLINK = Action(
 
 @pytest.fixture
 def plugged_in(tmp_path: Path) -> Path:
-    """A folder with an installed package, as pip leaves one."""
-    folder = tmp_path / "site"
-    facts = folder / "blinking-1.0.dist-info"
-    facts.mkdir(parents=True)
-    (folder / "blinking.py").write_text(CODE)
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: blinking\nVersion: 1.0\n")
-    (facts / "entry_points.txt").write_text("[kilonova.server_actions]\nblink = blinking:BLINK\n")
-    return folder
+    return installed_package(tmp_path / "site", "blinking", CODE, "[kilonova.server_actions]\nblink = blinking:BLINK\n")
 
 
 @pytest.fixture

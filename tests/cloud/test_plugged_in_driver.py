@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud.harness import CloudProcess
+from tests.cloud.harness import CloudProcess, installed_package
 
 CODE = """
 import msgspec
@@ -47,13 +47,8 @@ quiet = bare_cloud:plane
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """PYTHONPATH with an installed package, as pip leaves one."""
-    folder = tmp_path / "site"
-    facts = folder / "bare_cloud-1.0.dist-info"
-    facts.mkdir(parents=True)
-    (folder / "bare_cloud.py").write_text(CODE)
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: bare-cloud\nVersion: 1.0\n")
-    (facts / "entry_points.txt").write_text(POINTS)
+    """PYTHONPATH with the package and this repository's tests."""
+    folder = installed_package(tmp_path / "site", "bare_cloud", CODE, POINTS)
     return os.pathsep.join([str(folder), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from kilonova.compute.scheduler import plugins, weighers
 from kilonova.compute.scheduler.candidates import Hosts
-from kilonova.compute.scheduler.drivers import DRIVERS, load_driver
+from kilonova.compute.scheduler.drivers import BUILT_IN, load_driver
 from kilonova.compute.scheduler.filters import Filter
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.plan import Planner, why_none
 from kilonova.compute.scheduler.weighing import Weights
+from kilonova.core import registry
 from kilonova.core.config import ConfigError
 from tests.scheduler.hosts import group, host, request, stats
 
@@ -77,7 +78,7 @@ def test_num_instances_is_off_by_default():
     [{"filters": ("NoSuchFilter",)}, {"weighers": ("NoSuchWeigher",)}, {"driver": "dice"}],
 )
 def test_unknown_names_say_what_is_known(options):
-    with pytest.raises(ConfigError, match=r"\[scheduler\] .*unknown name .*; known are "):
+    with pytest.raises(ConfigError, match=r"\[scheduler\] .*there is no .*; there are: "):
         load_driver(SchedulerOptions(**options), random.Random(1))
 
 
@@ -100,7 +101,9 @@ def test_filters_of_installed_packages(monkeypatch):
         def load(self):
             return object
 
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [Point(), Bad()] if group.endswith("filters") else [])
+    monkeypatch.setattr(
+        registry, "installed", lambda group: {p.name: p for p in (Point(), Bad()) if group == "scheduler.filters"}
+    )
     (plan,) = planner([host()], filters=("TuesdayFilter",)).plan(["s"], {})
     assert plan.decision.hosts[0].saw == "it is not Tuesday"
     with pytest.raises(ConfigError, match="is no Filter"):
@@ -152,7 +155,7 @@ def test_decisions_are_capped():
     assert sum(f.before - f.after for f in plan.decision.filters) == 250
 
 
-@pytest.mark.parametrize("driver", sorted(DRIVERS))
+@pytest.mark.parametrize("driver", sorted(BUILT_IN))
 def test_every_driver_keeps_to_what_fits(driver):
     hosts = [host("full", memory_mb_free=0), host("down", up=False), host("good"), host("east", availability_zone="x")]
     asked = request(availability_zone="nova", ignore_hosts=["none"])

@@ -79,7 +79,7 @@ class Action:
     while it runs and is in `ends` afterwards (None: as before). A failure leaves it in `fails`, unless its guest runs.
 
     `steps` are what the host does. `recorded` is the name in `os-instance-actions`, `event` that of its notifications (None:
-    there are none), `fault` what a user reads when it failed. `variant` picks another action by the body."""
+    there are none). `variant` picks another action by the body. What a user reads when it failed is said by its steps."""
 
     name: str
     rule: str
@@ -102,7 +102,6 @@ class Action:
     cut_off: CutOff = CutOff.REDO
     recorded: str = ""
     event: str | None = None
-    fault: str = "the action failed on the host"
 
     @property
     def shown(self) -> str:

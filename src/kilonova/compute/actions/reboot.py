@@ -7,8 +7,6 @@ from kilonova.compute.resources.server_actions.schemas import Reboot
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.steps import RESTART, SOFT_REBOOT
 
-FAULT = "the hypervisor could not reboot the guest"
-
 
 def _variant(body: Reboot) -> str:
     return "reboot_hard" if body.type.upper() == "HARD" else "reboot"
@@ -19,12 +17,12 @@ ACTIONS = (
         name="reboot", wire="reboot", rule=f"{R}:servers:reboot", runs=Runs.HOST,
         body=Reboot, example={"type": "SOFT"}, variant=_variant,
         vm_states=frozenset([Vm.ACTIVE]), task=Task.REBOOTING, ends=Vm.ACTIVE,
-        steps=(SOFT_REBOOT, *RESTART), event="reboot", fault=FAULT,
+        steps=(SOFT_REBOOT, *RESTART), event="reboot",
     ),
     Action(
         name="reboot_hard", rule=f"{R}:servers:reboot", runs=Runs.HOST, recorded="reboot",
         vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.ERROR]),
         task_states=frozenset([None, Task.REBOOTING, Task.REBOOTING_HARD]), task=Task.REBOOTING_HARD, ends=Vm.ACTIVE,
-        steps=RESTART, event="reboot", fault=FAULT,
+        steps=RESTART, event="reboot",
     ),
 )  # fmt: skip

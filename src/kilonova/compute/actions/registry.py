@@ -6,12 +6,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 
 from kilonova.compute.actions.base import Action, Runs
 from kilonova.compute.steps import Step
-
-GROUP = "kilonova.server_actions"
+from kilonova.core.registry import installed
 
 
 class ActionClash(Exception):
@@ -61,7 +59,7 @@ def _found() -> Iterator[Action]:
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         if module.name not in ("base", "registry"):
             yield from importlib.import_module(f"{package.__name__}.{module.name}").ACTIONS
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in installed("server_actions").values():
         loaded = point.load()
         yield from [loaded] if isinstance(loaded, Action) else loaded
 

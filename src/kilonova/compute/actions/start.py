@@ -10,6 +10,6 @@ ACTIONS = (
     Action(
         name="start", wire="os-start", rule=f"{R}:servers:start", runs=Runs.HOST,
         vm_states=frozenset([Vm.STOPPED]), task=Task.POWERING_ON, ends=Vm.ACTIVE, fails=Vm.STOPPED,
-        steps=RESTART, event="power_on", fault="the hypervisor could not start the guest",
+        steps=RESTART, event="power_on",
     ),
 )  # fmt: skip

@@ -10,6 +10,6 @@ ACTIONS = (
     Action(
         name="stop", wire="os-stop", rule=f"{R}:servers:stop", runs=Runs.HOST,
         vm_states=frozenset([Vm.ACTIVE, Vm.ERROR]), task=Task.POWERING_OFF, ends=Vm.STOPPED,
-        steps=(POWER_OFF, UNPLUG), event="power_off", fault="the hypervisor could not stop the guest",
+        steps=(POWER_OFF, UNPLUG), event="power_off",
     ),
 )  # fmt: skip

@@ -8,10 +8,11 @@ from kilonova.compute import models
 from kilonova.compute.actions.base import Action
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.journal import Run
-from kilonova.compute.agent.reasons import details_of
+from kilonova.compute.agent.reasons import details_of, reason_of
 from kilonova.compute.agent.runner import Host, Operation, OperationFailed, run, undo
 from kilonova.compute.agent.steps import action_steps
 from kilonova.compute.states import Vm
+from kilonova.compute.steps import RUNNING
 from kilonova.compute.virt.driver import PowerState, VirtError
 from kilonova.core.context import RequestContext
 
@@ -67,7 +68,7 @@ async def _ended(
         state = await host.driver.power_state(ref.build.server.uuid)
     except VirtError as error:  # the end is reported all the same
         state = PowerState.NOSTATE
-        fault = fault or models.Fault(step=ref.action, reason=action.fault, details=details_of(error))
+        fault = fault or models.Fault(step=ref.action, reason=reason_of(error, RUNNING), details=details_of(error))
     return Result(_change(host, ref, action, state, fault), fault, steps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.compute import models
+from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Host
 from kilonova.core import log
 from kilonova.core.context import RequestContext
@@ -27,8 +28,7 @@ async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None
     here. The ports are the other host's."""
     uuid = gone.server_uuid
     logger.warning("removing leftovers of a server that moved away", server=uuid, host=host.name, shared=gone.shared)
-    await host.driver.destroy(uuid)
-    await host.driver.undefine(uuid)
+    await remove_guest(host, uuid)
     if gone.port_ids:
         await host.wiring.unplug(ctx, gone.port_ids)
     if not gone.shared:

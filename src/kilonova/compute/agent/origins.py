@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilonova.compute.agent.ports import give_back_ports, release_ports
+from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.models import Move, NetworkRequest, ServerBuild, ServerChange, Vif
 from kilonova.compute.moves import KINDS
 from kilonova.compute.port_ids import port_id_of
@@ -69,7 +70,7 @@ class Created(Origin):
         await release_ports(host, ctx, self.build, vifs, moved=True)
 
     async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
-        await _remove_guest(host, self.build.server.uuid)
+        await remove_guest(host, self.build.server.uuid)
         await release_ports(host, RequestContext(request_id=self.build.request_id), self.build, vifs, moved=True)
         await host.driver.disks.remove(self.build.server.uuid)
 
@@ -109,7 +110,7 @@ class Arriving(Origin):
 
     async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
         """Guest, wiring, disks unless they are shared; the ports are bound to the old host again."""
-        await _remove_guest(host, self.build.server.uuid)
+        await remove_guest(host, self.build.server.uuid)
         await self.leave_ports(host, RequestContext(request_id=self.build.request_id), vifs)
         if self._move.shared is False:
             await host.driver.disks.remove(self.build.server.uuid)
@@ -119,9 +120,3 @@ def origin_of(build: ServerBuild) -> Origin:
     if build.move is not None:
         return Arriving(build, build.move)
     return Created(build) if build.action == "create" else Origin(build)
-
-
-async def _remove_guest(host: Host, uuid: str) -> None:
-    host.events.forget(uuid)
-    await host.driver.destroy(uuid)
-    await host.driver.undefine(uuid)

@@ -14,6 +14,7 @@ from kilonova.compute.agent.actions import give_up, unknown
 from kilonova.compute.agent.journal import Run
 from kilonova.compute.agent.manager import ComputeManager, Work
 from kilonova.compute.agent.origins import origin_of
+from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.states import Task, Vm
@@ -97,7 +98,7 @@ async def _arrival(manager: ComputeManager, ctx: RequestContext, found: tuple[st
     host, build = manager.host, found[1].build
     if build.move is None:
         return False
-    wanted = Operation(host=host, ctx=ctx, build=build).expected()
+    wanted = origin_of(build).expected(host.name)
     if not await host.ask_conductor(
         lambda: host.conductor.update_server(ctx, build.server.uuid, wanted), server=build.server.uuid
     ):
@@ -181,6 +182,5 @@ async def _name_strangers(manager: ComputeManager, ctx: RequestContext, found: s
 
 async def _remove(manager: ComputeManager, uuid: str) -> None:
     """Its ports went with the row, and the network agent keeps no tap without a port."""
-    await manager.host.driver.destroy(uuid)
-    await manager.host.driver.undefine(uuid)
+    await remove_guest(manager.host, uuid)
     await manager.host.driver.disks.remove(uuid)

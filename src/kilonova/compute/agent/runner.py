@@ -16,7 +16,7 @@ from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, ServerChange, StepRecord, Vif
+from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, StepRecord, Vif
 from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import BaseImage, ImageRefused
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
@@ -102,16 +102,6 @@ class Operation:
     def network(self) -> NetworkClient:
         """The network service, for this server."""
         return self.host.network.granted(self.build.grant)
-
-    def is_new(self) -> bool:
-        return self.origin.is_new
-
-    def has_old_disks(self) -> bool:
-        return self.origin.has_old_disks
-
-    def expected(self, **values: Any) -> ServerChange:
-        """A change that applies while the server is to be brought up here."""
-        return self.origin.expected(self.host.name, **values)
 
 
 SHOWN_AFTER = 0.1  # seconds
@@ -205,7 +195,7 @@ async def _do(operation: Operation, step: OperationStep) -> None:
         raise Refused(f"server {operation.uuid} is no longer to be built here")
     async with asyncio.timeout(step.step.deadline):
         task_state = step.step.task_state
-        if task_state is not None and operation.is_new():
+        if task_state is not None and operation.origin.is_new:
             await ask(operation, task_state) if step.asks else show(operation, task_state)
         await step.do(operation)
 
@@ -236,8 +226,8 @@ async def _report_shown(operation: Operation) -> None:
 
 async def _reported(operation: Operation, task_state: str) -> bool:
     shown = operation.origin.shows(task_state)
-    change = operation.expected(task_state=shown) if shown is not None else operation.expected()
     host = operation.host
+    change = operation.origin.expected(host.name, **({"task_state": shown} if shown is not None else {}))
     return await host.ask_conductor(
         lambda: host.conductor.update_server(operation.ctx, operation.uuid, change), server=operation.uuid
     )
@@ -271,5 +261,5 @@ def outcome(operation: Operation, steps: list[StepRecord], failure: OperationFai
         network_info=operation.vifs,
         steps=steps,
         move=operation.origin.move,
-        shared=operation.origin.move is not None and operation.has_old_disks(),
+        shared=operation.origin.move is not None and operation.origin.has_old_disks,
     )

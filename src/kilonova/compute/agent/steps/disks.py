@@ -44,7 +44,7 @@ class Image(OperationStep):
             operation.initrd = await store.kernel(uuid, "ramdisk", await self._fetch(operation, spec.image.ramdisk))
 
     async def undo(self, operation: Operation) -> None:
-        if not operation.has_old_disks():
+        if not operation.origin.has_old_disks:
             await operation.host.driver.disks.remove(operation.uuid)
 
     @staticmethod
@@ -79,7 +79,7 @@ class Personalise(OperationStep):
     async def do(self, operation: Operation) -> None:
         host, build = operation.host, operation.build
         wanted = build.server.config_drive or host.options.force_config_drive
-        if not wanted and not (host.options.inject and not operation.has_old_disks()):
+        if not wanted and not (host.options.inject and not operation.origin.has_old_disks):
             return
         facts = facts_of(build, operation.vifs, domain=host.options.dhcp_domain)
         store = host.driver.disks
@@ -87,7 +87,7 @@ class Personalise(OperationStep):
             drive = await store.config_drive(operation.uuid, config_drive_tree(facts))
             target = "vd" + chr(ord("a") + len(operation.disks))
             operation.disks.append(GuestDisk(source=drive, target=target, readonly=True))
-        if host.options.inject and not operation.has_old_disks():
+        if host.options.inject and not operation.origin.has_old_disks:
             root = operation.disks[0].source
             files = injection_files(facts)
             held = await store.read(root, KEYS)

@@ -21,7 +21,7 @@ class Define(OperationStep):
 
     async def undo(self, operation: Operation) -> None:
         await operation.host.driver.destroy(operation.uuid)
-        if operation.is_new():
+        if operation.origin.is_new:
             await operation.host.driver.undefine(operation.uuid)
 
 

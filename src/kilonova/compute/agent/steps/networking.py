@@ -82,7 +82,7 @@ class Networking(OperationStep):
         )
 
     async def undo(self, operation: Operation) -> None:
-        if operation.is_new():
+        if operation.origin.is_new:
             operation.host.events.forget(operation.uuid)
             await operation.origin.leave_ports(operation.host, operation.ctx, operation.vifs)
 

@@ -9,16 +9,16 @@ from kilonova.compute.scheduler.drivers.simple import SimpleDriver
 from kilonova.compute.scheduler.drivers.zone import ZoneDriver
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.core.clock import Dice
-from kilonova.core.config import ConfigError
+from kilonova.core.registry import Registry
 
-__all__ = ["DRIVERS", "Driver", "load_driver"]
+__all__ = ["BUILT_IN", "Driver", "load_driver"]
 
-DRIVERS: dict[str, type[Driver]] = {kind.name: kind for kind in (FilterDriver, ChanceDriver, SimpleDriver, ZoneDriver)}
+BUILT_IN: dict[str, type[Driver]] = {kind.name: kind for kind in (FilterDriver, ChanceDriver, SimpleDriver, ZoneDriver)}
+DRIVERS: Registry[type[Driver]] = Registry(
+    "[scheduler] driver", "scheduler driver", "scheduler.drivers", BUILT_IN, Driver
+)
 
 
 def load_driver(options: SchedulerOptions, dice: Dice) -> Driver:
     """Raises ConfigError for an unknown name."""
-    kind = DRIVERS.get(options.driver)
-    if kind is None:
-        raise ConfigError(f"[scheduler] driver: unknown name {options.driver}; known are {', '.join(sorted(DRIVERS))}")
-    return kind(options, dice)
+    return DRIVERS[options.driver](options, dice)
