@@ -77,7 +77,7 @@ def plane_name(settings: Settings) -> str:
 
 
 def _noop(settings: Settings, _metadata_url: str, _metadata_secret: str) -> DataPlane:
-    return NoopDataPlane(settings.dataplane.tunnel_ip)
+    return NoopDataPlane(settings.dataplane.tunnel_ip, settings.dataplane.bridge_mappings)
 
 
 def _bridge(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:

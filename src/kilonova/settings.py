@@ -210,6 +210,10 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
         str, doc('IPv4 address of this host that the others send guests\' frames to; "": no tunnels.')
     ] = ""
     vxlan_port: Annotated[int, doc("UDP port of tunnels, the same on all hosts.", ge=1, le=65535)] = 4789
+    bridge_mappings: Annotated[
+        dict[str, str],
+        doc('Physical networks of flat networks, each with a bridge of this host: { public = "br-ex" }.'),
+    ] = {}
     mark: Annotated[int, doc("The one bit of the packet mark that the filters use.")] = 0x10000
     lease_time: Annotated[int, doc("Seconds for which a guest's DHCP lease holds.", ge=1)] = 86400
     dnsmasq_user: Annotated[

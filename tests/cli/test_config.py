@@ -7,7 +7,7 @@ import stat
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -40,6 +40,8 @@ class One(msgspec.Struct, frozen=True, kw_only=True):
     maybe: str | None = None
     password: str = ""
     url: str = ""
+    told: Annotated[dict[str, str], config.doc("A table with a description.")] = {}
+    listed: Annotated[tuple[str, ...], config.doc("A list with a description.")] = ()
 
 
 class All(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ ENV: list[tuple[str, str, Any]] = [
     ("flag", "0", False),
     ("many", "a, b,,c ", ["a", "b", "c"]), ("many", "", []), ("numbers", "1,2", [1, 2]), ("table", '{"a": [1]}', {"a": [1]}),
     ("inner", '{"depth": 3, "names": ["x"]}', Inner(depth=3, names=["x"])), ("where", "/tmp/y", Path("/tmp/y")),
-    ("maybe", "x", "x"),
+    ("maybe", "x", "x"), ("told", '{"a": "b"}', {"a": "b"}), ("listed", "a, b", ("a", "b")),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,12 @@ from kilonova.settings import Settings, load
 from tests.support import make_core
 
 DERIVED = {"state_dir"}  # of [cloud] state_dir
-SAMPLES: dict[str, Any] = {"tunnel_ip": "10.9.9.9", "instance": "zz", "mark": 0x20000}
+SAMPLES: dict[str, Any] = {
+    "tunnel_ip": "10.9.9.9",
+    "instance": "zz",
+    "mark": 0x20000,
+    "bridge_mappings": {"public": "br-ex"},
+}
 
 
 def disk_options(settings: Settings) -> Any:
@@ -132,7 +138,8 @@ def test_each_field_is_what_the_setting_says(
         monkeypatch.setattr(known, "_own", {**known._own, "another": next(iter(known._own.values()))})
     section, build = BUILT[kind]
     value = another(field.name, field.default)
-    env = {f"KILONOVA_{section}_{field.name}".upper(): str(value), "KILONOVA_DRIVER_LIBVIRT": '{"virt_type": "qemu"}'}
+    text = json.dumps(value) if isinstance(value, dict) else str(value)
+    env = {f"KILONOVA_{section}_{field.name}".upper(): text, "KILONOVA_DRIVER_LIBVIRT": '{"virt_type": "qemu"}'}
     assert getattr(build(load(env=env)), field.name) == value
 
 

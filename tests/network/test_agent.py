@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -202,7 +202,7 @@ async def test_compute_is_told_what_others_do_to_its_ports(cloud: Cloud):
     assert (await cloud("DELETE", f"/ports/{port['id']}")).status == 204
     await until(lambda: cloud.compute.named("network-vif-deleted"))
     assert cloud.compute.named("network-vif-deleted")[0]["tag"] == port["id"]
-    await until(lambda: plane.state == HostModel())
+    await until(lambda: plane.state == HostModel(routers=()))
     mine = await cloud.bound(network)
     cloud.compute.events.clear()
     await cloud.network_client.delete_ports([mine["id"]])  # compute's own doing
@@ -252,6 +252,7 @@ async def test_an_agent_that_comes_back_says_what_is_up_and_what_is_not(cloud: C
         """A data plane after the host's restart: no tap is there."""
 
         name, tunnel_ip, sections = "dark", "", ("networks", "security_groups")
+        bridge_mappings: ClassVar[dict[str, str]] = {}
 
         async def open(self) -> None: ...
         async def apply(self, state: HostModel) -> tuple[Fault, ...]:
@@ -406,6 +407,7 @@ async def test_agents_are_listed_with_their_heartbeat(cloud: Cloud):
     (agent,) = (await cloud("GET", "/agents", token="admin")).json["agents"]
     assert (agent["host"], agent["alive"], agent["admin_state_up"]) == (HOST, True, True)
     assert agent["configurations"]["driver"] == "noop"
+    assert (agent["configurations"]["routers"], agent["configurations"]["bridge_mappings"]) == (True, {})
     found = await cloud("GET", f"/agents/{agent['id']}", token="admin")
     assert found.json["agent"] == agent
     assert (await cloud("GET", "/agents?host=elsewhere", token="admin")).json["agents"] == []
@@ -431,8 +433,10 @@ async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud, monkey
     everything = await plugin.host_model(CTX, HOST)
     assert [n.id for n in everything.networks] == [network["id"]]
     assert everything.security_groups
-    asked = await plugin.host_model(CTX, HOST, ("networks", "routers"))
+    asked = await plugin.host_model(CTX, HOST, ("networks", "meters"))
     assert asked == HostModel(networks=everything.networks)
+    assert everything.routers is None  # not asked for
+    assert (await plugin.host_model(CTX, HOST, ("routers",))).routers == ()
     read, networks = 0, SECTIONS["networks"]
 
     async def counting(*words: Any) -> Any:
@@ -449,5 +453,5 @@ async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud, monkey
 
 
 def test_a_section_of_a_later_release_is_ignored():
-    text = b'{"networks": [{"id": "n", "project_id": "p", "qos": 1}], "routers": [{"id": "r"}]}'
+    text = b'{"networks": [{"id": "n", "project_id": "p", "qos": 1}], "meters": [{"id": "m"}]}'
     assert [n.id for n in msgspec.json.decode(text, type=HostModel).networks] == ["n"]

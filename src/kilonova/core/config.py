@@ -152,10 +152,11 @@ def _decode_path(kind: type, value: Any) -> Any:
 
 def _from_text(text: str, kind: Any) -> Any:
     """Environment text for a list field is comma separated, for a table JSON."""
-    origin = getattr(kind, "__origin__", None)
+    plain = kind.__origin__ if hasattr(kind, "__metadata__") else kind
+    origin = get_origin(plain)
     if origin in (list, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if origin is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+    if origin is dict or (isinstance(plain, type) and issubclass(plain, msgspec.Struct)):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError as error:

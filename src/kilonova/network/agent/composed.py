@@ -18,6 +18,7 @@ class ComposedDataPlane(DataPlane):
 
     def __init__(self, name: str, parts: Parts) -> None:
         self.name, self.parts = name, parts
+        self.bridge_mappings = parts.l2.bridge_mappings
         self.tunnel_ip = parts.overlay.tunnel_ip
         self.sections = tuple(dict.fromkeys(section for part in parts.every() for section in part.sections))
         self._lock = asyncio.Lock()

@@ -4,7 +4,7 @@ parts (`parts.py`), by default Linux bridges, iptables, dnsmasq and VXLAN; `noop
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -21,7 +21,7 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the wanted state that the host does not show: `kind` is network, port, security group or host. `lasting`
+    """A part of the wanted state that the host does not show: `kind` is network, port, security group, router or host. `lasting`
     ones stay until the wanted state changes, the others are tried again."""
 
     kind: str
@@ -38,10 +38,12 @@ class DataPlaneError(Exception):
 
 
 class DataPlane(ABC):
-    """`tunnel_ip` is where other hosts send guests' frames to; "" where there are no tunnels."""
+    """`tunnel_ip` is where other hosts send guests' frames to; "" where there are no tunnels. `bridge_mappings` are the physical
+    networks that this host is on, each with the bridge of the host that leads there."""
 
     name: str
     tunnel_ip: str = ""
+    bridge_mappings: Mapping[str, str] = {}
     sections: tuple[str, ...] = ("networks", "security_groups")  # fields of HostModel that `apply` needs
 
     @abstractmethod

@@ -15,6 +15,8 @@ from kilonova.network.agent.model import HostModel
 AGENT_TYPE = "Kilonova network agent"
 FIRST_SECTIONS = ("networks", "security_groups")  # what agents of the first release ask for, without saying so
 TUNNEL_IP = "tunneling_ip"  # where an agent's configurations say how the other hosts reach it
+BRIDGE_MAPPINGS = "bridge_mappings"  # … which physical networks it is on: {"public": "br-ex"}
+ROUTERS = "routers"  # … whether it makes routers: true or false
 
 
 class AgentState(msgspec.Struct, kw_only=True):

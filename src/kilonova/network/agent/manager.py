@@ -17,7 +17,15 @@ from kilonova.core.context import RequestContext, service_context
 from kilonova.core.retry import Attempts, Backoff
 from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
-from kilonova.network.agent.interface import AGENT_TYPE, TUNNEL_IP, AgentState, NetworkAgentAPI, NetworkPluginAPI
+from kilonova.network.agent.interface import (
+    AGENT_TYPE,
+    BRIDGE_MAPPINGS,
+    ROUTERS,
+    TUNNEL_IP,
+    AgentState,
+    NetworkAgentAPI,
+    NetworkPluginAPI,
+)
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
 from kilonova.network.options import NetworkOptions
@@ -239,6 +247,8 @@ class NetworkAgent(NetworkAgentAPI):
                 "devices": len(self._ports),
                 TUNNEL_IP: self.dataplane.tunnel_ip,
                 "tunnel_types": ["vxlan"] if self.dataplane.tunnel_ip else [],
+                BRIDGE_MAPPINGS: dict(self.dataplane.bridge_mappings),
+                ROUTERS: "routers" in self.dataplane.sections,
                 "faults": [str(fault)[:LONGEST_FAULT] for fault in self._faults[:SHOWN_FAULTS]],
             },
         )

@@ -24,6 +24,11 @@ def dhcp_namespace(network_id: str) -> str:
     return "qdhcp-" + network_id
 
 
+def router_namespace(router_id: str) -> str:
+    """The namespace that is a router, as upstream names it."""
+    return "qrouter-" + router_id
+
+
 class FixedIP(msgspec.Struct, frozen=True, kw_only=True):
     subnet_id: str
     ip_address: str
@@ -45,6 +50,7 @@ class SubnetModel(msgspec.Struct, frozen=True, kw_only=True):
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[tuple[str, str], ...] = ()  # (destination prefix, next hop)
     dhcp_ip: str | None = None  # address of the DHCP port in this subnet
+    ipv6_address_mode: str | None = None  # None (as dhcpv6-stateful), or one of RA_MODES
 
 
 class PortModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +81,7 @@ class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):
     dhcp_port_id: str | None = None
     dhcp_mac: str | None = None
     segmentation_id: int | None = None  # of a network whose hosts are joined by VXLAN
+    physical_network: str | None = None  # of a flat network: its segment is joined to this key of `bridge_mappings`
 
 
 class RuleModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +106,74 @@ class SecurityGroupModel(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[str, ...] = ()
 
 
+RA_MODES = ("slaac", "dhcpv6-stateless", "dhcpv6-stateful")
+"""Where guests have their IPv6 addresses from: made of the prefix, with or without other settings by DHCPv6, or all by DHCPv6."""
+
+
+class AdvertisementModel(msgspec.Struct, frozen=True, kw_only=True):
+    """An IPv6 subnet that a router advertises on an interface. `mode` is one of RA_MODES (the subnet's `ipv6_ra_mode`)."""
+
+    cidr: str
+    mode: str = "slaac"
+    dns_nameservers: tuple[str, ...] = ()
+
+
+class RouterPortModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A port of a router. `addresses` have their subnet's prefix length (`10.0.0.1/24`), IPv4 and IPv6."""
+
+    port_id: str
+    network_id: str
+    mac_address: str
+    addresses: tuple[str, ...]
+    advertises: tuple[AdvertisementModel, ...] = ()
+
+
+class GatewayModel(RouterPortModel, frozen=True, kw_only=True):
+    """The port on the external network. `next_hops` are the gateways of its subnets, one of each IP version at most: the default
+    routes. With `enable_snat` guests without a floating IP leave with the first IPv4 address."""
+
+    next_hops: tuple[str, ...] = ()
+    enable_snat: bool = True
+
+
+class PortForwardingModel(msgspec.Struct, frozen=True, kw_only=True):
+    """`protocol` is tcp, udp, sctp or dccp; ports are (first, last). The internal range is as long as the external one, or one
+    port for all of it."""
+
+    id: str
+    protocol: str
+    external_ports: tuple[int, int]
+    internal_ip_address: str
+    internal_ports: tuple[int, int]
+
+
+class FloatingIPModel(msgspec.Struct, frozen=True, kw_only=True):
+    """An IPv4 address of the external network: all of it goes to `fixed_ip_address` of port `port_id`, or ("") only what
+    `port_forwardings` name."""
+
+    id: str
+    floating_ip_address: str
+    fixed_ip_address: str = ""
+    port_id: str = ""
+    port_forwardings: tuple[PortForwardingModel, ...] = ()
+
+
+class RouterModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A router of this host. `routes` are (destination prefix, next hop), the next hop on one of its networks.
+
+    Each of its ports is also a local port of its network in `networks`, without port security: so the network's segment is on
+    this host, no filter stops what is routed, and the port is reported up when it is plugged. One that is administratively
+    down is not made."""
+
+    id: str
+    project_id: str
+    admin_state_up: bool = True
+    interfaces: tuple[RouterPortModel, ...] = ()
+    gateway: GatewayModel | None = None
+    routes: tuple[tuple[str, str], ...] = ()
+    floating_ips: tuple[FloatingIPModel, ...] = ()
+
+
 class HostModel(msgspec.Struct, frozen=True, kw_only=True):
     """All a host must show. What is not named here and was made by us is to be taken away.
 
@@ -108,3 +183,4 @@ class HostModel(msgspec.Struct, frozen=True, kw_only=True):
 
     networks: tuple[NetworkModel, ...] = ()
     security_groups: tuple[SecurityGroupModel, ...] = ()
+    routers: tuple[RouterModel, ...] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from kilonova.network.agent.dataplane import DataPlane, Fault, Leftover
 from kilonova.network.agent.model import HostModel, bridge_name, tap_name
@@ -13,9 +13,10 @@ class NoopDataPlane(DataPlane):
     """Every local port that `apply` names counts as plugged from the loop's next turn on, until it is named no more."""
 
     name = "noop"
+    sections = ("networks", "security_groups", "routers")
 
-    def __init__(self, tunnel_ip: str = "") -> None:
-        self.tunnel_ip = tunnel_ip
+    def __init__(self, tunnel_ip: str = "", bridge_mappings: Mapping[str, str] | None = None) -> None:
+        self.tunnel_ip, self.bridge_mappings = tunnel_ip, bridge_mappings or {}
         self.state = HostModel()
         self.faults: tuple[Fault, ...] = ()  # what `apply` answers
         self._listeners: list[Callable[[str, bool], None]] = []

@@ -13,6 +13,7 @@ class DataPlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     `state_dir` keeps dnsmasq's files and the last applied state. `instance` (1 to 4 of a-z0-9) prefixes chains and
     tables and marks devices, so that several clouds can share a host. `mark` is the one bit of the packet mark that the
     filters use. `tunnel_ip` is an IPv4 address of this host that the other hosts send guests' frames to; "": no tunnels.
+    `bridge_mappings` are physical networks, each with the bridge of this host that leads there.
     Times are in seconds."""
 
     state_dir: str
@@ -26,6 +27,7 @@ class DataPlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     dns_domain: str = ""
     tunnel_ip: str = ""
     vxlan_port: int = 4789
+    bridge_mappings: dict[str, str] = {}
     dnsmasq_user: str = ""  # "": dnsmasq where that user exists and can read state_dir, else root
     command_timeout: float = 30.0
 

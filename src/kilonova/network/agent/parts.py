@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar
 
 from kilonova.network.agent.dataplane import Fault, Leftover
@@ -36,7 +36,10 @@ class Part(ABC):
 
 
 class L2(Part):
-    """Joins the devices of a network on this host: guests' taps, and a wire to the namespace of its services."""
+    """Joins the devices of a network on this host: guests' taps, a wire to the namespace of its services, and where the network
+    has a physical network, a wire to the bridge that `bridge_mappings` names for it."""
+
+    bridge_mappings: Mapping[str, str] = {}
 
     @abstractmethod
     async def ensure(self, network: NetworkModel) -> None:
@@ -111,12 +114,17 @@ class Metadata(Service):
 
 
 class L3(Part):
-    """Routers and floating IPs. There is no such part yet: one declares the sections that it needs."""
+    """Routers and floating IPs. It is made with the L2 part, whose `join` takes its devices, and with the metadata part, which
+    also listens in routers."""
+
+    sections = ("networks", "routers")
 
     @abstractmethod
     async def apply(self, state: HostModel) -> list[Fault]:
-        """Called when the networks are in place. `state` has each of `sections`: it is not called while the network service is
-        too old to send one of them. `close(remove=True)` takes all of it away."""
+        """Make the routers of `state`, and take those away that it does not name. Called when the networks are in place. `state`
+        has each of `sections`: it is not called while the network service is too old to send one of them. A router that cannot
+        be made forwards nothing, and is a Fault of kind "router"; the others are made. `close(remove=True)` takes all of it
+        away."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from kilonova.network.agent.model import (
     HostModel,
     NetworkModel,
     PortModel,
+    RouterModel,
     RuleModel,
     SecurityGroupModel,
     SubnetModel,
@@ -92,6 +93,10 @@ class HostLogic:
             for group in sorted(used)
         )
 
+    async def routers(self, connection: Connection, found: _Found) -> tuple[RouterModel, ...]:
+        """There are none yet."""
+        return ()
+
     def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], placed: _Placed) -> NetworkModel:
         mine = (DHCP, device_id(row.id))
         dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
@@ -106,6 +111,7 @@ class HostLogic:
             dhcp_port_id=dhcp.id if dhcp is not None else None,
             dhcp_mac=dhcp.mac_address if dhcp is not None else None,
             segmentation_id=row.segmentation_id,
+            physical_network=row.physical_network,
         )
 
     @retried
@@ -182,5 +188,6 @@ def _rule(row: Row) -> RuleModel:
 SECTIONS: dict[str, Callable[[HostLogic, Connection, _Found], Awaitable[tuple[Any, ...]]]] = {
     "networks": HostLogic.networks,
     "security_groups": HostLogic.security_groups,
+    "routers": HostLogic.routers,
 }
 """Section of HostModel → what compiles it, in the same read as the others."""

@@ -50,7 +50,9 @@ def readable(state: HostModel) -> tuple[HostModel, list[Fault]]:
         for network in keep("network", state.networks)
     )
     groups = keep("security group", state.security_groups)
-    return (replace(state, networks=networks, security_groups=groups) if faults else state), faults
+    routers = keep("router", state.routers) if state.routers else state.routers
+    kept = replace(state, networks=networks, security_groups=groups, routers=routers) if faults else state
+    return kept, faults
 
 
 def check_uuid(what: str, value: str) -> str:
