@@ -28,6 +28,7 @@ from kilonova.core.faults import FaultRule, Faults
 from kilonova.network.agent.dataplane import Leftover
 from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.client import NetworkRecord, PortRecord, PortRequest, SubnetRecord
+from tests.eventually import until
 from tests.support import make_core
 
 HOST = "node-1"
@@ -408,12 +409,6 @@ def _network(values: dict[str, Any]) -> dict[str, Any]:
 def _subnet(values: dict[str, Any]) -> dict[str, Any]:
     lists: dict[str, Any] = {"allocation_pools": [], "dns_nameservers": [], "host_routes": []}
     return RESOURCE | lists | {"ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": None, "enable_dhcp": True} | values
-
-
-async def until(condition: Any, timeout: float = 30.0) -> None:
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 def active(build: models.ServerBuild, **more: Any) -> models.ServerBuild:

@@ -17,7 +17,8 @@ from kilonova.compute.virt.driver import GuestSpec, PowerState
 from kilonova.compute.virt.fake import FakeDriver
 from kilonova.compute.virt.fake_options import FakeOptions
 from kilonova.core import errors
-from tests.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id, until
+from tests.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id
+from tests.eventually import PATIENCE, until
 
 
 async def test_a_launch_does_its_steps_in_order_and_tells_of_each(lab: Lab) -> None:
@@ -329,7 +330,7 @@ async def test_no_more_builds_at_once_than_allowed(tmp_path: Path) -> None:
     await until(lambda: len(lab.wiring.plugged) == 2)
     await asyncio.sleep(0.02)
     assert len(lab.wiring.plugged) == 2
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(lab.conductor.outcomes) < 5:
             for number in range(1, 6):
                 vifs = [p for p, port in lab.network.made.items() if port.device_id == server_id(number)]

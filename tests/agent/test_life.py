@@ -18,7 +18,8 @@ from kilonova.compute.virt.driver import GuestSpec, PowerState, VirtError
 from kilonova.compute.virt.fake import FakeDriver, FakeOptions
 from kilonova.core import errors
 from kilonova.core.clock import Clock
-from tests.agent.lab import CTX, HOST, NETWORK, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id, until
+from tests.agent.lab import CTX, HOST, NETWORK, NOTHING, PORT, POWERED_ON, Lab, active, build_of, server_id
+from tests.eventually import until
 from tests.virt.bare import BareDriver
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from kilonova.compute import models
 from kilonova.compute.virt.driver import PowerState
-from tests.agent.lab import CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id, until
+from tests.agent.lab import CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id
+from tests.eventually import until
 
 CUT = [step for step in STEPS if step != "block_device_mapping"]
 

@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,13 +20,13 @@ from kilonova.core.service import WebService
 from kilonova.core.web.app import Route
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import load
+from tests.eventually import PATIENCE, NotInTime
 from tests.support import Answer, Client
 
 T = TypeVar("T")
 PASSWORD = "an-attack-secret"
 NOWHERE = "5f0c7f0e-0000-4000-8000-000000000000"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJqxv0g0r1QpN0kTn9QXkYx0xg4r1oB2k3i6h3c5l0aZ"
-PATIENCE = 60.0  # seconds; what takes longer hangs
 CALLERS = (
     "nobody", "garbage", "expired", "unscoped", "foreign", "domain-reader", "system-reader", "reader", "service", "restricted",
     "member", "domain-admin", "system-admin", "admin",
@@ -161,13 +162,14 @@ class World:
     def quiet(self) -> dict[str, list[Any]]:
         """The rows, once what was asked for has been done."""
         before = self.rows()
-        for _ in range(1000):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             self.run(asyncio.sleep(0.003))
             after = self.rows()
             if before == after and not self._databases["compute"].execute(BUSY).fetchone()[0]:
                 return after
             before = after
-        raise AssertionError("the cloud does not come to rest")
+        raise NotInTime("the cloud does not come to rest")
 
     def rows(self) -> dict[str, list[Any]]:
         """All rows of all tables, but for what the cloud writes by itself."""

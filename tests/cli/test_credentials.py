@@ -40,7 +40,7 @@ def test_openrc_is_safe_to_eval(tmp_path: Path, password: str, monkeypatch: pyte
     done = invoke("openrc", "admin", "--state", str(tmp_path))
     assert done.exit_code == 0
     script = done.output + '\nprintf "%s\\0" "$OS_PASSWORD" "$OS_REGION_NAME" "$OS_USERNAME" "$OS_AUTH_URL"'
-    shell = subprocess.run(["sh", "-c", script], capture_output=True, timeout=10, check=True, cwd=tmp_path, env={})
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, timeout=120, check=True, cwd=tmp_path, env={})
     got = shell.stdout.decode().split("\0")
     assert got[:4] == [password, password, "admin", "http://127.0.0.1:8774/identity/v3"]
     assert shell.stderr == b""

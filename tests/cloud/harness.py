@@ -16,8 +16,9 @@ import httpx
 
 from kilonova.testing.cluster import PASSWORD
 from kilonova.testing.engines import free_port
+from tests.eventually import PATIENCE
 
-READY = 90.0
+READY = 180.0
 DOMAIN = {"name": "Default"}
 
 
@@ -27,7 +28,7 @@ class Api:
 
     def __init__(self, place: str | Callable[[str], str], user: str, *, version: str = "2.90") -> None:
         self.user, self.version = user, version
-        self.http = httpx.Client(timeout=60, trust_env=False)
+        self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
         base = place if callable(place) else f"{place}/{{}}".format
         versions = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0"}
         self.urls = {name: base(name) + versions.get(name, "") for name in (*versions, "placement", "ops")}
@@ -66,7 +67,7 @@ class Api:
     def server(self, server_id: str) -> dict[str, Any]:
         return dict(self.ok("GET", "compute", f"/servers/{server_id}")["server"])
 
-    def wait(self, server_id: str, *statuses: str, timeout: float = 60) -> dict[str, Any]:
+    def wait(self, server_id: str, *statuses: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """The server once it is idle in one of the statuses; fails early on an unexpected ERROR."""
         until = time.monotonic() + timeout
         while True:
@@ -77,7 +78,7 @@ class Api:
             assert time.monotonic() < until, f"still {found['status']}/{found['OS-EXT-STS:task_state']}"
             time.sleep(0.05)
 
-    def wait_gone(self, server_id: str, timeout: float = 60) -> None:
+    def wait_gone(self, server_id: str, timeout: float = PATIENCE) -> None:
         until = time.monotonic() + timeout
         while self("GET", "compute", f"/servers/{server_id}").status_code != 404:
             assert time.monotonic() < until, self.server(server_id)

@@ -49,7 +49,7 @@ def test_killed_at_a_step(scratch_cloud: CloudProcess, seed: tuple[Path, str, st
     scratch_cloud.start()
     api = scratch_cloud.api("demo")
     (server,) = api.ok("GET", "compute", "/servers")["servers"]
-    found = api.wait(server["id"], "ACTIVE", "ERROR", timeout=30)
+    found = api.wait(server["id"], "ACTIVE", "ERROR")
     assert found["status"] == "ACTIVE" or found["fault"]["message"]
     assert scratch_cloud.verify() == []
     ports = api.ok("GET", "network", f"/ports?device_id={server['id']}")["ports"]

@@ -70,10 +70,10 @@ def check(cloud: CloudProcess, server_id: str, action: str) -> None:
     cloud.start()
     api = cloud.api("demo")
     if action == "delete":
-        api.wait_gone(server_id, timeout=20)
+        api.wait_gone(server_id)
         assert api.ok("GET", "network", f"/ports?device_id={server_id}")["ports"] == []
     else:
-        api.wait(server_id, ENDS[action], timeout=20)
+        api.wait(server_id, ENDS[action])
         actions = api.ok("GET", "compute", f"/servers/{server_id}/os-instance-actions")["instanceActions"]
         assert [entry["message"] for entry in actions] == [None] * len(actions)
     assert cloud.verify() == []

@@ -13,9 +13,10 @@ from kilonova.compute.steps import STEPS
 from kilonova.compute.tables import outbox
 from kilonova.core.bus.base import Envelope
 from kilonova.core.faults import FaultRule
+from tests.eventually import eventually
 from tests.scenarios import evacuation
 from tests.scenarios.evacuation import Place
-from tests.scenarios.hosts import ThreadedCloud, eventually, force_down, force_up, unexplained
+from tests.scenarios.hosts import ThreadedCloud, force_down, force_up, unexplained
 
 AGENT_STEPS = [step.name for step in STEPS if step.component == "compute" and step.name != "active"]
 GRID = [(step, when) for step in AGENT_STEPS for when in ("before", "after")]

@@ -229,7 +229,7 @@ def test_a_guest_that_dies_by_itself(scratch_cloud: CloudProcess) -> None:
         file.write(json.dumps(last) + "\n")
     # by default the agent would take it for a host that was rebooted, and start the guest again
     scratch_cloud.start(KILONOVA_AGENT_HOST="h", KILONOVA_AGENT_RESUME_GUESTS_ON_BOOT="false")
-    found = api.wait(server, "SHUTOFF", timeout=15)
+    found = api.wait(server, "SHUTOFF")
     assert found["OS-EXT-STS:power_state"] == 4
     assert scratch_cloud.verify() == []
 

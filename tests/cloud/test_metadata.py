@@ -21,7 +21,7 @@ def ask(cloud: CloudProcess, api: Api, server: str, path: str) -> httpx.Response
         INSTANCE_ID: server, TENANT_ID: api.project_id, SIGNATURE: sign_instance(secret, server, api.project_id),
         "Accept-Encoding": "identity",
     }  # fmt: skip
-    return httpx.get(f"{cloud.url}/metadata{path}", headers=signed, trust_env=False, timeout=30)
+    return httpx.get(f"{cloud.url}/metadata{path}", headers=signed, trust_env=False, timeout=120)
 
 
 @pytest.mark.parametrize(

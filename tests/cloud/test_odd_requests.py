@@ -208,20 +208,20 @@ def test_a_client_that_hangs_up_leaves_a_line_at_most(cloud: CloudProcess, admin
 
 def test_the_server_has_bounds(cloud: CloudProcess) -> None:
     """Those of tests/core/test_server.py, in the process that a user starts."""
-    with socket.create_connection(("127.0.0.1", cloud.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", cloud.port), timeout=120) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 10_000)
         assert connection.recv(1000).startswith(b"HTTP/1.1 431 ")
     half = [socket.create_connection(("127.0.0.1", cloud.port)) for _ in range(100)]
     for connection in half:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-    assert httpx.get(cloud.url, trust_env=False, timeout=30).status_code == 200
+    assert httpx.get(cloud.url, trust_env=False, timeout=120).status_code == 200
     for connection in half:
         connection.close()
 
 
 def test_an_idle_connection_is_kept(cloud: CloudProcess) -> None:
     """For longer than clients pause that look every five seconds."""
-    connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=120)
     connection.auto_open = 0  # type: ignore[assignment]
     connection.connect()
     for pause in (6, 0):

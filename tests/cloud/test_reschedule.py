@@ -8,7 +8,7 @@ import pytest
 
 from kilonova.compute.steps import STEPS
 from tests.cloud.harness import CloudProcess
-from tests.scenarios.hosts import eventually
+from tests.eventually import eventually
 
 FIRST = "h-1"  # the best of equal hosts is the one that was known first
 AGENT_STEPS = [step.name for step in STEPS if step.component == "compute" and step.name != "active"]

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import event
 
 from kilonova.core.db import Database
-from tests.scenarios.hosts import ThreadedCloud, eventually
+from tests.eventually import eventually
+from tests.scenarios.hosts import ThreadedCloud
 
 UNLIMITED = {"quota_set": dict.fromkeys(("instances", "cores", "ram"), -1)}
 BESIDE = ("last_seen", "outbox_senders")  # in what runs all the time, whoever launches what

@@ -26,7 +26,7 @@ def test_stopping_in_the_middle_of_a_launch(scratch_cloud: CloudProcess) -> None
         time.sleep(0.02)
     scratch_cloud.stop()
     scratch_cloud.start()
-    assert scratch_cloud.api("demo").wait(server, "ACTIVE", timeout=30)["status"] == "ACTIVE"
+    assert scratch_cloud.api("demo").wait(server, "ACTIVE")["status"] == "ACTIVE"
     assert scratch_cloud.verify() == []
 
 

@@ -22,8 +22,9 @@ from pathlib import Path
 import msgspec
 
 from kilonova.compute.steps import BY_NAME, STEPS
-from tests.cluster.scene import OWNERS, PATIENCE, Scene
+from tests.cluster.scene import OWNERS, Scene
 from tests.cluster.storms import SETTINGS, killed_in_the_middle, race
+from tests.eventually import PATIENCE
 
 VICTIMS = {
     "api": "compute-api", "conductor": "conductor", "scheduler": "scheduler", "compute": "compute",

@@ -12,6 +12,7 @@ import httpx
 from kilonova.compute.steps import STEPS
 from kilonova.testing.cluster import Cluster, Layout
 from tests.cloud.harness import Api
+from tests.eventually import PATIENCE, NotInTime, eventually
 
 T = TypeVar("T")
 OWNERS = {"api": "compute-api", "conductor": "conductor", "scheduler": "scheduler", "compute": "compute"}
@@ -19,12 +20,9 @@ OWNERS = {"api": "compute-api", "conductor": "conductor", "scheduler": "schedule
 AT_REQUEST = ("authenticate", "authorize")
 """Steps that every request has."""
 LAUNCH = "POST /compute/v2.1/servers"
-PATIENCE = 30.0  # seconds
 LOOK = 0.1  # seconds between looks
-
-
-class NotInTime(AssertionError):
-    """What was waited for did not come."""
+AWAY = (httpx.TransportError, AssertionError)
+"""What is excused while a service is away, or not yet at rest."""
 
 
 class Scene:
@@ -65,7 +63,7 @@ class Scene:
         try:
             services = self.admin.ok("GET", "compute", "/os-services")["services"]
             known = [f"{s['binary']} {s['host']}: {s['status']}, {s['state']}, {s['updated_at']}" for s in services]
-        except (httpx.TransportError, AssertionError) as error:
+        except AWAY as error:
             known = [f"no services: {error}"]
         words = [
             f"--- {p.name} ({'runs' if p.is_alive() else 'ended'})\n{p.words(8)}"
@@ -142,14 +140,14 @@ class Scene:
                 raise NotInTime(", ".join(f"{s['name']} {s['status']}/{s['OS-EXT-STS:task_state']}" for s in busy[:5]))
             return (held,)  # which may be empty
 
-        (held,) = eventually(look, "servers are still busy", within)
+        (held,) = eventually(look, "servers are still busy", within, excused=AWAY)
         return held
 
     def delete_all(self) -> None:
         """Every server, and until none is left."""
         for server in retried(self.servers):
             retried(lambda id=server["id"]: self.api("DELETE", "compute", f"/servers/{id}"))
-        eventually(lambda: not self.servers(), "servers are still there")
+        eventually(lambda: not self.servers(), "servers are still there", excused=AWAY)
 
     def ports(self) -> list[dict[str, Any]]:
         """Those of servers."""
@@ -167,7 +165,7 @@ class Scene:
                 raise NotInTime("; ".join(f"{f['where']}: {f['what']}: {f['why']}" for f in found[:5]))
             return True
 
-        eventually(look, "verify", within)
+        eventually(look, "verify", within, excused=AWAY)
 
     def check(self, servers: Iterable[dict[str, Any]]) -> None:
         """ACTIVE with one port, or ERROR with a reason and none; and `verify` is clean."""
@@ -191,23 +189,8 @@ def retried(ask: Callable[[], T], within: float = PATIENCE) -> T:
             if not isinstance(answer, httpx.Response) or answer.status_code < 500:
                 return answer
             problem: Exception = AssertionError(answer.text)
-        except (httpx.TransportError, AssertionError) as error:
+        except AWAY as error:
             problem = error
         if time.monotonic() > until:
             raise problem
-        time.sleep(LOOK)
-
-
-def eventually(look: Callable[[], T | bool | None], what: str, within: float = PATIENCE) -> T:
-    """What `look` gives once it gives something; a service that is away is asked again."""
-    until = time.monotonic() + within
-    while True:
-        problem: Exception | None = None
-        try:
-            if found := look():
-                return found  # type: ignore[return-value]
-        except (httpx.TransportError, AssertionError) as error:
-            problem = error
-        if time.monotonic() > until:
-            raise NotInTime(f"{what}: not within {within:g} s: {problem or ''}")
         time.sleep(LOOK)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.grid import VICTIMS, Cell, cells, run
-from tests.cluster.scene import Scene, eventually
+from tests.cluster.scene import Scene
 from tests.cluster.storms import SETTINGS, killed_in_the_middle, race
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.cluster
 SAMPLE = [

@@ -8,8 +8,9 @@ import pytest
 from kilonova.testing.hosted import STATE
 from kilonova.testing.hosts import VirtualHost
 from tests.cluster_guest.conftest import HostedCloud, HostedGuests
+from tests.eventually import eventually
 from tests.guest_cloud.guests import Guest
-from tests.scenarios.hosts import eventually, force_down, force_up, unexplained
+from tests.scenarios.hosts import force_down, force_up, unexplained
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(400)]
 SHARED = ("instances", "_base")

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from tests.cluster_guest.conftest import HostedCloud, HostedGuests
+from tests.eventually import eventually
 from tests.guest_cloud.guests import Guest
-from tests.guest_cloud.test_guests import wait_until
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(400)]  # the first test waits for all of the cluster
 
@@ -46,27 +46,27 @@ def test_guests_reach_each_other_as_their_group_says(guests: HostedGuests, pair:
     # by a rule for everybody
     rule = guests.allow("icmp")
     for way in both:
-        assert wait_until(lambda way=way: pings(*way))
+        eventually(lambda way=way: pings(*way))
     guests.forbid(rule)
     for way in both:
-        assert wait_until(lambda way=way: not pings(*way))
+        eventually(lambda way=way: not pings(*way))
     # by a rule for members of the group, wherever they are
     rule = guests.allow("icmp", remote_group_id=guests.group)
     for way in both:
-        assert wait_until(lambda way=way: pings(*way))
+        eventually(lambda way=way: pings(*way))
     (port,) = guests.demo.ok("GET", "network", f"/ports?device_id={other.id}")["ports"]
     apart = guests.new_group("apart")
     guests.allow("tcp", 22, security_group_id=apart)
     guests.demo.ok("PUT", "network", f"/ports/{port['id']}", {"port": {"security_groups": [apart]}})
     for way in both:
-        assert wait_until(lambda way=way: not pings(*way))
+        eventually(lambda way=way: not pings(*way))
     other.wait_ssh()
     guests.demo.ok("PUT", "network", f"/ports/{port['id']}", {"port": {"security_groups": [guests.group]}})
     for way in both:
-        assert wait_until(lambda way=way: pings(*way))
+        eventually(lambda way=way: pings(*way))
     guests.forbid(rule)
     for way in both:
-        assert wait_until(lambda way=way: not pings(*way))
+        eventually(lambda way=way: not pings(*way))
 
 
 def test_a_full_sized_transfer_crosses_the_tunnel(guests: HostedGuests, pair: tuple[Guest, Guest]) -> None:
@@ -75,11 +75,11 @@ def test_a_full_sized_transfer_crosses_the_tunnel(guests: HostedGuests, pair: tu
     mtu = int(re.findall(r"mtu (\d+)", one.wait_ssh("ip link show eth0"))[0])
     assert mtu == 1450
     rules = [guests.allow("tcp", 7000), guests.allow("icmp")]
-    assert wait_until(lambda: one.ssh(f"ping -c 1 -W 1 -s {mtu - 28} {other.ip}").returncode == 0)
+    eventually(lambda: one.ssh(f"ping -c 1 -W 1 -s {mtu - 28} {other.ip}").returncode == 0)
     sent = "dd if=/dev/zero bs=64k count=32 2>/dev/null"
     other.wait_ssh("(sleep 60 | nc -l -p 7000 | md5sum > /tmp/sum) >/dev/null 2>&1 </dev/null &")
     digest = one.wait_ssh(f"until {sent} | nc {other.ip} 7000; do sleep 0.2; done; {sent} | md5sum")
-    assert wait_until(lambda: other.ssh("cat /tmp/sum").stdout == digest)
+    eventually(lambda: other.ssh("cat /tmp/sum").stdout == digest)
     for rule in rules:
         guests.forbid(rule)
 

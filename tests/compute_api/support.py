@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import uuid
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from kilonova.core.clock import Clock
 from kilonova.image.client import ImageRecord
 from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
 from kilonova.network.resources.ports.schemas import FixedIP
+from tests.eventually import until
 from tests.support import CALLERS, PROJECT, Client, make_core
 
 IMAGE, NETWORK, GROUP = (str(uuid.UUID(int=n)) for n in (1, 2, 3))
@@ -177,10 +177,7 @@ class Recorder:
         return method
 
     async def wait(self, count: int = 1) -> list[tuple[str, tuple[Any, ...]]]:
-        for _ in range(2000):
-            if len(self.seen) >= count:
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: len(self.seen) >= count)
         return self.seen
 
 

@@ -34,6 +34,7 @@ from kilonova.network.client import NetworkClient
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
 from tests import databases
+from tests.eventually import until
 from tests.support import PROJECT, make_core
 
 CTX = RequestContext(request_id="req-1", user_id="u", project_id=PROJECT)
@@ -193,14 +194,17 @@ class Lab:
 
     async def quiet(self) -> None:
         """Until no message is on its way (those to hosts that don't listen excepted)."""
-        for _ in range(4000):
+
+        async def at_rest() -> bool:
             await asyncio.sleep(0.005)
-            busy = any(r.running for hosts in self.bus._receivers.values() for r in hosts.values())
-            if not busy and not self.conductor.builds.in_flight:
-                stuck = await self.undelivered()
-                if len(self.outbox.sending) <= stuck:
-                    return
-        raise AssertionError("the lab does not come to rest")
+            if self.conductor.builds.in_flight or any(
+                receiver.running for hosts in self.bus._receivers.values() for receiver in hosts.values()
+            ):
+                return False
+            stuck = await self.undelivered()
+            return len(self.outbox.sending) <= stuck
+
+        await until(at_rest, "the lab does not come to rest", pause=0)
 
     async def undelivered(self) -> int:
         hosts = set(self.bus._receivers.get("compute", {}))

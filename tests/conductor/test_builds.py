@@ -18,6 +18,7 @@ from kilonova.compute.store import decisions
 from kilonova.core.faults import FaultRule
 from tests.conductor.lab import CTX, FLAVOR, REQUEST, Lab
 from tests.databases import statements_of
+from tests.eventually import PATIENCE
 
 
 async def test_a_launch_becomes_active(lab):
@@ -181,7 +182,7 @@ async def test_deleted_while_it_is_scheduled(lab):
         made = await original(*arguments)
         await lab.change(uuid, task_state="deleting")
         await lab.client.delete_unhosted(CTX, uuid, "req-del")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not (await lab.server(uuid)).deleted:
                 await asyncio.sleep(0.01)
         return made
@@ -320,7 +321,7 @@ async def test_who_has_a_host_does_not_wait_with_those_whose_host_is_starting(tm
     task = asyncio.gather(
         *(lab.conductor.build_servers(CTX, [uuid], f"req-{n}") for n, uuid in ((1, first), (2, second)))
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await lab.server(first)).vm_state != "active":
             await asyncio.sleep(0.02)
     assert (await lab.server(second)).vm_state == "building"

@@ -12,6 +12,7 @@ from kilonova.compute.models import HostStats
 from kilonova.core import errors
 from tests.conductor.lab import CTX, report
 from tests.databases import statements_of
+from tests.eventually import PATIENCE
 
 
 async def test_a_new_host_is_made_known(lab):
@@ -47,7 +48,7 @@ async def test_unchanged_heartbeats_cost_one_statement_together(lab):
 async def test_changed_load_is_written_with_the_batch(lab):
     await lab.conductor.report_host(CTX, report("host-1"))
     await lab.conductor.report_host(CTX, report("host-1", stats=HostStats(running_vms=3)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await lab.rows(tables.compute_nodes))[0].stats.get("running_vms") != 3:
             await asyncio.sleep(0.01)
 
@@ -88,7 +89,7 @@ async def test_components_have_services_too(lab):
     async with lab.database.transaction() as tx:
         await tx.connection.execute(tables.services.delete().where(tables.services.c.binary == "nova-conductor"))
     assert set(first) == {"nova-conductor", "nova-scheduler"}
-    async with asyncio.timeout(10):  # made again, and seen again
+    async with asyncio.timeout(PATIENCE):  # made again, and seen again
         while True:
             second = {row.binary: row.last_seen for row in await lab.rows(tables.services)}
             if set(first) == set(second) and second["nova-scheduler"] > first["nova-scheduler"]:
@@ -129,7 +130,7 @@ async def test_the_provider_of_a_removed_host_goes_when_its_last_claim_does(lab)
     assert [found.uuid for found in await lab.placement.providers()] == [provider]
     await lab.placement.release(server)
     await removing
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await lab.placement.providers():
             await asyncio.sleep(0.02)
 
@@ -138,7 +139,7 @@ async def test_a_removed_host_that_comes_back_keeps_its_provider(lab):
     provider, server = await _removed_with_a_claim(lab)
     removing = asyncio.ensure_future(lab.conductor.host_removed(CTX, "host-1", provider))
     await asyncio.sleep(0.2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not await lab.rows(tables.compute_nodes):
             await lab.conductor.report_host(CTX, report("host-1"))
             await asyncio.sleep(0.02)

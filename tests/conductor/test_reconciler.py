@@ -16,6 +16,7 @@ from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.models import StepRecord
 from kilonova.core.bus import MemoryBus
 from tests.conductor.lab import CTX, REQUEST, Lab
+from tests.eventually import PATIENCE
 
 LONG = dt.timedelta(days=2)
 
@@ -133,7 +134,7 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     lab.faults.rules.append(hang)
     (uuid,) = await lab.servers()
     task = asyncio.ensure_future(lab.conductor.build_servers(CTX, [uuid], REQUEST))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while hang.count:
             await asyncio.sleep(0.02)
     assert await lab.claimed() == {"host-1": [uuid]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from kilonova.core import errors
 from kilonova.core.bus import Bus, Interface, call, cast, fanout
 from kilonova.core.bus.base import Envelope
 from kilonova.core.context import RequestContext
+from tests.eventually import until
 
 CTX = RequestContext(request_id="req-1", user_id="u", roles=("member", "reader"), token="t")
 
@@ -32,15 +33,15 @@ class NoSuchColor(errors.NotFound):
 class PaintAPI(Interface):
     topic = "paint"
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def echo(
         self, ctx: RequestContext, color: Color, when: dt.datetime | None = None, count: int = 3, data: bytes = b""
     ) -> tuple[Color, dt.datetime | None, int, bytes]: ...
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def who(self, ctx: RequestContext) -> RequestContext: ...
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def fail(self, ctx: RequestContext, kind: str) -> None: ...
 
     @call(timeout=0.1)
@@ -65,18 +66,18 @@ class NewerPaintAPI(Interface):
     topic = "paint"
     version = "1.1"
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def echo(
         self, ctx: RequestContext, color: dict[str, Any], extra: str = "new", count: int = 3
     ) -> tuple[dict[str, Any], None, int, bytes]: ...
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def fail(self, ctx: RequestContext) -> None: ...
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def who(self, ctx: RequestContext) -> int: ...
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def brush(self, ctx: RequestContext) -> None: ...
 
 
@@ -148,12 +149,6 @@ class Painter(PaintAPI):
 
     async def dry(self, ctx: RequestContext, color: str) -> None:
         self.dried.append(color)
-
-
-async def until(condition: Callable[[], object], timeout: float = 20) -> None:
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 class BusConformance:

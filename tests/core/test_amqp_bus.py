@@ -13,7 +13,8 @@ from kilonova.core.bus.amqp import AmqpBus
 from kilonova.core.context import RequestContext
 from kilonova.testing.engines import RabbitMQ
 from tests.core.brokers import channel, left_in, open_amqp
-from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope, until
+from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope
+from tests.eventually import PATIENCE, until
 
 
 class TestAmqpBus(BusConformance):
@@ -155,7 +156,7 @@ async def test_what_kills_its_receivers_is_put_aside_and_counted(bus: AmqpBus, u
         await answer
     assert painter.begun == []
     assert bus.poisoned == 1
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await left_in(url, "kilonova.dead") != 1:
             await asyncio.sleep(0.01)
 

@@ -12,7 +12,8 @@ from kilonova.core import errors
 from kilonova.core.bus.amqp import AmqpBus
 from kilonova.testing.engines import RabbitMQ
 from tests.core.brokers import Wire, channel, left_in, open_amqp
-from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope, until
+from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope
+from tests.eventually import PATIENCE, until
 
 serve = BusConformance.painter
 
@@ -32,7 +33,7 @@ async def far(wire: Wire) -> AsyncIterator[AmqpBus]:
 
 
 async def empty(url: str, queue: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await left_in(url, queue):
             await asyncio.sleep(0.01)
 
@@ -49,7 +50,7 @@ async def lasting(rabbitmq: RabbitMQ) -> None:
         written = notes.read_bytes()
         return all(log.name.encode() in written for log in notes.parent.iterdir() if log.is_dir())
 
-    await until(noted, 20)
+    await until(noted)
 
 
 class Sender:
@@ -87,10 +88,10 @@ async def test_a_broker_that_is_killed_loses_nothing(rabbitmq: RabbitMQ, bus: Am
     await until(lambda: not bus.ready)
     before = len(sender.sent)
     await asyncio.to_thread(rabbitmq.start)
-    await until(lambda: len(sender.sent) > before + 100 and bus.ready, 60)
+    await until(lambda: len(sender.sent) > before + 100 and bus.ready)
     sender.stopped = True
     await asyncio.gather(*senders)
-    await until(lambda: sender.sent <= set(painter.painted), 60)
+    await until(lambda: sender.sent <= set(painter.painted))
     assert sender.failed
     assert len(painter.begun) == len(set(painter.begun))  # "long" and "patient" too: they went on, and came again
     assert painter.cancelled == 0

@@ -19,6 +19,7 @@ from kilonova.core.bus.senders import HostUsers
 from kilonova.core.context import RequestContext
 from kilonova.testing.engines import RabbitMQ
 from tests.core.brokers import channel
+from tests.eventually import PATIENCE
 
 USERS = "kilonova-host-{host}"
 CTX = RequestContext(request_id="req-1", roles=("admin",), sender="host-2")  # what it says of itself counts for nothing
@@ -32,14 +33,14 @@ class ControlAPI(Interface):
     topic = "conductor"
 
     @from_host("report.host")
-    @call(timeout=5)
+    @call(timeout=60)
     async def report(self, ctx: RequestContext, report: Report) -> str: ...
 
     @from_host(ANY_HOST)
-    @call(timeout=5)
+    @call(timeout=60)
     async def who(self, ctx: RequestContext) -> str | None: ...
 
-    @call(timeout=5)
+    @call(timeout=60)
     async def command(self, ctx: RequestContext) -> str: ...
 
     @from_host("report.host")
@@ -51,7 +52,7 @@ class AgentAPI(Interface):
     topic = "network_agent"
 
     @from_host(RECEIVER)
-    @call(timeout=5)
+    @call(timeout=60)
     async def plug(self, ctx: RequestContext) -> str: ...
 
     @cast
@@ -151,7 +152,7 @@ async def test_who_serves_a_host_takes_messages_of_that_host_and_of_the_control_
         await other.serve(AgentAPI, two, host="host-2")
         assert await host.client(AgentAPI, host="host-1").plug(CTX) == "host-1"
         await control.client(AgentAPI, host="host-2").destroy(CTX)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not two.destroyed:
                 await asyncio.sleep(0.01)
         # by its routing key the broker refuses; by the queue's name it does not, and the receiver does

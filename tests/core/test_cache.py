@@ -7,9 +7,8 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvloop
@@ -18,6 +17,7 @@ from structlog.testing import capture_logs
 from kilonova.core.cache import Cache, MemcachedCache, MemoryCache, SealedCache, open_cache
 from kilonova.core.cache.memcached import MAX_VALUE, TIMEOUT
 from kilonova.testing.engines import Memcached
+from tests.eventually import until
 from tests.identity.conftest import MovedClock
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -36,11 +36,6 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
         made = SealedCache(made, request.node.name)
     yield made
     await made.close()
-
-
-async def until(true: Callable[[], Any]) -> None:
-    while not await true():
-        await asyncio.sleep(0.02)
 
 
 async def test_what_is_set_is_there(cache):
@@ -88,7 +83,7 @@ async def test_time_to_live(cache):
     async def gone():
         return await cache.get("short") is None
 
-    await asyncio.wait_for(until(gone), 20)
+    await until(gone)
     assert set(await cache.get_many(["long", "longest"])) == {"long", "longest"}
     await cache.set("long", b"2", 0)
     assert await cache.get("long") is None
@@ -152,7 +147,7 @@ async def test_restarted_between_two_requests(own_memcached):
         await cache.set("a", b"2", 60)
         return await cache.get("a") == b"2"
 
-    await asyncio.wait_for(until(set_again), 20)
+    await until(set_again)
 
 
 class Odd(asyncio.Protocol):

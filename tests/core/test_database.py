@@ -32,6 +32,7 @@ from kilonova.core.db.outbox import Outbox, outbox_table
 from kilonova.core.db.sqlite import LOG_KEPT, checkpoint
 from tests import databases
 from tests.databases import statements_of
+from tests.eventually import PATIENCE
 
 SECRET = "hunter2-very-secret"
 CTX = RequestContext(request_id="req-1", user_id="u")
@@ -93,7 +94,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_lets_the_next_in(datab
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(put(database, "next"), 20)
+    await asyncio.wait_for(put(database, "next"), PATIENCE)
     assert await names(database) == ["next"]
 
 
@@ -121,7 +122,7 @@ async def test_readers_see_committed_state_while_somebody_writes(database: Datab
     await put(database, "old")
     async with database.transaction() as tx:
         await tx.connection.execute(insert(things).values(name="new"))
-        assert await asyncio.wait_for(names(database), 20) == ["old"]
+        assert await asyncio.wait_for(names(database), PATIENCE) == ["old"]
     assert await names(database) == ["old", "new"]
 
 
@@ -168,7 +169,7 @@ async def test_the_log_is_moved_into_the_file(file: Database, tmp_path: Path, mo
     monkeypatch.setattr("kilonova.core.db.sqlite.COMMITS_PER_CHECKPOINT", 3)
     for number in range(8):
         await put(file, f"n{number}")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while in_file_alone(tmp_path / "file.sqlite") < 3:
             await asyncio.sleep(0.01)
 
@@ -359,7 +360,7 @@ class Post:
             return len((await connection.execute(select(outbox.c.id))).all())
 
     async def settled(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await self.stored():
                 await asyncio.sleep(0.005)
 
@@ -414,7 +415,7 @@ async def test_it_is_kept_until_the_receiver_has_finished(post: Post) -> None:
     notes = await post.listen()
     notes.go.clear()
     await post.send("a")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not notes.begun:
             await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
@@ -482,7 +483,7 @@ async def test_messages_delivered_together_are_deleted_together(post: Post) -> N
     await post.send(*(str(n) for n in range(20)))
     sent = await statements_of(post.database)
     notes.go.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while post.outbox.sending:
             await asyncio.sleep(0.005)
     assert 0 < len(sent) <= 6  # not one each

@@ -9,7 +9,8 @@ import pytest
 
 from kilonova.core import errors
 from kilonova.core.bus import Bus, MemoryBus, open_bus
-from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope, until
+from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope
+from tests.eventually import PATIENCE, until
 
 
 async def _wait(receipt: Awaitable[None]) -> None:
@@ -46,7 +47,7 @@ class TestMemoryBus(BusConformance):
         await until(lambda: painter.begun)
         await bus.close()
         with pytest.raises(errors.BusError):
-            await asyncio.wait_for(receipt, 20)
+            await asyncio.wait_for(receipt, PATIENCE)
         assert painter.painted == []
 
 

@@ -19,6 +19,7 @@ from kilonova.core.notify import notifier as module
 from kilonova.core.notify.envelope import context, encode, timestamp
 from kilonova.core.retry import Backoff
 from kilonova.testing.engines import RabbitMQ
+from tests.eventually import PATIENCE
 
 CTX = RequestContext(
     request_id="req-1", user_id="u", user_name="demo", project_id="p", project_name="shop", roles=("member",),
@@ -187,7 +188,7 @@ async def channel(rabbitmq: RabbitMQ) -> Any:
 async def took(channel: Any, name: str, count: int) -> list[Any]:
     queue = await channel.get_queue(name)
     found: list[Any] = []
-    async with asyncio.timeout(30), queue.iterator(no_ack=True) as messages:
+    async with asyncio.timeout(PATIENCE), queue.iterator(no_ack=True) as messages:
         async for message in messages:
             assert message.content_type == "application/json"
             assert message.content_encoding == "utf-8"
@@ -254,7 +255,7 @@ async def test_a_broker_that_is_killed(engine_folder: Path):
         for n in range(20, 40):
             send(n)
         await asyncio.to_thread(broker.start)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while len(arrived) < 40:
                 await asyncio.sleep(0.05)
         await notifier.close()

@@ -20,6 +20,7 @@ from kilonova.core.db.outbox import LOOKS, Outbox, outbox_table
 from kilonova.core.faults import FaultRule, Faults
 from tests import databases
 from tests.databases import statements_of
+from tests.eventually import PATIENCE
 
 CTX = RequestContext(request_id="req-1")
 metadata = MetaData()
@@ -109,7 +110,7 @@ class Post:
             seen += 1
 
         self.outbox._look_at_others = look  # type: ignore[method-assign]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while seen < count:
                 await asyncio.sleep(0.005)
 
@@ -128,7 +129,7 @@ class Post:
             return list((await connection.execute(select(table.c.id))).scalars())
 
     async def settled(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await self.stored():
                 await asyncio.sleep(0.005)
 
@@ -172,7 +173,7 @@ async def test_a_message_does_not_wait_for_the_end_of_another(post: Post) -> Non
     worker.go.clear()
     await post.send("long")
     await post.send("short")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while worker.heard != ["long", "short"]:
             await asyncio.sleep(0.005)
     worker.go.set()
@@ -183,7 +184,7 @@ async def test_a_place_that_is_away_holds_up_nobody_else(post: Post) -> None:
     worker = await post.worker("here")
     await post.send(*(str(n) for n in range(20)), host="gone")
     await post.send("a", host="here")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while worker.heard != ["a"]:
             await asyncio.sleep(0.005)
 
@@ -261,7 +262,7 @@ async def test_what_a_failed_transaction_left_is_not_sent(post: Post) -> None:
     with pytest.raises(ZeroDivisionError):
         await post.send("a")
     assert post.outbox._doubtful
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while post.outbox._doubtful:
             await asyncio.sleep(0.005)
     assert (worker.heard, await post.stored()) == ([], [])
@@ -325,7 +326,7 @@ async def test_nobody_is_dead_because_the_database_was_away(post: Post, tmp_path
     other.outbox._others = {post.outbox.name: (None, LOOKS)}
     real, other.database.reading = other.database.reading, _away  # type: ignore[method-assign,assignment]
     await other.outbox.resume()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while other.outbox._others:
             await asyncio.sleep(0.005)
     other.database.reading = real  # type: ignore[method-assign]
@@ -346,7 +347,7 @@ async def test_who_has_nothing_to_send_writes_nothing(post: Post) -> None:
     await post.worker()
     await post.send("a")
     await post.settled()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while post.outbox.sending:
             await asyncio.sleep(0.005)
     beat = post.outbox._beat
@@ -361,7 +362,7 @@ async def test_a_message_that_cannot_be_read_does_not_keep_the_others(post: Post
     assert await post.outbox.resume() == 1
     worker = await post.worker()
     await post.send("a")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(await post.stored()) > 1:
             await asyncio.sleep(0.005)
     assert worker.heard == ["a"]

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from kilonova.core.web.limits import Limits, source_of
 from kilonova.core.web.server import HEAD_SIZE, HEADER_COUNT, HttpServer
+from tests.eventually import PATIENCE
 
-PATIENCE = 30.0  # seconds
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n"
 
 

@@ -15,6 +15,7 @@ import uvloop
 
 from kilonova.core import subprocesses
 from kilonova.core.subprocesses import Program
+from tests.eventually import PATIENCE
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -23,7 +24,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 def run(request: pytest.FixtureRequest) -> Run:
     def go(work: Coroutine[Any, Any, Any]) -> Any:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            return runner.run(asyncio.wait_for(work, 60))
+            return runner.run(asyncio.wait_for(work, PATIENCE))
 
     return go
 

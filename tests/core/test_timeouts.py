@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from kilonova.core.timeouts import within
+from tests.eventually import PATIENCE
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -41,7 +42,7 @@ async def test_work_that_nobody_waits_for_ends(cut_off: bool) -> None:
         waiting.cancel()
     with pytest.raises(asyncio.CancelledError if cut_off else TimeoutError):
         await waiting
-    await asyncio.wait_for(ended.wait(), 20)
+    await asyncio.wait_for(ended.wait(), PATIENCE)
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])

@@ -17,6 +17,7 @@ from kilonova.core import errors
 from kilonova.core.web.client import ServiceClient, refusal
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport
+from tests.eventually import PATIENCE
 
 URL = "http://kilonova.test/x?a=1&b=%20"
 MIB = 1 << 20
@@ -116,9 +117,9 @@ async def test_a_client_that_goes_early_stops_the_app(kind: str) -> None:
         return Stream(endless())
 
     app = plain if kind == "plain" else Litestar([stream], openapi_config=None, logging_config=None)
-    async with asyncio.timeout(5), AsgiTransport(app).send("GET", URL, {}, b"") as answer:
+    async with asyncio.timeout(PATIENCE), AsgiTransport(app).send("GET", URL, {}, b"") as answer:
         await anext(answer.chunks)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not ended.is_set():
             gc.collect()
             await asyncio.sleep(0.01)
@@ -205,7 +206,7 @@ async def test_a_cancelled_caller_ends_the_app() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), PATIENCE)
 
 
 # ---- gateway

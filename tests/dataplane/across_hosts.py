@@ -25,11 +25,13 @@ from kilonova.testing.hosts import Underlay, VirtualHost
 from tests.dataplane.conformance import Client
 from tests.dataplane.lab import SNIFF, SOON, Guest, arp, heard, udp4
 from tests.dataplane.remote import RemoteDataPlane
-from tests.network.conftest import Cloud, FakeCompute, until
+from tests.eventually import until
+from tests.network.conftest import Cloud, FakeCompute
 from tests.support import make_core
 
 do = asyncio.to_thread
 DHCP_IP = "198.18.7.2"
+PAUSE = 0.1  # seconds between packets
 FULL, TOO_BIG = "1422", "1423"  # bytes that make a packet of 1450, and one more
 
 
@@ -102,7 +104,7 @@ class Lab:
         async def active() -> bool:
             return (await self.cloud.port(port["id"]))["status"] == "ACTIVE"
 
-        await until(active, 30)
+        await until(active)
         return guest
 
     def _stands_ready(self, name: str, port_id: str) -> bool:
@@ -163,18 +165,12 @@ def address(guest: Guest) -> str:
     return guest.port.fixed_ips[0].ip_address
 
 
-async def eventually(source: Guest, target: str, reached: bool) -> None:
-    for _ in range(20):
-        if await do(source.pings, target, patience=SOON) is reached:
-            return
-    raise AssertionError(f"ping is not {reached}")
+async def reaches(source: Guest, target: Guest) -> bool:
+    return await do(source.pings, address(target), patience=SOON)
 
 
-async def eventually_sees(target: Guest, needle: str, source: Guest, frame: str) -> None:
-    for _ in range(20):
-        if await do(target.sees, needle, source, frame):
-            return
-    raise AssertionError("not seen")
+async def misses(source: Guest, target: Guest) -> bool:
+    return not await reaches(source, target)
 
 
 class OverlayConformance:
@@ -230,18 +226,19 @@ class OverlayConformance:
         rule = await lab.cloud.make(
             "security_group_rule", security_group_id=db, direction="ingress", protocol="icmp", remote_group_id=web
         )
-        await eventually(one, address(two), True)
+        await until(lambda: reaches(one, two), pause=PAUSE)
         assert not await do(two.pings, address(one), patience=SOON)
         await lab.update("port", one.port.id, security_groups=[db])
-        await eventually(one, address(two), False)
+        await until(lambda: misses(one, two), pause=PAUSE)
         await lab.update("port", one.port.id, security_groups=[db, web])
-        await eventually(one, address(two), True)
+        await until(lambda: reaches(one, two), pause=PAUSE)
         assert (await lab.cloud("DELETE", f"/security-group-rules/{rule['id']}")).status == 204
-        await eventually(one, address(two), False)
+        await until(lambda: misses(one, two), pause=PAUSE)
 
         await lab.cloud.make("security_group_rule", security_group_id=db, direction="ingress", protocol="udp")
         mac, word = one.port.mac_address, b"kilonova".hex()
-        await eventually_sees(two, word, one, udp4(mac, address(one), 1000, address(two), 2000))
+        frame = udp4(mac, address(one), 1000, address(two), 2000)
+        await until(lambda: do(two.sees, word, one, frame), pause=PAUSE)
         assert not await do(two.sees, word, one, udp4(mac, "198.18.7.77", 1000, address(two), 2000))
         assert not await do(two.sees, word, one, udp4("fa:16:3e:00:00:99", address(one), 1000, address(two), 2000))
 

@@ -8,7 +8,6 @@ import json
 import re
 import stat
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from kilonova.network.agent.model import AddressPair, tap_name
 from kilonova.network.agent.options import DataPlaneOptions
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import SOON, Guest, arp, group, icmp6, model, network, new_id, port, rule, udp4
+from tests.eventually import until
 
 do = asyncio.to_thread
 
@@ -32,14 +32,6 @@ def saved(instance: str) -> str:
     ]
     table = subprocess.run(["nft", "list", "table", "bridge", f"{instance}_l2"], capture_output=True, text=True)
     return table.stdout + "\n".join(line for text in out for line in text.splitlines() if f"{instance}-" in line)
-
-
-async def eventually(what: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if what():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("did not come true within 20 s")
 
 
 SSH = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
@@ -119,18 +111,18 @@ class L2Conformance:
         await plane.apply(model(net, (one,)))
         guest = lab.guest(one)
         tap = tap_name(one.id)
-        await eventually(lambda: lab.taps == [(tap, True)])
+        await until(lambda: lab.taps == [(tap, True)])
         await do(subprocess.run, ["ip", "link", "set", tap, "nomaster"], check=True)
-        await eventually(lambda: lab.taps == [(tap, True), (tap, False)])
+        await until(lambda: lab.taps == [(tap, True), (tap, False)])
         await do(subprocess.run, ["ip", "link", "set", tap, "master", f"brq{net.id[:11]}"], check=True)
-        await eventually(lambda: lab.taps[2:] == [(tap, True)])
+        await until(lambda: lab.taps[2:] == [(tap, True)])
         again = await lab.plane()
-        await eventually(lambda: lab.taps[3:] == [(tap, True)])
+        await until(lambda: lab.taps[3:] == [(tap, True)])
         await plane.close()
         await again.apply(model(net, (one,)))
         await again.unplug(one.id)
         await again.unplug(one.id)
-        await eventually(lambda: lab.taps[4:] == [(tap, False)])
+        await until(lambda: lab.taps[4:] == [(tap, False)])
         guest.unplug()
 
     async def test_a_network_without_dhcp_has_no_namespace(self, lab: Lab) -> None:

@@ -236,7 +236,7 @@ class Guest:
 
 def heard(sniffer: subprocess.Popen[str]) -> list[str]:
     """Ends a SNIFF; the frames it saw."""
-    return sniffer.communicate("\n", timeout=20)[0].split()
+    return sniffer.communicate("\n", timeout=120)[0].split()
 
 
 def checksum(data: bytes) -> int:

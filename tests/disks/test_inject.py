@@ -15,6 +15,7 @@ from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskError, InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.inject import checked_path
+from tests.eventually import PATIENCE
 
 from .support import MIB, Download, disk_of, dos_table, ext4, file_at, gpt_table, image, tool
 
@@ -214,7 +215,7 @@ async def test_a_disk_in_use_is_refused(disks: FileDisks, state: Path, tmp_path:
     guest = await sandbox.spawn(
         ["qemu-system-x86_64", "-S", "-nodefaults", "-display", "none", "-m", "8", "-device", "virtio-blk-pci,drive=d",
          "-drive", f"if=none,id=d,format=raw,file={raw}"], sandbox.Limits(address_space=8 << 30))  # fmt: skip
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not may_write(raw):
             await asyncio.sleep(0.05)
     with pytest.raises(DiskError, match='Failed to get "write" lock'):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-BOOT_TIMEOUT = 90.0
+BOOT_TIMEOUT = 300.0
 
 
 class Machine:

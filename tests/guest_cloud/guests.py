@@ -17,7 +17,7 @@ BOOT = 60.0
 class Guest:
     def __init__(self, guests: Guests, server_id: str) -> None:
         self.guests, self.id, self.inside = guests, server_id, guests.inside
-        server = guests.demo.wait(server_id, "ACTIVE", timeout=90)
+        server = guests.demo.wait(server_id, "ACTIVE", timeout=300)
         addresses = server["addresses"]  # of several networks, the one that tests reach
         self.ip: str = addresses.get("guests", next(iter(addresses.values())))[0]["addr"]
 
@@ -46,11 +46,11 @@ class Guest:
 
     def port_open(self, port: int = 22) -> bool:
         script = f"import socket; socket.create_connection(('{self.ip}', {port}), 2)"
-        return self.inside(["python3", "-c", script], timeout=10).returncode == 0
+        return self.inside(["python3", "-c", script], timeout=120).returncode == 0
 
     def action(self, body: dict[str, Any], *statuses: str) -> None:
         self.guests.demo.ok("POST", "compute", f"/servers/{self.id}/action", body)
-        self.guests.demo.wait(self.id, *statuses, timeout=90)
+        self.guests.demo.wait(self.id, *statuses, timeout=300)
 
     def delete(self) -> None:
         self.guests.demo.ok("DELETE", "compute", f"/servers/{self.id}")

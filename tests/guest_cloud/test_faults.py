@@ -96,13 +96,13 @@ class Faulty:
     def works(self, image: str | None = None, network: str | None = None) -> None:
         """A launch comes up, goes away, and nothing is left."""
         server = self.launch(image, network)
-        self.api.wait(server, "ACTIVE", timeout=90)
+        self.api.wait(server, "ACTIVE", timeout=300)
         self.remove(server)
 
     def fails(self, *words: str, image: str | None = None, network: str | None = None) -> str:
         """A launch ends in ERROR; an admin reads all `words` in its fault, and no port or file of it stays. Its id."""
         server = self.launch(image, network)
-        fault = self.api.wait(server, "ERROR", timeout=90)["fault"]
+        fault = self.api.wait(server, "ERROR", timeout=300)["fault"]
         told = f"{fault['message']}\n{fault['details']}"
         assert [word for word in words if word not in told] == [], told
         assert str(self.cloud.state) not in fault["message"]
@@ -178,10 +178,10 @@ def test_the_disk_is_full_while_an_image_is_fetched(faulty: Faulty) -> None:
 
 def test_libvirt_goes_away(faulty: Faulty) -> None:
     running = faulty.launch()
-    faulty.api.wait(running, "ACTIVE", timeout=90)
+    faulty.api.wait(running, "ACTIVE", timeout=300)
     faulty.relay.cut()
     server = faulty.launch()
-    fault = faulty.api.wait(server, "ERROR", timeout=90)["fault"]
+    fault = faulty.api.wait(server, "ERROR", timeout=300)["fault"]
     assert "accept: the hypervisor is unreachable" in fault["message"]
     assert faulty.api.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
     assert not (faulty.cloud.state / "instances" / server).exists()
@@ -218,7 +218,7 @@ def test_libvirt_goes_away_in_the_middle_of_a_launch(faulty: Faulty) -> None:
             time.sleep(0.1)
         faulty.relay.cut()
         gate.touch()
-        fault = faulty.api.wait(server, "ERROR", timeout=90)["fault"]
+        fault = faulty.api.wait(server, "ERROR", timeout=300)["fault"]
         assert "start: the hypervisor is unreachable" in fault["message"]
         assert server in domains()
         if restarted:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import subprocess
-import time
 
 import pytest
 
 from tests.cloud.test_client import Client
+from tests.eventually import eventually
 from tests.guest_cloud.guests import Guest, Guests
 
 pytestmark = pytest.mark.guest
@@ -20,15 +20,6 @@ def guest(guests: Guests) -> Guest:
     return guests.launch(name="plain", user_data=script)
 
 
-def wait_until(check, timeout: float = 15) -> bool:
-    until = time.monotonic() + timeout
-    while not check():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.2)
-    return True
-
-
 def test_the_metadata_service_personalises(guest: Guest) -> None:
     found = guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+) keys=(\d)")
     assert found.groups() == ("metadata", "plain", "1")
@@ -38,10 +29,10 @@ def test_security_group_rules_open_and_close(guests: Guests, guest: Guest) -> No
     guest.wait_console("tinycloud ready|ready:")
     assert not guest.port_open()
     rule = guests.allow("tcp", 22)
-    assert wait_until(guest.port_open)
+    eventually(guest.port_open)
     assert guest.wait_ssh("cat /run/user-data").strip() == "user-data ran"
     guests.forbid(rule)
-    assert wait_until(lambda: not guest.port_open())
+    eventually(lambda: not guest.port_open())
 
 
 def test_a_spoofed_source_is_dropped(guests: Guests, guest: Guest) -> None:
@@ -57,9 +48,9 @@ def test_a_spoofed_source_is_dropped(guests: Guests, guest: Guest) -> None:
     (port,) = guests.demo.ok("GET", "network", f"/ports?device_id={guest.id}")["ports"]
     pairs = {"port": {"allowed_address_pairs": [{"ip_address": spoofed}]}}
     guests.demo.ok("PUT", "network", f"/ports/{port['id']}", pairs)
-    assert wait_until(lambda: guest.ssh(f"ping -c 1 -W 2 -I {spoofed} {dhcp}").returncode == 0)
+    eventually(lambda: guest.ssh(f"ping -c 1 -W 2 -I {spoofed} {dhcp}").returncode == 0)
     guests.demo.ok("PUT", "network", f"/ports/{port['id']}", {"port": {"allowed_address_pairs": []}})
-    assert wait_until(lambda: guest.ssh(f"ping -c 1 -W 2 -I {spoofed} {dhcp}").returncode != 0)
+    eventually(lambda: guest.ssh(f"ping -c 1 -W 2 -I {spoofed} {dhcp}").returncode != 0)
     guests.forbid(rule)
 
 
@@ -85,14 +76,12 @@ def test_an_address_that_changed_reaches_the_guest(guests: Guests) -> None:
     guest.wait_ssh()
     (port,) = guests.demo.ok("GET", "network", f"/ports?device_id={guest.id}")["ports"]
     openstack("port", "set", "--no-fixed-ip", "--fixed-ip", "ip-address=10.66.0.200", port["id"])
-    assert wait_until(
-        lambda: openstack("server", "show", "moved", "-f", "json")["addresses"] == {"guests": ["10.66.0.200"]}
-    )
+    eventually(lambda: openstack("server", "show", "moved", "-f", "json")["addresses"] == {"guests": ["10.66.0.200"]})
     guest.ip = "10.66.0.200"
     guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
     assert "10.66.0.200/24" in guest.wait_ssh("ip -4 -o addr show dev eth0")
     tell = "timeout 10 wget -q -O - http://169.254.169.254/latest/meta-data/local-ipv4"
-    assert wait_until(lambda: guest.ssh(tell).stdout.strip() == "10.66.0.200")
+    eventually(lambda: guest.ssh(tell).stdout.strip() == "10.66.0.200")
     guest.delete()
     guests.forbid(rule)
 
@@ -152,7 +141,7 @@ def test_two_guests_reach_each_other_only_by_rule(guests: Guests, guest: Guest) 
     other.wait_ssh()
     assert guest.ssh(f"ping -c 1 -W 2 {other.ip}").returncode != 0
     rules.append(guests.allow("icmp"))
-    assert wait_until(lambda: guest.ssh(f"ping -c 1 -W 2 {other.ip}").returncode == 0)
+    eventually(lambda: guest.ssh(f"ping -c 1 -W 2 {other.ip}").returncode == 0)
     other.delete()
     for rule in rules:
         guests.forbid(rule)

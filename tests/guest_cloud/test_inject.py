@@ -96,7 +96,7 @@ def test_files_that_can_not_be_written(guests: Guests, older: Api) -> None:
         server = older.launch(
             guests.whole_disk, "none", flavorRef=older.flavor_id("m1.nano"), name="odd", personality=[file]
         )
-        fault = older.wait(server, "ERROR", timeout=90)["fault"]
+        fault = older.wait(server, "ERROR", timeout=300)["fault"]
         assert "personalise: " in fault["message"]
         assert words in fault["message"]
         older.ok("DELETE", "compute", f"/servers/{server}")

@@ -11,6 +11,7 @@ from kilonova.core.clock import Clock
 from kilonova.identity import timestamps
 from kilonova.identity.flush import AT_ONCE, TABLES, flush
 from kilonova.identity.tables import login_failures, revocation_events, revocations, tokens
+from tests.eventually import until
 from tests.identity.conftest import CHEAP, Identity, MovedClock, start
 
 OLD = 2 * AT_ONCE + 10
@@ -91,9 +92,9 @@ async def test_the_service_flushes_by_itself(tmp_path):
     identity = await start(tmp_path, msgspec.structs.replace(CHEAP, flush_interval=1))
     before = await left(identity)
     await fill(identity, 5)
-    for _ in range(200):
-        if await left(identity) == before:
-            break
-        await asyncio.sleep(0.1)
-    assert await left(identity) == before
+
+    async def flushed() -> bool:
+        return await left(identity) == before
+
+    await until(flushed)
     await identity.service.stop()

@@ -15,6 +15,7 @@ import pytest
 from kilonova.image.options import ImageOptions
 from kilonova.image.stores.base import Usage
 from kilonova.image.stores.file import FileStore, FileUpload
+from tests.eventually import until
 from tests.image.support import IMAGES, JSON, active, create, digests, put, show, stored, streamed
 from tests.support import BASE
 
@@ -284,11 +285,7 @@ async def test_a_reader_that_stops_leaves_nothing_open(cloud, client):
     for _ in range(5):
         async with client.transport.send("GET", path, {"x-auth-token": "member"}, b"") as answer:
             await anext(answer.chunks)
-    for _ in range(1000):
-        if not _open_files(cloud.folder):
-            break
-        await asyncio.sleep(0.02)
-    assert _open_files(cloud.folder) == []
+    await until(lambda: not _open_files(cloud.folder), "files are still open")
 
 
 def _open_files(folder: Path) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.network.app import NetworkService
 from kilonova.network.client import NetworkClient
 from kilonova.network.options import NetworkOptions
+from tests.eventually import until
 from tests.support import PROJECT, Client, make_core
 
 HOST = "host-1"
@@ -114,15 +114,3 @@ async def running(folder: Path, options: NetworkOptions) -> AsyncIterator[Cloud]
 async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     async with running(tmp_path, NetworkOptions(dns_servers=("9.9.9.9",))) as made:
         yield made
-
-
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until something is so; fails when it does not become so."""
-    for _ in range(int(seconds / 0.01)):
-        found = condition()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen")

@@ -18,7 +18,8 @@ from kilonova.network.errors import PlugFailed, PortNotOnHost
 from kilonova.network.hosts import compute_events
 from kilonova.network.hosts.model import SECTIONS
 from tests.databases import statements_of
-from tests.network.conftest import HOST, Cloud, until
+from tests.eventually import until
+from tests.network.conftest import HOST, Cloud
 from tests.support import PROJECT
 
 CTX = service_context("req-test")

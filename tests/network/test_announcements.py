@@ -12,7 +12,8 @@ from sqlalchemy import select
 from kilonova.network.app import NetworkService
 from kilonova.network.options import NetworkOptions
 from kilonova.network.tables import outbox
-from tests.network.conftest import HOST, Cloud, until
+from tests.eventually import until
+from tests.network.conftest import HOST, Cloud
 
 Act = Callable[[Cloud, Any, Any, Any], Any]
 

@@ -13,9 +13,9 @@ import pytest
 
 from kilonova.network.agent.metadata import proxy as metadata_proxy
 from kilonova.network.agent.metadata.proxy import MetadataProxy, MetadataUpstream
+from tests.eventually import PATIENCE
 
 NETWORK = str(uuid.uuid4())
-PATIENCE = 30.0  # seconds
 
 
 class Proxied:

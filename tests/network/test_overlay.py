@@ -15,7 +15,8 @@ from kilonova.network.agent.model import HostModel, NetworkModel
 from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.network.errors import PlugFailed
 from kilonova.network.options import NetworkOptions
-from tests.network.conftest import Cloud, running, until
+from tests.eventually import until
+from tests.network.conftest import Cloud, running
 from tests.support import PROJECT
 
 CTX = service_context("req-test")

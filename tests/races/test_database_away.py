@@ -17,6 +17,7 @@ from kilonova.identity.options import IdentityOptions
 from kilonova.settings import DATABASES
 from kilonova.testing.engines import MariaDB, PostgreSQL
 from tests.compute_api.support import IMAGE, NEWEST, Recorder, version
+from tests.eventually import PATIENCE
 from tests.races.conftest import Compute
 from tests.support import Answer, Client, make_core
 
@@ -106,11 +107,11 @@ async def test_killed_while_servers_are_recorded(cloud: Cloud, server: Any) -> N
             answers.append(await cloud.boot(f"s{number}"))
 
     working = [asyncio.ensure_future(keep_booting(number)) for number in range(4)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(answers) < 5:
             await asyncio.sleep(0.01)
     await asyncio.to_thread(server.kill)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while answers[-1].status != 503:
             await asyncio.sleep(0.01)
     dead.set()
@@ -120,7 +121,7 @@ async def test_killed_while_servers_are_recorded(cloud: Cloud, server: Any) -> N
     await asyncio.to_thread(server.start)
     there = await cloud.servers()
     assert accepted <= there
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while cloud.told() != there:
             await asyncio.sleep(0.05)
     for server_id in there:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cloud.harness import Api
-from tests.scenarios.hosts import Hosts, eventually, force_down, force_up, unexplained
+from tests.eventually import eventually
+from tests.scenarios.hosts import Hosts, force_down, force_up, unexplained
 
 
 class Place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,21 +19,10 @@ from kilonova.network.agent.manager import NetworkAgent
 from kilonova.settings import load
 from kilonova.testing.cluster import Cluster
 from tests.cloud.harness import PASSWORD, Api, free_port
+from tests.eventually import PATIENCE, eventually
 
 T = TypeVar("T")
-PATIENCE = 60.0
 LOOK = 0.05
-
-
-def eventually(look: Callable[[], T], what: str, within: float = PATIENCE) -> T:
-    """What `look` gives, once it is true."""
-    until = time.monotonic() + within
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < until, what
-        time.sleep(LOOK)
 
 
 class Hosts(Protocol):

@@ -13,9 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.cluster.scene import eventually
-
-PATIENCE = 30.0  # seconds
+from tests.eventually import PATIENCE, eventually
 
 
 def write_toml(path: Path, sections: dict[str, dict[str, Any]]) -> Path:
@@ -64,7 +62,7 @@ class Served:
 def health(port: int, path: str = "/healthcheck") -> tuple[int, dict[str, Any]]:
     """(status, body); (0, {}) while nobody answers."""
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=120, trust_env=False)
     except httpx.TransportError:
         return 0, {}
     return answer.status_code, answer.json()

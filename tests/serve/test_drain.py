@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.scene import Scene, eventually
+from tests.cluster.scene import Scene
+from tests.eventually import eventually
 from tests.serve.processes import health
 
 pytestmark = pytest.mark.cluster

@@ -13,7 +13,8 @@ import httpx
 
 from kilonova.testing.cluster import PASSWORD
 from kilonova.testing.engines import free_port
-from tests.cluster.scene import Scene, eventually
+from tests.cluster.scene import Scene
+from tests.eventually import eventually
 from tests.serve.processes import Served, health, is_ready, write_toml
 
 

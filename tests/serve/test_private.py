@@ -11,7 +11,7 @@ import pytest
 
 from kilonova.testing.cluster import PASSWORD
 from kilonova.testing.engines import free_port
-from tests.cluster.scene import eventually
+from tests.eventually import eventually
 from tests.serve.processes import Served, is_ready
 
 

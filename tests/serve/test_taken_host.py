@@ -34,7 +34,7 @@ from kilonova.testing.cluster import PASSWORD, Cluster
 from kilonova.testing.engines import RabbitMQ
 from tests.cloud.harness import DOMAIN, Api
 from tests.core.brokers import channel
-from tests.scenarios.hosts import eventually
+from tests.eventually import eventually
 from tests.serve.conftest import engines
 
 pytestmark = pytest.mark.cluster

@@ -16,7 +16,7 @@ from kilonova.testing.certificates import make_certificates
 from kilonova.testing.cluster import PASSWORD
 from kilonova.testing.engines import Memcached, RabbitMQ, free_port, program
 from kilonova.testing.engines.base import spawn
-from tests.cluster.scene import eventually
+from tests.eventually import eventually
 from tests.serve.processes import Served, write_toml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -93,7 +93,7 @@ def test_apis_speak_https_to_each_other(rabbitmq: RabbitMQ, tmp_path: Path) -> N
         for name, port in ports.items()
     ]
     authority = ssl.create_default_context(cafile=tls / "ca.pem")
-    trusted = httpx.Client(verify=authority, trust_env=False, timeout=30)
+    trusted = httpx.Client(verify=authority, trust_env=False, timeout=120)
 
     def is_ready(port: int) -> bool:
         try:
@@ -156,7 +156,7 @@ def test_the_sample_of_haproxy_proves_the_services_behind_it(rabbitmq: RabbitMQ,
 
     def status() -> int:
         try:
-            return httpx.get(f"https://{front}/identity/v3", verify=authority, trust_env=False, timeout=10).status_code
+            return httpx.get(f"https://{front}/identity/v3", verify=authority, trust_env=False, timeout=120).status_code
         except httpx.TransportError:
             return 0
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.testing.engines import free_port
-from tests.cluster.scene import Scene, eventually
+from tests.cluster.scene import Scene
+from tests.eventually import eventually
 from tests.serve.processes import Served, children, health, is_ready
 
 WORKERS = 3
@@ -115,7 +116,7 @@ def work(number):
 
 raise SystemExit(Supervisor(1, socket.socket(), work).run())
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (run.returncode, "drained" in run.stdout.splitlines()) == (0, True), run.stderr
 
 
@@ -136,7 +137,7 @@ def work(number):
 
 raise SystemExit(Supervisor(4, socket.socket(), work).run())
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (run.returncode, run.stdout) == (2, "asked\n"), run.stderr
 
 
@@ -168,7 +169,7 @@ with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
     runner.run(main())
 print(sorted(heard.items()))
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.stdout == "[('SIGTERM', 1), ('SIGUSR1', 1)]\n", run.stderr
 
 

@@ -24,6 +24,7 @@ from kilonova.compute.virt.driver import (
     VirtDriver,
     VirtError,
 )
+from tests.eventually import PATIENCE, until
 
 RUNNING, PAUSED, SHUTDOWN, NOSTATE = PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN, PowerState.NOSTATE
 
@@ -47,13 +48,6 @@ class MakeGuest(Protocol):
     def __call__(self, *, obeys_acpi: bool = True, title: str = "") -> GuestSpec: ...
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not await check():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
-
-
 class Watcher:
     """Lifecycle events of one guest, in order."""
 
@@ -66,7 +60,7 @@ class Watcher:
             return [event.power_state for event in self.events] == list(states)
 
         try:
-            await eventually(there)
+            await until(there)
         except AssertionError:
             raise AssertionError(f"wanted {states}, saw {self.events}") from None
 
@@ -81,7 +75,7 @@ async def boot(driver: VirtDriver, guest: GuestSpec) -> None:
     async def speaks() -> bool:
         return len(await driver.console_log(guest.uuid, max_bytes=1000)) > 0
 
-    await eventually(speaks)
+    await until(speaks)
 
 
 class Conformance:
@@ -211,7 +205,7 @@ class Conformance:
         waiting = asyncio.create_task(driver.shutdown(guest.uuid, timeout=600))
         await asyncio.sleep(0.1)
         await driver.destroy(guest.uuid)
-        assert await asyncio.wait_for(waiting, 60)
+        assert await asyncio.wait_for(waiting, PATIENCE)
 
     @pytest.mark.parametrize(
         ("device", "served"),
@@ -272,7 +266,7 @@ class LogsConsoleConformance:
         async def whole() -> bool:
             return len(await driver.console_log(guest.uuid, max_bytes=10_000)) > 8
 
-        await eventually(whole)
+        await until(whole)
         log = await driver.console_log(guest.uuid, max_bytes=10_000)
         assert await driver.console_log(guest.uuid, max_bytes=3) == log[-3:]
 

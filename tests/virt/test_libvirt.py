@@ -39,6 +39,7 @@ from kilonova.compute.virt.libvirt.driver import LibvirtDriver  # noqa: E402
 from kilonova.compute.virt.libvirt.options import LibvirtOptions  # noqa: E402
 from kilonova.compute.virt.load import DriverContext, load  # noqa: E402
 from kilonova.compute.virt.vif import BridgeVif  # noqa: E402
+from tests.eventually import PATIENCE, until  # noqa: E402
 from tests.virt.boot_sectors import GREETING, boot_disk  # noqa: E402
 from tests.virt.conformance import (  # noqa: E402
     Conformance,
@@ -47,7 +48,6 @@ from tests.virt.conformance import (  # noqa: E402
     OffersConsolesConformance,
     Watcher,
     boot,
-    eventually,
 )
 
 pytestmark = [
@@ -153,7 +153,7 @@ async def test_the_guest_really_runs(driver: LibvirtDriver, make_guest: MakeGues
     async def greets() -> bool:
         return GREETING in await driver.console_log(guest.uuid, max_bytes=1000)
 
-    await eventually(greets)
+    await until(greets)
     endpoint = await driver.console(guest.uuid, "vnc")
     reader, writer = await asyncio.open_unix_connection(endpoint.socket)
     assert (await reader.readexactly(4)) == b"RFB "
@@ -373,7 +373,7 @@ async def test_a_lost_connection_comes_back_with_what_was_missed(
         await watcher.saw()
         await relay.cut()
         if first != "a call":
-            await eventually(lambda: asyncio.sleep(0, behind._connection._conn is None))
+            await until(lambda: asyncio.sleep(0, behind._connection._conn is None))
         with pytest.raises(HypervisorUnavailable, match="systemctl start libvirtd"):
             await behind.power_state(guest.uuid)
         await driver.destroy(guest.uuid)
@@ -416,7 +416,7 @@ async def test_what_an_old_connection_still_had_is_not_told(
         await driver.destroy(guest.uuid)
         await relay.start()
         await watcher.saw(PowerState.PAUSED, PowerState.SHUTDOWN)
-        await asyncio.wait_for(late.wait(), 30)
+        await asyncio.wait_for(late.wait(), PATIENCE)
         await watcher.saw(PowerState.PAUSED, PowerState.SHUTDOWN)
     finally:
         await behind.close()
@@ -431,11 +431,14 @@ async def test_open_probes_and_loads(folder: Path) -> None:
         kind = (await driver.capacity()).hypervisor_type
         assert kind in ("KVM", "QEMU")
         assert (folder / "hypervisor-probe.json").exists()
-        for _ in range(600):  # a new host's libvirtd looks at the emulator first
-            if (known := (await driver.capacity()).firmware) is not None:
-                break
-            await asyncio.sleep(0.1)
-        assert known in (("bios",), ("bios", "uefi"))
+
+        async def firmware() -> tuple[str, ...] | None:
+            return (await driver.capacity()).firmware
+
+        assert await until(firmware) in (
+            ("bios",),
+            ("bios", "uefi"),
+        )  # a new host's libvirtd looks at the emulator first
     finally:
         await driver.close()
     with pytest.raises(HypervisorUnavailable, match="was closed"):

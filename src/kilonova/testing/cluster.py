@@ -50,7 +50,7 @@ ENGINES: dict[str, Callable[..., Engine]] = {"broker": RabbitMQ, "database": Pos
 SHARED_STATE = frozenset(["identity", "image"])
 """Components whose processes share a state directory: token keys, image files."""
 PASSWORD = "test-password-1"  # noqa: S105 - of everyone in a cluster for tests
-READY_TIMEOUT, STOP_TIMEOUT = 60.0, 60.0
+READY_TIMEOUT, STOP_TIMEOUT = 180.0, 180.0
 LOOK = 0.02  # seconds between looks
 
 
