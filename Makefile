@@ -3,6 +3,7 @@
 # make grid     every step of a launch times every process that may die, all attacks; see docs/explanation/reliability.md
 # make bench    the numbers, as tables and JSON; those of SPEC.md with their bounds
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
+# make conformance SUITES=FOLDER   runs other projects' test suites and writes docs/conformance; see docs/explanation/conformance.md
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
 # make test-quick   what needs neither root nor engines nor processes of its own
 SHELL := /bin/bash
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: docs bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop test check lint format types contracts venv client system engines
+.PHONY: docs conformance bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop test check lint format types contracts venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -45,6 +46,10 @@ test-quick: venv
 
 test-databases: system engines venv
 	@scripts/test-databases.sh
+
+conformance: venv
+	@test -n "$(SUITES)" || { echo "say where the suites' runners are: make conformance SUITES=FOLDER [RUN=NAMES]"; exit 2; }
+	$(BIN)/python -m tools.conformance $(SUITES) $(RUN)
 
 docs: venv
 	$(BIN)/python -m sphinx -q -W --keep-going -j 2 -b html docs docs/_build/html

@@ -63,12 +63,16 @@ class Cloud:
             raise RuntimeError(f"a server failed: {self.api.server(failed[0]['id'])['fault']}")
         return made
 
-    def client(self, *options: str) -> dict[str, Any]:
-        """What the neutral load client measures."""
-        login = {
+    @property
+    def login(self) -> dict[str, str]:
+        """The administrator's, as clients read it from the environment."""
+        return {
             "OS_AUTH_URL": self.auth_url, "OS_USERNAME": "admin", "OS_PASSWORD": PASSWORD, "OS_PROJECT_NAME": "admin",
         }  # fmt: skip
-        return measured(login, *options)
+
+    def client(self, *options: str) -> dict[str, Any]:
+        """What the neutral load client measures."""
+        return measured(self.login, *options)
 
 
 def measured(login: dict[str, str], *options: str) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def distributed(hosts: int = 5) -> Iterator[Cloud]:
 
 @contextmanager
 def end_libvirt() -> Iterator[None]:
-    """Where libvirt's daemons were not running before, they end afterwards, unless somebody has guests by then."""
+    """Where libvirt's daemons were not running before, they end afterwards, unless guests run by then."""
     ran = daemons.SOCKET.exists() and asyncio.run(daemons.answers(daemons.SOCKET))
     try:
         yield

@@ -1,5 +1,5 @@
-"""The pages under docs/reference that are made from the program: HTTP APIs, configuration, command line, policies, states,
-steps and errors. `make docs` runs it; by hand: `python -m tools.make_reference FOLDER`."""
+"""The pages under docs/reference that are made from the program (HTTP APIs, configuration, command line, policies, states,
+steps, errors) and from results of conformance suites. `make docs` runs it; by hand: `python -m tools.make_reference FOLDER`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from kilonova.core.web.app import Route
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import SecretSettings, Settings, load
+from tools.conformance_results import conformance, table
 
 TITLES = {
     "identity": "Identity API (Keystone v3)",
@@ -50,6 +51,7 @@ def write_reference(folder: Path) -> None:
         "policies": _policies(services),
         "states": _states(),
         "errors": _errors(),
+        "conformance": _page("Conformance", *conformance()),
         **{f"http-{name}": _http(name, services[name].routes) for name in TITLES},
     }
     for name, text in pages.items():
@@ -79,8 +81,8 @@ def _http(name: str, routes: Sequence[Route]) -> str:
     ]  # fmt: skip
     return _page(
         TITLES[name],
-        f"Paths are below `/{name}`. Who may call a route is told by its rule: see [policies](policies.md).",
-        _table(("method", "path", "what it does", "microversions", "rule"), rows),
+        f"Paths are below `/{name}`. Its rule decides which callers may use a route: see [policies](policies.md).",
+        table(("method", "path", "what it does", "microversions", "rule"), rows),
     )
 
 
@@ -104,8 +106,8 @@ def _section(name: str, kind: Any) -> list[str]:
             tables += _section(f"{name}.{field.name}", inner)
             continue
         rows.append((f"`{field.name}`", f"`{_type(field.type)}`", _default(field), said[field.name]))
-    table = [_table(("key", "type", "default", "meaning"), rows)] if rows else []
-    return [f"## [{name}]", _prose(kind), *table, *tables]
+    keys = [table(("key", "type", "default", "meaning"), rows)] if rows else []
+    return [f"## [{name}]", _prose(kind), *keys, *tables]
 
 
 def _command_line() -> str:
@@ -118,15 +120,15 @@ def _command_line() -> str:
 
 def _policies(services: dict[str, Any]) -> str:
     parts = [
-        "Rules that decide who may do what, with upstream's names. A file `SERVICE.yaml` in `[cloud] policy_dir` changes "
-        "them, in the syntax of oslo.policy."
+        "Rules that decide which callers may do what, with upstream's names. A file `SERVICE.yaml` in `[cloud] policy_dir` "
+        "changes them, in the syntax of oslo.policy."
     ]
     for name in TITLES:
         module = sys.modules.get(f"kilonova.{name}.policies") or sys.modules.get(f"kilonova.{name}.app")
         rules: dict[str, str] = getattr(module, "RULES", {})
         if rules:
             rows = [(f"`{rule}`", f"`{check}`" if check else "anyone") for rule, check in sorted(rules.items())]
-            parts += [f"## {TITLES[name]}", _table(("rule", "who"), rows)]
+            parts += [f"## {TITLES[name]}", table(("rule", "allowed callers"), rows)]
     return _page("Policies", *parts)
 
 
@@ -149,8 +151,8 @@ def _states() -> str:
     return _page(
         "States, actions and steps",
         "## Server actions",
-        "The key of the body of `POST /servers/ID/action`, and what becomes of it.",
-        _table(
+        "The key of the body of `POST /servers/ID/action`, and what the action does.",
+        table(
             (
                 "action",
                 "rule",
@@ -161,17 +163,17 @@ def _states() -> str:
                 "ends in",
                 "steps on the host",
             ),
-            map(_action, built),
+            [_action(action) for action in built],
         ),
         "Known to upstream and answered with 501: "
         + ", ".join(f"`{a.wire}`" for a in ACTIONS if a.runs is Runs.NOWHERE)
         + ".",
         "## Status",
         "What clients see as `status`, by `vm_state`.",
-        _table(("vm_state", "status", "while a task runs"), statuses),
+        table(("vm_state", "status", "while a task runs"), statuses),
         "## Steps of a launch",
         "In their order; see [how a server is launched](../explanation/launch.md). A deadline is in seconds.",
-        _table(("number", "step", "component", "deadline", "task_state from here on"), steps),
+        table(("number", "step", "component", "deadline", "task_state from here on"), steps),
     )
 
 
@@ -197,7 +199,7 @@ def _errors() -> str:
     return _page(
         "Errors",
         "Names, HTTP status and text; a word in braces is filled in.",
-        _table(("error", "status", "text"), rows),
+        table(("error", "status", "text"), rows),
     )
 
 
@@ -257,11 +259,6 @@ def _default(field: Any) -> str:
 
 def _words(values: Iterable[Any]) -> str:
     return ", ".join(sorted(f"`{value}`" if value else "none" for value in values))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _page(title: str, *parts: str) -> str:
