@@ -10,6 +10,9 @@ import hypothesis
 import pytest
 import structlog
 
+from kilonova.core.db import rows
+from kilonova.core.web import declarations
+
 # how long an example takes is the machine's business
 hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("calm")
@@ -18,6 +21,10 @@ NEVER_SKIPPED = ("guest", "lab")
 TESTS = Path(__file__).parent
 PROCESSES = ("attack", "cloud", "cluster", "serve", "testing")
 """Folders whose tests start clouds, or parts of them, as processes of their own."""
+DECLARED: tuple[str, ...] = ()
+"""Services whose routes declare all that they read and answer."""
+declarations.checked = frozenset(DECLARED)
+rows.checked = True
 # the default one draws locals, which takes seconds on a busy machine, longer than some tests wait
 plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
@@ -31,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("engine")
         if item.path.relative_to(TESTS).parts[0] in PROCESSES:
             item.add_marker("process")
+
+
+@pytest.fixture(autouse=True)
+def declared_alone() -> Iterator[None]:
+    """A route that reads or answers what it does not declare fails the test, also where its client takes that for an outage."""
+    declarations.found.clear()
+    yield
+    assert declarations.found == []
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import argparse
 import inspect
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -24,11 +24,11 @@ from kilonova.compute.steps import STEPS
 from kilonova.core.config import descriptions
 from kilonova.core.errors import KilonovaError
 from kilonova.core.faults import Faults
-from kilonova.core.web.app import Route
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import SecretSettings, Settings, load
 from tools.conformance_results import conformance, table
+from tools.http_reference import http
 
 TITLES = {
     "identity": "Identity API (Keystone v3)",
@@ -44,15 +44,16 @@ TITLES = {
 def write_reference(folder: Path) -> None:
     """Write every page into the folder; those whose text is unchanged are left alone, so that a build stays incremental."""
     folder.mkdir(parents=True, exist_ok=True)
-    services = {service.prefix.strip("/"): service for service in _services()}
+    with tempfile.TemporaryDirectory() as state:
+        by_name = {service.prefix.strip("/"): service for service in services(Path(state))}
     pages = {
         "configuration": _configuration(),
         "command-line": _command_line(),
-        "policies": _policies(services),
+        "policies": _policies(by_name),
         "states": _states(),
         "errors": _errors(),
         "conformance": _page("Conformance", *conformance()),
-        **{f"http-{name}": _http(name, services[name].routes) for name in TITLES},
+        **{f"http-{name}": _page(TITLES[name], *http(name, by_name[name].routes)) for name in TITLES},
     }
     for name, text in pages.items():
         page = folder / f"{name}.md"
@@ -60,30 +61,16 @@ def write_reference(folder: Path) -> None:
             page.write_text(text)
 
 
-def _services() -> list[Any]:
-    """Every service with an HTTP API, built but not started."""
-    with tempfile.TemporaryDirectory() as state:
-        settings = load(None, overrides={"cloud": {"state_dir": state}, "agent": {"driver": "fake"}}, env={})
-        secrets = SecretSettings(**dict.fromkeys(SecretSettings.__struct_fields__, "unused"))
-        endpoints = {name: f"http://127.0.0.1/{name}" for name in SERVICES}
-        deps = core_deps(settings, secrets, AsgiTransport(Gateway({})), endpoints, Faults(), name="docs", alone=True)
-        return [service for service in all_in_one(deps) if hasattr(service, "routes")]
+def services(state: Path) -> list[Any]:
+    """Every service with an HTTP API, built but not started, on a scratch directory."""
+    settings = load(None, overrides={"cloud": {"state_dir": str(state)}, "agent": {"driver": "fake"}}, env={})
+    secrets = SecretSettings(**dict.fromkeys(SecretSettings.__struct_fields__, "unused"))
+    endpoints = {name: f"http://127.0.0.1/{name}" for name in SERVICES}
+    deps = core_deps(settings, secrets, AsgiTransport(Gateway({})), endpoints, Faults(), name="docs", alone=True)
+    return [service for service in all_in_one(deps) if hasattr(service, "routes")]
 
 
 # ---- pages
-
-
-def _http(name: str, routes: Sequence[Route]) -> str:
-    rows = [
-        (f"`{route.method}`", f"`{_shown(route.path)}`", _summary(route.handler), _versions(route),
-         f"`{route.policy}`" if route.policy else "none: public")
-        for route in sorted(routes, key=lambda route: (_shown(route.path), route.method))
-    ]  # fmt: skip
-    return _page(
-        TITLES[name],
-        f"Paths are below `/{name}`. Its rule decides which callers may use a route: see [policies](policies.md).",
-        table(("method", "path", "what it does", "microversions", "rule"), rows),
-    )
 
 
 def _configuration() -> str:
@@ -210,29 +197,6 @@ def _commands(command: Any, path: tuple[str, ...]) -> Iterable[tuple[tuple[str, 
     yield path, command
     for name, inner in sorted(getattr(command, "commands", {}).items()):
         yield from _commands(inner, (*path, name))
-
-
-def _shown(path: str) -> str:
-    return path.replace(":str}", "}").replace(":path}", "}")
-
-
-def _summary(handler: Callable[..., Any]) -> str:
-    """The first sentence of the handler's docstring, else its name in words."""
-    text = inspect.getdoc(handler)
-    if text:
-        return text.split("\n\n")[0].replace("\n", " ")
-    owner = getattr(handler, "__self__", None)
-    words = f"{getattr(handler, '__name__', '')} {_spaced(type(owner).__name__) if owner is not None else ''}"
-    return words.replace("_", " ").strip()
-
-
-def _spaced(name: str) -> str:
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
-
-
-def _versions(route: Route) -> str:
-    low, high = route.since, route.until
-    return f"{low or 'first'} to {high}" if high else f"since {low}" if low else ""
 
 
 def _prose(kind: Any) -> str:

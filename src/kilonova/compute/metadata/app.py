@@ -8,6 +8,8 @@ from __future__ import annotations
 import hmac
 from pathlib import Path
 
+import msgspec
+
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.metadata.lookup import answer
 from kilonova.compute.models import ServerBuild
@@ -38,7 +40,7 @@ class MetadataService:
     def __init__(self, core: Core, database: Database, secret: str, *, domain: str = "novalocal") -> None:
         self.database, self._secret, self._domain = database, secret, domain
         self._cache: LocalCache[ServerBuild] = LocalCache(size=1000, ttl=CACHE_SECONDS)
-        web = core.web("metadata", image_format, core.policy("metadata", {}))
+        web = msgspec.structs.replace(core.web("metadata", image_format, core.policy("metadata", {})), documented=False)
         self.routes = [Route("GET", "/", self.show, public=True), Route("GET", "/{path:path}", self.show, public=True)]
         self.app = build_app(web, self.routes)
 

@@ -3,5 +3,16 @@
 from kilonova.core.db.engine import Connection, Database, Row, Transaction
 from kilonova.core.db.failures import Collision, DuplicateRow, is_twin
 from kilonova.core.db.retry import retried
+from kilonova.core.db.rows import TypedRow
 
-__all__ = ["Collision", "Connection", "Database", "DuplicateRow", "Row", "Transaction", "is_twin", "retried"]
+__all__ = [
+    "Collision",
+    "Connection",
+    "Database",
+    "DuplicateRow",
+    "Row",
+    "Transaction",
+    "TypedRow",
+    "is_twin",
+    "retried",
+]

@@ -8,6 +8,7 @@ request id, microversion, token, policy, handler; whatever goes wrong comes out 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal
 
@@ -23,8 +24,10 @@ from kilonova.core.faults import Faults
 from kilonova.core.grants import HEADER as GRANT
 from kilonova.core.grants import Grants
 from kilonova.core.policy import Policy
+from kilonova.core.web import openapi
 from kilonova.core.web.auth import Authenticator, read_identity
 from kilonova.core.web.call import Call, ClientGone, Reply
+from kilonova.core.web.declarations import declaration_of
 from kilonova.core.web.errors import ErrorFormat
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.target import check_text
@@ -59,7 +62,8 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
-    """What all routes of a service share. `prefix` is the service's path on a shared port, e.g. `/compute`."""
+    """What all routes of a service share. `prefix` is the service's path on a shared port, e.g. `/compute`; a `documented`
+    one answers with its OpenAPI document at `<prefix>/openapi.json`."""
 
     name: str
     prefix: str
@@ -72,6 +76,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     grants: Grants = msgspec.field(default_factory=Grants)
     microversions: Microversions | None = None
     default_policy_check: bool = True
+    documented: bool = True
 
 
 class RouteWithoutPolicy(Exception):
@@ -85,8 +90,9 @@ def build_app(web: Web, routes: list[Route]) -> Litestar:
             raise RouteWithoutPolicy(f"{web.name}: {route.method} {route.path} has no policy")
         if route.policy is not None and route.policy not in web.policy.names:
             raise RouteWithoutPolicy(f"{web.name}: {route.method} {route.path}: no rule {route.policy}")
+    every = [*routes, *(_document_routes(web, routes) if web.documented else ())]
     return Litestar(
-        route_handlers=[_http_handler(web, route) for route in routes],
+        route_handlers=[_http_handler(web, route) for route in every],
         exception_handlers={Exception: lambda request, error: _error_reply(web, request, error)},
         openapi_config=None,
         request_max_body_size=None,
@@ -95,10 +101,29 @@ def build_app(web: Web, routes: list[Route]) -> Litestar:
     )
 
 
+def _document_routes(web: Web, routes: list[Route]) -> list[Route]:
+    """The OpenAPI document, made when it is asked for first."""
+    made: list[bytes] = []
+
+    async def show(call: Call) -> Reply:
+        if not made:
+            made.append(await asyncio.to_thread(lambda: msgspec.json.encode(openapi.document(web, routes))))
+        if call.request.method == "HEAD":
+            return Reply(headers={"content-type": "application/json", "content-length": str(len(made[0]))})
+        return Reply(made[0])
+
+    return [
+        Route("GET", openapi.PATH, show, public=True, reply=dict[str, Any], summary="Show this document."),
+        Route("HEAD", openapi.PATH, show, public=True, summary="Show how long this document is."),
+    ]
+
+
 def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
     low = Version.parse(route.since) if route.since else None
     high = Version.parse(route.until) if route.until else None
     place = f"{route.method} {web.prefix}{route.path}"
+    declaration = declaration_of(web.name, route, place)
+    make_call: Callable[..., Call] = Call if declaration is None else declaration.call
 
     async def endpoint(request: Request[Any, Any, Any]) -> Response[Any]:
         check_text(request.scope)
@@ -121,8 +146,10 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
         await web.faults.point("authorize", "after", at=place)
         cap = route.max_body if route.max_body is not None else DEFAULT_MAX_BODY
         times = (received, authenticated, web.clock.now())
-        call = Call(request, ctx, web.policy, route.policy, version, cap, web.prefix, times)
+        call = make_call(request, ctx, web.policy, route.policy, version, cap, web.prefix, times)
         reply = await route.handler(call, **request.path_params)
+        if declaration is not None:
+            declaration.check_reply(call, reply, version)
         return _reply(web, request, reply, reply.status or route.status, version)
 
     endpoint.__name__ = getattr(route.handler, "__name__", "endpoint")

@@ -114,6 +114,10 @@ class Call:
         now: type[T] = at_version(kind, self.version, lenient=LENIENT in self.request.scope)  # type: ignore[arg-type]
         return now
 
+    def reads(self, kind: Any) -> None:
+        """Tells that the body, which the handler takes apart by itself, is read as this shape or holds it: tests compare it with
+        what the route declares."""
+
     async def decode(self, kind: type[T]) -> T:
         """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit."""
         kind_now: Any = self.shape(kind)

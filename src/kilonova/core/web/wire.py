@@ -10,13 +10,15 @@ Two fields may share a wire name in disjoint ranges by `name`. Optional fields d
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 T = TypeVar("T")
+FIRST, LAST = "0.0", "99.999"  # of a field or route without a bound
 
 
 class Version(msgspec.Struct, frozen=True, order=True):
@@ -51,6 +53,9 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class View(msgspec.Struct, kw_only=True):
     """A response, or a request that tolerates unknown fields."""
 
+    other_fields: ClassVar[Any] = None
+    """The type of fields beside the known ones, such as properties with names of the client's own; None where there are none."""
+
 
 class Range(msgspec.Struct, frozen=True):
     """Microversions, both ends included, and a field's name on the wire in them where it differs."""
@@ -63,9 +68,40 @@ class Range(msgspec.Struct, frozen=True):
         return self.since <= version <= self.until
 
 
-def versions(since: str = "0.0", until: str = "99.999", *, name: str | None = None) -> msgspec.Meta:
+def versions(since: str = FIRST, until: str = LAST, *, name: str | None = None) -> msgspec.Meta:
     """Annotation of a field that exists from `since` to `until` (both included); `name` is its name on the wire."""
-    return msgspec.Meta(extra={"range": Range(Version.parse(since), Version.parse(until), name)})
+    window = Range(Version.parse(since), Version.parse(until), name)
+    return msgspec.Meta(extra={"range": window}, extra_json_schema=microversions(since, until))
+
+
+def microversions(since: str | None, until: str | None) -> dict[str, Any]:
+    """Of a field or route, as OpenAPI documents say it: `{"x-openstack": {"min-ver": "2.19"}}`."""
+    bounds = {"min-ver": since if since != FIRST else None, "max-ver": until if until != LAST else None}
+    given = {key: bound for key, bound in bounds.items() if bound}
+    return {"x-openstack": given} if given else {}
+
+
+def media(content_type: str) -> msgspec.Meta:
+    """Annotation of a body or reply that is not `application/json`."""
+    return msgspec.Meta(extra={"media": content_type})
+
+
+def members(kind: Any) -> tuple[Any, ...]:
+    """Of a union; of another type itself; none of None, which stands for no body at all."""
+    if kind is None:
+        return ()
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+@lru_cache(maxsize=1024)
+def wrapped(name: str, kind: Any) -> type[View]:
+    """The shape `{name: kind}`, as a route declares it whose handler reads or writes the wrapping by itself; the same type
+    for the same arguments."""
+    inner = _struct_in(kind)
+    title = re.sub(r"\W", "_", f"{name}_{inner.__name__ if inner is not None else 'wrapped'}")
+    fields = [("inner", kind, msgspec.field(name=name))]
+    made: type[View] = msgspec.defstruct(title, fields, bases=(View,), kw_only=True)  # type: ignore[assignment]
+    return made
 
 
 _Refused = Annotated[str, msgspec.Meta(pattern="(?!)", description="no such field")]
@@ -83,18 +119,18 @@ def range_of(kind: Any) -> Range | None:
 
 
 @lru_cache(maxsize=4096)
-def at_version(kind: Any, version: Version, *, lenient: bool = False) -> Any:
+def at_version(kind: Any, version: Version, *, lenient: bool = False, closed: bool = False) -> Any:
     """The type to decode at a version: a Struct's subclass where fields out of range can't be met on the wire. `lenient` ones
-    pass over fields that they do not know."""
+    pass over fields that they do not know; `closed` ones refuse them, unless they have `other_fields`."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _struct_at(kind, version, lenient)
+        return _struct_at(kind, version, lenient, closed)
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        inner = at_version(args[0], version, lenient=lenient)
+        inner = at_version(args[0], version, lenient=lenient, closed=closed)
         return kind if inner is args[0] else Annotated[(inner, *kind.__metadata__)]
     if not args:
         return kind
-    narrowed = tuple(at_version(a, version, lenient=lenient) if _may_hold_struct(a) else a for a in args)
+    narrowed = tuple(at_version(a, version, lenient=lenient, closed=closed) if _may_hold_struct(a) else a for a in args)
     if narrowed == args:
         return kind
     if origin in (Union, UnionType):
@@ -106,8 +142,11 @@ def _may_hold_struct(kind: Any) -> bool:
     return isinstance(kind, type) or bool(get_args(kind))
 
 
-def _struct_at(kind: type[msgspec.Struct], version: Version, lenient: bool) -> type[msgspec.Struct]:
-    strict = kind.__struct_config__.forbid_unknown_fields and not lenient
+def _struct_at(kind: type[msgspec.Struct], version: Version, lenient: bool, closed: bool) -> type[msgspec.Struct]:
+    known_alone = kind.__struct_config__.forbid_unknown_fields or (
+        closed and getattr(kind, "other_fields", None) is None
+    )
+    strict = known_alone and not lenient
     hints = get_type_hints(kind, include_extras=True)
     changed: list[Any] = []
     for field in msgspec.structs.fields(kind):
@@ -122,7 +161,7 @@ def _struct_at(kind: type[msgspec.Struct], version: Version, lenient: bool) -> t
             )
             continue
         name = window.name if window and window.name else field.encode_name
-        narrowed = at_version(hint, version, lenient=lenient)
+        narrowed = at_version(hint, version, lenient=lenient, closed=closed)
         if narrowed is not hint or name != field.encode_name:
             changed.append((field.name, narrowed, msgspec.field(name=name, **default)))
     if not changed and strict == kind.__struct_config__.forbid_unknown_fields:

@@ -1,0 +1,36 @@
+"""Services whose routes declare all that they read and answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+from tools.make_reference import services
+
+from kilonova.core.web.gateway import Gateway
+from kilonova.core.web.transport import AsgiTransport
+from tests.conftest import DECLARED
+from tests.support import Client
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return next(service for service in services(tmp_path) if service.prefix == f"/{request.param}")
+
+
+@pytest.mark.parametrize("service", DECLARED, indirect=True)
+def test_each_route_has_a_summary(service):
+    assert [f"{route.method} {route.path}" for route in service.routes if not route.summary.endswith(".")] == []
+
+
+@pytest.mark.parametrize("service", DECLARED, indirect=True)
+async def test_its_document_is_valid(service):
+
+    client = Client(AsgiTransport(Gateway({service.prefix: service.app})))
+    answer = await client("GET", f"{service.prefix}/openapi.json", token=None)
+    assert answer.status == 200
+    validate(answer.json)
+    operations = [(path, method) for path, methods in answer.json["paths"].items() for method in methods]
+    assert len(operations) == len(service.routes)

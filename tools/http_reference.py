@@ -1,0 +1,89 @@
+"""The page of a service's HTTP API: its routes, and the fields of the shapes that they take and answer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kilonova.core.web.app import Route
+from kilonova.core.web.openapi import Shapes, template
+from tools.conformance_results import table
+
+
+def http(name: str, routes: Sequence[Route]) -> list[str]:
+    """The parts of the page."""
+    shapes = Shapes(routes)
+    rows = [
+        (f"`{route.method}`", f"`{template(route.path)}`", route.summary or _summary(route.handler),
+         _declared(route.body, shapes), _declared(route.reply, shapes), _versions(route.since, route.until),
+         f"`{route.policy}`" if route.policy else "none: public")
+        for route in sorted(routes, key=lambda route: (template(route.path), route.method))
+    ]  # fmt: skip
+    parts = [
+        f"Paths are below `/{name}`. Its rule decides which callers may use a route: see [policies](policies.md).",
+        table(("method", "path", "what it does", "body", "reply", "microversions", "rule"), rows),
+        "## Shapes" if shapes.components else "",
+    ]
+    for title, schema in sorted(shapes.components.items()):
+        parts += _fields(title, schema)
+    return parts
+
+
+def _fields(title: str, schema: dict[str, Any]) -> list[str]:
+    required = schema.get("required", [])
+    rows = [
+        (f"`{field}`", _shape(part), "yes" if field in required else "", _window(part))
+        for field, part in schema.get("properties", {}).items()
+    ]
+    return [
+        f"### {title}",
+        schema.get("description", ""),
+        table(("field", "type", "required", "microversions"), rows) if rows else "",
+        "Other fields are allowed." if schema.get("additionalProperties") is True else "",
+    ]
+
+
+def _declared(declared: Any, shapes: Shapes) -> str:
+    schemas = [part["schema"] for part in shapes.content(declared).values()]
+    return " or ".join(_shape(schema) if schema else "JSON" for schema in schemas)
+
+
+def _shape(schema: Any) -> str:
+    """A JSON schema in words, with links to the shapes of the page."""
+    if "$ref" in schema:
+        title = schema["$ref"].rpartition("/")[2]
+        return f"[{title}](#{title.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_shape(part) for part in schema["anyOf"]))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array" and schema.get("items"):
+        return f"list of {_shape(schema['items'])}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_shape(schema['additionalProperties'])}"
+    return str(schema.get("type", "any"))
+
+
+def _window(schema: Any) -> str:
+    """The microversions of a field, of each of its types where they differ."""
+    parts = [schema] if "x-openstack" in schema or "anyOf" not in schema else schema["anyOf"]
+    known = [part.get("x-openstack", {}) for part in parts]
+    return ", ".join(filter(None, (_versions(one.get("min-ver"), one.get("max-ver")) for one in known)))
+
+
+def _summary(handler: Callable[..., Any]) -> str:
+    """Of a route without a summary: the first sentence of its handler's docstring, else the handler's name in words."""
+    if text := inspect.getdoc(handler):
+        return text.split("\n\n")[0].replace("\n", " ")
+    owner = getattr(handler, "__self__", None)
+    words = f"{getattr(handler, '__name__', '')} {_spaced(type(owner).__name__) if owner is not None else ''}"
+    return words.replace("_", " ").strip()
+
+
+def _spaced(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+
+
+def _versions(low: str | None, high: str | None) -> str:
+    return f"{low or 'first'} to {high}" if high else f"since {low}" if low else ""
