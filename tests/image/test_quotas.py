@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from kilonova.core.db.migrate import drift
-from kilonova.image import tables
-from kilonova.image.logic import quotas
+from kilonova.image import quotas, tables
 from kilonova.image.options import ImageOptions, ImageQuotas
 from tests.image.support import IMAGES, JSON, active, create, patch, put, show, stored, streamed
 from tests.support import PROJECT

@@ -13,7 +13,7 @@ import pytest
 from kilonova.core.db.migrate import drift
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
-from kilonova.placement.schemas.providers import InventoryIn
+from kilonova.placement.resources.providers.schemas import InventoryIn
 from tests.databases import statements_of
 from tests.support import PROJECT, Client, make_core
 

@@ -9,7 +9,7 @@ import pytest
 
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
-from kilonova.placement.schemas.providers import InventoryIn
+from kilonova.placement.resources.providers.schemas import InventoryIn
 from tests.support import OTHER_PROJECT, PROJECT, Client, make_core
 
 BIG, SMALL, CHILD, LEAF = (f"{n}1111111-1111-4111-8111-111111111111" for n in range(1, 5))

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from kilonova.placement.logic.allocations import AllocationLogic
+from kilonova.placement.resources.allocations.logic import AllocationLogic
 from tests.races.conftest import Collisions, Replicas, asked
 from tests.support import PROJECT
 

@@ -11,10 +11,10 @@ from kilonova.core.web.errors import placement_format
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.wire import Version
 from kilonova.placement import policies
-from kilonova.placement.api.allocations import Allocations
-from kilonova.placement.api.providers import Providers
-from kilonova.placement.logic.allocations import AllocationLogic
-from kilonova.placement.logic.providers import ProviderLogic
+from kilonova.placement.resources.allocations.handlers import Allocations
+from kilonova.placement.resources.allocations.logic import AllocationLogic
+from kilonova.placement.resources.providers.handlers import Providers
+from kilonova.placement.resources.providers.logic import ProviderLogic
 from kilonova.placement.tables import metadata
 
 MICROVERSIONS = Microversions("placement", Version(1, 0), Version(1, 39))

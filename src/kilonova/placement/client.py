@@ -6,8 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from kilonova.core import errors
 from kilonova.core.service import Core
-from kilonova.placement.schemas.allocations import AllocationIn, Allocations, AllocationsPut, ProviderAllocations
-from kilonova.placement.schemas.providers import (
+from kilonova.placement.resources.allocations.schemas import (
+    AllocationIn,
+    Allocations,
+    AllocationsPut,
+    ProviderAllocations,
+)
+from kilonova.placement.resources.providers.schemas import (
     Inventories,
     InventoriesPut,
     InventoryIn,

@@ -13,7 +13,7 @@ from kilonova.compute.node_ids import node_uuid
 from kilonova.compute.store import hosts as store
 from kilonova.core import errors
 from kilonova.core.db import retried
-from kilonova.placement.schemas.providers import InventoryIn
+from kilonova.placement.resources.providers.schemas import InventoryIn
 
 NODE_FIELDS = (
     "hypervisor_hostname", "vcpus", "memory_mb", "disk_gb", "hypervisor_type", "hypervisor_version", "host_ip",

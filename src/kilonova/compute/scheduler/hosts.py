@@ -19,7 +19,7 @@ from kilonova.core.batching import Coalesced
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database, Row
 from kilonova.placement.client import PlacementClient
-from kilonova.placement.schemas.providers import ClassUsage, ProviderSummary
+from kilonova.placement.resources.providers.schemas import ClassUsage, ProviderSummary
 
 NOTHING = ClassUsage(capacity=0, used=0)
 ZONE = "availability_zone"

@@ -10,7 +10,7 @@ from sqlalchemy import CompoundSelect, Select, delete, null, select, union_all, 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.tables import image_members, image_properties, image_tags, images
 
 GONE = ("pending_delete", "deleted")

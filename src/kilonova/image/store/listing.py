@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from kilonova.core.db import Connection, Row
 from kilonova.core.db.paging import beyond
-from kilonova.image.schemas.listing import Condition, ListQuery
+from kilonova.image.resources.images.list_query import Condition, ListQuery
 from kilonova.image.store.images import GONE
 from kilonova.image.tables import image_members, image_properties, image_tags, images
 

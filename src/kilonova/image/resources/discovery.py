@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kilonova.core.web.call import Call, Reply
-from kilonova.image.logic.quotas import QuotaLogic
-from kilonova.image.schemas.fields import MEMBER_FIELDS, Field
+from kilonova.image.fields import MEMBER_FIELDS, Field
+from kilonova.image.quotas import QuotaLogic
 
 MIB = 1 << 20
 CURRENT = "2.17"

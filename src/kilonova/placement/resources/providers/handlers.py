@@ -11,9 +11,9 @@ from kilonova.core import errors
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version, present
-from kilonova.placement.api.queries import check_known, read_providers
-from kilonova.placement.logic.providers import ProviderLogic
-from kilonova.placement.schemas import providers as shapes
+from kilonova.placement.resources.providers import schemas as shapes
+from kilonova.placement.resources.providers.logic import ProviderLogic
+from kilonova.placement.resources.providers.queries import check_known, read_providers
 
 MOVABLE_SINCE = Version(1, 37)
 SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.placement import errors
-from kilonova.placement.logic.providers import check_class
-from kilonova.placement.schemas.allocations import AllocationsPut
+from kilonova.placement.resources.allocations.schemas import AllocationsPut
+from kilonova.placement.resources.providers.logic import check_class
 from kilonova.placement.store import allocations as store
 from kilonova.placement.store import providers as provider_store
 

@@ -12,7 +12,7 @@ import os_resource_classes
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.placement import errors
-from kilonova.placement.schemas.providers import ClassUsage, InventoryIn, ProviderSummaries, ProviderSummary
+from kilonova.placement.resources.providers.schemas import ClassUsage, InventoryIn, ProviderSummaries, ProviderSummary
 from kilonova.placement.store import providers as store
 
 CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")

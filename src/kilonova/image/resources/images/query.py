@@ -9,8 +9,8 @@ from kilonova.core.clock import iso_micro, parse_iso
 from kilonova.core.web.call import Call
 from kilonova.core.web.paging import few
 from kilonova.image import errors
-from kilonova.image.schemas.fields import CONTROL, VISIBILITIES
-from kilonova.image.schemas.listing import Condition, ListQuery
+from kilonova.image.fields import CONTROL, VISIBILITIES
+from kilonova.image.resources.images.list_query import Condition, ListQuery
 
 SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 OPERATORS = ("eq", "neq", "in", "gt", "gte", "lt", "lte")

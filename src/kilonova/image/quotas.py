@@ -7,7 +7,7 @@ from __future__ import annotations
 from kilonova.core.db import Connection, Database, retried
 from kilonova.image import errors
 from kilonova.image.options import ImageOptions, ImageQuotas
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.store import images as store
 from kilonova.image.store import quotas
 

@@ -14,10 +14,10 @@ import msgspec
 from kilonova.core import log
 from kilonova.core.db import retried
 from kilonova.image import errors
-from kilonova.image.logic.images import ImageLogic
-from kilonova.image.logic.inspection import Inspection
-from kilonova.image.logic.quotas import Reserved
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.quotas import Reserved
+from kilonova.image.resources.image_data.inspection import Inspection
+from kilonova.image.resources.images.logic import ImageLogic
+from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.store import images as store
 from kilonova.image.stores.base import Reader, StoreFull, Upload
 

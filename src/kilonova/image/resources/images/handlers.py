@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
-from kilonova.image.api.access import check_visibility, fetch
-from kilonova.image.api.listing import read_query
-from kilonova.image.logic import patch
-from kilonova.image.logic.images import ImageLogic
-from kilonova.image.schemas.fields import Field, check
-from kilonova.image.schemas.images import ImageRecord, flat
+from kilonova.image.fields import Field, check
+from kilonova.image.resources.images import patch
+from kilonova.image.resources.images.access import check_visibility, fetch
+from kilonova.image.resources.images.logic import ImageLogic
+from kilonova.image.resources.images.query import read_query
+from kilonova.image.resources.images.schemas import ImageRecord, flat
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"

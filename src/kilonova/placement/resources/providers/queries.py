@@ -12,7 +12,7 @@ from kilonova.core import errors
 from kilonova.core.web.call import Call
 from kilonova.core.web.wire import Version
 from kilonova.placement.errors import InvalidResourceClass
-from kilonova.placement.logic.providers import check_class
+from kilonova.placement.resources.providers.logic import check_class
 
 PROVIDERS = {
     "name": "1.0",

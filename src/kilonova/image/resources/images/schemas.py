@@ -1,5 +1,5 @@
 """Wire shapes of images. Extra properties lie flat beside the fixed ones, so a request is a plain dict checked against
-`schemas/fields.py`, and a reply is `Image` plus the properties."""
+`fields.py`, and a reply is `Image` plus the properties."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ from kilonova.core import errors as core_errors
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
-from kilonova.image.api.access import fetch
-from kilonova.image.logic.images import target_of
-from kilonova.image.logic.members import MemberLogic
-from kilonova.image.schemas import members as shapes
-from kilonova.image.schemas.fields import MEMBER_FIELDS, check
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.fields import MEMBER_FIELDS, check
+from kilonova.image.resources.images.access import fetch
+from kilonova.image.resources.images.logic import target_of
+from kilonova.image.resources.images.schemas import ImageRecord
+from kilonova.image.resources.members import schemas as shapes
+from kilonova.image.resources.members.logic import MemberLogic
 
 
 class Members:

@@ -14,10 +14,10 @@ from kilonova.core.clock import Clock, iso_micro
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
 from kilonova.image import errors
-from kilonova.image.logic.quotas import QuotaLogic
 from kilonova.image.options import ImageOptions
-from kilonova.image.schemas.images import FIXED, ImageRecord
-from kilonova.image.schemas.listing import ListQuery
+from kilonova.image.quotas import QuotaLogic
+from kilonova.image.resources.images.list_query import ListQuery
+from kilonova.image.resources.images.schemas import FIXED, ImageRecord
 from kilonova.image.store import images as store
 from kilonova.image.store import listing
 from kilonova.image.store import members as member_store

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View, versions
-from kilonova.placement.schemas.providers import Positive
+from kilonova.placement.resources.providers.schemas import Positive
 
 Id = Annotated[str, Meta(min_length=1, max_length=255)]
 

@@ -6,8 +6,8 @@ import re
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
-from kilonova.image.api.access import fetch
-from kilonova.image.logic.data import DataLogic, Range, pieces_of
+from kilonova.image.resources.image_data.logic import DataLogic, Range, pieces_of
+from kilonova.image.resources.images.access import fetch
 
 OCTETS = "application/octet-stream"
 RANGE = re.compile(r"^bytes=(\d{0,19})-(\d{0,19})$")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Row, retried
 from kilonova.image import errors
-from kilonova.image.logic.images import ImageLogic
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.resources.images.logic import ImageLogic
+from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.store import images as image_store
 from kilonova.image.store import members as store
 

@@ -8,10 +8,10 @@ from uuid import UUID
 from kilonova.core import errors
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version
-from kilonova.placement.api.queries import project_of, read_usages
-from kilonova.placement.logic.allocations import AllocationLogic
-from kilonova.placement.schemas import allocations as shapes
-from kilonova.placement.schemas.providers import Uuid
+from kilonova.placement.resources.allocations import schemas as shapes
+from kilonova.placement.resources.allocations.logic import AllocationLogic
+from kilonova.placement.resources.providers.queries import project_of, read_usages
+from kilonova.placement.resources.providers.schemas import Uuid
 
 GENERATIONS_SINCE, BY_TYPE_SINCE = Version(1, 28), Version(1, 38)
 

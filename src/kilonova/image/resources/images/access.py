@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kilonova.core.web.call import Call
 from kilonova.image import errors
-from kilonova.image.logic.images import ImageLogic
-from kilonova.image.schemas.images import ImageRecord
+from kilonova.image.resources.images.logic import ImageLogic
+from kilonova.image.resources.images.schemas import ImageRecord
 
 
 async def fetch(call: Call, logic: ImageLogic, image_id: str, rule: str) -> ImageRecord:

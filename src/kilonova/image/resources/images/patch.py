@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from kilonova.image import errors
-from kilonova.image.schemas.fields import Field, check
-from kilonova.image.schemas.images import FIXED, READ_ONLY, RESERVED, RESERVED_PREFIX, ImageRecord
+from kilonova.image.fields import Field, check
+from kilonova.image.resources.images.schemas import FIXED, READ_ONLY, RESERVED, RESERVED_PREFIX, ImageRecord
 
 OPERATIONS = ("add", "remove", "replace")
 ONLY_WHILE_QUEUED = ("disk_format", "container_format")

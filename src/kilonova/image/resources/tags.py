@@ -6,9 +6,9 @@ import msgspec
 
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
-from kilonova.image.api.access import fetch
-from kilonova.image.logic.images import ImageLogic
-from kilonova.image.schemas.fields import Field, check
+from kilonova.image.fields import Field, check
+from kilonova.image.resources.images.access import fetch
+from kilonova.image.resources.images.logic import ImageLogic
 
 
 class Tags:
