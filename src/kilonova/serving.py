@@ -94,6 +94,7 @@ class ComponentProcess:
         finally:
             asked.cancel()
             await self._drain(starting, server, serving)
+            self.shutdown.done()
 
     def _listen(self) -> tuple[HttpServer | None, asyncio.Task[None] | None]:
         if self.listener is None:

@@ -37,6 +37,10 @@ class Shutdown:
             logger.warning("second stop request: stopping at once", component=self.name)
             os._exit(128 + signal.SIGTERM)
 
+    def done(self) -> None:
+        """Called at the very end: the last line of the process's log."""
+        logger.info("stopped", component=self.name, pid=os.getpid())
+
     async def unless_asked(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do the work and return True, or cancel it and return False when the process is asked to end meanwhile."""
         working, asked = asyncio.ensure_future(work), asyncio.ensure_future(self.asked.wait())

@@ -50,6 +50,7 @@ class Supervisor:
             for number in [number for number, due in self._due.items() if due <= SYSTEM.monotonic()]:
                 del self._due[number]
                 self._fork(number)
+        logger.info("stopped", pid=os.getpid())
         return self._code
 
     def _until_due(self) -> float:

@@ -52,6 +52,18 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert list(journal.unfinished("b")) == [other]
 
 
+def test_the_step_that_was_cut_off_has_failed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", Clock())
+    run = journal.open_run("a", build_of(1))
+    done = journal.end(run, journal.begin("a", run, build_of(1), "accept"), "Success")
+    journal.begin("a", run, build_of(1), "image")
+    journal = reopened(journal, tmp_path / "j")
+    first, last = journal.cut_off(journal.unfinished("a")[run], "the process died")
+    assert first == done
+    assert (last.step, last.result, last.detail) == ("image", "Error", "the process died")
+    assert last.finished_at is not None
+
+
 def test_a_run_that_is_opened_again_begins_anew(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j", Clock())
     run = journal.open_run("a", build_of(1))
@@ -166,7 +178,7 @@ def test_what_an_older_release_wrote_down_is_taken_out(tmp_path: Path) -> None:
 def test_an_evacuation_keeps_its_secrets_until_its_end(tmp_path: Path) -> None:
     """A host that dies meanwhile has them from nowhere else."""
     path, other = tmp_path / "j", build_of(2)
-    move = Move(migration="m", source="b", admin_pass=SECRETS["admin_pass"])
+    move = Move(kind="evacuation", migration="m", source="b", admin_pass=SECRETS["admin_pass"])
     journal = Journal(path, Clock())
     kept = journal.open_run("a", other)
     run = journal.open_run("a", secret_build(1, move=move))

@@ -61,7 +61,7 @@ async def test_a_guest_comes_up_with_the_ports_it_has_now(lab: Lab, action: str,
     (guest,) = made
     expected = [first, second] if away else [changed]
     assert [(i.mac, i.vif.tap_name, i.mtu) for i in guest.interfaces] == [
-        (v.mac_address, v.tap, v.mtu) for v in expected
+        (v.mac_address, v.device_name, v.mtu) for v in expected
     ]
     assert isinstance(change.network_info, msgspec.UnsetType)  # the conductor has written it: nothing older may follow
 
@@ -90,7 +90,7 @@ async def test_an_evacuation_brings_up_the_ports_that_are_left(lab: Lab) -> None
     build = msgspec.structs.replace(
         build, action="evacuate", spec=msgspec.structs.replace(build.spec, networks=wanted),
         server=msgspec.structs.replace(build.server, network_info=[left]),
-        move=Move(migration="m", source="dead", shared=False),
+        move=Move(kind="evacuation", migration="m", source="dead", shared=False),
     )  # fmt: skip
     lab.conductor.take(msgspec.structs.replace(build, server=msgspec.structs.replace(build.server, host=HOST)))
     ref = models.ServerRef(build=build, request_id="req-1", action="evacuate")

@@ -146,9 +146,10 @@ def body_of(world: World, place: Place) -> Any:
 
 def headers_of(place: Place) -> dict[str, str]:
     """The version at which the route is there, and the content type it wants."""
-    headers = {
-        "version": place.route.until or max(place.route.since or "2.1", "2.90", key=lambda v: int(v.split(".")[1]))
-    }
+    action = ACTIONS.by_wire(place.action) if place.action else None
+    window = place.route if action is None else action
+    since, until = (str(edge) if edge is not None else None for edge in (window.since, window.until))
+    headers = {"version": until or max(since or "2.1", "2.90", key=lambda v: int(v.split(".")[1]))}
     if place.key == ("image", "PATCH", "/v2/images/*"):
         headers["content_type"] = PATCH
     if place.route.path.endswith("/file"):

@@ -19,34 +19,51 @@ import asyncio, os
 
 import msgspec
 
-from kilonova.compute.actions.base import Action, Runs
+from kilonova.compute.actions.base import Action, CutOff, Runs
 from kilonova.compute.agent.runner import OperationStep
 from kilonova.compute.states import Vm
 from kilonova.compute.steps import Step
+from kilonova.core.web.wire import Version
 
 
 class Blink(OperationStep):
     async def do(self, operation):
-        with open(os.environ["BLINKS"], "a") as file:
-            file.write(operation.uuid + chr(10))
+        note("do", operation)
         await asyncio.sleep(float(os.environ["BLINK_SECONDS"]))
+
+    async def undo(self, operation):
+        note("undo", operation)
+
+
+def note(what, operation):
+    with open(os.environ["BLINKS"], "a") as file:
+        file.write(what + " " + operation.uuid + chr(10))
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
     times: int
 
 
-BLINK = Action(
-    name="blink", wire="x-blink", rule="os_compute_api:servers:reboot", runs=Runs.HOST, body=Body,
-    vm_states=frozenset([Vm.ACTIVE]), task="blinking", ends=Vm.ACTIVE, event="blink",
-    steps=(Step("blink", "compute", 60, code="blinking:Blink"),),
+def blink(name, task, **more):
+    return Action(
+        name=name, wire="x-" + name, rule="os_compute_api:servers:reboot", runs=Runs.HOST, vm_states=frozenset([Vm.ACTIVE]),
+        task=task, ends=Vm.ACTIVE, steps=(Step("blink", "compute", 60, code="blinking:Blink"),), **more,
+    )
+
+
+ACTIONS = (
+    blink("blink", "blinking", body=Body, event="blink"),
+    blink("blink-back", "blinking-back", cut_off=CutOff.UNDO, since=Version(2, 50)),
+    blink("blink-once", "blinking-once", cut_off=CutOff.FAIL, until=Version(2, 49)),
 )
 """
 
 
 @pytest.fixture
 def plugged_in(tmp_path: Path) -> Path:
-    return installed_package(tmp_path / "site", "blinking", CODE, "[kilonova.server_actions]\nblink = blinking:BLINK\n")
+    return installed_package(
+        tmp_path / "site", "blinking", CODE, "[kilonova.server_actions]\nblink = blinking:ACTIONS\n"
+    )
 
 
 @pytest.fixture
@@ -62,15 +79,29 @@ def start(scratch_cloud: CloudProcess, plugged_in: Path, rabbitmq: RabbitMQ) -> 
     return again
 
 
+def noted(plugged_in: Path, server: str) -> list[str]:
+    """What was done to the server, in order."""
+    lines = (plugged_in / "blinks").read_text().splitlines() if (plugged_in / "blinks").exists() else []
+    return [what for what, of in map(str.split, lines) if of == server]
+
+
+def ends(api: Api, server: str, action: str) -> list[tuple[str | None, list[str]]]:
+    """Of each such action on the server: its message, and the results of its events."""
+    path = f"/servers/{server}/os-instance-actions"
+    found = [one for one in api.ok("GET", "compute", path)["instanceActions"] if one["action"] == action]
+    shown = [api.ok("GET", "compute", f"{path}/{one['request_id']}")["instanceAction"] for one in found]
+    return [(one["message"], [event["result"] for event in one["events"]]) for one in shown]
+
+
 def test_a_plugged_in_action(scratch_cloud, plugged_in, start, rabbitmq):
-    demo, consumer, blinks = start(0), Consumer(rabbitmq.url), plugged_in / "blinks"
+    demo, consumer = start(0), Consumer(rabbitmq.url)
     server = demo.launch(demo.image("plain"))
     demo.wait(server, "ACTIVE")
     path = f"/servers/{server}/action"
     assert demo("POST", "compute", path, {"x-blink": {"times": "often"}}).status_code == 400
     assert demo("POST", "compute", path, {"x-blink": {"times": 1}}).status_code == 202
     demo.wait(server, "ACTIVE")
-    assert blinks.read_text().split() == [server]
+    assert noted(plugged_in, server) == ["do"]
 
     (done,) = [
         action for action in demo.ok("GET", "compute", f"/servers/{server}/os-instance-actions")["instanceActions"]
@@ -86,14 +117,14 @@ def test_a_plugged_in_action(scratch_cloud, plugged_in, start, rabbitmq):
     demo = start(60)
     assert demo("POST", "compute", path, {"x-blink": {"times": 1}}).status_code == 202
     until = time.monotonic() + 30
-    while len(blinks.read_text().split()) < 2:
+    while noted(plugged_in, server) != ["do", "do"]:
         assert time.monotonic() < until
         time.sleep(0.02)
     assert demo.server(server)["OS-EXT-STS:task_state"] == "blinking"
     scratch_cloud.kill()
     demo = start(0)
     demo.wait(server, "ACTIVE")
-    assert blinks.read_text().split() == [server] * 3  # begun, and after the kill done again
+    assert noted(plugged_in, server) == ["do"] * 3  # begun, and after the kill done again
     assert scratch_cloud.verify() == []
 
 
@@ -117,3 +148,31 @@ def test_a_host_without_the_package_says_so(scratch_cloud, start):
     assert done["message"] == "Error"
     demo.ok("POST", "compute", f"/servers/{server}/action", {"os-stop": None})
     demo.wait(server, "SHUTOFF")
+
+
+def test_what_becomes_of_an_action_that_was_cut_off(scratch_cloud, plugged_in, start):
+    """It is undone and has failed, or has failed as it is."""
+    demo = start(60)
+    image = demo.image("plain")
+    back, once = demo.launch(image), demo.launch(image)
+    for server, version, wire in ((back, "2.50", "x-blink-back"), (once, "2.49", "x-blink-once")):
+        demo.wait(server, "ACTIVE")
+        other = {"OpenStack-API-Version": f"compute {'2.49' if version == '2.50' else '2.50'}"}
+        answer = demo("POST", "compute", f"/servers/{server}/action", {wire: None}, headers=other)
+        assert (answer.status_code, answer.json()["itemNotFound"]["message"]) == (
+            404,
+            "The resource could not be found.",
+        )
+        asked = {"OpenStack-API-Version": f"compute {version}"}
+        assert demo("POST", "compute", f"/servers/{server}/action", {wire: None}, headers=asked).status_code == 202
+    until = time.monotonic() + 30
+    while noted(plugged_in, back) + noted(plugged_in, once) != ["do", "do"]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    scratch_cloud.kill()
+    demo = start(0)
+    for server in (back, once):
+        demo.wait(server, "ACTIVE")  # its guest runs
+    assert (noted(plugged_in, back), noted(plugged_in, once)) == (["do", "undo"], ["do"])
+    assert ends(demo, back, "blink-back") == ends(demo, once, "blink-once") == [("Error", ["Error"])]
+    assert scratch_cloud.verify() == []

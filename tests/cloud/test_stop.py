@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def test_who_is_asked_to_stop_ends_in_order(scratch_cloud: CloudProcess, ask: st
     assert scratch_cloud.died(60) == 0
     assert not note_of(scratch_cloud).exists()
     assert "draining" in scratch_cloud.words()
+    assert re.search(r"stopped +component=up pid=\d+$", scratch_cloud.words(1))
     assert "Traceback" not in scratch_cloud.words(1000)
     assert "no cloud runs" in down(scratch_cloud).stdout
 

@@ -83,7 +83,7 @@ async def test_the_table_of_states_decides(cloud, action, values, words):
     [
         ({"fly": None}, 400), ({}, 400), ({"os-start": None, "os-stop": None}, 400), ({"reboot": {}}, 400),
         ({"reboot": {"type": "GENTLE"}}, 400), ({"resize": {"flavorRef": "2"}}, 501), ({"createImage": {"name": "x"}}, 501),
-        ({"os-getVNCConsole": {"type": "novnc"}}, 501), ({"migrate": None}, 403), ({"addSecurityGroup": {}}, 400),
+        ({"os-getVNCConsole": {"type": "novnc"}}, 404), ({"migrate": None}, 403), ({"addSecurityGroup": {}}, 400),
     ],
 )  # fmt: skip
 async def test_actions_that_are_none(cloud, action, status):
@@ -94,6 +94,33 @@ async def test_actions_that_are_none(cloud, action, status):
         assert answer.json["badRequest"]["message"] == "There is no such action: fly"
     if status == 501:
         assert "not available" in answer.json["notImplemented"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("wire", "there", "gone"),
+    [("os-getVNCConsole", "2.5", "2.6"), ("addFloatingIp", "2.43", "2.44"), ("trigger_crash_dump", "2.17", "2.16")],
+)
+async def test_an_action_is_there_in_its_microversions(cloud, wire, there, gone):
+    server_id = await cloud.active()
+    assert (await act(cloud, server_id, at=there, **{wire: {}})).status == 501
+    answer = await act(cloud, server_id, at=gone, **{wire: {}})
+    assert (answer.status, answer.json["itemNotFound"]["message"]) == (404, "The resource could not be found.")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("POST", "os-interface", "Attaching an interface"),
+        ("DELETE", f"os-volume_attachments/{uuid.UUID(int=1)}", "Detaching a volume"),
+        ("POST", "remote-consoles", "A remote console"),
+    ],
+)
+async def test_what_is_not_built_below_a_server_says_so(cloud, method, path, words):
+    path = f"/servers/{await cloud.active()}/{path}"
+    answer = await cloud(method, path, json={})
+    assert answer.status == 501
+    assert answer.json["notImplemented"]["message"] == f"{words} is not available in this cloud yet."
+    assert (await cloud(method, path, token="foreign", json={})).status == 404
 
 
 async def test_what_is_not_built_is_no_failure_of_ours(cloud, capsys):

@@ -128,10 +128,7 @@ async def test_an_address_that_changed_is_seen_and_nothing_else_changes(lab: Lab
     ]  # fmt: skip
     port = await net.client.port(first.port_id)
     assert (now[0].vif_type, now[0].details) == (port.vif_type, port.vif_details)
-    assert (now[0].vif_type, now[0].tap) == (
-        "bridge",
-        "tap" + first.port_id[:11],
-    )  # the tap for hosts of the release before
+    assert (now[0].vif_type, now[0].device_name) == ("bridge", "tap" + first.port_id[:11])
 
 
 async def test_ports_that_go_networks_that_are_renamed_and_groups_that_change(lab: Lab) -> None:

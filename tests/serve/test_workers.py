@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,8 +94,10 @@ def test_workers_that_come_late_are_asked_once(placement: Served) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     assert placement.ended() == 0
-    assert placement.words().count("draining") == WORKERS
-    assert "second stop request" not in placement.words()
+    words = placement.words()
+    assert words.count("draining") == WORKERS
+    assert re.findall(r"stopped +component=(\w+)", words) == ["placement"] * WORKERS + ["serve"]
+    assert "second stop request" not in words
 
 
 def test_a_worker_that_is_asked_before_it_can_drain_drains_then() -> None:

@@ -106,6 +106,7 @@ async def _serve(settings: Settings) -> None:
     finally:
         await cloud.stop()
         note.unlink(missing_ok=True)
+        shutdown.done()
 
 
 async def _answer(cloud: Cloud, listener: socket.socket, settings: Settings, shutdown: Shutdown) -> None:

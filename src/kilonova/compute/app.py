@@ -26,6 +26,7 @@ from kilonova.compute.resources.key_pairs.handlers import KeyPairs
 from kilonova.compute.resources.key_pairs.logic import KeyPairLogic
 from kilonova.compute.resources.migrations.handlers import Migrations
 from kilonova.compute.resources.migrations.logic import MigrationLogic
+from kilonova.compute.resources.planned import planned_routes
 from kilonova.compute.resources.quotas.handlers import Quotas
 from kilonova.compute.resources.quotas.logic import QuotaSetLogic
 from kilonova.compute.resources.security_groups.handlers import SecurityGroups
@@ -115,6 +116,7 @@ class ComputeApiService:
         beside = [
             *routes.server_item_routes(ServerMetadata(servers, items), ServerTags(servers, items)),
             *routes.server_part_routes(parts, history, ExternalEvents(ExternalEventLogic(database, bus))),
+            *planned_routes(routes.SERVER),
         ]
         return [
             *routes.server_routes(

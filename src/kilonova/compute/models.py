@@ -107,9 +107,9 @@ class FixedIp(Record, kw_only=True):
 
 
 class Vif(Record, kw_only=True):
-    """One interface of a server, as stored in `servers.network_info`. `vif_type` and `details` are those of the port's binding;
-    `tap` and `bridge` are two of the details, which hosts and rows of the release before `details` have alone. `created`:
-    compute made the port, so it is deleted with the server."""
+    """One interface of a server, as stored in `servers.network_info`. `vif_type` and `details` are those of the port's binding,
+    of any type that the network service knows; a host makes a `VifBinding` of them. `created`: compute made the port, so it is
+    deleted with the server."""
 
     port_id: str
     network_id: str
@@ -119,11 +119,14 @@ class Vif(Record, kw_only=True):
     mtu: int = 1500
     vif_type: str = "bridge"
     details: dict[str, Any] = {}
-    tap: str = ""
-    bridge: str = ""
     tag: str | None = None
     created: bool = True
     active: bool = False
+
+    @property
+    def device_name(self) -> str:
+        """The network device on the host; "" where the binding names none."""
+        return str(self.details.get("tap_name", ""))
 
 
 class Server(Record, kw_only=True):
@@ -153,7 +156,7 @@ class Move(Record, kw_only=True):
     """A server's way from one host to another: what was asked, and what was tried. `kind` is one of `moves.KINDS`, `migration`
     its record's uuid; `shared`: whether the disks are on storage that both hosts use, None: the next host finds it out."""
 
-    kind: str = "evacuation"  # records of earlier releases name none
+    kind: str
     migration: str
     source: str
     target: str | None = None

@@ -149,7 +149,7 @@ def _addresses(facts: Facts) -> list[dict[str, Any]]:
     return [
         _object("IpPayload", "1.0", {
             "label": vif.network_name, "mac": vif.mac_address, "meta": {}, "port_uuid": vif.port_id,
-            "version": ip.subnet.ip_version, "address": ip.address, "device_name": vif.tap,
+            "version": ip.subnet.ip_version, "address": ip.address, "device_name": vif.device_name,
         })
         for vif in facts.vifs for ip in vif.fixed_ips
     ]  # fmt: skip

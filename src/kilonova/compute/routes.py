@@ -72,7 +72,6 @@ def server_routes(servers: Servers, actions: ServerActions) -> list[Route]:
         Route("PUT", SERVER, servers.update, f"{rule}:update"),
         Route("DELETE", SERVER, servers.delete, f"{rule}:delete", 204),
         Route("POST", SERVER + "/action", actions.act, "kilonova:servers:action", 202),
-        Route("POST", SERVER + "/remote-consoles", actions.remote_console, f"{R}:os-remote-consoles", since="2.6"),
     ]
 
 

@@ -34,7 +34,6 @@ async def in_parts(ids: Collection[str], ask: Callable[[list[str]], Awaitable[Se
 def vif_of(port: PortRecord, networks: Mapping[str, Network], *, tag: str | None, created: bool, active: bool) -> Vif:
     """`networks` has at least the port's own."""
     network, subnets = networks[port.network_id]
-    details = port.vif_details or {}
     return Vif(
         port_id=port.id,
         network_id=network.id,
@@ -43,9 +42,7 @@ def vif_of(port: PortRecord, networks: Mapping[str, Network], *, tag: str | None
         fixed_ips=[FixedIp(address=ip.ip_address, subnet=_subnet(subnets[ip.subnet_id])) for ip in port.fixed_ips],
         mtu=network.mtu,
         vif_type=port.vif_type or "unbound",
-        details=details,
-        tap=details.get("tap_name", ""),
-        bridge=details.get("bridge_name", ""),
+        details=port.vif_details or {},
         tag=tag,
         created=created,
         active=active,

@@ -73,7 +73,8 @@ Handler = Callable[[Api, Wanted], Awaitable["Reply"]]
 class Action:
     """`name` is used in rows, on the bus and in the journal. `wire` is the key in the body of `POST /servers/ID/action`; None: it
     is begun in another way. `body` is the shape of what that key holds (None: it is ignored), `example` a valid one;
-    `body_since` is the microversion from which on it is read, and null stands for an `optional_body`.
+    `body_since` is the microversion from which on it is read, and null stands for an `optional_body`. The action exists in the
+    microversions `since` to `until`, both included.
 
     It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
     while it runs and is in `ends` afterwards (None: as before). A failure leaves it in `fails`, unless its guest runs.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from kilonova.compute.actions.base import Action, R, Runs
+from kilonova.core.web.wire import Version
 
 RULES = {
-    "addFixedIp": "servers:update", "removeFixedIp": "servers:update",
-    "addFloatingIp": "servers:update", "removeFloatingIp": "servers:update",
+    "addFixedIp": "os-multinic:add", "removeFixedIp": "os-multinic:remove",
+    "addFloatingIp": "os-floating-ips:add", "removeFloatingIp": "os-floating-ips:remove",
     "changePassword": "os-admin-password", "confirmResize": "servers:confirm_resize",
     "createBackup": "os-create-backup", "createImage": "servers:create_image",
-    "injectNetworkInfo": "os-admin-actions:reset_state",
+    "injectNetworkInfo": "os-admin-actions:inject_network_info",
     "migrate": "os-migrate-server:migrate", "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
@@ -22,8 +23,15 @@ RULES = {
     "unrescue": "os-unrescue", "unshelve": "os-shelve:unshelve",
 }  # fmt: skip
 """Wire name → the rule that allows it."""
+SINCE = {"trigger_crash_dump": Version(2, 17)}
+UNTIL = dict.fromkeys(("addFixedIp", "removeFixedIp", "addFloatingIp", "removeFloatingIp"), Version(2, 43)) | dict.fromkeys(
+    ("os-getRDPConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getVNCConsole"), Version(2, 5)
+)  # fmt: skip
 
 ACTIONS = tuple(
-    Action(name=wire, wire=wire, rule=f"{R}:{rule}", runs=Runs.NOWHERE, task_states=None)
+    Action(
+        name=wire, wire=wire, rule=f"{R}:{rule}", runs=Runs.NOWHERE, task_states=None, since=SINCE.get(wire),
+        until=UNTIL.get(wire),
+    )
     for wire, rule in RULES.items()
-)
+)  # fmt: skip

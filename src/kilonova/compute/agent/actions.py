@@ -40,12 +40,13 @@ async def act(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Result:
 async def give_up(host: Host, ctx: RequestContext, ref: models.ServerRef, run: Run | None, *, undone: bool) -> Result:
     """The end of an action that an earlier life of this host was cut off in and that is not to be done again; `undone`: what it
     did is undone first."""
-    begun = list(run.steps.values()) if run is not None else []
+    reason = f"the compute agent was restarted during {ACTIONS[ref.action].shown}"
+    begun = host.journal.cut_off(run, reason) if run is not None else []
     if undone:
         names = {record.step for record in begun}
         await undo(_launch(host, ctx, ref), [step for step in action_steps(ref.action) if step.name in names])
     last = begun[-1].step if begun else ref.action
-    fault = models.Fault(step=last, reason=f"the compute agent was restarted during {ACTIONS[ref.action].shown}")
+    fault = models.Fault(step=last, reason=reason)
     return await _ended(host, ref, fault, begun)
 
 

@@ -155,6 +155,11 @@ class Journal:
         held = self._open.get(run)
         return list(held.steps.values()) if held is not None else []
 
+    def cut_off(self, run: Run, reason: str) -> list[StepRecord]:
+        """The steps of a run that an earlier process began: the one that it was cut off in has failed now, for this reason."""
+        failed = {"finished_at": self._clock.row_time(), "result": "Error", "detail": reason}
+        return [step if step.result else msgspec.structs.replace(step, **failed) for step in run.steps.values()]
+
     def unfinished(self, host: str) -> dict[str, Run]:
         """Open runs of a host, by name."""
         return {name: run for name, run in self._open.items() if run.host == host}

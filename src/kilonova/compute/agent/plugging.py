@@ -11,10 +11,7 @@ from kilonova.compute.virt.vif import VifBinding, binding_of
 
 def plugged(driver: VirtDriver, vif: Vif) -> VifBinding:
     """Raises VifRefused for a port whose binding has failed, is missing, or is of a type that the driver does not serve."""
-    details = vif.details
-    if not details and vif.tap:  # a row of the release before details
-        details = {"tap_name": vif.tap, "bridge_name": vif.bridge}
-    return binding_of(vif.port_id, vif.vif_type, details, driver.vif_types)
+    return binding_of(vif.port_id, vif.vif_type, vif.details, driver.vif_types)
 
 
 def must_plug(driver: VirtDriver, vifs: Iterable[Vif]) -> None:

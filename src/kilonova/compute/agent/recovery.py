@@ -133,9 +133,10 @@ async def _take_up(
         return
     operation = Operation(host=host, ctx=ctx, build=row)
     undone = await undo(operation, launch_steps(row))
-    last = list(run.steps.values())[-1].step if run.steps else "accept"
-    fault = models.Fault(step=last, reason=f"the compute agent died {run.resumes + 1} times during this build")
-    ended = outcome(operation, list(run.steps.values()), OperationFailed(fault, reschedule=True))
+    reason = f"the compute agent died {run.resumes + 1} times during this build"
+    begun = host.journal.cut_off(run, reason)
+    fault = models.Fault(step=begun[-1].step if begun else "accept", reason=reason)
+    ended = outcome(operation, begun, OperationFailed(fault, reschedule=True))
     await host.ask_conductor(lambda: host.conductor.build_ended(ctx, ended), server=ended.server_uuid)
     manager.settle(row, name, undone=undone)
 

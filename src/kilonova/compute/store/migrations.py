@@ -26,7 +26,8 @@ def encode(move: Move) -> bytes:
 
 
 def decode(row: Row) -> Move:
-    return msgspec.msgpack.decode(row.document, type=Move)
+    known = {"kind": row.type}  # which documents of the first evacuations do not name
+    return msgspec.convert(known | msgspec.msgpack.decode(row.document), Move)
 
 
 async def add(connection: Connection, row: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from kilonova.compute import errors
 from kilonova.compute.actions.base import Action, Api, Runs, Wanted
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.resources.servers.logic import ServerLogic
+from kilonova.core.errors import NotFound
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.validation_errors import violation_of
 
@@ -25,8 +26,10 @@ class ServerActions:
             raise InvalidInput(reason="a body with exactly one action is needed")
         ((name, given),) = body.items()
         action = ACTIONS.by_wire(name)
-        if action is None or not action.serves(call.version):
+        if action is None:
             raise errors.NoSuchAction(action=name)
+        if not action.serves(call.version):
+            raise NotFound
         row = await self.servers.get(call.ctx, server_id)
         call.authorize({"project_id": row.project_id, "user_id": row.user_id}, action.rule)
         if action.runs is Runs.NOWHERE:
@@ -37,11 +40,6 @@ class ServerActions:
         chosen = action.variant(wanted.body) if action.variant is not None else action.name
         await self.api.actions.on_host(call.ctx, row.uuid, chosen)
         return Reply()
-
-    async def remote_console(self, call: Call, server_id: str) -> Reply:
-        row = await self.servers.get(call.ctx, server_id)
-        call.authorize({"project_id": row.project_id, "user_id": row.user_id})
-        raise errors.NotBuiltYet(what="A remote console")
 
 
 def _read(call: Call, action: Action, given: Any) -> Any:

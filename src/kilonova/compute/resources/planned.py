@@ -1,0 +1,64 @@
+"""What upstream has below a server and this release has not: answered with 501, after its policy."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from kilonova.compute import errors
+from kilonova.core.web.app import Handler, Route
+from kilonova.core.web.call import Call, Reply
+
+R = "os_compute_api"
+VOLUMES, MIGRATIONS, SHARES = f"{R}:os-volumes-attachments", f"{R}:servers:migrations", f"{R}:os-server-shares"
+
+
+class Planned(NamedTuple):
+    """`path` below the server's; `what` begins the sentence that says that it is missing; `since` is a microversion."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    rule: str
+    what: str
+    since: str | None = None
+
+
+PLANNED = (
+    Planned("POST", "/remote-consoles", f"{R}:os-remote-consoles", "A remote console", "2.6"),
+    Planned("POST", "/os-interface", f"{R}:os-attach-interfaces:create", "Attaching an interface"),
+    Planned("DELETE", "/os-interface/{port_id:str}", f"{R}:os-attach-interfaces:delete", "Detaching an interface"),
+    Planned("POST", "/os-volume_attachments", f"{VOLUMES}:create", "Attaching a volume"),
+    Planned("PUT", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:update", "Changing a volume's attachment"),
+    Planned("DELETE", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:delete", "Detaching a volume"),
+    Planned("GET", "/diagnostics", f"{R}:os-server-diagnostics", "Diagnostics of a server"),
+    Planned("GET", "/topology", "compute:server:topology:index", "The topology of a server", "2.78"),
+    Planned("GET", "/os-server-password", f"{R}:os-server-password:show", "The password of a server"),
+    Planned("DELETE", "/os-server-password", f"{R}:os-server-password:clear", "Clearing the password of a server"),
+    Planned("GET", "/migrations", f"{MIGRATIONS}:index", "The list of a server's migrations", "2.23"),
+    Planned("GET", "/migrations/{migration_id:str}", f"{MIGRATIONS}:show", "A server's migration", "2.23"),
+    Planned("DELETE", "/migrations/{migration_id:str}", f"{MIGRATIONS}:delete", "Aborting a migration", "2.24"),
+    Planned(
+        "POST", "/migrations/{migration_id:str}/action", f"{MIGRATIONS}:force_complete", "Completing a migration by force", "2.22"
+    ),
+    Planned("GET", "/shares", f"{SHARES}:index", "The list of a server's shares", "2.97"),
+    Planned("POST", "/shares", f"{SHARES}:create", "Attaching a share", "2.97"),
+    Planned("GET", "/shares/{share_id:str}", f"{SHARES}:show", "A server's share", "2.97"),
+    Planned("DELETE", "/shares/{share_id:str}", f"{SHARES}:delete", "Detaching a share", "2.97"),
+)  # fmt: skip
+
+
+def planned_routes(server: str) -> list[Route]:
+    """`server` is the path of one server."""
+    return [
+        Route(
+            one.method, server + one.path, _answer(one.what), one.rule, since=one.since,
+            summary=f"{one.what}: not available yet, 501.",
+        )
+        for one in PLANNED
+    ]  # fmt: skip
+
+
+def _answer(what: str) -> Handler:
+    async def not_built(call: Call, server_id: str, **_: str) -> Reply:
+        raise errors.NotBuiltYet(what=what)
+
+    return not_built
