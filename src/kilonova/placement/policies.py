@@ -1,22 +1,8 @@
-"""Policy rules, with upstream's names."""
+"""Policy rules of all resources, with upstream's names."""
 
 from __future__ import annotations
 
-from kilonova.core.policy import ADMIN
+from kilonova.placement.resources.allocations import policies as allocations
+from kilonova.placement.resources.providers import policies as providers
 
-RULES: dict[str, str] = {
-    "placement:resource_providers:list": ADMIN,
-    "placement:resource_providers:create": ADMIN,
-    "placement:resource_providers:show": ADMIN,
-    "placement:resource_providers:update": ADMIN,
-    "placement:resource_providers:delete": ADMIN,
-    "placement:resource_providers:inventories:list": ADMIN,
-    "placement:resource_providers:inventories:update": ADMIN,
-    "placement:resource_providers:usages": ADMIN,
-    "placement:resource_providers:allocations:list": ADMIN,
-    "placement:allocations:list": ADMIN,
-    "placement:allocations:update": ADMIN,
-    "placement:allocations:manage": ADMIN,
-    "placement:allocations:delete": ADMIN,
-    "placement:usages": f"{ADMIN} or rule:project_reader",
-}
+RULES: dict[str, str] = providers.RULES | allocations.RULES

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Select, Update, bindparam, case, delete, func, select, update
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import SHAPES, insert, prepared
 from kilonova.placement.tables import allocations, consumers, inventories, resource_providers
@@ -22,9 +23,53 @@ MOVE = (
 )
 
 
-async def consumer(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+class ConsumerRow(TypedRow):
+    id: int
+    uuid: str
+    project_id: str
+    user_id: str
+    generation: int
+    consumer_type: str | None
+
+
+class AllocationRow(TypedRow):
+    """Of a consumer: what it holds of one class of one provider."""
+
+    consumer_id: int
+    provider_id: int
+    provider_uuid: str
+    provider_generation: int
+    resource_class: str
+    used: int
+
+
+class HeldRow(TypedRow):
+    """Of a provider: what one consumer holds of one class."""
+
+    consumer_uuid: str
+    consumer_generation: int
+    resource_class: str
+    used: int
+
+
+class UsageRow(TypedRow):
+    """`consumer_type` is None where it is unknown; `used` is a sum, of the type that the engine gives sums."""
+
+    consumer_type: str | None
+    resource_class: str
+    used: int | Decimal
+
+
+class CountRow(TypedRow):
+    """The number of consumers of a type."""
+
+    consumer_type: str | None
+    number: int
+
+
+async def consumer(connection: Connection, uuid: str, *, lock: bool = False) -> ConsumerRow | None:
     """With `lock` what it holds is locked until the transaction ends."""
-    return (await connection.execute(*_consumer(uuid, lock=lock))).first()
+    return rows.first(await connection.execute(*_consumer(uuid, lock=lock)), ConsumerRow)
 
 
 @prepared
@@ -33,9 +78,9 @@ def _consumer(uuid: Any, *, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def lock_consumers(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
+async def lock_consumers(connection: Connection, uuids: Collection[str]) -> dict[str, ConsumerRow]:
     """uuid → row of those that are known; as `consumer` with `lock`."""
-    return {row.uuid: row for row in await connection.execute(*_known(list(uuids)))}
+    return {row.uuid: row for row in rows.every(await connection.execute(*_known(list(uuids))), ConsumerRow)}
 
 
 @prepared
@@ -74,10 +119,12 @@ def _gone(consumer_ids: Any) -> Delete:
     return delete(consumers).where(consumers.c.id.in_(consumer_ids))
 
 
-async def of_consumers(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> Sequence[Row]:
-    """Rows with consumer_id, provider_id, provider_uuid, provider_generation, resource_class, used. `lock` holds the consumers
+async def of_consumers(
+    connection: Connection, uuids: Collection[str], *, lock: bool = False
+) -> Sequence[AllocationRow]:
+    """`lock` holds the consumers
     and the providers: claims and releases are serialized, in the order of their ids."""
-    return (await connection.execute(*_of_consumers(list(uuids), lock=lock))).all()
+    return rows.every(await connection.execute(*_of_consumers(list(uuids), lock=lock)), AllocationRow)
 
 
 @prepared
@@ -99,8 +146,7 @@ def _of_consumers(uuids: Any, *, lock: bool) -> Select[Any]:
     return locked(query, of=(consumers, resource_providers)) if lock else query
 
 
-async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]:
-    """Rows with consumer_uuid, consumer_generation, resource_class, used."""
+async def of_provider(connection: Connection, provider_id: int) -> Sequence[HeldRow]:
     query = (
         select(
             consumers.c.uuid.label("consumer_uuid"),
@@ -111,7 +157,7 @@ async def of_provider(connection: Connection, provider_id: int) -> Sequence[Row]
         .join(consumers, consumers.c.id == allocations.c.consumer_id)
         .where(allocations.c.provider_id == provider_id)
     )
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), HeldRow)
 
 
 async def claim(connection: Connection, provider_id: int, amounts: dict[str, int], now: dt.datetime) -> bool:
@@ -146,34 +192,32 @@ def _released(consumer_ids: Any) -> Delete:
     return delete(allocations).where(allocations.c.consumer_id.in_(consumer_ids))
 
 
-async def add(connection: Connection, rows: Sequence[tuple[int, int, str, int]]) -> None:
+async def add(connection: Connection, held: Sequence[tuple[int, int, str, int]]) -> None:
     """(consumer_id, provider_id, resource_class, used) of each."""
-    if rows:
+    if held:
         names = ("consumer_id", "provider_id", "resource_class", "used")
-        await connection.execute(insert(allocations), [dict(zip(names, row, strict=True)) for row in rows])
+        await connection.execute(insert(allocations), [dict(zip(names, row, strict=True)) for row in held])
 
 
 async def move(connection: Connection, units: Mapping[tuple[int, str], int], now: dt.datetime) -> None:
     """(provider id, class) → units more in use, or fewer, of inventories that are locked and have them: in one statement."""
-    rows = [
+    changes = [
         {"of": provider, "class": name, "units": more, "now": now} for (provider, name), more in sorted(units.items())
     ]
-    await connection.execute(MOVE, rows)
+    await connection.execute(MOVE, changes)
 
 
-async def usage_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:
-    """Rows with consumer_type (None: unknown), resource_class, used."""
+async def usage_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[UsageRow]:
     kind, name = consumers.c.consumer_type, allocations.c.resource_class
     query = select(kind, name, func.sum(allocations.c.used).label("used"))
     query = query.join(consumers, consumers.c.id == allocations.c.consumer_id)
-    return (await connection.execute(_owned(query, project_id, user_id).group_by(kind, name))).all()
+    return rows.every(await connection.execute(_owned(query, project_id, user_id).group_by(kind, name)), UsageRow)
 
 
-async def consumers_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[Row]:
-    """Rows with consumer_type and the number of consumers."""
+async def consumers_of_project(connection: Connection, project_id: str, user_id: str | None) -> Sequence[CountRow]:
     kind = consumers.c.consumer_type
     query = _owned(select(kind, func.count().label("number")), project_id, user_id).group_by(kind)
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), CountRow)
 
 
 def _owned(query: Q, project_id: str, user_id: str | None) -> Q:

@@ -8,18 +8,55 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, delete, exists, literal, select, update
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.placement.tables import allocations, inventories, resource_providers
 
 
+class ProviderKey(TypedRow):
+    id: int
+    uuid: str
+
+
+class ProviderRow(ProviderKey):
+    name: str
+    generation: int
+    parent_uuid: str | None
+
+
+class InventoryRow(TypedRow):
+    """`capacity` is what allocations may reach together: (total - reserved) × allocation_ratio."""
+
+    id: int
+    provider_id: int
+    resource_class: str
+    total: int
+    reserved: int
+    min_unit: int
+    max_unit: int
+    step_size: int
+    allocation_ratio: float
+    capacity: int
+    used: int
+
+
+class SummaryRow(TypedRow):
+    """One inventory of a provider; one row with None of a provider without any."""
+
+    uuid: str
+    name: str
+    resource_class: str | None
+    capacity: int
+    used: int
+
+
 async def find(
     connection: Connection, *, uuid: str | None = None, name: str | None = None, lock: bool = False
-) -> Sequence[Row]:
+) -> Sequence[ProviderRow]:
     """With `lock`, claims on these providers and changes of them are serialized."""
     query = _found(uuid, name, by_uuid=uuid is not None, by_name=name is not None, lock=lock)
-    return (await connection.execute(*query)).all()
+    return rows.every(await connection.execute(*query), ProviderRow)
 
 
 @prepared
@@ -34,7 +71,7 @@ def _found(uuid: Any, name: Any, *, by_uuid: bool, by_name: bool, lock: bool) ->
 
 async def matching(
     connection: Connection, *, uuid: str | None, name: str | None, resources: Mapping[str, int]
-) -> Sequence[Row]:
+) -> Sequence[ProviderRow]:
     """Those with room for all of the resources (class → units)."""
     query = select(resource_providers).order_by(resource_providers.c.id)
     if uuid is not None:
@@ -52,7 +89,7 @@ async def matching(
         )
         here = (table.provider_id == resource_providers.c.id, table.resource_class == resource_class)
         query = query.where(exists().where(*here, *fits))
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), ProviderRow)
 
 
 async def parents(connection: Connection) -> dict[str, str]:
@@ -67,10 +104,10 @@ async def has_children(connection: Connection, uuid: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def lock_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:
-    """(uuid, id) of those that are known; as `find` with `lock`."""
+async def lock_many(connection: Connection, uuids: Collection[str]) -> Sequence[ProviderKey]:
+    """Of those that are known; as `find` with `lock`."""
     query = select(resource_providers.c.uuid, resource_providers.c.id).where(resource_providers.c.uuid.in_(list(uuids)))
-    return (await connection.execute(locked(query.order_by(resource_providers.c.id)))).all()
+    return rows.every(await connection.execute(locked(query.order_by(resource_providers.c.id))), ProviderKey)
 
 
 async def add(connection: Connection, *, uuid: str, name: str, parent_uuid: str | None) -> None:
@@ -104,15 +141,15 @@ async def bump(connection: Connection, provider_id: int, generation: int) -> boo
     return result.rowcount == 1
 
 
-async def inventories_of(connection: Connection, provider_id: int) -> Sequence[Row]:
+async def inventories_of(connection: Connection, provider_id: int) -> Sequence[InventoryRow]:
     query = select(inventories).where(inventories.c.provider_id == provider_id).order_by(inventories.c.resource_class)
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), InventoryRow)
 
 
-async def inventories_of_many(connection: Connection, provider_ids: Collection[int]) -> Sequence[Row]:
+async def inventories_of_many(connection: Connection, provider_ids: Collection[int]) -> Sequence[InventoryRow]:
     """Those of providers, as they stay until the transaction ends."""
     query = select(inventories).where(inventories.c.provider_id.in_(list(provider_ids)))
-    return (await connection.execute(locked(query.order_by(inventories.c.id)))).all()
+    return rows.every(await connection.execute(locked(query.order_by(inventories.c.id))), InventoryRow)
 
 
 async def put_inventory(connection: Connection, provider_id: int, resource_class: str, values: dict[str, Any]) -> None:
@@ -130,9 +167,9 @@ async def drop_inventories(connection: Connection, provider_id: int, classes: li
     )
 
 
-async def summaries(connection: Connection, since: dt.datetime | None = None) -> Sequence[Row]:
-    """(uuid, name, resource_class, capacity, used) of every provider, or of those with something that changed since then."""
-    return (await connection.execute(*_summaries(since, changed=since is not None))).all()
+async def summaries(connection: Connection, since: dt.datetime | None = None) -> Sequence[SummaryRow]:
+    """Of every provider, or of those with something that changed since then."""
+    return rows.every(await connection.execute(*_summaries(since, changed=since is not None)), SummaryRow)
 
 
 @prepared

@@ -10,8 +10,7 @@ from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version
 from kilonova.placement.resources.allocations import schemas as shapes
 from kilonova.placement.resources.allocations.logic import AllocationLogic
-from kilonova.placement.resources.providers.queries import project_of, read_usages
-from kilonova.placement.resources.providers.schemas import Uuid
+from kilonova.placement.resources.allocations.query import project_of, read_usages
 
 GENERATIONS_SINCE, BY_TYPE_SINCE = Version(1, 28), Version(1, 38)
 
@@ -44,7 +43,7 @@ class Allocations:
         return Reply()
 
     async def replace_many(self, call: Call) -> Reply:
-        body = await call.decode(dict[Uuid, shapes.AllocationsPut])
+        body = await call.decode(shapes.AllocationsOfMany)
         await self.logic.replace_many(body, check_generation=_checks(call))
         return Reply()
 
@@ -68,12 +67,12 @@ class Allocations:
         user_id, kind = read_usages(call)
         usages = await self.logic.usage_of_project(project_id, user_id, kind)
         if call.version is not None and call.version >= BY_TYPE_SINCE:
-            return Reply({"usages": usages})
+            return Reply(shapes.ProjectUsagesByType(usages=usages))
         merged = Counter[str]()
         for of_type in usages.values():
             merged.update(of_type)
         del merged["consumer_count"]
-        return Reply({"usages": merged})
+        return Reply(shapes.ProjectUsages(usages=merged))
 
 
 def _checks(call: Call) -> bool:

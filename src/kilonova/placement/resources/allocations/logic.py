@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 from kilonova.placement import errors
 from kilonova.placement.resources.allocations.schemas import AllocationsPut
 from kilonova.placement.resources.providers.logic import check_class
 from kilonova.placement.store import allocations as store
 from kilonova.placement.store import providers as provider_store
+from kilonova.placement.store.allocations import AllocationRow, ConsumerRow, HeldRow
+from kilonova.placement.store.providers import InventoryRow
 
 UNKNOWN = "unknown"
 
@@ -20,12 +22,12 @@ class AllocationLogic:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database, self.clock = database, clock
 
-    async def of_consumer(self, uuid: str) -> tuple[Row | None, Sequence[Row]]:
+    async def of_consumer(self, uuid: str) -> tuple[ConsumerRow | None, Sequence[AllocationRow]]:
         """(consumer row or None, allocation rows)."""
         async with self.database.reading() as connection:
             return await store.consumer(connection, uuid), await store.of_consumers(connection, [uuid])
 
-    async def of_provider(self, uuid: str) -> tuple[int, Sequence[Row]]:
+    async def of_provider(self, uuid: str) -> tuple[int, Sequence[HeldRow]]:
         async with self.database.reading() as connection:
             found = await provider_store.find(connection, uuid=uuid)
             if not found:
@@ -42,10 +44,10 @@ class AllocationLogic:
             rows = await store.usage_of_project(connection, project_id, user_id)
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
         named = [(row.consumer_type or UNKNOWN, "consumer_count", row.number) for row in counts]
-        named += [(row.consumer_type or UNKNOWN, row.resource_class, row.used) for row in rows]
+        named += [(row.consumer_type or UNKNOWN, row.resource_class, int(row.used)) for row in rows]
         for of_type, name, number in named:
             if kind in (None, "all", of_type):
-                found["all" if kind == "all" else of_type][name] += int(number)
+                found["all" if kind == "all" else of_type][name] += number
         return {of_type: dict(numbers) for of_type, numbers in found.items()}
 
     @retried
@@ -82,13 +84,15 @@ class AllocationLogic:
                 raise errors.ConsumerNotFound(uuid=consumer_uuid)
             await self._release(tx.connection, held, [held[0].consumer_id])
 
-    async def _release(self, connection: Connection, held: Sequence[Row], consumer_ids: Sequence[int]) -> None:
+    async def _release(
+        self, connection: Connection, held: Sequence[AllocationRow], consumer_ids: Sequence[int]
+    ) -> None:
         """`held` are rows of `of_consumers`: all that these hold."""
         await self._give_back(connection, held)
         await store.remove(connection, consumer_ids)
         await store.remove_consumers(connection, consumer_ids)
 
-    async def _give_back(self, connection: Connection, held: Sequence[Row]) -> None:
+    async def _give_back(self, connection: Connection, held: Sequence[AllocationRow]) -> None:
         units = Counter[tuple[int, str]]()
         for row in held:
             units[row.provider_id, row.resource_class] -= row.used
@@ -96,7 +100,7 @@ class AllocationLogic:
             await store.move(connection, units, self.clock.row_time())
 
     async def _replace(
-        self, connection: Connection, consumer_uuid: str, known: Row | None, wanted: AllocationsPut
+        self, connection: Connection, consumer_uuid: str, known: ConsumerRow | None, wanted: AllocationsPut
     ) -> None:
         """`known` is the consumer's row, locked; None when it holds nothing."""
         owner = {"project_id": wanted.project_id, "user_id": wanted.user_id}
@@ -158,7 +162,7 @@ class AllocationLogic:
         return rows
 
 
-def _check_generation(known: Row | None, wanted: AllocationsPut) -> None:
+def _check_generation(known: ConsumerRow | None, wanted: AllocationsPut) -> None:
     have = known.generation if known is not None else None
     if wanted.consumer_generation != have:
         raise errors.ConsumerGenerationConflict(expected=have, given=wanted.consumer_generation)
@@ -167,7 +171,7 @@ def _check_generation(known: Row | None, wanted: AllocationsPut) -> None:
 class CapacityTracker:
     """What is left in locked inventories, and what is taken from them: (provider id, class) → units."""
 
-    def __init__(self, inventories: Sequence[Row]) -> None:
+    def __init__(self, inventories: Sequence[InventoryRow]) -> None:
         self._inventories = {(row.provider_id, row.resource_class): row for row in inventories}
         self.taken: Counter[tuple[int, str]] = Counter()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View, versions
-from kilonova.placement.resources.providers.schemas import Positive
+from kilonova.placement.resources.providers.schemas import Positive, Uuid
 
 Id = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -27,6 +27,10 @@ class AllocationsPut(Body):
     consumer_generation: Annotated[int | None, versions("1.28")] = None
     consumer_type: Annotated[ConsumerType | UnsetType, versions("1.38")] = UNSET
     mappings: Annotated[dict[str, list[str]] | UnsetType, versions("1.34")] = UNSET
+
+
+AllocationsOfMany = dict[Uuid, AllocationsPut]
+"""By consumer."""
 
 
 class Allocation(View):
@@ -50,3 +54,15 @@ class ProviderAllocation(View):
 class ProviderAllocations(View):
     allocations: dict[str, ProviderAllocation]
     resource_provider_generation: int
+
+
+class ProjectUsages(View):
+    """Units in use by resource class."""
+
+    usages: dict[str, int]
+
+
+class ProjectUsagesByType(View):
+    """By consumer type, units in use by resource class and the number of consumers (`consumer_count`)."""
+
+    usages: dict[str, dict[str, int]]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import UnsetType
 
 from kilonova.core import errors
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version, present
+from kilonova.placement.resources.parameters import check_known
 from kilonova.placement.resources.providers import schemas as shapes
 from kilonova.placement.resources.providers.logic import ProviderLogic
-from kilonova.placement.resources.providers.queries import check_known, read_providers
+from kilonova.placement.resources.providers.query import read_providers
+from kilonova.placement.store.providers import InventoryRow, ProviderRow
 
 MOVABLE_SINCE = Version(1, 37)
 SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -24,10 +26,10 @@ class Providers:
     def __init__(self, logic: ProviderLogic) -> None:
         self.logic = logic
 
-    async def _shown(self, row: Row) -> shapes.Provider:
+    async def _shown(self, row: ProviderRow) -> shapes.Provider:
         return self._view(row, await self.logic.roots([row]))
 
-    def _view(self, row: Row, roots: dict[str, str]) -> shapes.Provider:
+    def _view(self, row: ProviderRow, roots: dict[str, str]) -> shapes.Provider:
         base = f"/placement/resource_providers/{row.uuid}"
         names = ("inventories", "usages", "allocations", "aggregates", "traits")
         links = [shapes.Link(rel="self", href=base), *(shapes.Link(rel=n, href=f"{base}/{n}") for n in names)]
@@ -95,6 +97,6 @@ class Providers:
         return Reply(await self.logic.summaries(float(within) if within is not None else None))
 
 
-def _inventories(rows: Any) -> dict[str, shapes.Inventory]:
+def _inventories(rows: Iterable[InventoryRow]) -> dict[str, shapes.Inventory]:
     fields = shapes.Inventory.__struct_fields__
     return {row.resource_class: shapes.Inventory(**{f: getattr(row, f) for f in fields}) for row in rows}

@@ -10,10 +10,11 @@ from typing import Any
 import os_resource_classes
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 from kilonova.placement import errors
 from kilonova.placement.resources.providers.schemas import ClassUsage, InventoryIn, ProviderSummaries, ProviderSummary
 from kilonova.placement.store import providers as store
+from kilonova.placement.store.providers import InventoryRow, ProviderRow
 
 CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]{1,248}")
 MAX_CAPACITY = (1 << 31) - 1
@@ -45,7 +46,7 @@ class ProviderLogic:
     async def list(
         self, *, uuid: str | None = None, name: str | None = None, in_tree: str | None = None,
         resources: Mapping[str, int] | None = None,
-    ) -> Sequence[Row]:  # fmt: skip
+    ) -> Sequence[ProviderRow]:  # fmt: skip
         """Those that fit all: `in_tree` any provider of their tree, `resources` (class → units) what each has room for."""
         async with self.database.reading() as connection:
             rows = await store.matching(connection, uuid=uuid, name=name, resources=resources or {})
@@ -55,7 +56,7 @@ class ProviderLogic:
         root = _root(in_tree, parents)
         return [row for row in rows if _root(row.uuid, parents) == root]
 
-    async def roots(self, rows: Sequence[Row]) -> dict[str, str]:
+    async def roots(self, rows: Sequence[ProviderRow]) -> dict[str, str]:
         """uuid → that of the tree's root, of those that have a parent."""
         children = [row.uuid for row in rows if row.parent_uuid is not None]
         if not children:
@@ -64,18 +65,18 @@ class ProviderLogic:
             parents = await store.parents(connection)
         return {uuid: _root(uuid, parents) for uuid in children}
 
-    async def get(self, uuid: str) -> Row:
+    async def get(self, uuid: str) -> ProviderRow:
         async with self.database.reading() as connection:
             return await self._get(connection, uuid)
 
-    async def _get(self, connection: Connection, uuid: str, *, lock: bool = False) -> Row:
+    async def _get(self, connection: Connection, uuid: str, *, lock: bool = False) -> ProviderRow:
         found = await store.find(connection, uuid=uuid, lock=lock)
         if not found:
             raise errors.ProviderNotFound(uuid=uuid)
         return found[0]
 
     @retried
-    async def create(self, *, uuid: str | None, name: str, parent: str | None) -> Row:
+    async def create(self, *, uuid: str | None, name: str, parent: str | None) -> ProviderRow:
         uuid = uuid or self.clock.uuid()
         async with self.database.transaction() as tx:
             if await store.find(tx.connection, uuid=uuid):
@@ -88,7 +89,7 @@ class ProviderLogic:
             return await self._get(tx.connection, uuid)
 
     @retried
-    async def update(self, uuid: str, values: dict[str, Any], *, movable: bool) -> Row:
+    async def update(self, uuid: str, values: dict[str, Any], *, movable: bool) -> ProviderRow:
         """`movable`: one that has a parent may get another one, or none."""
         async with self.database.transaction() as tx:
             provider = await self._get(tx.connection, uuid, lock=True)
@@ -100,7 +101,9 @@ class ProviderLogic:
             await store.rename(tx.connection, uuid, values)
             return await self._get(tx.connection, uuid)
 
-    async def _check_parent(self, connection: Connection, provider: Row, parent: str | None, *, movable: bool) -> None:
+    async def _check_parent(
+        self, connection: Connection, provider: ProviderRow, parent: str | None, *, movable: bool
+    ) -> None:
         reason = None
         if provider.parent_uuid is not None and not movable:
             verb = "un-parenting" if parent is None else "re-parenting"
@@ -123,7 +126,7 @@ class ProviderLogic:
                 raise errors.ProviderInUse(uuid=uuid)
             await store.remove(tx.connection, provider.id)
 
-    async def inventories(self, uuid: str) -> tuple[int, Sequence[Row]]:
+    async def inventories(self, uuid: str) -> tuple[int, Sequence[InventoryRow]]:
         """(generation, inventory rows)."""
         async with self.database.reading() as connection:
             provider = await self._get(connection, uuid)

@@ -1,9 +1,8 @@
-"""Query strings, decoded. A parameter that a version does not know is refused, as upstream does."""
+"""The query of the list of resource providers, decoded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
@@ -12,6 +11,7 @@ from kilonova.core import errors
 from kilonova.core.web.call import Call
 from kilonova.core.web.wire import Version
 from kilonova.placement.errors import InvalidResourceClass
+from kilonova.placement.resources.parameters import InvalidParameters, check_known
 from kilonova.placement.resources.providers.logic import check_class
 
 PROVIDERS = {
@@ -22,18 +22,12 @@ PROVIDERS = {
     "in_tree": "1.14",
     "required": "1.18",
 }
-USAGES = {"project_id": "1.9", "user_id": "1.9", "consumer_type": "1.38"}
 TRAIT = re.compile(r"(COMPUTE|HW|MISC|OWNER|STORAGE)_[A-Z0-9_]{1,250}")  # the namespaces of the standard ones
-CONSUMER_TYPE = re.compile(r"[A-Z0-9_]+|all|unknown")
 FORM = (
     "Badly formed resources parameter. Expected resources query string parameter in form: "
     "?resources=VCPU:2,MEMORY_MB:1024."
 )
 MAX_CLASSES, MAX_AMOUNT = 100, (1 << 31) - 1
-
-
-class InvalidParameters(errors.BadRequest):
-    template = "Invalid query string parameters: {reason}"
 
 
 class ProviderQuery(msgspec.Struct):
@@ -47,16 +41,6 @@ class ProviderQuery(msgspec.Struct):
     nothing: bool = False
 
 
-def check_known(call: Call, known: Mapping[str, str]) -> None:
-    """`known` maps parameters to the microversion since which they are there."""
-    version = call.version or Version(1, 0)
-    strange = sorted({name for name in call.query if name not in known or version < Version.parse(known[name])})
-    if strange:
-        names = ", ".join(f"'{name}'" for name in strange)
-        verb = "was" if len(strange) == 1 else "were"
-        raise InvalidParameters(reason=f"Additional properties are not allowed ({names} {verb} unexpected)")
-
-
 def read_providers(call: Call) -> ProviderQuery:
     check_known(call, PROVIDERS)
     query = ProviderQuery(name=call.query.get("name"))
@@ -67,26 +51,6 @@ def read_providers(call: Call) -> ProviderQuery:
         query.resources = _resources(text)
     query.nothing = _aggregates(call) | _traits(call)
     return query
-
-
-def project_of(call: Call) -> str:
-    """Whose usage is asked for."""
-    project_id: str = call.query.get("project_id") or ""
-    if not project_id:
-        raise InvalidParameters(reason="'project_id' is a required property")
-    return project_id
-
-
-def read_usages(call: Call) -> tuple[str | None, str | None]:
-    """(user, consumer type) that usages of a project are limited to."""
-    check_known(call, USAGES)
-    for name, text in call.query.items():
-        if not 1 <= len(text) <= 255:
-            raise InvalidParameters(reason=f"{name} has 1 to 255 characters")
-    kind = call.query.get("consumer_type")
-    if kind is not None and not CONSUMER_TYPE.fullmatch(kind):
-        raise InvalidParameters(reason=f"consumer_type {kind!r} is not of A-Z, 0-9 and _, nor 'all' or 'unknown'")
-    return call.query.get("user_id"), kind
 
 
 def _uuid(text: str, problem: str) -> str:
