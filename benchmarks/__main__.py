@@ -18,11 +18,11 @@ from benchmarks import (
     launches,
     lists,
     ports,
+    recording,
     results,
     scheduling,
     soak,
     startup,
-    telling,
     tokens,
 )
 
@@ -37,7 +37,7 @@ ALL: dict[str, Bench] = {
     "ports": ports.run,
     "images": images.run,
     "startup": startup.run,
-    "telling": telling.run,
+    "recording": recording.run,
     "buses": buses.run,
     "guests": guests.run,
 }

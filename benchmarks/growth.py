@@ -1,4 +1,4 @@
-"""What things cost when there are many of them: hosts, servers, ports, rules, images. One process on SQLite, fake driver.
+"""How costs grow with numbers: hosts, servers, ports, rules, images. One process on SQLite, fake driver.
 
 `python -m benchmarks growth` takes a quarter of an hour with 10,000 servers; `KILONOVA_GROWTH=0.1` makes it a tenth of all.
 The rows' samples are the costs at their `sizes`; `python -m benchmarks.graphs` draws them. What one server or host takes of

@@ -1,6 +1,6 @@
 """`python -m benchmarks.peer`: the same load client against a real OpenStack and against Kilonova, in turn, on one machine.
 
-The scripts that set up and start that OpenStack lie in `KILONOVA_PEER` (default: ../shared/peer; its README tells what they do).
+The scripts that set up and start that OpenStack lie in `KILONOVA_PEER` (default: ../shared/peer; its README describes them).
 Both clouds have five hosts with the fake driver; ours runs as one process, and spread over RabbitMQ and PostgreSQL.
 """
 

@@ -1,6 +1,6 @@
-"""`kilonova up` that counts the CPU which its telling takes; for `benchmarks/telling.py` alone.
+"""`kilonova up` that counts the CPU which recording history takes; for `benchmarks/recording.py` alone.
 
-    python -m benchmarks.timed … up OPTIONS      # whatever stands before `up` is not looked at
+    python -m benchmarks.timed … up OPTIONS      # arguments before `up` are ignored
 
 SIGUSR1 writes what was counted until then to the file that `KILONOVA_TIMED` names.
 """
@@ -44,7 +44,7 @@ now = time.thread_time
 
 
 class Timed:
-    """A coroutine whose own CPU is counted, not that of others which run while it waits."""
+    """A coroutine whose own CPU is counted, not that of others that run while it waits."""
 
     def __init__(self, work: Coroutine[Any, Any, Any], part: str) -> None:
         self._work, self._part = work, part
@@ -84,7 +84,7 @@ def count(owner: Any, name: str, part: str) -> None:
     setattr(owner, name, waiting if inspect.iscoroutinefunction(work) else at_once)
 
 
-def tell(*_: Any) -> None:
+def write_counts(*_: Any) -> None:
     file = Path(os.environ["KILONOVA_TIMED"])
     fresh = file.with_suffix(".new")
     fresh.write_bytes(msgspec.json.encode(Counted(SECONDS, time.process_time())))
@@ -95,6 +95,6 @@ if __name__ == "__main__":
     for part, functions in PARTS.items():
         for owner, name in functions:
             count(owner, name, part)
-    signal.signal(signal.SIGUSR1, tell)
+    signal.signal(signal.SIGUSR1, write_counts)
     sys.argv = ["kilonova", *sys.argv[sys.argv.index("up") :]]
     main()

@@ -1,6 +1,6 @@
 # Stages of a long check, for scripts that begin with common.sh: one that fails does not keep the later ones from running.
 #   stage NAME COMMAND…   runs it; what it prints is shown, and searched for pytest's names of failed tests
-#   stages_end            tells how each stage ended and how long it took, which tests failed, and exits: 1 when one did
+#   stages_end            prints how each stage ended, its time and the failed tests, and exits: 1 when one failed
 STAGES=() FAILED=()
 stage() {
   local name=$1 began=$SECONDS output ended

@@ -1,7 +1,7 @@
 #!/bin/bash
 # All checks and all tests; with arguments only those tests. What needs the machine for itself (real guests, bridges,
 # filters, clouds of many processes) runs alone, the rest two at a time. In CI (CI set) a skipped real-guest or lab test is a
-# failure. A stage that fails, or that finds no test, does not keep the others from running: the end tells of all.
+# failure. All stages run, also after one that failed or found no test; the end lists all that failed.
 . "$(dirname "$0")/common.sh"
 . scripts/stages.sh
 if [ $# -gt 0 ]; then exec "$VENV/bin/pytest" "$@"; fi

@@ -66,7 +66,7 @@ def _tier_1(service: str, *more: str) -> Suite:
 ON_SHARED = ("--set", "auth.create_isolated_networks=false", "--set", f"compute.fixed_network_name={SHARED}")
 SUITES = {
     "openstack-client": Suite(
-        title="the `openstack` client, command by command",
+        title="OpenStack client, command by command",
         command=("client_smoke.sh", "--image-file", "{image}"),
         package="python-openstackclient", venv=("CLIENT_VENV", "/opt/osclients"), read=_from_lines,
     ),

@@ -12,9 +12,19 @@ import msgspec
 
 FOLDER = Path(__file__).parents[1] / "docs" / "conformance"
 KINDS: tuple[Literal["passed", "failed", "skipped"], ...] = ("passed", "failed", "skipped")
-VARYING = re.compile(
-    r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b[0-9a-f]{32}\b|\b(?:tempest|smoke)[\w.-]*\d[\w.-]*"
-)
+ALIKE = [
+    (
+        re.compile(
+            r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b[0-9a-f]{32}\b|\b(?:tempest|smoke)[\w.-]*\d[\w.-]*"
+        ),
+        "…",
+    ),
+    (re.compile(r"^(setUpClass: )?Details: "), r"\1"),
+    (re.compile(r"^\w+Exception: (\d+): \w+ Error for url: \S+, "), r"\1: "),
+    (re.compile(r"^blocked by .*"), "needs a command that failed"),
+    (re.compile(r"^\w+ (?=skipped as )"), ""),
+]
+"""What differs between reasons that a row of the page shows as one."""
 LONGEST = 160  # characters of a reason
 NAMED = 3  # tests that a row names
 
@@ -76,7 +86,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _reason(why: str) -> str:
-    text = re.sub(r"\s+", " ", VARYING.sub("…", why)).strip()
+    text = re.sub(r"\s+", " ", why).strip()
+    for pattern, shown in ALIKE:
+        text = pattern.sub(shown, text)
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return f"`{text.replace('`', chr(39))}`" if text else "none given"
 

@@ -1,13 +1,13 @@
-"""What telling costs: the CPU that a launch and its deletion spend on what is recorded for people only.
+"""What recording a launch's history costs: the CPU that a launch and its deletion spend on records for people only.
 
-Telling is what `kilonova trace` and `kilonova explain` show: steps, in the agent's journal and in the database, decisions with
-their reasons. Metrics there are none beside these; the log has no line of a launch that goes well, and notifications are off
-unless configured. Some of it is read again after a crash; it is counted as telling all the same. Server actions are the compute
-API's own (os-instance-actions) and say which request a build belongs to: what they cost is a row of its own.
+The history is what `kilonova trace` and `kilonova explain` show: steps, in the agent's journal and in the database, and decisions
+with their reasons. There are no metrics beside these; a launch that succeeds writes no line to the log, and notifications are off
+unless configured. Some of the records are read again after a crash; they are counted all the same. Server actions belong to the
+compute API (os-instance-actions) and name the request of a build: their cost is a row of its own.
 
-The functions that tell are timed inside the process (`benchmarks/timed.py`), which does not see what telling adds elsewhere: some
-bytes on the bus and pages at a commit. Two clouds side by side, one of which tells nothing, differ by more with nothing changed
-than telling takes.
+The functions that record are timed inside the process (`benchmarks/timed.py`). That does not count what records cost elsewhere:
+some bytes on the bus and pages at a commit. Two clouds side by side, one of which records nothing, differ by more than that cost
+even when both are the same.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def run(rounds: int) -> list[Row]:
                 for part, costs in parts.items():
                     costs.append(_each(after.parts[part] - before.parts[part]))
                 before = after
-    told = [sum(costs[n] for part, costs in parts.items() if part != BESIDE) for n in range(rounds)]
+    recorded = [sum(costs[n] for part, costs in parts.items() if part != BESIDE) for n in range(rounds)]
     return [
         Row(what="CPU of one launch and delete", unit="ms", samples=whole),
         *(Row(what=f"… of which {part}", unit="ms", samples=costs) for part, costs in parts.items()),
-        Row(what="telling, of a launch and delete", unit="%", samples=_shares(told, whole), asked=5.0),
+        Row(what="recording history, of a launch and delete", unit="%", samples=_shares(recorded, whole), asked=5.0),
         Row(what="server actions, of the same", unit="%", samples=_shares(parts[BESIDE], whole)),
     ]
 

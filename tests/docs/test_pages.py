@@ -1,0 +1,105 @@
+"""Pages are true: commands in blocks marked `% tested` print what the page shows; files that pages name exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kilonova.testing.engines import free_port
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+MADE = {page.stem for page in (DOCS / "reference").glob("*.md")} - {"numbers"}
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for page in DOCS.rglob("*.md") if "_build" not in page.parts and page.stem not in MADE),
+]
+BLOCK = re.compile(r"^% tested(?:: (.+))?\n```console\n(.*?)^```$", re.M | re.S)
+FILE = re.compile(
+    r"`((?:[\w.*-]+/)*[a-z_*][\w.*-]*\.(?:py|sh)|(?:[\w.*-]+/)+[\w.*-]+\.(?:cfg|conf|toml|md))(?:::\w+)?`"
+)
+END = "@@ command ended"
+CLIENT = Path(os.environ.get("CLIENT", ROOT / ".venv-client")) / "bin"
+
+
+def steps(page: str) -> Iterator[tuple[str, list[str]]]:
+    """(command, lines of its output as the page shows them), in all tested blocks of the page."""
+    for changes, block in BLOCK.findall(page):
+        for old, new in (change.split("=") for change in changes.split()):
+            block = block.replace(old, new)
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, *shown = part.strip().split("\n")
+            yield re.sub(r"\s+# .*", "", command), shown
+
+
+def lacks(output: str, shown: list[str]) -> list[str]:
+    """Lines that the output does not have in this order, apart from spaces; … stands for any text."""
+    left = (" ".join(line.split()) for line in output.splitlines())
+    patterns = {line: ".*".join(re.escape(text) for text in " ".join(line.split()).split("…")) for line in shown}
+    return [line for line, pattern in patterns.items() if not any(re.fullmatch(pattern, found) for found in left)]
+
+
+@pytest.fixture
+def shell_env(tmp_path: Path) -> dict[str, str]:
+    """Of a user whose cloud is in a folder of its own, on a port of its own."""
+    (tmp_path / "kilonova.toml").touch()
+    return {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "KILONOVA_"))} | {
+        "PATH": f"{CLIENT}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "KILONOVA_CLOUD_STATE_DIR": str(tmp_path / "state"),
+        "KILONOVA_CLOUD_PORT": str(free_port()),
+        "PYTHONWARNINGS": "ignore",
+        "COLUMNS": "200",
+    }
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_print_what_it_shows(page: Path, shell_env: dict[str, str], tmp_path: Path) -> None:
+    wanted = list(steps(page.read_text().replace("8774", shell_env["KILONOVA_CLOUD_PORT"])))
+    if any("openstack" in command for command, _ in wanted) and not (CLIENT / "openstack").exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no client in {CLIENT}: `make client` installs it")
+    script = "".join(f"{command}\necho '{END}'\n" for command, _ in wanted)
+    try:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=tmp_path,
+            env=shell_env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    finally:
+        subprocess.run(["kilonova", "down"], cwd=tmp_path, env=shell_env, capture_output=True, timeout=60, check=False)
+    outputs = done.stdout.split(f"{END}\n")
+    assert done.returncode == 0, f"{wanted[len(outputs) - 1][0]}\n{outputs[-1]}\n{done.stderr}"
+    for (command, shown), output in zip(wanted, outputs, strict=False):
+        assert lacks(output, shown) == [], f"{command}\n{output}"
+
+
+def test_a_page_with_another_output_is_found() -> None:
+    assert lacks("a: 1, 2\nb", ["a: …", "b"]) == []
+    assert lacks("a: 1, 2\nb", ["b", "a: …"]) == ["a: …"]
+    assert list(steps("% tested: X=Y\n```console\n$ show X   # now\nX is 1\n$ end\n```\n")) == [
+        ("show Y", ["Y is 1"]),
+        ("end", []),
+    ]
+
+
+def test_files_that_pages_name_exist() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [f"/{path}" for path in tracked.stdout.split()]
+    names = {(page.relative_to(ROOT), name) for page in PAGES for name in FILE.findall(page.read_text())}
+    assert len(names) > 50
+    assert [f"{page}: {name}" for page, name in sorted(names) if not any(_names(name, file) for file in files)] == []
+
+
+def _names(name: str, file: str) -> bool:
+    """Whether a page's `name` is the file's; SERVICE, NAME and * stand for any."""
+    return re.search("/" + re.sub(r"[A-Z]{3,}|\\\*", "[^/]*", re.escape(name)) + "$", file) is not None
