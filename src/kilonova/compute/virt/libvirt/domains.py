@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import libvirt
 from lxml import etree
 
 from kilonova.compute.virt.capabilities import ConsoleEndpoint
-from kilonova.compute.virt.driver import PowerState, VirtError
+from kilonova.compute.virt.driver import GuestInfo, PowerState, VirtError
+from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE
 from kilonova.compute.virt.libvirt.events import STATES
 from kilonova.compute.virt.libvirt.taps import remove_leftover
 from kilonova.core import log
@@ -25,6 +27,38 @@ FORGET = (
 )
 
 LOG = log.get(__name__)
+
+
+def is_ours(domain: Any, cloud: str) -> bool:
+    """Whether the domain was defined by a driver whose mark this is."""
+    try:
+        mark = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return False
+        raise
+    return etree.fromstring(mark).get("cloud") == cloud
+
+
+def guests(conn: Any, cloud: str) -> list[GuestInfo]:
+    """All with this mark."""
+    found = []
+    for domain in conn.listAllDomains():
+        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
+            if is_ours(domain, cloud):
+                state = state_of(domain)
+                found.append(GuestInfo(uuid=domain.UUIDString(), name=domain.name(), power_state=state))
+    return found
+
+
+def open_consoles(conn: Any, guests: Iterable[GuestInfo]) -> list[str]:
+    """Those of the guests whose console any local user reaches."""
+    found = []
+    for guest in guests:
+        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
+            if has_open_console(conn.lookupByUUIDString(guest.uuid)):
+                found.append(guest.uuid)
+    return found
 
 
 def state_of(domain: Any) -> PowerState:

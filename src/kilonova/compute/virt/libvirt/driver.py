@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import libvirt
 import msgspec
-from lxml import etree
 
 from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles
 from kilonova.compute.virt.disks import DiskStore
@@ -30,7 +29,8 @@ from kilonova.compute.virt.libvirt import domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
-from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
+from kilonova.compute.virt.libvirt.domain_xml import domain_xml
+from kilonova.compute.virt.libvirt.guest_states import GuestStates
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
@@ -58,10 +58,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
     def __init__(self, options: LibvirtOptions, disks: DiskStore) -> None:
         self.options = options
         self.disks = disks
-        self._listeners: list[Callable[[LifecycleEvent], None]] = []
-        self._states: dict[str, PowerState] = {}  # our guests, as last seen
-        self._waiting: dict[str, dict[asyncio.Future[None], frozenset[PowerState]]] = {}  # for one of the states
-        self._held: list[tuple[str, PowerState, str]] | None = None  # events that came while we catch up
+        self._states = GuestStates()
         self._facts: HostFacts | None = None
         self._kind: Kind | None = None  # forgotten with each connection
         self._firmware: tuple[str, ...] | None = None
@@ -70,7 +67,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
             options.uri,
             prepare=self._prepare,
             on_open=self._catch_up,
-            on_event=self._on_event,
+            on_event=self._states.seen,
             workers=options.workers,
             call_timeout=options.call_timeout,
         )
@@ -127,12 +124,12 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         await self._connection.run(
             f"define guest {guest.uuid}", lambda conn: self._define(conn, guest.uuid, text, guest.console_log)
         )
-        self._states.setdefault(guest.uuid, PowerState.SHUTDOWN)
+        self._states.follow(guest.uuid, PowerState.SHUTDOWN)
 
     async def undefine(self, uuid: str) -> None:
         with contextlib.suppress(GuestNotFound):
             await self._domain("undefine", uuid, domains.undefine)
-        self._states.pop(uuid, None)
+        self._states.forget(uuid)
 
     async def start(self, uuid: str, *, paused: bool = False) -> None:
         await self._act("start", uuid, functools.partial(domains.start, paused=paused), STARTED)
@@ -145,7 +142,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         until = asyncio.get_running_loop().time() + timeout
-        with self._notified(uuid, GONE) as off:
+        with self._states.notified(uuid, GONE) as off:
             state = await self._domain("shut down", uuid, domains.ask_to_power_off)
             while state == PowerState.RUNNING:  # a paused guest hears nothing
                 left = until - asyncio.get_running_loop().time()
@@ -182,8 +179,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         return await self._domain("find the console", uuid, domains.vnc_console)
 
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
-        self._listeners.append(listener)
-        return functools.partial(self._listeners.remove, listener)
+        return self._states.subscribe(listener)
 
     # inside
 
@@ -196,31 +192,15 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         if self.options.start_daemons and self.options.uri == LOCAL_URI:
             await ensure_daemons()
 
-    @contextlib.contextmanager
-    def _notified(self, uuid: str, states: frozenset[PowerState]) -> Iterator[asyncio.Future[None]]:
-        """A future that is done when the listeners were notified that the guest is in one of `states`."""
-        notified = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(uuid, {})
-        waiting[notified] = states
-        try:
-            yield notified
-        finally:
-            del waiting[notified]
-            if not waiting:
-                self._waiting.pop(uuid, None)
-
     async def _act(self, what: str, uuid: str, act: Callable[[Any], None], aims: frozenset[PowerState]) -> None:
         """Libvirt's event comes after its answer. An operation returns after the listeners got its event: what they get
         from then on is new, and a guest that ends while the connection is lost is known to have run."""
-        with self._notified(uuid, aims) as notified:
+        with self._states.notified(uuid, aims) as notified:
             await self._domain(what, uuid, act)
-            if (
-                self._states.get(uuid, PowerState.NOSTATE) in aims
-                or (await asyncio.wait([notified], timeout=EVENT_PATIENCE))[0]
-            ):
+            if self._states.of(uuid) in aims or (await asyncio.wait([notified], timeout=EVENT_PATIENCE))[0]:
                 return
         state = await self._domain("ask for the state", uuid, domains.state_of)
-        self._on_event(uuid, state, f"seen after {what}")
+        self._states.seen(uuid, state, f"seen after {what}")
 
     async def _domain(self, what: str, uuid: str, act: Callable[[Any], T]) -> T:
         """`act(virDomain)` for one of our guests; raises GuestNotFound for unknown uuids and other people's."""
@@ -231,16 +211,16 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         def call(conn: Any) -> T:
             domain = conn.lookupByUUIDString(uuid)
             if uuid not in self._states:
-                if not self._is_ours(domain):
+                if not domains.is_ours(domain, self.options.mark):
                     raise GuestNotFound(f"{what}: the domain of this uuid is not ours")
-                self._states[uuid] = domains.state_of(domain)  # defined by another process of ours: follow it from here
+                self._states.follow(uuid, domains.state_of(domain))  # defined by another process of ours
             return act(domain)
 
         return await self._connection.run(what, call)
 
     def _define(self, conn: Any, uuid: str, text: str, console_log: Path | None) -> None:
         try:
-            if not self._is_ours(conn.lookupByUUIDString(uuid)):
+            if not domains.is_ours(conn.lookupByUUIDString(uuid), self.options.mark):
                 raise VirtError(f"define guest {uuid}: a domain with this uuid exists and is not ours")
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
@@ -250,60 +230,13 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         conn.defineXML(text)
 
     def _list(self, conn: Any) -> list[GuestInfo]:
-        found = []
-        for domain in conn.listAllDomains():
-            with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
-                if self._is_ours(domain):
-                    state = domains.state_of(domain)
-                    found.append(GuestInfo(uuid=domain.UUIDString(), name=domain.name(), power_state=state))
-        return found
-
-    def _is_ours(self, domain: Any) -> bool:
-        try:
-            mark = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
-                return False
-            raise
-        return etree.fromstring(mark).get("cloud") == self.options.mark
+        return domains.guests(conn, self.options.mark)
 
     async def _catch_up(self, conn: Any) -> None:
         """After connecting: report what happened to our guests meanwhile."""
-        self._held, self._kind = [], None
+        self._kind = None
+        self._states.hold()
         listed = await self._connection.thread("list guests", lambda: self._list(conn))
-        for uuid in await self._connection.thread("look at consoles", lambda: _open_consoles(conn, listed)):
+        for uuid in await self._connection.thread("look at consoles", lambda: domains.open_consoles(conn, listed)):
             LOG.warning("console socket is open to all local users until the next hard reboot of the guest", uuid=uuid)
-        before, self._states = self._states, {info.uuid: info.power_state for info in listed}
-        for uuid, state in before.items():
-            now = self._states.get(uuid, PowerState.NOSTATE)
-            if now != state:
-                self._report(uuid, now, "seen after reconnecting")
-        held, self._held = self._held, None
-        for event in held:
-            self._on_event(*event)
-
-    def _on_event(self, uuid: str, state: PowerState, detail: str) -> None:
-        if self._held is not None:
-            self._held.append((uuid, state, detail))
-        elif uuid in self._states and self._states[uuid] != state:
-            self._states[uuid] = state
-            self._report(uuid, state, detail)
-
-    def _report(self, uuid: str, state: PowerState, detail: str) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(LifecycleEvent(uuid=uuid, power_state=state, detail=detail))
-            except Exception:  # one listener's mistake must not silence the others
-                LOG.exception("a lifecycle listener failed", uuid=uuid)
-        for notified, states in self._waiting.get(uuid, {}).items():
-            if state in states and not notified.done():
-                notified.set_result(None)
-
-
-def _open_consoles(conn: Any, guests: list[GuestInfo]) -> list[str]:
-    found = []
-    for guest in guests:
-        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
-            if domains.has_open_console(conn.lookupByUUIDString(guest.uuid)):
-                found.append(guest.uuid)
-    return found
+        self._states.caught_up({info.uuid: info.power_state for info in listed})
