@@ -21,7 +21,7 @@ from tests.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, activ
 from tests.eventually import PATIENCE, until
 
 
-async def test_a_launch_does_its_steps_in_order_and_tells_of_each(lab: Lab) -> None:
+async def test_a_launch_does_its_steps_in_order_and_reports_each(lab: Lab) -> None:
     await lab.start()
     outcome = await lab.launch(build_of())
     assert (outcome.ok, outcome.fault, outcome.host, outcome.attempt) == (True, None, HOST, 1)
@@ -143,7 +143,7 @@ async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyP
     ("hostname", "domain", "told"),
     [("web", "novalocal", "web.novalocal"), ("web.example.org", "novalocal", "web.example.org"), ("web", "", "web")],
 )
-def test_guests_are_told_a_full_name(hostname: str, domain: str, told: str) -> None:
+def test_guests_get_a_full_name(hostname: str, domain: str, told: str) -> None:
     """In the config drive and by the metadata service alike."""
     assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == told
 
@@ -236,7 +236,7 @@ async def test_what_the_host_lacks_is_named(
         (RuntimeError("password=hunter2"), "port creation or binding failed", True),
     ],
 )
-async def test_what_the_network_says_decides_on_another_host(
+async def test_the_network_services_error_decides_about_another_host(
     lab: Lab, error: Exception, reason: str, reschedule: bool
 ) -> None:
     await lab.start()
@@ -285,7 +285,7 @@ async def test_a_server_that_is_not_to_be_built_here_is_left_alone(lab: Lab) -> 
     assert lab.journal.unfinished(HOST) == {}
 
 
-async def test_a_server_taken_away_during_its_build_is_removed_and_not_reported(lab: Lab) -> None:
+async def test_a_server_rescheduled_during_its_build_is_removed_and_not_reported(lab: Lab) -> None:
     lab.wiring.event = ""  # holds the build at await_network
     await lab.start()
     build = lab.conductor.take(build_of())
@@ -341,7 +341,9 @@ async def test_no_more_builds_at_once_than_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_the_end_is_told_until_the_conductor_heard(lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+async def test_the_end_is_reported_until_the_conductor_answers(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
     await lab.start()
     pauses: list[float] = []
     assert lab.agent is not None
@@ -380,7 +382,7 @@ async def test_a_word_of_the_network_that_was_lost_is_asked_for_again(lab: Lab) 
 
 
 @pytest.mark.parametrize("step", ["networking", "plug"])
-async def test_who_is_away_for_a_moment_costs_only_time(lab: Lab, step: str) -> None:
+async def test_a_short_outage_costs_only_time(lab: Lab, step: str) -> None:
     lab.options = msgspec.structs.replace(lab.options, service_patience=30.0)
     lab.network.away, lab.wiring.away = (2, 0) if step == "networking" else (0, 2)
     lab.conductor.away = {"update_server": 2, "build_ended": 2}
@@ -443,7 +445,7 @@ async def test_a_failing_plug_names_the_reason(lab: Lab) -> None:
     assert lab.traces() == NOTHING
 
 
-async def test_a_guest_that_dies_at_once_is_told(tmp_path: Path) -> None:
+async def test_a_guest_that_ends_at_once_is_reported(tmp_path: Path) -> None:
     """The step does not wait for an event that has come before it."""
     lab = Lab(tmp_path, running_timeout=600.0)
     await lab.open()
@@ -461,7 +463,7 @@ async def test_a_guest_that_dies_at_once_is_told(tmp_path: Path) -> None:
     await lab.close()
 
 
-async def test_heartbeats_tell_what_the_host_has(tmp_path: Path) -> None:
+async def test_heartbeats_report_what_the_host_has(tmp_path: Path) -> None:
     lab = Lab(tmp_path, heartbeat=0.02, reserved_memory_mb=100)
     await lab.open()
     await lab.start(vcpus=3, memory_mb=1000, disk_gb=7)
@@ -494,7 +496,7 @@ async def test_deletes_at_any_moment_of_a_slow_build_leave_nothing(lab: Lab, tim
     assert lab.traces() == NOTHING
 
 
-async def test_work_that_was_cut_off_before_its_turn_was_never_made(lab: Lab) -> None:
+async def test_work_cancelled_in_the_queue_never_starts(lab: Lab) -> None:
     """A deletion that comes while another one waits for the build must end the build, too, and begin after it."""
     agent = await lab.start()
     order: list[str] = []

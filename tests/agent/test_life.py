@@ -158,7 +158,7 @@ FAILED: list[tuple[str, PowerState, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("action", "before", "fail", "vm_state", "step"), FAILED)
-async def test_a_failed_action_says_how_the_guest_is_now(
+async def test_a_failed_action_reports_the_guests_power_state(
     lab: Lab, action: str, before: PowerState, fail: dict[str, Any], vm_state: str, step: str
 ) -> None:
     build = lab.conductor.take(active(build_of(), vm_state="active" if before is PowerState.RUNNING else "stopped"))
@@ -177,7 +177,7 @@ async def test_a_failed_action_says_how_the_guest_is_now(
     assert build.server.uuid in lab.hypervisor.disks(HOST)
 
 
-async def test_the_end_is_told_when_the_hypervisor_is_gone(lab: Lab) -> None:
+async def test_the_end_is_reported_when_the_hypervisor_is_gone(lab: Lab) -> None:
     """Else the server would stay in powering-off for ever."""
 
     class Dead(FakeDriver):
@@ -289,7 +289,7 @@ async def test_termination_interrupts_all_that_waits_in_line(tmp_path: Path) -> 
     await lab.close()
 
 
-async def test_a_removal_that_fails_is_not_told_as_done(lab: Lab) -> None:
+async def test_a_removal_that_fails_is_not_reported_as_done(lab: Lab) -> None:
     await running(lab)
     lab.network.fail["delete_ports"] = errors.ServiceUnavailable(reason="network away")
     ref = models.ServerRef(build=lab.row(), request_id="req-9", action="delete")
@@ -301,7 +301,7 @@ async def test_a_removal_that_fails_is_not_told_as_done(lab: Lab) -> None:
     assert lab.traces() == NOTHING
 
 
-async def test_an_action_told_twice_is_done_once(lab: Lab) -> None:
+async def test_an_action_sent_twice_is_done_once(lab: Lab) -> None:
     """The process died before it could note that the message was handled: it comes again when the server runs long since."""
     await running(lab)
     await lab.act("stop")
@@ -316,7 +316,7 @@ async def test_an_action_told_twice_is_done_once(lab: Lab) -> None:
 # ---- what the hypervisor sees, consoles, verify
 
 
-async def test_a_guest_that_goes_off_by_itself_is_told(lab: Lab) -> None:
+async def test_a_guest_that_powers_off_by_itself_is_reported(lab: Lab) -> None:
     await running(lab)
     lab.conductor.away["power_state_seen"] = 0
     lab.hypervisor.become(HOST, server_id(), PowerState.SHUTDOWN, "shutdown")
@@ -324,7 +324,7 @@ async def test_a_guest_that_goes_off_by_itself_is_told(lab: Lab) -> None:
     assert lab.conductor.powers == [(server_id(), PowerState.SHUTDOWN)]
 
 
-async def test_a_change_seen_while_nobody_listens_is_told_later(lab: Lab) -> None:
+async def test_a_change_without_a_listener_is_reported_later(lab: Lab) -> None:
     from kilonova.compute.conductor.interface import ConductorAPI
 
     await running(lab)
@@ -344,7 +344,7 @@ async def test_power_changes_during_an_action_are_the_actions_own(lab: Lab) -> N
     assert lab.conductor.powers == []
 
 
-async def test_a_hypervisor_without_consoles_says_so(lab: Lab) -> None:
+async def test_a_hypervisor_without_consoles_is_an_error(lab: Lab) -> None:
     await lab.start(driver=BareDriver(HOST, lab.hypervisor, FakeOptions()))
     assert (await lab.launch(build_of())).ok
     for ask in (lab.host.console_output(CTX, server_id(), 10), lab.host.console(CTX, server_id(), "vnc")):

@@ -190,7 +190,7 @@ async def test_guests_after_the_host_was_rebooted(
     assert lab.conductor.powers == told
 
 
-async def test_a_conductor_that_is_away_when_the_agent_starts_is_asked_again(lab: Lab) -> None:
+async def test_a_conductor_that_is_unreachable_at_the_agents_start_is_asked_again(lab: Lab) -> None:
     lab.conductor.take(build_of())
     lab.conductor.away["servers_on_host"] = 1
     await lab.start()
@@ -209,7 +209,7 @@ async def test_one_server_that_cannot_be_recovered_does_not_keep_the_others(lab:
     assert lab.power(2) is PowerState.SHUTDOWN
 
 
-async def test_what_was_deleted_while_the_host_was_away_is_removed(lab: Lab) -> None:
+async def test_what_was_deleted_while_the_host_was_down_is_removed(lab: Lab) -> None:
     """Only what the conductor knows to be deleted: not a server nobody heard of, nor one that lives."""
     lab.conductor.take(active(build_of(3)))
     lab.conductor.deleted.append(server_id(1))
@@ -252,7 +252,7 @@ async def test_a_host_that_starts_before_its_conductor_waits(lab: Lab) -> None:
     assert len(lab.conductor.reports) == 1
 
 
-async def test_a_host_that_nobody_heard_looks_what_became_of_its_servers(tmp_path: Path) -> None:
+async def test_a_host_that_could_not_report_asks_for_its_servers_states(tmp_path: Path) -> None:
     """Its server was deleted as if it were dead: it need not be started again to find out."""
     lab = Lab(tmp_path, heartbeat=0.3)
     await lab.open()

@@ -75,7 +75,7 @@ def test_no_fault(answers: Answers) -> None:
     assert broken == []
 
 
-def test_without_a_token_nothing_is_told(answers: Answers) -> None:
+def test_without_a_token_nothing_is_shown(answers: Answers) -> None:
     told = [
         (name, caller, codes[caller])
         for name, codes in answers.codes.items()
@@ -85,7 +85,7 @@ def test_without_a_token_nothing_is_told(answers: Answers) -> None:
     assert told == []
 
 
-def test_strangers_get_nothing_of_a_project(answers: Answers) -> None:
+def test_other_projects_callers_see_nothing_of_a_project(answers: Answers) -> None:
     told = [
         (name, caller, codes[caller])
         for name, codes in answers.codes.items()

@@ -33,7 +33,7 @@ def said(base: dict[str, dict[str, str]], **sections: dict[str, str]) -> list[st
 
 
 @pytest.mark.parametrize("base", [SAFE, HOST, {}, {"cloud": {"public_url": "http://127.0.0.1:8774"}}])
-def test_nothing_is_said_of_what_is_safe(base: dict[str, dict[str, str]]) -> None:
+def test_safe_settings_give_no_warning(base: dict[str, dict[str, str]]) -> None:
     assert said(base) == []
 
 

@@ -82,7 +82,7 @@ def test_to_look_makes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
-def test_a_server_that_is_away(tmp_path: Path, kind: str) -> None:
+def test_an_unreachable_server(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "kilonova.toml"
     file.write_text(f'[database]\nurl = "{kind}://u:secret@127.0.0.1:{free_port()}/{{service}}"\n')
     assert states(file)["compute"] == (None, "away")

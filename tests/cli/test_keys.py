@@ -43,7 +43,7 @@ def test_keys_of_two_controllers(tmp_path: Path) -> None:
     assert (one / "credential-keys" / "1").exists()
 
 
-def test_keys_that_somebody_else_has_just_made_are_found(tmp_path: Path) -> None:
+def test_keys_that_another_process_has_just_made_are_found(tmp_path: Path) -> None:
     """Two identity services that start at once on one shared folder."""
     late = KeyRepository(tmp_path, Clock(), max_active=3)
     late._write(0)

@@ -68,7 +68,7 @@ def sections(part: msgspec.Struct) -> Iterator[type[msgspec.Struct]]:
 
 
 @pytest.mark.parametrize("kind", sorted(set(sections(load(env={}))), key=str), ids=lambda kind: kind.__name__)
-def test_every_key_says_what_it_is_for(kind: type[msgspec.Struct]) -> None:
+def test_every_key_has_a_description(kind: type[msgspec.Struct]) -> None:
     for key, description in config.descriptions(kind).items():
         assert description.endswith((".", "…).")), f"{kind.__name__}.{key}: {description!r}"
 
@@ -130,7 +130,7 @@ FIELDS = [(kind, f) for kind in BUILT for f in msgspec.structs.fields(kind) if f
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=[f"{kind.__name__}.{f.name}" for kind, f in FIELDS])
-def test_each_field_is_what_the_setting_says(
+def test_each_field_has_the_settings_value(
     kind: type[msgspec.Struct], field: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("libvirt")

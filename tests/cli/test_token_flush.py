@@ -41,7 +41,7 @@ async def fill(config: Path) -> None:  # noqa: F811
     await database.close()
 
 
-def test_it_tells_what_it_removed(config: Path) -> None:  # noqa: F811
+def test_it_prints_what_it_removed(config: Path) -> None:  # noqa: F811
     with pytest.raises(CannotStart, match="db upgrade"):
         run(config, "token-flush")
     run(config, "db", "upgrade", "identity")

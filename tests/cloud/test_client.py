@@ -61,7 +61,7 @@ def test_a_launch_with_the_real_client(client: Client, tmp_path: Path) -> None:
     assert client("server", "list", "-f", "json") == []
 
 
-def test_an_unknown_flavor_is_said_clearly(client: Client) -> None:
+def test_an_unknown_flavor_is_named_in_the_error(client: Client) -> None:
     done = subprocess.run(
         [str(CLIENT), "server", "create", "x", "--image", "img", "--flavor", "nosuch", "--network", "none"],
         env=client.env, capture_output=True, text=True, timeout=120,

@@ -96,7 +96,7 @@ def read(api: Api, service: str, path: str) -> Any:
 
 
 @pytest.mark.parametrize("service", LISTS)
-def test_a_stranger_sees_nothing(scene: Scene, service: str) -> None:
+def test_a_caller_of_another_project_sees_nothing(scene: Scene, service: str) -> None:
     for path in LISTS[service]:
         for query in ASKED:
             asked = scene.named(f"{path}?{query}" if query else path)
@@ -107,7 +107,7 @@ def test_a_stranger_sees_nothing(scene: Scene, service: str) -> None:
                 assert answer.status_code in (400, 403, 404), (asked, answer.status_code, answer.text[:500])
 
 
-def test_a_stranger_learns_no_numbers(scene: Scene) -> None:
+def test_a_caller_without_rights_sees_no_numbers(scene: Scene) -> None:
     """Usage, limits and quotas have no names that a search would find."""
     for path, refusals in (
         ("/os-simple-tenant-usage/PROJECT", {403}), ("/os-quota-sets/PROJECT", {403}), ("/os-quota-sets/PROJECT/detail", {403}),

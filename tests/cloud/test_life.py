@@ -164,7 +164,7 @@ def test_what_a_server_was_given_is_shown(admin: Api, launch: Launch) -> None:
 # what is told about it
 
 
-def test_every_step_is_told_in_order(cloud: CloudProcess, admin: Api, launch: Launch, network: str) -> None:
+def test_every_step_is_listed_in_order(cloud: CloudProcess, admin: Api, launch: Launch, network: str) -> None:
     (server,) = launch(networks=[{"uuid": network}])
     base = f"/servers/{server['id']}/os-instance-actions"
     (action,) = admin.ok("GET", "compute", base)["instanceActions"]

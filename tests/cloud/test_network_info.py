@@ -62,7 +62,7 @@ def test_groups_of_a_port_are_the_servers(demo: Api, server: str) -> None:
     eventually(lambda: demo.server(server)["security_groups"] == [{"name": "web"}])
 
 
-def test_a_hard_reboot_sees_what_nothing_told(demo: Api, server: str) -> None:
+def test_a_hard_reboot_reads_changes_that_had_no_event(demo: Api, server: str) -> None:
     """As the name of a network."""
     network = ports(demo, server)[0]["network_id"]
     demo.ok("PUT", "network", f"/networks/{network}", {"network": {"name": "renamed"}})

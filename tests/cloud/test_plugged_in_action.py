@@ -128,7 +128,7 @@ def test_a_plugged_in_action(scratch_cloud, plugged_in, start, rabbitmq):
     assert scratch_cloud.verify() == []
 
 
-def test_a_host_without_the_package_says_so(scratch_cloud, start):
+def test_a_host_without_the_package_reports_so(scratch_cloud, start):
     """The API has the action, the host, of another release, has not: the server is not left busy for ever."""
     demo = start(60)
     server = demo.launch(demo.image("plain"))

@@ -63,7 +63,9 @@ def test_a_host_that_fails_at_a_step_is_left(moody: CloudProcess) -> None:
     assert port["device_id"] == ""
 
 
-def test_when_all_hosts_fail_the_fault_tells_why_and_admins_where(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_when_all_hosts_fail_the_fault_has_reasons_and_for_admins_the_hosts(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Its words are for users; what admins may read is in the details."""
     cloud = CloudProcess(tmp_path_factory.mktemp("doomed") / "state", extra=["--fake-hosts", "3"])
     where = [("networking", "h-1"), ("define", "h-2"), ("running", "h-3"), ("start", "h-1")]

@@ -78,7 +78,7 @@ def test_a_member_without_a_project_sees_nothing_of_others(admin: Api, scope: st
 
 
 @pytest.mark.parametrize("scope", ["domain", "system"])
-def test_an_admin_without_a_project_is_told_what_is_missing(admin: Api, scope: str) -> None:
+def test_an_admin_without_a_project_gets_an_error_that_names_it(admin: Api, scope: str) -> None:
     api = scoped(admin, "admin", SCOPES[scope])
     for service, path, body in MADE:
         answer = api("POST", service, path, body)

@@ -41,7 +41,7 @@ def note_of(cloud: CloudProcess) -> Path:
 
 
 @pytest.mark.parametrize("ask", ["SIGTERM", "SIGINT", "down"])
-def test_who_is_asked_to_stop_ends_in_order(scratch_cloud: CloudProcess, ask: str) -> None:
+def test_a_cloud_that_is_stopped_drains(scratch_cloud: CloudProcess, ask: str) -> None:
     scratch_cloud.start()
     assert scratch_cloud.process is not None
     if ask == "down":

@@ -59,7 +59,7 @@ def test_two_schedulers_and_less_room_than_requests(scene: Scene) -> None:
     race(scene, 60, vcpus=10)
 
 
-def test_verify_names_a_message_that_nobody_takes(scene: Scene) -> None:
+def test_verify_names_a_message_without_a_receiver(scene: Scene) -> None:
     """A host is away when its server is deleted; when it is back it has the message, and all is explained again."""
     server = scene.launch("kept-waiting")
     scene.ended()

@@ -115,7 +115,7 @@ async def test_an_action_is_there_in_its_microversions(cloud, wire, there, gone)
         ("POST", "remote-consoles", "A remote console"),
     ],
 )
-async def test_what_is_not_built_below_a_server_says_so(cloud, method, path, words):
+async def test_what_is_not_built_below_a_server_is_501(cloud, method, path, words):
     path = f"/servers/{await cloud.active()}/{path}"
     answer = await cloud(method, path, json={})
     assert answer.status == 501
@@ -128,7 +128,7 @@ async def test_what_is_not_built_is_no_failure_of_ours(cloud, capsys):
     assert "request failed" not in "".join(capsys.readouterr())
 
 
-async def test_operators_say_what_a_server_is(cloud):
+async def test_operators_reset_a_servers_state(cloud):
     server_id = await cloud.active()
     await cloud.row(server_id, task_state="rebooting")
     assert (await act(cloud, server_id, **{"os-resetState": {"state": "error"}})).status == 403
@@ -156,7 +156,7 @@ async def test_delete(cloud):
     assert (await cloud("DELETE", f"/servers/{uuid.uuid4()}")).status == 404
 
 
-async def test_a_server_whose_host_is_away_is_the_conductors_to_delete(cloud):
+async def test_a_server_whose_host_is_down_is_deleted_by_the_conductor(cloud):
     server_id = await cloud.active()
     await cloud.seen("host-1", seconds_ago=3600)
     before = len(cloud.conductor.seen)

@@ -112,7 +112,7 @@ async def test_metadata_of_a_user(cloud):
     assert (await cloud("POST", f"/servers/{server_id}/metadata", json=more)).status == 200  # by who has no such limit
 
 
-async def test_key_pairs_tell_the_numbers(cloud):
+async def test_refused_key_pairs_name_the_limit(cloud):
     await limit(cloud, key_pairs=1)
     public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHDXHFMhBsWRVSO2VO6bHS9UVQXvsaT3OHBLhA8wNFCJ x"
     key = {"keypair": {"name": "a", "public_key": public_key}}

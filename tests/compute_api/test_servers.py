@@ -93,7 +93,7 @@ async def test_a_server_in_detail(cloud):
     assert (await cloud("GET", f"/servers/{server_id}/os-volume_attachments")).json == {"volumeAttachments": []}
 
 
-async def test_faults_tell_users_what_and_admins_where(cloud):
+async def test_faults_show_users_the_reason_and_admins_the_host_too(cloud):
     server_id = await cloud.active()
     await cloud.row(server_id, vm_state="error")
     async with cloud.service.database.transaction() as tx:

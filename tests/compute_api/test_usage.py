@@ -39,7 +39,7 @@ async def test_hours_are_those_within_the_period(cloud):
     assert shown["goes-on"]["started_at"] == "2020-01-01T22:00:00.000000"
 
 
-async def test_who_may_see_what_of_whom(cloud):
+async def test_callers_that_may_see_a_users_usage(cloud):
     await ran(cloud, "2020-01-01T06:00:00")
     assert (await cloud("GET", f"{PATH}/{PROJECT}?{DAY}", token="foreign")).status == 403
     assert (await cloud("GET", f"{PATH}?{DAY}")).status == 403

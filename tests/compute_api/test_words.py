@@ -48,7 +48,7 @@ async def test_bodies_that_do_not_fit(cloud, at, fields, words):
     assert "regex" not in message(answer)
 
 
-async def test_a_long_text_of_the_clients_is_not_said_back(cloud):
+async def test_a_long_text_of_the_client_is_not_repeated_in_the_error(cloud):
     answer = await cloud.boot(**{"x" * 100_000: 1})
     assert answer.status == 400
     assert len(message(answer)) < 2000

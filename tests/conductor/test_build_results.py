@@ -130,7 +130,7 @@ async def test_reasons_that_do_not_fit_are_left_to_admins(lab):
     assert "/var" not in found.message
 
 
-async def test_a_failure_told_twice_moves_once(lab):
+async def test_a_failure_reported_twice_reschedules_once(lab):
     one, two, three = await three_hosts(lab)
     one.answer = two.answer = three.answer = lambda build: None
     (uuid,) = await lab.servers()

@@ -48,7 +48,7 @@ async def test_a_launch_becomes_active(lab):
     assert await lab.rows(tables.outbox) == []
 
 
-async def test_builds_of_many_requests_are_placed_together_and_told_of_apart(lab):
+async def test_builds_of_many_requests_are_placed_together_and_recorded_separately(lab):
     """Three requests and one that nobody can serve."""
     await lab.host("host-1")
     await lab.host("host-2")
@@ -117,7 +117,7 @@ async def test_no_valid_host_names_the_filters(lab):
     assert await lab.claimed() == {"host-1": [], "host-2": []}
 
 
-async def test_what_fits_is_placed_and_the_rest_is_told(lab):
+async def test_what_fits_is_placed_and_the_rest_gets_a_reason(lab):
     await lab.host("host-1", memory_mb=2048)
     uuids = await lab.servers(3)
     await lab.build(uuids)
@@ -196,7 +196,7 @@ async def test_deleted_while_it_is_scheduled(lab):
     assert await lab.claimed() == {"host-1": []}
 
 
-async def test_the_scheduler_is_away(lab):
+async def test_the_scheduler_is_unreachable(lab):
     await lab.host("host-1")
     await lab.bus.withdraw(SchedulerAPI, host="s1")
     (uuid,) = await lab.servers()
@@ -307,7 +307,7 @@ async def test_hosts_that_are_just_starting_are_waited_for(tmp_path):
     await lab.close()
 
 
-async def test_who_has_a_host_does_not_wait_with_those_whose_host_is_starting(tmp_path):
+async def test_a_host_that_is_up_does_not_wait_for_one_that_is_starting(tmp_path):
     lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=30))
     await lab.open()
     await lab.host("host-1", memory_mb=1024)  # room for one

@@ -51,7 +51,7 @@ async def test_only_those_deleted_before(lab: Lab) -> None:
     assert await history.purge(lab.database, lab.conductor.deps.ago(2 * DAY)) == 0
 
 
-async def test_the_conductor_does_so_when_it_is_told_how_long(lab: Lab) -> None:
+async def test_the_conductor_purges_when_keep_deleted_is_set(lab: Lab) -> None:
     (uuid,) = await ended(lab, 1, deleted_at=lab.conductor.deps.ago(2 * DAY))
     await lab.conductor.reconciler.run()
     assert [row.uuid for row in await lab.rows(tables.servers)] == [uuid]

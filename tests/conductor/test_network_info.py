@@ -188,7 +188,7 @@ async def test_what_another_conductor_wrote_meanwhile_is_not_overwritten(lab: La
     assert await addresses(lab, uuid) == ["10.0.0.88"]
 
 
-async def test_a_network_service_that_is_away_leaves_what_is_known_and_is_asked_again(lab: Lab) -> None:
+async def test_an_unreachable_network_service_leaves_the_row_and_is_asked_again(lab: Lab) -> None:
     net = await opened(lab)
     uuid = await running(lab, net)
     before = await addresses(lab, uuid)
@@ -203,7 +203,7 @@ async def test_a_network_service_that_is_away_leaves_what_is_known_and_is_asked_
     assert await lab.rows(tables.outbox) == []
 
 
-async def test_a_guest_that_comes_up_is_told_what_is_now(lab: Lab) -> None:
+async def test_a_guest_that_starts_gets_its_ports_as_they_are_now(lab: Lab) -> None:
     net = await opened(lab)
     uuid = await running(lab, net)
     await net.move(port_id_for(uuid, 0), "10.0.0.77")

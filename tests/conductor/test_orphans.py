@@ -77,7 +77,7 @@ async def test_a_deletion_whose_host_died_is_finished(lab: Lab) -> None:
     assert not (await lab.server(other)).deleted
 
 
-async def test_a_deletion_waits_while_the_network_is_away(lab: Lab) -> None:
+async def test_a_deletion_waits_while_the_network_service_is_unreachable(lab: Lab) -> None:
     await lab.host("host-1")
     uuid = await placed(lab)
     await lab.change(uuid, task_state="deleting")
@@ -91,7 +91,7 @@ async def test_a_deletion_waits_while_the_network_is_away(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["elsewhere", "missing"])
-async def test_a_claim_becomes_what_the_row_says(lab: Lab, wrong: str) -> None:
+async def test_a_claim_is_corrected_to_the_row(lab: Lab, wrong: str) -> None:
     await lab.host("host-1")
     uuid, right = await placed(lab), await placed(lab)
     await lab.host("host-2")

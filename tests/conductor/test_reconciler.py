@@ -150,7 +150,7 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     assert len(await lab.rows(tables.decisions)) == 1
 
 
-async def test_after_the_broker_was_away_nobody_is_taken_for_dead(tmp_path, monkeypatch):
+async def test_after_an_outage_of_the_broker_no_host_counts_as_down(tmp_path, monkeypatch):
     lab = Lab(tmp_path, conductor=ConductorOptions(startup_grace=60, watch_interval=3600))
     await lab.open()
     lab.conductor.deps.settled_at = 0

@@ -133,7 +133,7 @@ async def test_an_end_brings_the_steps_of_its_own_server_alone(lab: Lab) -> None
     assert ("image", "host-2", "Error") not in await lab.steps(uuid)
 
 
-async def test_a_departure_is_told_by_the_host_that_the_server_left(lab: Lab) -> None:
+async def test_a_departure_is_reported_by_the_host_that_the_server_left(lab: Lab) -> None:
     uuid = await active(lab)
     row = {
         "uuid": lab.clock.uuid(), "server_uuid": uuid, "type": "evacuation", "status": "done", "request_id": "r",

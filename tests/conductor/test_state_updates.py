@@ -137,7 +137,7 @@ async def test_delete_unhosted(lab):
     assert lab.agents["host-1"].terminated == [placed]
 
 
-async def test_delete_unhosted_on_a_host_that_is_away(lab):
+async def test_delete_unhosted_on_a_host_that_is_down(lab):
     await lab.with_network()
     uuid = await active(lab)
     await lab.bus.withdraw(ComputeAPI, host="host-1")

@@ -40,7 +40,7 @@ serve = BusConformance.painter
 # ---- the broker keeps
 
 
-async def test_a_host_that_is_away_finds_its_messages(bus: AmqpBus, other: AmqpBus) -> None:
+async def test_a_host_that_was_down_gets_its_messages(bus: AmqpBus, other: AmqpBus) -> None:
     await serve(other, "away")
     await other.close()
     await bus.client(PaintAPI, host="away").paint(CTX, "red")
@@ -49,7 +49,7 @@ async def test_a_host_that_is_away_finds_its_messages(bus: AmqpBus, other: AmqpB
     await until(lambda: sorted(painter.painted) == ["blue", "red"])
 
 
-async def test_a_call_to_a_host_that_is_away_is_not_done_too_late(bus: AmqpBus, url: str) -> None:
+async def test_a_call_to_a_host_that_is_down_is_not_done_after_its_deadline(bus: AmqpBus, url: str) -> None:
     await serve(bus, "away")
     await bus.withdraw(PaintAPI, host="away")
     with pytest.raises(errors.CallTimeout):
@@ -76,7 +76,7 @@ async def test_a_host_can_be_forgotten(bus: AmqpBus) -> None:
     await until(lambda: painter.painted == ["green"])
 
 
-async def test_processes_share_a_topic_and_hear_each_fanout(bus: AmqpBus, other: AmqpBus) -> None:
+async def test_processes_share_a_topic_and_get_each_fanout(bus: AmqpBus, other: AmqpBus) -> None:
     one, two = await serve(bus, "h1"), await serve(other, "h2")
     for n in range(20):
         await bus.client(PaintAPI).paint(CTX, str(n))
@@ -86,7 +86,7 @@ async def test_processes_share_a_topic_and_hear_each_fanout(bus: AmqpBus, other:
     assert two.painted
 
 
-async def test_what_is_only_told_to_all_leaves_nothing_behind(bus: AmqpBus, url: str) -> None:
+async def test_fanouts_leave_no_queue_behind(bus: AmqpBus, url: str) -> None:
     class NewsAPI(Interface):
         topic = "news"
 
@@ -174,7 +174,7 @@ async def test_over_tls(rabbitmq: RabbitMQ, url: str) -> None:
         await stranger.open()
 
 
-async def test_no_broker_and_no_entry_are_told_apart(rabbitmq: RabbitMQ) -> None:
+async def test_no_broker_and_refused_login_are_different_errors(rabbitmq: RabbitMQ) -> None:
     nobody = open_bus("amqp://kilonova:x@127.0.0.1:1/?open_timeout=2")
     with pytest.raises(errors.BusError, match=r"no broker at 127\.0\.0\.1:1 within 2 s: .*Connect call failed"):
         await nobody.open()
@@ -192,6 +192,6 @@ async def test_the_next_broker_is_tried(rabbitmq: RabbitMQ, url: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["amqp://", "amqp://h/?colour=red", "amqp://h/?open_timeout=soon"])
-def test_urls_that_say_nothing_are_refused(bad: str) -> None:
+def test_unusable_urls_are_refused(bad: str) -> None:
     with pytest.raises(ValueError, match=r"\[bus\] url|could not convert"):
         open_bus(bad)

@@ -123,7 +123,7 @@ async def test_a_receiver_cut_off_at_work_works_once(far: AmqpBus, bus: AmqpBus,
     await empty(url, "kilonova.paint")
 
 
-async def test_a_caller_cut_off_is_told_at_once(far: AmqpBus, bus: AmqpBus, wire: Wire) -> None:
+async def test_a_caller_whose_connection_is_lost_gets_an_error_at_once(far: AmqpBus, bus: AmqpBus, wire: Wire) -> None:
     painter = await serve(bus)
     call = asyncio.ensure_future(far.client(PaintAPI).patient(CTX, 60))
     await until(lambda: painter.begun)
@@ -163,7 +163,7 @@ async def test_everything_that_was_served_is_served_again(far: AmqpBus, bus: Amq
     await until(lambda: one.dried == two.dried == ["all"])
 
 
-async def test_a_queue_that_somebody_deleted_is_made_anew(bus: AmqpBus, url: str) -> None:
+async def test_a_deleted_queue_is_made_anew(bus: AmqpBus, url: str) -> None:
     painter = await serve(bus)
     async with channel(url) as broker:
         await broker.queue_delete("kilonova.paint")

@@ -142,7 +142,7 @@ async def test_the_control_plane_may_send_all(control: AmqpBus, hosts: RabbitMQ)
         await other.close()
 
 
-async def test_who_serves_a_host_takes_messages_of_that_host_and_of_the_control_plane(
+async def test_an_agent_takes_messages_of_its_host_and_of_the_control_plane(
     control: AmqpBus, host: AmqpBus, hosts: RabbitMQ
 ) -> None:
     other = await opened(hosts.url_of("kilonova-host-host-2"))
@@ -194,7 +194,7 @@ async def test_a_host_cannot_read_what_is_for_others(control: AmqpBus, host: Amq
         await other.close()
 
 
-async def test_where_hosts_share_a_user_nothing_is_told_apart(hosts: RabbitMQ) -> None:
+async def test_where_hosts_share_a_user_senders_are_not_distinguished(hosts: RabbitMQ) -> None:
     bus = await opened(hosts.url, "")
     try:
         await bus.serve(ControlAPI, Control(), host="ctl1")

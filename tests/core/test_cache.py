@@ -109,7 +109,7 @@ def own_memcached(engine_folder: Path) -> Iterator[Memcached]:
         yield engine
 
 
-async def test_away_and_back(own_memcached):
+async def test_unreachable_and_reachable_again(own_memcached):
     clock = MovedClock()
     clock.stop()
     cache = MemcachedCache([(own_memcached.address, own_memcached.port)], clock)
@@ -170,7 +170,7 @@ class Odd(asyncio.Protocol):
     [None, b"", b"ERROR\r\n", b"SERVER_ERROR out of memory\r\n", b"VALUE\r\n", b"VALUE a b c\r\n", b"\xff\r\n",
      b"VALUE other 0 1\r\nx\r\nEND\r\nEND\r\n", b"STORED\r\n" * 9],
 )  # fmt: skip
-async def test_a_server_that_says_nothing_or_nonsense(words, monkeypatch):
+async def test_a_server_that_answers_nothing_or_nonsense(words, monkeypatch):
     monkeypatch.setattr("kilonova.core.cache.memcached.TIMEOUT", TIMEOUT)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Odd(words), "127.0.0.1", 0)

@@ -118,7 +118,7 @@ async def test_two_processes_do_not_lose_each_others_writes(database: Database, 
     await other.close()
 
 
-async def test_readers_see_committed_state_while_somebody_writes(database: Database) -> None:
+async def test_readers_see_committed_state_during_a_write(database: Database) -> None:
     await put(database, "old")
     async with database.transaction() as tx:
         await tx.connection.execute(insert(things).values(name="new"))
@@ -268,7 +268,7 @@ async def test_a_value_that_fits_no_column_is_the_clients_fault(database: Databa
      text("INSERT INTO things (id, name) VALUES (:secret, 'x')").bindparams(secret=SECRET)],
     ids=["taken", "too long", "no table", "wrong type"],
 )  # fmt: skip
-async def test_errors_do_not_tell_what_was_written(
+async def test_errors_do_not_show_what_was_written(
     database: Database, statement: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = structlog.get_config()
@@ -290,7 +290,7 @@ async def test_a_number_of_more_than_64_bits_is_the_clients_fault(database: Data
             await tx.connection.execute(insert(things).values(id=2**70, name="x"))
 
 
-async def test_too_many_readers_at_once_are_told_to_come_again(database: Database) -> None:
+async def test_too_many_readers_at_once_get_503_with_retry_after(database: Database) -> None:
     """A server has so many connections for us; SQLite, on which nobody waits for one, as many as are asked for."""
     if not database.is_sqlite:
         database.engine.pool._timeout = 0.05
@@ -402,7 +402,7 @@ async def test_nothing_is_doubled_or_lost(post: Post) -> None:
     assert sorted(notes.heard) == sorted(f"{n}-{m}" for n in range(10) for m in range(3))
 
 
-async def test_it_is_tried_until_somebody_receives(post: Post) -> None:
+async def test_it_is_retried_until_there_is_a_receiver(post: Post) -> None:
     await post.send("a")
     await asyncio.sleep(0.06)
     assert await post.stored() == 1
@@ -451,7 +451,7 @@ async def test_a_process_that_dies_after_the_commit_sends_when_it_starts_again(t
     await post.close()
 
 
-async def test_stopping_while_nobody_receives_keeps_the_message(tmp_path: Path) -> None:
+async def test_stopping_without_a_receiver_keeps_the_message(tmp_path: Path) -> None:
     post = await Post(tmp_path).open()
     await post.send("a")
     await post.close()
@@ -463,7 +463,7 @@ async def test_stopping_while_nobody_receives_keeps_the_message(tmp_path: Path) 
     await post.close()
 
 
-async def test_who_asked_and_the_host_travel_along(post: Post) -> None:
+async def test_caller_and_host_travel_with_the_message(post: Post) -> None:
     heard: list[RequestContext] = []
 
     class Manager(NoteAPI):
@@ -509,7 +509,7 @@ async def test_a_failed_deletion_is_made_up_for(post: Post) -> None:
     await post.settled()
 
 
-async def test_a_database_without_outbox_says_so(database: Database) -> None:
+async def test_a_database_without_outbox_is_an_error(database: Database) -> None:
     with pytest.raises(RuntimeError, match="no outbox"):
         async with database.transaction() as tx:
             tx.outbox(NoteAPI)
@@ -643,7 +643,7 @@ async def test_microseconds_and_long_values_are_kept(blank: Callable[[str], Data
         ("mysql://h/x?sslmode=verify-full&sslrootcert=/nowhere.pem", "TLS files"),
     ],
 )
-def test_a_wrong_url_is_told_as_such(url: str, words: str) -> None:
+def test_a_wrong_url_is_named_in_the_error(url: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Database(url, metadata, name="x")
 

@@ -85,7 +85,7 @@ async def test_a_connection_is_encrypted_as_asked(server: Any, parameters: str, 
     await database.close()
 
 
-async def test_a_server_that_nobody_vouches_for_is_not_talked_to(server: Any) -> None:
+async def test_a_server_with_an_untrusted_certificate_is_not_used(server: Any) -> None:
     url = await asyncio.to_thread(server.url, "tls")
     for mode in ("verify-full", "verify-ca"):
         database = Database(f"{url}?sslmode={mode}", MetaData(), name="tls")

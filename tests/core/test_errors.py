@@ -40,7 +40,7 @@ def test_two_errors_of_one_name_in_one_service_are_refused() -> None:
     assert KilonovaError.registry["compute.FlavorNotFound"].__module__ == "kilonova.compute.errors"
 
 
-def test_an_error_without_a_type_here_is_told_as_a_remote_one() -> None:
+def test_an_error_of_an_unknown_type_becomes_a_remote_error() -> None:
     assert type(from_wire(to_wire(ValueError("odd")))) is RemoteError
     unknown = from_wire({"type": "volume.OutOfSpace", "message": "no space", "params": {}})
     assert (type(unknown), unknown.message) == (RemoteError, "no space")

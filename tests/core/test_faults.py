@@ -36,7 +36,7 @@ async def test_nothing_strikes_without_rules() -> None:
     await faults("").point("image", "before")
 
 
-async def test_a_rule_strikes_at_its_step_and_moment_as_often_as_told() -> None:
+async def test_a_fault_happens_at_its_step_and_moment_as_often_as_configured() -> None:
     assert await hits(faults("step=image,when=after,do=fail"), *[("image", "after")] * 3) == 1
     assert await hits(faults("step=image, when=after, do=fail, count=2"), *[("image", "after")] * 3) == 2
     assert await hits(faults("step=image,when=after,do=fail"), ("image", "before"), ("plug", "after")) == 0
@@ -104,7 +104,7 @@ def test_kill_leaves_no_time_for_anything() -> None:
         ("step=networking,when=after,do=wait", "do=wait"),
     ],
 )
-def test_a_wrong_text_is_said_at_once(text: str, names: str) -> None:
+def test_a_wrong_text_is_refused_at_once(text: str, names: str) -> None:
     with pytest.raises(ConfigError, match="KILONOVA_FAULTS") as caught:
         faults(text)
     assert names in str(caught.value)

@@ -25,7 +25,7 @@ class TestMemoryBus(BusConformance):
         await bus.open()
         return bus
 
-    async def test_nobody_is_there_any_more(self, bus: Bus) -> None:
+    async def test_a_receiver_is_gone(self, bus: Bus) -> None:
         await self.painter(bus)
         await bus.withdraw(PaintAPI, host="h1")
         with pytest.raises(errors.NoReceiver):

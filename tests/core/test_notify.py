@@ -99,7 +99,7 @@ def options(**values: Any) -> NotificationOptions:
     return NotificationOptions(format="both", **values)
 
 
-async def test_told_in_order_and_before_the_end():
+async def test_notifications_are_sent_in_order_and_before_the_end():
     broker = Broker()
     notifier = Notifier(options(), broker)
     seen: list[int] = []
@@ -110,7 +110,7 @@ async def test_told_in_order_and_before_the_end():
     assert broker.taken == seen == list(range(200))
 
 
-async def test_a_broker_that_is_away_holds_nobody_up_and_loses_no_more_than_it_must():
+async def test_an_unreachable_broker_delays_no_request_and_only_notifications_over_the_limit_are_lost():
     broker = Broker()
     notifier = Notifier(options(backlog=10), broker)
     broker.away.set()
@@ -136,7 +136,7 @@ async def test_a_broker_that_is_away_holds_nobody_up_and_loses_no_more_than_it_m
     ]
 
 
-async def test_closing_does_not_wait_for_a_broker_that_is_away(monkeypatch):
+async def test_closing_does_not_wait_for_an_unreachable_broker(monkeypatch):
     monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.1)
     broker = Broker()
     broker.away.set()
@@ -220,7 +220,7 @@ async def test_queues_are_made_and_wait_for_consumers(rabbitmq, channel, kind):
     await channel.declare_exchange(f"made-{kind}", aio_pika.ExchangeType.TOPIC, durable=durable)
 
 
-async def test_queues_of_a_consumer_who_was_first_are_used_as_they_are(rabbitmq, channel):
+async def test_queues_that_a_consumer_made_are_used_as_they_are(rabbitmq, channel):
     await channel.declare_exchange("theirs", aio_pika.ExchangeType.TOPIC, durable=True)
     await channel.declare_queue("theirs.info", durable=True, arguments={"x-max-length": 7})
     notifier = open_notifier(options(exchange="theirs", queues="transient"), rabbitmq.url)

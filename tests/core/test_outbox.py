@@ -148,7 +148,7 @@ async def test_messages_of_a_transaction_are_one_statement(post: Post) -> None:
     assert len(await post.stored()) == 50
 
 
-async def test_one_place_hears_in_order(post: Post) -> None:
+async def test_one_receiver_gets_its_messages_in_order(post: Post) -> None:
     worker = await post.worker()
     texts = [str(n) for n in range(100)]
     for start in range(0, 100, 10):
@@ -180,7 +180,7 @@ async def test_a_message_does_not_wait_for_the_end_of_another(post: Post) -> Non
     await post.settled()
 
 
-async def test_a_place_that_is_away_holds_up_nobody_else(post: Post) -> None:
+async def test_a_receiver_that_is_down_delays_no_other(post: Post) -> None:
     worker = await post.worker("here")
     await post.send(*(str(n) for n in range(20)), host="gone")
     await post.send("a", host="here")
@@ -189,7 +189,7 @@ async def test_a_place_that_is_away_holds_up_nobody_else(post: Post) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_place_that_is_away_is_asked_ever_less(post: Post) -> None:
+async def test_a_receiver_that_is_down_is_retried_ever_less_often(post: Post) -> None:
     await post.send(*(str(n) for n in range(20)), host="gone")
     await asyncio.sleep(0.5)
     assert post.bus.posts <= 6  # at 0, 0.02, 0.06, 0.14, 0.30 … s: not once for each message either
@@ -206,7 +206,7 @@ async def test_something_new_is_a_reason_to_try_again(post: Post) -> None:
     assert worker.heard == ["a", "b"]
 
 
-async def test_a_hint_is_dropped_where_nobody_listens(post: Post) -> None:
+async def test_a_hint_without_a_receiver_is_dropped(post: Post) -> None:
     async with post.database.transaction() as tx:
         await tx.outbox(WorkAPI, host="gone").look(CTX)
     await post.settled()
@@ -271,7 +271,7 @@ async def test_what_a_failed_transaction_left_is_not_sent(post: Post) -> None:
 # ---- several processes on one table
 
 
-async def test_what_a_living_process_sends_nobody_else_sends(post: Post, tmp_path: Path) -> None:
+async def test_messages_of_a_living_process_are_sent_by_no_other(post: Post, tmp_path: Path) -> None:
     other = Post(tmp_path, shared=True)
     post.outbox.shared = True
     other.sees(post)
@@ -302,7 +302,7 @@ async def test_one_of_many_takes_over_from_the_dead(post: Post, tmp_path: Path) 
         await other.close()
 
 
-async def test_who_ends_in_order_leaves_his_messages_at_once(post: Post, tmp_path: Path) -> None:
+async def test_a_process_that_drains_gives_its_messages_up_at_once(post: Post, tmp_path: Path) -> None:
     other = Post(tmp_path, shared=True, look_every=60)
     worker = await other.worker()
     post.outbox.shared = True
@@ -315,7 +315,7 @@ async def test_who_ends_in_order_leaves_his_messages_at_once(post: Post, tmp_pat
     await other.close()
 
 
-async def test_nobody_is_dead_because_the_database_was_away(post: Post, tmp_path: Path) -> None:
+async def test_no_process_counts_as_dead_after_an_outage_of_the_database(post: Post, tmp_path: Path) -> None:
     """While it is away nobody can show his life."""
     other = Post(tmp_path, shared=True)
     post.outbox.shared = True
@@ -341,7 +341,7 @@ async def _away() -> AsyncIterator[Any]:
     yield
 
 
-async def test_who_has_nothing_to_send_writes_nothing(post: Post) -> None:
+async def test_a_process_without_messages_writes_nothing(post: Post) -> None:
     post.outbox.shared = True
     await post.outbox.resume()
     await post.worker()

@@ -189,7 +189,7 @@ async def test_a_body_that_keeps_coming_has_time() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"connections": 40}, {"connections_per_address": 40}], ids=["all", "one address"])
-async def test_half_open_connections_shut_nobody_out(limits: dict[str, int]) -> None:
+async def test_half_open_connections_keep_no_client_out(limits: dict[str, int]) -> None:
     async with serving(**limits, head_timeout=60.0) as served:
         half = [await served.say(GET) for _ in range(200)]
         assert served.server.server_state.counted <= 40

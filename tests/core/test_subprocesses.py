@@ -63,7 +63,7 @@ def test_what_it_is_given(run: Run, tmp_path: Path) -> None:
     run(work())
 
 
-def test_it_is_ended_from_outside_and_all_who_wait_see_it(run: Run) -> None:
+def test_it_is_ended_from_outside_and_all_waiting_tasks_see_it(run: Run) -> None:
     async def work() -> None:
         program = await shell("exec sleep 60", new_session=True)
         assert os.getsid(program.pid) == program.pid
@@ -76,7 +76,7 @@ def test_it_is_ended_from_outside_and_all_who_wait_see_it(run: Run) -> None:
     run(work())
 
 
-def test_who_stops_waiting_leaves_it_running(run: Run) -> None:
+def test_a_cancelled_wait_leaves_it_running(run: Run) -> None:
     async def work() -> None:
         program = await shell("exec sleep 60")
         with pytest.raises(TimeoutError):

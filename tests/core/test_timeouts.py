@@ -27,7 +27,7 @@ async def test_what_the_work_gives_or_raises() -> None:
 
 
 @pytest.mark.parametrize("cut_off", [False, True], ids=["too late", "cut off"])
-async def test_work_that_nobody_waits_for_ends(cut_off: bool) -> None:
+async def test_work_without_a_waiter_ends(cut_off: bool) -> None:
     ended = asyncio.Event()
 
     async def work() -> None:

@@ -139,7 +139,7 @@ async def test_an_app_that_fails_before_its_reply() -> None:
     assert "hunter2" not in caught.value.message
 
 
-async def test_an_app_that_says_nothing() -> None:
+async def test_an_app_that_sends_no_reply() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         return None
 

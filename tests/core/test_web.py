@@ -176,7 +176,7 @@ async def test_request_ids_are_our_own_and_different(api: Client) -> None:
     assert one.json["global"] == sent["x-openstack-request-id"]
 
 
-async def test_unauthorized_says_where_to_log_in(api: Client) -> None:
+async def test_unauthorized_names_the_login_url(api: Client) -> None:
     answer = await api("GET", "/toy/toys", token=None)
     assert answer.headers["www-authenticate"] == f'Keystone uri="{BASE}/identity"'
     assert (await api("GET", "/toy/busy")).headers["retry-after"] == "5"
@@ -189,7 +189,7 @@ async def test_bodiless_replies(api: Client) -> None:
     assert (answer.status, answer.content, answer.headers["x-toys"]) == (200, b"", "3")
 
 
-async def test_headers_from_outside_make_nobody(api: Client) -> None:
+async def test_identity_headers_from_outside_are_ignored(api: Client) -> None:
     forged = {
         "X-Project-Id": "0" * 32, "X-User-Id": "admin", "X-Roles": "admin,service", "X-Identity-Status": "Confirmed",
         "X-Service-Token": "service", "X-Is-Admin-Project": "True", "X-Tenant-Id": "0" * 32, "OpenStack-System-Scope": "all",
@@ -326,7 +326,7 @@ async def test_a_policy_file_overrides(tmp_path: Path) -> None:
     assert not other.allows(RequestContext(request_id="", roles=("reader",)), "toy:admin")
 
 
-def test_a_rule_that_nobody_defined_is_an_error_and_not_a_yes() -> None:
+def test_an_undefined_rule_is_an_error_and_allows_nothing() -> None:
     policy = Policy(RULES | {"toy:typo": "rule:no_such_rule"})
     admin = RequestContext(request_id="", roles=("admin",))
     assert not policy.allows(admin, "toy:typo")

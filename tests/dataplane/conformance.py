@@ -105,7 +105,7 @@ def fetch(guest: Guest, path: str, *headers: str) -> tuple[int, str]:
 class L2Conformance:
     """Networks are joined, and taps told of."""
 
-    async def test_taps_are_told(self, lab: Lab) -> None:
+    async def test_taps_are_reported(self, lab: Lab) -> None:
         plane, net = await lab.plane(), network()
         one = port(net, 10)
         await plane.apply(model(net, (one,)))
@@ -301,7 +301,7 @@ class FirewallConformance:
             one.sees, "c612070b", two, arp("fa:16:3e:00:00:0b", "fa:16:3e:00:00:0b", "198.18.7.11", "198.18.7.10")
         )
 
-    async def test_a_tap_that_nobody_named_passes_no_ip(self, lab: Lab) -> None:
+    async def test_an_unknown_tap_passes_no_ip(self, lab: Lab) -> None:
         plane, net = await lab.plane(), network()
         everything = group(rule(), rule(ethertype="IPv6"))
         known, unknown = port(net, 10, everything), port(net, 11, everything)
@@ -389,7 +389,7 @@ class DhcpConformance:
 class MetadataConformance:
     """Guests' requests are passed on under their own names alone."""
 
-    async def test_metadata_knows_who_asks(self, lab: Lab) -> None:
+    async def test_metadata_finds_the_guest_that_asks(self, lab: Lab) -> None:
         seen: list[httpx.Request] = []
         plane, net, closed = await lab.plane(backend(seen)), network(), group()
         one, two = port(net, 10, closed), port(net, 11, closed)

@@ -79,7 +79,7 @@ async def test_a_dead_dnsmasq_is_started_again(lab: Lab) -> None:
     assert len(processes(net.id)) == 1
 
 
-async def test_a_rogue_server_is_not_heard(lab: Lab, client: Client) -> None:
+async def test_a_rogue_dhcp_server_is_dropped(lab: Lab, client: Client) -> None:
     """Its ports are open for everything, and yet it hands out nothing."""
     plane, base = await lab.plane(), network()
     net = replace(base, subnets=(replace(base.subnets[0], enable_dhcp=False), base.subnets[1]))

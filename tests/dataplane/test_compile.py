@@ -174,7 +174,7 @@ def test_rules(words: dict[str, object], expected: str) -> None:
         {"remote_group_id": NET},
     ],
 )
-def test_what_cannot_be_said_admits_nothing(words: dict[str, object]) -> None:
+def test_a_rule_that_cannot_be_expressed_admits_nothing(words: dict[str, object]) -> None:
     filters = compiled(one_port(rule(**{"direction": "ingress", **words})))
     assert len(filters.problems) == 1
     for version in (4, 6):

@@ -251,7 +251,7 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     tool("umount", place)
 
 
-async def test_a_full_disk_is_told_and_nothing_is_left(tiny: Path, server: str) -> None:
+async def test_a_full_disk_is_reported_and_no_file_is_left(tiny: Path, server: str) -> None:
     disks = FileDisks(FileDisksOptions(state_dir=tiny, raw_disks=True))
     with pytest.raises(DiskFull, match="No space left on device"):
         await disks.fetch(image(RAW), Download(RAW))

@@ -59,7 +59,7 @@ async def test_two_at_once_build_once(script: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "runs").read_text() == "run\n"
 
 
-async def test_a_failure_tells_the_scripts_words_and_leaves_nothing(script: Path, tmp_path: Path) -> None:
+async def test_a_failure_raises_the_scripts_output_and_leaves_no_files(script: Path, tmp_path: Path) -> None:
     script.write_text('mkdir -p "$1"; echo x > "$1/vmlinuz"; echo "no package lists" >&2; exit 3')
     with pytest.raises(GuestBuildError, match="building the guest failed: no package lists"):
         await built(tmp_path / "out")

@@ -176,7 +176,7 @@ def test_the_disk_is_full_while_an_image_is_fetched(faulty: Faulty) -> None:
     faulty.works()
 
 
-def test_libvirt_goes_away(faulty: Faulty) -> None:
+def test_libvirt_ends(faulty: Faulty) -> None:
     running = faulty.launch()
     faulty.api.wait(running, "ACTIVE", timeout=300)
     faulty.relay.cut()
@@ -194,7 +194,7 @@ def test_libvirt_goes_away(faulty: Faulty) -> None:
     faulty.works()
 
 
-def test_libvirt_is_away_at_the_start(faulty: Faulty) -> None:
+def test_libvirt_is_not_running_at_the_start(faulty: Faulty) -> None:
     faulty.cloud.stop()
     faulty.relay.cut()
     ended = up(faulty)
@@ -205,7 +205,7 @@ def test_libvirt_is_away_at_the_start(faulty: Faulty) -> None:
     faulty.relay.start()
 
 
-def test_libvirt_goes_away_in_the_middle_of_a_launch(faulty: Faulty) -> None:
+def test_libvirt_ends_in_the_middle_of_a_launch(faulty: Faulty) -> None:
     """The defined guest can't be undone while libvirt is away: it is once libvirt is back, also by a new process."""
     for restarted in (False, True):
         faulty.cloud.stop()

@@ -46,7 +46,7 @@ class Side:
         self.authenticator = RemoteAuthenticator(URL, self.transport, self.account, self.clock, **more)
 
 
-async def test_a_context_says_the_same_from_near_and_far(identity):
+async def test_a_context_is_the_same_in_process_and_over_http(identity):
     side = Side(identity)
     scopes = ["unscoped", {"system": {"all": True}}, {"domain": {"id": "default"}}]
     tokens = [await identity.login("admin", "secret", scope=scope) for scope in scopes]

@@ -57,7 +57,7 @@ async def test_wrong_passwords_lock_an_account_for_a_while(tmp_path):
     await identity.service.stop()
 
 
-async def test_guesses_at_once_are_counted_like_guesses_in_turn(tmp_path):
+async def test_parallel_guesses_count_like_consecutive_ones(tmp_path):
     identity = await strict(tmp_path)
     guesses = [asyncio.ensure_future(guess(identity)) for _ in range(20)]
     await asyncio.sleep(0)
@@ -156,7 +156,7 @@ async def test_200_logins_of_one_user_do_not_delay_another(tmp_path):
     await identity.service.stop()
 
 
-async def test_who_asks_for_too_much_at_once_is_told_to_wait(tmp_path):
+async def test_too_many_logins_of_one_client_get_retry_after(tmp_path):
     identity = await start(tmp_path, msgspec.structs.replace(CHEAP, hash_workers=1, max_waiting_logins=5))
     user = {"name": "demo", "password": "demo-pw"}
     flood = [asyncio.ensure_future(identity.post_token(user)) for _ in range(30)]
@@ -273,7 +273,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-async def test_a_users_options_are_kept_changed_and_taken_away(identity):
+async def test_a_users_options_are_kept_changed_and_removed(identity):
     horizons = await identity.made("/users", "user", name="kim", password="pw", options={"lock_password": False})
     assert horizons["options"] == {"lock_password": False}
     path = f"/users/{horizons['id']}"

@@ -51,7 +51,7 @@ WRONG: list[tuple[str, str, str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "noun", "body", "words"), WRONG)
-async def test_what_is_wrong_is_said_in_words(identity, method, path, noun, body, words):
+async def test_errors_name_the_field_and_what_is_wrong(identity, method, path, noun, body, words):
     user = await identity.find("/users", "users", "admin")
     answer = await identity.api(method, path.format(user=user), {noun: body} if noun else body)
     assert answer.status == 400, answer.content

@@ -265,7 +265,7 @@ async def test_poison_and_garbage_are_misses(cloud):
     assert await first.knows(demo) is None
 
 
-async def test_who_puts_back_old_values_gains_a_lease_at_most(cloud):
+async def test_old_values_put_back_count_for_a_lease_at_most(cloud):
     plain = MemcachedCache([(cloud.engine.address, cloud.engine.port)])
     cloud.caches.append(plain)
     process = cloud.process(lease=5, ttl=30)
@@ -319,7 +319,7 @@ async def test_a_gap_in_the_events_makes_it_ask(cloud):
     assert await process.knows(token) is None
 
 
-async def test_identity_away(cloud):
+async def test_identity_unreachable(cloud):
     process = cloud.process(lease=5)
     token, other = await cloud.demo(), await cloud.demo()
     assert await process.knows(token) == "demo"
@@ -359,7 +359,7 @@ async def events(cloud: Cloud, after: int) -> RevocationList:
     return msgspec.json.decode(answer.content, type=RevocationList)
 
 
-async def test_who_may_ask_for_events(cloud):
+async def test_callers_that_may_read_events(cloud):
     assert (await cloud.identity.api("GET", "/OS-KILONOVA/revocations", token=await cloud.demo())).status == 403
     assert (await cloud.identity.api("GET", "/OS-KILONOVA/revocations", token=None)).status == 401
     for after in ("x", "-1", "1" * 30):
@@ -445,7 +445,7 @@ async def test_more_names_than_fit_make_everything_void():
     assert not log.voids(19, ["user-6"])
 
 
-async def test_a_lost_event_is_not_forgotten_when_identity_is_away():
+async def test_a_lost_event_still_counts_when_identity_is_unreachable():
     script = Script()
     log, clock = log_of(script)
     assert await log.settle(None)
@@ -461,7 +461,7 @@ async def test_a_lost_event_is_not_forgotten_when_identity_is_away():
     assert not log.voids(9, [])
 
 
-async def test_callers_who_give_up_take_nothing_with_them(cloud):
+async def test_callers_that_give_up_cancel_no_shared_work(cloud):
     process = cloud.process()
     token = await cloud.demo()
     callers = [asyncio.ensure_future(process.knows(token)) for _ in range(20)]

@@ -22,7 +22,7 @@ async def test_tables_and_migrations_agree(identity):
     assert await drift(identity.service.database) == []
 
 
-async def test_a_project_token_says_who_where_and_what(any_identity):
+async def test_a_project_token_has_user_project_and_roles(any_identity):
     identity = any_identity
     answer = await identity.post_token(
         {"name": "demo", "password": "demo-pw"}, {"project": {"name": "demo", "domain": {"name": "Default"}}}
@@ -68,7 +68,7 @@ async def test_the_other_scopes(identity):
     assert {role["name"] for role in domain["roles"]} >= {"admin", "manager", "member", "reader"}
 
 
-async def test_a_user_by_id_and_his_default_project(identity):
+async def test_a_user_by_id_and_the_default_project(identity):
     project = await identity.made("/projects", "project", name="home")
     user = await identity.made("/users", "user", name="kim", password="pw", default_project_id=project["id"])
     by_id = {"id": user["id"], "password": "pw"}

@@ -142,7 +142,7 @@ async def test_upstreams_rule_for_shared_images_opens_nothing(client):
     assert (await put(client, image["id"], b"x", "foreign")).status == 404
 
 
-async def test_who_has_no_project_owns_nothing(client, monkeypatch):
+async def test_a_caller_without_a_project_owns_nothing(client, monkeypatch):
     monkeypatch.setitem(CALLERS, "domain", caller("d", None, "member", "reader", domain_id="default"))
     answer = await client("POST", IMAGES, token="domain", json={"name": "x"}, headers=JSON)
     assert answer.status == 403

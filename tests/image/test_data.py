@@ -162,7 +162,7 @@ class Interrupted(Exception):
     pass
 
 
-async def test_a_client_that_goes_away(cloud, client):
+async def test_a_client_that_disconnects(cloud, client):
     image = await create(client)
 
     async def body() -> AsyncIterator[bytes]:
@@ -300,7 +300,7 @@ def _open_files(folder: Path) -> list[str]:
     return found
 
 
-async def test_lost_data_are_told(cloud, client):
+async def test_lost_data_are_an_error(cloud, client):
     image = await active(client)
     (cloud.folder / image["id"]).unlink()
     answer = await client("GET", f"{IMAGES}/{image['id']}/file", token="member", headers=JSON)

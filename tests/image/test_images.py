@@ -326,7 +326,7 @@ async def test_changes_at_once_are_all_kept(client):
     assert [shown[f"p{n}"] for n in range(10)] == [str(n) for n in range(10)]
 
 
-async def test_an_admin_gives_an_image_away(client):
+async def test_an_admin_changes_an_images_owner(client):
     image = await create(client)
     answer = await patch(
         client, image["id"], {"op": "replace", "path": "/owner", "value": OTHER_PROJECT}, token="admin"

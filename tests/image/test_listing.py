@@ -107,7 +107,7 @@ async def test_default_page(client):
     assert len(await names(client, limit=10**9)) == 26
 
 
-async def test_who_sees_what(client):
+async def test_visibility_decides_which_callers_see_an_image(client):
     made = {}
     for visibility in ("public", "community", "private", "shared"):
         made[visibility] = await create(client, "admin", name=visibility, visibility=visibility)

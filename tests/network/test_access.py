@@ -16,7 +16,7 @@ BODIES = {
 }
 
 
-async def test_no_route_answers_a_stranger_to_the_cloud(cloud: Cloud):
+async def test_no_route_answers_a_caller_without_a_valid_token(cloud: Cloud):
     for route in cloud.service.routes:
         path = route.path.replace("{id:str}", "11111111-1111-4111-8111-111111111111").replace("{tag:str}", "x")
         path = path.replace("{alias:str}", "agent").replace("{project_id:str}", "1" * 32)

@@ -113,7 +113,7 @@ async def test_statements_of_one_launch_and_delete(cloud: Cloud):
     assert (made <= 26, total <= 42) == (True, True), (made, total)
 
 
-async def test_a_port_comes_up_and_compute_hears_of_it(cloud: Cloud):
+async def test_a_port_comes_up_and_compute_gets_an_event(cloud: Cloud):
     _, plane = await cloud.agent()
     network, _ = await cloud.network()
     port = await cloud.bound(network)
@@ -189,7 +189,7 @@ async def test_events_survive_a_restart_of_the_service(cloud: Cloud, monkeypatch
     await cloud.service.stop()
 
 
-async def test_compute_is_told_what_others_do_to_its_ports(cloud: Cloud):
+async def test_compute_gets_events_of_changes_to_its_ports(cloud: Cloud):
     _, plane = await cloud.agent()
     network, _ = await cloud.network()
     port = await cloud.bound(network)
@@ -240,7 +240,7 @@ async def test_a_projects_own_words_on_a_port_are_no_news_for_compute(cloud: Clo
     assert {event["name"] for event in cloud.compute.events} == {"network-vif-plugged"}
 
 
-async def test_an_agent_that_comes_back_says_what_is_up_and_what_is_not(cloud: Cloud):
+async def test_an_agent_that_restarts_reports_which_ports_are_up_and_down(cloud: Cloud):
     agent, _ = await cloud.agent()
     network, _ = await cloud.network()
     port = await cloud.bound(network)
@@ -350,7 +350,7 @@ async def shown_faults(cloud: Cloud) -> list[str]:
 @pytest.mark.parametrize(
     "error", [errors.ServiceUnavailable(reason="database away"), errors.NoReceiver(reason="nobody")]
 )
-async def test_who_is_away_for_a_moment_fails_no_plug(cloud: Cloud, error: errors.KilonovaError):
+async def test_a_short_outage_fails_no_plug(cloud: Cloud, error: errors.KilonovaError):
     """Compute asks again after such an error, and gives up its host after another one."""
     running, _ = await cloud.agent()
     network, _ = await cloud.network()
@@ -419,14 +419,14 @@ async def test_agents_are_listed_with_their_heartbeat(cloud: Cloud):
     assert (await cloud("GET", f"/agents/{agent['id']}", token="admin")).json["NeutronError"]["type"] == "AgentNotFound"
 
 
-async def test_an_unknown_tap_is_nobodys(cloud: Cloud):
+async def test_an_unknown_tap_belongs_to_no_port(cloud: Cloud):
     agent, _ = await cloud.agent()
     agent._on_tap(tap_name("no-such-port"), True)
     await asyncio.sleep(0.02)
     assert cloud.compute.events == []
 
 
-async def test_a_host_is_told_the_sections_that_it_asks_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
+async def test_a_host_gets_the_sections_that_it_asks_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
     """Those that the service does not know are left out; an agent without the argument gets the first two."""
     network, _ = await cloud.network()
     await cloud.bound(network)

@@ -57,7 +57,7 @@ async def nothing_stored(cloud: Cloud) -> bool:
 
 
 @pytest.mark.parametrize("act", [_delete_port, _leave_group, _readdress, _unbind, _bind_another, _change_subnet])
-async def test_a_host_hears_of_a_change_whose_teller_died(cloud: Cloud, act: Act) -> None:
+async def test_a_host_learns_of_a_change_after_its_sender_was_killed(cloud: Cloud, act: Act) -> None:
     """`member` is on host-2; the filters of our host admit it by its group."""
     _, plane = await cloud.agent()
     _, other = await cloud.agent("host-2")

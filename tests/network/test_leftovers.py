@@ -38,11 +38,11 @@ def test_a_tap_is_where_its_port_is():
     assert findings("two", "tap", PORT[:11]) == [f"two: tap kn-vx7: no port of {PORT[:11]} is on this host"]
 
 
-def test_a_half_made_tunnel_is_told():
+def test_a_half_made_tunnel_is_reported():
     assert findings("one", "vxlan", "kn-vx7") == ["one: vxlan kn-vx7: no network, port or group kn-vx7"]
 
 
-def test_what_a_host_could_not_show_is_told():
+def test_what_a_host_could_not_apply_is_reported():
     fault = Fault(kind="port", id=PORT, reason="bad MAC address", lasting=True)
     facts: Any = SimpleNamespace(hosts=[HostFact("one", faults=[fault]), HostFact("two")])
     told = [f"{finding.where}: {finding.what}: {finding.why}" for finding in faults(facts)]

@@ -107,7 +107,7 @@ async def test_ids_asked_for_at_once_are_different_until_there_are_no_more(cloud
     assert (await admin(cloud)).json["network"][SEGMENT] == made[4][SEGMENT]
 
 
-async def test_hosts_learn_who_joins_and_leaves(cloud: Cloud):
+async def test_hosts_learn_which_hosts_join_and_leave(cloud: Cloud):
     shows = await planes(cloud)
     one, two, three = (shows[host] for host in IPS)
     network, _ = await cloud.network()
@@ -132,7 +132,7 @@ async def test_hosts_learn_who_joins_and_leaves(cloud: Cloud):
     await until(lambda: peers(one, network) == set() and shown(three, network) is None)
 
 
-async def test_many_who_join_at_once_all_know_each_other(cloud: Cloud):
+async def test_hosts_that_join_at_once_all_know_each_other(cloud: Cloud):
     shows = await planes(cloud)
     network, _ = await cloud.network()
     await asyncio.gather(*(cloud.bound(network, host=host, security_groups=[]) for host in IPS))
@@ -140,7 +140,7 @@ async def test_many_who_join_at_once_all_know_each_other(cloud: Cloud):
         await until(lambda h=host, p=plane: peers(p, network) == set(IPS.values()) - {IPS[h]})
 
 
-async def test_others_are_not_told_of_every_port(cloud: Cloud):
+async def test_other_hosts_get_no_message_for_every_port(cloud: Cloud):
     """A host that has joined already: the others' flood lists stay as they are."""
     shows = await planes(cloud, "host-1", "host-2")
     network, _ = await cloud.network()

@@ -290,7 +290,7 @@ async def test_a_port_is_found_again_after_the_pool_was_narrowed(cloud: Cloud):
         ({"status": "ACTIVE"}, "Attribute 'status' cannot be set here"),
     ],
 )
-async def test_what_is_wrong_is_said_in_words(cloud: Cloud, values, says):
+async def test_errors_name_the_field_and_what_is_wrong(cloud: Cloud, values, says):
     network, _ = await cloud.network()
     answer = await cloud("POST", "/ports", json={"port": {"network_id": network["id"]} | values})
     assert answer.status == 400
@@ -298,7 +298,7 @@ async def test_what_is_wrong_is_said_in_words(cloud: Cloud, values, says):
     assert len((await cloud("GET", "/ports")).json["ports"]) == 1
 
 
-async def test_who_may_name_which_owner(cloud: Cloud):
+async def test_callers_that_may_name_an_owner(cloud: Cloud):
     """`network:` owners are for components and the network's owner; `compute:` ones are any project's words."""
     shared = await cloud.make("network", "admin", name="shared", shared=True, project_id=PROJECT)
     await cloud.make("subnet", "admin", network_id=shared["id"], cidr="10.0.0.0/24")

@@ -55,7 +55,7 @@ async def test_a_group_lives(cloud: Cloud):
     ] == "SecurityGroupNotFound"
 
 
-async def test_an_operator_clears_a_project_away(cloud: Cloud):
+async def test_an_operator_deletes_default_groups_that_are_not_in_use(cloud: Cloud):
     group = await default_group(cloud)
     assert (await cloud("DELETE", f"/security-groups/{group['id']}", token="admin")).status == 204
     again = await default_group(cloud)  # the project is still in use: it gets a new one

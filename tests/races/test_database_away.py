@@ -85,7 +85,7 @@ def refused(answer: Answer, key: str) -> bool:
     return True
 
 
-async def test_away_and_back(cloud: Cloud, server: Any) -> None:
+async def test_unreachable_and_reachable_again(cloud: Cloud, server: Any) -> None:
     assert (await cloud.boot("before")).status == 202
     await asyncio.to_thread(server.kill)
     assert refused(await cloud.boot("during"), "serviceUnavailable")

@@ -117,7 +117,7 @@ def test_any_text_is_a_query_or_none(text):
 
 
 @given(inner=QUERIES)
-def test_not_and_and_or_are_what_they_say(inner):
+def test_not_and_and_or_combine_queries(inner):
     try:
         plain = bool(json_query.evaluate(inner, host()))
         assert json_query.evaluate(["not", inner], host()) is (not plain)

@@ -91,7 +91,7 @@ async def test_zones_change(known: Lab) -> None:
     ]
 
 
-async def test_operators_are_heard_at_once(known: Lab) -> None:
+async def test_a_disabled_host_is_seen_at_once(known: Lab) -> None:
     async with known.database.transaction() as tx:
         found = await services.find(tx.connection, host="host-1")
         await services.change(tx.connection, found[0].id, {"disabled": True, "changed_at": known.now()})

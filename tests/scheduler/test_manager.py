@@ -147,7 +147,7 @@ async def test_a_host_placement_does_not_know_is_never_chosen(lab):
         assert made.host is None
 
 
-async def test_placement_away_is_an_error_not_a_verdict(lab):
+async def test_an_unreachable_placement_is_an_error_and_no_decision(lab):
     await lab.host("host-1")
 
     async def away(*_, **__):

@@ -77,7 +77,7 @@ def test_num_instances_is_off_by_default():
     "options",
     [{"filters": ("NoSuchFilter",)}, {"weighers": ("NoSuchWeigher",)}, {"driver": "dice"}],
 )
-def test_unknown_names_say_what_is_known(options):
+def test_unknown_names_list_the_known_ones(options):
     with pytest.raises(ConfigError, match=r"\[scheduler\] .*there is no .*; there are: "):
         load_driver(SchedulerOptions(**options), random.Random(1))
 
@@ -140,7 +140,7 @@ def test_anti_affinity_and_affinity_within_one_request():
     assert together[1].alternates == []
 
 
-def test_lost_claims_are_told():
+def test_lost_claims_are_in_the_decision():
     (plan,) = planner([host()]).plan(["s"], {"s": {"host-1": "too late"}})
     assert plan.host is None
     assert plan.decision.hosts[0].refused_by == "claim"

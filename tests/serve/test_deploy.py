@@ -130,7 +130,7 @@ def test_units_run_what_there_is() -> None:
     assert folders == {f"kilonova@{agent}.service.d" for agent in AGENTS}
 
 
-def test_the_samples_say_what_their_machines_need() -> None:
+def test_the_samples_have_what_their_machines_need() -> None:
     controller, compute = sample("controller"), sample("compute")
     needed = {names[0] for component in COMPONENTS.values() for names in component.secrets}
     assert all(getattr(controller.secrets, name) for name in needed | {"grant_secret"})

@@ -93,7 +93,7 @@ def test_an_api_answers_the_requests_it_has_and_takes_no_new_ones(scene: Scene) 
     settled(scene, servers)
 
 
-def test_the_balancer_is_told_before_the_door_is_closed(scene: Scene) -> None:
+def test_the_balancer_sees_the_drain_before_the_listener_closes(scene: Scene) -> None:
     """While a drain is announced, readiness is denied and requests are still answered."""
     scene.cluster.restart("placement-1", {"KILONOVA_SERVE_DRAIN_NOTICE": "30"})
     process = scene.cluster.processes["placement-1"]
@@ -104,7 +104,7 @@ def test_the_balancer_is_told_before_the_door_is_closed(scene: Scene) -> None:
     scene.cluster.start_process("placement-1")
 
 
-def test_who_is_asked_twice_ends_at_once(scene: Scene) -> None:
+def test_a_second_stop_request_ends_it_at_once(scene: Scene) -> None:
     scene.close_gate("schedule", "before")
     servers = launch(scene, 1)
     scene.reached("schedule", "before")

@@ -114,7 +114,7 @@ def test_an_api_that_starts_before_identity_waits_for_it(scene: Scene, tmp_path:
     identity.shut()
 
 
-def test_a_component_waits_for_its_broker_and_tells_when_it_is_lost(scene: Scene, tmp_path: Path) -> None:
+def test_a_component_waits_for_its_broker_and_is_not_ready_when_it_is_lost(scene: Scene, tmp_path: Path) -> None:
     url = urlsplit(scene.cluster.engines["broker"].url)  # type: ignore[attr-defined]
     forwarder, port = Forwarder(url.port or 0), free_port()
     far = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{forwarder.port}")).geturl()
@@ -151,7 +151,7 @@ def test_a_database_that_is_not_migrated_is_refused(scene: Scene, tmp_path: Path
         assert "Traceback" not in process.words()
 
 
-def test_what_is_missing_in_the_settings_is_said(tmp_path: Path) -> None:
+def test_missing_settings_are_named(tmp_path: Path) -> None:
     config = write_toml(tmp_path / "k.toml", {"cloud": {"state_dir": str(tmp_path / "state")}})
     for component, word in (("image", "[secrets] service_password"), ("conductor", "[secrets] service_password")):
         with Served(tmp_path / "log", "serve", component, "--config", str(config)) as process:

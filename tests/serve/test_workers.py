@@ -58,7 +58,7 @@ def test_the_whole_group_may_be_asked_to_end(placement: Served, port: int) -> No
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_a_supervisor_that_comes_late_asks_nobody_twice(scene: Scene, tmp_path: Path, port: int) -> None:
+def test_a_late_supervisor_signals_no_worker_twice(scene: Scene, tmp_path: Path, port: int) -> None:
     """The machine held it up, while its workers were told with it."""
     words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
     state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "2"}
@@ -144,7 +144,7 @@ raise SystemExit(Supervisor(4, socket.socket(), work).run())
     assert (run.returncode, run.stdout) == (2, "asked\n"), run.stderr
 
 
-def test_a_signal_is_heard_once_while_another_one_comes() -> None:
+def test_a_signal_is_handled_once_while_another_one_comes() -> None:
     """With a delay where uvloop has read one signal and not yet looked at the other."""
     code = """
 import asyncio, os, signal, time, uvloop
@@ -176,7 +176,7 @@ print(sorted(heard.items()))
     assert run.stdout == "[('SIGTERM', 1), ('SIGUSR1', 1)]\n", run.stderr
 
 
-def test_who_asks_the_group_twice_ends_it_at_once(scene: Scene, tmp_path: Path, port: int) -> None:
+def test_a_second_signal_to_the_group_ends_it_at_once(scene: Scene, tmp_path: Path, port: int) -> None:
     words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
     state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "600"}
     with Served(tmp_path / "log", *words, *state, env=env) as process:

@@ -38,7 +38,7 @@ async def test_memcached(memcached: Memcached, patient: None) -> None:
     await cache.close()
 
 
-def test_haproxy_answers_for_nobody(tmp_path: Path, memcached: Memcached) -> None:
+def test_haproxy_answers_5xx_without_a_working_backend(tmp_path: Path, memcached: Memcached) -> None:
     port = free_port()
     with (
         HAProxy(tmp_path, {"api": (port, [f"127.0.0.1:{memcached.port}"])}),
@@ -48,6 +48,6 @@ def test_haproxy_answers_for_nobody(tmp_path: Path, memcached: Memcached) -> Non
         assert client.recv(100).startswith((b"HTTP/1.1 502 ", b"HTTP/1.1 503 ", b"HTTP/1.0 503 "))
 
 
-def test_what_does_not_start_says_why(tmp_path: Path, memcached: Memcached) -> None:
+def test_an_engine_that_does_not_start_raises_its_output(tmp_path: Path, memcached: Memcached) -> None:
     with pytest.raises(EngineFailed, match="memcached did not start: "):
         Memcached(tmp_path, port=70000).start()

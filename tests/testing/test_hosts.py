@@ -97,7 +97,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(underlay: Underlay, tmp_p
     assert f"{prefix}-switch" not in os.listdir("/run/netns")
 
 
-def test_a_command_that_fails_is_told(underlay: Underlay, tmp_path: Path) -> None:
+def test_a_command_that_fails_raises_its_output(underlay: Underlay, tmp_path: Path) -> None:
     with VirtualHost(underlay, "a", 1, tmp_path / "a") as host:
         with pytest.raises(HostFailed, match=f"{host.name}: ls /nowhere: .*No such file"):
             host.run("ls", "/nowhere")

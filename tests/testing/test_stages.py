@@ -13,7 +13,7 @@ def run(lines: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
 
 
-def test_all_stages_run_and_all_failures_are_told() -> None:
+def test_all_stages_run_and_all_failures_are_listed() -> None:
     failing = "printf 'FAILED tests/a.py::test_b - no\\nERROR tests/c.py\\n'; exit 5"
     ended = run(f'stage one bash -c "{failing}"\nstage two echo two runs\nstage three false')
     assert ended.returncode == 1
@@ -26,7 +26,7 @@ def test_all_stages_run_and_all_failures_are_told() -> None:
         assert line in told.splitlines()
 
 
-def test_nothing_is_told_when_all_pass() -> None:
+def test_the_end_lists_no_failures_when_all_pass() -> None:
     ended = run("stage one true")
     assert ended.returncode == 0
     assert "failed" not in ended.stdout

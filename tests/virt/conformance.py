@@ -79,7 +79,7 @@ async def boot(driver: VirtDriver, guest: GuestSpec) -> None:
 
 
 class Conformance:
-    async def test_a_guest_goes_through_its_states_and_tells_of_each(
+    async def test_a_guest_goes_through_its_states_with_an_event_for_each(
         self, driver: VirtDriver, make_guest: MakeGuest
     ) -> None:
         guest = make_guest()
@@ -101,7 +101,7 @@ class Conformance:
         await driver.undefine(guest.uuid)
         assert await driver.power_state(guest.uuid) == NOSTATE
 
-    async def test_an_act_returns_when_it_was_told(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+    async def test_an_operation_returns_after_its_event(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         """Who subscribes then hears nothing of it, only of what comes later."""
         guest = make_guest()
         before = Watcher(driver, guest)
@@ -236,7 +236,7 @@ class Conformance:
         await driver.undefine(one.uuid)
         assert one.uuid not in {info.uuid for info in await driver.guests()}
 
-    async def test_who_unsubscribed_hears_nothing(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
+    async def test_an_unsubscribed_listener_gets_no_event(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()
         deaf, ears = Watcher(driver, guest), Watcher(driver, guest)
         deaf.stop()

@@ -117,7 +117,7 @@ async def test_a_guest_that_dies_by_itself_is_reported(driver: FakeDriver, make_
     await watcher.saw(PowerState.SHUTDOWN)
 
 
-async def test_disks_remember_who_has_some() -> None:
+async def test_disks_know_which_servers_have_some() -> None:
     hypervisor = FakeHypervisor()
     store = FakeDiskStore("h", hypervisor, FakeOptions())
     server = str(uuid.uuid4())
@@ -132,7 +132,7 @@ async def test_disks_remember_who_has_some() -> None:
     assert await store.servers() == set()
 
 
-async def test_disks_fail_when_told_to() -> None:
+async def test_disks_fail_as_the_options_say() -> None:
     server = str(uuid.uuid4())
     store = FakeDiskStore("h", FakeHypervisor(), FakeOptions(fail={"fetch": "image-?", "inject": server}))
     with pytest.raises(DiskError, match="fetch of image-1"):

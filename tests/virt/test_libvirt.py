@@ -234,7 +234,9 @@ async def test_other_peoples_domains_are_left_alone(driver: LibvirtDriver, make_
         assert domain.isPersistent()
 
 
-async def test_another_cloud_on_the_same_host_is_a_stranger(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
+async def test_guests_of_another_cloud_on_the_same_host_are_not_ours(
+    driver: LibvirtDriver, make_guest: MakeGuest
+) -> None:
     guest = make_guest()
     await driver.define(guest)
     other = LibvirtDriver(options(cloud="another"), DISKS)
@@ -388,7 +390,7 @@ async def test_a_lost_connection_comes_back_with_what_was_missed(
         await relay.cut()
 
 
-async def test_what_an_old_connection_still_had_is_not_told(
+async def test_events_of_an_old_connection_are_dropped(
     driver: LibvirtDriver, make_guest: MakeGuest, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hear, late = Connection._on_lifecycle, asyncio.Event()

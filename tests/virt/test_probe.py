@@ -44,7 +44,7 @@ async def test_the_guest_runs_to_its_last_instruction_when_emulated() -> None:
 
 
 @needs_qemu
-async def test_a_broken_accelerator_is_told_by_name() -> None:
+async def test_a_broken_accelerator_is_reported_by_name() -> None:
     why = await run_guest(QEMU or "", "nonesuch", limit=30)
     assert "nonesuch" in (why or "")
 

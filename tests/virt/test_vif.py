@@ -22,7 +22,7 @@ def vif(**more: Any) -> Vif:
     return Vif(port_id="port-1", network_id="n", network_name="net", mac_address="fa:16:3e:00:00:01", **more)
 
 
-def test_the_binding_says_where_a_guest_is_plugged() -> None:
+def test_the_binding_decides_where_a_guest_is_plugged() -> None:
     assert plugged(DRIVER, vif(details=DETAILS)) == BRIDGED
     assert (vif(details=DETAILS).device_name, vif(vif_type="unbound").device_name) == ("tap1", "")
 
