@@ -45,8 +45,9 @@ def _fields(title: str, schema: dict[str, Any]) -> list[str]:
 
 
 def _declared(declared: Any, shapes: Shapes) -> str:
-    schemas = [part["schema"] for part in shapes.content(declared).values()]
-    return " or ".join(_shape(schema) if schema else "JSON" for schema in schemas)
+    """In words: shapes, or the media type of what has none."""
+    content = shapes.content(declared).items()
+    return " or ".join(_shape(part["schema"]) if part["schema"] else f"`{media}`" for media, part in content)
 
 
 def _shape(schema: Any) -> str:

@@ -15,10 +15,9 @@ from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
 from kilonova.core.web.client import refusal
 from kilonova.image.errors import ImageNotFound
-from kilonova.image.resources.images.schemas import ImageRecord, from_flat
+from kilonova.image.resources.images.schemas import PATCH_TYPE, ImageRecord, from_flat
 
 __all__ = ["ImageClient", "ImageRecord"]
-PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 PAGE = 1000
 
 

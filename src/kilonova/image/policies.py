@@ -1,30 +1,9 @@
-"""Policy rules, with upstream's names."""
+"""Policy rules of all resources, with upstream's names."""
 
 from __future__ import annotations
 
-from kilonova.core.policy import ADMIN, MEMBER_OR_OWNER, READER_OR_OWNER
+from kilonova.image.resources.image_data import policies as image_data
+from kilonova.image.resources.images import policies as images
+from kilonova.image.resources.members import policies as members
 
-SERVICE = "rule:service_api"  # a compute host with a grant for the image
-IMAGE_MEMBER = "project_id:%(member_id)s"
-SEEN_BY_ANYONE = "'community':%(visibility)s or 'public':%(visibility)s or 'shared':%(visibility)s"
-# members of an image may look at it and at their own membership
-READER_OR_MEMBER = f"{READER_OR_OWNER} or ((role:reader or role:member) and {IMAGE_MEMBER})"
-RULES: dict[str, str] = {
-    "default": "",
-    "add_image": MEMBER_OR_OWNER,
-    "delete_image": MEMBER_OR_OWNER,
-    "get_image": f"{READER_OR_MEMBER} or {SERVICE} or ((role:reader or role:member) and ({SEEN_BY_ANYONE}))",
-    "get_images": READER_OR_OWNER,
-    "modify_image": MEMBER_OR_OWNER,
-    "publicize_image": ADMIN,
-    "communitize_image": MEMBER_OR_OWNER,
-    "download_image": f"{MEMBER_OR_OWNER} or {SERVICE} or (role:member and ({IMAGE_MEMBER} or {SEEN_BY_ANYONE}))",
-    "upload_image": MEMBER_OR_OWNER,
-    "add_member": MEMBER_OR_OWNER,
-    "delete_member": MEMBER_OR_OWNER,
-    "get_member": READER_OR_MEMBER,
-    "get_members": READER_OR_MEMBER,
-    "modify_member": f"{ADMIN} or (role:member and {IMAGE_MEMBER})",
-    "deactivate": MEMBER_OR_OWNER,
-    "reactivate": MEMBER_OR_OWNER,
-}
+RULES: dict[str, str] = {"default": ""} | images.RULES | image_data.RULES | members.RULES

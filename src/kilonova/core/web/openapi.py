@@ -180,7 +180,8 @@ class Shapes:
         found: dict[str, list[Json]] = {}
         for kind in members(declared):
             if kind is not type(None):
-                found.setdefault(media_of(kind), []).append(self._schemas[repr(kind)])
+                raw = kind is bytes or (get_origin(kind) is Annotated and get_args(kind)[0] is bytes)
+                found.setdefault(media_of(kind), []).append({} if raw else self._schemas[repr(kind)])
         return {
             media: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
             for media, schemas in found.items()

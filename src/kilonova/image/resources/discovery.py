@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.wire import View
 from kilonova.image.fields import MEMBER_FIELDS, Field
 from kilonova.image.quotas import QuotaLogic
 
@@ -19,6 +23,57 @@ IMAGE_LINKS = [
 ]
 DESCRIBED_BY = [{"rel": "describedby", "href": "{schema}"}]
 PAGE_LINKS = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, *DESCRIBED_BY]
+
+
+Schema = dict[str, Any]
+"""A JSON schema, for clients that read it."""
+
+
+class Link(View):
+    rel: str
+    href: str
+
+
+class ApiVersion(View):
+    id: str
+    status: str
+    links: list[Link]
+
+
+class Versions(View):
+    versions: list[ApiVersion]
+
+
+class ImportMethods(View):
+    description: str
+    type: str
+    value: list[str]
+
+
+class ImportInfo(View):
+    methods: ImportMethods = msgspec.field(name="import-methods")
+
+
+class Limit(View):
+    """-1 stands for no limit."""
+
+    limit: int
+    usage: int
+
+
+class Usage(View):
+    """By quota."""
+
+    usage: dict[str, Limit]
+
+
+class Store(View):
+    id: str
+    default: str
+
+
+class Stores(View):
+    stores: list[Store]
 
 
 def _properties(fields: dict[str, Field]) -> dict[str, Any]:
@@ -50,14 +105,14 @@ class Discovery:
     async def versions(self, call: Call) -> Reply:
         return Reply(self._versions(call))
 
-    def _versions(self, call: Call) -> dict[str, Any]:
-        links = [{"rel": "self", "href": f"{call.base_url}/v2/"}]
-        return {
-            "versions": [
-                {"id": f"v{version}", "status": "CURRENT" if version == CURRENT else "SUPPORTED", "links": links}
+    def _versions(self, call: Call) -> Versions:
+        links = [Link(rel="self", href=f"{call.base_url}/v2/")]
+        return Versions(
+            versions=[
+                ApiVersion(id=f"v{version}", status="CURRENT" if version == CURRENT else "SUPPORTED", links=links)
                 for version in VERSIONS
             ]
-        }
+        )
 
     async def image_schema(self, call: Call) -> Reply:
         return Reply(self._schemas["image"])
@@ -72,14 +127,14 @@ class Discovery:
         return Reply(self._schemas["members"])
 
     async def import_info(self, call: Call) -> Reply:
-        methods = {"description": "Import methods available.", "type": "array", "value": []}
-        return Reply({"import-methods": methods})
+        methods = ImportMethods(description="Import methods available.", type="array", value=[])
+        return Reply(ImportInfo(methods=methods))
 
     async def usage(self, call: Call) -> Reply:
         """Of the caller's project; bytes as MiB, with what is begun."""
         owner = call.ctx.project_id
         if owner is None:
-            return Reply({"usage": {}})
+            return Reply(Usage(usage={}))
         limits, used = self._quotas.of(owner), await self._quotas.usage(owner)
         most = limits.image_size_total
         numbers = {
@@ -87,13 +142,41 @@ class Discovery:
             "image_count_total": (limits.image_count_total, used.count),
             "image_count_uploading": (limits.image_count_uploading, used.uploading),
         }
-        shown = {name: {"limit": limit, "usage": number} for name, (limit, number) in numbers.items()}
-        return Reply({"usage": shown})
+        shown = {name: Limit(limit=limit, usage=number) for name, (limit, number) in numbers.items()}
+        return Reply(Usage(usage=shown))
 
     async def stores(self, call: Call) -> Reply:
-        return Reply({"stores": [{"id": self._store, "default": "true"}]})
+        return Reply(Stores(stores=[Store(id=self._store, default="true")]))
 
 
 def _collection(name: str, item: dict[str, Any], more: dict[str, Any], links: list[dict[str, str]]) -> dict[str, Any]:
     properties = {name: {"type": "array", "items": item}} | more | {"schema": {"type": "string"}}
     return {"name": name, "properties": properties, "links": links}
+
+
+def routes(discovery: Discovery) -> list[Route]:
+    s, i = "/v2/schemas", "/v2/info"
+    return [
+        Route("GET", "/", discovery.root, public=True, status=300, reply=Versions, summary="List the API's versions."),
+        Route("GET", "/versions", discovery.versions, public=True, reply=Versions, summary="List the API's versions."),
+        Route("GET", f"{s}/image", discovery.image_schema, "default", reply=Schema, summary="Show an image's schema."),
+        Route(
+            "GET", f"{s}/images", discovery.images_schema, "default", reply=Schema,
+            summary="Show the schema of a list of images.",
+        ),
+        Route(
+            "GET", f"{s}/member", discovery.member_schema, "default", reply=Schema, summary="Show a membership's schema."
+        ),
+        Route(
+            "GET", f"{s}/members", discovery.members_schema, "default", reply=Schema,
+            summary="Show the schema of a list of memberships.",
+        ),
+        Route(
+            "GET", f"{i}/import", discovery.import_info, "default", reply=ImportInfo,
+            summary="Show by which methods images can be imported: there are none.",
+        ),
+        Route("GET", f"{i}/stores", discovery.stores, "default", reply=Stores, summary="List the stores of images."),
+        Route(
+            "GET", f"{i}/usage", discovery.usage, "default", reply=Usage, summary="Show the project's quotas and usage."
+        ),
+    ]  # fmt: skip

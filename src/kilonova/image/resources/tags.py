@@ -5,10 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.core import errors as core_errors
+from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.image.fields import Field, check
 from kilonova.image.resources.images.access import fetch
 from kilonova.image.resources.images.logic import ImageLogic
+from kilonova.image.resources.images.routes import ONE as IMAGE
+
+ONE = IMAGE + "/tags/{tag:str}"
 
 
 class Tags:
@@ -31,3 +35,10 @@ class Tags:
             image.id, lambda current: msgspec.structs.replace(current, tags=[t for t in current.tags if t != tag])
         )
         return Reply()
+
+
+def routes(tags: Tags) -> list[Route]:
+    return [
+        Route("PUT", ONE, tags.put, "modify_image", 204, summary="Add a tag to an image."),
+        Route("DELETE", ONE, tags.delete, "modify_image", 204, summary="Remove a tag from an image."),
+    ]

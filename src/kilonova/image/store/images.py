@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import CompoundSelect, Select, delete, null, select, union_all, update
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.image.resources.images.schemas import ImageRecord
@@ -17,9 +17,40 @@ GONE = ("pending_delete", "deleted")
 SHOWN = tuple(name for name in ImageRecord.__struct_fields__ if name not in ("tags", "properties"))
 
 
-async def find(connection: Connection, image_id: str, *, lock: bool = False) -> Row | None:
+class ImageRow(TypedRow):
+    id: str
+    name: str | None
+    status: str
+    visibility: str
+    owner: str | None
+    protected: bool
+    os_hidden: bool
+    min_disk: int
+    min_ram: int
+    disk_format: str | None
+    container_format: str | None
+    size: int | None
+    virtual_size: int | None
+    checksum: str | None
+    os_hash_algo: str | None
+    os_hash_value: str | None
+    created_at: str
+    updated_at: str
+    upload_id: str | None
+    reserved: int | None
+
+
+class BesideRow(TypedRow):
+    """A property, or a tag: then `name` is None."""
+
+    image_id: str
+    name: str | None
+    value: str
+
+
+async def find(connection: Connection, image_id: str, *, lock: bool = False) -> ImageRow | None:
     """An image that is not deleted; `lock` keeps others from changing it until the transaction ends."""
-    return (await connection.execute(*_one(image_id, lock=lock))).first()
+    return rows.first(await connection.execute(*_one(image_id, lock=lock)), ImageRow)
 
 
 @prepared
@@ -28,8 +59,9 @@ def _one(image_id: Any, *, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def in_status(connection: Connection, *statuses: str) -> Sequence[Row]:
-    return (await connection.execute(select(images).where(images.c.status.in_(statuses)))).all()
+async def in_status(connection: Connection, *statuses: str) -> Sequence[ImageRow]:
+    query = select(images).where(images.c.status.in_(statuses))
+    return rows.every(await connection.execute(query), ImageRow)
 
 
 async def id_taken(connection: Connection, image_id: str) -> bool:
@@ -37,19 +69,19 @@ async def id_taken(connection: Connection, image_id: str) -> bool:
     return (await connection.execute(select(images.c.id).where(images.c.id == image_id))).first() is not None
 
 
-async def records(connection: Connection, rows: Sequence[Row]) -> list[ImageRecord]:
+async def records(connection: Connection, found: Sequence[ImageRow]) -> list[ImageRecord]:
     """The rows with their properties and tags."""
-    ids = [row.id for row in rows]
+    ids = [row.id for row in found]
     if not ids:
         return []
     extra: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
-    for row in await connection.execute(*_beside(ids)):
+    for row in rows.every(await connection.execute(*_beside(ids)), BesideRow):
         if row.name is None:
             tags[row.image_id].append(row.value)
         else:
             extra[row.image_id][row.name] = row.value
-    return [_record(row, extra[row.id], sorted(tags[row.id])) for row in rows]
+    return [_record(image, extra[image.id], sorted(tags[image.id])) for image in found]
 
 
 @prepared
@@ -62,7 +94,7 @@ def _beside(ids: Any) -> CompoundSelect[Any]:
     )
 
 
-def _record(row: Row, extra: dict[str, str], tags: list[str]) -> ImageRecord:
+def _record(row: ImageRow, extra: dict[str, str], tags: list[str]) -> ImageRecord:
     values = {name: getattr(row, name) for name in SHOWN}
     for name in ("created_at", "updated_at"):
         values[name] = values[name][:19] + "Z"
@@ -94,8 +126,8 @@ async def set_properties(connection: Connection, image_id: str, wanted: dict[str
     """Replace all extra properties."""
     await connection.execute(delete(image_properties).where(image_properties.c.image_id == image_id))
     if wanted:
-        rows = [{"image_id": image_id, "name": name, "value": value} for name, value in wanted.items()]
-        await connection.execute(insert(image_properties), rows)
+        values = [{"image_id": image_id, "name": name, "value": value} for name, value in wanted.items()]
+        await connection.execute(insert(image_properties), values)
 
 
 async def set_tags(connection: Connection, image_id: str, wanted: Sequence[str]) -> None:

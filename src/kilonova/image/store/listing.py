@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, rows
 from kilonova.core.db.paging import beyond
 from kilonova.image.resources.images.list_query import Condition, ListQuery
-from kilonova.image.store.images import GONE
+from kilonova.image.store.images import GONE, ImageRow
 from kilonova.image.tables import image_members, image_properties, image_tags, images
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -20,8 +20,8 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 async def page(
-    connection: Connection, query: ListQuery, marker: Row | None, project_id: str | None, *, everything: bool
-) -> Sequence[Row]:
+    connection: Connection, query: ListQuery, marker: ImageRow | None, project_id: str | None, *, everything: bool
+) -> Sequence[ImageRow]:
     """The images that fit, after `marker`; `everything` lifts the limits of visibility."""
     wanted = select(images).where(images.c.status.not_in(GONE))
     if not everything:
@@ -35,8 +35,7 @@ async def page(
         wanted = wanted.where(images.c.id.in_(holds))
     for tag in query.tags:
         wanted = wanted.where(images.c.id.in_(select(image_tags.c.image_id).where(image_tags.c.value == tag)))
-    rows: Sequence[Row] = (await connection.execute(_ordered(wanted, query, marker).limit(query.limit))).all()
-    return rows
+    return rows.every(await connection.execute(_ordered(wanted, query, marker).limit(query.limit)), ImageRow)
 
 
 def _visible(project_id: str | None, member_status: str) -> Any:
@@ -75,7 +74,7 @@ def _key(name: str) -> Any:
     return func.coalesce(column, -1 if name == "size" else "")
 
 
-def _ordered(wanted: Select[Any], query: ListQuery, marker: Row | None) -> Select[Any]:
+def _ordered(wanted: Select[Any], query: ListQuery, marker: ImageRow | None) -> Select[Any]:
     keys = [(_key(name), name, direction) for name, direction in query.sort]
     wanted = wanted.order_by(*(key.asc() if direction == "asc" else key.desc() for key, _, direction in keys))
     if marker is None:

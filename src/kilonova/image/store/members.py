@@ -7,18 +7,27 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.image.tables import image_members
 
 
-async def find(connection: Connection, image_id: str, member: str) -> Row | None:
+class MemberRow(TypedRow):
+    id: int
+    image_id: str
+    member: str
+    status: str
+    created_at: str
+    updated_at: str
+
+
+async def find(connection: Connection, image_id: str, member: str) -> MemberRow | None:
     query = select(image_members).where(image_members.c.image_id == image_id, image_members.c.member == member)
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), MemberRow)
 
 
-async def of_image(connection: Connection, image_id: str) -> Sequence[Row]:
+async def of_image(connection: Connection, image_id: str) -> Sequence[MemberRow]:
     query = select(image_members).where(image_members.c.image_id == image_id).order_by(image_members.c.id)
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), MemberRow)
 
 
 async def add(connection: Connection, values: dict[str, Any]) -> None:

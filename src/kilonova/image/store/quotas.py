@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 from sqlalchemy import case, func, select
 
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import hold
 from kilonova.image.store.images import GONE
 from kilonova.image.tables import images, locks
+
+
+class UsageRow(TypedRow):
+    """Sums are of the type that the engine gives them."""
+
+    number: int
+    size: int | Decimal
+    uploading: int | Decimal
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -28,10 +38,12 @@ async def usage(connection: Connection, owner: str, *, but: str | None = None) -
     """Of a project, without the image `but`."""
     held = func.coalesce(images.c.size, 0) + func.coalesce(images.c.reserved, 0)
     saving = case((images.c.status == "saving", 1), else_=0)
-    query = select(func.count(), func.coalesce(func.sum(held), 0), func.coalesce(func.sum(saving), 0)).where(
-        images.c.owner == owner, images.c.status.not_in(GONE)
-    )
+    query = select(
+        func.count().label("number"),
+        func.coalesce(func.sum(held), 0).label("size"),
+        func.coalesce(func.sum(saving), 0).label("uploading"),
+    ).where(images.c.owner == owner, images.c.status.not_in(GONE))
     if but is not None:
         query = query.where(images.c.id != but)
-    row = (await connection.execute(query)).one()
-    return Usage(int(row[0]), int(row[1]), int(row[2]))
+    row = rows.one(await connection.execute(query), UsageRow)
+    return Usage(row.number, int(row.size), int(row.uploading))

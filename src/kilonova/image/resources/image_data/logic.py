@@ -80,7 +80,9 @@ class DataLogic:
         for row in rows:
             if row.status == "pending_delete":
                 await self.images.purge(row.id)
-            elif not await asyncio.to_thread(self.data.in_progress, UUID(row.id), UUID(row.upload_id)):
+            elif row.upload_id is not None and not await asyncio.to_thread(
+                self.data.in_progress, UUID(row.id), UUID(row.upload_id)
+            ):
                 await asyncio.to_thread(self.data.delete, UUID(row.id))
                 await self._back_to_queued(row.id, row.upload_id)
                 logger.warning("upload interrupted: the image is queued again", image_id=row.id)

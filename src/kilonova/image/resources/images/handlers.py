@@ -9,13 +9,12 @@ from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
 from kilonova.image.fields import Field, check
 from kilonova.image.resources.images import patch
+from kilonova.image.resources.images import schemas as shapes
 from kilonova.image.resources.images.access import check_visibility, fetch
 from kilonova.image.resources.images.logic import ImageLogic
 from kilonova.image.resources.images.query import read_query
-from kilonova.image.resources.images.schemas import ImageRecord, flat
+from kilonova.image.resources.images.schemas import OLD_PATCH_TYPE, PATCH_TYPE, ImageRecord, flat
 
-PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
 PATCH_TYPES = f"{OLD_PATCH_TYPE}, {PATCH_TYPE}"
 
 
@@ -41,6 +40,7 @@ class Images:
 
     async def create(self, call: Call) -> Reply:
         body = await call.decode(dict[str, Any])
+        call.reads(shapes.ImageCreate)
         for name in body:
             if name != "id":
                 patch.check_name(name)
@@ -61,7 +61,9 @@ class Images:
         kind = call.headers.get("content-type", "").split(";")[0].strip()
         if kind not in (PATCH_TYPE, OLD_PATCH_TYPE):
             raise errors.NotAPatch(allowed=PATCH_TYPES, headers={"Accept-Patch": PATCH_TYPES})
-        changes = patch.parse(await call.decode(object), self.fields, old=kind == OLD_PATCH_TYPE)
+        old = kind == OLD_PATCH_TYPE
+        changes = patch.parse(await call.decode(object), self.fields, old=old)
+        call.reads(shapes.OldPatch if old else shapes.Patch)
         image = await fetch(call, self.logic, image_id, "modify_image")
         for change in changes:
             if change.name == "visibility":

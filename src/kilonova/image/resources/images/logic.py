@@ -12,7 +12,7 @@ import msgspec
 from kilonova.core import log
 from kilonova.core.clock import Clock, iso_micro
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 from kilonova.image import errors
 from kilonova.image.options import ImageOptions
 from kilonova.image.quotas import QuotaLogic
@@ -86,7 +86,7 @@ class ImageLogic:
         (image,) = await store.records(connection, [row])
         return Seen(image, target_of(image, member))
 
-    async def _membership(self, connection: Connection, ctx: RequestContext, row: Row) -> str | None:
+    async def _membership(self, connection: Connection, ctx: RequestContext, row: store.ImageRow) -> str | None:
         if row.visibility != "shared" or ctx.project_id is None or ctx.project_id == row.owner:
             return None
         found = await member_store.find(connection, row.id, ctx.project_id)

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from kilonova.core.web.wire import View
+from kilonova.core.web.wire import View, media
 
 FIXED = frozenset({
     "id", "name", "status", "visibility", "owner", "protected", "os_hidden", "min_disk", "min_ram", "disk_format",
@@ -44,6 +45,67 @@ class Image(View):
     created_at: str
     updated_at: str
     tags: list[str]
+
+
+class ImageView(Image):
+    """An image as clients see it, with its extra properties beside the attributes. `stores` names where its data lie."""
+
+    other_fields = str
+
+    path: str = msgspec.field(name="self")
+    file: str
+    schema: str
+    stores: str | UnsetType = UNSET
+
+
+class ImageList(View):
+    """`first` and `next` are paths of pages."""
+
+    images: list[ImageView]
+    schema: str
+    first: str
+    next: str | UnsetType = UNSET
+
+
+class ImageCreate(View):
+    """Extra properties are text beside the attributes; `fields.py` says what each attribute may be."""
+
+    other_fields = str
+
+    id: str | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    visibility: str | UnsetType = UNSET
+    owner: str | UnsetType | None = UNSET
+    protected: bool | UnsetType = UNSET
+    os_hidden: bool | UnsetType = UNSET
+    min_disk: int | UnsetType = UNSET
+    min_ram: int | UnsetType = UNSET
+    disk_format: str | UnsetType | None = UNSET
+    container_format: str | UnsetType | None = UNSET
+    tags: list[str] | UnsetType = UNSET
+
+
+class PatchOperation(View):
+    """`path` is the attribute's name after a slash."""
+
+    op: Literal["add", "remove", "replace"]
+    path: str
+    value: Any = UNSET
+
+
+class OldPatchOperation(View):
+    """One of the three has the path."""
+
+    add: str | UnsetType = UNSET
+    remove: str | UnsetType = UNSET
+    replace: str | UnsetType = UNSET
+    value: Any = UNSET
+
+
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+OLD_PATCH_TYPE = "application/openstack-images-v2.0-json-patch"
+Patch = Annotated[list[PatchOperation], media(PATCH_TYPE)]
+OldPatch = Annotated[list[OldPatchOperation], media(OLD_PATCH_TYPE)]
 
 
 class ImageRecord(Image):

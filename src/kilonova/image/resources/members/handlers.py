@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kilonova.core import errors as core_errors
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
 from kilonova.image.fields import MEMBER_FIELDS, check
@@ -12,13 +11,14 @@ from kilonova.image.resources.images.logic import target_of
 from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.resources.members import schemas as shapes
 from kilonova.image.resources.members.logic import MemberLogic
+from kilonova.image.store.members import MemberRow
 
 
 class Members:
     def __init__(self, logic: MemberLogic) -> None:
         self.logic = logic
 
-    def _view(self, row: Row) -> shapes.Member:
+    def _view(self, row: MemberRow) -> shapes.Member:
         return shapes.Member(
             member_id=row.member,
             image_id=row.image_id,
@@ -65,7 +65,7 @@ class Members:
         await self.logic.remove(row)
         return Reply()
 
-    async def _fetch(self, call: Call, image_id: str, member: str) -> tuple[ImageRecord, Row]:
+    async def _fetch(self, call: Call, image_id: str, member: str) -> tuple[ImageRecord, MemberRow]:
         """The image and the membership; a membership of others is not found."""
         image = await fetch(call, self.logic.images, image_id, "get_image")
         if image.visibility != "shared":

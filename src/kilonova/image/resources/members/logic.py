@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row, retried
+from kilonova.core.db import Database, retried
 from kilonova.image import errors
 from kilonova.image.resources.images.logic import ImageLogic
 from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.store import images as image_store
 from kilonova.image.store import members as store
+from kilonova.image.store.members import MemberRow
 
 
 class MemberLogic:
@@ -22,7 +23,7 @@ class MemberLogic:
         if image.visibility != "shared":
             raise errors.NotShared
 
-    async def list(self, ctx: RequestContext, image: ImageRecord) -> Sequence[Row]:
+    async def list(self, ctx: RequestContext, image: ImageRecord) -> Sequence[MemberRow]:
         """All members for the owner and admins; a member sees itself."""
         async with self.database.reading() as connection:
             rows = await store.of_image(connection, image.id)
@@ -30,7 +31,7 @@ class MemberLogic:
             return rows
         return [row for row in rows if row.member == ctx.project_id]
 
-    async def get(self, image: ImageRecord, member: str) -> Row:
+    async def get(self, image: ImageRecord, member: str) -> MemberRow:
         async with self.database.reading() as connection:
             row = await store.find(connection, image.id, member)
         if row is None:
@@ -38,7 +39,7 @@ class MemberLogic:
         return row
 
     @retried
-    async def add(self, image: ImageRecord, member: str) -> Row:
+    async def add(self, image: ImageRecord, member: str) -> MemberRow:
         now = self.images.now()
         async with self.database.transaction() as tx:
             if await image_store.find(tx.connection, image.id, lock=True) is None:
@@ -56,12 +57,12 @@ class MemberLogic:
         return await self.get(image, member)
 
     @retried
-    async def set_status(self, image: ImageRecord, row: Row, status: str) -> Row:
+    async def set_status(self, image: ImageRecord, row: MemberRow, status: str) -> MemberRow:
         async with self.database.transaction() as tx:
             await store.change(tx.connection, row.id, {"status": status, "updated_at": self.images.now()})
         return await self.get(image, row.member)
 
     @retried
-    async def remove(self, row: Row) -> None:
+    async def remove(self, row: MemberRow) -> None:
         async with self.database.transaction() as tx:
             await store.remove(tx.connection, row.id)

@@ -1,0 +1,33 @@
+"""Routes of images."""
+
+from __future__ import annotations
+
+from kilonova.core.web.app import Route
+from kilonova.image.resources.images import schemas as shapes
+from kilonova.image.resources.images.handlers import Images
+
+ALL, ONE = "/v2/images", "/v2/images/{image_id:str}"
+
+
+def routes(images: Images) -> list[Route]:
+    return [
+        Route("GET", ALL, images.list, "get_images", reply=shapes.ImageList, summary="List images."),
+        Route(
+            "POST", ALL, images.create, "add_image", 201, body=shapes.ImageCreate, reply=shapes.ImageView,
+            summary="Create an image without data.",
+        ),
+        Route("GET", ONE, images.show, "get_image", reply=shapes.ImageView, summary="Show an image."),
+        Route(
+            "PATCH", ONE, images.update, "modify_image", body=shapes.Patch | shapes.OldPatch, reply=shapes.ImageView,
+            summary="Change attributes and properties of an image by a JSON patch.",
+        ),
+        Route("DELETE", ONE, images.delete, "delete_image", 204, summary="Delete an image and its data."),
+        Route(
+            "POST", ONE + "/actions/deactivate", images.deactivate, "deactivate", 204,
+            summary="Deactivate an image: admins alone may download its data.",
+        ),
+        Route(
+            "POST", ONE + "/actions/reactivate", images.reactivate, "reactivate", 204,
+            summary="Reactivate a deactivated image.",
+        ),
+    ]  # fmt: skip
