@@ -1,4 +1,4 @@
-"""What the rules of every noun share."""
+"""What the logic of every resource is given, and what it shares."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from kilonova.core.db import Connection, Database, DuplicateRow, Row, Transactio
 from kilonova.core.errors import NotFound
 from kilonova.identity import errors
 from kilonova.identity.catalog_cache import CatalogCache
+from kilonova.identity.keys import KeyRepository
+from kilonova.identity.logins.lockout import Lockout
 from kilonova.identity.logins.passwords import Passwords
 from kilonova.identity.options import IdentityOptions
 from kilonova.identity.store import records
 from kilonova.identity.store.records import Table
+from kilonova.identity.tokens.lifecycle import TokenLogic
 from kilonova.identity.tokens.revocation import Revocations
 
 
 @dataclass(frozen=True)
 class Deps:
-    """Given to every noun's logic."""
+    """What resources are made of. `credential_keys` seal credentials."""
 
     database: Database
     clock: Clock
     options: IdentityOptions
+    tokens: TokenLogic
     revocations: Revocations
     passwords: Passwords
+    lockout: Lockout
     catalog: CatalogCache
+    credential_keys: KeyRepository
 
 
 class Logic:
@@ -56,8 +62,3 @@ async def must_get(
     if row is None:
         raise missing(id=record_id)
     return row
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """The filters a client really asked for."""
-    return {name: value for name, value in values.items() if value is not None}

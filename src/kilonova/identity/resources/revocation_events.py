@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from kilonova.core.db import Database
+from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
+from kilonova.identity.interface import RevocationList
+from kilonova.identity.resources.base import Deps
 from kilonova.identity.tokens.revocation import Revocations
+from kilonova.identity.web.resource import Resource
 
 
 class RevocationEvents:
@@ -17,3 +21,16 @@ class RevocationEvents:
         if not after.isdecimal() or len(after) > 18:
             raise InvalidInput(reason="after is the number of a generation")
         return Reply(await self.revocations.told(self.database, int(after)))
+
+
+def routes(deps: Deps) -> list[Route]:
+    api = RevocationEvents(deps.revocations, deps.database)
+    return [
+        Route(
+            "GET", "/v3/OS-KILONOVA/revocations", api.list, "identity:list_revoke_events",
+            reply=RevocationList, summary="List the events after which remembered tokens are no longer valid",
+        )
+    ]  # fmt: skip
+
+
+REVOCATION_EVENTS = Resource(routes, {"identity:list_revoke_events": "rule:service_or_admin"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,20 +15,27 @@ T = TypeVar("T", bound=msgspec.Struct)
 RESERVED = frozenset({"id", "links"})
 
 
-async def read(call: Call, name: str, kind: type[T]) -> tuple[T, dict[str, Any]]:
-    """(the resource, its extra attributes); a 400 names what is missing or wrong."""
-    body = await call.decode(dict[str, Any])
-    inner = body.get(name)
+async def read(call: Call, kind: type[T]) -> tuple[T, dict[str, Any]]:
+    """(the body, the extra attributes of the resource in it); `kind` has one field, the resource. A 400 names what is missing
+    or wrong."""
+    name, inner_kind, known = _resource_of(kind)
+    inner = (await call.decode(dict[str, Any])).get(name)
     if not isinstance(inner, dict):
         raise errors.Missing(attribute=name, target="request body")
     try:
-        made = msgspec.convert(inner, kind)
+        made = msgspec.convert(inner, inner_kind)
     except msgspec.ValidationError as error:
-        found = violation_of(error, kind)
+        found = violation_of(error, inner_kind)
         where = ".".join(part for part in (name, found.where) if part)
         raise InvalidInput(reason=f"{where} {found.what}") from None
-    known = RESERVED | {field.encode_name for field in msgspec.structs.fields(kind)}
-    return made, {key: value for key, value in inner.items() if key not in known}
+    return kind(**{name: made}), {key: value for key, value in inner.items() if key not in known}
+
+
+@lru_cache
+def _resource_of(kind: type[msgspec.Struct]) -> tuple[str, Any, frozenset[str]]:
+    """(the name, the shape, the attributes) of the resource that a body wraps."""
+    (field,) = msgspec.structs.fields(kind)
+    return field.name, field.type, RESERVED | {inner.encode_name for inner in msgspec.structs.fields(field.type)}
 
 
 def columns(body: msgspec.Struct, *left_out: str) -> dict[str, Any]:
@@ -47,7 +55,6 @@ def changes(body: msgspec.Struct) -> dict[str, Any]:
     return columns(body, "options") | ({"options": options} if options else {})
 
 
-def flag(call: Call, name: str) -> bool | None:
-    """A query flag as upstream reads it: `?enabled` and everything but 0 and false mean yes."""
-    text = call.query.get(name)
-    return None if text is None else text.strip().lower() not in ("0", "false", "no", "off")
+def domain_of(call: Call) -> str:
+    """Where things are made when the client names no domain."""
+    return call.ctx.domain_id or call.ctx.project_domain_id or call.ctx.user_domain_id or "default"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import msgspec
 
 from kilonova.core.web.app import Handler, Route
 from kilonova.core.web.call import Call, Reply
-from kilonova.identity import errors, policies
+from kilonova.identity import errors
 
 MAX_BODY = 114688  # bytes, as upstream
 
 
-def guarded(route: Route) -> Route:
+def guarded(route: Route, object_rules: Container[str]) -> Route:
     """The route with its policy checked against the ids in its path, before its handler runs: what a handler forgets to
-    check is refused, not granted."""
+    check is refused, not granted. `object_rules` are checked by the handler."""
     rule = route.policy
-    if rule is None or rule in policies.OBJECT_RULES:
+    if rule is None or rule in object_rules:
         return msgspec.structs.replace(route, max_body=MAX_BODY)
     inner: Handler = route.handler
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
+from kilonova.identity.resources.assignments import schemas as shapes
+from kilonova.identity.resources.assignments import views
 from kilonova.identity.resources.assignments.logic import SYSTEM, AssignmentLogic, Grant
 from kilonova.identity.resources.projects.logic import ProjectLogic
-from kilonova.identity.web import links
-from kilonova.identity.web.body import flag
+from kilonova.identity.resources.roles import views as role_views
+from kilonova.identity.web.query import flag
+from kilonova.identity.web.views import list_links
 
 FILTERS = {
     "user.id": ("user", "actor_kind", "actor_id"),
@@ -20,7 +22,7 @@ FILTERS = {
 }
 
 
-class Assignments:
+class Grants:
     """`actor` and `target` name the path's parameters: user or group; project, domain or system."""
 
     def __init__(self, assignments: AssignmentLogic, *, actor: str, target: str, inherited: bool = False) -> None:
@@ -37,8 +39,7 @@ class Assignments:
 
     async def list(self, call: Call, **ids: str) -> Reply:
         rows = await self.assignments.roles(self._grant(ids))
-        path = call.request.url.path
-        return Reply(links.listing(call, path, "roles", [links.role(call, row) for row in rows]))
+        return Reply(role_views.roles(call, call.request.url.path, rows))
 
     async def check(self, call: Call, **ids: str) -> Reply:
         await self.assignments.check(self._grant(ids), ids["role_id"])
@@ -62,8 +63,8 @@ class RoleAssignments:
         where = await self._filters(call, effective)
         rows = await self.assignments.list(where, effective=effective)
         names = flag(call, "include_names") or False
-        items = [assignment_view(call, row, names=names) for row in rows]
-        return Reply(links.listing(call, "/v3/role_assignments", "role_assignments", items))
+        found = [views.assignment(call, row, names=names) for row in rows]
+        return Reply(shapes.Assignments(role_assignments=found, links=list_links(call, "/v3/role_assignments")))
 
     async def _filters(self, call: Call, effective: bool) -> dict[str, Any]:
         where: dict[str, Any] = {}
@@ -88,35 +89,3 @@ class RoleAssignments:
             below = await self.projects.children(where["target_id"])
             where["target_id"] = [where["target_id"], *(row.id for row in below)]
         return where
-
-
-def assignment_view(call: Call, row: Row, *, names: bool) -> dict[str, Any]:
-    role, actor, target = {"id": row.role_id}, {"id": row.actor_id}, {"id": row.target_id}
-    if names:
-        role |= _named(row, "role")
-        actor |= _named(row, "actor")
-        target |= _named(row, "target")
-    scope: dict[str, Any] = {row.target_kind: target} if row.target_kind != "system" else {"system": {"all": True}}
-    if row.inherited:
-        scope["OS-INHERIT:inherited_to"] = "projects"
-    return {"role": role, row.actor_kind: actor, "scope": scope, "links": _links(call, row)}
-
-
-def _named(row: Row, prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": getattr(row, f"{prefix}_name")}
-    domain_id = getattr(row, f"{prefix}_domain_id")
-    if domain_id:
-        found["domain"] = {"id": domain_id, "name": getattr(row, f"{prefix}_domain_name")}
-    return found
-
-
-def _links(call: Call, row: Row) -> dict[str, str]:
-    kind, actor_id = ("group", row.via_group) if row.via_group else (row.actor_kind, row.actor_id)
-    target = "system" if row.target_kind == "system" else f"{row.target_kind}s/{row.target_id}"
-    path = f"{target}/{kind}s/{actor_id}/roles/{row.role_id}"
-    if row.inherited:
-        path = f"OS-INHERIT/{path}/inherited_to_projects"
-    found = {"assignment": f"{call.base_url}/v3/{path}"}
-    if row.via_group:
-        found["membership"] = f"{call.base_url}/v3/groups/{row.via_group}/users/{row.actor_id}"
-    return found

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db import Database, retried
+from kilonova.core.db import retried
 from kilonova.identity import errors, timestamps
-from kilonova.identity.logins.lockout import Lockout, subject_of
-from kilonova.identity.logins.passwords import Passwords
+from kilonova.identity.logins.lockout import subject_of
 from kilonova.identity.resources.auth import schemas as shapes
+from kilonova.identity.resources.base import Deps
 from kilonova.identity.store import records
 from kilonova.identity.store import tokens as store
 from kilonova.identity.tables import application_credentials, users
-from kilonova.identity.tokens.lifecycle import Scope, Token, TokenLogic
+from kilonova.identity.tokens.lifecycle import Scope, Token
 from kilonova.identity.tokens.providers import METHODS, Payload
 
 
@@ -34,8 +34,9 @@ class Proof(msgspec.Struct, kw_only=True):
 
 
 class AuthLogic:
-    def __init__(self, database: Database, tokens: TokenLogic, passwords: Passwords, lockout: Lockout) -> None:
-        self.database, self.tokens, self.passwords, self.lockout = database, tokens, passwords, lockout
+    def __init__(self, deps: Deps) -> None:
+        self.database, self.tokens = deps.database, deps.tokens
+        self.passwords, self.lockout = deps.passwords, deps.lockout
         self._methods: dict[str, Callable[[shapes.Identity, str], Awaitable[Proof]]] = {
             "password": self._by_password,
             "token": self._by_token,

@@ -1,13 +1,14 @@
-"""Wire shapes of logins: v3, v2.0, and the token that v3 answers with."""
+"""Wire shapes of logins and of the tokens that they answer with."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, UnsetType
 
 from kilonova.core.web.wire import View
 from kilonova.identity.web.texts import Label
+from kilonova.identity.web.views import ListLinks
 
 
 class DomainRef(View):
@@ -73,23 +74,6 @@ class AuthRequest(View):
     auth: Auth
 
 
-class PasswordCredentials(View):
-    password: str
-    username: Label | None = None
-    user_id: Label | None = field(name="userId", default=None)
-
-
-class AuthV2(View):
-    password_credentials: PasswordCredentials | None = field(name="passwordCredentials", default=None)
-    token: TokenRef | None = None
-    tenant_name: Label | None = field(name="tenantName", default=None)
-    tenant_id: Label | None = field(name="tenantId", default=None)
-
-
-class AuthV2Request(View):
-    auth: AuthV2
-
-
 class Named(View):
     id: str
     name: str | None
@@ -104,7 +88,7 @@ class Owned(View):
     password_expires_at: UnsetType | None = UNSET
 
 
-class EndpointView(View):
+class CatalogEndpoint(View):
     id: str
     interface: str
     region_id: str | None
@@ -113,7 +97,7 @@ class EndpointView(View):
 
 
 class CatalogService(View):
-    endpoints: list[EndpointView]
+    endpoints: list[CatalogEndpoint]
     id: str
     type: str
     name: str
@@ -142,3 +126,15 @@ class TokenView(View):
 
 class TokenReply(View):
     token: TokenView
+
+
+class CatalogReply(View):
+    catalog: list[CatalogService]
+    links: ListLinks
+
+
+class SystemReply(View):
+    """`[{"all": true}]` for a user with a role on the system."""
+
+    system: list[dict[str, bool]]
+    links: ListLinks

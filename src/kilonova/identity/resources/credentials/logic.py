@@ -15,7 +15,6 @@ import msgspec
 from kilonova.core import log
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
-from kilonova.identity.keys import KeyRepository
 from kilonova.identity.resources.base import Deps, Logic, must_get
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import credentials as store
@@ -37,9 +36,9 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class CredentialLogic(Logic):
-    def __init__(self, deps: Deps, keys: KeyRepository) -> None:
+    def __init__(self, deps: Deps) -> None:
         super().__init__(deps)
-        self._keys = keys
+        self._keys = deps.credential_keys
 
     async def list(
         self, maker: Token, *, marker: str | None = None, limit: int | None = None, **filters: Any

@@ -1,29 +1,14 @@
-"""Wire shapes of application credentials, EC2 credentials and others."""
+"""Wire shapes of EC2 credentials and others."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, UnsetType
 
-from kilonova.core.web.wire import Body, View
-from kilonova.identity.web.texts import Id, Name, Secret, Text
-
-
-class RoleRef(Body):
-    id: Id | None = None
-    name: Name | None = None
-
-
-class ApplicationCredentialCreate(View):
-    name: Name
-    secret: Secret | None = None
-    description: Text | None = None
-    expires_at: Text | None = None
-    roles: list[RoleRef] = field(default_factory=list)
-    unrestricted: bool | None = False
-    # tokens that may do certain requests only are not there yet: refused, not ignored
-    access_rules: Annotated[list[Any], Meta(max_length=0)] = field(default_factory=list)
+from kilonova.core.web.wire import View
+from kilonova.identity.web.texts import Id, Name, Text
+from kilonova.identity.web.views import ListLinks, SelfLink
 
 
 class Ec2Create(View):
@@ -42,3 +27,52 @@ class CredentialUpdate(View):
     type: Name | UnsetType = UNSET
     user_id: Id | UnsetType = UNSET
     project_id: Id | UnsetType | None = UNSET
+
+
+class CredentialCreateBody(View):
+    credential: CredentialCreate
+
+
+class CredentialUpdateBody(View):
+    credential: CredentialUpdate
+
+
+class Credential(View):
+    id: str
+    type: str
+    user_id: str
+    project_id: str | None
+    blob: str
+    links: SelfLink
+
+
+class CredentialBody(View):
+    credential: Credential
+
+
+class Credentials(View):
+    """A page; `truncated` where there are more than the client, who named no limit, was given."""
+
+    credentials: list[Credential]
+    links: ListLinks
+    truncated: bool | UnsetType = UNSET
+
+
+class Ec2Credential(View):
+    """`secret` and `trust_id` are what the client put into the blob, where it made one itself."""
+
+    access: str
+    secret: Any
+    user_id: str
+    tenant_id: str | None
+    trust_id: Any
+    links: SelfLink
+
+
+class Ec2CredentialBody(View):
+    credential: Ec2Credential
+
+
+class Ec2Credentials(View):
+    credentials: list[Ec2Credential]
+    links: ListLinks

@@ -4,13 +4,14 @@ default domain."""
 from __future__ import annotations
 
 from kilonova.core.web.call import Call, Reply
-from kilonova.identity import errors, timestamps
-from kilonova.identity.resources.auth import schemas as requests
-from kilonova.identity.resources.auth.handlers import SourceOf, catalog_view
+from kilonova.identity import errors
 from kilonova.identity.resources.auth.logic import AuthLogic
+from kilonova.identity.resources.auth.views import catalog_view
 from kilonova.identity.resources.legacy_auth import schemas as shapes
+from kilonova.identity.resources.legacy_auth.views import access_body
 from kilonova.identity.resources.projects.logic import ProjectLogic
 from kilonova.identity.tokens.lifecycle import Token, TokenLogic
+from kilonova.identity.web.client_address import SourceOf
 
 MANAGEMENT, STORAGE = "compute", "object-store"
 
@@ -23,7 +24,7 @@ class V2:
         self.source_of = source_of
 
     async def login(self, call: Call) -> Reply:
-        request = (await call.decode(requests.AuthV2Request)).auth
+        request = (await call.decode(shapes.AuthV2Request)).auth
         project: dict[str, str] = {}
         if request.tenant_id:
             project = {"id": request.tenant_id}
@@ -39,11 +40,11 @@ class V2:
             )  # fmt: skip
         else:
             raise errors.Missing(attribute="passwordCredentials or token", target="auth")
-        return Reply(shapes.AccessReply(access=access_view(text, token)), headers={"Vary": "X-Auth-Token"})
+        return Reply(access_body(text, token), headers={"Vary": "X-Auth-Token"})
 
     async def show(self, call: Call, token_id: str) -> Reply:
         token = await self.tokens.validate(token_id, catalog=True)
-        return Reply(shapes.AccessReply(access=access_view(token_id, token)), headers={"Vary": "X-Auth-Token"})
+        return Reply(access_body(token_id, token), headers={"Vary": "X-Auth-Token"})
 
     async def tenants(self, call: Call) -> Reply:
         rows = await self.projects.of_user(call.ctx.user_id or "")
@@ -82,40 +83,3 @@ class V1:
         if not wanted:
             raise errors.NotAuthenticated
         return await self.auth.login_token(found[0], project={"id": wanted[0]}, domain=self.domain)
-
-
-def access_view(text: str, token: Token) -> shapes.Access:
-    payload, subject = token.payload, token.subject
-    view = shapes.TokenV2(
-        id=text,
-        expires=timestamps.text(payload.expires_at),
-        issued_at=timestamps.text(payload.issued_at),
-        audit_ids=list(payload.audit_ids),
-    )
-    if payload.scope == "project":
-        view.tenant = shapes.Tenant(id=subject.target_id, name=subject.target_name)
-    return shapes.Access(
-        token=view,
-        user=shapes.UserV2(
-            id=subject.user_id,
-            name=subject.user_name,
-            username=subject.user_name,
-            roles=[shapes.RoleV2(name=role.name) for role in token.roles],
-        ),
-        service_catalog=_catalog(token) if payload.scope == "project" else [],
-        metadata=shapes.Metadata(is_admin=0, roles=[role.id for role in token.roles]),
-    )
-
-
-def _catalog(token: Token) -> list[shapes.ServiceV2]:
-    """One entry a region, with the three URLs side by side."""
-    found: list[shapes.ServiceV2] = []
-    for service in catalog_view(token):
-        regions: dict[str | None, shapes.EndpointV2] = {}
-        for endpoint in service.endpoints:
-            new = shapes.EndpointV2(id=endpoint.id, region=endpoint.region, tenant_id=token.subject.target_id or "")
-            place = regions.setdefault(endpoint.region, new)
-            setattr(place, f"{endpoint.interface}_url", endpoint.url)
-        if regions:
-            found.append(shapes.ServiceV2(type=service.type, name=service.name, endpoints=list(regions.values())))
-    return found

@@ -1,10 +1,29 @@
-"""Wire shapes of v2.0's answers."""
+"""Wire shapes of v2.0."""
 
 from __future__ import annotations
 
 from msgspec import UNSET, UnsetType, field
 
 from kilonova.core.web.wire import View
+from kilonova.identity.resources.auth.schemas import TokenRef
+from kilonova.identity.web.texts import Label
+
+
+class PasswordCredentials(View):
+    password: str
+    username: Label | None = None
+    user_id: Label | None = field(name="userId", default=None)
+
+
+class AuthV2(View):
+    password_credentials: PasswordCredentials | None = field(name="passwordCredentials", default=None)
+    token: TokenRef | None = None
+    tenant_name: Label | None = field(name="tenantName", default=None)
+    tenant_id: Label | None = field(name="tenantId", default=None)
+
+
+class AuthV2Request(View):
+    auth: AuthV2
 
 
 class Tenant(View):

@@ -1,4 +1,4 @@
-"""Projects, their tags, and domains over HTTP."""
+"""Projects and their tags over HTTP."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from urllib.parse import quote
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
-from kilonova.identity.resources.base import given
 from kilonova.identity.resources.projects import schemas as shapes
+from kilonova.identity.resources.projects import views
 from kilonova.identity.resources.projects.logic import ProjectLogic
-from kilonova.identity.resources.users.handlers import domain_of
-from kilonova.identity.web import links
-from kilonova.identity.web.body import changes, columns, flag, given_options, read
+from kilonova.identity.web.body import changes, columns, domain_of, given_options, read
+from kilonova.identity.web.query import flag, given
+from kilonova.identity.web.views import list_links
 
 MAX_TAGS = 80
 
@@ -31,31 +31,27 @@ class Projects:
         )
         rows = await self.projects.list(**filters, is_domain=flag(call, "is_domain") or False)
         rows = [row for row in rows if _tags_match(call, row)]
-        return Reply(links.listing(call, "/v3/projects", "projects", [links.project(call, row) for row in rows]))
+        return Reply(views.projects(call, "/v3/projects", rows))
 
     async def show(self, call: Call, project_id: str) -> Reply:
-        view = links.project(call, await self.projects.get(project_id))
-        if "parents_as_list" in call.query:
-            view["parents"] = [{"project": links.project(call, row)} for row in await self.projects.parents(project_id)]
-        if "subtree_as_list" in call.query:
-            view["subtree"] = [
-                {"project": links.project(call, row)} for row in await self.projects.children(project_id)
-            ]
-        return Reply({"project": view})
+        row = await self.projects.get(project_id)
+        parents = await self.projects.parents(project_id) if "parents_as_list" in call.query else None
+        subtree = await self.projects.children(project_id) if "subtree_as_list" in call.query else None
+        return Reply(views.body(call, row, parents=parents, subtree=subtree))
 
     async def create(self, call: Call) -> Reply:
-        body, extra = await read(call, "project", shapes.ProjectCreate)
-        if body.is_domain:
+        body, extra = await read(call, shapes.ProjectCreateBody)
+        project = body.project
+        if project.is_domain:
             raise errors.Invalid(reason="Projects that act as domains are made as domains.")
-        values = columns(body, "options", "is_domain") | {"extra": extra, "options": given_options(body.options)}
-        if body.domain_id is None and body.parent_id is None:
+        values = columns(project, "options", "is_domain") | {"extra": extra, "options": given_options(project.options)}
+        if project.domain_id is None and project.parent_id is None:
             values["domain_id"] = domain_of(call)
-        return Reply({"project": links.project(call, await self.projects.create(values))})
+        return Reply(views.body(call, await self.projects.create(values)))
 
     async def update(self, call: Call, project_id: str) -> Reply:
-        body, extra = await read(call, "project", shapes.ProjectUpdate)
-        row = await self.projects.update(project_id, changes(body), extra)
-        return Reply({"project": links.project(call, row)})
+        body, extra = await read(call, shapes.ProjectUpdateBody)
+        return Reply(views.body(call, await self.projects.update(project_id, changes(body.project), extra)))
 
     async def delete(self, call: Call, project_id: str) -> Reply:
         await self.projects.delete(project_id)
@@ -63,7 +59,8 @@ class Projects:
 
     async def tags(self, call: Call, project_id: str) -> Reply:
         row = await self.projects.get(project_id)
-        return Reply({"tags": row.tags, "links": links.collection(call, f"/v3/projects/{project_id}/tags")})
+        links = list_links(call, f"/v3/projects/{project_id}/tags")
+        return Reply(shapes.ProjectTags(tags=row.tags, links=links))
 
     async def set_tags(self, call: Call, project_id: str) -> Reply:
         body = await call.decode(shapes.TagsPut)
@@ -92,35 +89,6 @@ class Projects:
         if value not in row.tags:
             raise errors.TagNotFound(tag=value)
         await self.projects.update(project_id, {"tags": [tag for tag in row.tags if tag != value]}, {})
-        return Reply()
-
-
-class Domains:
-    def __init__(self, projects: ProjectLogic) -> None:
-        self.projects = projects
-
-    async def list(self, call: Call) -> Reply:
-        filters = given(name=call.query.get("name"), enabled=flag(call, "enabled"))
-        rows = await self.projects.list(**filters, is_domain=True)
-        return Reply(links.listing(call, "/v3/domains", "domains", [links.domain(call, row) for row in rows]))
-
-    async def show(self, call: Call, domain_id: str) -> Reply:
-        return Reply({"domain": links.domain(call, await self.projects.get_domain(domain_id))})
-
-    async def create(self, call: Call) -> Reply:
-        body, extra = await read(call, "domain", shapes.DomainCreate)
-        values = columns(body, "options", "explicit_domain_id") | {"extra": extra}
-        values["options"] = given_options(body.options)
-        row = await self.projects.create_domain(values, body.explicit_domain_id)
-        return Reply({"domain": links.domain(call, row)})
-
-    async def update(self, call: Call, domain_id: str) -> Reply:
-        body, extra = await read(call, "domain", shapes.DomainUpdate)
-        row = await self.projects.update(domain_id, changes(body), extra, domain=True)
-        return Reply({"domain": links.domain(call, row)})
-
-    async def delete(self, call: Call, domain_id: str) -> Reply:
-        await self.projects.delete_domain(domain_id)
         return Reply()
 
 

@@ -1,9 +1,9 @@
-"""Rules of projects and of domains, which are projects that own users, groups and other projects."""
+"""Rules of projects. Some of them are domains too, which are projects that act as such; see domains/logic.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from kilonova.core.db import Connection, Row, retried
 from kilonova.identity import errors
@@ -11,10 +11,15 @@ from kilonova.identity.resource_options import check_delete, check_update, merge
 from kilonova.identity.resources.base import Logic, must_get
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import records
-from kilonova.identity.tables import credentials, groups, projects, roles, users
+from kilonova.identity.tables import credentials, projects, users
 
 
 class ProjectLogic(Logic):
+    """`missing` and `where` say which projects `get` and `update` are about."""
+
+    missing: type[errors.ProjectNotFound | errors.DomainNotFound] = errors.ProjectNotFound
+    where: ClassVar[dict[str, Any]] = {}
+
     async def list(self, **filters: Any) -> Sequence[Row]:
         async with self.database.reading() as connection:
             return await records.find(connection, projects, **filters)
@@ -30,20 +35,13 @@ class ProjectLogic(Logic):
 
     async def get(self, project_id: str) -> Row:
         async with self.database.reading() as connection:
-            return await must_get(connection, projects, errors.ProjectNotFound, project_id)
-
-    async def get_domain(self, domain_id: str) -> Row:
-        async with self.database.reading() as connection:
-            return await self._domain(connection, domain_id)
-
-    async def _domain(self, connection: Connection, domain_id: str, *, lock: bool = False) -> Row:
-        return await must_get(connection, projects, errors.DomainNotFound, domain_id, lock=lock, is_domain=True)
+            return await must_get(connection, projects, self.missing, project_id, **self.where)
 
     @retried
     async def create(self, values: dict[str, Any]) -> Row:
         """`values` are columns; without a domain it is that of the parent, without a parent the domain is."""
         row = values | {"id": self.clock.hex_id(), "is_domain": False, "options": merged({}, values["options"])}
-        async with self.storing("project", _twin(values["name"], "in the same domain")) as tx:
+        async with self.storing("project", same_name(values["name"], "in the same domain")) as tx:
             parent_id = values.get("parent_id") or values.get("domain_id") or self.options.default_domain_id
             parent = await records.get(tx.connection, projects, lock=True, id=parent_id)
             if parent is None:
@@ -64,22 +62,10 @@ class ProjectLogic(Logic):
             return await must_get(tx.connection, projects, errors.ProjectNotFound, row["id"])
 
     @retried
-    async def create_domain(self, values: dict[str, Any], domain_id: str | None = None) -> Row:
-        row = values | {"id": domain_id or self.clock.hex_id(), "is_domain": True, "domain_id": "", "parent_id": None}
-        row["options"] = merged({}, values["options"])
-        async with self.storing("project", _twin(values["name"], "acting as domains")) as tx:
-            await records.add(tx.connection, projects, row)
-            return await self._domain(tx.connection, row["id"])
-
-    @retried
-    async def update(
-        self, project_id: str, values: dict[str, Any], extra: dict[str, Any], *, domain: bool = False
-    ) -> Row:
-        missing = errors.DomainNotFound if domain else errors.ProjectNotFound
-        where = {"is_domain": True} if domain else {}
+    async def update(self, project_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
         void = None
-        async with self.storing("project", _twin(str(values.get("name")), "in the same domain")) as tx:
-            row = await must_get(tx.connection, projects, missing, project_id, lock=True, **where)
+        async with self.storing("project", same_name(str(values.get("name")), "in the same domain")) as tx:
+            row = await must_get(tx.connection, projects, self.missing, project_id, lock=True, **self.where)
             check_update("domain" if row.is_domain else "project", row, values, extra)
             self._check_update(row, values)
             kept = {"extra": row.extra | extra, "options": merged(row.options, values.get("options", {}))}
@@ -89,7 +75,7 @@ class ProjectLogic(Logic):
                 void = await self.revocations.record(
                     tx.connection, subject, project_ids=[project_id], everything=row.is_domain
                 )
-            updated = await must_get(tx.connection, projects, missing, project_id)
+            updated = await must_get(tx.connection, projects, self.missing, project_id)
         await self.revocations.tell(void)
         return updated
 
@@ -113,41 +99,12 @@ class ProjectLogic(Logic):
                     reason=f"Cannot delete the project {project_id} since it is not a leaf in the hierarchy. Use the"
                     " cascade option if you want to delete a whole subtree."
                 )
-            await self._forget(tx.connection, [project_id])
+            await self.forget(tx.connection, [project_id])
             await records.remove(tx.connection, projects, id=project_id)
             void = await self.revocations.record(tx.connection, f"project:{project_id}", project_ids=[project_id])
         await self.revocations.tell(void)
 
-    @retried
-    async def delete_domain(self, domain_id: str) -> None:
-        """With everything in it, once it is disabled."""
-        async with self.database.transaction() as tx:
-            row = await self._domain(tx.connection, domain_id, lock=True)
-            check_delete("domain", row)
-            if row.enabled:
-                raise errors.Refused(reason="Cannot delete a domain that is enabled, please disable it first.")
-            gone: list[str] = []
-            for table in (users, groups):
-                gone += [r.id for r in await records.find(tx.connection, table, domain_id=domain_id)]
-                await records.remove(tx.connection, table, domain_id=domain_id)
-            await self._remove_projects(tx.connection, domain_id)
-            await assignment_store.forget(tx.connection, *gone)
-            await records.remove(tx.connection, roles, domain_id=domain_id)
-            await self._forget(tx.connection, [domain_id])
-            await records.remove(tx.connection, projects, id=domain_id)
-            void = await self.revocations.record(tx.connection, f"domain:{domain_id}", everything=True)
-        await self.revocations.tell(void)
-
-    async def _remove_projects(self, connection: Connection, domain_id: str) -> None:
-        """All of a domain's projects, the leaves first."""
-        left = {row.id: row.parent_id for row in await records.find(connection, projects, domain_id=domain_id)}
-        await self._forget(connection, list(left))
-        while left:
-            leaves = sorted(left.keys() - set(left.values()))
-            await records.remove(connection, projects, id=leaves)
-            left = {key: parent for key, parent in left.items() if key not in leaves}
-
-    async def _forget(self, connection: Connection, ids: Sequence[str]) -> None:
+    async def forget(self, connection: Connection, ids: Sequence[str]) -> None:
         """What points to projects without being theirs."""
         if not ids:
             return
@@ -177,5 +134,6 @@ class ProjectLogic(Logic):
         return found
 
 
-def _twin(name: str, where: str) -> str:
+def same_name(name: str, where: str) -> str:
+    """The details of a Duplicate."""
     return f"it is not permitted to have two projects {where} with the same name : {name}"

@@ -1,13 +1,14 @@
-"""Wire shapes of projects and domains. Attributes of a client's own are kept and given back."""
+"""Wire shapes of projects and their tags. Attributes of a client's own are kept and given back."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
 from kilonova.core.web.wire import Body, View
 from kilonova.identity.web.texts import Id, Name, Text
+from kilonova.identity.web.views import ListLinks, SelfLink
 
 Tag = Annotated[
     str, Meta(pattern=r"^[^,/\x00]+\Z", description="text without commas and slashes", min_length=1, max_length=255)
@@ -43,24 +44,44 @@ class ProjectUpdate(View):
     options: ResourceOptions | None = None
 
 
-class DomainCreate(View):
-    name: Name
-    description: Text | None = None
-    enabled: bool = True
-    explicit_domain_id: (
-        Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="a UUID of 32 digits from 0-9a-f")] | None
-    ) = None
-    tags: Tags = field(default_factory=list)
-    options: ResourceOptions | None = None
-
-
-class DomainUpdate(View):
-    name: Name | UnsetType = UNSET
-    description: Text | UnsetType | None = UNSET
-    enabled: bool | UnsetType = UNSET
-    tags: Tags | UnsetType = UNSET
-    options: ResourceOptions | None = None
-
-
 class TagsPut(View):
     tags: Tags
+
+
+class ProjectCreateBody(View):
+    project: ProjectCreate
+
+
+class ProjectUpdateBody(View):
+    project: ProjectUpdate
+
+
+class Project(View):
+    """`parents` and `subtree` where the query asks for them."""
+
+    id: str
+    name: str
+    enabled: bool
+    is_domain: bool
+    tags: list[str]
+    description: str
+    domain_id: str | None
+    parent_id: str | None
+    options: dict[str, Any]
+    links: SelfLink
+    parents: list[ProjectBody] | UnsetType = UNSET
+    subtree: list[ProjectBody] | UnsetType = UNSET
+
+
+class ProjectBody(View):
+    project: Project
+
+
+class Projects(View):
+    projects: list[Project]
+    links: ListLinks
+
+
+class ProjectTags(View):
+    tags: list[str]
+    links: ListLinks

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
-from kilonova.identity.resources.base import given
 from kilonova.identity.resources.roles import schemas as shapes
+from kilonova.identity.resources.roles import views
 from kilonova.identity.resources.roles.logic import RoleLogic
-from kilonova.identity.web import links
 from kilonova.identity.web.body import changes, columns, given_options, read
+from kilonova.identity.web.query import given
+from kilonova.identity.web.views import SelfLink
 
 
 class Roles:
@@ -21,22 +19,20 @@ class Roles:
     async def list(self, call: Call) -> Reply:
         filters = given(name=call.query.get("name"))
         rows = await self.roles.list(**filters, domain_id=call.query.get("domain_id") or "")
-        return Reply(links.listing(call, "/v3/roles", "roles", [links.role(call, row) for row in rows]))
+        return Reply(views.roles(call, "/v3/roles", rows))
 
     async def show(self, call: Call, role_id: str) -> Reply:
-        return Reply({"role": links.role(call, await self.roles.get(role_id))})
+        return Reply(shapes.RoleBody(role=views.role(call, await self.roles.get(role_id))))
 
     async def create(self, call: Call) -> Reply:
-        body, extra = await read(call, "role", shapes.RoleCreate)
-        row = await self.roles.create(
-            columns(body, "options") | {"extra": extra, "options": given_options(body.options)}
-        )
-        return Reply({"role": links.role(call, row)})
+        body, extra = await read(call, shapes.RoleCreateBody)
+        values = columns(body.role, "options") | {"extra": extra, "options": given_options(body.role.options)}
+        return Reply(shapes.RoleBody(role=views.role(call, await self.roles.create(values))))
 
     async def update(self, call: Call, role_id: str) -> Reply:
-        body, extra = await read(call, "role", shapes.RoleUpdate)
-        row = await self.roles.update(role_id, changes(body), extra)
-        return Reply({"role": links.role(call, row)})
+        body, extra = await read(call, shapes.RoleUpdateBody)
+        row = await self.roles.update(role_id, changes(body.role), extra)
+        return Reply(shapes.RoleBody(role=views.role(call, row)))
 
     async def delete(self, call: Call, role_id: str) -> Reply:
         await self.roles.delete(role_id)
@@ -44,7 +40,10 @@ class Roles:
 
     async def implied(self, call: Call, prior_role_id: str) -> Reply:
         prior, rows = await self.roles.implied(prior_role_id)
-        return Reply({"role_inference": _inference(call, prior, rows)} | _self(call, f"/roles/{prior_role_id}/implies"))
+        inference = views.inference(call, prior, rows)
+        return Reply(
+            shapes.InferenceBody(role_inference=inference, links=_self(call, f"/roles/{prior_role_id}/implies"))
+        )
 
     async def show_implied(self, call: Call, prior_role_id: str, implied_role_id: str) -> Reply:
         return _pair(call, *await self.roles.pair(prior_role_id, implied_role_id))
@@ -62,18 +61,15 @@ class Roles:
 
     async def inferences(self, call: Call) -> Reply:
         found = (await self.roles.inferences()).values()
-        body = {"role_inferences": [_inference(call, prior, rows) for prior, rows in found]}
-        return Reply(body | _self(call, "/role_inferences"))
+        inferences = [views.inference(call, prior, rows) for prior, rows in found]
+        return Reply(shapes.Inferences(role_inferences=inferences, links=_self(call, "/role_inferences")))
 
 
-def _self(call: Call, path: str) -> dict[str, Any]:
-    return {"links": {"self": f"{call.base_url}/v3{path}"}}
-
-
-def _inference(call: Call, prior: Row, rows: Sequence[Row]) -> dict[str, Any]:
-    return {"prior_role": links.role(call, prior), "implies": [links.role(call, row) for row in rows]}
+def _self(call: Call, path: str) -> SelfLink:
+    return SelfLink(href=f"{call.base_url}/v3{path}")
 
 
 def _pair(call: Call, prior: Row, implied: Row) -> Reply:
-    body = {"prior_role": links.role(call, prior), "implies": links.role(call, implied)}
-    return Reply({"role_inference": body} | _self(call, f"/roles/{prior.id}/implies/{implied.id}"))
+    pair = shapes.Implication(prior_role=views.role(call, prior), implies=views.role(call, implied))
+    links = _self(call, f"/roles/{prior.id}/implies/{implied.id}")
+    return Reply(shapes.ImplicationBody(role_inference=pair, links=links))

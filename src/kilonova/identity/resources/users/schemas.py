@@ -1,13 +1,14 @@
-"""Wire shapes of users and groups. Attributes of a client's own, such as `email`, are kept and given back."""
+"""Wire shapes of users. Attributes of a client's own, such as `email`, are kept and given back."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
-from kilonova.identity.web.texts import Id, Name, Secret, Text
+from kilonova.identity.web.texts import Id, Name, Secret
+from kilonova.identity.web.views import ListLinks, SelfLink
 
 Rule = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=16)]
 
@@ -53,13 +54,40 @@ class PasswordChange(View):
     original_password: str
 
 
-class GroupCreate(View):
-    name: Name
-    domain_id: Id | None = None
-    description: Text | None = None
+class UserCreateBody(View):
+    user: UserCreate
 
 
-class GroupUpdate(View):
-    name: Name | UnsetType = UNSET
-    domain_id: Id | UnsetType = UNSET
-    description: Text | UnsetType | None = UNSET
+class UserUpdateBody(View):
+    user: UserUpdate
+
+
+class PasswordChangeBody(View):
+    user: PasswordChange
+
+
+class User(View, kw_only=True):
+    id: str
+    name: str
+    domain_id: str
+    enabled: bool
+    password_expires_at: str | None = None
+    options: dict[str, Any]
+    default_project_id: str | UnsetType = UNSET
+    links: SelfLink
+
+
+class UserBody(View):
+    user: User
+
+
+class Users(View):
+    users: list[User]
+    links: ListLinks
+
+
+class AccessRules(View):
+    """None can be made yet; see application_credentials/schemas.py."""
+
+    access_rules: list[Any]
+    links: ListLinks

@@ -1,0 +1,28 @@
+"""How domains look on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kilonova.core.db import Row
+from kilonova.core.web.call import Call
+from kilonova.identity.resources.domains import schemas as shapes
+from kilonova.identity.web.views import list_links, self_link, with_extra
+
+
+def domain(call: Call, row: Row) -> Any:
+    view = shapes.Domain(
+        id=row.id,
+        name=row.name,
+        enabled=row.enabled,
+        tags=row.tags,
+        description=row.description or "",
+        options=row.options or {},
+        links=self_link(call, "/v3/domains", row.id),
+    )
+    return with_extra(view, row.extra)
+
+
+def domains(call: Call, path: str, rows: Iterable[Row]) -> shapes.Domains:
+    return shapes.Domains(domains=[domain(call, row) for row in rows], links=list_links(call, path))

@@ -1,0 +1,36 @@
+"""A resource as `app.py` takes it up, and the routes that most resources have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from kilonova.core.web.app import Route
+from kilonova.identity.resources.base import Deps
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """`rules` are the policy rules that its routes name; `object_rules` those of them that the handler checks, as it has to read
+    the object first. All others are checked before the handler runs, see `web/guard.py`."""
+
+    routes: Callable[[Deps], list[Route]]
+    rules: dict[str, str] = {}
+    object_rules: frozenset[str] = frozenset()
+
+
+def crud(
+    path: str, noun: str, api: Any, *, one: Any, several: Any, create: Any, update: Any, called: str = ""
+) -> list[Route]:
+    """The five routes of a noun. `api` has list, create, show, update, delete; the others are their shapes. `called` is the noun
+    as a summary says it, with its article."""
+    plural, called = path.rsplit("/", 1)[1], called or f"a {noun}"
+    record = f"{path}/{{{noun}_id:str}}"
+    return [
+        Route("GET", path, api.list, f"identity:list_{plural}", reply=several, summary=f"List {plural}"),
+        Route("POST", path, api.create, f"identity:create_{noun}", 201, body=create, reply=one, summary=f"Create {called}"),
+        Route("GET", record, api.show, f"identity:get_{noun}", reply=one, summary=f"Show {called}"),
+        Route("PATCH", record, api.update, f"identity:update_{noun}", body=update, reply=one, summary=f"Update {called}"),
+        Route("DELETE", record, api.delete, f"identity:delete_{noun}", 204, summary=f"Delete {called}"),
+    ]  # fmt: skip
