@@ -21,7 +21,7 @@ from kilonova.identity.web.checks import crud_rules
 from kilonova.identity.web.query import given
 from kilonova.identity.web.resource import Resource, crud
 from kilonova.identity.web.texts import Id
-from kilonova.identity.web.views import ListLinks, SelfLink, list_links, self_link, with_extra
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink, list_links, self_link, with_extra
 
 Url = Annotated[str, Meta(pattern=r"^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s\x00]+\Z", description="a URL", max_length=2048)]
 Interface = Literal["public", "internal", "admin"]
@@ -30,7 +30,7 @@ Interface = Literal["public", "internal", "admin"]
 # ---- shapes
 
 
-class EndpointCreate(View):
+class EndpointCreate(Extensible):
     service_id: Id
     interface: Interface
     url: Url
@@ -39,7 +39,7 @@ class EndpointCreate(View):
     enabled: bool = True
 
 
-class EndpointUpdate(View):
+class EndpointUpdate(Extensible):
     service_id: Id | UnsetType = UNSET
     interface: Interface | UnsetType = UNSET
     url: Url | UnsetType = UNSET
@@ -56,7 +56,7 @@ class EndpointUpdateBody(View):
     endpoint: EndpointUpdate
 
 
-class Endpoint(View):
+class Endpoint(Extensible):
     """`region` is the older name of `region_id`."""
 
     id: str

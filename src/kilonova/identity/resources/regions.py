@@ -21,7 +21,7 @@ from kilonova.identity.web.checks import crud_rules
 from kilonova.identity.web.query import given
 from kilonova.identity.web.resource import Resource, crud
 from kilonova.identity.web.texts import Text
-from kilonova.identity.web.views import ListLinks, SelfLink, list_links, self_link, with_extra
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink, list_links, self_link, with_extra
 
 RegionId = Annotated[str, Meta(pattern=r"^[^/\x00]*\Z", description="text without slashes", max_length=255)]
 
@@ -29,13 +29,13 @@ RegionId = Annotated[str, Meta(pattern=r"^[^/\x00]*\Z", description="text withou
 # ---- shapes
 
 
-class RegionCreate(View):
+class RegionCreate(Extensible):
     id: RegionId | None = None
     description: Text | None = None
     parent_region_id: RegionId | None = None
 
 
-class RegionUpdate(View):
+class RegionUpdate(Extensible):
     description: Text | UnsetType | None = UNSET
     parent_region_id: RegionId | UnsetType | None = UNSET
 
@@ -48,7 +48,7 @@ class RegionUpdateBody(View):
     region: RegionUpdate
 
 
-class Region(View):
+class Region(Extensible):
     id: str
     description: str
     parent_region_id: str | None
@@ -172,7 +172,7 @@ def routes(deps: Deps) -> list[Route]:
         ),
         Route(
             "PUT", "/v3/regions/{region_id:str}", api.create, "identity:create_region", 201,
-            body=RegionCreateBody, reply=RegionBody, summary="Create a region with this id",
+            body=RegionCreateBody, reply=RegionBody, summary="Create a region with this id.",
         ),
     ]  # fmt: skip
 

@@ -28,7 +28,7 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "GET", "/v3/OS-KILONOVA/revocations", api.list, "identity:list_revoke_events",
-            reply=RevocationList, summary="List the events after which remembered tokens are no longer valid",
+            reply=RevocationList, summary="List the events after which remembered tokens are no longer valid.",
         )
     ]  # fmt: skip
 

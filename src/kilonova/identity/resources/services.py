@@ -20,19 +20,19 @@ from kilonova.identity.web.checks import crud_rules
 from kilonova.identity.web.query import given
 from kilonova.identity.web.resource import Resource, crud
 from kilonova.identity.web.texts import Name, Text
-from kilonova.identity.web.views import ListLinks, SelfLink, list_links, self_link, with_extra
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink, list_links, self_link, with_extra
 
 # ---- shapes
 
 
-class ServiceCreate(View):
+class ServiceCreate(Extensible):
     type: Name
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
     enabled: bool = True
 
 
-class ServiceUpdate(View):
+class ServiceUpdate(Extensible):
     type: Name | UnsetType = UNSET
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -47,7 +47,7 @@ class ServiceUpdateBody(View):
     service: ServiceUpdate
 
 
-class Service(View, kw_only=True):
+class Service(Extensible, kw_only=True):
     id: str
     type: str
     enabled: bool

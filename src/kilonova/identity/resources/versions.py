@@ -76,9 +76,9 @@ async def v2(call: Call) -> Reply:
 
 def routes(_: Deps) -> list[Route]:
     return [
-        Route("GET", "/", versions, public=True, status=300, reply=Versions, summary="List the API's versions"),
-        Route("GET", "/v3", v3, public=True, reply=VersionBody, summary="Show version 3 of the API"),
-        Route("GET", "/v2.0", v2, public=True, reply=VersionBody, summary="Show version 2.0 of the API"),
+        Route("GET", "/", versions, public=True, status=300, reply=Versions, summary="List the API's versions."),
+        Route("GET", "/v3", v3, public=True, reply=VersionBody, summary="Show version 3 of the API."),
+        Route("GET", "/v2.0", v2, public=True, reply=VersionBody, summary="Show version 2.0 of the API."),
     ]
 
 

@@ -20,6 +20,7 @@ async def read(call: Call, kind: type[T]) -> tuple[T, dict[str, Any]]:
     or wrong."""
     name, inner_kind, known = _resource_of(kind)
     inner = (await call.decode(dict[str, Any])).get(name)
+    call.reads(kind)
     if not isinstance(inner, dict):
         raise errors.Missing(attribute=name, target="request body")
     try:

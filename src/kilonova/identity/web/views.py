@@ -11,6 +11,12 @@ from kilonova.core.web.call import Call
 from kilonova.core.web.wire import View
 
 
+class Extensible(View):
+    """A resource that keeps attributes of the client's own and gives them back."""
+
+    other_fields = Any
+
+
 class SelfLink(View):
     href: str = field(name="self")
 
@@ -30,7 +36,7 @@ def self_link(call: Call, path: str, record_id: str) -> SelfLink:
     return SelfLink(href=f"{call.base_url}{path}/{quote(record_id, safe='')}")
 
 
-def with_extra(view: View, extra: dict[str, Any]) -> Any:
+def with_extra(view: Extensible, extra: dict[str, Any]) -> Any:
     """The view; with attributes of the client's own, a dict of these and the view's fields, which they never hide."""
     if not extra:
         return view

@@ -18,20 +18,20 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "GET", path, api.list, f"identity:list_{noun}s",
-            reply=shapes.ApplicationCredentials, summary="List a user's application credentials",
+            reply=shapes.ApplicationCredentials, summary="List a user's application credentials.",
         ),
         Route(
             "POST", path, api.create, f"identity:create_{noun}", 201,
             body=shapes.ApplicationCredentialCreateBody, reply=shapes.ApplicationCredentialBody,
-            summary="Create an application credential on the token's project",
+            summary="Create an application credential on the token's project.",
         ),
         Route(
             "GET", one, api.show, f"identity:get_{noun}",
-            reply=shapes.ApplicationCredentialBody, summary="Show an application credential",
+            reply=shapes.ApplicationCredentialBody, summary="Show an application credential.",
         ),
         Route(
             "DELETE", one, api.delete, f"identity:delete_{noun}", 204,
-            summary="Delete an application credential, with its tokens and the EC2 keys made with it",
+            summary="Delete an application credential, with its tokens and the EC2 keys made with it.",
         ),
     ]  # fmt: skip
 

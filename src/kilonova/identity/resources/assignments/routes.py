@@ -19,7 +19,7 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "GET", "/v3/role_assignments", listing.list, "identity:list_role_assignments",
-            reply=shapes.Assignments, summary="List who has which role where",
+            reply=shapes.Assignments, summary="List who has which role where.",
         ),
         *(
             route
@@ -50,11 +50,11 @@ def _grants(api: Grants, path: str, tail: str, rules: list[str], on: str) -> lis
     listing, check, create, revoke = rules
     one = f"{path}/{{role_id:str}}{tail}"
     return [
-        Route("GET", path + tail, api.list, listing, reply=Roles, summary=f"List the roles of a {on}"),
-        Route("GET", one, api.check, check, 204, summary=f"Check whether a role is granted to a {on}"),
-        Route("HEAD", one, api.check, check, 204, summary=f"Check whether a role is granted to a {on}"),
-        Route("PUT", one, api.grant, create, 204, summary=f"Grant a role to a {on}"),
-        Route("DELETE", one, api.revoke, revoke, 204, summary=f"Revoke a role from a {on}"),
+        Route("GET", path + tail, api.list, listing, reply=Roles, summary=f"List the roles of a {on}."),
+        Route("GET", one, api.check, check, 204, summary=f"Check whether a role is granted to a {on}."),
+        Route("HEAD", one, api.check, check, 204, summary=f"Check whether a role is granted to a {on}."),
+        Route("PUT", one, api.grant, create, 204, summary=f"Grant a role to a {on}."),
+        Route("DELETE", one, api.revoke, revoke, 204, summary=f"Revoke a role from a {on}."),
     ]
 
 

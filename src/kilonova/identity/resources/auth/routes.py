@@ -21,29 +21,29 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "POST", tokens, api.login, public=True, status=201,
-            body=shapes.AuthRequest, reply=shapes.TokenReply, summary="Log in: create a token",
+            body=shapes.AuthRequest, reply=shapes.TokenReply, summary="Log in: create a token.",
         ),
         Route(
             "GET", tokens, api.show, "identity:validate_token",
-            reply=shapes.TokenReply, summary="Validate the token in X-Subject-Token and show it",
+            reply=shapes.TokenReply, summary="Validate the token in X-Subject-Token and show it.",
         ),
-        Route("HEAD", tokens, api.check, "identity:check_token", summary="Check the token in X-Subject-Token"),
-        Route("DELETE", tokens, api.revoke, "identity:revoke_token", 204, summary="Revoke the token in X-Subject-Token"),
+        Route("HEAD", tokens, api.check, "identity:check_token", summary="Check the token in X-Subject-Token."),
+        Route("DELETE", tokens, api.revoke, "identity:revoke_token", 204, summary="Revoke the token in X-Subject-Token."),
         Route(
             "GET", "/v3/auth/catalog", api.catalog, "identity:get_auth_catalog",
-            reply=shapes.CatalogReply, summary="Show the catalog of the caller's token",
+            reply=shapes.CatalogReply, summary="Show the catalog of the caller's token.",
         ),
         Route(
             "GET", "/v3/auth/projects", api.my_projects, "identity:get_auth_projects",
-            reply=Projects, summary="List the projects that the caller may log in to",
+            reply=Projects, summary="List the projects that the caller may log in to.",
         ),
         Route(
             "GET", "/v3/auth/domains", api.my_domains, "identity:get_auth_domains",
-            reply=Domains, summary="List the domains that the caller may log in to",
+            reply=Domains, summary="List the domains that the caller may log in to.",
         ),
         Route(
             "GET", "/v3/auth/system", api.my_system, "identity:get_auth_system",
-            reply=shapes.SystemReply, summary="Show whether the caller may log in to the system",
+            reply=shapes.SystemReply, summary="Show whether the caller may log in to the system.",
         ),
     ]  # fmt: skip
 

@@ -19,17 +19,17 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "GET", path, api.list, "identity:ec2_list_credentials",
-            reply=shapes.Ec2Credentials, summary="List a user's EC2 credentials",
+            reply=shapes.Ec2Credentials, summary="List a user's EC2 credentials.",
         ),
         Route(
             "POST", path, api.create, "identity:ec2_create_credential", 201,
-            body=shapes.Ec2Create, reply=shapes.Ec2CredentialBody, summary="Create an EC2 credential",
+            body=shapes.Ec2Create, reply=shapes.Ec2CredentialBody, summary="Create an EC2 credential.",
         ),
         Route(
             "GET", one, api.show, "identity:ec2_get_credential",
-            reply=shapes.Ec2CredentialBody, summary="Show an EC2 credential, by its access key",
+            reply=shapes.Ec2CredentialBody, summary="Show an EC2 credential, by its access key.",
         ),
-        Route("DELETE", one, api.delete, "identity:ec2_delete_credential", 204, summary="Delete an EC2 credential"),
+        Route("DELETE", one, api.delete, "identity:ec2_delete_credential", 204, summary="Delete an EC2 credential."),
         *crud(
             "/v3/credentials", "credential", Credentials(logic, deps.tokens),
             one=shapes.CredentialBody, several=shapes.Credentials,

@@ -9,10 +9,10 @@ from msgspec import UNSET, Meta, UnsetType, field
 from kilonova.core.web.wire import View
 from kilonova.identity.resources.projects.schemas import ResourceOptions, Tags
 from kilonova.identity.web.texts import Name, Text
-from kilonova.identity.web.views import ListLinks, SelfLink
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink
 
 
-class DomainCreate(View):
+class DomainCreate(Extensible):
     name: Name
     description: Text | None = None
     enabled: bool = True
@@ -23,7 +23,7 @@ class DomainCreate(View):
     options: ResourceOptions | None = None
 
 
-class DomainUpdate(View):
+class DomainUpdate(Extensible):
     name: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
@@ -39,7 +39,7 @@ class DomainUpdateBody(View):
     domain: DomainUpdate
 
 
-class Domain(View):
+class Domain(Extensible):
     id: str
     name: str
     enabled: bool

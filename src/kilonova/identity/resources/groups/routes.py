@@ -22,11 +22,11 @@ def routes(deps: Deps) -> list[Route]:
             "/v3/groups", "group", api,
             one=shapes.GroupBody, several=shapes.Groups, create=shapes.GroupCreateBody, update=shapes.GroupUpdateBody,
         ),
-        Route("GET", members, api.members, "identity:list_users_in_group", reply=Users, summary="List a group's members"),
-        Route("PUT", member, api.add_member, add, 204, summary="Add a user to a group"),
-        Route("GET", member, api.check_member, check, 204, summary="Check whether a user is in a group"),
-        Route("HEAD", member, api.check_member, check, 204, summary="Check whether a user is in a group"),
-        Route("DELETE", member, api.remove_member, remove, 204, summary="Remove a user from a group"),
+        Route("GET", members, api.members, "identity:list_users_in_group", reply=Users, summary="List a group's members."),
+        Route("PUT", member, api.add_member, add, 204, summary="Add a user to a group."),
+        Route("GET", member, api.check_member, check, 204, summary="Check whether a user is in a group."),
+        Route("HEAD", member, api.check_member, check, 204, summary="Check whether a user is in a group."),
+        Route("DELETE", member, api.remove_member, remove, 204, summary="Remove a user from a group."),
     ]  # fmt: skip
 
 

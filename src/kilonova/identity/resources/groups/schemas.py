@@ -6,16 +6,16 @@ from msgspec import UNSET, UnsetType
 
 from kilonova.core.web.wire import View
 from kilonova.identity.web.texts import Id, Name, Text
-from kilonova.identity.web.views import ListLinks, SelfLink
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink
 
 
-class GroupCreate(View):
+class GroupCreate(Extensible):
     name: Name
     domain_id: Id | None = None
     description: Text | None = None
 
 
-class GroupUpdate(View):
+class GroupUpdate(Extensible):
     name: Name | UnsetType = UNSET
     domain_id: Id | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
@@ -29,7 +29,7 @@ class GroupUpdateBody(View):
     group: GroupUpdate
 
 
-class Group(View):
+class Group(Extensible):
     id: str
     name: str
     domain_id: str

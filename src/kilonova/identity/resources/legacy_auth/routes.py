@@ -20,18 +20,18 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "POST", "/v2.0/tokens", v2.login, public=True,
-            body=shapes.AuthV2Request, reply=shapes.AccessReply, summary="Log in to the default domain: create a token",
+            body=shapes.AuthV2Request, reply=shapes.AccessReply, summary="Log in to the default domain: create a token.",
         ),
         Route(  # only callers that may see any token may name one here: the subject is not read before the check
             "GET", "/v2.0/tokens/{token_id:str}", v2.show, "identity:validate_token_v2",
-            reply=shapes.AccessReply, summary="Validate a token and show it",
+            reply=shapes.AccessReply, summary="Validate a token and show it.",
         ),
         Route(
             "GET", "/v2.0/tenants", v2.tenants, "identity:get_auth_projects",
-            reply=shapes.Tenants, summary="List the projects that the caller may log in to",
+            reply=shapes.Tenants, summary="List the projects that the caller may log in to.",
         ),
         *(
-            Route("GET", path, v1.login, public=True, status=204, summary="Log in by headers to the default domain")
+            Route("GET", path, v1.login, public=True, status=204, summary="Log in by headers to the default domain.")
             for path in ("/v1", "/v1.0", "/v1.1")
         ),
     ]  # fmt: skip

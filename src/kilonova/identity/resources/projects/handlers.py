@@ -37,7 +37,7 @@ class Projects:
         row = await self.projects.get(project_id)
         parents = await self.projects.parents(project_id) if "parents_as_list" in call.query else None
         subtree = await self.projects.children(project_id) if "subtree_as_list" in call.query else None
-        return Reply(views.body(call, row, parents=parents, subtree=subtree))
+        return Reply(views.body_in_tree(call, row, parents=parents, subtree=subtree))
 
     async def create(self, call: Call) -> Reply:
         body, extra = await read(call, shapes.ProjectCreateBody)

@@ -18,21 +18,21 @@ def routes(deps: Deps) -> list[Route]:
     return [
         *crud(
             "/v3/projects", "project", api,
-            one=shapes.ProjectBody, several=shapes.Projects,
+            one=shapes.ProjectBody, shown=shapes.ProjectInTreeBody, several=shapes.Projects,
             create=shapes.ProjectCreateBody, update=shapes.ProjectUpdateBody,
         ),
         Route(
             "GET", tags, api.tags, "identity:list_project_tags",
-            reply=shapes.ProjectTags, summary="List a project's tags",
+            reply=shapes.ProjectTags, summary="List a project's tags.",
         ),
         Route(
             "PUT", tags, api.set_tags, "identity:update_project_tags",
-            body=shapes.TagsPut, reply=shapes.ProjectTags, summary="Replace a project's tags",
+            body=shapes.TagsPut, reply=shapes.ProjectTags, summary="Replace a project's tags.",
         ),
-        Route("DELETE", tags, api.clear_tags, "identity:delete_project_tags", 204, summary="Remove all tags of a project"),
-        Route("GET", tag, api.check_tag, "identity:get_project_tag", 204, summary="Check whether a project has a tag"),
-        Route("PUT", tag, api.add_tag, "identity:create_project_tag", 201, summary="Add a tag to a project"),
-        Route("DELETE", tag, api.remove_tag, "identity:delete_project_tag", 204, summary="Remove a tag from a project"),
+        Route("DELETE", tags, api.clear_tags, "identity:delete_project_tags", 204, summary="Remove all tags of a project."),
+        Route("GET", tag, api.check_tag, "identity:get_project_tag", 204, summary="Check whether a project has a tag."),
+        Route("PUT", tag, api.add_tag, "identity:create_project_tag", 201, summary="Add a tag to a project."),
+        Route("DELETE", tag, api.remove_tag, "identity:delete_project_tag", 204, summary="Remove a tag from a project."),
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from kilonova.core.web.wire import Body, View
 from kilonova.identity.web.texts import Id, Name, Text
-from kilonova.identity.web.views import ListLinks, SelfLink
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink
 
 Tag = Annotated[
     str, Meta(pattern=r"^[^,/\x00]+\Z", description="text without commas and slashes", min_length=1, max_length=255)
@@ -22,7 +22,7 @@ class ResourceOptions(Body):
     immutable: bool | UnsetType | None = UNSET
 
 
-class ProjectCreate(View):
+class ProjectCreate(Extensible):
     name: Name
     description: Text | None = None
     domain_id: Id | None = None
@@ -33,7 +33,7 @@ class ProjectCreate(View):
     options: ResourceOptions | None = None
 
 
-class ProjectUpdate(View):
+class ProjectUpdate(Extensible):
     name: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
     domain_id: Id | UnsetType | None = UNSET
@@ -56,9 +56,7 @@ class ProjectUpdateBody(View):
     project: ProjectUpdate
 
 
-class Project(View):
-    """`parents` and `subtree` where the query asks for them."""
-
+class Project(Extensible):
     id: str
     name: str
     enabled: bool
@@ -69,12 +67,21 @@ class Project(View):
     parent_id: str | None
     options: dict[str, Any]
     links: SelfLink
-    parents: list[ProjectBody] | UnsetType = UNSET
-    subtree: list[ProjectBody] | UnsetType = UNSET
 
 
 class ProjectBody(View):
     project: Project
+
+
+class ProjectInTree(Project):
+    """`parents` and `subtree` where the query asks for them."""
+
+    parents: list[ProjectBody] | UnsetType = UNSET
+    subtree: list[ProjectBody] | UnsetType = UNSET
+
+
+class ProjectInTreeBody(View):
+    project: ProjectInTree
 
 
 class Projects(View):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from kilonova.core.db import Row
@@ -13,8 +14,27 @@ from kilonova.identity.resources.projects import schemas as shapes
 from kilonova.identity.web.views import list_links, self_link, with_extra
 
 
-def project(call: Call, row: Row, *, parents: Iterable[Row] | None = None, subtree: Iterable[Row] | None = None) -> Any:
-    view = shapes.Project(
+def project(call: Call, row: Row) -> Any:
+    return with_extra(_view(call, row), row.extra)
+
+
+def body(call: Call, row: Row) -> shapes.ProjectBody:
+    return shapes.ProjectBody(project=project(call, row))
+
+
+def body_in_tree(
+    call: Call, row: Row, *, parents: Iterable[Row] | None, subtree: Iterable[Row] | None
+) -> shapes.ProjectInTreeBody:
+    view = shapes.ProjectInTree(
+        **msgspec.structs.asdict(_view(call, row)),
+        parents=UNSET if parents is None else [body(call, each) for each in parents],
+        subtree=UNSET if subtree is None else [body(call, each) for each in subtree],
+    )
+    return shapes.ProjectInTreeBody(project=with_extra(view, row.extra))
+
+
+def _view(call: Call, row: Row) -> shapes.Project:
+    return shapes.Project(
         id=row.id,
         name=row.name,
         enabled=row.enabled,
@@ -25,14 +45,7 @@ def project(call: Call, row: Row, *, parents: Iterable[Row] | None = None, subtr
         parent_id=row.parent_id,
         options=row.options or {},
         links=self_link(call, "/v3/projects", row.id),
-        parents=UNSET if parents is None else [body(call, each) for each in parents],
-        subtree=UNSET if subtree is None else [body(call, each) for each in subtree],
     )
-    return with_extra(view, row.extra)
-
-
-def body(call: Call, row: Row, **above_and_below: Iterable[Row] | None) -> shapes.ProjectBody:
-    return shapes.ProjectBody(project=project(call, row, **above_and_below))
 
 
 def projects(call: Call, path: str, rows: Iterable[Row]) -> shapes.Projects:

@@ -22,27 +22,27 @@ def routes(deps: Deps) -> list[Route]:
         ),
         Route(
             "GET", implies, api.implied, "identity:list_implied_roles",
-            reply=shapes.InferenceBody, summary="List the roles that a role implies",
+            reply=shapes.InferenceBody, summary="List the roles that a role implies.",
         ),
         Route(
             "PUT", pair, api.imply, "identity:create_implied_role", 201,
-            reply=shapes.ImplicationBody, summary="Let a role imply another one",
+            reply=shapes.ImplicationBody, summary="Let a role imply another one.",
         ),
         Route(
             "GET", pair, api.show_implied, "identity:get_implied_role",
-            reply=shapes.ImplicationBody, summary="Show that a role implies another one",
+            reply=shapes.ImplicationBody, summary="Show that a role implies another one.",
         ),
         Route(
             "HEAD", pair, api.check_implied, "identity:check_implied_role", 204,
-            summary="Check whether a role implies another one",
+            summary="Check whether a role implies another one.",
         ),
         Route(
             "DELETE", pair, api.stop_implying, "identity:delete_implied_role", 204,
-            summary="Let a role no longer imply another one",
+            summary="Let a role no longer imply another one.",
         ),
         Route(
             "GET", "/v3/role_inferences", api.inferences, "identity:list_role_inference_rules",
-            reply=shapes.Inferences, summary="List all roles that imply others, with those",
+            reply=shapes.Inferences, summary="List all roles that imply others, with those.",
         ),
     ]  # fmt: skip
 

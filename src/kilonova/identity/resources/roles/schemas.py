@@ -9,17 +9,17 @@ from msgspec import UNSET, UnsetType
 from kilonova.core.web.wire import View
 from kilonova.identity.resources.projects.schemas import ResourceOptions
 from kilonova.identity.web.texts import Id, Name, Text
-from kilonova.identity.web.views import ListLinks, SelfLink
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink
 
 
-class RoleCreate(View):
+class RoleCreate(Extensible):
     name: Name
     domain_id: Id | None = None
     description: Text | None = None
     options: ResourceOptions | None = None
 
 
-class RoleUpdate(View):
+class RoleUpdate(Extensible):
     name: Name | UnsetType = UNSET
     domain_id: Id | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -34,7 +34,7 @@ class RoleUpdateBody(View):
     role: RoleUpdate
 
 
-class Role(View):
+class Role(Extensible):
     id: str
     name: str
     description: str | None

@@ -26,19 +26,19 @@ def routes(deps: Deps) -> list[Route]:
         ),
         Route(  # the old password proves who asks
             "POST", user + "/password", api.change_password, public=True, status=204,
-            body=shapes.PasswordChangeBody, summary="Change one's own password",
+            body=shapes.PasswordChangeBody, summary="Change one's own password.",
         ),
         Route(
             "GET", user + "/projects", api.projects, "identity:list_user_projects",
-            reply=Projects, summary="List the projects on which a user has a role",
+            reply=Projects, summary="List the projects on which a user has a role.",
         ),
         Route(
             "GET", user + "/groups", api.groups, "identity:list_groups_for_user",
-            reply=Groups, summary="List the groups that a user is in",
+            reply=Groups, summary="List the groups that a user is in.",
         ),
         Route(
             "GET", user + "/access_rules", api.access_rules, "identity:list_access_rules",
-            reply=shapes.AccessRules, summary="List a user's access rules: there are none",
+            reply=shapes.AccessRules, summary="List a user's access rules: there are none.",
         ),
     ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
 from kilonova.identity.web.texts import Id, Name, Secret
-from kilonova.identity.web.views import ListLinks, SelfLink
+from kilonova.identity.web.views import Extensible, ListLinks, SelfLink
 
 Rule = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=16)]
 
@@ -31,7 +31,7 @@ class UserOptions(Body):
             raise ValueError("has multi_factor_auth_rules that name a rule twice, or a method twice in a rule")
 
 
-class UserCreate(View):
+class UserCreate(Extensible):
     name: Name
     password: Secret | None = None
     domain_id: Id | None = None
@@ -40,7 +40,7 @@ class UserCreate(View):
     options: UserOptions | None = None
 
 
-class UserUpdate(View):
+class UserUpdate(Extensible):
     name: Name | UnsetType = UNSET
     password: Secret | UnsetType | None = UNSET
     domain_id: Id | UnsetType = UNSET
@@ -66,7 +66,7 @@ class PasswordChangeBody(View):
     user: PasswordChange
 
 
-class User(View, kw_only=True):
+class User(Extensible, kw_only=True):
     id: str
     name: str
     domain_id: str
