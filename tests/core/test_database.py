@@ -526,7 +526,7 @@ def test_a_message_is_plain_data() -> None:
 
 def migrated_services() -> list[str]:
     root = Path(kilonova.__file__).parent
-    return sorted(path.parent.relative_to(root).as_posix() for path in root.glob("**/migrations") if path.is_dir())
+    return sorted(path.parents[1].relative_to(root).as_posix() for path in root.glob("**/migrations/versions"))
 
 
 def tables_of(service: str) -> MetaData:
