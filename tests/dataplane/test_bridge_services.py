@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.composed import ComposedDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
-from kilonova.network.agent.dhcp.dnsmasq import command_line
 from kilonova.network.agent.model import HostModel, dhcp_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.registry import compose
+from kilonova.network.agent.system.daemons import command_line
 from tests.dataplane.conformance import (
     Client,
     DhcpConformance,

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
-import select
 import shutil
 import signal
-import subprocess
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,8 +17,8 @@ from kilonova.network.agent.dhcp.files import DhcpFiles, arguments, dhcp_files, 
 from kilonova.network.agent.model import NetworkModel, dhcp_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.parts import Dhcp
-from kilonova.network.agent.system import checks, netns
-from kilonova.network.agent.system.commands import missing
+from kilonova.network.agent.system import checks
+from kilonova.network.agent.system.daemons import command_line, dnsmasq_user, running, start, stop
 from kilonova.network.agent.system.files import write
 from kilonova.network.agent.system.names import check_uuid
 
@@ -47,17 +44,6 @@ class Dnsmasq(Dhcp):
     def folder(self, network_id: str) -> Path:
         return self.root / check_uuid("network", network_id)
 
-    def user(self) -> str:
-        """The user that dnsmasq runs as. It reads its files again on SIGHUP, so this user must be able to read them."""
-        if self.options.dnsmasq_user:
-            return self.options.dnsmasq_user
-        try:
-            pwd.getpwnam("dnsmasq")
-        except KeyError:
-            return "root"
-        reachable = all(parent.stat().st_mode & 0o001 for parent in (self.root, *self.root.parents) if parent.exists())
-        return "dnsmasq" if reachable else "root"
-
     async def ensure(self, network: NetworkModel) -> None:
         """As `network` says: nothing when nothing changed, a signal when leases or options did, a new process when
         the ranges did or an address was taken from one guest and given to another."""
@@ -65,7 +51,7 @@ class Dnsmasq(Dhcp):
             files = dhcp_files(network, self.options.lease_time, self.options.dns_domain)
         except ValueError as why:
             raise DataPlaneError(f"network {network.id}: {why}") from None
-        argv = arguments(network, files, str(self.folder(network.id)), self.user())
+        argv = arguments(network, files, str(self.folder(network.id)), dnsmasq_user(self.options, self.root))
         if self._told.get(network.id) == (argv, files) and self.pid(network.id):
             return
         self._told.pop(network.id, None)
@@ -87,25 +73,7 @@ class Dnsmasq(Dhcp):
         if stale:
             keep = [line for line in self.lease_lines(network_id) if line not in stale]
             write(folder / "leases", "".join(f"{line}\n" for line in keep))
-        self._start(network_id, argv)
-
-    def _start(self, network_id: str, argv: list[str]) -> None:
-        namespace = dhcp_namespace(network_id)
-        try:
-            done = netns.run_inside(
-                namespace,
-                lambda: subprocess.run(
-                    argv, capture_output=True, timeout=self.options.command_timeout, check=False, umask=0o022
-                ),
-            )
-        except FileNotFoundError:
-            raise missing("dnsmasq") from None
-        except subprocess.TimeoutExpired:
-            raise DataPlaneError(
-                f"dnsmasq in {namespace} did not start within {self.options.command_timeout:g} s"
-            ) from None
-        if done.returncode != 0:
-            raise DataPlaneError(f"dnsmasq in {namespace}: {done.stderr.decode(errors='replace').strip()}")
+        start(dhcp_namespace(network_id), argv, self.options.command_timeout)
         self.logger.info("dnsmasq started", network=network_id)
 
     def lease_lines(self, network_id: str) -> list[str]:
@@ -131,12 +99,7 @@ class Dnsmasq(Dhcp):
 
     def pid(self, network_id: str) -> int | None:
         """Of the running dnsmasq of this network."""
-        folder = self.folder(network_id)
-        try:
-            pid = int((folder / "pid").read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if f"--pid-file={folder}/pid" in command_line(pid) else None
+        return running(self.folder(network_id))
 
     async def remove(self, network_id: str) -> None:
         self._told.pop(network_id, None)
@@ -174,32 +137,3 @@ class Dnsmasq(Dhcp):
                 with contextlib.suppress(DataPlaneError):
                     found.append(check_uuid("network", entry.name))
         return sorted(found)
-
-
-def command_line(pid: int) -> list[str]:
-    """Arguments of a live process; [] when there is none or only a zombie is left."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
-    return [] if state in "ZX" else words
-
-
-def stop(pid: int) -> None:
-    """End a process and wait until it is gone; blocking, 2 s at most before it is killed."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            for number, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
-                signal.pidfd_send_signal(handle, number)
-                if gone(handle, patience):
-                    return
-        finally:
-            os.close(handle)
-
-
-def gone(handle: int, patience: float) -> bool:
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(patience * 1000))
