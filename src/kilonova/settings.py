@@ -201,6 +201,7 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
     firewall: Annotated[str, doc("What filters guests' traffic: iptables.")] = "iptables"
     overlay: Annotated[str, doc("What joins a network's hosts: vxlan.")] = "vxlan"
     dhcp: Annotated[str, doc("What hands out addresses: dnsmasq.")] = "dnsmasq"
+    l3: Annotated[str, doc("What makes routers: namespace.")] = "namespace"
     instance: Annotated[
         str,
         doc("1 to 4 letters or digits in the names of this cloud's devices and chains, other than another cloud's."),

@@ -129,7 +129,7 @@ def port(net: NetworkModel, number: int, *groups: SecurityGroupModel, **words: o
 
 
 def model(net: NetworkModel, ports: tuple[PortModel, ...], *groups: SecurityGroupModel) -> HostModel:
-    return HostModel(networks=(replace(net, ports=ports),), security_groups=groups)
+    return HostModel(networks=(replace(net, ports=ports),), security_groups=groups, routers=())
 
 
 class Guest:

@@ -83,7 +83,7 @@ async def test_one_networks_fault_is_its_own(lab: Lab, monkeypatch: pytest.Monke
     monkeypatch.setattr(plane.parts.l2.links, "remove", stuck)
     ssh = group(rule(**SSH))
     one = port(new, 10, ssh)
-    state = HostModel(networks=(broken, replace(new, ports=(one,))), security_groups=(ssh,))
+    state = HostModel(networks=(broken, replace(new, ports=(one,))), security_groups=(ssh,), routers=())
     faults = {f.id: f for f in await plane.apply(state)}
     assert set(faults) == {old.id, broken.id}
     assert "no such wire" in faults[broken.id].reason

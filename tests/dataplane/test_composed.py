@@ -55,6 +55,10 @@ class Noting(Part):
     def know(self, state: HostModel) -> None:
         self.note("know")
 
+    async def ensure_router(self, router: RouterModel) -> None: ...
+
+    async def remove_router(self, router_id: str) -> None: ...
+
     async def join(self, network: NetworkModel, device: str) -> None: ...
 
     async def unplug(self, port_id: str) -> None:
@@ -176,7 +180,8 @@ async def test_a_section_that_was_not_sent_is_not_taken_for_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "known"), [("l2", "bridge"), ("firewall", "iptables"), ("overlay", "vxlan"), ("dhcp", "dnsmasq")]
+    ("key", "known"),
+    [("l2", "bridge"), ("firewall", "iptables"), ("overlay", "vxlan"), ("dhcp", "dnsmasq"), ("l3", "namespace")],
 )
 @pytest.mark.parametrize("driver", ["bridge", "noop"])
 def test_an_unknown_part_is_refused_with_the_known_ones(key: str, known: str, driver: str) -> None:

@@ -12,13 +12,25 @@ from kilonova.ops.checks import faults, ports, wiring
 from kilonova.ops.facts import HostFact
 
 NETWORK, IDLE, PORT = "11111111-1111", "22222222-2222", "33333333-3333"
+ROUTER, ITS_PORT = "44444444-4444", "55555555-5555"
 GONE = "99999999-9999"
 
 
 def findings(host: str, kind: str, owner: str) -> list[str]:
     facts: Any = SimpleNamespace(
         networks={NETWORK, IDLE},
-        ports={PORT: SimpleNamespace(id=PORT, network_id=NETWORK, host_id="one")},
+        ports={
+            PORT: SimpleNamespace(
+                id=PORT, network_id=NETWORK, host_id="one", device_owner="compute:nova", device_id="x"
+            ),
+            ITS_PORT: SimpleNamespace(
+                id=ITS_PORT,
+                network_id=NETWORK,
+                host_id="one",
+                device_owner="network:router_interface",
+                device_id=ROUTER,
+            ),
+        },
         security_groups=set(),
         hosts=[HostFact(host, leftovers=[Leftover(kind=kind, name="kn-vx7", owner=owner)])],
     )
@@ -30,7 +42,14 @@ def test_a_networks_devices_have_a_port_of_it_on_their_host(kind: str):
     assert findings("one", kind, NETWORK) == []
     assert findings("two", kind, NETWORK) == [f"two: {kind} kn-vx7: no port of {NETWORK} is on this host"]
     assert findings("one", kind, IDLE) == [f"one: {kind} kn-vx7: no port of {IDLE} is on this host"]
-    assert findings("one", kind, GONE) == [f"one: {kind} kn-vx7: no network, port or group {GONE}"]
+    assert findings("one", kind, GONE) == [f"one: {kind} kn-vx7: no network, router, port or group {GONE}"]
+
+
+@pytest.mark.parametrize("kind", ["router", "advertiser"])
+def test_a_router_is_where_its_ports_are(kind: str):
+    assert findings("one", kind, ROUTER) == []
+    assert findings("two", kind, ROUTER) == [f"two: {kind} kn-vx7: no port of {ROUTER} is on this host"]
+    assert findings("one", kind, "x") == [f"one: {kind} kn-vx7: no network, router, port or group x"]
 
 
 def test_a_tap_is_where_its_port_is():
@@ -39,7 +58,7 @@ def test_a_tap_is_where_its_port_is():
 
 
 def test_a_half_made_tunnel_is_reported():
-    assert findings("one", "vxlan", "kn-vx7") == ["one: vxlan kn-vx7: no network, port or group kn-vx7"]
+    assert findings("one", "vxlan", "kn-vx7") == ["one: vxlan kn-vx7: no network, router, port or group kn-vx7"]
 
 
 def test_what_a_host_could_not_apply_is_reported():

@@ -45,8 +45,8 @@ async def proxied(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxied]:
     monkeypatch.setattr(metadata_proxy.netns, "inside", inside)
     client = httpx.AsyncClient(transport=httpx.MockTransport(handle))
     upstream = MetadataUpstream(client=client, base_url="http://cloud.test/metadata", secret="s")
-    proxy = MetadataProxy(upstream, lambda network, source: ("server", "project"))
-    await proxy.ensure(NETWORK)
+    proxy = MetadataProxy(upstream, lambda place, own, source: ("server", "project"))
+    await proxy.ensure(NETWORK, "namespace", ("127.0.0.1", 80))
     try:
         yield Proxied(listener.getsockname()[1], seen)
     finally:

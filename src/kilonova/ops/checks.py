@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from kilonova.network.client import PortRecord
 from kilonova.ops.facts import Facts
 
 WITHOUT_GUEST = {"BUILD", "ERROR", "DELETED", "SHELVED_OFFLOADED", "SOFT_DELETED"}
 NETWORK_KINDS = {"bridge", "vxlan", "namespace", "dnsmasq"}
+ROUTER_KINDS = {"router", "advertiser"}
+ROUTER_PORT = "network:router_"  # what the owner of a router's port begins with
 
 
 class Finding(msgspec.Struct):
@@ -68,17 +71,23 @@ def guests(facts: Facts) -> Iterator[Finding]:
 
 
 def wiring(facts: Facts) -> Iterator[Finding]:
-    """Bridges, tunnels, namespaces, taps and chains belong to networks, ports and security groups; what belongs to a network
-    or is a tap, to a port that is on this host."""
+    """Bridges, tunnels, namespaces, taps and chains belong to networks, routers, ports and security groups; what belongs to a
+    network or router or is a tap, to a port that is on this host."""
     known = facts.networks | facts.ports.keys() | facts.security_groups
+    routers = _routers(facts.ports.values())
+    owners = dict.fromkeys(NETWORK_KINDS, facts.networks) | dict.fromkeys(ROUTER_KINDS, routers)
     for host in facts.hosts:
-        here = {port.id: port.network_id for port in facts.ports.values() if port.host_id == host.name}
-        networks = set(here.values())
-        shown: dict[str, Iterable[str]] = {"tap": here, **dict.fromkeys(NETWORK_KINDS, networks)}
+        here = [port for port in facts.ports.values() if port.host_id == host.name]
+        networks, routed = {port.network_id for port in here}, _routers(here)
+        shown: dict[str, Iterable[str]] = {
+            "tap": [port.id for port in here],
+            **dict.fromkeys(NETWORK_KINDS, networks),
+            **dict.fromkeys(ROUTER_KINDS, routed),
+        }
         for item in host.leftovers:
             label = f"{item.kind} {item.name}"
-            if item.owner and not _begins(item.owner, facts.networks if item.kind in NETWORK_KINDS else known):
-                yield Finding(host.name, label, f"no network, port or group {item.owner}")
+            if item.owner and not _begins(item.owner, owners.get(item.kind, known)):
+                yield Finding(host.name, label, f"no network, router, port or group {item.owner}")
             elif item.kind in shown and not _begins(item.owner, shown[item.kind]):
                 yield Finding(host.name, label, f"no port of {item.owner} is on this host")
 
@@ -88,6 +97,11 @@ def faults(facts: Facts) -> Iterator[Finding]:
     for host in facts.hosts:
         for fault in host.faults:
             yield Finding(host.name, f"{fault.kind} {fault.id}", f"not applied: {fault.reason}")
+
+
+def _routers(ports: Iterable[PortRecord]) -> set[str]:
+    """A router is where its ports are; one without ports is nowhere."""
+    return {port.device_id for port in ports if port.device_owner.startswith(ROUTER_PORT)}
 
 
 def _begins(owner: str, ids: Iterable[str]) -> bool:

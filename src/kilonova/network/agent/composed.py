@@ -128,7 +128,7 @@ async def _apply_l3(part: L3, state: HostModel) -> list[Fault]:
     """A section that the network service did not send is not known to be empty: what there is stays."""
     if unsent := [section for section in part.sections if getattr(state, section, None) is None]:
         reason = f"the network service is older than this agent and does not send {', '.join(unsent)}"
-        return [Fault(kind="host", id="l3", reason=reason)]
+        return [Fault(kind="host", id="l3", reason=reason, lasting=True)]
     try:
         return await part.apply(state)
     except Exception as why:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.core.addresses import parse_address
-from kilonova.network.agent.system.names import HOSTNAME
+from kilonova.network.agent.system.names import DEVICE, HOSTNAME
 
 
 class DataPlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`l2`, `firewall`, `overlay` and `dhcp` name the parts (`registry.PARTS`).
+    """`l2`, `firewall`, `overlay`, `dhcp` and `l3` name the parts (`registry.PARTS`).
     `state_dir` keeps dnsmasq's files and the last applied state. `instance` (1 to 4 of a-z0-9) prefixes chains and
     tables and marks devices, so that several clouds can share a host. `mark` is the one bit of the packet mark that the
     filters use. `tunnel_ip` is an IPv4 address of this host that the other hosts send guests' frames to; "": no tunnels.
@@ -21,6 +21,7 @@ class DataPlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     firewall: str = "iptables"
     overlay: str = "vxlan"
     dhcp: str = "dnsmasq"
+    l3: str = "namespace"
     instance: str = "kn"
     mark: int = 0x10000
     lease_time: int = 86400
@@ -40,5 +41,10 @@ class DataPlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"tunnel_ip must be an IPv4 address, not {self.tunnel_ip!r}")
         if self.dns_domain and not HOSTNAME.fullmatch(self.dns_domain):
             raise ValueError(f"dns_domain must be a domain name, not {self.dns_domain!r}")
+        for physical, bridge in self.bridge_mappings.items():
+            if not physical or not DEVICE.fullmatch(bridge):
+                raise ValueError(
+                    f"bridge_mappings must name a bridge for each physical network, not {physical!r}: {bridge!r}"
+                )
         if not 1 <= self.vxlan_port <= 65535:
             raise ValueError(f"vxlan_port must be from 1 to 65535, not {self.vxlan_port}")

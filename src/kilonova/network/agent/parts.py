@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar
 
 from kilonova.network.agent.dataplane import Fault, Leftover
-from kilonova.network.agent.model import HostModel, NetworkModel
+from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel
 
 
 class Part(ABC):
@@ -111,6 +111,15 @@ class Metadata(Service):
     def know(self, state: HostModel) -> None:
         """Set which guests may ask from now on: called before the networks change, so that no request from an address is taken
         for one of its last holder."""
+
+    @abstractmethod
+    async def ensure_router(self, router: RouterModel) -> None:
+        """Listen in a router's namespace too, at `names.ROUTER_METADATA_PORT`, where the L3 part redirects what guests send to
+        the metadata address; the guest that asks is found by the interface's network and the source address."""
+
+    @abstractmethod
+    async def remove_router(self, router_id: str) -> None:
+        """Nothing happens when it does not listen there."""
 
 
 class L3(Part):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kilonova.core.registry import Registry
 from kilonova.network.agent.composed import ComposedDataPlane
-from kilonova.network.agent.parts import L2, Dhcp, Firewall, Overlay, Parts
+from kilonova.network.agent.parts import L2, L3, Dhcp, Firewall, Metadata, Overlay, Parts
 
 if TYPE_CHECKING:
     from kilonova.network.agent.metadata.proxy import MetadataUpstream
@@ -42,13 +42,21 @@ def _parts(key: str, **own: Callable[..., Any]) -> Registry[Callable[..., Any]]:
     return Registry(f"[dataplane] {key}", f"{key} part", f"data_plane_{key}", own)
 
 
+def _namespace(options: DataPlaneOptions, l2: L2, metadata: Metadata | None) -> L3:
+    from kilonova.network.agent.l3.namespace.part import NamespaceL3
+
+    return NamespaceL3(options, l2, metadata)
+
+
 PARTS: dict[str, Registry[Callable[..., Any]]] = {
     "l2": _parts("l2", bridge=_bridge),
     "firewall": _parts("firewall", iptables=_iptables),
     "overlay": _parts("overlay", vxlan=_vxlan),
     "dhcp": _parts("dhcp", dnsmasq=_dnsmasq),
+    "l3": _parts("l3", namespace=_namespace),
 }
-"""Key of `[dataplane]` → what is made from DataPlaneOptions; an overlay from these and the L2 part."""
+"""Key of `[dataplane]` → what is made from DataPlaneOptions; an overlay from these and the L2 part, an L3 part
+from these, the L2 and the metadata part (None: there is none)."""
 
 
 def check_names(chosen: object) -> None:
@@ -63,11 +71,13 @@ def compose(options: DataPlaneOptions, metadata: MetadataUpstream | None = None)
 
     chosen = {key: known[getattr(options, key)] for key, known in PARTS.items()}
     l2 = chosen["l2"](options)
+    listener = NamespaceMetadata(metadata) if metadata is not None else None
     parts = Parts(
         l2=l2,
         firewall=chosen["firewall"](options),
         overlay=chosen["overlay"](options, l2),
         dhcp=chosen["dhcp"](options),
-        metadata=NamespaceMetadata(metadata) if metadata is not None else None,
+        metadata=listener,
+        l3=chosen["l3"](options, l2, listener),
     )
     return ComposedDataPlane("bridge", parts)

@@ -15,6 +15,8 @@ from kilonova.network.agent.system.names import (
     inner_link,
 )
 
+STATELESS = "dhcpv6-stateless"
+
 
 class DhcpFiles(msgspec.Struct, frozen=True):
     """`ranges` go on the command line: when they change, dnsmasq is started anew. `leases` maps an address to the MAC
@@ -27,16 +29,18 @@ class DhcpFiles(msgspec.Struct, frozen=True):
 
 
 def served(network: NetworkModel) -> list[SubnetModel]:
-    return [s for s in network.subnets if s.enable_dhcp and s.dhcp_ip]
+    """Subnets that DHCP has something to say in: not those where guests make their addresses of what routers advertise."""
+    return [s for s in network.subnets if s.enable_dhcp and s.dhcp_ip and s.ipv6_address_mode != "slaac"]
 
 
 def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> DhcpFiles:
     """Raises ValueError for a subnet that can't be read; a port that can't be read gets no lease."""
     subnets = served(network)
+    leasing = {s.id for s in subnets if s.ipv6_address_mode != STATELESS}
     lines: list[str] = []
     leases: dict[str, str] = {}
     for port in network.ports:
-        for mac, ip, line in _host_lines(port, {s.id for s in subnets}, dns_domain):
+        for mac, ip, line in _host_lines(port, leasing, dns_domain):
             lines.append(line)
             leases[ip] = mac
     options = [line for subnet in subnets for line in _options(network, subnet, dns_domain)]
@@ -50,7 +54,8 @@ def _text(lines: list[str]) -> str:
 def _range(subnet: SubnetModel, lease_time: int) -> str:
     cidr = clean_network(subnet.cidr)
     size = str(cidr.netmask) if cidr.version == 4 else str(cidr.prefixlen)
-    return f"--dhcp-range=set:{subnet.id},{cidr.network_address},static,{size},{lease_time}s"
+    kind = "ra-stateless" if subnet.ipv6_address_mode == STATELESS else "static"
+    return f"--dhcp-range=set:{subnet.id},{cidr.network_address},{kind},{size},{lease_time}s"
 
 
 def _host_lines(port: PortModel, subnets: set[str], domain: str) -> list[tuple[str, str, str]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable
 
+from kilonova.core.addresses import parse_interface
 from kilonova.network.agent.dataplane import Leftover
 from kilonova.network.agent.metadata.proxy import Caller, MetadataProxy, MetadataUpstream
-from kilonova.network.agent.model import HostModel, NetworkModel
+from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel, dhcp_namespace, router_namespace
 from kilonova.network.agent.parts import Metadata
-from kilonova.network.agent.system.names import clean_ip
+from kilonova.network.agent.system.names import METADATA_ADDRESS, ROUTER_METADATA_PORT, clean_ip
 
 
 class NamespaceMetadata(Metadata):
@@ -17,7 +18,13 @@ class NamespaceMetadata(Metadata):
 
     def __init__(self, upstream: MetadataUpstream) -> None:
         self._callers: dict[tuple[str, str], Caller] = {}
-        self._proxy = MetadataProxy(upstream, lambda network_id, source: self._callers.get((network_id, source)))
+        self._routers: dict[str, dict[str, str]] = {}  # router → its addresses, each with the id of its network
+        self._proxy = MetadataProxy(upstream, self._find)
+
+    def _find(self, place: str, local: str, source: str) -> Caller | None:
+        """`place` is a network, or a router that was asked at its address `local`."""
+        network_id = self._routers[place].get(local, "") if place in self._routers else place
+        return self._callers.get((network_id, source))
 
     async def open(self) -> set[str]:
         return set()
@@ -29,10 +36,24 @@ class NamespaceMetadata(Metadata):
         self._callers = dict(_callers(state))
 
     async def ensure(self, network: NetworkModel) -> None:
-        await self._proxy.ensure(network.id)
+        await self._proxy.ensure(network.id, dhcp_namespace(network.id), (METADATA_ADDRESS, 80))
 
     async def remove(self, network_id: str) -> None:
         self._proxy.remove(network_id)
+
+    async def ensure_router(self, router: RouterModel) -> None:
+        """At all addresses: the router's rules drop what was not sent to the metadata address by a guest."""
+        self._routers[router.id] = {
+            str(parse_interface(address).ip): interface.network_id
+            for interface in router.interfaces
+            for address in interface.addresses
+        }
+        everywhere = ("0.0.0.0", ROUTER_METADATA_PORT)  # noqa: S104 - see above
+        await self._proxy.ensure(router.id, router_namespace(router.id), everywhere)
+
+    async def remove_router(self, router_id: str) -> None:
+        self._proxy.remove(router_id)
+        self._routers.pop(router_id, None)
 
     async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
         return []

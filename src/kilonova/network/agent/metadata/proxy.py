@@ -1,4 +1,4 @@
-"""The metadata address of a network: a socket opened inside its namespace, answered on the agent's event loop.
+"""The metadata address of a network: a socket opened inside its namespace, or a router's, answered on the agent's event loop.
 
 The guest that asks is found by the network and the source address, which anti-spoofing has checked. What a request claims
 about its guest is never passed on: only the headers in `PASSED` are."""
@@ -26,9 +26,7 @@ from kilonova.network.agent.metadata_signature import (
     host_of,
     sign_instance,
 )
-from kilonova.network.agent.model import dhcp_namespace
 from kilonova.network.agent.system import netns
-from kilonova.network.agent.system.names import METADATA_ADDRESS
 
 PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"}
 RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}
@@ -38,10 +36,10 @@ TARGET = re.compile(rf"^/({NAME}(/{NAME})*/?)?(\?[\x21-\x7e]*)?\Z", re.ASCII)
 """A path of plain names, with a query or without: no dot segments in any spelling, no empty ones, no other host's."""
 TREES = re.compile(r"^/(openstack|ec2|latest|\d+\.\d+|\d{4}-\d\d-\d\d)?([/?]|\Z)", re.ASCII)
 """What the metadata service has; only this leaves the guest's network."""
-CALLS_PER_GUEST, CALLS_PER_NETWORK = 16, 128
+CALLS_PER_GUEST, CALLS_PER_PLACE = 16, 128
 
 Caller = tuple[str, str]  # (device_id, project_id)
-FindCaller = Callable[[str, str], Caller | None]  # (network id, source address)
+FindCaller = Callable[[str, str, str], Caller | None]  # (network or router id, own address, source address)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +53,7 @@ class MetadataUpstream:
 
 
 class MetadataProxy:
-    """The listeners of all networks."""
+    """The listeners of all networks and routers, by id: each is a place."""
 
     def __init__(self, upstream: MetadataUpstream, find: FindCaller) -> None:
         self.upstream, self.find = upstream, find
@@ -63,39 +61,39 @@ class MetadataProxy:
         self._servers: dict[str, asyncio.Server] = {}
         self._calls: Counter[tuple[str, str]] = Counter()
 
-    async def ensure(self, network_id: str) -> None:
-        """Listen in the network's namespace; nothing happens when it is done already."""
-        if network_id in self._servers:
+    async def ensure(self, place: str, namespace: str, address: tuple[str, int]) -> None:
+        """Listen in a namespace, at an IPv4 address and port; nothing happens when it is done already."""
+        if place in self._servers:
             return
         try:
-            sock = await netns.inside(dhcp_namespace(network_id), _listen)
+            sock = await netns.inside(namespace, lambda: _listen(address))
         except OSError as why:
-            raise DataPlaneError(f"metadata listener of network {network_id}: {why.strerror}") from None
+            raise DataPlaneError(f"metadata listener in {namespace}: {why.strerror}") from None
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(network_id, reader, writer)
+            await self._serve(place, reader, writer)
 
-        self._servers[network_id] = await asyncio.start_server(serve, sock=sock)
+        self._servers[place] = await asyncio.start_server(serve, sock=sock)
 
-    def remove(self, network_id: str) -> None:
-        server = self._servers.pop(network_id, None)
+    def remove(self, place: str) -> None:
+        server = self._servers.pop(place, None)
         if server is not None:
             server.close()
 
     def close(self) -> None:
-        for network_id in list(self._servers):
-            self.remove(network_id)
+        for place in list(self._servers):
+            self.remove(place)
 
-    async def _serve(self, network_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = writer.get_extra_info("peername")
-        source = peer[0] if peer else ""
-        calls, keys = self._calls, ((network_id, source), (network_id, ""))
+    async def _serve(self, place: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer, own = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        source, local = (peer[0] if peer else ""), (own[0] if own else "")
+        calls, keys = self._calls, ((place, source), (place, ""))
         calls.update(keys)
         try:
-            if calls[keys[0]] > CALLS_PER_GUEST or calls[keys[1]] > CALLS_PER_NETWORK:
+            if calls[keys[0]] > CALLS_PER_GUEST or calls[keys[1]] > CALLS_PER_PLACE:
                 writer.write(fault(503))
             else:
-                writer.write(await self._answer(network_id, source, reader))
+                writer.write(await self._answer(place, local, source, reader))
             async with asyncio.timeout(self.upstream.timeout):
                 await writer.drain()
                 writer.close()
@@ -109,7 +107,7 @@ class MetadataProxy:
                 if calls[key] <= 0:
                     del calls[key]
 
-    async def _answer(self, network_id: str, source: str, reader: asyncio.StreamReader) -> bytes:
+    async def _answer(self, place: str, local: str, source: str, reader: asyncio.StreamReader) -> bytes:
         try:
             request = await read_request(reader)
         except BadRequest as why:
@@ -118,16 +116,16 @@ class MetadataProxy:
             return b""
         if (status := refusal(request)) is not None:
             return fault(status)
-        caller = self.find(network_id, source)
+        caller = self.find(place, local, source)
         if caller is None:
-            self.logger.warning("metadata request from an unknown address", network=network_id, source=source)
+            self.logger.warning("metadata request from an unknown address", place=place, source=source)
             return fault(404)
         try:
             return await self._forward(request, source, caller)
         except httpx.InvalidURL:
             return fault(400)
         except Exception as why:  # in one process with the metadata service, its failures come here as they are
-            self.logger.warning("metadata service unreachable", network=network_id, reason=repr(why))
+            self.logger.warning("metadata service unreachable", place=place, reason=repr(why))
             return fault(503)
 
     async def _forward(self, request: Request, source: str, caller: Caller) -> bytes:
@@ -164,13 +162,13 @@ def refusal(request: Request) -> int | None:
     return None if TREES.match(request.target) else 404
 
 
-def _listen() -> socket.socket:
+def _listen(address: tuple[str, int]) -> socket.socket:
     """Runs inside the namespace: a socket stays where it was opened."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((METADATA_ADDRESS, 80))
+        sock.bind(address)
         sock.listen(128)
     except OSError:
         sock.close()

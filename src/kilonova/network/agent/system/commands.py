@@ -17,6 +17,7 @@ PACKAGES = {
     "nft": "nftables",
     "dnsmasq": "dnsmasq-base",
     "conntrack": "conntrack",
+    "nsenter": "util-linux",
 }
 
 

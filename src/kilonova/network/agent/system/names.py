@@ -16,6 +16,7 @@ from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.model import HostModel
 
 METADATA_ADDRESS = "169.254.169.254"
+DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 HOSTNAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
 
 LINE = re.compile(r"[A-Za-z0-9 .,:/_=!@{}\[\]\"+-]*")  # what a line of a rule, lease or option file may be made of
@@ -102,6 +103,14 @@ def network_alias(instance: str) -> str:
     return f"kilonova/{instance}/network/"
 
 
+ROUTER_METADATA_PORT = 9697  # where metadata listens in a router
+
+
+def router_alias(instance: str) -> str:
+    """What the alias of a router's devices on bridges begins with; the router's id follows."""
+    return f"kilonova/{instance}/router/"
+
+
 def dhcp_link(network_id: str) -> str:
     """The host's end of the wire to a network's namespace (not called tap…: it is no guest)."""
     return "kdh" + network_id[:11]
@@ -110,6 +119,16 @@ def dhcp_link(network_id: str) -> str:
 def inner_link(network_id: str) -> str:
     """The end of that wire in the namespace."""
     return "ns-" + network_id[:11]
+
+
+def physical_link(network_id: str) -> str:
+    """The network's end of the wire to the bridge of its physical network."""
+    return "kpn" + network_id[:11]
+
+
+def outward_link(network_id: str) -> str:
+    """The end of that wire on the bridge of the physical network."""
+    return "kpo" + network_id[:11]
 
 
 def vxlan_link(instance: str, segmentation_id: int) -> str:

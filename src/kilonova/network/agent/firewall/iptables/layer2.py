@@ -17,6 +17,7 @@ from kilonova.network.agent.system.names import (
     clean_network,
     link_local,
     memo,
+    physical_link,
     vxlan_link,
 )
 
@@ -111,9 +112,16 @@ def tunnel_rules(network: NetworkModel) -> tuple[str, ...]:
     return (*rules, f"icmpv6 type nd-neighbor-solicit @th,64,128 {{ {targets} }} drop")
 
 
+def way_out(network: NetworkModel, prefix: str) -> str:
+    """The device by which a network's frames leave the host; "" where they do not."""
+    if network.segmentation_id is not None:
+        return vxlan_link(prefix, network.segmentation_id)
+    return physical_link(network.id) if network.physical_network else ""
+
+
 class L2(msgspec.Struct, frozen=True):
-    """Compiled: the rules for each tap that has filters, the taps that get nothing either, and for each tunnel device the
-    rules for both ways."""
+    """Compiled: the rules for each tap that has filters, the taps that get nothing either, and for each device that leads to
+    other hosts (a tunnel, or the wire to a physical network) the rules for both ways."""
 
     taps: dict[str, tuple[str, ...]] = {}
     down: frozenset[str] = frozenset()
@@ -135,11 +143,7 @@ def compile_l2(state: HostModel, prefix: str) -> L2:
     return L2(
         {tap_name(p.id): port_rules(p) for p in ports if p.port_security_enabled or not p.admin_state_up},
         frozenset(tap_name(p.id) for p in ports if not p.admin_state_up),
-        {
-            vxlan_link(prefix, n.segmentation_id): tunnel_rules(n)
-            for n in state.networks
-            if n.segmentation_id is not None
-        },
+        {device: tunnel_rules(n) for n in state.networks if (device := way_out(n, prefix))},
     )
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from kilonova.core import log
 from kilonova.core.folders import searchable
 from kilonova.network.agent.dataplane import DataPlaneError, Fault, Leftover
-from kilonova.network.agent.firewall.iptables import conntrack
+from kilonova.network.agent.firewall.iptables import conntrack, layer2
 from kilonova.network.agent.firewall.iptables.compile import compile_filters
 from kilonova.network.agent.firewall.iptables.filters import FilterTables
 from kilonova.network.agent.model import HostModel
@@ -22,7 +22,7 @@ from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.parts import Firewall
 from kilonova.network.agent.system import checks
 from kilonova.network.agent.system.files import write
-from kilonova.network.agent.system.names import chain_owner, vxlan_link
+from kilonova.network.agent.system.names import chain_owner
 
 TOOLS = ("iptables-restore", "ip6tables-restore", "iptables-save", "ip6tables-save", "nft")
 
@@ -53,6 +53,7 @@ class IptablesFirewall(Firewall):
 
     async def apply(self, state: HostModel) -> list[Fault]:
         """Write the filters, then cut what they no longer allow."""
+        state = replace(state, routers=None) if state.routers is not None else state
         before = self._state
         zones = conntrack.assign_zones([n.id for n in before.networks], self.zones)
         self.zones = conntrack.assign_zones([n.id for n in state.networks], zones)
@@ -85,7 +86,7 @@ def _with_whole_id(fault: Fault, state: HostModel, instance: str) -> Fault:
     ids = {
         "port": (p.id for n in state.networks for p in n.ports),
         "security group": (g.id for g in state.security_groups),
-        "network": (n.id for n in state.networks if vxlan_link(instance, n.segmentation_id or 0) == fault.id),
+        "network": (n.id for n in state.networks if layer2.way_out(n, instance) == fault.id),
     }[fault.kind]
     found = next((one for one in ids if one.startswith(fault.id) or fault.kind == "network"), fault.id)
     return fault if found == fault.id else replace(fault, id=found)

@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 from pyroute2 import IPRoute
@@ -27,6 +27,8 @@ from kilonova.network.agent.system.names import (
     dhcp_link,
     inner_link,
     network_alias,
+    outward_link,
+    physical_link,
 )
 from kilonova.network.agent.system.netlink import Link, delete, quiet_ipv6, read, route, write_setting
 
@@ -34,16 +36,24 @@ SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
 
 class Wiring(msgspec.Struct, frozen=True):
-    """What a network needs on the host: its bridge, with `addresses` a namespace wired to it."""
+    """What a network needs on the host: its bridge, with `addresses` a namespace wired to it, with `outside` (a bridge of the
+    host) a wire to that."""
 
     id: str
     mtu: int
     mac: str | None
     addresses: tuple[str, ...]
+    outside: str = ""
 
 
-def wiring(network: NetworkModel) -> Wiring:
-    """Raises DataPlaneError for addresses that can't be read."""
+def wiring(network: NetworkModel, mappings: Mapping[str, str]) -> Wiring:
+    """`mappings` are the host's bridges by physical network. Raises DataPlaneError for addresses that can't be read and for a
+    physical network that is not on this host."""
+    physical = network.physical_network
+    if physical and physical not in mappings:
+        raise DataPlaneError(
+            f"network {network.id}: physical network {physical!r} is not in dataplane.bridge_mappings of this host"
+        )
     try:
         subnets = [(s.dhcp_ip, clean_network(s.cidr)) for s in network.subnets if s.dhcp_ip]
         addresses = [f"{clean_ip(ip)}/{cidr.prefixlen}" for ip, cidr in subnets]
@@ -52,7 +62,8 @@ def wiring(network: NetworkModel) -> Wiring:
         mac = clean_mac(network.dhcp_mac) if network.dhcp_mac else None
     except ValueError as why:
         raise DataPlaneError(f"network {network.id}: {why}") from None
-    return Wiring(network.id, network.mtu, mac, tuple(dict.fromkeys(addresses)))
+    outside = mappings[physical] if physical else ""
+    return Wiring(network.id, network.mtu, mac, tuple(dict.fromkeys(addresses)), outside)
 
 
 class Links:
@@ -89,6 +100,10 @@ class Links:
                     self._wire(ip, links, wanted, bridge)
                 else:
                     self._unwire(ip, links, wanted.id)
+                if wanted.outside:
+                    self._join_outside(ip, links, wanted, bridge)
+                else:
+                    self._leave_outside(ip, links, wanted.id)
                 return bridge
         except NetlinkError as why:
             raise DataPlaneError(f"network {wanted.id}: {os.strerror(why.code)} from the kernel ({why})") from None
@@ -135,6 +150,27 @@ class Links:
         ip.link("set", index=index, ifalias=self.alias + wanted.id, master=bridge, mtu=wanted.mtu, state="up")
         netns.run_inside(namespace, lambda: _inner(inner, wanted))
 
+    def _join_outside(self, ip: IPRoute, links: dict[str, Link], wanted: Wiring, bridge: int) -> None:
+        """A wire from the network's bridge to the host's own, which keeps its MTU: what is larger than the network's stops at the
+        wire."""
+        there = links.get(wanted.outside)
+        if there is None or not os.path.isdir(f"/sys/class/net/{wanted.outside}/bridge"):
+            raise DataPlaneError(
+                f"network {wanted.id}: dataplane.bridge_mappings names {wanted.outside}: there is no such bridge"
+            )
+        near, far = physical_link(wanted.id), outward_link(wanted.id)
+        if near not in links:
+            ip.link("add", ifname=near, kind="veth", peer={"ifname": far})
+        for name, master, mtu in ((near, bridge, wanted.mtu), (far, there.index, there.mtu)):
+            quiet_ipv6(name)
+            (index,) = ip.link_lookup(ifname=name)
+            ip.link("set", index=index, ifalias=self.alias + wanted.id, master=master, mtu=mtu, state="up")
+
+    def _leave_outside(self, ip: IPRoute, links: dict[str, Link], network_id: str) -> None:
+        near = links.get(physical_link(network_id))
+        if near is not None:
+            delete(ip, near.index)
+
     def _unwire(self, ip: IPRoute, links: dict[str, Link], network_id: str) -> None:
         outer = links.get(dhcp_link(network_id))
         if outer is not None:
@@ -147,7 +183,8 @@ class Links:
         networks = self.networks(found) | set(known)
         masters = {found[name].index for name in ours}
         taps = [link.name for link in found.values() if link.master in masters and link.name.startswith("tap")]
-        wires = {dhcp_link(n): n for n in networks if dhcp_link(n) in found and n not in ours.values()}
+        lost = [(wire, n) for n in networks - set(ours.values()) for wire in (dhcp_link(n), physical_link(n))]
+        wires = {wire: n for wire, n in lost if wire in found}
         namespaces = set(netns.listed())
         return [
             *(Leftover(kind="bridge", name=name, owner=owner) for name, owner in (ours | wires).items()),
@@ -164,6 +201,7 @@ class Links:
         with route() as ip:
             links = read(ip)
             self._unwire(ip, links, network_id)
+            self._leave_outside(ip, links, network_id)
             bridge = links.get(bridge_name(network_id))
             if bridge is not None and bridge.alias == self.alias + network_id:
                 delete(ip, bridge.index)

@@ -18,6 +18,7 @@ from kilonova.network.agent.system.names import check_uuid
 class BridgeL2(L2):
     def __init__(self, options: DataPlaneOptions) -> None:
         self.links = Links(options.instance)
+        self.bridge_mappings = options.bridge_mappings
         self.taps = TapWatch(self.links)
         self._wired: dict[str, Wiring] = {}
 
@@ -28,7 +29,7 @@ class BridgeL2(L2):
         return self.links.networks(links)
 
     async def ensure(self, network: NetworkModel) -> None:
-        wanted = wiring(network)
+        wanted = wiring(network, self.bridge_mappings)
         if self._wired.get(network.id) == wanted:
             return
         self._wired.pop(network.id, None)
