@@ -27,7 +27,7 @@ class Admin:
         self._base = (f"{alive.url}/{{}}".format) if alive is not None else settings.endpoint
         self._http = httpx.Client(timeout=60, trust_env=False, verify=verify_context(settings))
         self._headers: dict[str, str] = {}
-        # the control plane's own account where its password is known: strangers can't lock it by wrong passwords
+        # the control plane's own account where its password is known: wrong passwords of others can't lock it
         auth = login(settings, CONTROL_USER if password_of(settings, CONTROL_USER) else "admin")
         domain = {"name": "Default"}
         user = {"name": auth["username"], "domain": domain, "password": auth["password"]}

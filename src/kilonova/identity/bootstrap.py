@@ -39,7 +39,7 @@ OPTIONAL = (DEMO, COMPUTE_USER)  # made where there is a password for them
 # wrong passwords from anywhere must not stop the cloud's own components
 USER_OPTIONS = {
     SERVICE_USER: {"ignore_lockout_failure_attempts": True},
-    # and no host that was taken over may lock out the others, who have the same password
+    # a host that was taken over must not lock out the others, which have the same password
     COMPUTE_USER: {"ignore_lockout_failure_attempts": True, "lock_password": True},
 }
 
@@ -94,7 +94,7 @@ class Bootstrap(Logic):
                 void = await self.revocations.record(tx.connection, *subjects, user_ids=reset)
             await self._grants(tx.connection, user_ids, project_ids, role_ids)
             await self._catalog(tx.connection, endpoints)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
         await self.catalog.changed()
 
     async def _domain(self, connection: Connection) -> None:

@@ -12,7 +12,7 @@ from kilonova.core.db import Connection
 from kilonova.identity.store import tokens as store
 
 EPOCH, ROWS = "identity/catalog-epoch", "identity/catalog"
-LIFE = 30.0  # seconds for which a change stays unseen that could not be told
+LIFE = 30.0  # seconds after which other processes see a change that they got no message about
 EPOCH_LIFE = 86400.0
 
 

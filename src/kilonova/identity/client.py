@@ -87,8 +87,8 @@ class ServiceAccount:
 
 
 class _Proof(msgspec.Struct, frozen=True, array_like=True):
-    """A token's owner as identity told us. `generation` is that of the revocations we knew before we asked, `until` the
-    moment (epoch seconds) until which it may be remembered."""
+    """A token's owner as identity answered. `generation` is that of the revocations we knew before we asked, `until` the
+    time (epoch seconds) until which it may be cached."""
 
     context: RequestContext
     audit_ids: tuple[str, ...]

@@ -19,16 +19,16 @@ Removed = dict[str, int]
 """Table → how many of its rows were removed."""
 
 
-async def flush(database: Database, clock: Clock, tell: Callable[[Removed], object] = lambda _: None) -> Removed:
-    """Remove what has expired before now. `tell` hears what was removed so far, after each transaction. Between two of them
-    others have the database for as long as the last one took."""
+async def flush(database: Database, clock: Clock, progress: Callable[[Removed], object] = lambda _: None) -> Removed:
+    """Remove what has expired before now. `progress` is called with what was removed so far, after each transaction. The
+    pause between two of them is as long as the last one took, so that others can use the database."""
     removed, now = {table.name: 0 for table in TABLES}, timestamps.now(clock)
     for table in TABLES:
         while True:
             began = clock.monotonic()
             found = await _some(database, table, now)
             removed[table.name] += found
-            tell(removed)
+            progress(removed)
             if found < AT_ONCE:
                 break  # that was all, or another process is at it
             await clock.sleep(max(clock.monotonic() - began, LEAST_PAUSE))

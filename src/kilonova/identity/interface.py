@@ -1,4 +1,4 @@
-"""What identity tells every process that remembers tokens."""
+"""What identity sends to every process that caches tokens."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = 256
     proxies: Annotated[
         list[str],
-        doc("Addresses of proxies, whose X-Forwarded-For tells the client's address; logins of one take turns."),
+        doc(
+            "Addresses of proxies, whose X-Forwarded-For has the client's address; logins of each client have a queue."
+        ),
     ] = []
     lockout_failure_attempts: Annotated[
         int, doc("Wrong passwords in a row after which an account is locked; 0: it never is.", ge=0)

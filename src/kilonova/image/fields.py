@@ -100,7 +100,7 @@ def image_fields(disk_formats: tuple[str, ...], container_formats: tuple[str, ..
         "id": Field(kind="string", about="The image's UUID.", pattern=UUID_PATTERN),
         "name": Field(kind="string", null=True, about="What people call the image.", max_length=255, plain=True),
         "status": Field(kind="string", about="Where in its life the image is.", read_only=True, enum=STATUSES),
-        "visibility": Field(kind="string", about="Who may see and use the image.", enum=VISIBILITIES),
+        "visibility": Field(kind="string", about="Which projects may see and use the image.", enum=VISIBILITIES),
         "protected": Field(kind="boolean", about="Whether deleting the image is refused."),
         "os_hidden": Field(kind="boolean", about="Whether default lists leave the image out."),
         "checksum": Field(kind="string", null=True, read_only=True, about="MD5 of the data.", max_length=32),

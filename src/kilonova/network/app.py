@@ -112,8 +112,8 @@ def _tag_routes(path: str, tags: Tags) -> list[Route]:
 
 
 class NetworkService:
-    """Neutron's API under `/network`, and the bus topics `network` and `network_events`. `host` tells this process from the
-    others that share the topics, and is the same after a restart."""
+    """Neutron's API under `/network`, and the bus topics `network` and `network_events`. No other process that shares the
+    topics has this `host`; it is the same after a restart."""
 
     prefix = "/network"
 

@@ -17,7 +17,7 @@ HELPERS: dict[str, str] = {
     "network_member": "(role:member or role:manager) and rule:network_owner",
     "network_reader": "(role:reader or role:member or role:manager) and rule:network_owner",
     "network_device": "True:%(network_device)s",
-    # who may know of the network that something is to be made on
+    # callers that may know of the network that something is to be made on
     "see_network": f"{SERVICE} or rule:network_reader or {SEEN}",
     # on routes whose own rule needs to know the network first
     "any_writer": "role:member or role:manager or rule:service_api",

@@ -1,6 +1,6 @@
 """Running the disk tools (qemu-img, debugfs, mkfs …) under limits: address space, CPU seconds, file size, a time-out.
 
-The tools read files that strangers made, so a hostile image may at worst waste what is granted here.
+The tools read files of users, so a hostile image may at worst use up what is granted here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A cache that strangers may read and write: without the secret, values can be neither read nor forged."""
+"""A cache on a server that is not trusted: without the secret, values can be neither read nor forged."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PREFIX = "kilonova:"
 
 class SealedCache(Cache):
     """Names become keyed hashes. Values are encrypted, and bound to their names: one that was made without the secret, changed,
-    or copied from another name is missing. What a stranger still can do: remove a value, or put back an old one of the same
-    name; readers must not trust a value for longer than it says itself."""
+    or copied from another name is missing. An attacker still can remove a value, or put back an old one of the same
+    name; readers must not trust a value for longer than the time in it."""
 
     def __init__(self, inner: Cache, secret: str) -> None:
         self._inner, self.shared = inner, inner.shared

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 checked = False
 """Whether rows are compared with their classes. Set by tests."""
 NUMBERS = (int, float, Decimal)
-"""Not told apart: engines differ in what they make of a sum or a boolean."""
+"""Not distinguished: engines differ in the type of a sum or a boolean."""
 
 
 class TypedRow:

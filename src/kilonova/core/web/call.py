@@ -115,8 +115,8 @@ class Call:
         return now
 
     def reads(self, kind: Any) -> None:
-        """Tells that the body, which the handler takes apart by itself, is read as this shape or holds it: tests compare it with
-        what the route declares."""
+        """Declare that the body, which the handler decodes itself, has this shape or contains it: tests compare it with
+        the route's declaration."""
 
     async def decode(self, kind: type[T]) -> T:
         """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit."""

@@ -47,9 +47,9 @@ class Declaration:
         return made
 
     def check_reply(self, call: Call, reply: Reply, version: Version | None) -> None:
-        """Raises Undeclared unless the handler told what it read, and answers what the route declares."""
-        if isinstance(call, CheckedCall) and call.untold:
-            self.fail("reads a body as plain data without telling its shape by call.reads(shape)")
+        """Raises Undeclared unless the handler declared what it read, and its answer is what the route declares."""
+        if isinstance(call, CheckedCall) and call.undeclared:
+            self.fail("reads a body as plain data without declaring its shape by call.reads(shape)")
         body = reply.body
         if isinstance(body, AsyncIterator) or (isinstance(body, bytes) and "json" not in reply.content_type):
             if not {bytes, str} & {_bare(kind) for kind in self.replies}:
@@ -70,25 +70,25 @@ class CheckedCall(Call):
     """A call that compares what is read with what its route declares."""
 
     declaration: Declaration
-    untold = False
+    undeclared = False
 
     def reads(self, kind: Any) -> None:
         if kind not in self.declaration.bodies and kind not in self.declaration.inner:
             self._undeclared(kind)
-        self.untold = False
+        self.undeclared = False
 
     async def decode(self, kind: type[T]) -> T:
         plain = kind in PLAIN
         if not plain and kind not in self.declaration.bodies:
             self._undeclared(kind)
         decoded = await super().decode(kind)
-        self.untold = plain and kind not in self.declaration.bodies
+        self.undeclared = plain and kind not in self.declaration.bodies
         return decoded
 
     async def stream(self, limit: int | None = None) -> AsyncIterator[bytes]:
         if self.declaration.route.body is None:
             self.declaration.fail("reads a body and declares nothing")
-        self.untold = bytes not in map(_bare, self.declaration.bodies)
+        self.undeclared = bytes not in map(_bare, self.declaration.bodies)
         async for piece in super().stream(limit):
             yield piece
 

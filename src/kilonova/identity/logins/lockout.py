@@ -1,6 +1,6 @@
 """Accounts that are locked for some time after wrong passwords. The count is in the database, so that all processes see it.
 
-Names without a user are counted like users: neither answers nor the time they take tell which names there are."""
+Names without a user are counted like users: neither answers nor the time they take show which names exist."""
 
 from __future__ import annotations
 

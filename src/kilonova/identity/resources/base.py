@@ -50,7 +50,7 @@ class Logic:
                 yield tx
         except DuplicateRow as error:
             if not is_twin(error):
-                raise  # what it refers to has just gone: done again, it is told so
+                raise  # what it refers to was just deleted: the retry raises the right error
             raise errors.Duplicate(kind=kind, details=details) from None
 
 

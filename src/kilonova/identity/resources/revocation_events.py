@@ -20,7 +20,7 @@ class RevocationEvents:
         after = call.query.get("after", "0")
         if not after.isdecimal() or len(after) > 18:
             raise InvalidInput(reason="after is the number of a generation")
-        return Reply(await self.revocations.told(self.database, int(after)))
+        return Reply(await self.revocations.events_after(self.database, int(after)))
 
 
 def routes(deps: Deps) -> list[Route]:

@@ -194,12 +194,12 @@ async def generation(connection: Connection) -> int:
     return found
 
 
-async def tell(connection: Connection, row: dict[str, Any]) -> None:
+async def add_event(connection: Connection, row: dict[str, Any]) -> None:
     await connection.execute(insert(revocation_events).values(row))
 
 
-async def told(connection: Connection, after: int, limit: int) -> Sequence[Row]:
-    """(generation, event) of what was told after a generation, the newest first."""
+async def events_after(connection: Connection, after: int, limit: int) -> Sequence[Row]:
+    """(generation, event) of the events after a generation, the newest first."""
     table = revocation_events.c
     query = select(table.generation, table.event).where(table.generation > after)
     return (await connection.execute(query.order_by(table.generation.desc()).limit(limit))).all()

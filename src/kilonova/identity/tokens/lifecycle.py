@@ -93,7 +93,7 @@ class TokenLogic:
         async with self.database.transaction() as tx:
             own = token.payload.audit_ids[0]
             void = await self.revocations.record(tx.connection, f"audit:{own}", audit_ids=[own])
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def _check(self, connection: Connection, payload: Payload, *, catalog: bool) -> Token | None:
         target_id = payload.scope_id if payload.scope in ("project", "domain") else None

@@ -1,8 +1,8 @@
 """Revocation: single tokens by audit id, and everything a user, project, domain or application credential was given until
 a moment. Rows live as long as a token issued at that moment could; `token-flush` removes them afterwards.
 
-Others remember what they were told of tokens. So whatever makes that wrong is also an event: numbered in the transaction that
-causes it, told to all by the shared cache and the bus, and kept for an hour for those who heard neither."""
+Other processes cache validated tokens. So whatever invalidates these is also an event: numbered in the transaction that
+causes it, sent to all by the shared cache and the bus, and kept for an hour for processes that both did not reach."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_EVENTS = 1000  # in one answer; a process that missed more clears its cache
 
 
 class Revocations:
-    """`record` in the transaction that makes the tokens void, `tell` after its commit."""
+    """`record` in the transaction that makes the tokens void, `publish` after its commit."""
 
     def __init__(self, clock: Clock, bus: Bus, cache: Cache, options: IdentityOptions) -> None:
         self.clock, self.options, self._cache = clock, options, cache
@@ -36,9 +36,9 @@ class Revocations:
         self, connection: Connection, *subjects: str, audit_ids: list[str] | None = None,
         user_ids: list[str] | None = None, project_ids: list[str] | None = None, everything: bool = False,
     ) -> Revoked | None:  # fmt: skip
-        """`subjects` are KIND:ID with the kinds audit, chain, user, project, domain, credential; the others say whose tokens
-        are to be forgotten, and make the event to `tell`. Late in the transaction: writers of events wait here for each
-        other's commit."""
+        """`subjects` are KIND:ID with the kinds audit, chain, user, project, domain, credential; the other arguments say whose
+        tokens to drop from caches, and make the event for `publish`. Late in the transaction: writers of events wait here for
+        each other's commit."""
         now = timestamps.now(self.clock)
         expires_at = now + max(self.options.token_ttl, LONGEST) * timestamps.SECOND
         rows = [
@@ -54,11 +54,11 @@ class Revocations:
             project_ids=project_ids or [], everything=everything,
         )  # fmt: skip
         row = {"event": msgspec.msgpack.encode(event), "expires_at": now + EVENT_LIFE * timestamps.SECOND}
-        await store.tell(connection, row | {"generation": event.generation})
+        await store.add_event(connection, row | {"generation": event.generation})
         return event
 
-    async def tell(self, event: Revoked | None) -> None:
-        """Make every process forget. Whom neither way reaches asks by itself, see revocation_log.py."""
+    async def publish(self, event: Revoked | None) -> None:
+        """Send the event to every process. One that neither way reaches asks for it, see revocation_log.py."""
         if event is None:
             return
         await self._cache.set(REVOCATION_EPOCH, self.clock.random_bytes(16), EPOCH_LIFE)
@@ -67,11 +67,11 @@ class Revocations:
         except core_errors.BusError:
             return
 
-    async def told(self, database: Database, after: int) -> RevocationList:
+    async def events_after(self, database: Database, after: int) -> RevocationList:
         """The events after a generation; where not all are kept, the newest of them without a gap."""
         async with database.reading() as connection:
             newest = await store.generation(connection)
-            rows = await store.told(connection, after, MOST_EVENTS)
+            rows = await store.events_after(connection, after, MOST_EVENTS)
         newest = since = max([newest, *(row.generation for row in rows)])
         events: list[Revoked] = []
         for row in rows:

@@ -1,7 +1,7 @@
 """Images as files: `<folder>/<image id>`, and `<folder>/uploads/<upload id>` on the way in.
 
 An upload's file stays locked (flock) until the upload is recorded or dropped. The kernel frees the lock when its process
-dies, so the next process can tell leftovers from the uploads of living processes.
+dies, so the next process can distinguish leftovers from the uploads of living processes.
 """
 
 from __future__ import annotations

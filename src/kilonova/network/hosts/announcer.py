@@ -1,4 +1,4 @@
-"""Tells hosts that what they show has changed, and compute what became of its ports."""
+"""Messages to hosts whose state has changed, and events to compute about its ports."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI
 
 
 class Announcer:
-    """All of it goes with the transaction, so that no crash between the two leaves a host with filters that admit who was
-    put out. The caller's token goes nowhere."""
+    """All messages are written with the transaction, so that no crash after it leaves a host with filters that admit a removed
+    member. The caller's token is not passed on."""
 
     async def changed(
         self,
@@ -22,14 +22,14 @@ class Announcer:
         *,
         also: Iterable[str] = (),
     ) -> None:
-        """Tell hosts; those that do not listen will ask for everything when they come. `hosts` show the ports (or, none
-        named, something they filter by); `also` only filter by their addresses and need not hurry."""
+        """Send to hosts; agents that are down ask for everything when they start. `hosts` have the ports (or, where no port is
+        named, something that they filter by); `also` only filter by the ports' addresses, at a lower priority."""
         shown = {host for host in hosts if host}
         for host in sorted(shown | {host for host in also if host}):
             ports = list(port_ids) if host in shown else []
             await tx.outbox(NetworkAgentAPI, host=host).changed(service_context(ctx.request_id), ports)
 
     async def events(self, tx: Transaction, ctx: RequestContext, events: list[ServerEvent]) -> None:
-        """Tell compute with the transaction."""
+        """Send to compute, with the transaction."""
         if events:
             await tx.outbox(ComputeNotifierAPI).notify(service_context(ctx.request_id), events)

@@ -123,9 +123,9 @@ class HostLogic:
             changed = [row.id for row in rows if row.status != ("ACTIVE" if up else "DOWN")]
             if changed:
                 await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.deps.now())
-            told = [row for row in rows if up or row.id in changed]
+            reported = [row for row in rows if up or row.id in changed]
             name = "network-vif-plugged" if up else "network-vif-unplugged"
-            await self.deps.announcer.events(tx, ctx, port_rules.server_events(name, told))
+            await self.deps.announcer.events(tx, ctx, port_rules.server_events(name, reported))
 
 
 def _by(rows: Iterable[Row], key: str) -> Grouped:

@@ -25,7 +25,9 @@ async def lock(connection: Connection, networks: Iterable[Row]) -> list[str]:
     return tunnelled
 
 
-async def hosts_to_tell(connection: Connection, network_ids: Collection[str], bound: Bound, *, moved: bool) -> set[str]:
+async def hosts_to_notify(
+    connection: Connection, network_ids: Collection[str], bound: Bound, *, moved: bool
+) -> set[str]:
     """Hosts whose flood lists or learned places change: all of a network that a host has joined or left, or where a port
     has moved. Asked after the change, with the networks locked since before it: of two that join at once,
     the second sees the first."""

@@ -145,7 +145,7 @@ class Allocator:
         for n, (_, want) in enumerate(wants):
             if want.address is None:
                 any_of[want.subnet_id].append(n)
-        for subnet_id in sorted(any_of, key=lambda s: s is None):  # those who leave the choice come last
+        for subnet_id in sorted(any_of, key=lambda s: s is None):  # requests that leave the choice come last
             places = [self._known(network_id, subnet_id)] if subnet_id else self.by_network[network_id]
             chosen |= dict(
                 zip(any_of[subnet_id], await self._any(network_id, places, len(any_of[subnet_id])), strict=True)

@@ -1,4 +1,4 @@
-"""steps are kept as they were told of: a row a report"""
+"""steps are kept as they were reported: a row for each report"""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _move(reports: sa.Table) -> None:
     owner = itemgetter("server_uuid", "request_id")
     query = sa.select(*(steps.c[name] for name in FIELDS)).order_by(steps.c.server_uuid, steps.c.request_id, steps.c.id)
     rows = op.get_bind().execute(query).mappings()
-    told = (
+    grouped = (
         {"server_uuid": server, "request_id": request, "report": msgspec.msgpack.encode([dict(row) for row in group])}
         for (server, request), group in groupby(rows, owner)
     )
-    while some := list(islice(told, AT_ONCE)):
+    while some := list(islice(grouped, AT_ONCE)):
         op.bulk_insert(reports, some)

@@ -19,7 +19,7 @@ class KeyPairs:
         self.logic = logic
 
     def _owner(self, call: Call) -> str:
-        """The user meant, whom only an admin may name."""
+        """The user whose key pairs are meant; only an admin may name another one."""
         named = call.query.get("user_id") if at_least(call, "2.10") else None
         user_id = named or call.ctx.user_id or ""
         call.authorize({"user_id": user_id})

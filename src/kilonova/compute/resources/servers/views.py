@@ -137,7 +137,7 @@ class ServerViews:
 
 @lru_cache(4096)
 def host_id(project_id: str, host: str | None) -> str:
-    """Tells a project which of its servers share a host, and nothing more."""
+    """The same for servers of a project on the same host; it shows nothing else about the host."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 

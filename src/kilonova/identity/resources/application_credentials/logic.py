@@ -95,7 +95,7 @@ class ApplicationCredentialLogic(Logic):
             await records.remove(tx.connection, credentials, application_credential_id=credential_id)
             await records.remove(tx.connection, application_credentials, id=credential_id)
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     def _expiry(self, text: str | None) -> int | None:
         if text is None:

@@ -1,5 +1,5 @@
-"""Rules of role assignments: who is granted what where. A token's roles are looked up when it is checked, so a grant
-taken away counts at once; other processes are told to forget."""
+"""Rules of role assignments: which user or group has which role where. A token's roles are looked up when it is checked, so a
+removed grant counts at once; other processes get an event and drop what they have cached."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AssignmentLogic(Logic):
             if await records.get(tx.connection, assignments, **row) is None:
                 await records.add(tx.connection, assignments, row)
             void = await self._record(tx.connection, grant)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     @retried
     async def revoke(self, grant: Grant, role_id: str) -> None:
@@ -67,7 +67,7 @@ class AssignmentLogic(Logic):
             if not await records.remove(tx.connection, assignments, **grant.columns(), role_id=role_id):
                 raise errors.AssignmentNotFound(role=role_id, actor=grant.actor_id, target=grant.target_id)
             void = await self._record(tx.connection, grant)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def _record(self, connection: Connection, grant: Grant) -> Revoked | None:
         if grant.actor_kind == "user":

@@ -1,5 +1,5 @@
-"""Logins: who it is (methods) and for what (scope). Every refusal is the same 401, at the same cost. `source` is the client's
-address: what comes from one waits for its turn apart from the others."""
+"""Logins: the user (by methods) and the scope. Every refusal is the same 401, at the same cost. `source` is the client's
+address: logins of each source wait in a queue of their own."""
 
 from __future__ import annotations
 

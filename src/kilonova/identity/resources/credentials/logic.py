@@ -196,7 +196,7 @@ def _keys_of(blob: str) -> dict[str, Any]:
 
 
 def _bound(blob: str, credential_id: str | None) -> str:
-    """An EC2 key's blob that tells the application credential whose rights it has; a client gives it no others."""
+    """An EC2 key's blob with the application credential whose rights the key has; a client can't name another one."""
     keys = _keys_of(blob)
     right: dict[str, Any] = {BOUND: credential_id}
     for name in LIMITS:

@@ -44,7 +44,7 @@ class DomainLogic(ProjectLogic):
             await self.forget(tx.connection, [domain_id])
             await records.remove(tx.connection, projects, id=domain_id)
             void = await self.revocations.record(tx.connection, f"domain:{domain_id}", everything=True)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def _remove_projects(self, connection: Connection, domain_id: str) -> None:
         """All of a domain's projects, the leaves first."""

@@ -50,7 +50,7 @@ class GroupLogic(Logic):
             await assignment_store.forget(tx.connection, group_id)
             await records.remove(tx.connection, groups, id=group_id)
             void = await self.revocations.record(tx.connection, user_ids=members)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def members(self, group_id: str, **filters: Any) -> Sequence[Row]:
         async with self.database.reading() as connection:
@@ -65,7 +65,7 @@ class GroupLogic(Logic):
             if await records.get(tx.connection, memberships, group_id=group_id, user_id=user_id) is None:
                 await records.add(tx.connection, memberships, {"group_id": group_id, "user_id": user_id})
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     @retried
     async def remove_member(self, group_id: str, user_id: str) -> None:
@@ -74,7 +74,7 @@ class GroupLogic(Logic):
             if not await records.remove(tx.connection, memberships, group_id=group_id, user_id=user_id):
                 raise errors.MembershipNotFound(user=user_id, group=group_id)
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def check_member(self, group_id: str, user_id: str) -> None:
         async with self.database.reading() as connection:

@@ -76,7 +76,7 @@ class ProjectLogic(Logic):
                     tx.connection, subject, project_ids=[project_id], everything=row.is_domain
                 )
             updated = await must_get(tx.connection, projects, self.missing, project_id)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
         return updated
 
     def _check_update(self, row: Row, values: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ class ProjectLogic(Logic):
             await self.forget(tx.connection, [project_id])
             await records.remove(tx.connection, projects, id=project_id)
             void = await self.revocations.record(tx.connection, f"project:{project_id}", project_ids=[project_id])
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def forget(self, connection: Connection, ids: Sequence[str]) -> None:
         """What points to projects without being theirs."""

@@ -48,7 +48,7 @@ class RoleLogic(Logic):
             void = None
             if updated.name != row.name:
                 void = await self.revocations.record(tx.connection, everything=True)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
         return updated
 
     @retried
@@ -58,7 +58,7 @@ class RoleLogic(Logic):
             check_delete("role", await must_get(tx.connection, roles, errors.RoleNotFound, role_id, lock=True))
             await records.remove(tx.connection, roles, id=role_id)
             void = await self.revocations.record(tx.connection, everything=True)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def implied(self, prior_id: str) -> tuple[Row, Sequence[Row]]:
         """(the role, the roles it implies directly)."""
@@ -97,7 +97,7 @@ class RoleLogic(Logic):
             if await records.get(tx.connection, implied_roles, **key) is None:
                 await records.add(tx.connection, implied_roles, key)
             void = await self.revocations.record(tx.connection, everything=True)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
         return both
 
     @retried
@@ -106,7 +106,7 @@ class RoleLogic(Logic):
             if not await records.remove(tx.connection, implied_roles, prior_id=prior_id, implied_id=implied_id):
                 raise errors.ImpliedRoleNotFound(prior=prior_id, implied=implied_id)
             void = await self.revocations.record(tx.connection, everything=True)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def _both(self, connection: Connection, prior_id: str, implied_id: str) -> tuple[Row, Row]:
         prior = await must_get(connection, roles, errors.RoleNotFound, prior_id)

@@ -55,11 +55,11 @@ class UserLogic(Logic):
             if ends:
                 void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
             updated = await must_get(tx.connection, users, errors.UserNotFound, user_id)
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
         return updated
 
     async def change_password(self, user_id: str, password: str) -> None:
-        """By the user, who gave the old one. Raises PasswordLocked where an admin has forbidden it."""
+        """By the user, after the old one was checked. Raises PasswordLocked where an admin has forbidden it."""
         if ((await self.get(user_id)).options or {}).get(LOCK_PASSWORD):
             raise errors.PasswordLocked
         await self.update(user_id, {}, {}, password)
@@ -72,7 +72,7 @@ class UserLogic(Logic):
             await forget_failures(tx.connection, user_id)
             await records.remove(tx.connection, users, id=user_id)
             void = await self.revocations.record(tx.connection, f"user:{user_id}", user_ids=[user_id])
-        await self.revocations.tell(void)
+        await self.revocations.publish(void)
 
     async def groups(self, user_id: str, **filters: Any) -> Sequence[Row]:
         async with self.database.reading() as connection:

@@ -47,7 +47,7 @@ class Inspection:
         self._size += len(data)
 
     def verdict(self) -> int | None:
-        """The virtual size in bytes, None where the format tells none. Raises InvalidImageData."""
+        """The virtual size in bytes, None where the format has none. Raises InvalidImageData."""
         self._inspector.close()
         try:
             found = self._detected()

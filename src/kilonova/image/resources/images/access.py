@@ -22,7 +22,7 @@ VISIBILITY_RULES = {"public": "publicize_image", "community": "communitize_image
 
 
 def check_visibility(call: Call, visibility: str, owner: str | None) -> None:
-    """Who may make an image public or community."""
+    """Refuse callers that may not make an image public or community."""
     rule = VISIBILITY_RULES.get(visibility)
     if rule is not None:
         call.authorize({"project_id": owner or "", "owner": owner or "", "visibility": visibility}, rule)

@@ -32,7 +32,7 @@ class AgentLogic:
 
     @retried
     async def heartbeat(self, ctx: RequestContext, state: AgentState) -> None:
-        """Hosts that tunnel to this one are told when they can't know its address yet."""
+        """Hosts with tunnels to this one get a message when its tunnel address is new or has changed."""
         now = self.deps.now()
         values: dict[str, Any] = {
             "binary": state.binary,
@@ -43,8 +43,8 @@ class AgentLogic:
         }
         async with self.deps.database.transaction() as tx:
             known = await store.agent_of(tx.connection, state.agent_type, state.host)
-            told = known.configurations.get(TUNNEL_IP) if known is not None else None
-            if (told or "") != (state.configurations.get(TUNNEL_IP) or ""):
+            before = known.configurations.get(TUNNEL_IP) if known is not None else None
+            if (before or "") != (state.configurations.get(TUNNEL_IP) or ""):
                 await self.deps.announcer.changed(tx, ctx, await networks.beside(tx.connection, state.host))
             if not await store.heartbeat(tx.connection, (state.agent_type, state.host), values):
                 new = {"id": self.deps.clock.uuid(), "agent_type": state.agent_type, "host": state.host}

@@ -262,8 +262,8 @@ def _reason(found: Violation, shape: Shape) -> str:
 def guard(
     call: Call, action: str, shape: Shape, body: msgspec.Struct | None = None, *, see: str | None = None
 ) -> Guard:
-    """Refuses who may not see the object (or, for a new one, what it is made on: rule `see`), who may not do `action` with
-    it, and who may not set one of the attributes that `body` sets."""
+    """Refuses callers that may not see the object (or, for a new one, what it is made on: rule `see`), may not do `action` with
+    it, or may not set one of the attributes that `body` sets."""
     base = f"{action}_{shape.resource}"
     wanted = [base, *(f"{base}:{name}" for name in (_set_in(body) if body is not None else []))]
     rules = [rule for rule in wanted if rule in RULES]

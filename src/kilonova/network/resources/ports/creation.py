@@ -61,7 +61,7 @@ class _Batch:
         self.addresses: list[dict[str, Any]] = []
 
     async def load(self, bodies: Sequence[PortCreate], guards: Sequence[Guard]) -> None:
-        """Refuses what the caller may not do; tells new ports from repeated ones."""
+        """Refuses what the caller may not do; separates new ports from repeated ones."""
         named = [body.id for body in bodies if body.id]
         if named:
             self.known = await resources.by_ids(self.tx.connection, ports, named)
@@ -204,7 +204,7 @@ class _Batch:
         bound = Counter((row["network_id"], row["host_id"]) for row, _ in self.new)
         bound.update(self.moved)
         moved = bool(self.moved)
-        return await overlay.hosts_to_tell(self.tx.connection, self.tunnelled, bound, moved=moved)
+        return await overlay.hosts_to_notify(self.tx.connection, self.tunnelled, bound, moved=moved)
 
     async def filtering_hosts(self) -> Sequence[str]:
         """Where the new ports' addresses matter to filters."""

@@ -104,7 +104,7 @@ class PortLogic:
                 groups = [*before, *after]
                 also.update(await group_store.hosts_with(tx.connection, groups, self.deps.alive_since()))
             bound = Counter({(network.id, row.host_id): -1, (network.id, changes.get("host_id", "")): 1})
-            also |= await overlay.hosts_to_tell(tx.connection, tunnelled, bound, moved=True)
+            also |= await overlay.hosts_to_notify(tx.connection, tunnelled, bound, moved=True)
             changed = await resources.get(tx.connection, ports, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
             if changed.host_id and (readdressed or regrouped or "mac_address" in changes):
@@ -184,7 +184,7 @@ class PortLogic:
             also = {*await group_store.hosts_with(tx.connection, groups, self.deps.alive_since())}
             await resources.remove(tx.connection, ports, [port_id])
             left = Counter({(network.id, row.host_id): -1})
-            also |= await overlay.hosts_to_tell(tx.connection, tunnelled, left, moved=False)
+            also |= await overlay.hosts_to_notify(tx.connection, tunnelled, left, moved=False)
             if row.device_owner == DHCP:
                 await keep_port(self.deps, tx, row.network_id, row.project_id)
             if row.host_id and "service" not in ctx.roles:  # compute knows its own doing
@@ -200,7 +200,7 @@ class PortLogic:
         if row is None:
             raise missing
         network = (await resources.by_ids(connection, networks, [row.network_id]))[row.network_id]
-        # whom a port belongs to counts, not that its network is shared
+        # the port's project counts, not that its network is shared
         target = facts(row, network) | {"shared": False, "router:external": False}
         guard(target | {"network_device": device_owner.startswith("network:")}, missing)
         return row, network

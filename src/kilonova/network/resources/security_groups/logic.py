@@ -90,7 +90,7 @@ class SecurityGroupLogic:
                 await store.leave_project(tx.connection, group_id)
             if await store.in_use(tx.connection, group_id):
                 raise errors.SecurityGroupInUse(id=group_id)
-            await self._tell(tx, ctx, group_id)  # groups whose rules referred to it lose those rules
+            await self._notify(tx, ctx, group_id)  # groups whose rules referred to it lose those rules
             await resources.remove(tx.connection, security_groups, [group_id])
 
     async def list_rules(self, filters: Filters, project_id: str | None) -> Sequence[Rule]:
@@ -145,7 +145,7 @@ class SecurityGroupLogic:
         await self._check_new(tx.connection, rows)
         await resources.add(tx.connection, security_group_rules, rows)
         for group_id in sorted(wanted):
-            await self._tell(tx, ctx, group_id)
+            await self._notify(tx, ctx, group_id)
         made = await resources.by_ids(tx.connection, security_group_rules, [row["id"] for row in rows])
         return [rule_plan.view(made[row["id"]]) async for row in yielding(rows)]
 
@@ -160,10 +160,10 @@ class SecurityGroupLogic:
         async with self.deps.database.transaction() as tx:
             row = await self._guarded_rule(tx.connection, rule_id, guard)
             await resources.remove(tx.connection, security_group_rules, [rule_id])
-            await self._tell(tx, ctx, row.security_group_id)
+            await self._notify(tx, ctx, row.security_group_id)
 
-    async def _tell(self, tx: Transaction, ctx: RequestContext, group_id: str) -> None:
-        """Filters changed: every host that shows them hears of it, even when this process dies after the commit."""
+    async def _notify(self, tx: Transaction, ctx: RequestContext, group_id: str) -> None:
+        """Filters changed: every host with them gets a message, even when this process dies after the commit."""
         hosts = await store.hosts_with(tx.connection, [group_id], self.deps.alive_since())
         await resources.change(tx.connection, security_groups, group_id, {}, self.deps.now())
         await self.deps.announcer.changed(tx, ctx, hosts)

@@ -16,7 +16,7 @@ from kilonova.network.resources.tags.logic import TagLogic
 
 
 class Tags:
-    """Tags of the objects of one resource; who may change an object may change its tags."""
+    """Tags of the objects of one resource; callers that may change an object may change its tags."""
 
     def __init__(self, logic: TagLogic, owner: Readable[Any]) -> None:
         self.logic, self.owner = logic, owner

@@ -123,15 +123,15 @@ class LaunchLogic:
             await actions.begin(connection, begun)
 
     async def _hand_over(self, tx: Transaction, ready: Sequence[Ready]) -> None:
-        told = []
+        records = []
         for one in ready:
             ids, request_id = one.ids, one.ctx.request_id
             # the token stays here: the launch goes on after it expired, on the components' own accounts
             sender = msgspec.structs.replace(one.ctx, token=None)
             await tx.outbox(ConductorAPI).build_servers(sender, ids, request_id)
             one.timeline.handed_over()
-            told += [step for uuid in ids for step in one.timeline.records(uuid, request_id)]
-        await steps.add(tx.connection, told)
+            records += [step for uuid in ids for step in one.timeline.records(uuid, request_id)]
+        await steps.add(tx.connection, records)
 
 
 def _servers(one: Ready, moment: dt.datetime) -> list[dict[str, Any]]:
