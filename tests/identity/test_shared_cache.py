@@ -411,8 +411,8 @@ async def test_an_event_that_comes_while_identity_answers():
     clock.ahead += 5
     asking = asyncio.ensure_future(log.settle(None))
     await asyncio.sleep(0)
-    log.hear(Revoked(generation=6, user_ids=["u"]))  # the answer on its way does not have it
-    log.hear(Revoked(generation=8, user_ids=["w"]))  # and 7 was lost
+    log.receive(Revoked(generation=6, user_ids=["u"]))  # the answer on its way does not have it
+    log.receive(Revoked(generation=8, user_ids=["w"]))  # and 7 was lost
     script.gate.set()
     assert await asking
     assert log.voids(5, ["u"])
@@ -439,7 +439,7 @@ async def test_more_names_than_fit_make_everything_void():
     log, _ = log_of(script, size=10)
     assert await log.settle(None)
     for n in range(6, 20):
-        log.hear(Revoked(generation=n, user_ids=[f"user-{n}"]))
+        log.receive(Revoked(generation=n, user_ids=[f"user-{n}"]))
         assert log.voids(n - 1, [f"user-{n}"])
     assert log.voids(5, ["user-6"])
     assert not log.voids(19, ["user-6"])
@@ -449,7 +449,7 @@ async def test_a_lost_event_still_counts_when_identity_is_unreachable():
     script = Script()
     log, clock = log_of(script)
     assert await log.settle(None)
-    log.hear(Revoked(generation=9, everything=True))
+    log.receive(Revoked(generation=9, everything=True))
     script.answer = None
     assert not await log.settle(None)
     clock.ahead += 1

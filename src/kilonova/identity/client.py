@@ -122,7 +122,7 @@ class RemoteAuthenticator(IdentityEvents):
         await bus.serve(IdentityEvents, self, host=host)
 
     async def revoked(self, ctx: RequestContext, what: Revoked) -> None:
-        self._log.hear(what)
+        self._log.receive(what)
 
     async def authenticate(self, token: str) -> RequestContext | None:
         """Raises ServiceUnavailable when identity can't be asked."""

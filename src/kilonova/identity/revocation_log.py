@@ -1,7 +1,7 @@
-"""What a process that remembers tokens knows of identity's revocations, and whether it knows them all.
+"""The revocations of identity that a process with a token cache knows, and whether it knows them all.
 
-Three ways lead here, each for when those before it fail: the bus tells; the epoch in the shared cache is another one after
-every revocation; and identity is asked at least every `lease` seconds."""
+It learns of them in three ways, each for when those before it fail: by an event on the bus; by the epoch in the shared cache,
+which changes with every revocation; and by asking identity at least every `lease` seconds."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Ask = Callable[[int], Awaitable[RevocationList]]
 
 
 class RevocationLog:
-    """`ask(N)` gives identity's events after generation N. `keep` is how long, in seconds, a name is known after the event that
-    named it: longer than anything is remembered that it could make void."""
+    """`ask(N)` gives identity's events after generation N. `keep`: seconds for which a name is kept after its event, longer than
+    any cached token that the event could revoke."""
 
     def __init__(self, ask: Ask, cache: Cache | None, clock: Clock, *, lease: float, keep: float, size: int) -> None:
         self.generation = 0  # all events up to this one are known
         self.lease = lease
         self._ask, self._cache, self._clock, self._size = ask, cache, clock, size
         self._named: LocalCache[int] = LocalCache(size=size, ttl=keep)
-        self._named_since = 0  # what is older than this generation is void, whomever it is about
+        self._named_since = 0  # everything older than this generation is void, whatever its user
         self._behind = True  # there are events that we have not got
         self._epoch: bytes | None = None
         self._good_until = self._ask_again = float("-inf")
         self._catching_up = asyncio.Lock()
 
-    def hear(self, event: Revoked) -> None:
+    def receive(self, event: Revoked) -> None:
         """An event from the bus."""
         if event.generation <= self.generation:
             return
@@ -50,8 +50,8 @@ class RevocationLog:
         return any((self._named.get(name) or 0) > generation for name in names if name is not None)
 
     async def settle(self, epoch: bytes | None) -> bool:
-        """Know all events that were told before this call; `epoch` is the shared cache's, read after the call's cause. False
-        when there is one that can't be had: then nothing remembered may be believed."""
+        """Know all events that were published before this call; `epoch` is the shared cache's, read after the call's cause. False
+        when one of them can't be read: then no cached token may be used."""
         if self._is_current(epoch):
             return True
         async with self._catching_up:

@@ -10,15 +10,15 @@ SourceOf = Callable[[Call], str]
 
 
 def sources(proxies: Sequence[str]) -> SourceOf:
-    """Tells a client's address: what one of the proxies says is its client's, else that of the connection; "" in this process."""
+    """A function for a client's address: the one that a known proxy names, else that of the connection; "" in this process."""
 
     def source_of(call: Call) -> str:
         address = call.request.client.host if call.request.client is not None else ""
         if address not in proxies:
             return address
-        told: list[str] = call.headers.getall("x-forwarded-for", [])
+        forwarded: list[str] = call.headers.getall("x-forwarded-for", [])
         return (
-            told[-1].rpartition(",")[2].strip() if told else ""
+            forwarded[-1].rpartition(",")[2].strip() if forwarded else ""
         ) or address  # what came before may be the client's own
 
     return source_of

@@ -19,7 +19,7 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "GET", "/v3/role_assignments", listing.list, "identity:list_role_assignments",
-            reply=shapes.Assignments, summary="List who has which role where.",
+            reply=shapes.Assignments, summary="List which users and groups have which roles where.",
         ),
         *(
             route

@@ -14,7 +14,7 @@ class AssignedDomain(View):
 
 
 class Assigned(View):
-    """A role, the one who has it, or where: the names with `include_names`."""
+    """A role, its user or group, or its scope: the names with `include_names`."""
 
     id: str
     name: str | UnsetType | None = UNSET

@@ -51,7 +51,7 @@ class CredentialBody(View):
 
 
 class Credentials(View):
-    """A page; `truncated` where there are more than the client, who named no limit, was given."""
+    """A page; `truncated` where the client named no limit and there are more credentials than the page has."""
 
     credentials: list[Credential]
     links: ListLinks

@@ -1,4 +1,4 @@
-"""Rules of groups and who is in them."""
+"""Rules of groups and their members."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def routes(deps: Deps) -> list[Route]:
             "/v3/users", "user", api,
             one=shapes.UserBody, several=shapes.Users, create=shapes.UserCreateBody, update=shapes.UserUpdateBody,
         ),
-        Route(  # the old password proves who asks
+        Route(  # the old password authenticates the caller
             "POST", user + "/password", api.change_password, public=True, status=204,
             body=shapes.PasswordChangeBody, summary="Change one's own password.",
         ),
