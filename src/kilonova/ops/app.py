@@ -1,4 +1,4 @@
-"""The route table of operations."""
+"""Operations as a service: what an operator asks of a whole cloud."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.errors import compute_format
-from kilonova.ops.checks import CHECKS, counted
+from kilonova.core.web.wire import View
+from kilonova.ops.checks import CHECKS, Finding, counted
 from kilonova.ops.facts import gather
 
 RULES = {"ops:verify": ADMIN}
+
+
+class Report(View):
+    """`counted` says how many objects of each kind were compared; `unexplained` are those that nothing explains."""
+
+    counted: dict[str, int]
+    unexplained: list[Finding]
 
 
 class OpsService:
@@ -19,7 +27,12 @@ class OpsService:
     def __init__(self, core: Core) -> None:
         self.core = core
         web = core.web("ops", compute_format, core.policy("ops", RULES))
-        self.routes = [Route("GET", "/verify", self.verify, "ops:verify")]
+        self.routes = [
+            Route(
+                "GET", "/verify", self.verify, "ops:verify", reply=Report,
+                summary="Compare databases, hosts and devices, and list what nothing explains.",
+            )
+        ]  # fmt: skip
         self.app = build_app(web, self.routes)
 
     async def start(self) -> None:
@@ -32,4 +45,4 @@ class OpsService:
         """Everything that nothing explains; an empty list is a clean cloud."""
         facts = await gather(self.core, call.ctx)
         findings = [finding for check in CHECKS for finding in check(facts)]
-        return Reply({"counted": counted(facts), "unexplained": findings})
+        return Reply(Report(counted=counted(facts), unexplained=findings))
