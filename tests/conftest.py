@@ -42,10 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def declared_alone() -> Iterator[None]:
-    """A route that reads or answers what it does not declare fails the test, also where its client takes that for an outage."""
-    declarations.found.clear()
+    """A route that reads or answers what it does not declare, and a row that is not what its class says, fail the test, also
+    where the error is taken for an outage."""
     yield
-    assert declarations.found == []
+    wrong = declarations.found + rows.found
+    declarations.found.clear()
+    rows.found.clear()
+    assert wrong == []
 
 
 @pytest.fixture(autouse=True)

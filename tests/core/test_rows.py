@@ -65,6 +65,8 @@ def test_a_class_that_is_not_true_is_an_error(connection, kind, said):
     for read in (rows.every, rows.first):
         with pytest.raises(rows.WrongColumns, match=said):
             read(connection.execute(select(toys).order_by(toys.c.id)), kind)
+    assert len(rows.found) == 2
+    rows.found.clear()
 
 
 def test_in_production_nothing_is_compared(connection, monkeypatch):

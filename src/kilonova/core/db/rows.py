@@ -17,13 +17,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from sqlalchemy import CursorResult
 
 checked = False
 """Whether rows are compared with their classes. Set by tests."""
+found: list[str] = []
+"""Every difference, for tests in which the error is taken for an outage."""
 NUMBERS = (int, float, Decimal)
 """Not distinguished: engines differ in the type of a sum or a boolean."""
 
@@ -70,11 +72,16 @@ def _compare(rows: Iterable[Any], kind: Any) -> None:
     columns = _columns(kind)
     for row in rows:
         if missing := columns.keys() - row._mapping.keys():
-            raise WrongColumns(f"{kind.__name__} says that rows have {sorted(missing)}; they have {[*row._mapping]}")
+            _fail(f"{kind.__name__} says that rows have {sorted(missing)}; they have {[*row._mapping]}")
         for name, types in columns.items():
             value = row._mapping[name]
             if types and not isinstance(value, types):
-                raise WrongColumns(f"{kind.__name__}.{name} is {value!r}, which is none of {types}")
+                _fail(f"{kind.__name__}.{name} is {value!r}, which is none of {types}")
+
+
+def _fail(what: str) -> NoReturn:
+    found.append(what)
+    raise WrongColumns(what)
 
 
 @cache

@@ -42,13 +42,13 @@ class InventoryRow(TypedRow):
 
 
 class SummaryRow(TypedRow):
-    """One inventory of a provider; one row with None of a provider without any."""
+    """One inventory of a provider; one row with None thrice of a provider without any."""
 
     uuid: str
     name: str
     resource_class: str | None
-    capacity: int
-    used: int
+    capacity: int | None
+    used: int | None
 
 
 async def find(

@@ -174,5 +174,5 @@ class ProviderLogic:
         for row in rows:
             summary = found.setdefault(row.uuid, ProviderSummary(uuid=row.uuid, name=row.name, resources={}))
             if row.resource_class is not None:
-                summary.resources[row.resource_class] = ClassUsage(capacity=row.capacity, used=row.used)
+                summary.resources[row.resource_class] = ClassUsage(capacity=row.capacity or 0, used=row.used or 0)
         return ProviderSummaries(provider_summaries=list(found.values()))
