@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.model import AdvertisementModel, HostModel, router_namespace
 from kilonova.network.agent.options import DataPlaneOptions
-from tests.dataplane.conformance import SSH, backend, eventually, fetch
+from tests.dataplane.conformance import SSH, backend, fetch
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import SOON, group, new_id, rule, udp4
 from tests.dataplane.routing import (
@@ -40,6 +40,7 @@ from tests.dataplane.routing import (
     router,
     state,
 )
+from tests.eventually import until
 
 do = asyncio.to_thread
 
@@ -274,7 +275,7 @@ class RoutingConformance:
         assert await setting.apply(plane, state((ext, *lans), (whole,), OPEN)) == []
         assert await do(guest.pings, "10.0.2.11")
         assert await do(third.pings, OUTSIDE)
-        await eventually(lambda: sum(up for _tap, up in setting.lab.taps) == 5)  # of two guests and the router's ports
+        await until(lambda: sum(up for _tap, up in setting.lab.taps) == 5)  # of two guests and the router's ports
         assert await setting.apply(plane, state((ext, *lans), (made,), OPEN)) == []
         assert not await do(guest.pings, "10.0.2.11", patience=SOON)
         assert not await do(guest.pings, OUTSIDE, patience=SOON)
@@ -314,7 +315,7 @@ class RoutingConformance:
         def known() -> str:
             return world.inside("ip", "neigh", "show", "198.51.100.20")
 
-        await eventually(lambda: moved.gateway is not None and moved.gateway.mac_address in known())
+        await until(lambda: moved.gateway is not None and moved.gateway.mac_address in known())
         assert await do(world.asks, "198.51.100.20") == OUTSIDE
 
 
@@ -339,7 +340,7 @@ class AdvertisementConformance:
         assert await setting.apply(plane, state((ext, *lans), (made,), OPEN)) == []
         peers = [setting.peer(replace(port, fixed_ips=())) for port in ports]
         for peer, ip in zip(peers, own, strict=True):
-            await eventually(lambda peer=peer, ip=ip: ip in peer.inside("ip", "-6", "addr", "show", "dev", "eth0"))  # type: ignore[misc]
+            await until(lambda peer=peer, ip=ip: ip in peer.inside("ip", "-6", "addr", "show", "dev", "eth0"))  # type: ignore[misc]
             assert "default via fe80::" in await do(peer.inside, "ip", "-6", "route")
         assert await do(peers[0].pings, own[1])
         await do(setting.world.inside, "ip", "-6", "route", "add", "fd00:1::/64", "via", "2001:db8:f::a")
