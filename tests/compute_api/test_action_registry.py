@@ -7,16 +7,16 @@ import dataclasses
 import msgspec
 import pytest
 
-from kilonova.compute import policies
 from kilonova.compute.actions.base import Action, Runs
 from kilonova.compute.actions.registry import ACTIONS, ActionClash, Registry
 from kilonova.compute.agent.steps import action_steps
+from kilonova.compute.app import RULES
 from kilonova.compute.states import Vm
 
 
 @pytest.mark.parametrize("action", list(ACTIONS), ids=lambda action: action.name)
 def test_an_action_is_whole(action: Action) -> None:
-    assert action.rule in policies.RULES
+    assert action.rule in RULES
     if action.body is not None:
         msgspec.convert(action.example, action.body)
     if action.runs is Runs.HOST:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.console import ConsoleLogic
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
-    from kilonova.compute.resources.server_security_groups.logic import ServerNetworkLogic
+    from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
     from kilonova.core.db import Row
     from kilonova.core.web.call import Call, Reply
 
@@ -73,8 +73,8 @@ Handler = Callable[[Api, Wanted], Awaitable["Reply"]]
 class Action:
     """`name` is used in rows, on the bus and in the journal. `wire` is the key in the body of `POST /servers/ID/action`; None: it
     is begun in another way. `body` is the shape of what that key holds (None: it is ignored), `example` a valid one;
-    `body_since` is the microversion from which on it is read, and null stands for an `optional_body`. The action exists in the
-    microversions `since` to `until`, both included.
+    `body_since` is the microversion from which on it is read, and null stands for an `optional_body`. `reply` is the shape of an
+    answer (None: there is none). The action exists in the microversions `since` to `until`, both included.
 
     It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
     while it runs and is in `ends` afterwards (None: as before). A failure leaves it in `fails`, unless its guest runs.
@@ -87,6 +87,7 @@ class Action:
     runs: Runs
     wire: str | None = None
     body: type[msgspec.Struct] | None = None
+    reply: type[msgspec.Struct] | None = None
     example: Any = None
     body_since: Version | None = None
     optional_body: bool = False

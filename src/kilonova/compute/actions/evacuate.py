@@ -6,7 +6,7 @@ from msgspec import UnsetType
 
 from kilonova.compute import errors
 from kilonova.compute.actions.base import Action, Api, R, Runs, Wanted
-from kilonova.compute.resources.server_actions.schemas import Evacuate
+from kilonova.compute.resources.server_actions.schemas import Evacuate, Evacuated
 from kilonova.compute.states import REBUILD_TASKS, Task, Vm
 from kilonova.compute.steps import LAUNCH
 from kilonova.compute.web.fields import truth
@@ -42,7 +42,7 @@ async def _evacuate(api: Api, wanted: Wanted) -> Reply:
 ACTIONS = (
     Action(
         name="evacuate", wire="evacuate", rule=f"{R}:os-evacuate", runs=Runs.MOVE, handler=_evacuate,
-        body=Evacuate, example={"host": "host-2"},
+        body=Evacuate, reply=Evacuated, example={"host": "host-2"},
         vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]),
         # whatever its dead host was busy with
         task_states=frozenset([None, *Task]) - {Task.DELETING, *REBUILD_TASKS},

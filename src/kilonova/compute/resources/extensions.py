@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
 from kilonova.compute import errors
+from kilonova.compute.resources.base import Deps, R, Resource, V
+from kilonova.core.policy import ANYONE
+from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.wire import View
 
+RULE = f"{R}:extensions"
 ALIASES = (
     "NMN", "OS-DCF", "OS-EXT-AZ", "OS-EXT-IPS", "OS-EXT-IPS-MAC", "OS-EXT-SRV-ATTR", "OS-EXT-STS", "OS-FLV-DISABLED",
     "OS-FLV-EXT-DATA", "OS-SCH-HNT", "OS-SRV-USG", "extensions", "flavors", "image-size", "images", "ips", "limits",
@@ -20,19 +25,44 @@ ALIASES = (
 )  # fmt: skip
 
 
-def _view(alias: str) -> dict[str, Any]:
-    name = "".join(part.capitalize() for part in alias.removeprefix("os-").split("-")) if alias.islower() else alias
-    return {
-        "alias": alias, "name": name, "description": "", "links": [], "updated": "2014-12-03T00:00:00Z",
-        "namespace": "http://docs.openstack.org/compute/ext/fake_xml",
-    }  # fmt: skip
+class Extension(View, kw_only=True):
+    alias: str
+    name: str
+    description: str = ""
+    links: list[str] = msgspec.field(default_factory=list)
+    updated: str = "2014-12-03T00:00:00Z"
+    namespace: str = "http://docs.openstack.org/compute/ext/fake_xml"
+
+
+class ExtensionBody(View, kw_only=True):
+    extension: Extension
+
+
+class ExtensionList(View, kw_only=True):
+    extensions: list[Extension]
 
 
 class Extensions:
     async def list(self, call: Call) -> Reply:
-        return Reply({"extensions": [_view(alias) for alias in ALIASES]})
+        return Reply(ExtensionList(extensions=[_view(alias) for alias in ALIASES]))
 
     async def show(self, call: Call, alias: str) -> Reply:
         if alias not in ALIASES:
             raise errors.ExtensionNotFound(alias=alias)
-        return Reply({"extension": _view(alias)})
+        return Reply(ExtensionBody(extension=_view(alias)))
+
+
+def _view(alias: str) -> Extension:
+    name = "".join(part.capitalize() for part in alias.removeprefix("os-").split("-")) if alias.islower() else alias
+    return Extension(alias=alias, name=name)
+
+
+def routes(deps: Deps) -> list[Route]:
+    every, handlers = f"{V}/extensions", Extensions()
+    return [
+        Route("GET", every, handlers.list, RULE, reply=ExtensionList, summary="List extensions."),
+        Route("GET", every + "/{alias:str}", handlers.show, RULE, reply=ExtensionBody, summary="Show an extension."),
+    ]
+
+
+RESOURCE = Resource(routes, {RULE: ANYONE})

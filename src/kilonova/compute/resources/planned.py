@@ -5,11 +5,25 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from kilonova.compute import errors
+from kilonova.compute.policy_checks import MEMBER, READER
+from kilonova.compute.resources.base import Deps, R, Resource
+from kilonova.compute.resources.servers.below import SERVER, below_server
+from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Handler, Route
 from kilonova.core.web.call import Call, Reply
 
-R = "os_compute_api"
 VOLUMES, MIGRATIONS, SHARES = f"{R}:os-volumes-attachments", f"{R}:servers:migrations", f"{R}:os-server-shares"
+RULES = {
+    "compute:server:topology:index": READER,
+    f"{R}:os-server-diagnostics": ADMIN,
+    f"{R}:os-server-password:show": READER,
+    f"{R}:os-server-password:clear": MEMBER,
+    f"{SHARES}:index": READER,
+    f"{SHARES}:create": MEMBER,
+    f"{SHARES}:show": READER,
+    f"{SHARES}:delete": MEMBER,
+}
+"""Of those that have no other routes yet."""
 
 
 class Planned(NamedTuple):
@@ -46,15 +60,17 @@ PLANNED = (
 )  # fmt: skip
 
 
-def planned_routes(server: str) -> list[Route]:
-    """`server` is the path of one server."""
-    return [
-        Route(
-            one.method, server + one.path, _answer(one.what), one.rule, since=one.since,
-            summary=f"{one.what}: not available yet, 501.",
-        )
-        for one in PLANNED
-    ]  # fmt: skip
+def routes(deps: Deps) -> list[Route]:
+    return below_server(
+        deps,
+        *(
+            Route(
+                one.method, SERVER + one.path, _answer(one.what), one.rule, since=one.since,
+                summary=f"{one.what}: not available yet, 501.",
+            )
+            for one in PLANNED
+        ),
+    )  # fmt: skip
 
 
 def _answer(what: str) -> Handler:
@@ -62,3 +78,6 @@ def _answer(what: str) -> Handler:
         raise errors.NotBuiltYet(what=what)
 
     return not_built
+
+
+RESOURCE = Resource(routes, RULES)

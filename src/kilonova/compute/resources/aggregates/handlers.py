@@ -7,11 +7,10 @@ from msgspec import UNSET, UnsetType
 from kilonova.compute import errors
 from kilonova.compute.resources.aggregates import schemas as shapes
 from kilonova.compute.resources.aggregates.logic import ZONE, AggregateLogic, Held
+from kilonova.compute.resources.aggregates.policies import RULE
 from kilonova.compute.times import shown_bare
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.wire import present
-
-RULE = "os_compute_api:os-aggregates"
 
 
 class Aggregates:

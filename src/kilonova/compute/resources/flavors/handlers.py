@@ -9,8 +9,9 @@ from msgspec import UNSET
 from kilonova.compute.resources.flavors import schemas as shapes
 from kilonova.compute.resources.flavors.logic import FlavorLogic, sees
 from kilonova.compute.store.flavors import SORT_KEYS, FlavorFilter
-from kilonova.compute.web.common import InvalidQuery, at_least, flag, links, number, root
 from kilonova.compute.web.fields import truth
+from kilonova.compute.web.links import links, root
+from kilonova.compute.web.query import InvalidQuery, at_least, flag, number
 from kilonova.core.clock import Clock
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply

@@ -1,18 +1,15 @@
-"""Wire shapes of flavors, their extra specs and access lists."""
+"""Wire shapes of flavors."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.compute.web.fields import (
     Boolean,
     Description,
-    Line,
     Link,
-    MetadataKey,
     Name,
     Number,
     Positive,
@@ -38,8 +35,6 @@ Factor = (
     Annotated[str, matching(r"\A[0-9]*\.?[0-9]+\Z", "a number", max_length=20)]
     | Annotated[float, Meta(gt=0, lt=3.4e38)]
 )
-SpecValue = Line | float
-ExtraSpecs = Annotated[dict[MetadataKey, SpecValue], Meta(min_length=1)]
 
 
 class FlavorIn(Body, kw_only=True, rename=NAMES):
@@ -103,27 +98,3 @@ class Flavors(View, kw_only=True):
 class FlavorBriefs(View, kw_only=True):
     flavors: list[FlavorBrief]
     flavors_links: list[dict[str, str]] | UnsetType = UNSET
-
-
-class ExtraSpecsBody(Body, kw_only=True):
-    extra_specs: ExtraSpecs
-
-
-class Tenant(Body, kw_only=True):
-    tenant: Annotated[str, matching(r"\A[a-zA-Z0-9\-]*\Z", "letters, digits and -", min_length=1, max_length=255)]
-
-
-class FlavorAction(Body, kw_only=True, rename="camel"):
-    """One of the two."""
-
-    add_tenant_access: Tenant | UnsetType = UNSET
-    remove_tenant_access: Tenant | UnsetType = UNSET
-
-
-class Access(View, kw_only=True):
-    flavor_id: str
-    tenant_id: str
-
-
-class AccessList(View, kw_only=True):
-    flavor_access: list[Access] = msgspec.field(default_factory=list)

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import UNSET
 
 from kilonova.compute import errors
+from kilonova.compute.resources.hypervisors import schemas as shapes
 from kilonova.compute.resources.hypervisors.logic import HypervisorLogic, Node
-from kilonova.compute.resources.services import schemas as shapes
-from kilonova.compute.web.common import InvalidQuery, at_least, flag, root
+from kilonova.compute.web.links import root
+from kilonova.compute.web.query import InvalidQuery, at_least, flag
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
@@ -95,15 +96,15 @@ class Hypervisors:
             total["count"] += 1
             for name, value in _numbers(node).items():
                 total[name] = total.get(name, 0) + value
-        return Reply({"hypervisor_statistics": total})
+        return Reply(shapes.StatisticsBody(hypervisor_statistics=shapes.Statistics(**total)))
 
 
 def _id(call: Call, node: Node) -> str:
     return str(node.row.uuid if at_least(call, "2.53") else node.row.id)
 
 
-def _servers(node: Node) -> list[dict[str, str]]:
-    return [{"uuid": server_id, "name": name} for server_id, name in node.servers]
+def _servers(node: Node) -> list[shapes.ServerBrief]:
+    return [shapes.ServerBrief(uuid=server_id, name=name) for server_id, name in node.servers]
 
 
 def _brief(call: Call, node: Node) -> dict[str, Any]:

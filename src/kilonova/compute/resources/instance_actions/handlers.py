@@ -5,16 +5,16 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from kilonova.compute.models import StepRecord
+from kilonova.compute.resources.instance_actions import schemas as shapes
 from kilonova.compute.resources.instance_actions.logic import HistoryLogic
-from kilonova.compute.resources.server_interfaces import schemas as shapes
+from kilonova.compute.resources.instance_actions.policies import RULE
 from kilonova.compute.resources.servers.views import host_id
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.common import at_least, moment, root
+from kilonova.compute.web.links import root
+from kilonova.compute.web.query import at_least, moment
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
-
-RULE = "os_compute_api:os-instance-actions"
 
 
 class History:
@@ -49,7 +49,7 @@ class History:
     async def decisions(self, call: Call, server_id: str) -> Reply:
         found = await self.logic.decisions(call.ctx, server_id)
         items = [
-            {"request_id": row.request_id, "created_at": shown_bare(row.created_at), "decision": decision}
+            shapes.DecisionView(request_id=row.request_id, created_at=shown_bare(row.created_at), decision=decision)
             for row, decision in found
         ]
         return Reply(shapes.Decisions(decisions=items))

@@ -7,7 +7,8 @@ from msgspec import UNSET
 from kilonova.compute.resources.key_pairs import schemas as shapes
 from kilonova.compute.resources.key_pairs.logic import KeyPairLogic
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.common import at_least, root
+from kilonova.compute.web.links import root
+from kilonova.compute.web.query import at_least
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.paging import Page, next_links, read_page

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kilonova.compute import errors
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.key_pairs import keys
-from kilonova.compute.resources.quotas.limits import limits_of
+from kilonova.compute.resources.quotas.counting import limits_of
 from kilonova.compute.store import key_pairs as store
 from kilonova.compute.store import locks
 from kilonova.core.clock import Clock

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from kilonova.compute.resources.quotas import schemas as shapes
 from kilonova.compute.resources.quotas.logic import RESOURCES, QuotaSetLogic
-from kilonova.compute.web.common import InvalidQuery, at_least
+from kilonova.compute.resources.quotas.policies import OTHER_PROJECT
 from kilonova.compute.web.fields import truth
+from kilonova.compute.web.query import InvalidQuery
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.wire import Version
 
 USER = re.compile(r"[^\s/\x00-\x1f\x7f]{1,64}")
 ABSOLUTE = {  # the name in /limits → the resource
@@ -21,7 +21,7 @@ ABSOLUTE = {  # the name in /limits → the resource
     "maxServerMeta": "metadata_items", "maxServerGroups": "server_groups", "maxServerGroupMembers": "server_group_members",
     "maxPersonality": "injected_files", "maxPersonalitySize": "injected_file_content_bytes",
     "maxTotalFloatingIps": "floating_ips", "maxSecurityGroups": "security_groups",
-    "maxSecurityGroupRules": "security_group_rules",
+    "maxSecurityGroupRules": "security_group_rules", "maxImageMeta": "metadata_items",
 }  # fmt: skip
 USED = {
     "totalInstancesUsed": "instances", "totalCoresUsed": "cores", "totalRAMUsed": "ram",
@@ -42,24 +42,24 @@ class Quotas:
 
     async def show(self, call: Call, project_id: str) -> Reply:
         user_id = await self._check(call, project_id)
-        return Reply({"quota_set": {"id": project_id} | _shown(call, await self.logic.limits(project_id, user_id), -1)})
+        return _set(await self.logic.limits(project_id, user_id), project_id)
 
     async def detail(self, call: Call, project_id: str) -> Reply:
         user_id = await self._check(call, project_id)
         held = await self.logic.with_usage(project_id, user_id)
-        sets = {name: {"limit": limit, "in_use": used, "reserved": 0} for name, (limit, used) in held.items()}
-        none = {"limit": -1, "in_use": 0, "reserved": 0}
-        return Reply({"quota_set": {"id": project_id} | _shown(call, sets, none)})
+        sets = {name: shapes.Usage(limit=limit, in_use=used) for name, (limit, used) in held.items()}
+        none = shapes.Usage(limit=-1, in_use=0)
+        return Reply(shapes.QuotaUsageBody(quota_set=shapes.QuotaUsage(id=project_id, **_shown(sets, none))))
 
     async def defaults(self, call: Call, project_id: str) -> Reply:
         await self._check(call, project_id)
-        return Reply({"quota_set": {"id": project_id} | _shown(call, await self.logic.of_class("default"), -1)})
+        return _set(await self.logic.of_class("default"), project_id)
 
     async def update(self, call: Call, project_id: str) -> Reply:
         asked = (await call.decode(shapes.QuotaSetUpdate)).quota_set
         user_id = await self._check(call, project_id)
         limits = await self.logic.update(project_id, user_id, _limits(asked), force=truth(asked.force))
-        return Reply({"quota_set": _shown(call, limits, -1)})
+        return _set(limits)
 
     async def delete(self, call: Call, project_id: str) -> Reply:
         """Also of a project that is gone."""
@@ -68,26 +68,24 @@ class Quotas:
         return Reply()
 
     async def show_class(self, call: Call, name: str) -> Reply:
-        return Reply({"quota_class_set": {"id": name} | _class(call, await self.logic.of_class(name))})
+        return _class(await self.logic.of_class(name), name)
 
     async def update_class(self, call: Call, name: str) -> Reply:
         """What is not counted here is remembered all the same, as clients expect to read what they wrote."""
         limits = _limits((await call.decode(shapes.QuotaClassUpdate)).quota_class_set, shapes.SHOWN)
-        return Reply({"quota_class_set": _class(call, await self.logic.set_class(name, limits))})
+        return _class(await self.logic.set_class(name, limits))
 
     async def limits(self, call: Call) -> Reply:
         project_id = call.query.get("tenant_id")
         if project_id is None:
             project_id = call.ctx.project_id or ""
         else:
-            call.authorize({"project_id": project_id}, "os_compute_api:limits:other_project")
+            call.authorize({"project_id": project_id}, OTHER_PROJECT)
         held = await self.logic.with_usage(project_id)
-        known = _shown(call, held, (-1, 0))
-        absolute = {name: known[resource][0] for name, resource in ABSOLUTE.items() if resource in known}
-        absolute |= {name: known[resource][1] for name, resource in USED.items() if resource in known}
-        if not at_least(call, "2.39"):
-            absolute["maxImageMeta"] = absolute["maxServerMeta"]
-        return Reply({"limits": {"rate": [], "absolute": absolute}})
+        known = _shown(held, (-1, 0))
+        absolute = {name: known[resource][0] for name, resource in ABSOLUTE.items()}
+        absolute |= {name: known[resource][1] for name, resource in USED.items()}
+        return Reply(shapes.LimitsBody(limits=shapes.LimitsView(absolute=shapes.Absolute(**absolute))))
 
 
 def _user(call: Call) -> str | None:
@@ -98,16 +96,17 @@ def _user(call: Call) -> str | None:
     return user_id
 
 
-def _shown(call: Call, values: dict[str, Any], absent: Any) -> dict[str, Any]:
-    """What clients of this version see, with `absent` for what is not counted here."""
-    version = call.version or Version(2, 1)
-    return {name: values.get(name, absent) for name, last in shapes.SHOWN.items() if version <= Version.parse(last)}
+def _shown(values: dict[str, Any], absent: Any) -> dict[str, Any]:
+    """All that clients see, with `absent` for what is not counted here."""
+    return {name: values.get(name, absent) for name in shapes.SHOWN}
 
 
-def _class(call: Call, values: dict[str, int]) -> dict[str, int]:
-    shown: dict[str, int] = _shown(call, values, -1)
-    hidden = () if at_least(call, "2.50") else ("server_groups", "server_group_members")
-    return {name: value for name, value in shown.items() if name not in hidden}
+def _set(values: dict[str, int], project_id: str | UnsetType = UNSET) -> Reply:
+    return Reply(shapes.QuotaSetBody(quota_set=shapes.QuotaSet(id=project_id, **_shown(values, -1))))
+
+
+def _class(values: dict[str, int], name: str | UnsetType = UNSET) -> Reply:
+    return Reply(shapes.QuotaClassBody(quota_class_set=shapes.QuotaClass(id=name, **_shown(values, -1))))
 
 
 def _limits(asked: shapes.Limits, names: Iterable[str] = RESOURCES) -> dict[str, int]:

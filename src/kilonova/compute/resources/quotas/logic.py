@@ -8,7 +8,7 @@ from kilonova.compute import errors
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ProjectReader
 from kilonova.compute.projects import check_project
-from kilonova.compute.resources.quotas.limits import RESOURCES, Limits, limits_of
+from kilonova.compute.resources.quotas.counting import RESOURCES, Limits, limits_of
 from kilonova.compute.store import locks
 from kilonova.compute.store import quotas as store
 from kilonova.compute.store import server_groups as group_store

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.compute.web.fields import Boolean
-from kilonova.core.web.wire import Body, versions
+from kilonova.core.web.wire import Body, View, versions
 
 Limit = (
     Annotated[str, Meta(pattern=r"\A-?[0-9]{1,10}\Z", description="a number, or -1 for no limit")]
     | Annotated[int, Meta(ge=-1, le=2147483647)]
     | UnsetType
 )
-
-SHOWN = {  # resource → the last version that shows it
-    "instances": "2.999", "cores": "2.999", "ram": "2.999", "metadata_items": "2.999", "key_pairs": "2.999",
-    "server_groups": "2.999", "server_group_members": "2.999", "injected_files": "2.56",
-    "injected_file_content_bytes": "2.56", "injected_file_path_bytes": "2.56", "fixed_ips": "2.35",
-    "floating_ips": "2.35", "security_groups": "2.35", "security_group_rules": "2.35",
-}  # fmt: skip
 
 
 class Limits(Body, kw_only=True):
@@ -51,3 +45,110 @@ class QuotaSetUpdate(Body, kw_only=True):
 
 class QuotaClassUpdate(Body, kw_only=True):
     quota_class_set: Limits
+
+
+class QuotaSet(View, kw_only=True):
+    id: str | UnsetType = UNSET
+    instances: int
+    cores: int
+    ram: int
+    metadata_items: int
+    key_pairs: int
+    server_groups: int
+    server_group_members: int
+    injected_files: Annotated[int, versions("2.1", "2.56")]
+    injected_file_content_bytes: Annotated[int, versions("2.1", "2.56")]
+    injected_file_path_bytes: Annotated[int, versions("2.1", "2.56")]
+    fixed_ips: Annotated[int, versions("2.1", "2.35")]
+    floating_ips: Annotated[int, versions("2.1", "2.35")]
+    security_groups: Annotated[int, versions("2.1", "2.35")]
+    security_group_rules: Annotated[int, versions("2.1", "2.35")]
+
+
+class QuotaSetBody(View, kw_only=True):
+    quota_set: QuotaSet
+
+
+class Usage(View, kw_only=True):
+    limit: int
+    in_use: int
+    reserved: int = 0
+
+
+class QuotaUsage(View, kw_only=True):
+    id: str
+    instances: Usage
+    cores: Usage
+    ram: Usage
+    metadata_items: Usage
+    key_pairs: Usage
+    server_groups: Usage
+    server_group_members: Usage
+    injected_files: Annotated[Usage, versions("2.1", "2.56")]
+    injected_file_content_bytes: Annotated[Usage, versions("2.1", "2.56")]
+    injected_file_path_bytes: Annotated[Usage, versions("2.1", "2.56")]
+    fixed_ips: Annotated[Usage, versions("2.1", "2.35")]
+    floating_ips: Annotated[Usage, versions("2.1", "2.35")]
+    security_groups: Annotated[Usage, versions("2.1", "2.35")]
+    security_group_rules: Annotated[Usage, versions("2.1", "2.35")]
+
+
+class QuotaUsageBody(View, kw_only=True):
+    quota_set: QuotaUsage
+
+
+class QuotaClass(View, kw_only=True):
+    id: str | UnsetType = UNSET
+    instances: int
+    cores: int
+    ram: int
+    metadata_items: int
+    key_pairs: int
+    server_groups: Annotated[int, versions("2.50")]
+    server_group_members: Annotated[int, versions("2.50")]
+    injected_files: Annotated[int, versions("2.1", "2.56")]
+    injected_file_content_bytes: Annotated[int, versions("2.1", "2.56")]
+    injected_file_path_bytes: Annotated[int, versions("2.1", "2.56")]
+    fixed_ips: Annotated[int, versions("2.1", "2.35")]
+    floating_ips: Annotated[int, versions("2.1", "2.35")]
+    security_groups: Annotated[int, versions("2.1", "2.35")]
+    security_group_rules: Annotated[int, versions("2.1", "2.35")]
+
+
+class QuotaClassBody(View, kw_only=True):
+    quota_class_set: QuotaClass
+
+
+SHOWN = Limits.__struct_fields__
+"""The resources that clients see, in the order they see them."""
+
+
+class Absolute(View, kw_only=True):
+    maxTotalInstances: int
+    maxTotalCores: int
+    maxTotalRAMSize: int
+    maxTotalKeypairs: int
+    maxServerMeta: int
+    maxServerGroups: int
+    maxServerGroupMembers: int
+    maxPersonality: Annotated[int, versions("2.1", "2.56")]
+    maxPersonalitySize: Annotated[int, versions("2.1", "2.56")]
+    maxTotalFloatingIps: Annotated[int, versions("2.1", "2.35")]
+    maxSecurityGroups: Annotated[int, versions("2.1", "2.35")]
+    maxSecurityGroupRules: Annotated[int, versions("2.1", "2.35")]
+    totalInstancesUsed: int
+    totalCoresUsed: int
+    totalRAMUsed: int
+    totalServerGroupsUsed: int
+    totalFloatingIpsUsed: Annotated[int, versions("2.1", "2.35")]
+    totalSecurityGroupsUsed: Annotated[int, versions("2.1", "2.35")]
+    maxImageMeta: Annotated[int, versions("2.1", "2.38")]
+
+
+class LimitsView(View, kw_only=True):
+    rate: list[str] = msgspec.field(default_factory=list)
+    absolute: Absolute
+
+
+class LimitsBody(View, kw_only=True):
+    limits: LimitsView

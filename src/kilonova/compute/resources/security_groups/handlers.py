@@ -8,7 +8,7 @@ import msgspec
 
 from kilonova.compute.resources.security_groups import schemas as shapes
 from kilonova.compute.resources.security_groups.logic import ANY_ADDRESS, SecurityGroupLogic
-from kilonova.compute.web.common import number
+from kilonova.compute.web.query import number
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.client import SecurityGroupRecord, SecurityGroupRuleRecord
 

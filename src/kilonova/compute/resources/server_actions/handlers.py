@@ -45,6 +45,7 @@ class ServerActions:
 def _read(call: Call, action: Action, given: Any) -> Any:
     """What the action's shape makes of the body; None where it has none at this microversion. Raises InvalidInput."""
     version = call.version
+    call.reads(action.body or Any)
     if action.body is None or (version is not None and action.body_since is not None and version < action.body_since):
         return None
     if given is None and action.optional_body:

@@ -1,4 +1,4 @@
-"""Wire shapes of server actions."""
+"""Wire shapes of server actions: what the key of an action holds, and what is answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Name, matching
-from kilonova.core.web.wire import Body, versions
+from kilonova.core.web.wire import Body, View, versions
 
 
 class Reboot(Body, kw_only=True):
@@ -41,3 +41,13 @@ class Evacuate(Body, kw_only=True, rename={"shared": "onSharedStorage", "admin_p
 
 class GroupName(Body, kw_only=True):
     name: Name
+
+
+class ConsoleText(View, kw_only=True):
+    output: str
+
+
+class Evacuated(View, kw_only=True, rename={"admin_pass": "adminPass"}):
+    """Until 2.13 alone; the password is null where the disks are shared."""
+
+    admin_pass: str | None

@@ -8,7 +8,8 @@ from msgspec import UnsetType
 
 from kilonova.compute.resources.server_groups import schemas as shapes
 from kilonova.compute.resources.server_groups.logic import ServerGroupLogic
-from kilonova.compute.web.common import number
+from kilonova.compute.resources.server_groups.policies import RULE
+from kilonova.compute.web.query import number
 from kilonova.core import errors as core_errors
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -21,7 +22,7 @@ class ServerGroups:
 
     async def list(self, call: Call) -> Reply:
         project_id: str | None = call.ctx.project_id or ""
-        if "all_projects" in call.query and call.allowed("os_compute_api:os-server-groups:index:all_projects"):
+        if "all_projects" in call.query and call.allowed(f"{RULE}:index:all_projects"):
             project_id = None
         limit = min(number(call, "limit", 1000) or 1000, 1000)
         rows, members = await self.logic.list(project_id, limit=limit, offset=number(call, "offset"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from kilonova.compute import errors
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.resources.quotas.limits import limits_of
+from kilonova.compute.resources.quotas.counting import limits_of
 from kilonova.compute.store import locks
 from kilonova.compute.store import server_groups as store
 from kilonova.compute.store import servers as server_store

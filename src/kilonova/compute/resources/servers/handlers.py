@@ -13,17 +13,17 @@ from kilonova.compute.resources.servers import view_schemas as views
 from kilonova.compute.resources.servers.launch.body import address, to_launch
 from kilonova.compute.resources.servers.launch.logic import LaunchLogic
 from kilonova.compute.resources.servers.logic import ServerLogic
+from kilonova.compute.resources.servers.policies import RULE
 from kilonova.compute.resources.servers.query import read_filter, read_sorts
 from kilonova.compute.resources.servers.view_cache import ServerViewCache
 from kilonova.compute.resources.servers.views import ServerViews
-from kilonova.compute.web.common import at_least, links, root
 from kilonova.compute.web.fields import truth
+from kilonova.compute.web.links import links, root
+from kilonova.compute.web.query import at_least
 from kilonova.core.clock import Clock
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import next_links, read_page
-
-RULE = "os_compute_api:servers"
 
 
 class Servers:
@@ -41,14 +41,14 @@ class Servers:
         )  # fmt: skip
         done = await self.launches.launch(call.ctx, wanted, call.times)
         if truth(body.server.return_reservation_id):
-            return Reply({"reservation_id": done.reservation_id})
+            return Reply(views.Reservation(reservation_id=done.reservation_id))
         first = done.ids[0]
         groups = wanted.security_groups if wanted.security_groups is not None else ["default"]
         view = views.Created(
             id=first,
             links=links(call, "servers", first),
             disk_config=wanted.disk_config,
-            security_groups=[{"name": name} for name in groups],
+            security_groups=[views.GroupName(name=name) for name in groups],
             admin_pass=wanted.admin_pass,
         )
         location = f"{call.base_url}{root(call)}/servers/{first}"
@@ -73,7 +73,7 @@ class Servers:
             with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
         )  # fmt: skip
         more = next_links(call, f"{root(call)}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
-        shown = [self.memory.shown(view, row, extras) for row in rows]
+        shown = self.memory.all_shown(view, rows, extras)
         return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
 
     async def show(self, call: Call, server_id: str) -> Reply:

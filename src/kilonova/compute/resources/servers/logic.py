@@ -20,6 +20,9 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Row, retried
 
+CALM = (Vm.ACTIVE, Vm.PAUSED, Vm.SUSPENDED, Vm.STOPPED)
+"""States in which a server's metadata and tags may be changed."""
+
 
 class Extras(msgspec.Struct, kw_only=True):
     """What a detailed view needs besides the rows, by server uuid; `host_status` by host."""

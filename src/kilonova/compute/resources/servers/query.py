@@ -8,7 +8,7 @@ import msgspec
 
 from kilonova.compute import errors
 from kilonova.compute.store.server_lists import EQUALS, NUMBERS, SORT_KEYS, ServerFilter
-from kilonova.compute.web.common import InvalidQuery, at_least, flag, moment
+from kilonova.compute.web.query import InvalidQuery, at_least, flag, moment
 from kilonova.core import errors as core_errors
 from kilonova.core.patterns import MAX_LENGTH, UnusablePattern, check
 from kilonova.core.web.call import Call

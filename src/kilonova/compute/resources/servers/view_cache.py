@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +23,11 @@ class ServerViewCache:
     def __init__(self) -> None:
         self._known: LRUCache[tuple[Any, ...], bytes] = LRUCache(KEPT, lambda view: 2 * len(view) + BESIDE)
 
-    def shown(self, views: ServerViews, row: Row, extras: Extras) -> msgspec.Raw:
+    def all_shown(self, views: ServerViews, rows: Sequence[Row], extras: Extras) -> Any:
+        """A list of ServerView, encoded."""
+        return msgspec.Raw(b"[" + b",".join([self._shown(views, row, extras) for row in rows]) + b"]")
+
+    def _shown(self, views: ServerViews, row: Row, extras: Extras) -> bytes:
         devices, fault = extras.devices.get(row.uuid, ()), extras.faults.get(row.uuid)
         key = (
             views.eyes,
@@ -36,4 +41,4 @@ class ServerViewCache:
         except KeyError:
             view = views.detail(opened(row, extras), extras, one=False)
             known = self._known[key] = encode(view, views.call.version)
-        return msgspec.Raw(known)
+        return known

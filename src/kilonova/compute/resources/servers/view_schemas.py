@@ -69,6 +69,17 @@ class VolumeAttached(View, kw_only=True):
     delete_on_termination: Annotated[bool, versions("2.3")]
 
 
+class GroupName(View, kw_only=True):
+    name: str
+
+
+class Address(View, kw_only=True, rename={"type": "OS-EXT-IPS:type", "mac_address": "OS-EXT-IPS-MAC:mac_addr"}):
+    version: int
+    addr: str
+    type: str | UnsetType = UNSET
+    mac_address: str | UnsetType = UNSET
+
+
 class FaultView(View, kw_only=True):
     code: int
     created: str
@@ -91,7 +102,7 @@ class ServerView(View, kw_only=True, rename=NAMES):
     flavor: Annotated[FlavorInside, versions("2.47")]
     created: str
     updated: str
-    addresses: dict[str, list[dict[str, Any]]]
+    addresses: dict[str, list[Address]]
     access_ip_v4: str
     access_ip_v6: str
     links: list[Link]
@@ -103,7 +114,7 @@ class ServerView(View, kw_only=True, rename=NAMES):
     key_name: str | UnsetType | None = UNSET
     launched_at: str | UnsetType | None = UNSET
     terminated_at: str | UnsetType | None = UNSET
-    security_groups: list[dict[str, str]] | UnsetType = UNSET
+    security_groups: list[GroupName] | UnsetType = UNSET
     task_state: str | UnsetType | None = UNSET
     vm_state: str | UnsetType = UNSET
     power_state: int | UnsetType = UNSET
@@ -134,7 +145,7 @@ class ServerBody(View, kw_only=True):
 
 
 class ServerDetails(View, kw_only=True):
-    servers: list[msgspec.Raw]  # each a ServerView
+    servers: list[ServerView]
     servers_links: list[dict[str, str]] | UnsetType = UNSET
 
 
@@ -142,9 +153,15 @@ class Created(View, kw_only=True, rename={"disk_config": "OS-DCF:diskConfig", "a
     id: str
     links: list[Link]
     disk_config: str
-    security_groups: list[dict[str, str]]
+    security_groups: list[GroupName]
     admin_pass: str
 
 
 class CreatedBody(View, kw_only=True):
     server: Created
+
+
+class Reservation(View, kw_only=True):
+    """The answer where `return_reservation_id` was asked for."""
+
+    reservation_id: str

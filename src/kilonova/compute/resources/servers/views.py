@@ -12,8 +12,9 @@ from kilonova.compute.resources.servers import view_schemas as shapes
 from kilonova.compute.resources.servers.logic import Extras
 from kilonova.compute.states import Vm, status
 from kilonova.compute.times import shown, shown_bare
-from kilonova.compute.web.common import at_least, bookmark, links, root
 from kilonova.compute.web.fields import Link
+from kilonova.compute.web.links import bookmark, links, root
+from kilonova.compute.web.query import at_least
 from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 
@@ -75,7 +76,7 @@ class ServerViews:
         view.key_name = row.key_name
         view.launched_at, view.terminated_at = shown_bare(row.launched_at), shown_bare(row.terminated_at)
         if row.security_groups:
-            view.security_groups = [{"name": name} for name in row.security_groups]
+            view.security_groups = [shapes.GroupName(name=name) for name in row.security_groups]
         view.task_state, view.vm_state, view.power_state = row.task_state, row.vm_state, row.power_state
         view.volumes_attached = [
             shapes.VolumeAttached(id=device.volume_id, delete_on_termination=device.delete_on_termination)
@@ -141,9 +142,9 @@ def host_id(project_id: str, host: str | None) -> str:
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
-def addresses(row: Row, *, extended: bool = True) -> dict[str, list[dict[str, Any]]]:
+def addresses(row: Row, *, extended: bool = True) -> dict[str, list[shapes.Address]]:
     """Network name → addresses; nothing while the server is building."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[shapes.Address]] = {}
     if row.vm_state == Vm.BUILDING:
         return found
     for vif in row.network_info:
@@ -151,8 +152,8 @@ def addresses(row: Row, *, extended: bool = True) -> dict[str, list[dict[str, An
         for fixed in vif.get("fixed_ips", ()):
             every = [(fixed["address"], "fixed"), *((ip, "floating") for ip in fixed.get("floating_ips", ()))]
             for address, kind in every:
-                item: dict[str, Any] = {"version": 6 if ":" in address else 4, "addr": address}
+                item = shapes.Address(version=6 if ":" in address else 4, addr=address)
                 if extended:
-                    item |= {"OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": vif["mac_address"]}
+                    item.type, item.mac_address = kind, vif["mac_address"]
                 shown_ips.append(item)
     return found

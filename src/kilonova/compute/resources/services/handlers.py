@@ -1,4 +1,4 @@
-"""Services, availability zones and the old host list over HTTP."""
+"""Services over HTTP."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kilonova.compute import errors
 from kilonova.compute.resources.services import schemas as shapes
 from kilonova.compute.resources.services.logic import Known, ServiceLogic
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.common import at_least
 from kilonova.compute.web.fields import truth
+from kilonova.compute.web.query import at_least
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, InvalidInput, Reply
 
@@ -54,25 +54,25 @@ class Services:
 
     async def _update_old(self, call: Call, action: str) -> Reply:
         asked = await call.decode(shapes.OldServiceUpdate)
-        shown: dict[str, Any] = {"host": asked.host, "binary": asked.binary}
+        shown = shapes.OldService(host=asked.host, binary=asked.binary)
         if action == "force-down" and at_least(call, "2.11"):
             if isinstance(asked.forced_down, UnsetType):
                 raise core_errors.BadRequest("Missing forced_down field")
-            values: dict[str, Any] = {"forced_down": truth(asked.forced_down)}
-            shown |= values
+            shown.forced_down = truth(asked.forced_down)
+            values: dict[str, Any] = {"forced_down": shown.forced_down}
         elif action in ("enable", "disable", "disable-log-reason"):
             reason = None if isinstance(asked.disabled_reason, UnsetType) else asked.disabled_reason
             if action == "disable-log-reason" and reason is None:
                 raise core_errors.BadRequest("Missing disabled reason field")
             off = action != "enable"
             values = {"disabled": off, "disabled_reason": reason if action == "disable-log-reason" else None}
-            shown["status"] = "disabled" if off else "enabled"
+            shown.status = "disabled" if off else "enabled"
             if values["disabled_reason"]:
-                shown["disabled_reason"] = reason
+                shown.disabled_reason = values["disabled_reason"]
         else:
             raise core_errors.NotFound("Unknown action")
         await self.logic.change(values, host=asked.host, binary=asked.binary)
-        return Reply({"service": shown})
+        return Reply(shapes.OldServiceBody(service=shown))
 
     async def delete(self, call: Call, service_id: str) -> Reply:
         if at_least(call, "2.53"):
@@ -82,33 +82,6 @@ class Services:
                 raise InvalidInput(reason=f"id {service_id!r} is not an integer")
             await self.logic.delete(call.ctx, uuid=None, number=int(service_id))
         return Reply()
-
-    async def zones(self, call: Call) -> Reply:
-        zones, _ = await self.logic.zones()
-        return Reply({"availabilityZoneInfo": [_zone(name, usable, None) for name, usable in sorted(zones.items())]})
-
-    async def zone_details(self, call: Call) -> Reply:
-        zones, services = await self.logic.zones()
-        hosts: dict[str, dict[str, dict[str, Any]]] = {}
-        for item in services:
-            state = {"available": item.up, "active": True, "updated_at": shown_bare(item.row.last_seen)}
-            hosts.setdefault(item.zone, {}).setdefault(item.row.host, {})[item.row.binary] = state
-        internal = {name: True for name in hosts if name not in zones}
-        every = sorted((internal | zones).items())
-        return Reply({"availabilityZoneInfo": [_zone(n, ok, hosts.get(n, {}) if ok else None) for n, ok in every]})
-
-    async def hosts(self, call: Call) -> Reply:
-        zone = call.query.get("zone")
-        items = [
-            {"host_name": s.row.host, "service": s.row.binary.removeprefix("nova-"), "zone": s.zone}
-            for s in await self.logic.list()
-            if not s.row.disabled and zone in (None, s.zone)
-        ]
-        return Reply({"hosts": items})
-
-
-def _zone(name: str, usable: bool, hosts: dict[str, Any] | None) -> dict[str, Any]:
-    return {"zoneName": name, "zoneState": {"available": usable}, "hosts": hosts}
 
 
 def _uuid(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Wire shapes of services and hypervisors."""
+"""Wire shapes of services."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -48,57 +48,15 @@ class ServiceUpdate(Body, kw_only=True):
     forced_down: Boolean | UnsetType = UNSET
 
 
-class HypervisorService(View, kw_only=True):
-    number: Annotated[int, versions("2.1", "2.52", name="id")]
-    uuid: Annotated[str, versions("2.53", name="id")]
+class OldService(View, kw_only=True):
+    """What such a PUT answers: what was changed."""
+
     host: str
-    disabled_reason: str | None
+    binary: str
+    forced_down: bool | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    disabled_reason: str | UnsetType = UNSET
 
 
-class HypervisorBrief(View, kw_only=True):
-    number: Annotated[int, versions("2.1", "2.52", name="id")]
-    uuid: Annotated[str, versions("2.53", name="id")]
-    hypervisor_hostname: str
-    state: str
-    status: str
-    uptime: str | UnsetType = UNSET
-    servers: list[dict[str, str]] | UnsetType = UNSET
-
-
-class Hypervisor(HypervisorBrief, kw_only=True):
-    hypervisor_type: str
-    hypervisor_version: int
-    host_ip: str | None
-    service: HypervisorService
-    vcpus: Annotated[int, versions("2.1", "2.87")]
-    memory_mb: Annotated[int, versions("2.1", "2.87")]
-    local_gb: Annotated[int, versions("2.1", "2.87")]
-    vcpus_used: Annotated[int, versions("2.1", "2.87")]
-    memory_mb_used: Annotated[int, versions("2.1", "2.87")]
-    local_gb_used: Annotated[int, versions("2.1", "2.87")]
-    free_ram_mb: Annotated[int, versions("2.1", "2.87")]
-    free_disk_gb: Annotated[int, versions("2.1", "2.87")]
-    current_workload: Annotated[int, versions("2.1", "2.87")]
-    running_vms: Annotated[int, versions("2.1", "2.87")]
-    disk_available_least: Annotated[int, versions("2.1", "2.87")]
-    cpu_text: Annotated[str, versions("2.1", "2.27", name="cpu_info")]
-    cpu_info: Annotated[dict[str, Any], versions("2.28", "2.87")]
-    no_uptime: Annotated[None, versions("2.88", name="uptime")] = None
-
-
-class Hypervisors(View, kw_only=True):
-    hypervisors: list[HypervisorBrief]
-    hypervisors_links: Annotated[list[dict[str, str]] | UnsetType, versions("2.33")] = UNSET
-
-
-class HypervisorDetails(View, kw_only=True):
-    hypervisors: list[Hypervisor]
-    hypervisors_links: Annotated[list[dict[str, str]] | UnsetType, versions("2.33")] = UNSET
-
-
-class HypervisorBody(View, kw_only=True):
-    hypervisor: Hypervisor
-
-
-class HypervisorBriefBody(View, kw_only=True):
-    hypervisor: HypervisorBrief
+class OldServiceBody(View, kw_only=True):
+    service: OldService

@@ -10,7 +10,8 @@ from msgspec import UNSET
 from kilonova.compute.resources.usage import schemas as shapes
 from kilonova.compute.resources.usage.logic import Period, ServerUse, UsageLogic
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.common import at_least, moment, root
+from kilonova.compute.web.links import root
+from kilonova.compute.web.query import at_least, moment
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
 
@@ -31,7 +32,9 @@ class Usage:
         call.authorize({"project_id": project_id})
         period, found, more = await self._read(call, f"{root(call)}{PATH}/{project_id}", project_id)
         uses = found.get(project_id)
-        report = _report(project_id, period, uses, detailed=True) if uses else shapes.NoUsage()
+        if not uses:
+            return Reply(shapes.NoUsageBody(tenant_usage=shapes.NoUsage()))
+        report = _report(project_id, period, uses, detailed=True)
         return Reply(shapes.ProjectUsageBody(tenant_usage=report, tenant_usage_links=more))
 
     async def _read(

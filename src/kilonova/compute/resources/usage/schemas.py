@@ -38,13 +38,19 @@ class ProjectUsage(View):
     server_usages: list[ServerUsage] | UnsetType = UNSET
 
 
-class NoUsage(View):
-    """What is shown of a project without servers."""
-
-
 class ProjectUsageBody(View):
-    tenant_usage: ProjectUsage | NoUsage
+    tenant_usage: ProjectUsage
     tenant_usage_links: Annotated[list[Link] | UnsetType, versions("2.40")] = UNSET
+
+
+class NoUsage(View):
+    """Nothing."""
+
+
+class NoUsageBody(View):
+    """The answer for a project without servers."""
+
+    tenant_usage: NoUsage
 
 
 class ProjectUsages(View):

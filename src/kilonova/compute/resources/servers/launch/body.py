@@ -16,8 +16,8 @@ from kilonova.compute.resources.servers import schemas as shapes
 from kilonova.compute.resources.servers.launch.request import BlockDevice, LaunchRequest
 from kilonova.compute.resources.servers.passwords import make_password
 from kilonova.compute.scheduler import json_query
-from kilonova.compute.web.common import at_least
 from kilonova.compute.web.fields import truth
+from kilonova.compute.web.query import at_least
 from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.clock import Clock
 from kilonova.core.web.call import Call, InvalidInput

@@ -14,7 +14,7 @@ import msgspec
 from kilonova.compute import errors
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.resources.quotas.limits import Limits, QuotaTracker
+from kilonova.compute.resources.quotas.counting import Limits, QuotaTracker
 from kilonova.compute.resources.servers.launch.checks import LaunchChecks
 from kilonova.compute.resources.servers.launch.hostnames import hostname_for
 from kilonova.compute.resources.servers.launch.request import BlockDevice, Launched, LaunchRequest, Resolved

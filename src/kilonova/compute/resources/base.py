@@ -1,0 +1,46 @@
+"""What a resource of the compute API is, and what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from kilonova.compute.notifications import ServerEvents
+from kilonova.compute.options import ComputeOptions
+from kilonova.compute.peers import ImageReader, NetworkAccess, ProjectReader
+from kilonova.compute.web.legacy_urls import CURRENT
+from kilonova.compute.web.parameters import Parameters
+from kilonova.core.clock import Clock
+from kilonova.core.db import Database
+from kilonova.core.service import Core
+from kilonova.core.web.app import Route
+
+R, V = "os_compute_api", CURRENT
+"""What the names of most rules and all paths begin with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """What resources are made of. `events` are the notifications that the API sends."""
+
+    core: Core
+    database: Database
+    options: ComputeOptions
+    images: ImageReader
+    networks: NetworkAccess
+    projects: ProjectReader
+    events: ServerEvents
+
+    @property
+    def clock(self) -> Clock:
+        return self.core.clock
+
+
+@dataclass(frozen=True)
+class Resource:
+    """`rules` are its policy: name → check. `parameters` are the query parameters of its routes, as `GET /flavors` → Known; a
+    GET that is not there has none."""
+
+    routes: Callable[[Deps], list[Route]]
+    rules: Mapping[str, str]
+    parameters: Parameters = field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""Links to what is shown, below the URL that the client reached it by."""
+
+from __future__ import annotations
+
+from kilonova.compute.web.fields import Link
+from kilonova.compute.web.legacy_urls import CURRENT, PROJECT, ROOT
+from kilonova.core.web.call import Call
+
+
+def root(call: Call) -> str:
+    """What came before the collection in the request's path: the version, and the project where the URL names it."""
+    return str(call.request.scope.get(ROOT, CURRENT))
+
+
+def links(call: Call, collection: str, item: str) -> list[Link]:
+    href = f"{call.base_url}{root(call)}/{collection}/{item}"
+    return [Link(rel="self", href=href), *bookmark(call, collection, item)]
+
+
+def bookmark(call: Call, collection: str, item: str) -> list[Link]:
+    project = call.request.scope.get(PROJECT)
+    place = f"{collection}/{item}" if project is None else f"{project}/{collection}/{item}"
+    return [Link(rel="bookmark", href=f"{call.base_url}/{place}")]
