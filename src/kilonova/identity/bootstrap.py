@@ -10,17 +10,11 @@ import msgspec
 from kilonova.core.db import Connection
 from kilonova.core.db.retry import retried
 from kilonova.identity.resources.base import Logic
-from kilonova.identity.store import records
-from kilonova.identity.tables import (
-    assignments,
-    endpoints,
-    implied_roles,
-    projects,
-    regions,
-    roles,
-    services,
-    users,
-)
+from kilonova.identity.store.assignments import assignments
+from kilonova.identity.store.catalog import endpoints, regions, services
+from kilonova.identity.store.projects import projects
+from kilonova.identity.store.roles import implied_roles, roles
+from kilonova.identity.store.users import users
 
 ROLES = ("admin", "manager", "member", "reader", "service")
 IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
@@ -75,7 +69,7 @@ class Bootstrap(Logic):
         }  # fmt: skip
         wanted = {name: password for name, password in wanted.items() if name not in OPTIONAL or password}
         async with self.database.reading() as connection:
-            held = await records.find(connection, users, domain_id=self.options.default_domain_id, name=list(wanted))
+            held = await users.find(connection, domain_id=self.options.default_domain_id, name=list(wanted))
         known = {user.name for user in held if user.password_hash}
         names = [name for name in wanted if reset_passwords or name not in known]
         made = await asyncio.gather(*(self.passwords.hash(wanted[name]) for name in names))
@@ -100,38 +94,37 @@ class Bootstrap(Logic):
     async def _domain(self, connection: Connection) -> None:
         """Also takes its row, or makes it: another process that does this waits until we have finished."""
         domain_id = self.options.default_domain_id
-        await records.change(connection, projects, {"is_domain": True}, id=domain_id)
-        if await records.get(connection, projects, id=domain_id) is None:
-            await records.add(
+        await projects.change(connection, {"is_domain": True}, id=domain_id)
+        if await projects.get(connection, id=domain_id) is None:
+            await projects.add(
                 connection,
-                projects,
                 _project(domain_id, "Default", "The default domain") | {"is_domain": True, "domain_id": ""},
             )
 
     async def _projects(self, connection: Connection, wanted: list[str]) -> dict[str, str]:
         domain_id = self.options.default_domain_id
-        found = {row.name: row.id for row in await records.find(connection, projects, domain_id=domain_id)}
+        found = {row.name: row.id for row in await projects.find(connection, domain_id=domain_id)}
         fresh = {name: self.clock.hex_id() for name in wanted if name not in found}
         rows: list[dict[str, Any]] = [
             _project(project_id, name, PROJECTS[name]) | {"domain_id": domain_id, "parent_id": domain_id}
             for name, project_id in fresh.items()
         ]
-        await records.add(connection, projects, *rows)
+        await projects.add(connection, *rows)
         return found | fresh
 
     async def _roles(self, connection: Connection) -> dict[str, str]:
-        found = {row.name: row.id for row in await records.find(connection, roles, domain_id="")}
+        found = {row.name: row.id for row in await roles.find(connection, domain_id="")}
         fresh = {name: self.clock.hex_id() for name in ROLES if name not in found}
         rows: list[dict[str, Any]] = [
             {"id": i, "name": n, "domain_id": "", "description": None, "extra": {}, "options": {}}
             for n, i in fresh.items()
         ]
-        await records.add(connection, roles, *rows)
+        await roles.add(connection, *rows)
         ids = found | fresh
-        implied = {(row.prior_id, row.implied_id) for row in await records.find(connection, implied_roles)}
+        implied = {(row.prior_id, row.implied_id) for row in await implied_roles.find(connection)}
         pairs = [(ids[prior], ids[follows]) for prior, follows in IMPLIED if prior in fresh or follows in fresh]
         missing = [{"prior_id": p, "implied_id": i} for p, i in pairs if (p, i) not in implied]
-        await records.add(connection, implied_roles, *missing)
+        await implied_roles.add(connection, *missing)
         return ids
 
     async def _users(
@@ -139,22 +132,22 @@ class Bootstrap(Logic):
     ) -> dict[str, str]:
         domain_id = self.options.default_domain_id
         names = ["admin", SERVICE_USER, *OPTIONAL]
-        held = await records.find(connection, users, domain_id=domain_id, name=names)
+        held = await users.find(connection, domain_id=domain_id, name=names)
         found = {row.name: row.id for row in held}
         for row in held:
             if row.options is None and row.name in USER_OPTIONS:  # made before there were any
-                await records.change(connection, users, {"options": USER_OPTIONS[row.name]}, id=row.id)
+                await users.change(connection, {"options": USER_OPTIONS[row.name]}, id=row.id)
         rows: list[dict[str, Any]] = []
         for name, password_hash in hashes.items():
             if name in found:
-                await records.change(connection, users, {"password_hash": password_hash}, id=found[name])
+                await users.change(connection, {"password_hash": password_hash}, id=found[name])
                 continue
             found[name] = self.clock.hex_id()
             rows.append(
                 {"id": found[name], "name": name, "domain_id": domain_id, "enabled": True, "extra": {},
                  "default_project_id": None, "password_hash": password_hash, "options": USER_OPTIONS.get(name, {})}
             )  # fmt: skip
-        await records.add(connection, users, *rows)
+        await users.add(connection, *rows)
         return found
 
     async def _grants(
@@ -167,27 +160,26 @@ class Bootstrap(Logic):
             for user, kind, target, role in GRANTS
             if user in user_ids and target in targets
         ]  # fmt: skip
-        held = {tuple(row) for row in await records.find(connection, assignments, actor_id=list(user_ids.values()))}
-        columns = [column.name for column in assignments.columns]
+        columns = [column.name for column in assignments.table.columns]
+        found = await assignments.find(connection, actor_id=list(user_ids.values()))
+        held = {tuple(getattr(row, name) for name in columns) for row in found}
         missing = [row for row in rows if tuple(row[name] for name in columns) not in held]
-        await records.add(connection, assignments, *missing)
+        await assignments.add(connection, *missing)
 
     async def _catalog(self, connection: Connection, entries: list[CatalogEntry]) -> None:
-        known_regions = {row.id for row in await records.find(connection, regions)}
+        known_regions = {row.id for row in await regions.find(connection)}
         names = dict.fromkeys(entry.region for entry in entries if entry.region not in known_regions)
         blank: dict[str, Any] = {"parent_region_id": None, "description": "", "extra": {}}
-        await records.add(connection, regions, *({"id": name} | blank for name in names))
-        known = {(row.type, row.name): row.id for row in await records.find(connection, services)}
+        await regions.add(connection, *({"id": name} | blank for name in names))
+        known = {(row.type, row.name): row.id for row in await services.find(connection)}
         fresh: list[dict[str, Any]] = []
         for entry in entries:
             if (entry.type, entry.name) not in known:
                 known[entry.type, entry.name] = self.clock.hex_id()
                 fresh.append({"id": known[entry.type, entry.name], "type": entry.type, "name": entry.name,
                               "description": None, "enabled": True, "extra": {}})  # fmt: skip
-        await records.add(connection, services, *fresh)
-        held = {
-            (row.service_id, row.region_id, row.interface): row for row in await records.find(connection, endpoints)
-        }
+        await services.add(connection, *fresh)
+        held = {(row.service_id, row.region_id, row.interface): row for row in await endpoints.find(connection)}
         added: list[dict[str, Any]] = []
         for entry in entries:
             for interface, url in entry.urls().items():
@@ -196,8 +188,8 @@ class Bootstrap(Logic):
                     added.append({"id": self.clock.hex_id(), "service_id": key[0], "region_id": key[1],
                                   "interface": interface, "url": url, "enabled": True, "extra": {}})  # fmt: skip
                 elif held[key].url != url:
-                    await records.change(connection, endpoints, {"url": url}, id=held[key].id)
-        await records.add(connection, endpoints, *added)
+                    await endpoints.change(connection, {"url": url}, id=held[key].id)
+        await endpoints.add(connection, *added)
 
 
 def _project(project_id: str, name: str, description: str) -> dict[str, Any]:

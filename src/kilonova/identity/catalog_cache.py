@@ -9,23 +9,11 @@ import msgspec
 from kilonova.core.cache import Cache
 from kilonova.core.clock import Clock
 from kilonova.core.db import Connection
-from kilonova.identity.store import tokens as store
+from kilonova.identity.store.catalog import CatalogRow, catalog
 
 EPOCH, ROWS = "identity/catalog-epoch", "identity/catalog"
 LIFE = 30.0  # seconds after which other processes see a change that they got no message about
 EPOCH_LIFE = 86400.0
-
-
-class CatalogRow(msgspec.Struct, frozen=True, array_like=True):
-    """An enabled endpoint with its service; the columns of store.tokens.catalog."""
-
-    id: str
-    interface: str
-    region_id: str | None
-    url: str
-    service_id: str
-    service_type: str
-    service_name: str | None
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -44,7 +32,7 @@ class CatalogCache:
     async def rows(self, connection: Connection) -> Sequence[CatalogRow]:
         """Every enabled endpoint with its service, in a stable order."""
         if self._cache is None:
-            return await _read(connection)
+            return await catalog(connection)
         found = await self._cache.get_many([EPOCH, ROWS])
         epoch = found.get(EPOCH)
         if epoch is not None and ROWS in found:
@@ -53,7 +41,7 @@ class CatalogCache:
                 return kept.rows
         if epoch is None:
             epoch = await self._next_epoch(self._cache)
-        rows = await _read(connection)
+        rows = await catalog(connection)
         await self._cache.set(ROWS, msgspec.msgpack.encode(_Kept(epoch, rows)), LIFE)
         return rows
 
@@ -66,10 +54,6 @@ class CatalogCache:
         epoch = self._clock.random_bytes(16)
         await cache.set(EPOCH, epoch, EPOCH_LIFE)
         return epoch
-
-
-async def _read(connection: Connection) -> list[CatalogRow]:
-    return [CatalogRow(*row) for row in await store.catalog(connection)]
 
 
 def _decode(data: bytes) -> _Kept | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.core.db import Row
 from kilonova.identity import errors
+from kilonova.identity.store.records import OptionsRow
 
 IMMUTABLE = "immutable"
 LOCK_PASSWORD = "lock_password"  # noqa: S105
@@ -18,7 +18,7 @@ def merged(known: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str, A
     return {name: value for name, value in ((known or {}) | changes).items() if value is not None}
 
 
-def check_update(kind: str, row: Row, values: dict[str, Any], extra: dict[str, Any]) -> None:
+def check_update(kind: str, row: OptionsRow, values: dict[str, Any], extra: dict[str, Any]) -> None:
     """Of an immutable resource nothing changes but that option, by itself."""
     if not is_immutable(row):
         return
@@ -27,12 +27,12 @@ def check_update(kind: str, row: Row, values: dict[str, Any], extra: dict[str, A
         raise errors.ResourceUpdateForbidden(kind=kind, id=row.id)
 
 
-def check_delete(kind: str, row: Row) -> None:
+def check_delete(kind: str, row: OptionsRow) -> None:
     if is_immutable(row):
         raise errors.ResourceDeleteForbidden(kind=kind, id=row.id)
 
 
-def is_immutable(row: Row) -> bool:
+def is_immutable(row: OptionsRow) -> bool:
     return bool((row.options or {}).get(IMMUTABLE))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, DuplicateRow, Row, Transaction, is_twin
+from kilonova.core.db import Connection, Database, DuplicateRow, Transaction, is_twin
 from kilonova.core.errors import NotFound
 from kilonova.identity import errors
 from kilonova.identity.catalog_cache import CatalogCache
@@ -16,8 +16,7 @@ from kilonova.identity.keys import KeyRepository
 from kilonova.identity.logins.lockout import Lockout
 from kilonova.identity.logins.passwords import Passwords
 from kilonova.identity.options import IdentityOptions
-from kilonova.identity.store import records
-from kilonova.identity.store.records import Table
+from kilonova.identity.store.records import R, Records
 from kilonova.identity.tokens.lifecycle import TokenLogic
 from kilonova.identity.tokens.revocation import Revocations
 
@@ -55,10 +54,16 @@ class Logic:
 
 
 async def must_get(
-    connection: Connection, table: Table, missing: type[NotFound], record_id: str, *, lock: bool = False, **where: Any
-) -> Row:
+    connection: Connection,
+    table: Records[R],
+    missing: type[NotFound],
+    record_id: str,
+    *,
+    lock: bool = False,
+    **where: Any,
+) -> R:
     """The row with this id; raises `missing`. `lock` it where what is written depends on what is read."""
-    row = await records.get(connection, table, lock=lock, id=record_id, **where)
+    row = await table.get(connection, lock=lock, id=record_id, **where)
     if row is None:
         raise missing(id=record_id)
     return row

@@ -7,15 +7,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, retried
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
 from kilonova.identity import errors
 from kilonova.identity.resources.base import Deps, Logic, must_get
 from kilonova.identity.resources.regions import RegionId
-from kilonova.identity.store import records
-from kilonova.identity.tables import endpoints, regions, services
+from kilonova.identity.store.catalog import EndpointRow, endpoints, regions, services
 from kilonova.identity.web.body import columns, read
 from kilonova.identity.web.checks import crud_rules
 from kilonova.identity.web.query import given
@@ -78,7 +77,7 @@ class Endpoints(View):
     links: ListLinks
 
 
-def view_of(call: Call, row: Row) -> Any:
+def view_of(call: Call, row: EndpointRow) -> Any:
     view = Endpoint(
         id=row.id,
         interface=row.interface,
@@ -96,31 +95,33 @@ def view_of(call: Call, row: Row) -> Any:
 
 
 class EndpointLogic(Logic):
-    async def list(self, **filters: Any) -> Sequence[Row]:
+    async def list(self, **filters: Any) -> Sequence[EndpointRow]:
         async with self.database.reading() as connection:
-            return await records.find(connection, endpoints, **filters)
+            return await endpoints.find(connection, **filters)
 
-    async def get(self, endpoint_id: str) -> Row:
+    async def get(self, endpoint_id: str) -> EndpointRow:
         async with self.database.reading() as connection:
             return await must_get(connection, endpoints, errors.EndpointNotFound, endpoint_id)
 
     @retried
-    async def create(self, values: dict[str, Any], *, new_region: bool) -> Row:
+    async def create(self, values: dict[str, Any], *, new_region: bool) -> EndpointRow:
         """`new_region`: the region is made when it is missing, as with the older `region` field."""
         row = values | {"id": self.clock.hex_id()}
         async with self.database.transaction() as tx:
             await self._check(tx.connection, row, new_region)
-            await records.add(tx.connection, endpoints, row)
+            await endpoints.add(tx.connection, row)
             made = await must_get(tx.connection, endpoints, errors.EndpointNotFound, row["id"])
         await self.catalog.changed()
         return made
 
     @retried
-    async def update(self, endpoint_id: str, values: dict[str, Any], extra: dict[str, Any], *, new_region: bool) -> Row:
+    async def update(
+        self, endpoint_id: str, values: dict[str, Any], extra: dict[str, Any], *, new_region: bool
+    ) -> EndpointRow:
         async with self.database.transaction() as tx:
             row = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id, lock=True)
             await self._check(tx.connection, values, new_region)
-            await records.change(tx.connection, endpoints, values | {"extra": row.extra | extra}, id=endpoint_id)
+            await endpoints.change(tx.connection, values | {"extra": row.extra | extra}, id=endpoint_id)
             updated = await must_get(tx.connection, endpoints, errors.EndpointNotFound, endpoint_id)
         await self.catalog.changed()
         return updated
@@ -128,20 +129,20 @@ class EndpointLogic(Logic):
     @retried
     async def delete(self, endpoint_id: str) -> None:
         async with self.database.transaction() as tx:
-            if not await records.remove(tx.connection, endpoints, id=endpoint_id):
+            if not await endpoints.remove(tx.connection, id=endpoint_id):
                 raise errors.EndpointNotFound(id=endpoint_id)
         await self.catalog.changed()
 
     async def _check(self, connection: Connection, values: dict[str, Any], new_region: bool) -> None:
         service_id, region_id = values.get("service_id"), values.get("region_id")
-        if service_id is not None and await records.get(connection, services, id=service_id) is None:
+        if service_id is not None and await services.get(connection, id=service_id) is None:
             raise errors.Missing(attribute="service_id", target="endpoint")
-        if region_id is None or await records.get(connection, regions, id=region_id) is not None:
+        if region_id is None or await regions.get(connection, id=region_id) is not None:
             return
         if not new_region:
             raise errors.Missing(attribute="region_id", target="endpoint")
         blank: dict[str, Any] = {"parent_region_id": None, "description": "", "extra": {}}
-        await records.add(connection, regions, {"id": region_id} | blank)
+        await regions.add(connection, {"id": region_id} | blank)
 
 
 # ---- over HTTP

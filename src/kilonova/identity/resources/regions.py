@@ -7,15 +7,14 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, retried
 from kilonova.core.policy import ANYONE
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.wire import View
 from kilonova.identity import errors
 from kilonova.identity.resources.base import Deps, Logic, must_get
-from kilonova.identity.store import records
-from kilonova.identity.tables import endpoints, regions
+from kilonova.identity.store.catalog import RegionRow, endpoints, regions
 from kilonova.identity.web.body import columns, read
 from kilonova.identity.web.checks import crud_rules
 from kilonova.identity.web.query import given
@@ -64,7 +63,7 @@ class Regions(View):
     links: ListLinks
 
 
-def view_of(call: Call, row: Row) -> Any:
+def view_of(call: Call, row: RegionRow) -> Any:
     view = Region(
         id=row.id,
         description=row.description,
@@ -78,30 +77,30 @@ def view_of(call: Call, row: Row) -> Any:
 
 
 class RegionLogic(Logic):
-    async def list(self, **filters: Any) -> Sequence[Row]:
+    async def list(self, **filters: Any) -> Sequence[RegionRow]:
         async with self.database.reading() as connection:
-            return await records.find(connection, regions, **filters)
+            return await regions.find(connection, **filters)
 
-    async def get(self, region_id: str) -> Row:
+    async def get(self, region_id: str) -> RegionRow:
         async with self.database.reading() as connection:
             return await must_get(connection, regions, errors.RegionNotFound, region_id)
 
     @retried
-    async def create(self, values: dict[str, Any]) -> Row:
+    async def create(self, values: dict[str, Any]) -> RegionRow:
         row = values | {"id": values.get("id") or self.clock.hex_id(), "description": values.get("description") or ""}
         async with self.storing("region", f"Duplicate ID, {row['id']}.") as tx:
             await self._check_parent(tx.connection, row["id"], row.get("parent_region_id"))
-            await records.add(tx.connection, regions, row)
+            await regions.add(tx.connection, row)
             return await must_get(tx.connection, regions, errors.RegionNotFound, row["id"])
 
     @retried
-    async def update(self, region_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
+    async def update(self, region_id: str, values: dict[str, Any], extra: dict[str, Any]) -> RegionRow:
         if "description" in values:
             values["description"] = values["description"] or ""
         async with self.database.transaction() as tx:
             row = await must_get(tx.connection, regions, errors.RegionNotFound, region_id, lock=True)
             await self._check_parent(tx.connection, region_id, values.get("parent_region_id"))
-            await records.change(tx.connection, regions, values | {"extra": row.extra | extra}, id=region_id)
+            await regions.change(tx.connection, values | {"extra": row.extra | extra}, id=region_id)
             return await must_get(tx.connection, regions, errors.RegionNotFound, region_id)
 
     @retried
@@ -111,17 +110,17 @@ class RegionLogic(Logic):
             await must_get(tx.connection, regions, errors.RegionNotFound, region_id)
             levels = [[region_id]]
             while levels[-1]:
-                below = await records.find(tx.connection, regions, parent_region_id=levels[-1])
+                below = await regions.find(tx.connection, parent_region_id=levels[-1])
                 levels.append([row.id for row in below])
             for level in reversed(levels[:-1]):
-                if await records.get(tx.connection, endpoints, region_id=level) is not None:
+                if await endpoints.get(tx.connection, region_id=level) is not None:
                     raise errors.RegionInUse(id=region_id)
-                await records.remove(tx.connection, regions, id=level)
+                await regions.remove(tx.connection, id=level)
 
     async def _check_parent(self, connection: Connection, region_id: str, parent_id: str | None) -> None:
         """All regions are locked: two that move below each other at once would make a circle."""
         if parent_id is not None:
-            await records.find(connection, regions, lock=True)
+            await regions.find(connection, lock=True)
         while parent_id is not None:
             if parent_id == region_id:
                 raise errors.Invalid(

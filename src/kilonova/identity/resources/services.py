@@ -7,14 +7,13 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from kilonova.core.db import Row, retried
+from kilonova.core.db import retried
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
 from kilonova.identity import errors
 from kilonova.identity.resources.base import Deps, Logic, must_get
-from kilonova.identity.store import records
-from kilonova.identity.tables import services
+from kilonova.identity.store.catalog import ServiceRow, services
 from kilonova.identity.web.body import columns, read
 from kilonova.identity.web.checks import crud_rules
 from kilonova.identity.web.query import given
@@ -65,7 +64,7 @@ class Services(View):
     links: ListLinks
 
 
-def view_of(call: Call, row: Row) -> Any:
+def view_of(call: Call, row: ServiceRow) -> Any:
     view = Service(
         id=row.id,
         type=row.type,
@@ -81,28 +80,28 @@ def view_of(call: Call, row: Row) -> Any:
 
 
 class ServiceLogic(Logic):
-    async def list(self, **filters: Any) -> Sequence[Row]:
+    async def list(self, **filters: Any) -> Sequence[ServiceRow]:
         async with self.database.reading() as connection:
-            return await records.find(connection, services, **filters)
+            return await services.find(connection, **filters)
 
-    async def get(self, service_id: str) -> Row:
+    async def get(self, service_id: str) -> ServiceRow:
         async with self.database.reading() as connection:
             return await must_get(connection, services, errors.ServiceNotFound, service_id)
 
     @retried
-    async def create(self, values: dict[str, Any]) -> Row:
+    async def create(self, values: dict[str, Any]) -> ServiceRow:
         row = values | {"id": self.clock.hex_id()}
         async with self.database.transaction() as tx:
-            await records.add(tx.connection, services, row)
+            await services.add(tx.connection, row)
             made = await must_get(tx.connection, services, errors.ServiceNotFound, row["id"])
         await self.catalog.changed()
         return made
 
     @retried
-    async def update(self, service_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
+    async def update(self, service_id: str, values: dict[str, Any], extra: dict[str, Any]) -> ServiceRow:
         async with self.database.transaction() as tx:
             row = await must_get(tx.connection, services, errors.ServiceNotFound, service_id, lock=True)
-            await records.change(tx.connection, services, values | {"extra": row.extra | extra}, id=service_id)
+            await services.change(tx.connection, values | {"extra": row.extra | extra}, id=service_id)
             updated = await must_get(tx.connection, services, errors.ServiceNotFound, service_id)
         await self.catalog.changed()
         return updated
@@ -111,7 +110,7 @@ class ServiceLogic(Logic):
     async def delete(self, service_id: str) -> None:
         """With its endpoints."""
         async with self.database.transaction() as tx:
-            if not await records.remove(tx.connection, services, id=service_id):
+            if not await services.remove(tx.connection, id=service_id):
                 raise errors.ServiceNotFound(id=service_id)
         await self.catalog.changed()
 

@@ -24,10 +24,12 @@ from sqlalchemy import (
     true,
 )
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.identity import tables
+from kilonova.identity.store.projects import ProjectRow
+from kilonova.identity.store.records import Records
 from kilonova.identity.tables import (
     application_credential_roles,
-    assignments,
     groups,
     implied_roles,
     memberships,
@@ -36,7 +38,41 @@ from kilonova.identity.tables import (
     users,
 )
 
-A = assignments.c
+A = tables.assignments.c
+
+
+class AssignmentRow(TypedRow):
+    """An actor is a user or group, a target a project, a domain, or the system with the id "all"."""
+
+    actor_kind: str
+    actor_id: str
+    target_kind: str
+    target_id: str
+    role_id: str
+    inherited: bool
+
+
+class ListedRow(AssignmentRow):
+    """`via_group` is the group that a role comes through."""
+
+    via_group: str | None
+    role_name: str
+    role_domain_id: str | None
+    role_domain_name: str | None
+    actor_name: str | None
+    actor_domain_id: str | None
+    actor_domain_name: str | None
+    target_name: str | None
+    target_domain_id: str | None
+    target_domain_name: str | None
+
+
+class RoleNameRow(TypedRow):
+    id: str
+    name: str
+
+
+assignments = Records(tables.assignments, AssignmentRow)
 
 
 # parameters of the statements that are made once and used at every check of a token
@@ -77,18 +113,17 @@ def _effective(*, project: bool, limited: bool) -> Select[Any]:
 
 async def effective(
     connection: Connection, user_id: str, kind: str, target_id: str, credential_id: str | None = None
-) -> Sequence[Row]:
+) -> Sequence[RoleNameRow]:
     """Roles (id, name) of a user on a target, by name; with an application credential no more than it was given.
     Roles of a single domain only imply others."""
     values = {"user": user_id, "kind": kind, "target": target_id}
     if credential_id is not None:
         values["credential"] = credential_id
     query = _effective(project=kind == "project", limited=credential_id is not None)
-    found: Sequence[Row] = (await connection.execute(query, values)).all()
-    return found
+    return rows.every(await connection.execute(query, values), RoleNameRow)
 
 
-async def projects_of(connection: Connection, user_id: str, *, domains: bool = False) -> Sequence[Row]:
+async def projects_of(connection: Connection, user_id: str, *, domains: bool = False) -> Sequence[ProjectRow]:
     """Enabled projects (or domains) on which a user has a role, inherited ones included."""
     direct = select(A.target_id).where(_acts_as(user_id), A.inherited == false())
     above = select(A.target_id).where(_acts_as(user_id), A.inherited == true())
@@ -100,7 +135,7 @@ async def projects_of(connection: Connection, user_id: str, *, domains: bool = F
         projects.c.is_domain, select(domain.c.enabled).where(domain.c.id == projects.c.domain_id).scalar_subquery()
     )
     query = select(projects).where(reach, projects.c.is_domain == domains, projects.c.enabled, alive)
-    return (await connection.execute(query.order_by(projects.c.name))).all()
+    return rows.every(await connection.execute(query.order_by(projects.c.name)), ProjectRow)
 
 
 async def has_system_role(connection: Connection, user_id: str) -> bool:
@@ -108,17 +143,17 @@ async def has_system_role(connection: Connection, user_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
-async def listing(connection: Connection, where: dict[str, Any], *, effective: bool = False) -> Sequence[Row]:
+async def listing(connection: Connection, where: dict[str, Any], *, effective: bool = False) -> Sequence[ListedRow]:
     """Assignments with the names of everything they join: as stored, or what users may effectively do, with groups,
-    inheritance and implied roles dissolved; `via_group` is then the group a role comes through."""
-    source: Any = _flat().subquery("flat") if effective else assignments
+    inheritance and implied roles dissolved."""
+    source: Any = _flat().subquery("flat") if effective else tables.assignments
     of = source.c
     target, target_domain = projects.alias("target"), projects.alias("target_domain")
     user_domain, group_domain = projects.alias("user_domain"), projects.alias("group_domain")
     role_domain = projects.alias("role_domain")
     query = (
         select(
-            *[of[column.name] for column in assignments.columns],
+            *[of[column.name] for column in tables.assignments.columns],
             (of.via_group if effective else null()).label("via_group"),
             roles.c.name.label("role_name"),
             role_domain.c.id.label("role_domain_id"),
@@ -144,7 +179,8 @@ async def listing(connection: Connection, where: dict[str, Any], *, effective: b
         query = query.where(roles.c.domain_id == "")
     for name, value in where.items():
         query = query.where(of[name].in_(value) if isinstance(value, list) else of[name] == value)
-    return (await connection.execute(query.order_by(of.actor_id, of.target_id, roles.c.name))).all()
+    order = (of.actor_id, of.target_id, roles.c.name)
+    return rows.every(await connection.execute(query.order_by(*order)), ListedRow)
 
 
 def _flat() -> Select[Any]:
@@ -167,7 +203,7 @@ def _flat() -> Select[Any]:
             literal(False).label("inherited"),
             memberships.c.group_id.label("via_group"),
         )
-        .select_from(assignments)
+        .select_from(tables.assignments)
         .join(follows, follows.c.prior_id == A.role_id)
         .outerjoin(memberships, through)
         .outerjoin(tree, and_(A.inherited == true(), tree.c.top_id == A.target_id))
@@ -181,4 +217,4 @@ def _flat() -> Select[Any]:
 
 async def forget(connection: Connection, *ids: str) -> None:
     """Remove what actors or targets that are being deleted had or gave."""
-    await connection.execute(delete(assignments).where(or_(A.actor_id.in_(ids), A.target_id.in_(ids))))
+    await connection.execute(delete(tables.assignments).where(or_(A.actor_id.in_(ids), A.target_id.in_(ids))))

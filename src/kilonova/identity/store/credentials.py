@@ -1,4 +1,4 @@
-"""SQL of EC2 keys and other credentials: pages of them."""
+"""SQL of EC2 keys and other credentials."""
 
 from __future__ import annotations
 
@@ -7,15 +7,29 @@ from typing import Any
 
 from sqlalchemy import select
 
-from kilonova.core.db import Connection, Row
-from kilonova.identity.tables import credentials
+from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.identity import tables
+from kilonova.identity.store.records import Records
+
+
+class CredentialRow(TypedRow):
+    id: str
+    user_id: str
+    project_id: str | None
+    type: str
+    sealed_blob: bytes
+    application_credential_id: str | None
+
+
+credentials = Records(tables.credentials, CredentialRow)
 
 
 async def page(
     connection: Connection, where: dict[str, Any], *, marker: str | None, limit: int | None
-) -> Sequence[Row]:
+) -> Sequence[CredentialRow]:
     """At most `limit` rows (None: all) with these values, in order of their ids, after the one with the id `marker`."""
-    query = select(credentials).where(*[credentials.c[name] == value for name, value in where.items()])
+    columns = tables.credentials.c
+    query = select(tables.credentials).where(*[columns[name] == value for name, value in where.items()])
     if marker is not None:
-        query = query.where(credentials.c.id > marker)
-    return (await connection.execute(query.order_by(credentials.c.id).limit(limit))).all()
+        query = query.where(columns.id > marker)
+    return rows.every(await connection.execute(query.order_by(columns.id).limit(limit)), CredentialRow)

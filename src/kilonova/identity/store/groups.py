@@ -1,4 +1,4 @@
-"""SQL of group memberships."""
+"""SQL of groups and their members."""
 
 from __future__ import annotations
 
@@ -7,17 +7,35 @@ from typing import Any
 
 from sqlalchemy import select
 
-from kilonova.core.db import Connection, Row
-from kilonova.identity.tables import groups, memberships, users
+from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.identity import tables
+from kilonova.identity.store.records import NamedRow, Records
+from kilonova.identity.store.users import UserRow
 
 
-async def of_user(connection: Connection, user_id: str, filters: dict[str, Any]) -> Sequence[Row]:
-    query = select(groups).join(memberships, memberships.c.group_id == groups.c.id)
-    query = query.where(memberships.c.user_id == user_id, *[groups.c[key] == value for key, value in filters.items()])
-    return (await connection.execute(query.order_by(groups.c.name))).all()
+class GroupRow(NamedRow):
+    domain_id: str
+    description: str | None
 
 
-async def members(connection: Connection, group_id: str, filters: dict[str, Any]) -> Sequence[Row]:
-    query = select(users).join(memberships, memberships.c.user_id == users.c.id)
-    query = query.where(memberships.c.group_id == group_id, *[users.c[key] == value for key, value in filters.items()])
-    return (await connection.execute(query.order_by(users.c.name))).all()
+class MembershipRow(TypedRow):
+    user_id: str
+    group_id: str
+
+
+groups = Records(tables.groups, GroupRow)
+memberships = Records(tables.memberships, MembershipRow)
+
+
+async def of_user(connection: Connection, user_id: str, filters: dict[str, Any]) -> Sequence[GroupRow]:
+    group, membership = tables.groups.c, tables.memberships.c
+    query = select(tables.groups).join(tables.memberships, membership.group_id == group.id)
+    query = query.where(membership.user_id == user_id, *[group[key] == value for key, value in filters.items()])
+    return rows.every(await connection.execute(query.order_by(group.name)), GroupRow)
+
+
+async def members(connection: Connection, group_id: str, filters: dict[str, Any]) -> Sequence[UserRow]:
+    user, membership = tables.users.c, tables.memberships.c
+    query = select(tables.users).join(tables.memberships, membership.user_id == user.id)
+    query = query.where(membership.group_id == group_id, *[user[key] == value for key, value in filters.items()])
+    return rows.every(await connection.execute(query.order_by(user.name)), UserRow)

@@ -3,54 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Table, delete, func, insert, select, update
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 
-__all__ = ["Table", "add", "change", "count", "find", "get", "remove"]
+R = TypeVar("R", bound=TypedRow)
 
 
-def _match(table: Table, values: dict[str, Any]) -> list[ColumnElement[bool]]:
-    return [
-        table.c[name].in_(value) if isinstance(value, list | set | tuple) else table.c[name] == value
-        for name, value in values.items()
-    ]
+class NamedRow(TypedRow):
+    """What clients call it, and the attributes of their own."""
+
+    id: str
+    name: str
+    extra: dict[str, Any]
 
 
-async def find(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> Sequence[Row]:
-    """Rows whose columns have these values; a list means any of them. In order of name where there is one. With `lock`
-    they are locked until the transaction ends."""
-    order = table.c.name if "name" in table.c else next(iter(table.primary_key.columns))
-    query = select(table).where(*_match(table, values)).order_by(order)
-    return (await connection.execute(locked(query) if lock else query)).all()
+class OptionsRow(NamedRow):
+    """`options` are upstream's resource options that are set."""
+
+    options: dict[str, Any] | None
 
 
-async def get(connection: Connection, table: Table, *, lock: bool = False, **values: Any) -> Row | None:
-    query = select(table).where(*_match(table, values)).limit(1)
-    return (await connection.execute(locked(query) if lock else query)).first()
+class Records(Generic[R]):
+    """A table whose rows are of class `kind`."""
 
+    def __init__(self, table: Table, kind: type[R]) -> None:
+        self.table, self.kind = table, kind
 
-async def count(connection: Connection, table: Table, **values: Any) -> int:
-    query = select(func.count()).select_from(table).where(*_match(table, values))
-    found: int = (await connection.execute(query)).scalar_one()
-    return found
+    async def find(self, connection: Connection, *, lock: bool = False, **values: Any) -> Sequence[R]:
+        """Rows whose columns have these values; a list means any of them. In order of name where there is one. With `lock`
+        they are locked until the transaction ends."""
+        order = self.table.c.name if "name" in self.table.c else next(iter(self.table.primary_key.columns))
+        query = select(self.table).where(*self._match(values)).order_by(order)
+        return rows.every(await connection.execute(locked(query) if lock else query), self.kind)
 
+    async def get(self, connection: Connection, *, lock: bool = False, **values: Any) -> R | None:
+        query = select(self.table).where(*self._match(values)).limit(1)
+        return rows.first(await connection.execute(locked(query) if lock else query), self.kind)
 
-async def add(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
-    if rows:
-        await connection.execute(insert(table), list(rows))
+    async def count(self, connection: Connection, **values: Any) -> int:
+        query = select(func.count()).select_from(self.table).where(*self._match(values))
+        found: int = (await connection.execute(query)).scalar_one()
+        return found
 
+    async def add(self, connection: Connection, *added: dict[str, Any]) -> None:
+        if added:
+            await connection.execute(insert(self.table), list(added))
 
-async def change(connection: Connection, table: Table, values: dict[str, Any], **where: Any) -> int:
-    """The number of rows changed."""
-    if not values:
-        return 0
-    return (await connection.execute(update(table).where(*_match(table, where)).values(**values))).rowcount
+    async def change(self, connection: Connection, values: dict[str, Any], **where: Any) -> int:
+        """The number of rows changed."""
+        if not values:
+            return 0
+        return (await connection.execute(update(self.table).where(*self._match(where)).values(**values))).rowcount
 
+    async def remove(self, connection: Connection, **where: Any) -> int:
+        """The number of rows removed."""
+        return (await connection.execute(delete(self.table).where(*self._match(where)))).rowcount
 
-async def remove(connection: Connection, table: Table, **where: Any) -> int:
-    """The number of rows removed."""
-    return (await connection.execute(delete(table).where(*_match(table, where)))).rowcount
+    def _match(self, values: dict[str, Any]) -> list[ColumnElement[bool]]:
+        columns = self.table.c
+        return [
+            columns[name].in_(value) if isinstance(value, list | set | tuple) else columns[name] == value
+            for name, value in values.items()
+        ]

@@ -18,20 +18,18 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    true,
     update,
 )
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.identity.store.application_credentials import ApplicationCredentialRow
 from kilonova.identity.tables import (
     application_credentials,
-    endpoints,
     login_failures,
     projects,
     revocation_events,
     revocation_generation,
     revocations,
-    services,
     tokens,
     users,
 )
@@ -39,6 +37,47 @@ from kilonova.identity.tables import (
 _domain = projects.alias("user_domain")
 _target = projects.alias("target")
 _target_domain = projects.alias("target_domain")
+
+
+class AccountRow(TypedRow):
+    """A user, with the user's domain; the target of a token (a project or domain) with its domain; the application credential."""
+
+    user_id: str
+    user_name: str
+    user_domain_id: str
+    user_enabled: bool
+    password_hash: str | None
+    default_project_id: str | None
+    user_options: dict[str, Any] | None
+    user_domain_name: str
+    user_domain_enabled: bool
+    target_id: str | None
+    target_name: str | None
+    target_is_domain: bool | None
+    target_enabled: bool | None
+    target_domain_id: str | None
+    target_domain_name: str | None
+    target_domain_enabled: bool | None
+    credential_id: str | None
+    credential_name: str | None
+    credential_unrestricted: bool | None
+    credential_expires_at: int | None
+
+
+class SubjectRow(AccountRow):
+    revoked: bool
+
+
+class LoginRow(AccountRow):
+    """With the wrong passwords of late."""
+
+    failures: int | None
+    failures_expire_at: int | None
+
+
+class RevocationEventRow(TypedRow):
+    generation: int
+    event: bytes
 
 
 # parameters of the statements that are made once and used at every check of a token
@@ -97,7 +136,7 @@ LOGIN = (
 async def subject(
     connection: Connection, user_id: str, target_id: str | None, credential_id: str | None,
     revocable: list[str], issued_at: int,
-) -> Row | None:  # fmt: skip
+) -> SubjectRow | None:  # fmt: skip
     """The user, the project or domain a token is for, and whether any of `revocable` (or their domains) was revoked at or
     after `issued_at`."""
     values = {
@@ -107,11 +146,12 @@ async def subject(
         "revocable": revocable,
         "issued_at": issued_at,
     }
-    found: Row | None = (await connection.execute(SUBJECT, values)).first()
-    return found
+    return rows.first(await connection.execute(SUBJECT, values), SubjectRow)
 
 
-async def login(connection: Connection, *, user_id: str | None, name: str | None, domain: dict[str, str]) -> Row | None:
+async def login(
+    connection: Connection, *, user_id: str | None, name: str | None, domain: dict[str, str]
+) -> LoginRow | None:
     """The user by id, or by name and `domain` ({"id"} or {"name"}), with the user's default project as target and the wrong
     passwords of late."""
     query = LOGIN
@@ -119,13 +159,12 @@ async def login(connection: Connection, *, user_id: str | None, name: str | None
         query = query.where(users.c.id == user_id)
     else:
         query = query.where(users.c.name == name, *[_domain.c[key] == value for key, value in domain.items()])
-    found: Row | None = (await connection.execute(query, {"credential": None})).first()
-    return found
+    return rows.first(await connection.execute(query, {"credential": None}), LoginRow)
 
 
 async def credential(
     connection: Connection, *, credential_id: str | None, name: str | None, user: dict[str, str], domain: dict[str, str]
-) -> Row | None:
+) -> ApplicationCredentialRow | None:
     """An application credential by id, or by name and its user ({"id"} or {"name"} and the user's domain)."""
     query = (
         select(application_credentials)
@@ -138,7 +177,7 @@ async def credential(
         conditions = [users.c[key] == value for key, value in user.items()]
         conditions += [_domain.c[key] == value for key, value in domain.items()]
         query = query.where(application_credentials.c.name == name, *conditions)
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), ApplicationCredentialRow)
 
 
 async def project(connection: Connection, *, name: str, domain: dict[str, str]) -> str | None:
@@ -155,27 +194,6 @@ async def domain(connection: Connection, name: str) -> str | None:
         await connection.execute(select(projects.c.id).where(projects.c.name == name, projects.c.is_domain))
     ).scalar()
     return found
-
-
-CATALOG = (
-    select(
-        endpoints.c.id,
-        endpoints.c.interface,
-        endpoints.c.region_id,
-        endpoints.c.url,
-        services.c.id.label("service_id"),
-        services.c.type.label("service_type"),
-        services.c.name.label("service_name"),
-    )
-    .join(services, services.c.id == endpoints.c.service_id)
-    .where(endpoints.c.enabled == true(), services.c.enabled == true())
-    .order_by(services.c.type, services.c.id, endpoints.c.region_id, endpoints.c.interface)
-)
-
-
-async def catalog(connection: Connection) -> Sequence[Row]:
-    """Every enabled endpoint with its service, in a stable order."""
-    return (await connection.execute(CATALOG)).all()
 
 
 async def revoke(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -198,11 +216,11 @@ async def add_event(connection: Connection, row: dict[str, Any]) -> None:
     await connection.execute(insert(revocation_events).values(row))
 
 
-async def events_after(connection: Connection, after: int, limit: int) -> Sequence[Row]:
+async def events_after(connection: Connection, after: int, limit: int) -> Sequence[RevocationEventRow]:
     """(generation, event) of the events after a generation, the newest first."""
     table = revocation_events.c
     query = select(table.generation, table.event).where(table.generation > after)
-    return (await connection.execute(query.order_by(table.generation.desc()).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(table.generation.desc()).limit(limit)), RevocationEventRow)
 
 
 async def keep(connection: Connection, id_hash: str, payload: bytes, expires_at: int) -> None:

@@ -8,24 +8,26 @@ from collections.abc import Sequence
 import msgspec
 
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 from kilonova.identity import errors, timestamps
-from kilonova.identity.catalog_cache import CatalogCache, CatalogRow
+from kilonova.identity.catalog_cache import CatalogCache
 from kilonova.identity.options import IdentityOptions
 from kilonova.identity.resource_options import suffices
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import tokens as store
+from kilonova.identity.store.assignments import RoleNameRow
+from kilonova.identity.store.catalog import CatalogRow
+from kilonova.identity.store.tokens import SubjectRow
 from kilonova.identity.tokens.providers import Payload, TokenProvider
 from kilonova.identity.tokens.revocation import Revocations
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid token. `subject` has the columns of store.tokens.subject, `roles` (id, name); the
-    catalog is None when it was not asked for."""
+    """A valid token. The catalog is None when it was not asked for."""
 
     payload: Payload
-    subject: Row
-    roles: Sequence[Row]
+    subject: SubjectRow
+    roles: Sequence[RoleNameRow]
     catalog: Sequence[CatalogRow] | None
 
 
@@ -102,7 +104,7 @@ class TokenLogic:
         )
         if subject is None or not self._alive(payload, subject):
             return None
-        roles: Sequence[Row] = ()
+        roles: Sequence[RoleNameRow] = ()
         if payload.scope != "unscoped":
             target = payload.scope_id if target_id else "all"
             roles = await assignment_store.effective(
@@ -117,7 +119,7 @@ class TokenLogic:
             catalog=await self.catalog.rows(connection) if catalog else None,
         )
 
-    def _alive(self, payload: Payload, subject: Row) -> bool:
+    def _alive(self, payload: Payload, subject: SubjectRow) -> bool:
         if subject.revoked or not (subject.user_enabled and subject.user_domain_enabled):
             return False
         if payload.credential_id is not None:

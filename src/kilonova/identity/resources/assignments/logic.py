@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, retried
 from kilonova.identity import errors
 from kilonova.identity.interface import Revoked
 from kilonova.identity.resources.base import Logic, must_get
 from kilonova.identity.store import assignments as store
-from kilonova.identity.store import records
-from kilonova.identity.tables import assignments, groups, projects, roles, users
+from kilonova.identity.store.assignments import ListedRow, assignments
+from kilonova.identity.store.groups import groups
+from kilonova.identity.store.projects import ProjectRow, projects
+from kilonova.identity.store.roles import RoleRow, roles
+from kilonova.identity.store.users import users
 
 SYSTEM = "all"
 
@@ -33,18 +36,18 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssignmentLogic(Logic):
-    async def roles(self, grant: Grant) -> Sequence[Row]:
+    async def roles(self, grant: Grant) -> Sequence[RoleRow]:
         """The roles granted directly."""
         async with self.database.reading() as connection:
             await self._check(connection, grant)
-            held = await records.find(connection, assignments, **grant.columns())
-            return await records.find(connection, roles, id=[row.role_id for row in held])
+            held = await assignments.find(connection, **grant.columns())
+            return await roles.find(connection, id=[row.role_id for row in held])
 
     async def check(self, grant: Grant, role_id: str) -> None:
         async with self.database.reading() as connection:
             await must_get(connection, roles, errors.RoleNotFound, role_id)
             await self._check(connection, grant)
-            if await records.get(connection, assignments, **grant.columns(), role_id=role_id) is None:
+            if await assignments.get(connection, **grant.columns(), role_id=role_id) is None:
                 raise errors.AssignmentNotFound(role=role_id, actor=grant.actor_id, target=grant.target_id)
 
     @retried
@@ -55,8 +58,8 @@ class AssignmentLogic(Logic):
             target = await self._check(tx.connection, grant, lock=True)
             self._check_domain(role, grant, target)
             row = grant.columns() | {"role_id": role_id}
-            if await records.get(tx.connection, assignments, **row) is None:
-                await records.add(tx.connection, assignments, row)
+            if await assignments.get(tx.connection, **row) is None:
+                await assignments.add(tx.connection, row)
             void = await self._record(tx.connection, grant)
         await self.revocations.publish(void)
 
@@ -64,7 +67,7 @@ class AssignmentLogic(Logic):
     async def revoke(self, grant: Grant, role_id: str) -> None:
         async with self.database.transaction() as tx:
             await must_get(tx.connection, roles, errors.RoleNotFound, role_id)
-            if not await records.remove(tx.connection, assignments, **grant.columns(), role_id=role_id):
+            if not await assignments.remove(tx.connection, **grant.columns(), role_id=role_id):
                 raise errors.AssignmentNotFound(role=role_id, actor=grant.actor_id, target=grant.target_id)
             void = await self._record(tx.connection, grant)
         await self.revocations.publish(void)
@@ -74,7 +77,7 @@ class AssignmentLogic(Logic):
             return await self.revocations.record(connection, user_ids=[grant.actor_id])
         return await self.revocations.record(connection, everything=True)
 
-    async def _check(self, connection: Connection, grant: Grant, *, lock: bool = False) -> Row | None:
+    async def _check(self, connection: Connection, grant: Grant, *, lock: bool = False) -> ProjectRow | None:
         """The target's row; raises a 404 for an actor or target that is not there. What is granted refers to both by no key:
         with `lock` neither is deleted meanwhile."""
         if grant.actor_kind == "user":
@@ -88,7 +91,7 @@ class AssignmentLogic(Logic):
             return await must_get(connection, projects, errors.DomainNotFound, grant.target_id, **where)
         return None
 
-    def _check_domain(self, role: Row, grant: Grant, target: Row | None) -> None:
+    def _check_domain(self, role: RoleRow, grant: Grant, target: ProjectRow | None) -> None:
         if not role.domain_id:
             return
         if target is None:
@@ -101,7 +104,7 @@ class AssignmentLogic(Logic):
                 reason=f"Project {grant.target_id} must be in the same domain as the role {role.id} being assigned."
             )
 
-    async def list(self, where: dict[str, Any], *, effective: bool = False) -> Sequence[Row]:
+    async def list(self, where: dict[str, Any], *, effective: bool = False) -> Sequence[ListedRow]:
         """Rows of store.assignments.listing; `where` are columns of the assignments."""
         async with self.database.reading() as connection:
             return await store.listing(connection, where, effective=effective)

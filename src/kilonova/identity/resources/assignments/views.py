@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 from kilonova.identity.resources.assignments import schemas as shapes
+from kilonova.identity.store.assignments import ListedRow
 
 
-def assignment(call: Call, row: Row, *, names: bool) -> shapes.Assignment:
+def assignment(call: Call, row: ListedRow, *, names: bool) -> shapes.Assignment:
     actor = _assigned(row, "actor", row.actor_id, names)
     return shapes.Assignment(
         role=_assigned(row, "role", row.role_id, names),
@@ -20,7 +20,7 @@ def assignment(call: Call, row: Row, *, names: bool) -> shapes.Assignment:
     )
 
 
-def _scope(row: Row, names: bool) -> shapes.AssignmentScope:
+def _scope(row: ListedRow, names: bool) -> shapes.AssignmentScope:
     scope = shapes.AssignmentScope(inherited_to="projects" if row.inherited else UNSET)
     if row.target_kind == "project":
         scope.project = _assigned(row, "target", row.target_id, names)
@@ -31,7 +31,7 @@ def _scope(row: Row, names: bool) -> shapes.AssignmentScope:
     return scope
 
 
-def _assigned(row: Row, kind: str, record_id: str, names: bool) -> shapes.Assigned:
+def _assigned(row: ListedRow, kind: str, record_id: str, names: bool) -> shapes.Assigned:
     if not names:
         return shapes.Assigned(id=record_id)
     domain_id = getattr(row, f"{kind}_domain_id")
@@ -39,7 +39,7 @@ def _assigned(row: Row, kind: str, record_id: str, names: bool) -> shapes.Assign
     return shapes.Assigned(id=record_id, name=getattr(row, f"{kind}_name"), domain=domain)
 
 
-def _links(call: Call, row: Row) -> shapes.AssignmentLinks:
+def _links(call: Call, row: ListedRow) -> shapes.AssignmentLinks:
     kind, actor_id = ("group", row.via_group) if row.via_group else (row.actor_kind, row.actor_id)
     target = "system" if row.target_kind == "system" else f"{row.target_kind}s/{row.target_id}"
     path = f"{target}/{kind}s/{actor_id}/roles/{row.role_id}"

@@ -13,9 +13,10 @@ from kilonova.identity import errors, timestamps
 from kilonova.identity.logins.lockout import subject_of
 from kilonova.identity.resources.auth import schemas as shapes
 from kilonova.identity.resources.base import Deps
-from kilonova.identity.store import records
 from kilonova.identity.store import tokens as store
-from kilonova.identity.tables import application_credentials, users
+from kilonova.identity.store.application_credentials import application_credentials
+from kilonova.identity.store.records import Records
+from kilonova.identity.store.users import users
 from kilonova.identity.tokens.lifecycle import Scope, Token
 from kilonova.identity.tokens.providers import METHODS, Payload
 
@@ -138,12 +139,14 @@ class AuthLogic:
         return Proof(user_id=user.user_id, began=began, default=user.default_project_id)
 
     @retried
-    async def _renew_hash(self, table: records.Table, record_id: str, column: str, known: str, secret: str) -> None:
+    async def _renew_hash(
+        self, table: Records[Any], record_id: str, column: str, known: str | None, secret: str
+    ) -> None:
         """Where the parameters of hashes have changed."""
-        if self.passwords.outdated(known):
+        if known is not None and self.passwords.outdated(known):
             fresh = await self.passwords.hash(secret)
             async with self.database.transaction() as tx:
-                await records.change(tx.connection, table, {column: fresh}, id=record_id, **{column: known})
+                await table.change(tx.connection, {column: fresh}, id=record_id, **{column: known})
 
     async def _by_token(self, identity: shapes.Identity, _source: str) -> Proof:
         if identity.token is None:

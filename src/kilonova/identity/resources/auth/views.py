@@ -29,10 +29,10 @@ def token_view(token: Token) -> shapes.TokenView:
     )
     if payload.scope == "project":
         owner = shapes.Named(id=subject.target_domain_id or "", name=subject.target_domain_name)
-        view.project = shapes.Owned(domain=owner, id=subject.target_id, name=subject.target_name)
-        view.is_domain = subject.target_is_domain
+        view.project = shapes.Owned(domain=owner, id=subject.target_id or "", name=subject.target_name or "")
+        view.is_domain = bool(subject.target_is_domain)
     elif payload.scope == "domain":
-        view.domain = shapes.Named(id=subject.target_id, name=subject.target_name)
+        view.domain = shapes.Named(id=subject.target_id or "", name=subject.target_name)
     elif payload.scope == "system":
         view.system = {"all": True}
     if payload.scope != "unscoped":
@@ -40,7 +40,7 @@ def token_view(token: Token) -> shapes.TokenView:
         view.catalog = catalog_view(token) if token.catalog is not None else UNSET
     if payload.credential_id is not None:
         view.application_credential = shapes.ApplicationCredentialView(
-            id=payload.credential_id, name=subject.credential_name, restricted=not subject.credential_unrestricted
+            id=payload.credential_id, name=subject.credential_name or "", restricted=not subject.credential_unrestricted
         )
     return view
 

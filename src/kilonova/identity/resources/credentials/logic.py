@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from kilonova.core import log
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, retried
 from kilonova.identity import errors
 from kilonova.identity.resources.base import Deps, Logic, must_get
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import credentials as store
-from kilonova.identity.store import records
-from kilonova.identity.tables import credentials, projects, users
+from kilonova.identity.store.credentials import CredentialRow, credentials
+from kilonova.identity.store.projects import projects
+from kilonova.identity.store.users import users
 from kilonova.identity.tokens.lifecycle import Token
 
 EC2 = "ec2"
@@ -31,7 +32,7 @@ logger = log.get("identity")
 class Held(msgspec.Struct, frozen=True):
     """A credential's row and its opened blob."""
 
-    row: Row
+    row: CredentialRow
     blob: str
 
 
@@ -74,10 +75,10 @@ class CredentialLogic(Logic):
         async with self.storing("credential", "Duplicate entry") as tx:
             await must_get(tx.connection, users, errors.UserNotFound, user_id, lock=True)  # one counts at a time
             await self._check_project(tx.connection, maker, user_id, project_id, any_project=any_project)
-            held = await records.count(tx.connection, credentials, user_id=user_id)
+            held = await credentials.count(tx.connection, user_id=user_id)
             if 0 <= self.options.max_credentials <= held:
                 raise errors.CredentialLimit(limit=self.options.max_credentials)
-            await records.add(tx.connection, credentials, row)
+            await credentials.add(tx.connection, row)
             made = await must_get(tx.connection, credentials, errors.CredentialNotFound, row["id"])
         return self._open(made)
 
@@ -100,7 +101,7 @@ class CredentialLogic(Logic):
                 await self._check_project(
                     tx.connection, maker, known.row.user_id, values["project_id"], any_project=any_project
                 )
-            await records.change(tx.connection, credentials, values, id=credential_id)
+            await credentials.change(tx.connection, values, id=credential_id)
             return self._open(await must_get(tx.connection, credentials, errors.CredentialNotFound, credential_id))
 
     def _checked(self, blob: str, kind: str) -> str:
@@ -122,7 +123,7 @@ class CredentialLogic(Logic):
         if twin == known.row.id:
             return
         async with self.database.reading() as connection:
-            if await records.get(connection, credentials, id=twin) is not None:
+            if await credentials.get(connection, id=twin) is not None:
                 raise errors.Duplicate(kind="credential", details="Duplicate entry")
 
     async def _check_project(
@@ -140,7 +141,7 @@ class CredentialLogic(Logic):
     @retried
     async def delete(self, credential_id: str) -> None:
         async with self.database.transaction() as tx:
-            if not await records.remove(tx.connection, credentials, id=credential_id):
+            if not await credentials.remove(tx.connection, id=credential_id):
                 raise errors.CredentialNotFound(id=credential_id)
 
     async def create_ec2(self, maker: Token, user_id: str, project_id: str, *, any_project: bool = False) -> Held:
@@ -164,7 +165,7 @@ class CredentialLogic(Logic):
             raise errors.CredentialNotFound(id=access)
         return found[0]
 
-    def _open_all(self, rows: Sequence[Row]) -> Sequence[Held]:
+    def _open_all(self, rows: Sequence[CredentialRow]) -> Sequence[Held]:
         """Those that can be opened: one whose key is lost hides no other."""
         found = []
         for row in rows:
@@ -174,7 +175,7 @@ class CredentialLogic(Logic):
                 logger.warning("credential not decrypted: no key fits", id=row.id)
         return found
 
-    def _open(self, row: Row) -> Held:
+    def _open(self, row: CredentialRow) -> Held:
         blob = self._keys.open(row.sealed_blob)
         if blob is None:
             raise errors.CredentialNotFound(id=row.id)

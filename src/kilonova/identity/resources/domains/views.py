@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 from kilonova.identity.resources.domains import schemas as shapes
+from kilonova.identity.store.projects import ProjectRow
 from kilonova.identity.web.views import list_links, self_link, with_extra
 
 
-def domain(call: Call, row: Row) -> Any:
+def domain(call: Call, row: ProjectRow) -> Any:
     view = shapes.Domain(
         id=row.id,
         name=row.name,
@@ -24,5 +24,5 @@ def domain(call: Call, row: Row) -> Any:
     return with_extra(view, row.extra)
 
 
-def domains(call: Call, path: str, rows: Iterable[Row]) -> shapes.Domains:
+def domains(call: Call, path: str, rows: Iterable[ProjectRow]) -> shapes.Domains:
     return shapes.Domains(domains=[domain(call, row) for row in rows], links=list_links(call, path))

@@ -5,40 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, retried
 from kilonova.identity import errors
 from kilonova.identity.resources.base import Logic, must_get
 from kilonova.identity.store import assignments as assignment_store
 from kilonova.identity.store import groups as group_store
-from kilonova.identity.store import records
-from kilonova.identity.tables import groups, memberships, projects, users
+from kilonova.identity.store.groups import GroupRow, groups, memberships
+from kilonova.identity.store.projects import projects
+from kilonova.identity.store.users import UserRow, users
 
 
 class GroupLogic(Logic):
-    async def list(self, **filters: Any) -> Sequence[Row]:
+    async def list(self, **filters: Any) -> Sequence[GroupRow]:
         async with self.database.reading() as connection:
-            return await records.find(connection, groups, **filters)
+            return await groups.find(connection, **filters)
 
-    async def get(self, group_id: str) -> Row:
+    async def get(self, group_id: str) -> GroupRow:
         async with self.database.reading() as connection:
             return await must_get(connection, groups, errors.GroupNotFound, group_id)
 
     @retried
-    async def create(self, values: dict[str, Any]) -> Row:
+    async def create(self, values: dict[str, Any]) -> GroupRow:
         row = values | {"id": self.clock.hex_id()}
         async with self.storing("group", _twin(row)) as tx:
             await must_get(tx.connection, projects, errors.DomainNotFound, row["domain_id"], is_domain=True)
-            await records.add(tx.connection, groups, row)
+            await groups.add(tx.connection, row)
             return await must_get(tx.connection, groups, errors.GroupNotFound, row["id"])
 
     @retried
-    async def update(self, group_id: str, values: dict[str, Any], extra: dict[str, Any]) -> Row:
+    async def update(self, group_id: str, values: dict[str, Any], extra: dict[str, Any]) -> GroupRow:
         known = await self.get(group_id)
         if values.get("domain_id", known.domain_id) != known.domain_id:
             raise errors.Invalid(reason="Cannot change Domain ID")
         async with self.storing("group", _twin({"domain_id": known.domain_id, "name": known.name} | values)) as tx:
             row = await must_get(tx.connection, groups, errors.GroupNotFound, group_id, lock=True)
-            await records.change(tx.connection, groups, values | {"extra": row.extra | extra}, id=group_id)
+            await groups.change(tx.connection, values | {"extra": row.extra | extra}, id=group_id)
             return await must_get(tx.connection, groups, errors.GroupNotFound, group_id)
 
     @retried
@@ -46,13 +47,13 @@ class GroupLogic(Logic):
         """Its members lose the roles it gave them at once."""
         async with self.database.transaction() as tx:
             await must_get(tx.connection, groups, errors.GroupNotFound, group_id, lock=True)
-            members = [row.user_id for row in await records.find(tx.connection, memberships, group_id=group_id)]
+            members = [row.user_id for row in await memberships.find(tx.connection, group_id=group_id)]
             await assignment_store.forget(tx.connection, group_id)
-            await records.remove(tx.connection, groups, id=group_id)
+            await groups.remove(tx.connection, id=group_id)
             void = await self.revocations.record(tx.connection, user_ids=members)
         await self.revocations.publish(void)
 
-    async def members(self, group_id: str, **filters: Any) -> Sequence[Row]:
+    async def members(self, group_id: str, **filters: Any) -> Sequence[UserRow]:
         async with self.database.reading() as connection:
             await must_get(connection, groups, errors.GroupNotFound, group_id)
             return await group_store.members(connection, group_id, filters)
@@ -62,8 +63,8 @@ class GroupLogic(Logic):
         """Harmless to repeat."""
         async with self.database.transaction() as tx:
             await self._both(tx.connection, group_id, user_id)
-            if await records.get(tx.connection, memberships, group_id=group_id, user_id=user_id) is None:
-                await records.add(tx.connection, memberships, {"group_id": group_id, "user_id": user_id})
+            if await memberships.get(tx.connection, group_id=group_id, user_id=user_id) is None:
+                await memberships.add(tx.connection, {"group_id": group_id, "user_id": user_id})
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
         await self.revocations.publish(void)
 
@@ -71,7 +72,7 @@ class GroupLogic(Logic):
     async def remove_member(self, group_id: str, user_id: str) -> None:
         async with self.database.transaction() as tx:
             await self._both(tx.connection, group_id, user_id)
-            if not await records.remove(tx.connection, memberships, group_id=group_id, user_id=user_id):
+            if not await memberships.remove(tx.connection, group_id=group_id, user_id=user_id):
                 raise errors.MembershipNotFound(user=user_id, group=group_id)
             void = await self.revocations.record(tx.connection, user_ids=[user_id])
         await self.revocations.publish(void)
@@ -79,7 +80,7 @@ class GroupLogic(Logic):
     async def check_member(self, group_id: str, user_id: str) -> None:
         async with self.database.reading() as connection:
             await self._both(connection, group_id, user_id)
-            if await records.get(connection, memberships, group_id=group_id, user_id=user_id) is None:
+            if await memberships.get(connection, group_id=group_id, user_id=user_id) is None:
                 raise errors.MembershipNotFound(user=user_id, group=group_id)
 
     async def _both(self, connection: Connection, group_id: str, user_id: str) -> None:

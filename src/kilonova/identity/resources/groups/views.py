@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 from kilonova.identity.resources.groups import schemas as shapes
+from kilonova.identity.store.groups import GroupRow
 from kilonova.identity.web.views import list_links, self_link, with_extra
 
 
-def group(call: Call, row: Row) -> Any:
+def group(call: Call, row: GroupRow) -> Any:
     view = shapes.Group(
         id=row.id,
         name=row.name,
@@ -22,5 +22,5 @@ def group(call: Call, row: Row) -> Any:
     return with_extra(view, row.extra)
 
 
-def groups(call: Call, path: str, rows: Iterable[Row]) -> shapes.Groups:
+def groups(call: Call, path: str, rows: Iterable[GroupRow]) -> shapes.Groups:
     return shapes.Groups(groups=[group(call, row) for row in rows], links=list_links(call, path))

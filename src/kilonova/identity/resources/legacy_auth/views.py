@@ -21,7 +21,7 @@ def access_view(text: str, token: Token) -> shapes.Access:
         audit_ids=list(payload.audit_ids),
     )
     if payload.scope == "project":
-        view.tenant = shapes.Tenant(id=subject.target_id, name=subject.target_name)
+        view.tenant = shapes.Tenant(id=subject.target_id or "", name=subject.target_name or "")
     return shapes.Access(
         token=view,
         user=shapes.UserV2(

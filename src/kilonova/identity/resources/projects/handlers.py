@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity import errors
 from kilonova.identity.resources.projects import schemas as shapes
 from kilonova.identity.resources.projects import views
 from kilonova.identity.resources.projects.logic import ProjectLogic
+from kilonova.identity.store.projects import ProjectRow
 from kilonova.identity.web.body import changes, columns, domain_of, given_options, read
 from kilonova.identity.web.query import flag, given
 from kilonova.identity.web.views import list_links
@@ -92,7 +92,7 @@ class Projects:
         return Reply()
 
 
-def _tags_match(call: Call, row: Row) -> bool:
+def _tags_match(call: Call, row: ProjectRow) -> bool:
     """`tags` all of them, `tags-any` one of them, and the two with `not-` for the opposite."""
     held = set(row.tags)
     for name, met in (("tags", held.issuperset), ("tags-any", lambda asked: not held.isdisjoint(asked))):

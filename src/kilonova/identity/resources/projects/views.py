@@ -8,22 +8,22 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 from kilonova.identity.resources.projects import schemas as shapes
+from kilonova.identity.store.projects import ProjectRow
 from kilonova.identity.web.views import list_links, self_link, with_extra
 
 
-def project(call: Call, row: Row) -> Any:
+def project(call: Call, row: ProjectRow) -> Any:
     return with_extra(_view(call, row), row.extra)
 
 
-def body(call: Call, row: Row) -> shapes.ProjectBody:
+def body(call: Call, row: ProjectRow) -> shapes.ProjectBody:
     return shapes.ProjectBody(project=project(call, row))
 
 
 def body_in_tree(
-    call: Call, row: Row, *, parents: Iterable[Row] | None, subtree: Iterable[Row] | None
+    call: Call, row: ProjectRow, *, parents: Iterable[ProjectRow] | None, subtree: Iterable[ProjectRow] | None
 ) -> shapes.ProjectInTreeBody:
     view = shapes.ProjectInTree(
         **msgspec.structs.asdict(_view(call, row)),
@@ -33,7 +33,7 @@ def body_in_tree(
     return shapes.ProjectInTreeBody(project=with_extra(view, row.extra))
 
 
-def _view(call: Call, row: Row) -> shapes.Project:
+def _view(call: Call, row: ProjectRow) -> shapes.Project:
     return shapes.Project(
         id=row.id,
         name=row.name,
@@ -48,5 +48,5 @@ def _view(call: Call, row: Row) -> shapes.Project:
     )
 
 
-def projects(call: Call, path: str, rows: Iterable[Row]) -> shapes.Projects:
+def projects(call: Call, path: str, rows: Iterable[ProjectRow]) -> shapes.Projects:
     return shapes.Projects(projects=[project(call, row) for row in rows], links=list_links(call, path))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.identity.resources.roles import schemas as shapes
 from kilonova.identity.resources.roles import views
 from kilonova.identity.resources.roles.logic import RoleLogic
+from kilonova.identity.store.roles import RoleRow
 from kilonova.identity.web.body import changes, columns, given_options, read
 from kilonova.identity.web.query import given
 from kilonova.identity.web.views import SelfLink
@@ -69,7 +69,7 @@ def _self(call: Call, path: str) -> SelfLink:
     return SelfLink(href=f"{call.base_url}/v3{path}")
 
 
-def _pair(call: Call, prior: Row, implied: Row) -> Reply:
+def _pair(call: Call, prior: RoleRow, implied: RoleRow) -> Reply:
     pair = shapes.Implication(prior_role=views.role(call, prior), implies=views.role(call, implied))
     links = _self(call, f"/roles/{prior.id}/implies/{implied.id}")
     return Reply(shapes.ImplicationBody(role_inference=pair, links=links))

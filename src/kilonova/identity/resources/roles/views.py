@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 from kilonova.identity.resources.roles import schemas as shapes
+from kilonova.identity.store.roles import RoleRow
 from kilonova.identity.web.views import list_links, self_link, with_extra
 
 
-def role(call: Call, row: Row) -> Any:
+def role(call: Call, row: RoleRow) -> Any:
     view = shapes.Role(
         id=row.id,
         name=row.name,
@@ -23,9 +23,9 @@ def role(call: Call, row: Row) -> Any:
     return with_extra(view, row.extra)
 
 
-def roles(call: Call, path: str, rows: Iterable[Row]) -> shapes.Roles:
+def roles(call: Call, path: str, rows: Iterable[RoleRow]) -> shapes.Roles:
     return shapes.Roles(roles=[role(call, row) for row in rows], links=list_links(call, path))
 
 
-def inference(call: Call, prior: Row, rows: Iterable[Row]) -> shapes.Inference:
+def inference(call: Call, prior: RoleRow, rows: Iterable[RoleRow]) -> shapes.Inference:
     return shapes.Inference(prior_role=role(call, prior), implies=[role(call, row) for row in rows])

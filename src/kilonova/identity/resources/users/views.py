@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec import UNSET
 
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 from kilonova.identity.resources.users import schemas as shapes
+from kilonova.identity.store.users import UserRow
 from kilonova.identity.web.views import list_links, self_link, with_extra
 
 
-def user(call: Call, row: Row) -> Any:
+def user(call: Call, row: UserRow) -> Any:
     view = shapes.User(
         id=row.id,
         name=row.name,
@@ -26,5 +26,5 @@ def user(call: Call, row: Row) -> Any:
     return with_extra(view, row.extra)
 
 
-def users(call: Call, path: str, rows: Iterable[Row]) -> shapes.Users:
+def users(call: Call, path: str, rows: Iterable[UserRow]) -> shapes.Users:
     return shapes.Users(users=[user(call, row) for row in rows], links=list_links(call, path))
