@@ -220,7 +220,9 @@ async def events_after(connection: Connection, after: int, limit: int) -> Sequen
     """(generation, event) of the events after a generation, the newest first."""
     table = revocation_events.c
     query = select(table.generation, table.event).where(table.generation > after)
-    return rows.every(await connection.execute(query.order_by(table.generation.desc()).limit(limit)), RevocationEventRow)
+    return rows.every(
+        await connection.execute(query.order_by(table.generation.desc()).limit(limit)), RevocationEventRow
+    )
 
 
 async def keep(connection: Connection, id_hash: str, payload: bytes, expires_at: int) -> None:
