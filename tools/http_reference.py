@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kilonova.core.web.app import Route
-from kilonova.core.web.openapi import Shapes, template
+from kilonova.core.web.openapi import PATH, Shapes, template
 from tools.conformance_results import table
 
 
-def http(name: str, routes: Sequence[Route]) -> list[str]:
-    """The parts of the page."""
+def http(name: str, routes: Sequence[Route], *, documented: bool) -> list[str]:
+    """The parts of the page; `documented` services answer with an OpenAPI document too."""
     shapes = Shapes(routes)
     rows = [
         (f"`{route.method}`", f"`{template(route.path)}`", route.summary or _summary(route.handler),
@@ -21,7 +21,8 @@ def http(name: str, routes: Sequence[Route]) -> list[str]:
         for route in sorted(routes, key=lambda route: (template(route.path), route.method))
     ]  # fmt: skip
     parts = [
-        f"Paths are below `/{name}`. Its rule decides which callers may use a route: see [policies](policies.md).",
+        f"Paths are below `/{name}`. Its rule decides which callers may use a route: see [policies](policies.md). "
+        + (f"The same as an OpenAPI document: `GET /{name}{PATH}`." if documented else ""),
         table(("method", "path", "what it does", "body", "reply", "microversions", "rule"), rows),
         "## Shapes" if shapes.components else "",
     ]

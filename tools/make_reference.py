@@ -53,7 +53,10 @@ def write_reference(folder: Path) -> None:
         "states": _states(),
         "errors": _errors(),
         "conformance": _page("Conformance", *conformance()),
-        **{f"http-{name}": _page(TITLES[name], *http(name, by_name[name].routes)) for name in TITLES},
+        **{
+            f"http-{name}": _page(TITLES[name], *http(name, by_name[name].routes, documented=name != "metadata"))
+            for name in TITLES
+        },
     }
     for name, text in pages.items():
         page = folder / f"{name}.md"

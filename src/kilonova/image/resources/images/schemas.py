@@ -68,7 +68,7 @@ class ImageList(View):
 
 
 class ImageCreate(View):
-    """Extra properties are text beside the attributes; `fields.py` says what each attribute may be."""
+    """Extra properties are text beside the attributes; `/v2/schemas/image` says what each attribute may be."""
 
     other_fields = str
 
