@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 import structlog
 
+from kilonova.core import gc_tuning
 from kilonova.core.db import rows
 from kilonova.core.web import declarations
 
@@ -49,6 +50,11 @@ def declared_alone() -> Iterator[None]:
     declarations.found.clear()
     rows.found.clear()
     assert wrong == []
+
+
+def pytest_collection_finish() -> None:
+    """As in our processes: collections of what is loaded would take a fifth of the time."""
+    gc_tuning.settle()
 
 
 @pytest.fixture(autouse=True)

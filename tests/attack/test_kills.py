@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.cloud.harness import Api, CloudProcess
+from tests.eventually import eventually
 
 KILLS = 20 if os.environ.get("ATTACK") == "all" else 3
 WRITERS = 4
@@ -94,15 +96,14 @@ def unlimited(cloud: CloudProcess, project: str) -> None:
 
 
 def settled(api: Api) -> None:
-    until = time.monotonic() + 60
-    while True:
-        servers = api.ok("GET", "compute", "/servers/detail")["servers"]
-        busy = [s for s in servers if s["status"] == "BUILD" or s["OS-EXT-STS:task_state"]]
-        if not busy:
-            assert [s for s in servers if s["status"] == "ERROR" and not s["fault"]["message"]] == []
-            return
-        assert time.monotonic() < until, busy
-        time.sleep(0.1)
+    def servers() -> Any:
+        return api.ok("GET", "compute", "/servers/detail")["servers"]
+
+    def busy(found: Any) -> bool:
+        return any(s["status"] == "BUILD" or s["OS-EXT-STS:task_state"] for s in found)
+
+    ended: Any = eventually(servers, "servers stay busy", pause=0.1, satisfies=lambda found: not busy(found))
+    assert [s for s in ended if s["status"] == "ERROR" and not s["fault"]["message"]] == []
 
 
 def test_kills_in_the_middle_of_writes(cloud: CloudProcess) -> None:

@@ -7,7 +7,6 @@ import datetime as dt
 import itertools
 import re
 import sqlite3
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +19,7 @@ from kilonova.core.service import WebService
 from kilonova.core.web.app import Route
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import load
-from tests.eventually import PATIENCE, NotInTime
+from tests.eventually import PATIENCE, eventually
 from tests.support import Answer, Client
 
 T = TypeVar("T")
@@ -161,15 +160,16 @@ class World:
 
     def quiet(self) -> dict[str, list[Any]]:
         """The rows, once what was asked for has been done."""
-        before = self.rows()
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
+        seen = self.rows()
+
+        def at_rest() -> bool:
+            nonlocal seen
             self.run(asyncio.sleep(0.003))
-            after = self.rows()
-            if before == after and not self._databases["compute"].execute(BUSY).fetchone()[0]:
-                return after
-            before = after
-        raise NotInTime("the cloud does not come to rest")
+            before, seen = seen, self.rows()
+            return before == seen and not self._databases["compute"].execute(BUSY).fetchone()[0]
+
+        eventually(at_rest, "the cloud does not come to rest", pause=0)
+        return seen
 
     def rows(self) -> dict[str, list[Any]]:
         """All rows of all tables, but for what the cloud writes by itself."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import aio_pika
+
+from tests.eventually import eventually
 
 QUEUES = [
     f"{topic}.{priority}" for topic in ("notifications", "versioned_notifications") for priority in ("info", "error")
@@ -45,11 +46,9 @@ class Consumer:
 
     def until(self, server: str, last: str) -> None:
         """Read until every form of the event has come."""
-        until = time.monotonic() + 30
-        while True:
+
+        def heard() -> set[str]:
             asyncio.run(self._read())
-            heard = {m["event_type"] for name in QUEUES for m in self.events(server, name)}
-            if {f"compute.instance.{last}", f"instance.{last}"} <= heard:
-                return
-            assert time.monotonic() < until, heard
-            time.sleep(0.05)
+            return {m["event_type"] for name in QUEUES for m in self.events(server, name)}
+
+        eventually(heard, f"no {last}", satisfies={f"compute.instance.{last}", f"instance.{last}"}.issubset)

@@ -182,15 +182,8 @@ class Scene:
 
 def retried(ask: Callable[[], T], within: float = PATIENCE) -> T:
     """The answer, asked again while a service is away."""
-    until = time.monotonic() + within
-    while True:
-        try:
-            answer = ask()
-            if not isinstance(answer, httpx.Response) or answer.status_code < 500:
-                return answer
-            problem: Exception = AssertionError(answer.text)
-        except AWAY as error:
-            problem = error
-        if time.monotonic() > until:
-            raise problem
-        time.sleep(LOOK)
+
+    def answered(answer: T) -> bool:
+        return not isinstance(answer, httpx.Response) or answer.status_code < 500
+
+    return eventually(ask, "no answer", within, LOOK, AWAY, answered)

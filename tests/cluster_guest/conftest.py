@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,13 +40,7 @@ class HostedCloud:
 
     def verify(self, timeout: float = 20) -> list[dict[str, str]]:
         """What nothing explains, once work in progress had time to end; [] is clean."""
-        admin = self.api()
-        until = time.monotonic() + timeout
-        while found := admin.ok("GET", "ops", "/verify")["unexplained"]:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.2)
-        return list(found)
+        return self.api().unexplained(timeout)
 
 
 class HostedGuests(Guests):

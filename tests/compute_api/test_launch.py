@@ -18,6 +18,7 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from tests.compute_api.support import GROUP, IMAGE, NETWORK, image, make_cloud, network, port
 from tests.databases import statements_of
+from tests.eventually import until
 
 PORT = str(uuid.UUID(int=77))
 
@@ -110,8 +111,7 @@ async def test_a_look_at_an_image_is_shared_by_those_with_the_same_token(cloud):
     assert looks == [("a", IMAGE), ("b", IMAGE), ("a", "none")]
     assert [type(one).__name__ for one in found] == ["ImageRecord"] * 3 + ["NotFound"] * 2
     first = asyncio.ensure_future(images.get(a, IMAGE))
-    while len(looks) < 4:
-        await asyncio.sleep(0)
+    await until(lambda: len(looks) >= 4, pause=0)
     await asyncio.gather(first, images.get(a, IMAGE))  # who comes later looks anew
     assert len(looks) == 5
 

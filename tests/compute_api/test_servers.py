@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from itertools import pairwise
 
@@ -14,6 +13,7 @@ from kilonova.compute import tables
 from kilonova.compute.store import request_specs
 from tests.compute_api.support import IMAGE, NETWORK
 from tests.databases import statements_of
+from tests.eventually import until
 
 VIF = {
     "port_id": str(uuid.UUID(int=70)), "network_id": NETWORK, "network_name": "private", "mac_address": "fa:16:3e:00:00:01",
@@ -155,8 +155,7 @@ async def test_lists_cost_four_statements_at_most(cloud):
     await cloud.conductor.wait()
     database = cloud.service.database
     assert database.outbox is not None
-    while database.outbox.sending:
-        await asyncio.sleep(0.01)  # it forgets what it delivered
+    await until(lambda: not database.outbox.sending)  # it forgets what it delivered
     database.outbox.shared = False  # and does not look at others
     sent = await statements_of(database)
     for at, token, query, most in (

@@ -18,7 +18,7 @@ from kilonova.compute.store import decisions
 from kilonova.core.faults import FaultRule
 from tests.conductor.lab import CTX, FLAVOR, REQUEST, Lab
 from tests.databases import statements_of
-from tests.eventually import PATIENCE
+from tests.eventually import until
 
 
 async def test_a_launch_becomes_active(lab):
@@ -182,9 +182,7 @@ async def test_deleted_while_it_is_scheduled(lab):
         made = await original(*arguments)
         await lab.change(uuid, task_state="deleting")
         await lab.client.delete_unhosted(CTX, uuid, "req-del")
-        async with asyncio.timeout(PATIENCE):
-            while not (await lab.server(uuid)).deleted:
-                await asyncio.sleep(0.01)
+        await until(lambda: lab.server(uuid), satisfies=lambda found: found.deleted)
         return made
 
     lab.scheduler.select_destinations = slow
@@ -274,7 +272,7 @@ async def test_a_host_that_is_gone_counts_as_a_failed_attempt(lab):
     assert await lab.claimed() == {"host-1": [], "host-2": [uuid]}
     # the host comes back, and the old message with it: it is refused
     await lab.bus.serve(ComputeAPI, gone, host="host-1")
-    await asyncio.sleep(0.1)
+    await until(lambda: gone.answers)
     await lab.quiet()
     assert gone.answers == [False]
     assert (await lab.server(uuid)).host == "host-2"
@@ -321,9 +319,7 @@ async def test_a_host_that_is_up_does_not_wait_for_one_that_is_starting(tmp_path
     task = asyncio.gather(
         *(lab.conductor.build_servers(CTX, [uuid], f"req-{n}") for n, uuid in ((1, first), (2, second)))
     )
-    async with asyncio.timeout(PATIENCE):
-        while (await lab.server(first)).vm_state != "active":
-            await asyncio.sleep(0.02)
+    await until(lambda: lab.server(first), satisfies=lambda found: found.vm_state == "active")
     assert (await lab.server(second)).vm_state == "building"
     async with lab.database.transaction() as tx:
         await tx.connection.execute(update(tables.services).values(last_seen=lab.now(), changed_at=lab.now()))

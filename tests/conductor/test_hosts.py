@@ -12,7 +12,7 @@ from kilonova.compute.models import HostStats
 from kilonova.core import errors
 from tests.conductor.lab import CTX, report
 from tests.databases import statements_of
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, until
 
 
 async def test_a_new_host_is_made_known(lab):
@@ -48,9 +48,7 @@ async def test_unchanged_heartbeats_cost_one_statement_together(lab):
 async def test_changed_load_is_written_with_the_batch(lab):
     await lab.conductor.report_host(CTX, report("host-1"))
     await lab.conductor.report_host(CTX, report("host-1", stats=HostStats(running_vms=3)))
-    async with asyncio.timeout(PATIENCE):
-        while (await lab.rows(tables.compute_nodes))[0].stats.get("running_vms") != 3:
-            await asyncio.sleep(0.01)
+    await until(lambda: lab.rows(tables.compute_nodes), satisfies=lambda found: found[0].stats.get("running_vms") == 3)
 
 
 async def test_changed_capacity_is_written_at_once(lab):
@@ -130,9 +128,7 @@ async def test_the_provider_of_a_removed_host_goes_when_its_last_claim_does(lab)
     assert [found.uuid for found in await lab.placement.providers()] == [provider]
     await lab.placement.release(server)
     await removing
-    async with asyncio.timeout(PATIENCE):
-        while await lab.placement.providers():
-            await asyncio.sleep(0.02)
+    await until(lab.placement.providers, satisfies=lambda found: not found)
 
 
 async def test_a_removed_host_that_comes_back_keeps_its_provider(lab):

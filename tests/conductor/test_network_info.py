@@ -16,6 +16,7 @@ from kilonova.compute.port_ids import port_id_for
 from kilonova.compute.store.rows import vifs
 from kilonova.network.client import NetworkClient, PortRecord, PortRequest
 from tests.conductor.lab import CTX, Agent, Lab
+from tests.eventually import until
 from tests.support import PROJECT
 
 HOST = "host-1"
@@ -225,8 +226,7 @@ class Late(Agent):
         outcome = msgspec.structs.replace(self.succeed(build), network_info=[read])
         await self.net.move(await self.net.port(uuid), "10.0.0.77")
         await self.lab.client.network_changed(CTX, [uuid])
-        while not (await self.lab.server(uuid)).network_info:
-            await asyncio.sleep(0.005)
+        await until(lambda: self.lab.server(uuid), satisfies=lambda found: found.network_info)
         assert await self.lab.client.build_ended(ctx, outcome)
 
     net: Net

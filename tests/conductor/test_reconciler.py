@@ -16,7 +16,7 @@ from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.models import StepRecord
 from kilonova.core.bus import MemoryBus
 from tests.conductor.lab import CTX, REQUEST, Lab
-from tests.eventually import PATIENCE
+from tests.eventually import until
 
 LONG = dt.timedelta(days=2)
 
@@ -134,14 +134,11 @@ async def test_a_conductor_that_dies_in_the_middle(lab, killed_at):
     lab.faults.rules.append(hang)
     (uuid,) = await lab.servers()
     task = asyncio.ensure_future(lab.conductor.build_servers(CTX, [uuid], REQUEST))
-    async with asyncio.timeout(PATIENCE):
-        while hang.count:
-            await asyncio.sleep(0.02)
+    await until(lambda: not hang.count)
     assert await lab.claimed() == {"host-1": [uuid]}
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    while lab.conductor.builds.in_flight:
-        await asyncio.sleep(0.01)
+    await until(lambda: not lab.conductor.builds.in_flight)
     await lab.conductor.reconciler.run(grace=0)
     await lab.quiet()
     assert (await lab.server(uuid)).vm_state == "active"

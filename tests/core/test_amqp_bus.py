@@ -14,7 +14,7 @@ from kilonova.core.context import RequestContext
 from kilonova.testing.engines import RabbitMQ
 from tests.core.brokers import channel, left_in, open_amqp
 from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope
-from tests.eventually import PATIENCE, until
+from tests.eventually import until
 
 
 class TestAmqpBus(BusConformance):
@@ -156,9 +156,7 @@ async def test_what_kills_its_receivers_is_put_aside_and_counted(bus: AmqpBus, u
         await answer
     assert painter.begun == []
     assert bus.poisoned == 1
-    async with asyncio.timeout(PATIENCE):
-        while await left_in(url, "kilonova.dead") != 1:
-            await asyncio.sleep(0.01)
+    await until(lambda: left_in(url, "kilonova.dead"), satisfies=lambda found: found == 1)
 
 
 # ---- who may come in

@@ -13,7 +13,7 @@ from kilonova.core.bus.amqp import AmqpBus
 from kilonova.testing.engines import RabbitMQ
 from tests.core.brokers import Wire, channel, left_in, open_amqp
 from tests.core.bus_conformance import CTX, BusConformance, PaintAPI, envelope
-from tests.eventually import PATIENCE, until
+from tests.eventually import until
 
 serve = BusConformance.painter
 
@@ -33,9 +33,7 @@ async def far(wire: Wire) -> AsyncIterator[AmqpBus]:
 
 
 async def empty(url: str, queue: str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while await left_in(url, queue):
-            await asyncio.sleep(0.01)
+    await until(lambda: left_in(url, queue), satisfies=lambda found: not found)
 
 
 # ---- the broker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -19,7 +18,7 @@ from kilonova.core.bus.senders import HostUsers
 from kilonova.core.context import RequestContext
 from kilonova.testing.engines import RabbitMQ
 from tests.core.brokers import channel
-from tests.eventually import PATIENCE
+from tests.eventually import until
 
 USERS = "kilonova-host-{host}"
 CTX = RequestContext(request_id="req-1", roles=("admin",), sender="host-2")  # what it says of itself counts for nothing
@@ -152,9 +151,7 @@ async def test_an_agent_takes_messages_of_its_host_and_of_the_control_plane(
         await other.serve(AgentAPI, two, host="host-2")
         assert await host.client(AgentAPI, host="host-1").plug(CTX) == "host-1"
         await control.client(AgentAPI, host="host-2").destroy(CTX)
-        async with asyncio.timeout(PATIENCE):
-            while not two.destroyed:
-                await asyncio.sleep(0.01)
+        await until(lambda: two.destroyed)
         # by its routing key the broker refuses; by the queue's name it does not, and the receiver does
         with pytest.raises(errors.BusError):
             await host.client(AgentAPI, host="host-2").plug(CTX)

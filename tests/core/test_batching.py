@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from kilonova.core.batching import BATCH_SIZE, Batched, Coalesced, gather_all
+from tests.eventually import until
 
 
 class Shop:
@@ -40,8 +41,7 @@ async def test_calls_during_a_batch_are_the_next_batch() -> None:
     shop.open.clear()
     double = Batched(shop.double)
     first = asyncio.ensure_future(double(1))
-    while not shop.batches:
-        await asyncio.sleep(0)
+    await until(lambda: shop.batches, pause=0)
     others = [asyncio.ensure_future(double(n)) for n in (2, 3)]
     await asyncio.sleep(0.01)
     shop.open.set()
@@ -54,8 +54,7 @@ async def test_the_next_batch_starts_although_an_item_is_stuck() -> None:
     shop.open.clear()
     double = Batched(shop.double, stuck_after=0.01)
     stuck = asyncio.ensure_future(double(1))
-    while not shop.batches:
-        await asyncio.sleep(0)
+    await until(lambda: shop.batches, pause=0)
     closed, shop.open = shop.open, asyncio.Event()
     shop.open.set()
     assert await double(2) == 4
@@ -166,8 +165,7 @@ async def test_callers_share_a_run_that_began_after_they_called() -> None:
     reader = Reader()
     read = Coalesced(reader.read)
     first = [asyncio.ensure_future(read()) for _ in range(3)]
-    while not reader.runs:
-        await asyncio.sleep(0)
+    await until(lambda: reader.runs, pause=0)
     later = [asyncio.ensure_future(read()) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert reader.runs == 1
@@ -189,8 +187,7 @@ async def test_a_cancelled_caller_leaves_the_run_to_the_others() -> None:
     reader = Reader()
     read = Coalesced(reader.read)
     gone, here = asyncio.ensure_future(read()), asyncio.ensure_future(read())
-    while not reader.runs:
-        await asyncio.sleep(0)
+    await until(lambda: reader.runs, pause=0)
     gone.cancel()
     reader.open.set()
     assert await here == 1
@@ -201,8 +198,7 @@ async def test_stop_cancels_the_run_and_the_next_one() -> None:
     reader = Reader()
     read = Coalesced(reader.read)
     running = asyncio.ensure_future(read())
-    while not reader.runs:
-        await asyncio.sleep(0)
+    await until(lambda: reader.runs, pause=0)
     waiting = asyncio.ensure_future(read())
     await asyncio.sleep(0)
     await read.stop()

@@ -32,7 +32,7 @@ from kilonova.core.db.outbox import Outbox, outbox_table
 from kilonova.core.db.sqlite import LOG_KEPT, checkpoint
 from tests import databases
 from tests.databases import statements_of
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, until
 
 SECRET = "hunter2-very-secret"
 CTX = RequestContext(request_id="req-1", user_id="u")
@@ -169,9 +169,7 @@ async def test_the_log_is_moved_into_the_file(file: Database, tmp_path: Path, mo
     monkeypatch.setattr("kilonova.core.db.sqlite.COMMITS_PER_CHECKPOINT", 3)
     for number in range(8):
         await put(file, f"n{number}")
-    async with asyncio.timeout(PATIENCE):
-        while in_file_alone(tmp_path / "file.sqlite") < 3:
-            await asyncio.sleep(0.01)
+    await until(lambda: in_file_alone(tmp_path / "file.sqlite") >= 3)
 
 
 async def test_the_log_does_not_grow_while_everybody_writes(
@@ -360,9 +358,7 @@ class Post:
             return len((await connection.execute(select(outbox.c.id))).all())
 
     async def settled(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while await self.stored():
-                await asyncio.sleep(0.005)
+        await until(self.stored, satisfies=lambda found: not found)
 
     async def close(self) -> None:
         await self.outbox.close()
@@ -415,9 +411,7 @@ async def test_it_is_kept_until_the_receiver_has_finished(post: Post) -> None:
     notes = await post.listen()
     notes.go.clear()
     await post.send("a")
-    async with asyncio.timeout(PATIENCE):
-        while not notes.begun:
-            await asyncio.sleep(0.005)
+    await until(lambda: notes.begun)
     await asyncio.sleep(0.05)
     assert (notes.begun, await post.stored()) == (["a"], 1)
     notes.go.set()
@@ -428,7 +422,7 @@ async def test_a_receiver_that_dies_half_way_gets_it_again(post: Post) -> None:
     notes = await post.listen()
     notes.go.clear()
     await post.send("a")
-    await asyncio.sleep(0.02)
+    await until(lambda: notes.begun)
     await post.bus.close()  # the handler is cut off
     await asyncio.sleep(0.05)
     assert await post.stored() == 1
@@ -483,9 +477,7 @@ async def test_messages_delivered_together_are_deleted_together(post: Post) -> N
     await post.send(*(str(n) for n in range(20)))
     sent = await statements_of(post.database)
     notes.go.set()
-    async with asyncio.timeout(PATIENCE):
-        while post.outbox.sending:
-            await asyncio.sleep(0.005)
+    await until(lambda: not post.outbox.sending)
     assert 0 < len(sent) <= 6  # not one each
     assert await post.stored() == 0
 

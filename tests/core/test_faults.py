@@ -14,6 +14,7 @@ import pytest
 
 from kilonova.core.config import ConfigError
 from kilonova.core.faults import Faults, InjectedFault
+from tests.eventually import until
 
 
 def faults(text: str) -> Faults:
@@ -68,8 +69,7 @@ async def test_a_gate_holds_everyone_until_it_is_opened(tmp_path: Path) -> None:
     gate, reached = tmp_path / "gate", tmp_path / "gate.reached"
     gated = faults(f"step=image,when=before,do=wait:{gate}")
     standing = [asyncio.ensure_future(gated.point("image", "before")) for _ in range(2)]
-    while not reached.exists():
-        await asyncio.sleep(0)
+    await until(reached.exists, pause=0)
     assert reached.read_text() == str(os.getpid())
     assert not any(task.done() for task in standing)
     gate.touch()

@@ -19,7 +19,7 @@ from kilonova.core.notify import notifier as module
 from kilonova.core.notify.envelope import context, encode, timestamp
 from kilonova.core.retry import Backoff
 from kilonova.testing.engines import RabbitMQ
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, until
 
 CTX = RequestContext(
     request_id="req-1", user_id="u", user_name="demo", project_id="p", project_name="shop", roles=("member",),
@@ -116,14 +116,12 @@ async def test_an_unreachable_broker_delays_no_request_and_only_notifications_ov
     broker.away.set()
     with capture_logs() as logs:
         notifier.send(sending(0))
-        while broker.tries < 3:
-            await asyncio.sleep(0.001)
+        await until(lambda: broker.tries >= 3)
         for n in range(1, 31):  # one is being told, ten wait, the rest has no room
             notifier.send(sending(n))
         assert notifier.dropped == 20
         broker.away.clear()
-        while len(broker.taken) < 11:
-            await asyncio.sleep(0.001)
+        await until(lambda: len(broker.taken) >= 11)
         notifier.send(sending(99))
         await notifier.close()
     assert broker.taken == [*range(11), 99]
@@ -249,15 +247,12 @@ async def test_a_broker_that_is_killed(engine_folder: Path):
         notifier.observe(lambda notification: arrived.append(notification.payload["number"]))
         for n in range(20):
             send(n)
-        while len(arrived) < 20:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(arrived) >= 20)
         await asyncio.to_thread(broker.kill)
         for n in range(20, 40):
             send(n)
         await asyncio.to_thread(broker.start)
-        async with asyncio.timeout(PATIENCE):
-            while len(arrived) < 40:
-                await asyncio.sleep(0.05)
+        await until(lambda: len(arrived) >= 40)
         await notifier.close()
         async with await aio_pika.connect(broker.url) as connection:
             found = await took(await connection.channel(), "kept.info", 40)

@@ -20,7 +20,7 @@ from kilonova.core.db.outbox import LOOKS, Outbox, outbox_table
 from kilonova.core.faults import FaultRule, Faults
 from tests import databases
 from tests.databases import statements_of
-from tests.eventually import PATIENCE
+from tests.eventually import until
 
 CTX = RequestContext(request_id="req-1")
 metadata = MetaData()
@@ -110,9 +110,7 @@ class Post:
             seen += 1
 
         self.outbox._look_at_others = look  # type: ignore[method-assign]
-        async with asyncio.timeout(PATIENCE):
-            while seen < count:
-                await asyncio.sleep(0.005)
+        await until(lambda: seen >= count)
 
     async def worker(self, host: str = "h") -> Worker:
         worker = Worker()
@@ -129,9 +127,7 @@ class Post:
             return list((await connection.execute(select(table.c.id))).scalars())
 
     async def settled(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while await self.stored():
-                await asyncio.sleep(0.005)
+        await until(self.stored, satisfies=lambda found: not found)
 
 
 @pytest.fixture
@@ -173,9 +169,7 @@ async def test_a_message_does_not_wait_for_the_end_of_another(post: Post) -> Non
     worker.go.clear()
     await post.send("long")
     await post.send("short")
-    async with asyncio.timeout(PATIENCE):
-        while worker.heard != ["long", "short"]:
-            await asyncio.sleep(0.005)
+    await until(lambda: worker.heard == ["long", "short"])
     worker.go.set()
     await post.settled()
 
@@ -184,9 +178,7 @@ async def test_a_receiver_that_is_down_delays_no_other(post: Post) -> None:
     worker = await post.worker("here")
     await post.send(*(str(n) for n in range(20)), host="gone")
     await post.send("a", host="here")
-    async with asyncio.timeout(PATIENCE):
-        while worker.heard != ["a"]:
-            await asyncio.sleep(0.005)
+    await until(lambda: worker.heard == ["a"])
 
 
 async def test_a_receiver_that_is_down_is_retried_ever_less_often(post: Post) -> None:
@@ -262,9 +254,7 @@ async def test_what_a_failed_transaction_left_is_not_sent(post: Post) -> None:
     with pytest.raises(ZeroDivisionError):
         await post.send("a")
     assert post.outbox._doubtful
-    async with asyncio.timeout(PATIENCE):
-        while post.outbox._doubtful:
-            await asyncio.sleep(0.005)
+    await until(lambda: not post.outbox._doubtful)
     assert (worker.heard, await post.stored()) == ([], [])
 
 
@@ -326,9 +316,7 @@ async def test_no_process_counts_as_dead_after_an_outage_of_the_database(post: P
     other.outbox._others = {post.outbox.name: (None, LOOKS)}
     real, other.database.reading = other.database.reading, _away  # type: ignore[method-assign,assignment]
     await other.outbox.resume()
-    async with asyncio.timeout(PATIENCE):
-        while other.outbox._others:
-            await asyncio.sleep(0.005)
+    await until(lambda: not other.outbox._others)
     other.database.reading = real  # type: ignore[method-assign]
     await other.looks(2 * LOOKS)
     assert worker.heard == []
@@ -347,9 +335,7 @@ async def test_a_process_without_messages_writes_nothing(post: Post) -> None:
     await post.worker()
     await post.send("a")
     await post.settled()
-    async with asyncio.timeout(PATIENCE):
-        while post.outbox.sending:
-            await asyncio.sleep(0.005)
+    await until(lambda: not post.outbox.sending)
     beat = post.outbox._beat
     await post.looks(LOOKS)
     assert post.outbox._beat == beat
@@ -362,9 +348,7 @@ async def test_a_message_that_cannot_be_read_does_not_keep_the_others(post: Post
     assert await post.outbox.resume() == 1
     worker = await post.worker()
     await post.send("a")
-    async with asyncio.timeout(PATIENCE):
-        while len(await post.stored()) > 1:
-            await asyncio.sleep(0.005)
+    await until(post.stored, satisfies=lambda found: len(found) <= 1)
     assert worker.heard == ["a"]
 
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from kilonova.core.web.limits import Limits, source_of
 from kilonova.core.web.server import HEAD_SIZE, HEADER_COUNT, HttpServer
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, until
 
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n"
 
@@ -65,9 +65,7 @@ class Served:
         return await asyncio.wait_for(_all(reader, writer), PATIENCE)
 
     async def is_empty(self) -> bool:
-        async with asyncio.timeout(PATIENCE):
-            while self.server.server_state.counted:
-                await asyncio.sleep(0.01)
+        await until(lambda: not self.server.server_state.counted)
         return True
 
     async def is_honest_served(self) -> bool:
@@ -89,8 +87,7 @@ async def serving(drain_timeout: float = 5, **limits: Any) -> AsyncIterator[Serv
     app, listener = Application(), socket.create_server(("127.0.0.1", 0))
     server = HttpServer(app, drain_timeout=drain_timeout, limits=Limits(**limits))
     task = asyncio.ensure_future(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     try:
         yield Served(app, listener.getsockname()[1], server)
     finally:
@@ -202,8 +199,7 @@ async def test_where_all_have_work_a_new_one_is_refused() -> None:
     async with serving(connections=8, connections_per_address=5) as served:
         asked = GET.replace(b"/hello", b"/slow") + b"\r\n"
         busy = [await served.say(asked) for _ in range(5)]
-        while len(served.server.server_state.tasks) < 5:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(served.server.server_state.tasks) >= 5)
         assert (await served.answer()).startswith(b"HTTP/1.1 503 ")
         served.app.go.set()
         for reader, _ in busy:
@@ -253,9 +249,7 @@ async def test_a_client_that_hangs_up_is_no_error(caplog: pytest.LogCaptureFixtu
                 )
                 await served.app.asked.wait()
                 writer.transport.abort()
-            async with asyncio.timeout(PATIENCE):
-                while served.server.server_state.tasks:
-                    await asyncio.sleep(0.05)
+            await until(lambda: not served.server.server_state.tasks)
     assert served.app.gone.is_set()
     assert caplog.records == []
     assert [entry for entry in logs if entry["log_level"] != "debug"] == []

@@ -111,8 +111,9 @@ def test_every_pattern_of_a_body_has_words_and_both_ends() -> None:
     """`$` also fits before a line end at the end of a text: `\\Z` does not."""
     checked = 0
     for service in ("compute", "identity", "network", "placement", "image"):
-        package = importlib.import_module(f"kilonova.{service}.schemas")
-        for item in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        package = importlib.import_module(f"kilonova.{service}")
+        modules = pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+        for item in (module for module in modules if "schemas" in module.name.split(".")):
             for kind in vars(importlib.import_module(item.name)).values():
                 if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
                     continue

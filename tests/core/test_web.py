@@ -15,7 +15,7 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.policy import Policy
 from kilonova.core.web import errors as formats
-from kilonova.core.web.app import Route, RouteWithoutPolicy, Web, build_app
+from kilonova.core.web.app import Route, RouteTwice, RouteWithoutPolicy, Web, build_app
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.microversion import Microversions
 from kilonova.core.web.paging import next_links, read_page
@@ -304,6 +304,12 @@ def test_a_route_without_a_good_policy_is_not_built(tmp_path: Path, route: Route
     web, _, _ = web_of(tmp_path)
     with pytest.raises(RouteWithoutPolicy, match="toy: GET /x"):
         build_app(web, [*ROUTES, route])
+
+
+def test_two_routes_for_one_method_of_a_path_are_not_built(tmp_path: Path) -> None:
+    web, _, _ = web_of(tmp_path)
+    with pytest.raises(RouteTwice, match=f"toy: {ROUTES[0].path}"):
+        build_app(web, [*ROUTES, ROUTES[0]])
 
 
 async def test_objects_of_others(api: Client) -> None:

@@ -28,6 +28,7 @@ from tests.dataplane.conformance import (
 )
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import group, leftovers, model, network, port, rule
+from tests.eventually import until
 
 pytestmark = pytest.mark.lab
 do = asyncio.to_thread
@@ -73,8 +74,7 @@ async def test_a_dead_dnsmasq_is_started_again(lab: Lab) -> None:
     await plane.apply(state)
     (pid,) = processes(net.id)
     os.kill(pid, 9)
-    while processes(net.id):
-        await asyncio.sleep(0.01)
+    await until(lambda: not processes(net.id))
     await plane.apply(state)
     assert len(processes(net.id)) == 1
 
@@ -107,7 +107,7 @@ async def test_a_rogue_dhcp_server_is_dropped(lab: Lab, client: Client) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        await asyncio.sleep(0.3)
+        await until(lambda: server.inside("ss", "-Hlun", "sport = :67"))
         assert await do(client.ask, asks) == {}
         open_ = replace(rogue, port_security_enabled=False)
         await plane.apply(model(net, (open_, victim), everything))

@@ -17,6 +17,7 @@ import pytest
 from kilonova.compute.virt.disks import BaseImage, DiskError, DiskFull, ImageRefused
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.image_cache import file_lock
+from tests.eventually import until
 
 from .support import MIB, Download, image, qcow2, tool
 
@@ -73,8 +74,7 @@ async def test_a_caller_that_gives_up_does_not_stop_the_others(disks: FileDisks)
     source, download = image(RAW), Download(RAW, pause=0.002)
     first = asyncio.create_task(disks.fetch(source, download))
     second = asyncio.create_task(disks.fetch(source, download))
-    while not download.opened:
-        await asyncio.sleep(0)
+    await until(lambda: download.opened, pause=0)
     first.cancel()
     assert (await second).virtual_size == len(RAW)
     assert first.cancelled()
@@ -84,8 +84,7 @@ async def test_a_caller_that_gives_up_does_not_stop_the_others(disks: FileDisks)
 async def test_the_download_ends_when_all_give_up(disks: FileDisks, state: Path) -> None:
     source, download = image(RAW), Download(RAW, pause=0.01)
     tasks = [asyncio.create_task(disks.fetch(source, download)) for _ in range(2)]
-    while not download.opened:
-        await asyncio.sleep(0)
+    await until(lambda: download.opened, pause=0)
     await asyncio.sleep(0.05)
     for task in tasks:
         task.cancel()

@@ -15,7 +15,7 @@ from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import DiskError, InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.inject import checked_path
-from tests.eventually import PATIENCE
+from tests.eventually import until
 
 from .support import MIB, Download, disk_of, dos_table, ext4, file_at, gpt_table, image, tool
 
@@ -215,9 +215,7 @@ async def test_a_disk_in_use_is_refused(disks: FileDisks, state: Path, tmp_path:
     guest = await sandbox.spawn(
         ["qemu-system-x86_64", "-S", "-nodefaults", "-display", "none", "-m", "8", "-device", "virtio-blk-pci,drive=d",
          "-drive", f"if=none,id=d,format=raw,file={raw}"], sandbox.Limits(address_space=8 << 30))  # fmt: skip
-    async with asyncio.timeout(PATIENCE):
-        while not may_write(raw):
-            await asyncio.sleep(0.05)
+    await until(lambda: may_write(raw))
     with pytest.raises(DiskError, match='Failed to get "write" lock'):
         await disks.inject(file_at(raw), FILES)
     await sandbox.kill(guest)
@@ -265,8 +263,7 @@ async def test_a_dead_daemon_and_a_dead_process_are_cleaned_up(state: Path, tmp_
          f"type=fuse,id=e,node-name=f,mountpoint={str(work / 'disk').replace(',', ',,')},writable=on"],
         sandbox.Limits(),
     )  # fmt: skip
-    while not os.path.getsize(work / "disk"):
-        await asyncio.sleep(0.01)
+    await until(lambda: os.path.getsize(work / "disk"))
     await sandbox.kill(daemon)
     assert str(work).replace(" ", "\\040") in Path("/proc/self/mountinfo").read_text()
     await FileDisks(FileDisksOptions(state_dir=state)).inject(file_at(raw), FILES)

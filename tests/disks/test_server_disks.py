@@ -18,6 +18,7 @@ from kilonova.compute.virt import qemu_img
 from kilonova.compute.virt.disks import BaseImage, DiskError
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.sandbox import Limits, must_run, run
+from tests.eventually import until
 
 from .support import GIB, MIB, Download, image, qcow2, tool
 
@@ -277,10 +278,11 @@ async def test_tools_run_under_limits() -> None:
 async def test_a_cancelled_tool_is_ended() -> None:
     seconds = f"98.{os.getpid()}"  # nobody else's on this machine
     task = asyncio.create_task(run(["sleep", seconds], Limits()))
-    await asyncio.sleep(0.2)
+    look = ["pgrep", "-f", f"sleep {seconds}$"]
+    await until(lambda: subprocess.run(look, capture_output=True).returncode == 0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert subprocess.run(["pgrep", "-f", f"^sleep {seconds}"], capture_output=True).returncode == 1
+    assert subprocess.run(look, capture_output=True).returncode == 1
 
 
 async def test_info_names_what_it_could_not_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from kilonova.guest import build
 from kilonova.guest.build import GuestBuildError, GuestImages, build_guest
+from tests.eventually import until
 
 SCRIPT = """\
 set -eu
@@ -72,9 +73,7 @@ async def test_a_failure_raises_the_scripts_output_and_leaves_no_files(script: P
 async def test_cancelling_ends_the_script(script: Path, tmp_path: Path) -> None:
     script.write_text('mkdir -p "$1"; trap \'echo ended > "$1/../ended"\' EXIT; touch "$1/../begun"; sleep 60')
     task = asyncio.create_task(built(tmp_path / "out"))
-    while not (tmp_path / "out" / "begun").exists():
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(0.1)
+    await until((tmp_path / "out" / "begun").exists)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert (tmp_path / "out" / "ended").exists()

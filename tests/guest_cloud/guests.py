@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from kilonova.guest.build import GuestImages
 from tests.cloud.harness import Api, CloudProcess
+from tests.eventually import eventually
 
 BOOT = 60.0
 
@@ -26,11 +26,9 @@ class Guest:
         return str(self.guests.demo.ok("POST", "compute", f"/servers/{self.id}/action", body)["output"])
 
     def wait_console(self, pattern: str, timeout: float = BOOT) -> re.Match[str]:
-        until = time.monotonic() + timeout
-        while (found := re.search(pattern, self.console())) is None:
-            assert time.monotonic() < until, f"no {pattern!r} in:\n{self.console()[-1500:]}"
-            time.sleep(0.2)
-        return found
+        return eventually(
+            lambda: re.search(pattern, self.console()), lambda: f"no {pattern!r} in:\n{self.console()[-1500:]}", timeout, 0.2
+        )  # fmt: skip
 
     def ssh(self, command: str, *, timeout: float = 20) -> subprocess.CompletedProcess[str]:
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=3"]
@@ -38,10 +36,10 @@ class Guest:
         return self.inside(["ssh", "-i", str(self.guests.key), *flags, f"root@{self.ip}", command], timeout=timeout)
 
     def wait_ssh(self, command: str = "true", timeout: float = BOOT) -> str:
-        until = time.monotonic() + timeout
-        while (done := self.ssh(command)).returncode != 0:
-            assert time.monotonic() < until, f"no ssh: {done.stderr}\n{self.console()[-1500:]}"
-            time.sleep(0.3)
+        done: subprocess.CompletedProcess[str] = eventually(
+            lambda: self.ssh(command), lambda: f"no ssh to:\n{self.console()[-1500:]}", timeout, 0.3,
+            satisfies=lambda done: done.returncode == 0,
+        )  # fmt: skip
         return done.stdout
 
     def port_open(self, port: int = 22) -> bool:

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.guest.build import GuestImages
 from tests.cloud.harness import Api, CloudProcess
+from tests.eventually import eventually
 from tests.guest_cloud.clouds import own_cloud
 
 pytestmark = pytest.mark.guest
@@ -61,10 +61,7 @@ class Relay:
 
     def start(self) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", RELAY, str(self.path), LIBVIRT])
-        until = time.monotonic() + 20
-        while not self.path.exists():
-            assert time.monotonic() < until, "the relay did not start"
-            time.sleep(0.02)
+        eventually(self.path.exists, "the relay did not start")
 
     def cut(self) -> None:
         if self.process is not None:
@@ -212,10 +209,7 @@ def test_libvirt_ends_in_the_middle_of_a_launch(faulty: Faulty) -> None:
         gate = faulty.cloud.state / f"start-{restarted}"
         faulty.cloud.start(**faulty.env, KILONOVA_FAULTS=f"step=start,when=before,do=wait:{gate}")
         server = faulty.launch()
-        until = time.monotonic() + 60
-        while server not in domains():
-            assert time.monotonic() < until, faulty.api.server(server)
-            time.sleep(0.1)
+        eventually(lambda server=server: server in domains(), "the guest is not defined")
         faulty.relay.cut()
         gate.touch()
         fault = faulty.api.wait(server, "ERROR", timeout=300)["fault"]

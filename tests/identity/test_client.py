@@ -16,6 +16,7 @@ from kilonova.core.context import service_context
 from kilonova.core.web.transport import Answer, Content, Transport
 from kilonova.identity.client import IdentityClient, RemoteAuthenticator, ServiceAccount, ServiceCredentials
 from kilonova.identity.interface import IdentityEvents, Revoked
+from tests.eventually import until
 from tests.identity.conftest import Identity, MovedClock
 from tests.support import BASE
 
@@ -121,8 +122,7 @@ async def test_an_answer_on_its_way_while_revoked_is_not_kept(identity):
     token = await identity.login("demo", "demo-pw", "demo")
     await side.account.token()
     asking = asyncio.ensure_future(side.authenticator.authenticate(token))
-    while side.transport.count["GET"] == 0:
-        await asyncio.sleep(0)
+    await until(lambda: side.transport.count["GET"] != 0, pause=0)
     await side.authenticator.revoked(service_context("r"), Revoked(generation=10**6, user_ids=[user]))
     await asking
     asked = side.transport.count["GET"]
@@ -200,7 +200,6 @@ async def test_events_cross_the_bus_whole():
     await bus.client(IdentityEvents).revoked(
         service_context("r"), Revoked(generation=1, audit_ids=["x"], everything=True)
     )
-    while not heard:
-        await asyncio.sleep(0)
+    await until(lambda: heard, pause=0)
     assert heard == [Revoked(generation=1, audit_ids=["x"], everything=True)]
     assert Clock().monotonic() > 0

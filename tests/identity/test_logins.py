@@ -14,6 +14,7 @@ from kilonova.identity.app import IdentityService
 from kilonova.identity.client import HeaderLogin
 from kilonova.identity.logins.fair_slots import FairSlots
 from kilonova.identity.tables import login_failures, projects, roles, users
+from tests.eventually import until
 from tests.identity.conftest import CATALOG, CHEAP, Identity, MovedClock, start
 from tests.identity.test_client import Side
 
@@ -177,8 +178,7 @@ async def test_a_components_login_that_finds_no_place_is_no_fault_of_its_callers
     slots = identity.service.passwords.slots
     async with slots.slot("", "a hash that takes long"):
         waiting = asyncio.ensure_future(guess(identity, "kilonova", "service-pw"))
-        while not slots._waiting.total():
-            await asyncio.sleep(0.01)
+        await until(slots._waiting.total)
         with pytest.raises(core_errors.ServiceUnavailable):
             await side.account.token()
         with pytest.raises(core_errors.TooManyRequests):

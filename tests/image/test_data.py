@@ -75,8 +75,7 @@ async def test_the_loop_is_free_while_data_come_in(cloud, client, monkeypatch):
     monkeypatch.setattr(FileUpload, "write", write)
     image = await create(client)
     upload = asyncio.create_task(put(client, image["id"], b"x" * 5 * MB))
-    while not begun.is_set():
-        await asyncio.sleep(0.01)
+    await until(begun.is_set)
     assert (await show(client, image["id"]))["status"] == "saving"
     assert went == []
     go.set()

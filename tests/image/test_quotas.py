@@ -10,6 +10,7 @@ from sqlalchemy import select
 from kilonova.core.db.migrate import drift
 from kilonova.image import quotas, tables
 from kilonova.image.options import ImageOptions, ImageQuotas
+from tests.eventually import until
 from tests.image.support import IMAGES, JSON, active, create, patch, put, show, stored, streamed
 from tests.support import PROJECT
 
@@ -120,8 +121,7 @@ async def test_uploads_of_one_moment_share_the_quota(cloud, monkeypatch):
             await asyncio.sleep(0)
 
     uploads = [asyncio.ensure_future(put(client, image["id"], pieces())) for image in images]
-    while sum(filter(None, await reserved(cloud))) < 6 * MB:
-        await asyncio.sleep(0.01)
+    await until(lambda: reserved(cloud), satisfies=lambda found: sum(filter(None, found)) >= 6 * MB)
     gate.set()
     answers = [answer.status for answer in await asyncio.gather(*uploads)]
     assert set(answers) <= {204, 413}
@@ -156,8 +156,7 @@ async def test_the_number_of_uploads(cloud):
         yield b"y"
 
     upload = asyncio.ensure_future(put(client, first["id"], slow()))
-    while (await usage(client))["image_count_uploading"] != (1, 1):
-        await asyncio.sleep(0.01)
+    await until(lambda: usage(client), satisfies=lambda found: found["image_count_uploading"] == (1, 1))
     refused(await put(client, second["id"], b"z"), "image_count_uploading", 1, 1, 1)
     gate.set()
     assert (await upload).status == 204

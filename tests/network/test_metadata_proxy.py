@@ -13,7 +13,7 @@ import pytest
 
 from kilonova.network.agent.metadata import proxy as metadata_proxy
 from kilonova.network.agent.metadata.proxy import MetadataProxy, MetadataUpstream
-from tests.eventually import PATIENCE
+from tests.eventually import PATIENCE, until
 
 NETWORK = str(uuid.uuid4())
 
@@ -100,11 +100,8 @@ async def test_half_open_connections_of_one_guest_end(monkeypatch: pytest.Monkey
         half = [await asyncio.open_connection("127.0.0.1", guest.port) for _ in range(metadata_proxy.CALLS_PER_GUEST)]
         for _, writer in half:
             writer.write(b"GET / HTTP/1.1\r\n")
-        async with asyncio.timeout(PATIENCE):
-            while await guest.status("GET / HTTP/1.1\r\n\r\n") == 200:
-                await asyncio.sleep(0.01)
-            while await guest.status("GET / HTTP/1.1\r\n\r\n") == 503:
-                await asyncio.sleep(0.1)
+        await until(lambda: guest.status("GET / HTTP/1.1\r\n\r\n"), satisfies=lambda found: found != 200)
+        await until(lambda: guest.status("GET / HTTP/1.1\r\n\r\n"), satisfies=lambda found: found != 503)
         for reader, writer in half:
             assert (await reader.readline()).split()[1] == b"408"
             writer.close()

@@ -17,7 +17,7 @@ from kilonova.identity.options import IdentityOptions
 from kilonova.settings import DATABASES
 from kilonova.testing.engines import MariaDB, PostgreSQL
 from tests.compute_api.support import IMAGE, NEWEST, Recorder, version
-from tests.eventually import PATIENCE
+from tests.eventually import until
 from tests.races.conftest import Compute
 from tests.support import Answer, Client, make_core
 
@@ -107,13 +107,9 @@ async def test_killed_while_servers_are_recorded(cloud: Cloud, server: Any) -> N
             answers.append(await cloud.boot(f"s{number}"))
 
     working = [asyncio.ensure_future(keep_booting(number)) for number in range(4)]
-    async with asyncio.timeout(PATIENCE):
-        while len(answers) < 5:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(answers) >= 5)
     await asyncio.to_thread(server.kill)
-    async with asyncio.timeout(PATIENCE):
-        while answers[-1].status != 503:
-            await asyncio.sleep(0.01)
+    await until(lambda: answers[-1].status == 503)
     dead.set()
     await asyncio.gather(*working)
     accepted = {answer.json["server"]["id"] for answer in answers if answer.status == 202}
@@ -121,9 +117,7 @@ async def test_killed_while_servers_are_recorded(cloud: Cloud, server: Any) -> N
     await asyncio.to_thread(server.start)
     there = await cloud.servers()
     assert accepted <= there
-    async with asyncio.timeout(PATIENCE):
-        while cloud.told() != there:
-            await asyncio.sleep(0.05)
+    await until(lambda: cloud.told() == there)
     for server_id in there:
         actions = (await cloud.get(f"{V21}/servers/{server_id}/os-instance-actions")).json["instanceActions"]
         assert [action["action"] for action in actions] == ["create"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,7 +18,7 @@ from kilonova.network.agent.manager import NetworkAgent
 from kilonova.settings import load
 from kilonova.testing.cluster import Cluster
 from tests.cloud.harness import PASSWORD, Api, free_port
-from tests.eventually import PATIENCE, eventually
+from tests.eventually import PATIENCE, eventually, until
 
 T = TypeVar("T")
 LOOK = 0.05
@@ -90,8 +89,7 @@ class ThreadedCloud:
         config = uvicorn.Config(self.cloud.app, port=self.port, log_config=None, lifespan="off", server_header=False)
         self._server = uvicorn.Server(config)
         self._serving = asyncio.ensure_future(self._server.serve())
-        while not self._server.started:
-            await asyncio.sleep(0.01)
+        await until(lambda: self._server.started)
 
     def stop(self) -> None:
         self.run(self._stop())
@@ -160,9 +158,4 @@ def _service(api: Api, host: str) -> str:
 
 def unexplained(api: Api, *, dead: str = "", within: float = PATIENCE) -> list[dict[str, str]]:
     """What `kilonova verify` names, without the dead host, once it names nothing or time is up."""
-    until = time.monotonic() + within
-    while True:
-        found = [item for item in api.ok("GET", "ops", "/verify")["unexplained"] if not dead or item["where"] != dead]
-        if not found or time.monotonic() > until:
-            return found
-        time.sleep(LOOK)
+    return api.unexplained(within, but=dead)

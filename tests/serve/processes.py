@@ -48,7 +48,9 @@ class Served:
         return self.log.read_text(errors="replace")
 
     def says(self, text: str) -> None:
-        eventually(lambda: text in self.words() or self.popen.poll() is not None, f"{text!r} is not in: {self.words()}")
+        eventually(
+            lambda: text in self.words() or self.popen.poll() is not None, lambda: f"{text!r} is not in: {self.words()}"
+        )
         assert text in self.words()
 
     def ended(self, timeout: float = PATIENCE) -> int:

@@ -83,7 +83,7 @@ def test_up_is_healthy_too(scene: Scene, tmp_path: Path) -> None:
     port = free_port()
     words = ("up", "--driver", "fake", "--port", str(port), "--state", str(tmp_path / "state"))
     with Served(tmp_path / "up.log", *words) as cloud:
-        eventually(lambda: is_ready(port), f"not ready: {cloud.words()}")
+        eventually(lambda: is_ready(port), lambda: f"not ready: {cloud.words()}")
         assert health(port, "/healthcheck/live") == (200, {"live": True})
 
 
@@ -108,7 +108,7 @@ def test_an_api_that_starts_before_identity_waits_for_it(scene: Scene, tmp_path:
         early = httpx.get(f"http://127.0.0.1:{port}/placement/", trust_env=False)
         assert (early.status_code, early.headers["retry-after"]) == (503, "2")
         identity.open()
-        eventually(lambda: is_ready(port), process.words())
+        eventually(lambda: is_ready(port), process.words)
         assert httpx.get(f"http://127.0.0.1:{port}/placement/", trust_env=False).status_code == 200
         assert process.terminate() == 0
     identity.shut()
@@ -124,11 +124,11 @@ def test_a_component_waits_for_its_broker_and_is_not_ready_when_it_is_lost(scene
         assert url.password not in process.words()
         assert health(port)[1]["missing"] == ["bus"]
         forwarder.open()
-        eventually(lambda: is_ready(port), process.words())
+        eventually(lambda: is_ready(port), process.words)
         forwarder.shut()
-        eventually(lambda: health(port)[1].get("missing") == ["bus"], process.words())
+        eventually(lambda: health(port)[1].get("missing") == ["bus"], process.words)
         forwarder.open()
-        eventually(lambda: is_ready(port), process.words())
+        eventually(lambda: is_ready(port), process.words)
         assert process.terminate() == 0
     forwarder.shut()
 

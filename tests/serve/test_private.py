@@ -39,6 +39,6 @@ def test_all_commands_write_for_their_account_alone(tmp_path: Path) -> None:
     for path in (state, *state.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     with Served(tmp_path / "log", "serve", "identity", "--state", str(state), "--port", str(port), env=env) as served:
-        eventually(lambda: is_ready(port), f"not ready: {served.words()}")
+        eventually(lambda: is_ready(port), lambda: f"not ready: {served.words()}")
         assert open_to_others(state) == []
         assert served.terminate() == 0

@@ -103,7 +103,7 @@ def test_apis_speak_https_to_each_other(rabbitmq: RabbitMQ, tmp_path: Path) -> N
 
     with served[0], served[1]:
         for process, port in zip(served, ports.values(), strict=True):
-            eventually(lambda port=port: is_ready(port), f"not ready: {process.words()[-2000:]}")
+            eventually(lambda port=port: is_ready(port), process.words)
         domain = {"name": "Default"}
         user = {"name": "admin", "domain": domain, "password": PASSWORD}
         body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}},

@@ -31,7 +31,7 @@ def placement(scene: Scene, tmp_path: Path, port: int) -> Iterator[Served]:
     """One more placement service of the scene's cloud, by several workers that all serve."""
     words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
     with Served(tmp_path / "log", *words, "--workers", str(WORKERS), "--state", str(tmp_path / "state")) as process:
-        eventually(lambda: process.words().count("serving ") == WORKERS, process.words())
+        eventually(lambda: process.words().count("serving ") == WORKERS, process.words)
         yield process
 
 
@@ -43,7 +43,7 @@ def test_a_worker_that_dies_is_started_again(placement: Served, port: int) -> No
         lambda: len(now := children(placement.popen.pid)) == WORKERS and now != before and now, "no new one"
     )
     assert set(before[1:]) < set(after)
-    eventually(lambda: placement.words().count("serving ") == WORKERS + 1, placement.words())
+    eventually(lambda: placement.words().count("serving ") == WORKERS + 1, placement.words)
     assert is_ready(port)
     assert placement.terminate() == 0
     assert health(port)[0] == 0
@@ -63,10 +63,10 @@ def test_a_late_supervisor_signals_no_worker_twice(scene: Scene, tmp_path: Path,
     words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
     state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "2"}
     with Served(tmp_path / "log", *words, *state, env=env) as process:
-        eventually(lambda: process.words().count("serving ") == 2, process.words())
+        eventually(lambda: process.words().count("serving ") == 2, process.words)
         os.kill(process.popen.pid, signal.SIGSTOP)
         os.killpg(process.popen.pid, signal.SIGTERM)
-        eventually(lambda: process.words().count("draining") == 2, process.words())
+        eventually(lambda: process.words().count("draining") == 2, process.words)
         time.sleep(1)
         os.kill(process.popen.pid, signal.SIGCONT)
         assert process.ended() == 0
@@ -78,7 +78,7 @@ def test_a_supervisor_that_comes_too_late_has_nothing_to_ask(placement: Served) 
     pids = children(placement.popen.pid)
     os.kill(placement.popen.pid, signal.SIGSTOP)
     os.killpg(placement.popen.pid, signal.SIGTERM)
-    eventually(lambda: all(Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z" for pid in pids), placement.words())
+    eventually(lambda: all(Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z" for pid in pids), placement.words)
     os.kill(placement.popen.pid, signal.SIGCONT)
     assert placement.ended() == 0
     assert "restarting it" not in placement.words()
@@ -180,9 +180,9 @@ def test_a_second_signal_to_the_group_ends_it_at_once(scene: Scene, tmp_path: Pa
     words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
     state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "600"}
     with Served(tmp_path / "log", *words, *state, env=env) as process:
-        eventually(lambda: process.words().count("serving ") == 2, process.words())
+        eventually(lambda: process.words().count("serving ") == 2, process.words)
         os.killpg(process.popen.pid, signal.SIGTERM)
-        eventually(lambda: process.words().count("draining") == 2, process.words())
+        eventually(lambda: process.words().count("draining") == 2, process.words)
         process.says(
             "stop requested"
         )  # the supervisor takes both signals as one, if the second comes before it has read the first

@@ -9,6 +9,7 @@ request id, microversion, token, policy, handler; whatever goes wrong comes out 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ from kilonova.core.web.wire import Version, encode
 logger = log.get("web")
 DEFAULT_MAX_BODY = 1 << 20
 Handler = Callable[..., Awaitable[Reply]]
+Endpoint = Callable[[Request[Any, Any, Any]], Awaitable[Response[Any]]]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -83,6 +85,10 @@ class RouteWithoutPolicy(Exception):
     """A route table is wrong: every route needs a policy that is defined, or `public=True`."""
 
 
+class RouteTwice(Exception):
+    """A route table is wrong: it has two routes for one method of one path."""
+
+
 def build_app(web: Web, routes: list[Route]) -> Litestar:
     """The service's ASGI application."""
     for route in routes:
@@ -92,7 +98,7 @@ def build_app(web: Web, routes: list[Route]) -> Litestar:
             raise RouteWithoutPolicy(f"{web.name}: {route.method} {route.path}: no rule {route.policy}")
     every = [*routes, *(_document_routes(web, routes) if web.documented else ())]
     return Litestar(
-        route_handlers=[_http_handler(web, route) for route in every],
+        route_handlers=_http_handlers(web, every),
         exception_handlers={Exception: lambda request, error: _error_reply(web, request, error)},
         openapi_config=None,
         request_max_body_size=None,
@@ -118,7 +124,29 @@ def _document_routes(web: Web, routes: list[Route]) -> list[Route]:
     ]
 
 
-def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
+def _http_handlers(web: Web, routes: list[Route]) -> list[HTTPRouteHandler]:
+    """One for each path: whenever a path gets another handler, Litestar works through all of its handlers again."""
+    paths: defaultdict[str, list[Route]] = defaultdict(list)
+    for route in routes:
+        paths[route.path].append(route)
+    return [_http_handler(web, path, of_path) for path, of_path in paths.items()]
+
+
+def _http_handler(web: Web, path: str, routes: list[Route]) -> HTTPRouteHandler:
+    endpoints: dict[str, Endpoint] = {route.method: _endpoint(web, route) for route in routes}
+    if len(endpoints) < len(routes):
+        raise RouteTwice(f"{web.name}: {path} has several routes for one method")
+
+    async def endpoint(request: Request[Any, Any, Any]) -> Response[Any]:
+        return await endpoints[request.method](request)
+
+    # 200 here only satisfies Litestar's check of bodiless codes; the Response carries the real status
+    methods = [route.method for route in routes]
+    handler = HTTPRouteHandler(path, http_method=methods, status_code=200, request_max_body_size=None)
+    return handler(endpoint)
+
+
+def _endpoint(web: Web, route: Route) -> Endpoint:
     low = Version.parse(route.since) if route.since else None
     high = Version.parse(route.until) if route.until else None
     place = f"{route.method} {web.prefix}{route.path}"
@@ -152,10 +180,7 @@ def _http_handler(web: Web, route: Route) -> HTTPRouteHandler:
             declaration.check_reply(call, reply, version)
         return _reply(web, request, reply, reply.status or route.status, version)
 
-    endpoint.__name__ = getattr(route.handler, "__name__", "endpoint")
-    # 200 here only satisfies Litestar's check of bodiless codes; the Response carries the real status
-    handler = HTTPRouteHandler(route.path, http_method=route.method, status_code=200, request_max_body_size=None)
-    return handler(endpoint)
+    return endpoint
 
 
 def _request_id(web: Web, request: Request[Any, Any, Any]) -> str:
