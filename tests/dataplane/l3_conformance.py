@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.model import AdvertisementModel, HostModel, router_namespace
+from kilonova.network.agent.model import AdvertisementModel, HostModel, bridge_name, router_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from tests.dataplane.conformance import SSH, backend, fetch
 from tests.dataplane.conftest import Lab
@@ -82,19 +84,21 @@ class NatConformance:
 
     async def test_guests_without_a_floating_ip_leave_with_the_routers_address(self, setting: Setting) -> None:
         plane, ext, net = await setting.lab.plane(), Lan(external()), private(1)
-        closed = group()
-        one = guest_port(net, 11, closed)
+        one = guest_port(net, 11, OPEN)
         lan = Lan(net, one)
         made = router(lan.interface(), gateway=gateway(ext.net))
-        assert await setting.apply(plane, state((ext, lan), (made,), closed)) == []
+        assert await setting.apply(plane, state((ext, lan), (made,), OPEN)) == []
         guest = setting.peer(one, "10.0.1.1")
         setting.world.tell(80)
         assert await do(guest.asks, OUTSIDE, 80) == "198.51.100.10"
         assert await do(guest.pings, OUTSIDE)
-        without = replace(made, gateway=replace(made.gateway, enable_snat=False))  # type: ignore[type-var]
+        guest.tell()
         await do(setting.world.inside, "ip", "route", "add", "10.0.1.0/24", "via", "198.51.100.10")
-        assert await setting.apply(plane, state((ext, lan), (without,), closed)) == []
+        assert not await do(setting.world.reaches, "10.0.1.11")
+        without = replace(made, gateway=replace(made.gateway, enable_snat=False))  # type: ignore[type-var]
+        assert await setting.apply(plane, state((ext, lan), (without,), OPEN)) == []
         assert await do(guest.asks, OUTSIDE, 80) == "10.0.1.11"
+        assert await do(setting.world.asks, "10.0.1.11") == OUTSIDE
 
     async def test_a_floating_ip_leads_in_and_out(self, setting: Setting) -> None:
         """What leads in is filtered by the guest's groups, which see the real source."""
@@ -392,6 +396,36 @@ class LifeConformance:
         assert "150 received" in await pinging
         assert (await do(_picture, made.id), await again.leftovers()) == before
         assert guest.tap in {f"tap{item.owner[:11]}" for item in before[1] if item.kind == "tap"}
+
+    async def test_what_was_left_half_made_and_a_reboot(self, setting: Setting) -> None:
+        """Only files outlive a reboot; an agent that was killed may leave a device that does not say whose it is."""
+        plane, ext, net = await setting.lab.plane(), Lan(external()), private(1)
+        one = guest_port(net, 11, OPEN)
+        lan = Lan(net, one)
+        made = router(lan.interface(advertises=(AdvertisementModel(cidr="fd00:1::/64"),)), gateway=gateway(ext.net))
+        whole = state((ext, lan), (made,), OPEN)
+        await setting.apply(plane, whole)
+        await plane.close()
+        tap = f"tap{made.interfaces[0].port_id[:11]}"
+        await do(subprocess.run, ["ip", "link", "set", tap, "alias", ""], check=True)
+        again = await setting.lab.plane()
+        assert await setting.apply(again, whole) == []
+        guest = setting.peer(one, "10.0.1.1")
+        assert await do(guest.pings, OUTSIDE)
+        guest.unplug()
+        await again.close()
+        for item in await again.leftovers():
+            if item.kind == "advertiser":
+                os.kill(int(item.name), 9)
+        name = router_namespace(made.id)
+        await do(subprocess.run, ["ip", "netns", "del", name], check=True)
+        for one_of in (ext.net, net):
+            await do(subprocess.run, ["ip", "link", "del", bridge_name(one_of.id)], check=True)
+        Path(f"/run/netns/{name}").touch()
+        rebooted = await setting.lab.plane()
+        assert await setting.apply(rebooted, whole) == []
+        assert await do(setting.peer(one, "10.0.1.1").pings, OUTSIDE)
+        assert "advertiser" in {item.kind for item in await rebooted.leftovers()}
 
     async def test_a_fault_closes_its_router_alone(self, setting: Setting) -> None:
         plane, ext, nets = await setting.lab.plane(), Lan(external()), (private(1), private(2))

@@ -441,3 +441,20 @@ def test_dhcp_names_keep_the_domain_they_came_with(name: str, given: str) -> Non
     held = port(net, 10, id=PORT, hostname=name)
     lines = dhcp_files(replace(net, ports=(held,)), 3600, "example.com").hosts.splitlines()
     assert lines[0] == f"{held.mac_address},198.18.7.10,{given}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "leased"),
+    [
+        (None, "static", True),
+        ("dhcpv6-stateful", "static", True),
+        ("dhcpv6-stateless", "ra-stateless", False),
+        ("slaac", "", False),
+    ],
+)
+def test_dhcpv6_follows_the_subnets_mode(mode: str | None, kind: str, leased: bool) -> None:
+    base = network(NET)
+    v6 = replace(base.subnets[1], enable_dhcp=True, dhcp_ip="fd00:7::2", ipv6_address_mode=mode)
+    found = dhcp_files(replace(base, subnets=(base.subnets[0], v6), ports=(port(base, 10, id=PORT),)), 3600)
+    assert [one.split(",")[2] for one in found.ranges[1:]] == ([kind] if kind else [])
+    assert ("fd00:7::a" in found.leases, "198.18.7.10" in found.leases) == (leased, True)

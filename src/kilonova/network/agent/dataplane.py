@@ -12,8 +12,8 @@ from kilonova.network.agent.model import HostModel
 
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, tap, chain, lease; `owner` the id (or the
-    name's id prefix) of the network or port it belongs to."""
+    """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, router, advertiser, tap, chain,
+    lease; `owner` the id (or the name's id prefix) of the network, router or port it belongs to."""
 
     kind: str
     name: str

@@ -61,10 +61,8 @@ class RouterLinks:
 
     def create(self, router_id: str) -> None:
         """The namespace, in which nothing is forwarded yet where it is new."""
-        name = router_namespace(router_id)
-        if not netns.exists(name):
-            netns.create(name)
-            _inside(router_id, _settle)
+        netns.create(router_namespace(router_id))
+        _inside(router_id, _settle)
 
     def connect(self, plan: Plan) -> dict[str, list[str]]:
         """The router's devices, addresses and routes, exactly as planned; the devices are on no bridge yet where they are new.
@@ -84,9 +82,12 @@ class RouterLinks:
 
     def _plug(self, ip: IPRoute, links: dict[str, Link], router_id: str, device: Device) -> None:
         there = links.get(device.tap)
-        if there is not None and not there.alias.startswith(self.alias):
+        if there is not None and there.alias and not there.alias.startswith(self.alias):
             raise DataPlaneError(f"router {router_id}: device {device.tap} belongs to another")
-        if there is not None and (self._owner(there) != router_id or not _inside(router_id, lambda: _has(device.name))):
+        ours = (
+            there is not None and self._owner(there) == router_id
+        )  # else it is another router's, or was left half made
+        if there is not None and not (ours and _inside(router_id, lambda: _has(device.name))):
             delete(ip, there.index)
             there = None
         if there is None:

@@ -129,9 +129,11 @@ def _inward(one: Floating) -> Iterator[str]:
 
 
 def _filter(translating: str) -> Iterator[str]:
-    """Metadata is reached by its own address alone; what no connection is known of leaves with no inner address."""
+    """Metadata is reached by its own address alone. Where inner addresses are translated (`translating` is the gateway's device)
+    they are not seen outside, and are no way in: nothing leaves that belongs to no connection, nor comes in untranslated."""
     yield (
         f"-A INPUT -p tcp -m tcp --dport {ROUTER_METADATA_PORT} -m conntrack ! --ctorigdst {METADATA_ADDRESS} -j DROP"
     )
     if translating:
         yield f"-A FORWARD -o {translating} -m conntrack --ctstate INVALID -j DROP"
+        yield f"-A FORWARD -i {translating} -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -j DROP"
