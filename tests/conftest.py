@@ -22,7 +22,7 @@ NEVER_SKIPPED = ("guest", "lab")
 TESTS = Path(__file__).parent
 PROCESSES = ("attack", "cloud", "cluster", "serve", "testing")
 """Folders whose tests start clouds, or parts of them, as processes of their own."""
-DECLARED = ("compute", "identity", "image", "ops", "placement")
+DECLARED = ("compute", "identity", "image", "network", "ops", "placement")
 """Services whose routes declare all that they read and answer."""
 declarations.checked = frozenset(DECLARED)
 rows.checked = True

@@ -13,22 +13,51 @@ import msgspec
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
+from kilonova.core.web.wire import View
 from kilonova.network.resources.networks.schemas import Network as NetworkRecord
-from kilonova.network.resources.networks.schemas import NetworkBody, NetworksBody
 from kilonova.network.resources.ports.schemas import WIRE as PORT_WIRE
 from kilonova.network.resources.ports.schemas import Port as PortRecord
-from kilonova.network.resources.ports.schemas import PortBody, PortsBody
+from kilonova.network.resources.security_group_rules.schemas import Rule as SecurityGroupRuleRecord
 from kilonova.network.resources.security_groups.schemas import Group as SecurityGroupRecord
-from kilonova.network.resources.security_groups.schemas import GroupBody, GroupsBody, RuleBody
-from kilonova.network.resources.security_groups.schemas import Rule as SecurityGroupRuleRecord
 from kilonova.network.resources.subnets.schemas import Subnet as SubnetRecord
-from kilonova.network.resources.subnets.schemas import SubnetsBody
 
 __all__ = [
     "NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord", "SecurityGroupRuleRecord",
     "SubnetRecord",
 ]  # fmt: skip
 CHUNK = 100  # ids in one URL
+
+
+class NetworkBody(View):
+    network: NetworkRecord
+
+
+class NetworksBody(View):
+    networks: list[NetworkRecord]
+
+
+class SubnetsBody(View):
+    subnets: list[SubnetRecord]
+
+
+class PortBody(View):
+    port: PortRecord
+
+
+class PortsBody(View):
+    ports: list[PortRecord]
+
+
+class GroupBody(View):
+    security_group: SecurityGroupRecord
+
+
+class GroupsBody(View):
+    security_groups: list[SecurityGroupRecord]
+
+
+class RuleBody(View):
+    security_group_rule: SecurityGroupRuleRecord
 
 
 class PortRequest(msgspec.Struct, kw_only=True, omit_defaults=True, rename=PORT_WIRE):

@@ -2,86 +2,69 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kilonova.core.db import Transaction, retried
 from kilonova.network import errors
-from kilonova.network.resources.base.logic import Deps
-from kilonova.network.resources.security_groups import rules as rule_plan
-from kilonova.network.store import agents as quota_store
-from kilonova.network.store import resources
-from kilonova.network.store import security_groups as group_store
-from kilonova.network.tables import projects, security_group_rules, security_groups
-
-DEFAULT_RULES = [
-    ("egress", "IPv4", False),
-    ("egress", "IPv6", False),
-    ("ingress", "IPv4", True),
-    ("ingress", "IPv6", True),
-]
-"""(direction, ethertype, only from the same group) of the default group; other groups get the egress ones."""
+from kilonova.network.deps import Deps
+from kilonova.network.resources.security_group_rules.plan import first_rules
+from kilonova.network.store import projects as store
+from kilonova.network.store import quotas as quota_store
+from kilonova.network.store.objects import Objects
+from kilonova.network.store.security_group_rules import RULES
+from kilonova.network.store.security_groups import GROUPS
 
 
-def new_rule(deps: Deps, group_id: str, project_id: str, **values: Any) -> dict[str, Any]:
-    """A rule's columns."""
-    now = deps.now()
-    rule: dict[str, Any] = {
-        "id": deps.clock.uuid(), "project_id": project_id, "security_group_id": group_id, "direction": "egress",
-        "ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None, "remote_ip_prefix": None,
-        "remote_group_id": None, "description": "", "created_at": now, "updated_at": now, "revision_number": 0,
+async def enter(deps: Deps, tx: Transaction, project_id: str) -> str:
+    """The id of the project's default group, made when missing. Locks the project until the transaction ends, so that
+    its quota can't be raced."""
+    known = await store.get(tx.connection, project_id, lock=True)
+    if known is not None:
+        return known.default_group_id
+    now, group_id = deps.now(), deps.clock.uuid()
+    group = {
+        "id": group_id, "project_id": project_id, "name": "default", "description": "Default security group",
+        "created_at": now, "updated_at": now, "revision_number": 1, "stateful": True,
     }  # fmt: skip
-    rule |= values
-    return rule | {"signature": rule_plan.signature(rule)}
+    await store.add(tx.connection, project_id, group_id)
+    await GROUPS.add(tx.connection, [group])
+    await RULES.add(tx.connection, first_rules(deps, group_id, project_id, default=True))
+    return group_id
 
 
-def first_rules(deps: Deps, group_id: str, project_id: str, *, default: bool) -> list[dict[str, Any]]:
-    """The rules that a new group begins with."""
-    return [
-        new_rule(
-            deps, group_id, project_id, direction=direction, ethertype=ethertype,
-            remote_group_id=group_id if same else None,
-        )
-        for direction, ethertype, same in DEFAULT_RULES
-        if default or not same
-    ]  # fmt: skip
-
-
-class Projects:
-    def __init__(self, deps: Deps) -> None:
-        self.deps = deps
-
-    async def enter(self, tx: Transaction, project_id: str) -> str:
-        """The id of the project's default group, made when missing. Locks the project until the transaction ends, so that
-        its quota can't be raced."""
-        known = await group_store.project(tx.connection, project_id, lock=True)
-        if known is not None:
-            return str(known.default_group_id)
-        now, group_id = self.deps.now(), self.deps.clock.uuid()
-        group = {
-            "id": group_id, "project_id": project_id, "name": "default", "description": "Default security group",
-            "created_at": now, "updated_at": now, "revision_number": 1, "stateful": True,
-        }  # fmt: skip
-        await resources.add(tx.connection, projects, [{"project_id": project_id, "default_group_id": group_id}])
-        await resources.add(tx.connection, security_groups, [group])
-        await resources.add(
-            tx.connection, security_group_rules, first_rules(self.deps, group_id, project_id, default=True)
-        )
-        return group_id
-
-    @retried
-    async def ensure_default_group(self, project_id: str | None) -> None:
-        """For lists: makes the default group of a project that has none yet."""
-        if not project_id:
+@retried
+async def ensure_default_group(deps: Deps, project_id: str | None) -> None:
+    """For lists: makes the default group of a project that has none yet."""
+    if not project_id:
+        return
+    async with deps.database.reading() as connection:
+        if await store.get(connection, project_id) is not None:
             return
-        async with self.deps.database.reading() as connection:
-            if await group_store.project(connection, project_id) is not None:
-                return
-        async with self.deps.database.transaction() as tx:
-            await self.enter(tx, project_id)
+    async with deps.database.transaction() as tx:
+        await enter(deps, tx, project_id)
 
-    async def check_quota(self, tx: Transaction, project_id: str, resource: str, more: int) -> None:
-        """Raises OverQuota unless `more` of the resource fit. The project must have been entered."""
-        used, limit = await quota_store.usage(tx.connection, project_id, resource)
-        allowed = self.deps.options.quota(resource) if limit is None else limit
-        if 0 <= allowed < used + more:
-            raise errors.OverQuota(overs=[resource])
+
+async def make_room(
+    deps: Deps, tx: Transaction, owners: Iterable[str], counted: Mapping[Objects[Any], int]
+) -> dict[str, str]:
+    """Enter the projects, one for each new object, and see that each has room for what it makes: `counted` is how many rows of
+    which objects one new object needs. The projects' default groups. Raises OverQuota."""
+    defaults: dict[str, str] = {}
+    for project_id, count in sorted(Counter(owners).items()):
+        defaults[project_id] = await enter(deps, tx, project_id)
+        for objects, each in counted.items():
+            await check_quota(deps, tx, project_id, objects, each * count)
+    return defaults
+
+
+async def check_quota(deps: Deps, tx: Transaction, project_id: str, objects: Objects[Any], more: int) -> None:
+    """Raises OverQuota unless `more` of the objects fit; what has no quota always does. The project must have been entered."""
+    name = deps.counted.get(objects)
+    if name is None:
+        return
+    now = await quota_store.usage(tx.connection, project_id, name, objects)
+    allowed = deps.options.quota(name) if now.amount is None else now.amount
+    if 0 <= allowed < now.used + more:
+        raise errors.OverQuota(overs=[name])

@@ -21,11 +21,11 @@ from kilonova.network.agent.model import (
     SecurityGroupModel,
     SubnetModel,
 )
+from kilonova.network.deps import Deps
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import device_id
-from kilonova.network.resources.base.logic import Deps
-from kilonova.network.resources.ports import rules as port_rules
-from kilonova.network.resources.security_groups import rules as rule_plan
+from kilonova.network.resources.ports import plan as port_plan
+from kilonova.network.resources.security_group_rules import plan as rule_plan
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
 
@@ -125,7 +125,7 @@ class HostLogic:
                 await port_store.set_status(tx.connection, changed, "ACTIVE" if up else "DOWN", self.deps.now())
             reported = [row for row in rows if up or row.id in changed]
             name = "network-vif-plugged" if up else "network-vif-unplugged"
-            await self.deps.announcer.events(tx, ctx, port_rules.server_events(name, reported))
+            await self.deps.announcer.events(tx, ctx, port_plan.server_events(name, reported))
 
 
 def _by(rows: Iterable[Row], key: str) -> Grouped:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection
 from kilonova.network import errors
-from kilonova.network.resources.base.logic import Deps
+from kilonova.network.deps import Deps
 from kilonova.network.store import networks as store
+from kilonova.network.store.networks import NetworkRow
 
 VXLAN = "vxlan"
 OVERHEAD = 50  # bytes that VXLAN over IPv4 adds to an IP packet
@@ -17,7 +18,7 @@ Bound = Counter[tuple[str, str]]
 """How many ports came to (network, host), or left it: below zero."""
 
 
-async def lock(connection: Connection, networks: Iterable[Row]) -> list[str]:
+async def lock(connection: Connection, networks: Iterable[NetworkRow]) -> list[str]:
     """The ids of those networks that have tunnels. Until the transaction ends no other one binds ports there."""
     tunnelled = [network.id for network in networks if network.segmentation_id is not None]
     if tunnelled:

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
-from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as store
+from kilonova.network.store import subnets as subnet_store
+from kilonova.network.store.subnets import SubnetRow
 
 LOOK_AHEAD = 64  # addresses looked at beyond those wanted, before the whole pool is
 
@@ -49,7 +50,7 @@ def text_of(address: int) -> str:
     return str(ipaddress.IPv4Address(address))
 
 
-def pools_of(subnet: Row) -> list[Range]:
+def pools_of(subnet: SubnetRow) -> list[Range]:
     return [Range(parse_address(first), parse_address(last)) for first, last in subnet.allocation_pools]
 
 
@@ -119,10 +120,10 @@ class Allocator:
     """Gives out addresses of the subnets of some networks within one transaction. The subnets' rows are locked, so what is
     read here stays true until the commit; UNIQUE(subnet_id, address) stands behind it."""
 
-    def __init__(self, connection: Connection, subnets: Sequence[Row]) -> None:
+    def __init__(self, connection: Connection, subnets: Sequence[SubnetRow]) -> None:
         self.connection = connection
         self.subnets = {subnet.id: subnet for subnet in subnets}
-        self.by_network: defaultdict[str, list[Row]] = defaultdict(list)
+        self.by_network: defaultdict[str, list[SubnetRow]] = defaultdict(list)
         for subnet in subnets:
             self.by_network[subnet.network_id].append(subnet)
         self._given: defaultdict[str, set[int]] = defaultdict(set)
@@ -131,7 +132,7 @@ class Allocator:
 
     @classmethod
     async def on(cls, connection: Connection, network_ids: Iterable[str]) -> Allocator:
-        return cls(connection, await network_store.subnets_of(connection, network_ids, lock=True))
+        return cls(connection, await subnet_store.of_networks(connection, network_ids, lock=True))
 
     async def give(self, network_id: str, wants: Sequence[tuple[str, Want]]) -> None:
         """Addresses for (port id, want) pairs, in order; particular addresses are served first. Raises IpAddressInUse,
@@ -160,9 +161,9 @@ class Allocator:
         """Write what was given."""
         await store.give_addresses(self.connection, self.rows)
         async for subnet_id, address in yielding(self._next.items()):
-            await network_store.advance(self.connection, subnet_id, address)
+            await subnet_store.advance(self.connection, subnet_id, address)
 
-    def _known(self, network_id: str, subnet_id: str) -> Row:
+    def _known(self, network_id: str, subnet_id: str) -> SubnetRow:
         subnet = self.subnets.get(subnet_id)
         if subnet is None or subnet.network_id != network_id:
             raise errors.InvalidInput(
@@ -193,7 +194,7 @@ class Allocator:
             for address in await store.taken(self.connection, subnet_id, [(a, a) for a in addresses]):
                 raise errors.IpAddressInUse(network_id=network_id, ip_address=text_of(address))
 
-    async def _any(self, network_id: str, places: Sequence[Row], count: int) -> list[tuple[str, int]]:
+    async def _any(self, network_id: str, places: Sequence[SubnetRow], count: int) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []
         for subnet in places:
             found += [(subnet.id, a) for a in await self._next_free(subnet, count - len(found))]
@@ -201,7 +202,7 @@ class Allocator:
                 return found
         raise errors.IpAddressGenerationFailure(network_id=network_id)
 
-    async def _next_free(self, subnet: Row, count: int) -> list[int]:
+    async def _next_free(self, subnet: SubnetRow, count: int) -> list[int]:
         """At most `count` free addresses: close behind the last one given, else anywhere in the pools."""
         ranges = ahead(pools_of(subnet), self._next.get(subnet.id, subnet.next_address))
         near = front(ranges, count + len(self._given[subnet.id]) + LOOK_AHEAD)

@@ -7,11 +7,10 @@ from typing import Any
 from kilonova.core.db import Transaction
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
+from kilonova.network.deps import Deps
 from kilonova.network.ipam.addresses import Allocator, Want
-from kilonova.network.resources.base.logic import Deps
 from kilonova.network.store import ports as store
-from kilonova.network.store import resources
-from kilonova.network.tables import ports
+from kilonova.network.store.ports import PORTS
 
 OWNER = "network:dhcp"
 
@@ -45,7 +44,7 @@ async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: st
     port = await store.dhcp_port(tx.connection, network_id, device_id(network_id))
     if not wanted:
         if port is not None:
-            await resources.remove(tx.connection, ports, [port.id])
+            await PORTS.remove(tx.connection, [port.id])
         return
     port_id = port.id if port is not None else None
     have = (
@@ -58,7 +57,7 @@ async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: st
     if port_id is None:
         row = _row(deps, network_id, project_id)
         port_id = row["id"]
-        await resources.add(tx.connection, ports, [row])
+        await PORTS.add(tx.connection, [row])
     async for subnet_id in yielding(wanted):
         if subnet_id not in have:
             try:

@@ -1,28 +1,40 @@
-"""SQL of networks and subnets."""
+"""SQL of networks."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Update, delete, exists, func, or_, select, update
+from sqlalchemy import Select, delete, exists, func, or_, select
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
-from kilonova.network.store.resources import Condition
-from kilonova.network.tables import ip_allocations, networks, ports, subnets
+from kilonova.network.store.objects import Objects, StandardRow
+from kilonova.network.store.tags import Condition
+from kilonova.network.tables import networks, ports
 
 
-def networks_seen_by(project_id: str | None) -> Condition:
+class NetworkRow(StandardRow):
+    admin_state_up: bool
+    shared: bool
+    external: bool
+    is_default: bool
+    mtu: int
+    port_security_enabled: bool
+    status: str
+    network_type: str
+    physical_network: str | None
+    segmentation_id: int | None
+    availability_zone_hints: list[str]
+
+
+NETWORKS = Objects(networks, NetworkRow)
+
+
+def seen_by(project_id: str | None) -> Condition:
     """A project sees its own networks, shared and external ones."""
     return or_(networks.c.project_id == project_id, networks.c.shared, networks.c.external)
-
-
-def subnets_seen_by(project_id: str | None) -> Condition:
-    seen = select(networks.c.id).where(networks_seen_by(project_id))
-    return or_(subnets.c.project_id == project_id, subnets.c.network_id.in_(seen))
 
 
 async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:
@@ -33,41 +45,6 @@ async def external_among(connection: Connection, network_ids: Iterable[str]) -> 
 @prepared
 def _external(network_ids: Any) -> Select[Any]:
     return select(networks.c.id).where(networks.c.id.in_(network_ids), networks.c.external)
-
-
-async def subnet_ids(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[str]]:
-    """Ids of subnets by network."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for row in (await connection.execute(*_subnet_ids(list(network_ids)))).all():
-        found[row.network_id].append(row.id)
-    return found
-
-
-@prepared
-def _subnet_ids(network_ids: Any) -> Select[Any]:
-    query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(network_ids))
-    return query.order_by(subnets.c.born, subnets.c.id)
-
-
-async def subnets_of(connection: Connection, network_ids: Iterable[str], *, lock: bool = False) -> Sequence[Row]:
-    """Subnets of networks, oldest first; locked, so that allocations of addresses are serialized."""
-    return (await connection.execute(*_subnets(list(network_ids), lock=lock))).all()
-
-
-@prepared
-def _subnets(network_ids: Any, *, lock: bool) -> Select[Any]:
-    query = select(subnets).where(subnets.c.network_id.in_(network_ids)).order_by(subnets.c.born, subnets.c.id)
-    return locked(query) if lock else query
-
-
-async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:
-    """Where the next search for a free address begins."""
-    await connection.execute(*_advanced(subnet_id, next_address))
-
-
-@prepared
-def _advanced(subnet_id: Any, next_address: Any) -> Update:
-    return update(subnets).where(subnets.c.id == subnet_id).values(next_address=next_address)
 
 
 async def ports_in_use(connection: Connection, network_id: str) -> Sequence[str]:
@@ -84,24 +61,11 @@ async def foreign_ports(connection: Connection, network_id: str, project_id: str
     return (await connection.execute(query.limit(1))).first() is not None
 
 
-async def delete_ports_of(connection: Connection, network_id: str) -> None:
+async def delete_dhcp_ports(connection: Connection, network_id: str) -> None:
     """DHCP's own. One that was created since the check keeps the network: the database refuses to delete that."""
     await connection.execute(
         delete(ports).where(ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp")
     )
-
-
-async def delete_subnets_of(connection: Connection, network_id: str) -> None:
-    await connection.execute(delete(subnets).where(subnets.c.network_id == network_id))
-
-
-async def subnet_in_use(connection: Connection, subnet_id: str) -> bool:
-    query = (
-        select(ports.c.id)
-        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
-        .where(ip_allocations.c.subnet_id == subnet_id, ports.c.device_owner != "network:dhcp")
-    )
-    return (await connection.execute(query.limit(1))).first() is not None
 
 
 async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
@@ -155,9 +119,3 @@ async def free_segment(connection: Connection, network_type: str, first: int, la
         ),
     )
     return (await connection.execute(query)).scalar()
-
-
-async def used_by_subnet(connection: Connection) -> dict[str, int]:
-    """How many addresses are in use, by subnet."""
-    query = select(ip_allocations.c.subnet_id, func.count().label("used")).group_by(ip_allocations.c.subnet_id)
-    return {row.subnet_id: row.used for row in (await connection.execute(query)).all()}

@@ -8,10 +8,47 @@ from typing import Any
 
 from sqlalchemy import Select, Update, and_, delete, exists, or_, select, tuple_, update
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
-from kilonova.network.store.resources import Condition
+from kilonova.network.store.objects import ObjectRow, Objects, StandardRow
+from kilonova.network.store.tags import Condition
 from kilonova.network.tables import ip_allocations, networks, port_groups, ports, subnets
+
+
+class BoundRow(ObjectRow):
+    device_id: str
+    device_owner: str
+    status: str
+
+
+class PortRow(BoundRow, StandardRow):
+    """`allowed_address_pairs` holds [ip_address, mac_address]."""
+
+    network_id: str
+    mac_address: str
+    admin_state_up: bool
+    port_security_enabled: bool
+    allowed_address_pairs: list[list[str]]
+    dns_name: str
+    host_id: str
+    vnic_type: str
+    profile: dict[str, Any]
+
+
+PORTS = Objects(ports, PortRow)
+
+
+class Allocation(TypedRow):
+    """An address of a port."""
+
+    port_id: str
+    subnet_id: str
+    ip_address: str
+
+
+class MacRow(TypedRow):
+    network_id: str
+    mac_address: str
 
 
 def seen_by(project_id: str | None) -> Condition:
@@ -33,10 +70,10 @@ def with_group(group_ids: Sequence[str]) -> Condition:
     return exists().where(port_groups.c.port_id == ports.c.id, port_groups.c.security_group_id.in_(group_ids))
 
 
-async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[Row]]:
-    """(port_id, subnet_id, ip_address) by port, in the order they were given out."""
-    found: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in (await connection.execute(*_addresses(port_ids))).all():
+async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[Allocation]]:
+    """By port, in the order they were given out."""
+    found: defaultdict[str, list[Allocation]] = defaultdict(list)
+    for row in rows.every(await connection.execute(*_addresses(port_ids)), Allocation):
         found[row.port_id].append(row)
     return found
 
@@ -67,27 +104,17 @@ async def taken(connection: Connection, subnet_id: str, windows: Sequence[tuple[
     return set((await connection.execute(query)).scalars())
 
 
-async def owner_of(connection: Connection, subnet_id: str, ip_address: str) -> Row | None:
-    """The port (id, device_owner) that has an address."""
-    query = (
-        select(ports.c.id, ports.c.device_owner)
-        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
-        .where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.ip_address == ip_address)
-    )
-    return (await connection.execute(query)).first()
-
-
-async def macs_taken(connection: Connection, pairs: Sequence[tuple[str, str]], but: Sequence[str]) -> list[Row]:
-    """(network_id, mac_address) of these pairs that ports other than `but` have."""
+async def macs_taken(connection: Connection, pairs: Sequence[tuple[str, str]], but: Sequence[str]) -> Sequence[MacRow]:
+    """Those of these pairs (network_id, mac_address) that ports other than `but` have."""
     query = select(ports.c.network_id, ports.c.mac_address).where(
         tuple_(ports.c.network_id, ports.c.mac_address).in_(pairs), ports.c.id.not_in(but)
     )
-    return list((await connection.execute(query)).all())
+    return rows.every(await connection.execute(query), MacRow)
 
 
-async def give_addresses(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        await connection.execute(insert(ip_allocations), list(rows))
+async def give_addresses(connection: Connection, given: Sequence[dict[str, Any]]) -> None:
+    if given:
+        await connection.execute(insert(ip_allocations), list(given))
 
 
 async def take_addresses(connection: Connection, port_id: str, subnet_id: str | None = None) -> None:
@@ -120,16 +147,16 @@ async def set_groups(connection: Connection, port_id: str, group_ids: Sequence[s
         )
 
 
-async def add_groups(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
-    if rows:
-        await connection.execute(insert(port_groups), list(rows))
+async def add_groups(connection: Connection, pairs: Sequence[dict[str, str]]) -> None:
+    if pairs:
+        await connection.execute(insert(port_groups), list(pairs))
 
 
-async def dhcp_port(connection: Connection, network_id: str, device_id: str) -> Row | None:
+async def dhcp_port(connection: Connection, network_id: str, device_id: str) -> PortRow | None:
     query = select(ports).where(
         ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp", ports.c.device_id == device_id
     )
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), PortRow)
 
 
 async def dhcp_networks(connection: Connection, network_ids: Iterable[str]) -> set[str]:
@@ -138,9 +165,9 @@ async def dhcp_networks(connection: Connection, network_ids: Iterable[str]) -> s
     return set((await connection.execute(query)).scalars())
 
 
-async def bound_to(connection: Connection, host: str, port_ids: Sequence[str]) -> Sequence[Row]:
-    """(id, device_id, device_owner, status) of the ports that are bound to the host."""
-    return (await connection.execute(*_bound(host, port_ids))).all()
+async def bound_to(connection: Connection, host: str, port_ids: Sequence[str]) -> Sequence[BoundRow]:
+    """Those of the ports that are bound to the host."""
+    return rows.every(await connection.execute(*_bound(host, port_ids)), BoundRow)
 
 
 @prepared

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import UNSET
-
 from kilonova.core.clock import iso, parse_iso
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, retried
+from kilonova.core.db import Connection, retried
 from kilonova.network import errors
 from kilonova.network.agent.interface import TUNNEL_IP, AgentState
 from kilonova.network.resources.agents.schemas import Agent, AgentUpdate
-from kilonova.network.resources.base.logic import Deps
+from kilonova.network.resources.base.columns import changes_of
+from kilonova.network.resources.base.facts import Guard
+from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.base.schemas import Filters
 from kilonova.network.store import agents as store
-from kilonova.network.store import networks, resources
-from kilonova.network.tables import agents
+from kilonova.network.store import networks as network_store
+from kilonova.network.store.agents import AGENTS, AgentRow
 
 TOPIC = "network_agent"
 PLAIN = (
@@ -26,9 +26,35 @@ PLAIN = (
 TIMES = ("created_at", "started_at", "heartbeat_timestamp")
 
 
-class AgentLogic:
-    def __init__(self, deps: Deps) -> None:
-        self.deps = deps
+class AgentLogic(ReadLogic[AgentRow, Agent]):
+    objects = AGENTS
+    missing = errors.AgentNotFound
+    owned = False
+
+    async def views(self, connection: Connection, rows: Sequence[AgentRow]) -> Sequence[Agent]:
+        return [self._view(row) for row in rows]
+
+    async def list(self, filters: Filters, project_id: str | None) -> Sequence[Agent]:
+        wanted = filters.filters.get("alive")
+        return [agent for agent in await super().list(filters, project_id) if wanted is None or agent.alive in wanted]
+
+    async def update(self, ctx: RequestContext, agent_id: str, body: AgentUpdate, guard: Guard) -> Agent:
+        await self._change(agent_id, changes_of(body), guard)
+        return await self.get(agent_id, guard)
+
+    @retried
+    async def _change(self, agent_id: str, changes: dict[str, Any], guard: Guard) -> None:
+        async with self.deps.database.transaction() as tx:
+            await self.guarded(tx.connection, agent_id, guard)
+            if changes:
+                await store.change(tx.connection, agent_id, changes)
+
+    @retried
+    async def delete(self, ctx: RequestContext, agent_id: str, guard: Guard) -> None:
+        """A living agent comes back with its next heartbeat."""
+        async with self.deps.database.transaction() as tx:
+            await self.guarded(tx.connection, agent_id, guard)
+            await store.remove(tx.connection, agent_id)
 
     @retried
     async def heartbeat(self, ctx: RequestContext, state: AgentState) -> None:
@@ -45,53 +71,13 @@ class AgentLogic:
             known = await store.agent_of(tx.connection, state.agent_type, state.host)
             before = known.configurations.get(TUNNEL_IP) if known is not None else None
             if (before or "") != (state.configurations.get(TUNNEL_IP) or ""):
-                await self.deps.announcer.changed(tx, ctx, await networks.beside(tx.connection, state.host))
+                await self.deps.announcer.changed(tx, ctx, await network_store.beside(tx.connection, state.host))
             if not await store.heartbeat(tx.connection, (state.agent_type, state.host), values):
                 new = {"id": self.deps.clock.uuid(), "agent_type": state.agent_type, "host": state.host}
                 rest = {"topic": TOPIC, "admin_state_up": True, "description": "", "created_at": now}
-                await resources.add(tx.connection, agents, [values | new | rest])
+                await AGENTS.add(tx.connection, [values | new | rest])
 
-    async def list(self, filters: Filters) -> Sequence[Agent]:
-        where = resources.conditions(agents, {k: v for k, v in filters.filters.items() if k != "alive"})
-        async with self.deps.database.reading() as connection:
-            rows = await resources.page(connection, agents, where, filters)
-        if rows is None:
-            raise errors.AgentNotFound(id=filters.marker)
-        wanted = filters.filters.get("alive")
-        return [agent for agent in map(self._view, rows) if wanted is None or agent.alive in wanted]
-
-    async def get(self, agent_id: str) -> Agent:
-        async with self.deps.database.reading() as connection:
-            row = await resources.get(connection, agents, agent_id)
-        if row is None:
-            raise errors.AgentNotFound(id=agent_id)
-        return self._view(row)
-
-    @retried
-    async def update(self, agent_id: str, body: AgentUpdate) -> Agent:
-        await self.get(agent_id)
-        changes: dict[str, Any] = {}
-        if body.admin_state_up is not UNSET:
-            changes["admin_state_up"] = body.admin_state_up
-        if body.description is not UNSET:
-            changes["description"] = body.description or ""
-        if changes:
-            async with self.deps.database.transaction() as tx:
-                await store.change_agent(tx.connection, agent_id, changes)
-        return await self.get(agent_id)
-
-    @retried
-    async def delete(self, agent_id: str) -> None:
-        """A living agent comes back with its next heartbeat."""
-        await self.get(agent_id)
-        async with self.deps.database.transaction() as tx:
-            await store.remove_agent(tx.connection, agent_id)
-
-    async def zones(self) -> Sequence[str]:
-        async with self.deps.database.reading() as connection:
-            return await store.zones(connection)
-
-    def _view(self, row: Row) -> Agent:
+    def _view(self, row: AgentRow) -> Agent:
         times: dict[str, Any] = {name: parse_iso(getattr(row, name)).strftime("%Y-%m-%d %H:%M:%S") for name in TIMES}
         alive = row.heartbeat_timestamp >= self.deps.alive_since()
         return Agent(**{name: getattr(row, name) for name in PLAIN}, **times, alive=alive)

@@ -1,4 +1,4 @@
-"""Wire shapes of agents, availability zones and quotas."""
+"""Wire shapes of agents."""
 
 from __future__ import annotations
 

@@ -1,101 +1,135 @@
-"""What the rules of all resources share."""
+"""The rules that all resources have: what is listed and shown, and for those that are one row each, how they are made, changed
+and deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from kilonova.core.clock import Clock, iso
+import msgspec
+
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.errors import KilonovaError
-from kilonova.network import errors
-from kilonova.network.hosts.announcer import Announcer
-from kilonova.network.options import NetworkOptions
+from kilonova.core.yielding import yielding
+from kilonova.network.deps import Deps
+from kilonova.network.projects import make_room
+from kilonova.network.resources.base.columns import changes_of, owner
+from kilonova.network.resources.base.facts import Facts, Guard, facts, owned_by
+from kilonova.network.resources.base.schemas import Filters
+from kilonova.network.store.objects import ObjectRow, Objects, OwnedRow
+from kilonova.network.store.tags import Condition
 
-Facts = dict[str, Any]
-"""What policy rules may look at: project_id, tenant_id, shared, router:external, network:project_id, network_device. `object` is
-not for rules: the row, or the body of what is to be made."""
-Guard = Callable[[Facts, KilonovaError], None]
-"""Refuses callers that may not act on an object; the error given is raised for those that may not even see it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deps:
-    """What all of the service's logic is built from."""
-
-    database: Database
-    clock: Clock
-    options: NetworkOptions
-    announcer: Announcer
-
-    def now(self) -> str:
-        return iso(self.clock.now())
-
-    def alive_since(self) -> str:
-        """Agents whose last heartbeat is older are down."""
-        return iso(self.clock.now() - timedelta(seconds=self.options.agent_down_time))
+R = TypeVar("R", bound=ObjectRow)
+V = TypeVar("V", bound=msgspec.Struct)
+Conditions = list[Condition]
 
 
-class _OwnedBody(Protocol):
-    name: str
-    description: str | None
-    project_id: str | None
-    tenant_id: str | None
+class ReadLogic(Generic[R, V]):
+    """What is listed and shown. A subclass says which objects these are, the error for those that are not there, and how they are
+    seen. `owned` ones belong to projects; others are shown to whom policy lets list them."""
+
+    objects: ClassVar[Objects[Any]]
+    missing: ClassVar[type[KilonovaError]]
+    owned: ClassVar[bool] = True
+
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+
+    async def views(self, connection: Connection, rows: Sequence[R]) -> Sequence[V]:
+        """A fixed number of statements, however many rows."""
+        raise NotImplementedError
+
+    def seen_by(self, project_id: str) -> Condition:
+        """Which objects a project sees."""
+        return self.objects.owned_by(project_id)
+
+    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> Conditions:
+        """What a client's filters ask for."""
+        return self.objects.conditions(filters)
+
+    def facts(self, row: R) -> Facts:
+        """What policy may know of it."""
+        return facts(cast(OwnedRow, row)) if self.owned else {}
+
+    async def list(self, filters: Filters, project_id: str | None) -> Sequence[V]:
+        """Objects that a project sees; all of them for None."""
+        where = self.conditions(filters.filters)
+        if project_id is not None and self.owned:
+            where.append(self.seen_by(project_id))
+        async with self.deps.database.reading() as connection:
+            rows = await self.objects.page(connection, where, filters)
+            if rows is None:
+                raise self.missing(id=filters.marker)
+            return await self.views(connection, rows)
+
+    async def get(self, object_id: str, guard: Guard) -> V:
+        async with self.deps.database.reading() as connection:
+            return (await self.views(connection, [await self.guarded(connection, object_id, guard)]))[0]
+
+    async def guarded(self, connection: Connection, object_id: str, guard: Guard, *, lock: bool = False) -> R:
+        """The row, for callers that may act on it; with `lock`, as it stays until the transaction ends."""
+        missing = self.missing(id=object_id)
+        row: R | None = await self.objects.get(connection, object_id, lock=lock)
+        if row is None:
+            raise missing
+        guard(self.facts(row), missing)
+        return row
 
 
-def owner(ctx: RequestContext, project_id: str | None, tenant_id: str | None) -> str:
-    """The project something is made for: the caller's, or for admins any they name."""
-    if project_id is not None and tenant_id is not None and project_id != tenant_id:
-        raise errors.HTTPBadRequest(reason="'project_id' and 'tenant_id' do not match")
-    wanted = project_id or tenant_id or ctx.project_id
-    if not wanted:
-        raise errors.HTTPBadRequest(reason="project_id must be specified by a caller without a project")
-    if wanted != ctx.project_id and not ctx.is_admin:
-        raise errors.HTTPBadRequest(
-            reason="Specifying 'project_id' other than the authenticated project in request requires admin privileges"
-        )
-    return wanted
+class Logic(ReadLogic[R, V]):
+    """Objects of a project that are one row each are also made, changed and deleted here. A subclass says the columns of a new
+    one, and what else happens then; one whose objects are more than that has methods of its own."""
 
+    needs: ClassVar[Mapping[Objects[Any], int]] = {}
+    """How many rows of what else quotas count one new object takes."""
 
-def standard(deps: Deps, ctx: RequestContext, body: _OwnedBody) -> dict[str, Any]:
-    """The columns that every new resource has."""
-    now = deps.now()
-    return {
-        "id": deps.clock.uuid(),
-        "project_id": owner(ctx, body.project_id, body.tenant_id),
-        "name": body.name,
-        "description": body.description or "",
-        "created_at": now,
-        "updated_at": now,
-        "revision_number": 1,
-    }
+    def new(self, ctx: RequestContext, body: Any) -> dict[str, Any]:
+        """The columns of a new object."""
+        raise NotImplementedError
 
+    async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
+        """Write new rows."""
+        await self.objects.add(tx.connection, rows)
 
-def shown(row: Row, tags: Sequence[str]) -> dict[str, Any]:
-    """The same, as a view's fields."""
-    return {
-        "id": row.id,
-        "project_id": row.project_id,
-        "tenant_id": row.project_id,
-        "name": row.name,
-        "description": row.description,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-        "revision_number": row.revision_number,
-        "tags": list(tags),
-    }
+    async def changes(self, tx: Transaction, row: R, body: Any) -> dict[str, Any]:
+        """The new values of columns. Raises what speaks against them."""
+        return changes_of(body)
 
+    async def changed(self, tx: Transaction, ctx: RequestContext, row: R, changes: Mapping[str, Any]) -> None:
+        """What else a change brings about; `row` is as it was."""
 
-def facts(row: Row, network: Row | None = None) -> Facts:
-    """`network` is the network of a subnet or port."""
-    target: Facts = {"project_id": row.project_id, "tenant_id": row.project_id, "object": row}
-    if network is not None:
-        target |= network_facts(network) | {"network:project_id": network.project_id}
-    return target
+    async def removing(self, tx: Transaction, ctx: RequestContext, row: R) -> None:
+        """What else goes with an object. Raises what keeps it."""
 
+    async def new_views(self, connection: Connection, rows: Sequence[R]) -> Sequence[V]:
+        return await self.views(connection, rows)
 
-def network_facts(network: Row) -> Facts:
-    return {"shared": network.shared, "router:external": network.external}
+    @retried
+    async def create(self, ctx: RequestContext, bodies: Sequence[Any], guards: Sequence[Guard]) -> Sequence[V]:
+        """All or none; `guards` holds one for each body."""
+        async for body, guard in yielding(zip(bodies, guards, strict=True)):
+            guard(owned_by(owner(ctx, body)), None)
+        rows = [self.new(ctx, body) async for body in yielding(bodies)]
+        async with self.deps.database.transaction() as tx:
+            await make_room(self.deps, tx, [row["project_id"] for row in rows], {self.objects: 1, **self.needs})
+            await self.add(tx, rows)
+            made = await self.objects.by_ids(tx.connection, [row["id"] for row in rows])
+            return await self.new_views(tx.connection, [made[row["id"]] for row in rows])
+
+    @retried
+    async def update(self, ctx: RequestContext, object_id: str, body: Any, guard: Guard) -> V:
+        async with self.deps.database.transaction() as tx:
+            row = await self.guarded(tx.connection, object_id, guard, lock=True)
+            changes = await self.changes(tx, row, body)
+            await self.objects.change(tx.connection, object_id, changes, self.deps.now())
+            await self.changed(tx, ctx, row, changes)
+            now = await self.objects.get(tx.connection, object_id)
+            return (await self.views(tx.connection, [now or row]))[0]
+
+    @retried
+    async def delete(self, ctx: RequestContext, object_id: str, guard: Guard) -> None:
+        async with self.deps.database.transaction() as tx:
+            row = await self.guarded(tx.connection, object_id, guard, lock=True)
+            await self.removing(tx, ctx, row)
+            await self.objects.remove(tx.connection, [object_id])

@@ -35,7 +35,7 @@ Tags = Annotated[list[Tag], Meta(max_length=50)]
 Names = Annotated[list[Name], Meta(max_length=64)]
 
 
-class Owned(Body):
+class StandardCreate(Body):
     """What every body that creates something may say. A project other than the caller's is for admins."""
 
     name: Name = ""
@@ -44,14 +44,14 @@ class Owned(Body):
     tenant_id: ProjectId | None = None
 
 
-class Renamed(Body):
+class StandardUpdate(Body):
     """What every update may say."""
 
     name: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
 
 
-class Resource(View, kw_only=True):
+class StandardView(View, kw_only=True):
     """What every resource shows. Times are ISO text."""
 
     id: str

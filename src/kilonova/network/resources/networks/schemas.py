@@ -7,8 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.core.web.wire import View
-from kilonova.network.resources.base.schemas import LINE, ONE_LINE, Names, Owned, Renamed, Resource
+from kilonova.network.resources.base.schemas import LINE, ONE_LINE, Names, StandardCreate, StandardUpdate, StandardView
 
 Mtu = Annotated[int, Meta(ge=68, le=65535)]
 Segment = Annotated[int, Meta(ge=1, le=16777215)]
@@ -23,7 +22,7 @@ WIRE = {
 """Our field names to the wire's, where they differ."""
 
 
-class NetworkCreate(Owned, kw_only=True, rename=WIRE):
+class NetworkCreate(StandardCreate, kw_only=True, rename=WIRE):
     admin_state_up: bool = True
     shared: bool = False
     external: bool = False
@@ -36,7 +35,7 @@ class NetworkCreate(Owned, kw_only=True, rename=WIRE):
     segmentation_id: Segment | None = None
 
 
-class NetworkUpdate(Renamed, rename=WIRE):
+class NetworkUpdate(StandardUpdate, rename=WIRE):
     admin_state_up: bool | UnsetType = UNSET
     shared: bool | UnsetType = UNSET
     external: bool | UnsetType = UNSET
@@ -45,7 +44,7 @@ class NetworkUpdate(Renamed, rename=WIRE):
     port_security_enabled: bool | UnsetType = UNSET
 
 
-class Network(Resource, kw_only=True, rename=WIRE):
+class Network(StandardView, kw_only=True, rename=WIRE):
     admin_state_up: bool
     status: str
     shared: bool
@@ -61,30 +60,3 @@ class Network(Resource, kw_only=True, rename=WIRE):
     network_type: str | UnsetType | None = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
-
-
-class NetworkBody(View):
-    network: Network
-
-
-class NetworksBody(View):
-    networks: list[Network]
-
-
-class SubnetIpAvailability(View, kw_only=True):
-    subnet_id: str
-    subnet_name: str
-    cidr: str
-    ip_version: int
-    total_ips: int
-    used_ips: int
-
-
-class NetworkIpAvailability(View, kw_only=True):
-    network_id: str
-    network_name: str
-    project_id: str
-    tenant_id: str
-    total_ips: int
-    used_ips: int
-    subnet_ip_availability: list[SubnetIpAvailability]

@@ -10,49 +10,49 @@ from typing import Any, cast
 from msgspec import UnsetType
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.db import Transaction, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
+from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam.addresses import Allocator, Want
 from kilonova.network.ipam.dhcp_port import mac_address
-from kilonova.network.resources.base.logic import Facts, Guard, network_facts, standard
-from kilonova.network.resources.ports import rules
-from kilonova.network.resources.ports.logic import PortLogic, view
+from kilonova.network.projects import make_room
+from kilonova.network.resources.base.columns import standard
+from kilonova.network.resources.base.facts import Facts, Guard, owned_by, within
+from kilonova.network.resources.ports import plan
 from kilonova.network.resources.ports.schemas import Port, PortCreate
+from kilonova.network.resources.ports.views import view, views
 from kilonova.network.store import ports as store
-from kilonova.network.store import resources
 from kilonova.network.store import security_groups as group_store
-from kilonova.network.tables import networks, ports
+from kilonova.network.store import tags as tag_store
+from kilonova.network.store.networks import NETWORKS, NetworkRow
+from kilonova.network.store.ports import PORTS, PortRow
 
 
-class PortCreation:
-    def __init__(self, logic: PortLogic) -> None:
-        self.logic, self.deps, self.projects = logic, logic.deps, logic.projects
-
-    @retried  # a random MAC may be taken too
-    async def create(
-        self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
-    ) -> Sequence[Port]:
-        """All or none, in the order asked; `guards` holds one for each body. A body whose `id` is there already means that
-        port, bound to the body's host."""
-        async with self.deps.database.transaction() as tx:
-            batch = _Batch(self, tx, ctx)
-            await batch.load(bodies, guards)
-            await batch.fill()
-            await batch.write()
-            made, also = await batch.views(), {*await batch.filtering_hosts(), *await batch.joined_hosts()}
-            await self.deps.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
-            return made
+@retried  # a random MAC may be taken too
+async def create(
+    deps: Deps, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
+) -> Sequence[Port]:
+    """All or none, in the order asked; `guards` holds one for each body. A body whose `id` is there already means that
+    port, bound to the body's host."""
+    async with deps.database.transaction() as tx:
+        batch = _Batch(deps, tx, ctx)
+        await batch.load(bodies, guards)
+        await batch.fill()
+        await batch.write()
+        made, also = await batch.views(), {*await batch.filtering_hosts(), *await batch.joined_hosts()}
+        await deps.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
+        return made
 
 
 class _Batch:
     """One transaction's ports, from bodies to rows."""
 
-    def __init__(self, creation: PortCreation, tx: Transaction, ctx: RequestContext) -> None:
-        self.creation, self.deps, self.tx, self.ctx = creation, creation.deps, tx, ctx
-        self.known: dict[str, Row] = {}
-        self.networks: dict[str, Row] = {}
+    def __init__(self, deps: Deps, tx: Transaction, ctx: RequestContext) -> None:
+        self.deps, self.tx, self.ctx = deps, tx, ctx
+        self.known: dict[str, PortRow] = {}
+        self.networks: dict[str, NetworkRow] = {}
         self.tunnelled: list[str] = []
         self.moved: overlay.Bound = Counter()  # places that a repeated port left or came to
         self.order: list[str] = []
@@ -64,8 +64,8 @@ class _Batch:
         """Refuses what the caller may not do; separates new ports from repeated ones."""
         named = [body.id for body in bodies if body.id]
         if named:
-            self.known = await resources.by_ids(self.tx.connection, ports, named)
-        self.networks = await resources.by_ids(self.tx.connection, networks, {body.network_id for body in bodies})
+            self.known = await PORTS.by_ids(self.tx.connection, named)
+        self.networks = await NETWORKS.by_ids(self.tx.connection, {body.network_id for body in bodies})
         self.tunnelled = await overlay.lock(self.tx.connection, self.networks.values())
         order: dict[str, None] = {}  # a repeated id is found at once
         async for body, guard in yielding(zip(bodies, guards, strict=True)):
@@ -85,30 +85,22 @@ class _Batch:
             self.order.append(row["id"])
             order[row["id"]] = None
 
-    async def _move(self, known: Row, body: PortCreate) -> None:
+    async def _move(self, known: PortRow, body: PortCreate) -> None:
         """A server that is built again elsewhere takes its port with it."""
         if body.host_id and body.host_id != known.host_id:
             self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
             values = {"host_id": body.host_id, "status": "DOWN"}
-            await resources.change(self.tx.connection, ports, known.id, values, self.deps.now())
-            self.known |= await resources.by_ids(self.tx.connection, ports, [known.id])
+            await PORTS.change(self.tx.connection, known.id, values, self.deps.now())
+            self.known |= await PORTS.by_ids(self.tx.connection, [known.id])
 
-    def _facts(self, row: dict[str, Any], body: PortCreate, network: Row) -> Facts:
+    def _facts(self, row: dict[str, Any], body: PortCreate, network: NetworkRow) -> Facts:
         device = (body.device_owner or "").startswith("network:")
-        target = {
-            "project_id": row["project_id"],
-            "tenant_id": row["project_id"],
-            "network_device": device,
-            "object": body,
-        }
-        return target | network_facts(network) | {"network:project_id": network.project_id}
+        return owned_by(row["project_id"]) | within(network) | {"network_device": device, "object": body}
 
     async def fill(self) -> None:
         """Everything the rows need: groups, MACs, addresses; quota."""
-        defaults: dict[str, str] = {}
-        for project_id, count in sorted(Counter(row["project_id"] for row, _ in self.new).items()):
-            defaults[project_id] = await self.creation.projects.enter(self.tx, project_id)
-            await self.creation.projects.check_quota(self.tx, project_id, "port", count)
+        owners = [row["project_id"] for row, _ in self.new]
+        defaults = await make_room(self.deps, self.tx, owners, {PORTS: 1})
         async for row, body in yielding(self.new):
             self._fill(row, body, defaults[row["project_id"]])
         await self._check_groups(set(defaults.values()))
@@ -118,7 +110,7 @@ class _Batch:
 
     def _fill(self, row: dict[str, Any], body: PortCreate, default_group: str) -> None:
         network = self.networks[body.network_id]
-        mac = rules.mac(body.mac_address) if body.mac_address else mac_address(self.deps)
+        mac = plan.mac(body.mac_address) if body.mac_address else mac_address(self.deps)
         secured = (
             network.port_security_enabled
             if isinstance(body.port_security_enabled, UnsetType)
@@ -130,9 +122,9 @@ class _Batch:
             groups = [default_group] if secured and not owner.startswith("network:") else []
         else:
             groups = list(dict.fromkeys(given))
-        pairs = rules.pairs(body.allowed_address_pairs, mac)
-        rules.check_security(enabled=secured, groups=groups, pairs=pairs, groups_given=True)
-        rules.check_vnic_type(body.vnic_type)
+        pairs = plan.pairs(body.allowed_address_pairs, mac)
+        plan.check_security(enabled=secured, groups=groups, pairs=pairs, groups_given=True)
+        plan.check_vnic_type(body.vnic_type)
         self.groups[row["id"]] = groups
         row |= {
             "network_id": network.id, "mac_address": mac, "admin_state_up": body.admin_state_up, "status": "DOWN",
@@ -146,7 +138,7 @@ class _Batch:
         for row, _ in self.new:
             asked[row["project_id"]].update(set(self.groups[row["id"]]) - defaults)
         for project_id, groups in asked.items():
-            await rules.check_groups(self.tx.connection, self.ctx, project_id, sorted(groups))
+            await plan.check_groups(self.tx.connection, self.ctx, project_id, sorted(groups))
 
     async def _check_macs(self) -> None:
         named = [(row["network_id"], row["mac_address"]) for row, body in self.new if body.mac_address]
@@ -163,7 +155,7 @@ class _Batch:
         async for row, body in yielding(self.new):
             has_subnets = bool(allocator.by_network[row["network_id"]])
             wanted[row["network_id"]] += [
-                (row["id"], want) for want in rules.wants(body.fixed_ips, has_subnets=has_subnets)
+                (row["id"], want) for want in plan.wants(body.fixed_ips, has_subnets=has_subnets)
             ]
         for network_id, wants in wanted.items():
             await allocator.give(network_id, wants)
@@ -174,13 +166,13 @@ class _Batch:
         if not self.new:
             return
         connection = self.tx.connection
-        await resources.add(connection, ports, [row for row, _ in self.new])
+        await PORTS.add(connection, [row for row, _ in self.new])
         await self.allocator.save()
         pairs = [(port_id, group) for port_id, groups in self.groups.items() for group in groups]
         await store.add_groups(connection, [{"port_id": port, "security_group_id": group} for port, group in pairs])
         tags = [(row["id"], tag) for row, body in self.new for tag in body.tags]
         if tags:
-            await resources.add_tags(connection, tags)
+            await tag_store.add(connection, tags)
 
     async def views(self) -> Sequence[Port]:
         addresses: defaultdict[str, list[SimpleNamespace]] = defaultdict(list)
@@ -188,12 +180,12 @@ class _Batch:
             addresses[address["port_id"]].append(SimpleNamespace(**address))
         made = {row["id"]: self._view(row, body, addresses[row["id"]]) async for row, body in yielding(self.new)}
         if self.known:
-            made |= {p.id: p for p in await self.creation.logic.views(self.tx.connection, list(self.known.values()))}
+            made |= {p.id: p for p in await views(self.tx.connection, list(self.known.values()))}
         return [made[port_id] for port_id in self.order]
 
     def _view(self, row: dict[str, Any], body: PortCreate, addresses: Sequence[Any]) -> Port:
         tags = sorted(set(body.tags))
-        return view(cast(Row, SimpleNamespace(**row)), addresses, sorted(self.groups[row["id"]]), tags)
+        return view(cast(PortRow, SimpleNamespace(**row)), addresses, sorted(self.groups[row["id"]]), tags)
 
     def hosts(self) -> set[str]:
         """Where the ports are shown."""
@@ -214,7 +206,7 @@ class _Batch:
         return await group_store.hosts_with(self.tx.connection, groups, self.deps.alive_since())
 
 
-def _check_same(known: Row, row: dict[str, Any], body: PortCreate) -> None:
+def _check_same(known: PortRow, row: dict[str, Any], body: PortCreate) -> None:
     if (known.network_id, known.project_id, known.device_id) != (
         body.network_id,
         row["project_id"],

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
-from kilonova.network.resources.base.schemas import Name, Owned, Renamed, Resource, Tags, Uuid
+from kilonova.network.resources.base.schemas import Name, StandardCreate, StandardUpdate, StandardView, Tags, Uuid
 from kilonova.network.resources.subnets.schemas import Address
 
 Mac = Annotated[
@@ -43,7 +43,7 @@ Pairs = Annotated[list[AddressPairIn], Meta(max_length=64)]
 Groups = Annotated[list[Uuid], Meta(max_length=64)]
 
 
-class PortCreate(Owned, kw_only=True, rename=WIRE):
+class PortCreate(StandardCreate, kw_only=True, rename=WIRE):
     """`id` is ours alone (components only): a repeated request then means the same port."""
 
     network_id: Uuid
@@ -63,7 +63,7 @@ class PortCreate(Owned, kw_only=True, rename=WIRE):
     tags: Tags = msgspec.field(default_factory=list)
 
 
-class PortUpdate(Renamed, rename=WIRE):
+class PortUpdate(StandardUpdate, rename=WIRE):
     mac_address: Mac | UnsetType = UNSET
     fixed_ips: FixedIPs | UnsetType | None = UNSET
     admin_state_up: bool | UnsetType = UNSET
@@ -88,7 +88,7 @@ class AddressPair(View):
     mac_address: str
 
 
-class Port(Resource, kw_only=True, rename=WIRE):
+class Port(StandardView, kw_only=True, rename=WIRE):
     """The `binding:` fields except `vnic_type` are shown to admins and components alone."""
 
     network_id: str
@@ -107,11 +107,3 @@ class Port(Resource, kw_only=True, rename=WIRE):
     profile: dict[str, Any] | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET
     vif_details: dict[str, Any] | UnsetType = UNSET
-
-
-class PortBody(View):
-    port: Port
-
-
-class PortsBody(View):
-    ports: list[Port]

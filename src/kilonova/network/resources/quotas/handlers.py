@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
+from msgspec import UnsetType
 
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
@@ -13,8 +11,7 @@ from kilonova.core.web.validation_errors import violation_of
 from kilonova.network import errors
 from kilonova.network.resources.base.schemas import ProjectId
 from kilonova.network.resources.quotas.logic import QuotaLogic
-
-Limits = dict[str, Annotated[int, Meta(ge=-1, le=2147483647)] | bool]
+from kilonova.network.resources.quotas.schemas import QuotaBody, QuotaDetailsBody, QuotaUpdate
 
 
 class Quotas:
@@ -31,35 +28,34 @@ class Quotas:
 
     async def show(self, call: Call, project_id: str) -> Reply:
         self._check(call, project_id)
-        return Reply({"quota": await self.logic.of_project(project_id)})
+        return Reply(QuotaBody(quota=await self.logic.of_project(project_id)))
 
     async def details(self, call: Call, project_id: str) -> Reply:
         self._check(call, project_id)
-        return Reply({"quota": await self.logic.details(project_id)})
+        return Reply(QuotaDetailsBody(quota=await self.logic.details(project_id)))
 
     async def defaults(self, call: Call, project_id: str) -> Reply:
         self._check(call, project_id)
-        return Reply({"quota": self.logic.defaults()})
+        return Reply(QuotaBody(quota=self.logic.defaults()))
 
     async def update(self, call: Call, project_id: str) -> Reply:
-        """`force` sets limits below what is used; `check_limit` is what happens without it."""
         try:
             msgspec.convert(project_id, ProjectId)
         except msgspec.ValidationError as error:
             raise errors.HTTPBadRequest(reason=f"the project's id {violation_of(error, ProjectId).what}") from None
         try:
-            body = await call.decode(dict[str, Limits])
+            body = await call.decode(QuotaUpdate)
         except core_errors.BadRequest as error:
             raise errors.HTTPBadRequest(reason=error.message) from None
-        if "quota" not in body:
+        if isinstance(body.quota, UnsetType):
             raise errors.HTTPBadRequest(reason="Unable to find 'quota' in request body")
-        asked = body["quota"]
+        asked = body.quota
         force = asked.pop("force", False) is True
         asked.pop("check_limit", None)
         wrong = [name for name, limit in asked.items() if isinstance(limit, bool)]
         if wrong:
             raise errors.HTTPBadRequest(reason=f"Invalid input for {wrong[0]}. Reason: it is not an integer.")
-        return Reply({"quota": await self.logic.update(project_id, dict(asked), force=force)})
+        return Reply(QuotaBody(quota=await self.logic.update(project_id, dict(asked), force=force)))
 
     async def reset(self, call: Call, project_id: str) -> Reply:
         await self.logic.reset(project_id)

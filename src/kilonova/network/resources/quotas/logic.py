@@ -6,8 +6,9 @@ from collections import defaultdict
 
 from kilonova.core.db import retried
 from kilonova.network import errors
-from kilonova.network.resources.base.logic import Deps
-from kilonova.network.store import agents as store
+from kilonova.network.deps import Deps
+from kilonova.network.resources.quotas.schemas import Use
+from kilonova.network.store import quotas as store
 
 
 class QuotaLogic:
@@ -15,20 +16,20 @@ class QuotaLogic:
         self.deps = deps
 
     def defaults(self) -> dict[str, int]:
-        return {resource: self.deps.options.quota(resource) for resource in store.COUNTED}
+        return {name: self.deps.options.quota(name) for name in self.deps.counted.values()}
 
     async def of_project(self, project_id: str) -> dict[str, int]:
         async with self.deps.database.reading() as connection:
             own = {row.resource: row.amount for row in await store.limits(connection, project_id)}
         return self.defaults() | own
 
-    async def details(self, project_id: str) -> dict[str, dict[str, int]]:
-        """limit, used and reserved (always 0: nothing is held back) of every resource."""
-        found: dict[str, dict[str, int]] = {}
+    async def details(self, project_id: str) -> dict[str, Use]:
+        found: dict[str, Use] = {}
         async with self.deps.database.reading() as connection:
-            for resource, limit in self.defaults().items():
-                used, own = await store.usage(connection, project_id, resource)
-                found[resource] = {"limit": limit if own is None else own, "used": used, "reserved": 0}
+            for objects, name in self.deps.counted.items():
+                now = await store.usage(connection, project_id, name, objects)
+                limit = self.deps.options.quota(name) if now.amount is None else now.amount
+                found[name] = Use(limit=limit, used=now.used, reserved=0)
         return found
 
     async def list(self) -> dict[str, dict[str, int]]:
@@ -42,12 +43,13 @@ class QuotaLogic:
     @retried
     async def update(self, project_id: str, amounts: dict[str, int], *, force: bool = False) -> dict[str, int]:
         """Set limits; one that is below what is used already only with `force`."""
-        unknown = sorted(set(amounts) - set(store.COUNTED))
+        counted = {name: objects for objects, name in self.deps.counted.items()}
+        unknown = sorted(set(amounts) - set(counted))
         if unknown:
             raise errors.HTTPBadRequest(reason=f"Unrecognized attribute(s) '{', '.join(unknown)}'")
         async with self.deps.database.transaction() as tx:
             for resource, limit in () if force else amounts.items():
-                used, _ = await store.usage(tx.connection, project_id, resource)
+                used = (await store.usage(tx.connection, project_id, resource, counted[resource])).used
                 if 0 <= limit < used:
                     raise errors.HTTPBadRequest(
                         reason=f"Quota limit {limit} for {resource} must be greater than or equal to already used {used}"

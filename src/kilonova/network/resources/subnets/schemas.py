@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.core.web.wire import Body, View
-from kilonova.network.resources.base.schemas import Name, Names, Owned, Renamed, Resource, Uuid
+from kilonova.core.web.wire import Body
+from kilonova.network.resources.base.schemas import Name, Names, StandardCreate, StandardUpdate, StandardView, Uuid
 
 Address = Annotated[str, Meta(max_length=64)]
 
@@ -28,7 +28,7 @@ Routes = Annotated[list[HostRoute], Meta(max_length=256)]
 Nameservers = Annotated[list[Address], Meta(max_length=256)]
 
 
-class SubnetCreate(Owned, kw_only=True):
+class SubnetCreate(StandardCreate, kw_only=True):
     """`gateway_ip` null means none; left out, the first address."""
 
     network_id: Uuid
@@ -49,7 +49,7 @@ class SubnetCreate(Owned, kw_only=True):
     dns_publish_fixed_ip: Literal[False] = False
 
 
-class SubnetUpdate(Renamed):
+class SubnetUpdate(StandardUpdate):
     gateway_ip: Address | UnsetType | None = UNSET
     enable_dhcp: bool | UnsetType = UNSET
     allocation_pools: Pools | UnsetType = UNSET
@@ -58,7 +58,7 @@ class SubnetUpdate(Renamed):
     service_types: Names | UnsetType | None = UNSET
 
 
-class Subnet(Resource, kw_only=True):
+class Subnet(StandardView, kw_only=True):
     network_id: str
     ip_version: int
     cidr: str
@@ -72,11 +72,3 @@ class Subnet(Resource, kw_only=True):
     ipv6_address_mode: str | None = None
     subnetpool_id: str | None = None
     external: bool = msgspec.field(default=False, name="router:external")
-
-
-class SubnetBody(View):
-    subnet: Subnet
-
-
-class SubnetsBody(View):
-    subnets: list[Subnet]

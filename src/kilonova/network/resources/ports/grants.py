@@ -1,57 +1,21 @@
-"""What a compute host may do here: what the grant of one of its servers covers (core/grants.py)."""
+"""What a compute host may do with ports: what the grant of one of its servers covers (core/grants.py)."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from kilonova.core.context import RequestContext
 from kilonova.core.grants import Grant
-from kilonova.network.resources.base.schemas import Filters
 from kilonova.network.resources.ports.schemas import PortCreate, PortUpdate
 
 BINDING = {"device_id", "device_owner", "host_id", "profile"}  # all that a host changes of a port
 COMPUTE = "compute:"
 
 
-class Held(Protocol):
-    """What a rule is asked about: a port's row, or the body of one to be made."""
-
-    device_id: Any
-    host_id: Any
-
-
-def acting(ctx: RequestContext) -> RequestContext:
-    """The caller for what is made: with a grant, in the server's project."""
-    if not ctx.is_host or ctx.grant is None:
-        return ctx
-    return msgspec.structs.replace(ctx, project_id=ctx.grant.project)
-
-
-def narrow(ctx: RequestContext, resource: str, filters: Filters) -> bool:
-    """Limit a host's list to what its grant covers; False when that is nothing."""
-    grant = ctx.grant
-    if grant is None or resource not in LISTED:
-        return False
-    key, attribute = LISTED[resource]
-    held = getattr(grant, attribute)
-    allowed = {held} if isinstance(held, str) else set(held)
-    filters.filters[key] = sorted(allowed.intersection(filters.filters.get(key, allowed)))
-    return bool(filters.filters[key])
-
-
-LISTED = {"port": ("device_id", "server"), "network": ("id", "networks"), "subnet": ("network_id", "networks")}
-"""Resource → the attribute that limits a host's list, and where the grant says to what."""
-
-
-def covers(grant: Grant | None, action: str, resource: str, held: Any, body: msgspec.Struct | None) -> bool:
-    """Whether a host may do this with an object: `held` is its row, or the body of one to be made."""
-    if grant is None or held is None:
-        return False
-    if resource != "port":
-        return action == "get" and getattr(held, LISTED[resource][0]) in grant.networks if resource in LISTED else False
+def covers(grant: Grant, action: str, held: Any, body: msgspec.Struct | None) -> bool:
+    """`held` is a port's row, or the body of one to be made."""
     if isinstance(body, PortCreate):
         return _new(grant, body)
     if not _own(grant, held):

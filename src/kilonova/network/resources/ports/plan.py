@@ -10,13 +10,13 @@ from msgspec import UnsetType
 
 from kilonova.core.addresses import parse_mac, parse_network
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection
 from kilonova.network import errors
 from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.ipam.addresses import Want, parse_address
 from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, FixedIPIn
-from kilonova.network.store import resources
-from kilonova.network.tables import security_groups
+from kilonova.network.store.ports import BoundRow
+from kilonova.network.store.security_groups import GROUPS
 
 MAX_PAIRS = 10
 COMPUTE = "compute:"
@@ -77,7 +77,7 @@ def pairs(asked: Sequence[AddressPairIn] | UnsetType | None, own_mac: str) -> li
     return found
 
 
-def server_events(name: str, ports: Iterable[Row]) -> list[ServerEvent]:
+def server_events(name: str, ports: Iterable[BoundRow]) -> list[ServerEvent]:
     """What compute hears of these ports: of those whose device is a server's. A project may write any owner and device on its
     ports, so the device must be an id at least; callers see to it that a host has the port, which only compute brings about."""
     return [
@@ -117,7 +117,7 @@ async def check_groups(connection: Connection, ctx: RequestContext, project_id: 
     """Raises SecurityGroupNotFound for groups that are not there or that the caller may not use."""
     if not group_ids:
         return
-    known = await resources.by_ids(connection, security_groups, group_ids)
+    known = await GROUPS.by_ids(connection, group_ids)
     for group_id in group_ids:
         if group_id not in known or not (ctx.is_admin or known[group_id].project_id in (project_id, ctx.project_id)):
             raise errors.SecurityGroupNotFound(id=group_id)

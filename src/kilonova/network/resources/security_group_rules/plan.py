@@ -7,7 +7,9 @@ from typing import Any
 
 from kilonova.core.addresses import parse_interface, parse_network
 from kilonova.network import errors
-from kilonova.network.resources.security_groups.schemas import Rule, RuleCreate
+from kilonova.network.deps import Deps
+from kilonova.network.resources.security_group_rules.schemas import Rule, RuleCreate
+from kilonova.network.store.security_group_rules import RuleRow
 
 PROTOCOLS = {
     "ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "igmp": 2, "ip": 0, "ipip": 4,
@@ -18,6 +20,13 @@ WITH_PORTS = {6, 17, 33, 132, 136}
 ICMP = {1, 58}
 ONLY_IPV6 = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
 COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr", "remote_address_group_id"}]
+DEFAULT_RULES = [
+    ("egress", "IPv4", False),
+    ("egress", "IPv6", False),
+    ("ingress", "IPv4", True),
+    ("ingress", "IPv6", True),
+]
+"""(direction, ethertype, only from the same group) of the default group; other groups get the egress ones."""
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -46,6 +55,30 @@ def values_of(body: RuleCreate) -> dict[str, Any]:
     }
 
 
+def new_rule(deps: Deps, group_id: str, project_id: str, **values: Any) -> dict[str, Any]:
+    """A rule's columns."""
+    now = deps.now()
+    rule: dict[str, Any] = {
+        "id": deps.clock.uuid(), "project_id": project_id, "security_group_id": group_id, "direction": "egress",
+        "ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None, "remote_ip_prefix": None,
+        "remote_group_id": None, "description": "", "created_at": now, "updated_at": now, "revision_number": 0,
+    }  # fmt: skip
+    rule |= values
+    return rule | {"signature": signature(rule)}
+
+
+def first_rules(deps: Deps, group_id: str, project_id: str, *, default: bool) -> list[dict[str, Any]]:
+    """The rules that a new group begins with."""
+    return [
+        new_rule(
+            deps, group_id, project_id, direction=direction, ethertype=ethertype,
+            remote_group_id=group_id if same else None,
+        )
+        for direction, ethertype, same in DEFAULT_RULES
+        if default or not same
+    ]  # fmt: skip
+
+
 def signature(values: dict[str, Any]) -> str:
     """What makes two rules of one group the same: `6` is tcp, and 0.0.0.0/0 is anywhere."""
     number = number_of(values["protocol"])
@@ -70,7 +103,7 @@ def normalized(prefix: str | None) -> str | None:
     return None
 
 
-def view(row: Any) -> Rule:
+def view(row: RuleRow) -> Rule:
     return Rule(
         **{name: getattr(row, name) for name in COLUMNS},
         tenant_id=row.project_id,

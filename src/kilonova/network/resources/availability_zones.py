@@ -1,0 +1,49 @@
+"""Availability zones: the network service's own, and those of its agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kilonova.core.web.app import Route
+from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.wire import View
+from kilonova.network.deps import Deps
+from kilonova.network.resources.base.resource import V2, Api, Extension, Resource
+from kilonova.network.store import agents as store
+
+
+class Zone(View):
+    name: str
+    resource: str
+    state: str
+
+
+class ZonesBody(View):
+    availability_zones: list[Zone]
+
+
+class Zones:
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+
+    async def list(self, call: Call) -> Reply:
+        async with self.deps.database.reading() as connection:
+            names = {self.deps.options.availability_zone, *await store.zones(connection)}
+        zones = [Zone(name=name, resource="network", state="available") for name in sorted(names)]
+        return Reply(ZonesBody(availability_zones=zones))
+
+
+def _routes(api: Api) -> Sequence[Route]:
+    list_zones, path = Zones(api.deps).list, f"{V2}/availability_zones"
+    return [
+        Route("GET", path, list_zones, "get_availability_zone", reply=ZonesBody, summary="List availability zones.")
+    ]
+
+
+AVAILABILITY_ZONES = Resource(
+    rules={"get_availability_zone": "role:reader or role:member or role:admin"},
+    more=_routes,
+    extensions=(
+        Extension("availability_zone", "Availability Zone", "2015-01-01T10:00:00-00:00", "Availability zones"),
+    ),
+)

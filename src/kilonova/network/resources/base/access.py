@@ -1,0 +1,63 @@
+"""Who may see and do what, over HTTP: policy, and what hosts' grants cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import msgspec
+from msgspec import UNSET
+
+from kilonova.core.errors import KilonovaError
+from kilonova.core.policy import PolicyNotAuthorized
+from kilonova.core.web.call import Call
+from kilonova.network.resources.base.facts import Facts, Guard
+from kilonova.network.resources.base.grants import covers
+from kilonova.network.resources.base.shape import Shape
+
+
+def hidden(call: Call, shape: Shape) -> dict[str, str]:
+    """wire name → field name of the attributes this caller may not see."""
+    return {wire: name for wire, (name, rule) in shape.guarded.items() if not call.allowed(rule)}
+
+
+def scope(call: Call) -> str | None:
+    """The project whose objects a list shows; None for all of them."""
+    if not call.ctx.is_host and call.allowed("service_api"):
+        return None
+    return call.ctx.project_id or ""
+
+
+def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = None, *, see: str = "") -> Guard:
+    """Refuses callers that may not see the object (or, for a new one, what it is made on: rule `see`), may not do `action` with
+    it, or may not set one of the attributes that `body` sets."""
+    base = f"{action}_{shape.name}"
+    wanted = [base, *(f"{base}:{name}" for name in (_set_in(body) if body is not None else ()))]
+    rules = [rule for rule in wanted if rule in shape.rules]
+
+    def check(target: Facts, unseen: KilonovaError | None) -> None:
+        held = target.pop("object", None)
+        sees = not call.ctx.is_host or covers(shape.hosts, call.ctx.grant, action, held, body)
+        if not sees or not call.allowed(see or f"get_{shape.name}", target):
+            raise unseen or PolicyNotAuthorized(action=base)
+        for rule in rules:
+            call.authorize(target, rule)
+
+    return check
+
+
+@lru_cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
+def _set_in(body: msgspec.Struct) -> Iterator[str]:
+    """Wire names of what a body says other than the default: `fixed_ips`, and `fixed_ips:ip_address` where one has it."""
+    for field in _fields(type(body)):
+        value = getattr(body, field.name)
+        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        if value is not UNSET and value != default:
+            yield field.encode_name
+            parts = value if isinstance(value, list) else [value]
+            inner = dict.fromkeys(name for part in parts if isinstance(part, msgspec.Struct) for name in _set_in(part))
+            yield from (f"{field.encode_name}:{name}" for name in inner)

@@ -1,0 +1,125 @@
+"""What a resource declares, and the API that is made of all of them.
+
+    ROUTERS = CrudResource(
+        name="router", collection="routers", path="routers", view=Router, create=RouterCreate, update=RouterUpdate,
+        logic=RouterLogic, rules=RULES, quota=True, extensions=(Extension("router", …),),
+    )
+
+in its `routes.py`, and a line in RESOURCES (registry.py): list with filters, sorting, fields and pages, show, create one or many,
+update and delete, its tags, its quota and its entries of `/v2.0/extensions` follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kilonova.core.web.app import Route
+from kilonova.core.web.wire import wrapped
+from kilonova.network.deps import Deps
+from kilonova.network.resources.base.handlers import Handlers
+from kilonova.network.resources.base.logic import ReadLogic
+from kilonova.network.resources.base.shape import Shape, list_of
+from kilonova.network.store.objects import Objects
+
+V2 = "/v2.0"
+ID = "/{id:str}"
+BULK = 8 << 20  # bytes of a body that makes many things
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """An entry of `/v2.0/extensions`: alias, name and time of the last change are upstream's, by which clients know it."""
+
+    alias: str
+    name: str
+    updated: str
+    description: str
+
+
+def no_routes(_: Any) -> Iterable[Route]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resource:
+    """`rules` are policy rules, with upstream's names. `more` makes the routes, from the API as a whole."""
+
+    rules: Mapping[str, str]
+    extensions: Sequence[Extension] = ()
+    more: Callable[[Any], Iterable[Route]] = no_routes
+
+    def routes(self, api: Api) -> Iterable[Route]:
+        return self.more(api)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CrudResource(Shape, Resource):
+    """What is listed and shown and, where it has the shapes for it, created and updated; deleted if `deletable`.
+
+    `writer` is the rule of the route that creates, where the resource's own rule must know what the new object is made on. With
+    `quota` the rows of a project are counted: the setting `quota_NAME` is the limit. `listed` resources are those at `/v2.0`.
+    `more` makes the routes beside these, from the resource's handlers.
+    """
+
+    logic: type[ReadLogic[Any, Any]]
+    handlers: type[Handlers[Any]] = Handlers
+    writer: str = ""
+    max_body: int = BULK
+    deletable: bool = True
+    quota: bool = False
+    listed: bool = False
+
+    def routes(self, api: Api) -> Iterable[Route]:
+        handlers = api.handlers[self]
+        return [*self._crud(handlers), *self.more(handlers)]
+
+    def _crud(self, handlers: Handlers[Any]) -> Iterator[Route]:
+        every, one = f"{V2}/{self.path}", f"{V2}/{self.path}{ID}"
+        name, a, many = self.name, self.a_noun, self.collection.replace("_", " ")
+        shown, listed = self.one | self.one_part, self.many | self.many_parts
+        yield Route("GET", every, handlers.list, f"get_{name}", reply=listed, summary=f"List {many}.")
+        yield Route("GET", one, handlers.show, f"get_{name}", reply=shown, summary=f"Show {a}.")
+        if self.create is not None:
+            sent = wrapped(name, self.create) | wrapped(self.collection, list_of(self.create))
+            yield Route(
+                "POST", every, handlers.create, self.writer or f"create_{name}", 201, max_body=self.max_body, body=sent,
+                reply=self.one | self.many, summary=f"Create {a}, or many.",
+            )  # fmt: skip
+        if self.update is not None:
+            sent = wrapped(name, self.update)
+            yield Route(
+                "PUT", one, handlers.update, f"update_{name}", body=sent, reply=self.one, summary=f"Update {a}."
+            )
+        if self.deletable:
+            yield Route("DELETE", one, handlers.delete, f"delete_{name}", 204, summary=f"Delete {a}.")
+
+
+class Api:
+    """All resources, made ready in one process; `handlers` are those of every CrudResource."""
+
+    def __init__(self, deps: Deps, resources: Sequence[Resource]) -> None:
+        self.deps, self.resources = deps, resources
+        crud = [resource for resource in resources if isinstance(resource, CrudResource)]
+        self.handlers = {one: one.handlers(one, one.logic(deps)) for one in crud}
+
+    def routes(self) -> list[Route]:
+        return [route for resource in self.resources for route in resource.routes(self)]
+
+
+def counted(resources: Iterable[Resource]) -> dict[Objects[Any], str]:
+    """What quotas limit, and the names of the limits."""
+    crud = [resource for resource in resources if isinstance(resource, CrudResource)]
+    return {one.logic.objects: one.name for one in crud if one.quota}
+
+
+def rules_of(resources: Iterable[Resource]) -> dict[str, str]:
+    """The policy rules of all of them. Raises ValueError when two say something different by one name."""
+    found: dict[str, str] = {}
+    for resource in resources:
+        for name, rule in resource.rules.items():
+            if found.setdefault(name, rule) != rule:
+                raise ValueError(f"policy rule {name}: {found[name]!r} and {rule!r}")
+    return found

@@ -1,0 +1,26 @@
+"""Security groups: what the API knows of them."""
+
+from __future__ import annotations
+
+from kilonova.core.web.app import DEFAULT_MAX_BODY
+from kilonova.network.resources.base.resource import CrudResource, Extension
+from kilonova.network.resources.security_groups.handlers import SecurityGroups
+from kilonova.network.resources.security_groups.logic import SecurityGroupLogic
+from kilonova.network.resources.security_groups.policies import RULES
+from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate
+
+SECURITY_GROUPS = CrudResource(
+    name="security_group",
+    collection="security_groups",
+    path="security-groups",
+    view=Group,
+    create=GroupCreate,
+    update=GroupUpdate,
+    constant={"shared": False},
+    rules=RULES,
+    logic=SecurityGroupLogic,
+    handlers=SecurityGroups,
+    max_body=DEFAULT_MAX_BODY,
+    quota=True,
+    extensions=(Extension("security-group", "security-group", "2012-10-05T10:00:00-00:00", "Security groups"),),
+)

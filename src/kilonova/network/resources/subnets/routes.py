@@ -1,0 +1,35 @@
+"""Subnets: what the API knows of them."""
+
+from __future__ import annotations
+
+from kilonova.core.addresses import parse_address, parse_network
+from kilonova.network.resources.base.grants import HostAccess
+from kilonova.network.resources.base.resource import CrudResource, Extension
+from kilonova.network.resources.subnets.logic import SubnetLogic
+from kilonova.network.resources.subnets.policies import RULES
+from kilonova.network.resources.subnets.schemas import Subnet, SubnetCreate, SubnetUpdate
+
+SUBNETS = CrudResource(
+    name="subnet",
+    collection="subnets",
+    path="subnets",
+    view=Subnet,
+    create=SubnetCreate,
+    update=SubnetUpdate,
+    addresses={"cidr": parse_network, "gateway_ip": parse_address},
+    derived=frozenset({"router:external"}),
+    constant={"ipv6_ra_mode": None, "ipv6_address_mode": None, "subnetpool_id": None},
+    rules=RULES,
+    writer="any_writer",
+    see_new="see_network",
+    hosts=HostAccess("network_id", "networks"),
+    logic=SubnetLogic,
+    quota=True,
+    listed=True,
+    extensions=(
+        Extension(
+            "subnet-external-network", "Subnet belongs to an external network", "2024-02-05T18:00:00-00:00",
+            "Subnets say whether their network is external",
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""SQL of subnets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Select, Update, func, or_, select, update
+
+from kilonova.core.db import Connection, rows
+from kilonova.core.db.locks import locked
+from kilonova.core.db.prepared import prepared
+from kilonova.network.store import networks as network_store
+from kilonova.network.store.objects import Objects, StandardRow
+from kilonova.network.store.tags import Condition
+from kilonova.network.tables import ip_allocations, networks, ports, subnets
+
+
+class SubnetRow(StandardRow):
+    """`allocation_pools` holds [first, last], `host_routes` [destination, next hop]; the search for a free address goes on at
+    `next_address`; `born` is in microseconds."""
+
+    network_id: str
+    ip_version: int
+    cidr: str
+    gateway_ip: str | None
+    enable_dhcp: bool
+    allocation_pools: list[list[str]]
+    dns_nameservers: list[str]
+    host_routes: list[list[str]]
+    service_types: list[str]
+    next_address: int
+    born: int
+
+
+SUBNETS = Objects(subnets, SubnetRow)
+
+
+def seen_by(project_id: str | None) -> Condition:
+    seen = select(networks.c.id).where(network_store.seen_by(project_id))
+    return or_(subnets.c.project_id == project_id, subnets.c.network_id.in_(seen))
+
+
+async def ids_of(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids of subnets by network."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in (await connection.execute(*_ids_of(list(network_ids)))).all():
+        found[row.network_id].append(row.id)
+    return found
+
+
+@prepared
+def _ids_of(network_ids: Any) -> Select[Any]:
+    query = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(network_ids))
+    return query.order_by(subnets.c.born, subnets.c.id)
+
+
+async def of_networks(connection: Connection, network_ids: Iterable[str], *, lock: bool = False) -> Sequence[SubnetRow]:
+    """Subnets of networks, oldest first; locked, so that allocations of addresses are serialized."""
+    return rows.every(await connection.execute(*_of_networks(list(network_ids), lock=lock)), SubnetRow)
+
+
+@prepared
+def _of_networks(network_ids: Any, *, lock: bool) -> Select[Any]:
+    query = select(subnets).where(subnets.c.network_id.in_(network_ids)).order_by(subnets.c.born, subnets.c.id)
+    return locked(query) if lock else query
+
+
+async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:
+    """Where the next search for a free address begins."""
+    await connection.execute(*_advanced(subnet_id, next_address))
+
+
+@prepared
+def _advanced(subnet_id: Any, next_address: Any) -> Update:
+    return update(subnets).where(subnets.c.id == subnet_id).values(next_address=next_address)
+
+
+async def in_use(connection: Connection, subnet_id: str) -> bool:
+    query = (
+        select(ports.c.id)
+        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+        .where(ip_allocations.c.subnet_id == subnet_id, ports.c.device_owner != "network:dhcp")
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
+async def used_by_subnet(connection: Connection) -> dict[str, int]:
+    """How many addresses are in use, by subnet."""
+    query = select(ip_allocations.c.subnet_id, func.count().label("used")).group_by(ip_allocations.c.subnet_id)
+    return {row.subnet_id: row.used for row in (await connection.execute(query)).all()}
