@@ -7,7 +7,7 @@ Schemas are those of the shapes that routes declare. A field or route that some 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 PATH = "/openapi.json"
+REF = "#/components/schemas/"
 JSON, BYTES = "application/json", "application/octet-stream"
 PARAMETER = re.compile(r"\{(\w+):\w+\}")
+SHAPE = re.compile(r".*\.resources\.(\w+)\.(?:\w+\.)*(\w+)")
 VERSION_SEGMENT = re.compile(r"v\d+(\.\d+)?")
 ERRORS = (errors.BadRequest, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.Conflict)
 
@@ -156,11 +158,12 @@ class Shapes:
             self._collect(kind)
         found = [*self._structs, *(kind for kind in kinds if kind not in self._structs)]
         schemas, components = msgspec.json.schema_components(
-            found, ref_template="#/components/schemas/{name}", schema_hook=lambda _kind: {}
+            found, ref_template=REF + "{name}", schema_hook=lambda _kind: {}
         )
-        self._schemas = dict(zip(map(repr, found), map(_portable, schemas), strict=True))
-        self.names = {kind: self._schemas[repr(kind)]["$ref"].rpartition("/")[2] for kind in self._structs}
-        self.components = {name: _portable(schema) for name, schema in components.items()}
+        renamed = _short_names(components)
+        self._schemas = dict(zip(map(repr, found), (_portable(schema, renamed) for schema in schemas), strict=True))
+        self.names = {kind: self._schemas[repr(kind)]["$ref"].removeprefix(REF) for kind in self._structs}
+        self.components = {renamed.get(name, name): _portable(schema, renamed) for name, schema in components.items()}
         for kind, name in self.names.items():
             _finish(kind, self.components[name])
 
@@ -213,13 +216,27 @@ def _finish(kind: type[msgspec.Struct], schema: Json) -> None:
         schema["additionalProperties"] = True
 
 
-def _portable(schema: Any) -> Any:
-    """Python's `\\A` and `\\Z` in patterns, as other languages write them."""
+def _short_names(names: Collection[str]) -> dict[str, str]:
+    """Of shapes of the same name msgspec tells the modules: instead, the resource goes before the name."""
+    found = {}
+    for name in names:
+        if match := SHAPE.fullmatch(name):
+            found[name] = match[1].title().replace("_", "") + match[2]
+    kept = [name for name in names if name not in found]
+    return found if len({*found.values(), *kept}) == len(names) else {}
+
+
+def _portable(schema: Any, renamed: dict[str, str]) -> Any:
+    """Patterns without Python's `\\A` and `\\Z`, which other languages do not know; references by the short names."""
     if isinstance(schema, dict):
-        return {
-            key: item.replace(r"\A", "^").replace(r"\Z", "$")
-            if key == "pattern" and isinstance(item, str)
-            else _portable(item)
-            for key, item in schema.items()
-        }
-    return [_portable(item) for item in schema] if isinstance(schema, list) else schema
+        return {key: _portable_text(key, item, renamed) for key, item in schema.items()}
+    return [_portable(item, renamed) for item in schema] if isinstance(schema, list) else schema
+
+
+def _portable_text(key: str, item: Any, renamed: dict[str, str]) -> Any:
+    if key == "pattern" and isinstance(item, str):
+        return item.replace(r"\A", "^").replace(r"\Z", "$")
+    if key == "$ref":
+        name = str(item).removeprefix(REF)
+        return REF + renamed.get(name, name)
+    return _portable(item, renamed)
