@@ -40,7 +40,7 @@ async def statements_of(database: Database) -> list[str]:
     """What is sent to the database from now on: a list that grows."""
     sent: list[str] = []
     event.listen(database.engine.sync_engine, "before_cursor_execute", lambda _c, _cursor, sql, *_: sent.append(sql))
-    await database.close()  # connections that were open before would tell nothing
+    await database.close()  # connections that were open before would not be counted
     return sent
 
 

@@ -232,8 +232,8 @@ class Network:
 
 
 class Wiring(NetworkAgentAPI):
-    """The host's network agent: plugging tells compute `event` for each port, unless that is empty; the first words may be
-    `lost`. `away` makes the next calls fail so often."""
+    """The host's network agent: plugging sends compute the event `event` for each port, unless that is empty; the first ones may
+    be `lost`. `away`: how many of the next calls fail."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab, self.event, self.lost, self.away = lab, "completed", 0, 0

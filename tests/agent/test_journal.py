@@ -147,7 +147,7 @@ def secret_build(number: int, *, move: Move | None = None) -> ServerBuild:
     )
 
 
-def told(path: Path) -> list[str]:
+def secrets_in(path: Path) -> list[str]:
     """The secrets that are in the file."""
     content = path.read_bytes()
     forms = {"admin_pass": b"hidden-pass", "user_data": b"aGlkZGVu", "file": b"aGlkZGVuIGZpbGU"}
@@ -158,7 +158,7 @@ def test_secrets_are_not_written_down(tmp_path: Path) -> None:
     path = tmp_path / "j"
     journal = Journal(path, Clock())
     run = journal.open_run("a", secret_build(1))
-    assert told(path) == []
+    assert secrets_in(path) == []
     assert journal.unfinished("a")[run].build == without_secrets(secret_build(1))
     assert path.stat().st_mode & 0o077 == 0
 
@@ -168,9 +168,9 @@ def test_what_an_older_release_wrote_down_is_taken_out(tmp_path: Path) -> None:
     old = [Line(host="a", run=f"r{n}", build=secret_build(n)) for n in (1, 2)] + [Line(host="a", run="r1", closed=True)]
     path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in old))
     path.chmod(0o644)
-    assert told(path) == ["admin_pass", "user_data", "file"]
+    assert secrets_in(path) == ["admin_pass", "user_data", "file"]
     journal = Journal(path, Clock())
-    assert told(path) == []
+    assert secrets_in(path) == []
     assert list(journal.unfinished("a")) == ["r2"]
     assert path.stat().st_mode & 0o077 == 0
 
@@ -185,7 +185,7 @@ def test_an_evacuation_keeps_its_secrets_until_its_end(tmp_path: Path) -> None:
     journal = reopened(journal, path)
     assert journal.unfinished("a")[run].build == secret_build(1, move=move)
     journal.close_run("a", run)
-    assert told(path) == []
+    assert secrets_in(path) == []
     assert journal.unfinished("a")[kept].build == other
     journal.end(kept, journal.begin("a", kept, other, "accept"), "Error", "written to the new file")
     assert "written to the new file" in path.read_text()

@@ -140,12 +140,12 @@ async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("hostname", "domain", "told"),
+    ("hostname", "domain", "expected"),
     [("web", "novalocal", "web.novalocal"), ("web.example.org", "novalocal", "web.example.org"), ("web", "", "web")],
 )
-def test_guests_get_a_full_name(hostname: str, domain: str, told: str) -> None:
+def test_guests_get_a_full_name(hostname: str, domain: str, expected: str) -> None:
     """In the config drive and by the metadata service alike."""
-    assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == told
+    assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == expected
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def defined(lab: Lab) -> list[GuestSpec]:
 @pytest.mark.parametrize("action", ["start", "reboot_hard"])
 @pytest.mark.parametrize("away", [False, True])
 async def test_a_guest_comes_up_with_the_ports_it_has_now(lab: Lab, action: str, away: bool) -> None:
-    """As the conductor tells; with those of its row when nobody can tell."""
+    """With the ports that the conductor answers; with those of its row when it does not answer."""
     await lab.start()
     assert (await lab.launch(build_of(networks=2))).ok
     first, second = lab.row().server.network_info
@@ -136,7 +136,7 @@ async def test_a_deaf_guest_is_stopped_all_the_same(tmp_path: Path) -> None:
     ],
 )
 async def test_reboots(tmp_path: Path, action: str, deaf: str, steps: tuple[str, ...]) -> None:
-    """Soft where the guest obeys, hard where it does not or is told to be."""
+    """Soft where the guest obeys, hard where it does not or the request says so."""
     lab = Lab(tmp_path, shutdown_timeout=0.05)
     await lab.open()
     await running(lab, ignore_acpi=deaf)

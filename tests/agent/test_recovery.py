@@ -166,7 +166,7 @@ async def test_an_action_that_was_cut_off_is_done_again(
 
 
 POWERS: list[tuple[str, PowerState, bool, PowerState, list[tuple[str, int]]]] = [
-    # vm_state, the guest found, resume_guests_on_boot, the guest afterwards, what is told
+    # vm_state, the guest found, resume_guests_on_boot, the guest afterwards, what is reported
     ("active", PowerState.RUNNING, True, PowerState.RUNNING, []),
     ("active", PowerState.SHUTDOWN, True, PowerState.RUNNING, []),
     ("active", PowerState.SHUTDOWN, False, PowerState.SHUTDOWN, [(server_id(), 4)]),
@@ -175,19 +175,19 @@ POWERS: list[tuple[str, PowerState, bool, PowerState, list[tuple[str, int]]]] = 
 ]
 
 
-@pytest.mark.parametrize(("vm_state", "found", "resume", "after", "told"), POWERS)
+@pytest.mark.parametrize(("vm_state", "found", "resume", "after", "reported"), POWERS)
 async def test_guests_after_the_host_was_rebooted(
-    lab: Lab, vm_state: str, found: PowerState, resume: bool, after: PowerState, told: list[Any]
+    lab: Lab, vm_state: str, found: PowerState, resume: bool, after: PowerState, reported: list[Any]
 ) -> None:
     lab.options = msgspec.structs.replace(lab.options, resume_guests_on_boot=resume)
     lab.conductor.take(active(build_of(networks=0), vm_state=vm_state))
     lab.put_guest(found)
     await lab.start()
     await lab.idle()
-    await until(lambda: len(lab.conductor.powers) >= len(told))
+    await until(lambda: len(lab.conductor.powers) >= len(reported))
     await asyncio.sleep(0.01)
     assert lab.power() is after
-    assert lab.conductor.powers == told
+    assert lab.conductor.powers == reported
 
 
 async def test_a_conductor_that_is_unreachable_at_the_agents_start_is_asked_again(lab: Lab) -> None:
@@ -210,7 +210,7 @@ async def test_one_server_that_cannot_be_recovered_does_not_keep_the_others(lab:
 
 
 async def test_what_was_deleted_while_the_host_was_down_is_removed(lab: Lab) -> None:
-    """Only what the conductor knows to be deleted: not a server nobody heard of, nor one that lives."""
+    """Only what the conductor knows to be deleted: neither an unknown server nor one that exists."""
     lab.conductor.take(active(build_of(3)))
     lab.conductor.deleted.append(server_id(1))
     for number in (1, 2, 3):

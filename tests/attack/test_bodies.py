@@ -73,7 +73,7 @@ class Attack:
 
 @pytest.fixture(scope="module")
 def faults(world: World):
-    """What the cloud logs as an error meanwhile, and exceptions that nobody took."""
+    """What the cloud logs as an error meanwhile, and exceptions that no task has handled."""
     loop, lost = world.runner.get_loop(), []
     loop.set_exception_handler(lambda _loop, context: lost.append(str(context)))
     with structlog.testing.capture_logs() as said:

@@ -2,7 +2,7 @@
 refused changes nothing.
 
 A new route makes these tests fail until its line is in the table: `ATTACK=write pytest tests/attack/test_callers.py` writes
-it anew. Read what changed before you commit it: a number is a right that somebody has."""
+it anew. Read what changed before you commit it: a number is a right of some callers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STRANGERS = ("unscoped", "foreign")
 FOR_ALL = {
     "compute GET /v2.1/os-quota-sets/{project_id}/defaults", "network GET /v2.0/quotas/{project_id}/default",
 }  # fmt: skip
-"""What names a project and tells nothing of it."""
+"""What names a project and shows nothing of it."""
 
 
 class Answers:
@@ -76,23 +76,23 @@ def test_no_fault(answers: Answers) -> None:
 
 
 def test_without_a_token_nothing_is_shown(answers: Answers) -> None:
-    told = [
+    too_open = [
         (name, caller, codes[caller])
         for name, codes in answers.codes.items()
         for caller in WITHOUT
         if not answers.places[name].route.public and codes[caller] != 401
     ]
-    assert told == []
+    assert too_open == []
 
 
 def test_other_projects_callers_see_nothing_of_a_project(answers: Answers) -> None:
-    told = [
+    too_open = [
         (name, caller, codes[caller])
         for name, codes in answers.codes.items()
         for caller in STRANGERS
         if codes[caller] < 400 and name not in FOR_ALL and private(answers.places[name])
     ]
-    assert told == []
+    assert too_open == []
 
 
 def private(place: Place) -> bool:

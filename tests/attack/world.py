@@ -31,7 +31,7 @@ CALLERS = (
     "member", "domain-admin", "system-admin", "admin",
 )  # fmt: skip
 """From the least rights to the most. The project `owned` has all things; `reader`, `restricted` (an application credential of
-`member`'s) and `member` are of it; `foreign` is a member of another one. Not in the table: `chief`, who is admin in `owned`."""
+`member`'s) and `member` are of it; `foreign` is a member of another one. Not in the table: `chief`, an admin in `owned`."""
 BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats"}
 """Columns that agents write all the time."""
 BUSY = "SELECT (SELECT count(*) FROM servers WHERE deleted = 0 AND (task_state IS NOT NULL OR vm_state = 'building')) \
@@ -183,12 +183,12 @@ class World:
 
     def changed(self, before: dict[str, list[Any]]) -> str:
         """What is not as it was: tables, and the rows that came and went."""
-        after, told = self.rows(), []
+        after, changes = self.rows(), []
         for table in before.keys() | after.keys():
             old, new = set(before.get(table, ())), set(after.get(table, ()))
             if old != new:
-                told.append(f"{table} -{sorted(old - new)} +{sorted(new - old)}")
-        return "; ".join(told)
+                changes.append(f"{table} -{sorted(old - new)} +{sorted(new - old)}")
+        return "; ".join(changes)
 
     def _tables(self, name: str, base: sqlite3.Connection) -> Iterator[tuple[str, list[Any]]]:
         for (table,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -197,7 +197,7 @@ class World:
                 kept = [i for i, column in enumerate(cursor.description) if column[0] not in BESIDE]
                 yield f"{name}.{table}", sorted(repr([row[i] for i in kept]) for row in cursor)
 
-    # ---- who is there
+    # ---- callers
 
     def _login(self, auth: dict[str, Any]) -> str:
         answer = self.ask("nobody", "POST", "/identity/v3/auth/tokens", {"auth": auth})

@@ -292,7 +292,7 @@ def test_given_secrets_win_and_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_left_over_file_does_not_make_secrets_readable(tmp_path: Path) -> None:
-    """Of a start that was killed, or put there by somebody."""
+    """Of a start that was killed, or made by another process."""
     (tmp_path / "secrets.json.new").touch(0o644)
     (tmp_path / "secrets.json.new").chmod(0o644)
     secrets_file.settle(tmp_path, SecretSettings(), Clock())

@@ -16,11 +16,11 @@ QUEUES = [
 
 
 class Consumer:
-    """Everything that was told so far, in the order of each queue: `raw` and, by queue, decoded."""
+    """All notifications so far, in the order of each queue: `raw` and, by queue, decoded."""
 
     def __init__(self, url: str) -> None:
         self.url, self.raw = url, b""
-        self.told: dict[str, list[dict[str, Any]]] = {name: [] for name in QUEUES}
+        self.received: dict[str, list[dict[str, Any]]] = {name: [] for name in QUEUES}
 
     async def _read(self) -> None:
         async with await aio_pika.connect(self.url) as connection:
@@ -35,20 +35,20 @@ class Consumer:
                     self.raw += message.body
                     outer = json.loads(message.body)
                     assert outer["oslo.version"] == "2.0"
-                    self.told[name].append(json.loads(outer["oslo.message"]))
+                    self.received[name].append(json.loads(outer["oslo.message"]))
 
     def events(self, server: str, queue: str) -> list[dict[str, Any]]:
         def about(message: dict[str, Any]) -> str:
             payload = message["payload"]
             return str(payload.get("instance_id") or payload["nova_object.data"]["uuid"])
 
-        return [message for message in self.told[queue] if about(message) == server]
+        return [message for message in self.received[queue] if about(message) == server]
 
     def until(self, server: str, last: str) -> None:
         """Read until every form of the event has come."""
 
-        def heard() -> set[str]:
+        def event_types() -> set[str]:
             asyncio.run(self._read())
             return {m["event_type"] for name in QUEUES for m in self.events(server, name)}
 
-        eventually(heard, f"no {last}", satisfies={f"compute.instance.{last}", f"instance.{last}"}.issubset)
+        eventually(event_types, f"no {last}", satisfies={f"compute.instance.{last}", f"instance.{last}"}.issubset)

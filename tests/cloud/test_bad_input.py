@@ -103,7 +103,7 @@ def scene(cloud: CloudProcess) -> Scene:
     return Scene(cloud)
 
 
-# who asks
+# callers
 
 
 @pytest.mark.parametrize("token", [None, "", "gAAAAABnonsense", "x" * 5000, "ünïcode".encode()])
@@ -236,10 +236,10 @@ def test_no_host_fits(scene: Scene) -> None:
     assert found["fault"]["message"] == "No valid host was found. 2 hosts: DiskFilter removed 2."
     assert "details" not in found["fault"]  # hosts are for administrators
     assert scene.admin.server(server)["fault"]["details"].count("DiskFilter: ") == 2
-    told = kilonova("explain", "--state", str(scene.cloud.state), server)
-    assert told.returncode == 0, told.stderr
-    assert "no host" in told.stdout
-    assert "DiskFilter" in told.stdout
+    explained = kilonova("explain", "--state", str(scene.cloud.state), server)
+    assert explained.returncode == 0, explained.stderr
+    assert "no host" in explained.stdout
+    assert "DiskFilter" in explained.stdout
     decisions = json.loads(kilonova("explain", "--state", str(scene.cloud.state), "-f", "json", server).stdout)
     (item,) = decisions["decisions"]
     filters = {f["filter"]: (f["before"], f["after"]) for f in item["decision"]["filters"]}
@@ -409,7 +409,7 @@ def test_an_address_that_is_taken(scene: Scene) -> None:
 
 
 def test_two_ask_for_one_address_at_once(scene: Scene) -> None:
-    """Whoever comes second is refused, or ends in ERROR with the reason; no port, claim or guest stays."""
+    """The second of two is refused, or ends in ERROR with the reason; no port, claim or guest stays."""
     demo, wanted = scene.demo, [{"uuid": scene.network, "fixed_ip": "10.60.0.77"}]
     body = {"server": scene.body()["server"] | {"networks": wanted}}
     names = [f"race-{uuid.uuid4().hex[:4]}" for _ in range(2)]

@@ -54,7 +54,7 @@ def network(admin: Api) -> str:
 
 @pytest.fixture
 def launch(cloud: CloudProcess, admin: Api, image: str) -> Iterator[Launch]:
-    """Launch with these fields and wait: all servers of the request as the administrator, who owns them, sees them. They
+    """Launch with these fields and wait: all servers of the request, as their owner, the administrator, sees them. They
     are deleted afterwards, and nothing is left of them."""
 
     def launch(
@@ -161,7 +161,7 @@ def test_what_a_server_was_given_is_shown(admin: Api, launch: Launch) -> None:
     assert plain["config_drive"] == ""
 
 
-# what is told about it
+# what is recorded about it
 
 
 def test_every_step_is_listed_in_order(cloud: CloudProcess, admin: Api, launch: Launch, network: str) -> None:
@@ -170,8 +170,8 @@ def test_every_step_is_listed_in_order(cloud: CloudProcess, admin: Api, launch: 
     (action,) = admin.ok("GET", "compute", base)["instanceActions"]
     assert (action["action"], action["message"]) == ("create", None)
     detail = admin.ok("GET", "compute", f"{base}/{action['request_id']}")["instanceAction"]
-    told = {event["event"] for event in detail["events"]}
-    assert told == {f"{step.component}_{step.name}" for step in STEPS}
+    listed = {event["event"] for event in detail["events"]}
+    assert listed == {f"{step.component}_{step.name}" for step in STEPS}
     assert {event["result"] for event in detail["events"]} == {"Success"}
     traced = kilonova("trace", "--state", str(cloud.state), "-f", "json", server["id"])
     assert traced.returncode == 0, traced.stderr
@@ -224,7 +224,7 @@ def test_a_guest_that_dies_by_itself(scratch_cloud: CloudProcess) -> None:
     log = scratch_cloud.state / "fake-hypervisor.jsonl"
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     last = next(e for e in reversed(entries) if e["uuid"] == server and e.get("guest"))
-    last["guest"][2] = 4  # shut down, while nobody looked
+    last["guest"][2] = 4  # shut down, without an event
     with log.open("a") as file:
         file.write(json.dumps(last) + "\n")
     # by default the agent would take it for a host that was rebooted, and start the guest again

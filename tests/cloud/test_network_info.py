@@ -1,4 +1,4 @@
-"""What a cloud tells of a server's ports after its launch is what the network service knows."""
+"""After a launch a cloud shows a server's ports as the network service knows them."""
 
 from __future__ import annotations
 

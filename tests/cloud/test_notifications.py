@@ -1,4 +1,4 @@
-"""What consumers outside of a cloud are told about the lives of servers, read from a real broker."""
+"""Notifications about servers, as a consumer outside of a cloud reads them from a real broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def consumer(rabbitmq: RabbitMQ) -> Consumer:
 
 @pytest.fixture(scope="module")
 def cloud(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
-    running = CloudProcess(tmp_path_factory.mktemp("told"), extra=["--fake-hosts", "2"])
+    running = CloudProcess(tmp_path_factory.mktemp("notified"), extra=["--fake-hosts", "2"])
     running.start(
         KILONOVA_AGENT_HOST="h", KILONOVA_NOTIFICATIONS_FORMAT="both", KILONOVA_NOTIFICATIONS_URL=rabbitmq.url,
         KILONOVA_DRIVER_FAKE=json.dumps({"fail": {"define": FAILING, "shutdown": "unwilling"}}),
@@ -49,7 +49,7 @@ def test_a_life(cloud, consumer):
     demo.ok("POST", "compute", "/os-keypairs", {"keypair": {"name": "mine", "public_key": public, "type": "ssh"}})
     old = cloud.api("demo", version="2.53")
     server = old.launch(
-        image, [{"uuid": network}], name="told", key_name="mine", metadata={"role": "web"}, adminPass=SECRETS["password"],
+        image, [{"uuid": network}], name="notified", key_name="mine", metadata={"role": "web"}, adminPass=SECRETS["password"],
         user_data=base64.b64encode(SECRETS["user_data"].encode()).decode(),
         personality=[{"path": "/etc/words", "contents": base64.b64encode(SECRETS["file"].encode()).decode()}],
     )  # fmt: skip
@@ -95,7 +95,7 @@ def check_legacy(messages: list[dict[str, Any]], server: str, image: str, projec
     assert (created["state"], created["state_description"], created["message"]) == ("active", "", "Success")
     assert created["instance_id"] == server
     assert created["tenant_id"] == project
-    assert created["display_name"] == created["hostname"] == "told"
+    assert created["display_name"] == created["hostname"] == "notified"
     assert (created["vcpus"], created["memory_mb"], created["disk_gb"]) == (1, 512, 1)
     assert created["instance_type"] == "m1.tiny"
     assert created["image_meta"] == {"base_image_ref": image}

@@ -110,8 +110,8 @@ def test_a_plugged_in_action(scratch_cloud, plugged_in, start, rabbitmq):
     shown = demo.ok("GET", "compute", f"/servers/{server}/os-instance-actions/{done['request_id']}")["instanceAction"]
     assert [(event["event"], event["result"]) for event in shown["events"]] == [("compute_blink", "Success")]
     consumer.until(server, "blink.end")
-    told = [message["event_type"] for message in consumer.events(server, QUEUES[2])]
-    assert told[-2:] == ["instance.blink.start", "instance.blink.end"]
+    events = [message["event_type"] for message in consumer.events(server, QUEUES[2])]
+    assert events[-2:] == ["instance.blink.start", "instance.blink.end"]
 
     scratch_cloud.stop()
     demo = start(60)

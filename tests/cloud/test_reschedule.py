@@ -1,4 +1,5 @@
-"""A host that fails at any of its steps is left without a trace; the server comes up on another, or tells of every host."""
+"""A host that fails at any of its steps is left without a trace; the server comes up on another, or its fault names every
+host."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def moody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
     """Three hosts; each launch meets the next fault of the grid on the first one."""
     cloud = CloudProcess(tmp_path_factory.mktemp("moody") / "state", extra=["--fake-hosts", "3"])
     rules = (f"step={step},when={when},do=fail,host={FIRST}" for step, when in GRID)
-    # a heartbeat may tell of the build that the first host has just then, which would make another one the best
+    # a heartbeat may report the build that the first host has just then, which would make another one the best
     equal = {"KILONOVA_SCHEDULER_IO_OPS_WEIGHT_MULTIPLIER": "0"}
     cloud.start(KILONOVA_FAULTS=faults(*rules), KILONOVA_AGENT_HOST="h", **equal)
     yield cloud
@@ -80,8 +81,8 @@ def test_when_all_hosts_fail_the_fault_has_reasons_and_for_admins_the_hosts(
             f"{step}: injected fault before step {step}" for step, _ in where[:3]
         )
         assert "details" not in fault
-        told = admin.server(server)["fault"]["details"]
-        assert [f"{host}: {step}: InjectedFault: " in told for step, host in where[:3]] == [True] * 3
+        details = admin.server(server)["fault"]["details"]
+        assert [f"{host}: {step}: InjectedFault: " in details for step, host in where[:3]] == [True] * 3
         assert demo.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
         assert cloud.verify() == []
         # a host that was asked for by force is the only one tried

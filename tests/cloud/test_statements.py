@@ -13,7 +13,7 @@ from tests.eventually import eventually
 from tests.scenarios.hosts import ThreadedCloud
 
 UNLIMITED = {"quota_set": dict.fromkeys(("instances", "cores", "ram"), -1)}
-BESIDE = ("last_seen", "outbox_senders")  # in what runs all the time, whoever launches what
+BESIDE = ("last_seen", "outbox_senders")  # in statements that run all the time, whatever is launched
 MEASURED = 3  # the smallest counts: the reconciler's rounds come in between
 
 
@@ -29,7 +29,7 @@ class Counted:
         self.databases = [database for database in found if isinstance(database, Database)]
         for database in self.databases:
             event.listen(database.engine.sync_engine, "before_cursor_execute", self._note)
-            cloud.run(database.close())  # connections that were open before would tell nothing
+            cloud.run(database.close())  # connections that were open before would not be counted
 
     def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         beside = any(word in statement for word in BESIDE)
@@ -37,7 +37,7 @@ class Counted:
             self.statements.append(statement)
 
     def launch(self, count: int, networks: Any) -> list[str]:
-        """The servers' ids, once all have told that they are up and nothing is on its way any more."""
+        """The servers' ids, once all are reported as up and no message is on its way any more."""
         wanted = {"name": "s", "imageRef": self.image, "flavorRef": "1", "networks": networks}
         self.api.ok("POST", "compute", "/servers", {"server": wanted | {"min_count": count, "max_count": count}})
         self.settled()

@@ -68,7 +68,7 @@ class Outcome(msgspec.Struct):
 
 
 def cells(steps: Iterable[str] | None = None, victims: Iterable[str] | None = None) -> Iterator[Cell]:
-    """Before each step; after it too where the victim is who does it."""
+    """Before each step; after it too where the victim does the step."""
     for victim in victims or VICTIMS:
         for step in steps or BY_NAME:
             yield Cell(step, "before", victim)
@@ -77,7 +77,7 @@ def cells(steps: Iterable[str] | None = None, victims: Iterable[str] | None = No
 
 
 def run(scene: Scene, cell: Cell) -> Outcome:
-    """Do what the cell says; the outcome tells of a problem instead of raising it."""
+    """Do what the cell says; a problem is part of the outcome and is not raised."""
     outcome = Outcome(cell)
     try:
         _run(scene, cell, outcome)
@@ -120,7 +120,8 @@ def _run(scene: Scene, cell: Cell, outcome: Outcome) -> None:
 
 
 def victim_of(scene: Scene, cell: Cell, standing: str) -> str:
-    """The process to kill: who stands at the step where it may be he, else one on the same host, else the first."""
+    """The process to kill: the one that waits at the step where it is of the victim's kind, else one on the same host, else the
+    first."""
     component = VICTIMS[cell.victim]
     names = scene.cluster.names(component) or [component]
     host = standing.partition("@")[2]
@@ -128,7 +129,7 @@ def victim_of(scene: Scene, cell: Cell, standing: str) -> str:
 
 
 def run_all(folder: Path, wanted: list[Cell]) -> Iterator[Outcome]:
-    """One cluster for all cells; after a lost one another, as nobody knows what it left."""
+    """One cluster for all cells; after a lost cell another one, as its state is unknown."""
     left = list(wanted)
     while left:
         with Scene(folder / f"cluster-{len(wanted) - len(left)}") as scene:

@@ -1,4 +1,4 @@
-"""A sample of the kill grid, a telling cell for each process that may die; many launches at once, fewer than in `make grid`;
+"""A sample of the kill grid, a significant cell for each process that may die; many launches at once, fewer than in `make grid`;
 `kilonova verify` where all are processes of their own. One file, as its cluster is for all of it."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SAMPLE = [
     Cell("claim", "after", "scheduler"),
     Cell("claim", "before", "placement"),
     Cell("networking", "after", "compute"),
-    Cell("active", "before", "compute"),  # the guest runs, nobody knows
+    Cell("active", "before", "compute"),  # the guest runs, the conductor does not know yet
     Cell("await_network", "before", "network agent"),
     Cell("networking", "before", "network api"),
     Cell("validate", "before", "image"),

@@ -44,7 +44,7 @@ class HostedCloud:
 
 
 class HostedGuests(Guests):
-    """Guests of an operator, who may say on which host each shall be. Tests speak to a guest from its network's namespace on
+    """Guests of an operator, which may choose the host of each. Tests speak to a guest from its network's namespace on
     its own host."""
 
     cloud: HostedCloud

@@ -43,7 +43,7 @@ def test_guests_reach_each_other_as_their_group_allows(guests: HostedGuests, pai
     one, other = pair
     both = ((one, other), (other, one))
     assert not any(pings(*way) for way in both)
-    # by a rule for everybody
+    # by a rule for all addresses
     rule = guests.allow("icmp")
     for way in both:
         eventually(lambda way=way: pings(*way))

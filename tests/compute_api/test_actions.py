@@ -1,4 +1,4 @@
-"""What can be done to servers, who hears of it, and what the timeline tells afterwards."""
+"""What can be done to servers, the messages about it, and the timeline afterwards."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ async def test_actions_reach_the_host(cloud, action, state, name, task):
     await cloud.row(server_id, vm_state=state)
     answer = await act(cloud, server_id, **action)
     assert (answer.status, answer.content) == (202, b"")
-    ((heard, (ref,)),) = await cloud.agent.wait()
-    assert (heard, ref.action) == ("run_action", name)
+    ((got, (ref,)),) = await cloud.agent.wait()
+    assert (got, ref.action) == ("run_action", name)
     assert ref.build.server.uuid == server_id
     assert ref.build.server.task_state == task
     assert ref.build.spec.flavor.id == "42"
@@ -275,8 +275,8 @@ async def test_external_events(cloud):
     answer = await cloud("POST", path, token="service", json={"events": events})
     assert answer.status == 207
     assert [event["code"] for event in answer.json["events"]] == [200, 422, 404, 400]
-    ((method, (heard,)),) = await cloud.agent.wait()
-    assert (method, heard) == (
+    ((method, (got,)),) = await cloud.agent.wait()
+    assert (method, got) == (
         "external_events", [ExternalEvent(name="network-vif-plugged", server_uuid=here, tag="p1")]
     )  # fmt: skip
     assert (await cloud("POST", path, token="service", json={"events": events[:1]})).status == 200
@@ -295,7 +295,7 @@ async def test_changed_ports_are_the_conductors_to_look_at(cloud):
     events.append({"name": "network-changed", "server_uuid": hostless, "tag": "p"})
     answer = await cloud("POST", "/os-server-external-events", token="service", json={"events": events})
     assert [event["code"] for event in answer.json["events"]] == [200, 200, 200, 200, 422]
-    ((_, (heard,)),) = await cloud.agent.wait()
-    assert [event.name for event in heard] == ["network-vif-unplugged"]
-    told = [m for m in await cloud.conductor.wait(2) if m[0] == "network_changed"]
-    assert told == [("network_changed", ([here],))]
+    ((_, (got,)),) = await cloud.agent.wait()
+    assert [event.name for event in got] == ["network-vif-unplugged"]
+    sent = [m for m in await cloud.conductor.wait(2) if m[0] == "network_changed"]
+    assert sent == [("network_changed", ([here],))]

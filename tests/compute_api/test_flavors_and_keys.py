@@ -67,8 +67,8 @@ async def test_wrong_flavors(cloud, change):
 
 async def test_private_flavors(cloud):
     await cloud("POST", "/flavors", token="admin", json={"flavor": FLAVOR | {"os-flavor-access:is_public": False}})
-    nobody = await cloud("GET", "/flavors/big/os-flavor-access", token="admin")
-    assert nobody.json == {"flavor_access": []}
+    no_access = await cloud("GET", "/flavors/big/os-flavor-access", token="admin")
+    assert no_access.json == {"flavor_access": []}
     assert (await cloud("GET", "/flavors/big")).status == 404
     assert (await cloud.boot(flavorRef="big")).status == 400
     grant = {"addTenantAccess": {"tenant": "1" * 32}}

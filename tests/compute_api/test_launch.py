@@ -79,8 +79,15 @@ async def test_launches_at_one_moment_are_recorded_together_and_refused_alone(cl
     assert made.items() <= actions.items()
     async with cloud.service.database.reading() as connection:
         for server_id, request_id in made.items():
-            told = await step_store.of_request(connection, server_id, request_id)
-            assert [s.step for s in told] == ["authenticate", "authorize", "validate", "quota", "record", "hand_over"]
+            recorded = await step_store.of_request(connection, server_id, request_id)
+            assert [s.step for s in recorded] == [
+                "authenticate",
+                "authorize",
+                "validate",
+                "quota",
+                "record",
+                "hand_over",
+            ]
 
 
 async def test_members_of_a_group_are_counted_together_too(tmp_path):
@@ -112,7 +119,7 @@ async def test_a_look_at_an_image_is_shared_by_those_with_the_same_token(cloud):
     assert [type(one).__name__ for one in found] == ["ImageRecord"] * 3 + ["NotFound"] * 2
     first = asyncio.ensure_future(images.get(a, IMAGE))
     await until(lambda: len(looks) >= 4, pause=0)
-    await asyncio.gather(first, images.get(a, IMAGE))  # who comes later looks anew
+    await asyncio.gather(first, images.get(a, IMAGE))  # a later call looks anew
     assert len(looks) == 5
 
 

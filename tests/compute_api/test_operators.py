@@ -39,13 +39,13 @@ async def test_services(cloud):
         assert (await admin(cloud, "PUT", path, json=body)).status == status
     assert (await admin(cloud, "PUT", f"/os-services/{uuid.uuid4()}", json={"status": "enabled"})).status == 404
     assert (await admin(cloud, "PUT", "/os-services/1", json={"status": "enabled"})).status == 400
-    who = {"host": "host-1", "binary": "nova-compute"}
-    on = await admin(cloud, "PUT", "/os-services/enable", "2.52", json=who)
-    assert on.json["service"] == who | {"status": "enabled"}
-    up = await admin(cloud, "PUT", "/os-services/force-down", "2.52", json=who | {"forced_down": False})
-    assert up.json["service"] == who | {"forced_down": False}
-    assert (await admin(cloud, "PUT", "/os-services/force-down", "2.10", json=who)).status == 404
-    assert (await admin(cloud, "PUT", "/os-services/disable", "2.52", json=who | {"host": "none"})).status == 404
+    service = {"host": "host-1", "binary": "nova-compute"}
+    on = await admin(cloud, "PUT", "/os-services/enable", "2.52", json=service)
+    assert on.json["service"] == service | {"status": "enabled"}
+    up = await admin(cloud, "PUT", "/os-services/force-down", "2.52", json=service | {"forced_down": False})
+    assert up.json["service"] == service | {"forced_down": False}
+    assert (await admin(cloud, "PUT", "/os-services/force-down", "2.10", json=service)).status == 404
+    assert (await admin(cloud, "PUT", "/os-services/disable", "2.52", json=service | {"host": "none"})).status == 404
     server_id = await cloud.active()
     assert (await admin(cloud, "DELETE", path)).status == 409
     shown = (await admin(cloud, "GET", f"/servers/{server_id}")).json["server"]

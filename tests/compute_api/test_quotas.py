@@ -109,7 +109,9 @@ async def test_metadata_of_a_user(cloud):
     more = {"metadata": {"c": "d"}}
     refused = await cloud("POST", f"/servers/{server_id}/metadata", token="second", json=more)
     assert (refused.status, why(refused)) == (403, "Maximum number of metadata items exceeds 1")
-    assert (await cloud("POST", f"/servers/{server_id}/metadata", json=more)).status == 200  # by who has no such limit
+    assert (
+        await cloud("POST", f"/servers/{server_id}/metadata", json=more)
+    ).status == 200  # by a user without such a limit
 
 
 async def test_refused_key_pairs_name_the_limit(cloud):
@@ -217,11 +219,13 @@ async def test_a_host_returns_when_it_has_removed_what_was_evacuated(cloud, kind
     }  # fmt: skip
     async with cloud.service.database.transaction() as tx:
         await tx.connection.execute(insert(tables.migrations).values(**record))
-    who = {"host": "host-1", "binary": "nova-compute"}
+    service = {"host": "host-1", "binary": "nova-compute"}
 
     async def force(*, down: bool):
         by_id = await cloud("PUT", f"/os-services/{service['id']}", token="admin", json={"forced_down": down})
-        return by_id, await cloud("PUT", "/os-services/force-down", "2.11", "admin", json=who | {"forced_down": down})
+        return by_id, await cloud(
+            "PUT", "/os-services/force-down", "2.11", "admin", json=service | {"forced_down": down}
+        )
 
     assert [answer.status for answer in await force(down=True)] == [200, 200]
     for answer in await force(down=False):

@@ -147,7 +147,7 @@ async def test_a_list_shows_what_changed_since_the_last_one(cloud):
             answers.append(listed)
         seen.append(answers)
     for before, after in pairwise(seen):
-        assert before != after  # each change is seen by somebody
+        assert before != after  # each change is seen by some callers
 
 
 async def test_lists_cost_four_statements_at_most(cloud):

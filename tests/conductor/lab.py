@@ -1,4 +1,4 @@
-"""A small cloud for conductor and scheduler: real bus, databases and placement; agents that record what they are told."""
+"""A small cloud for conductor and scheduler: real bus, databases and placement; agents that record the messages they get."""
 
 from __future__ import annotations
 
@@ -227,15 +227,15 @@ class Lab:
         return (await self.rows(tables.server_faults, tables.server_faults.c.server_uuid == uuid))[-1]
 
     async def steps(self, uuid: str) -> list[tuple[str, str | None, str | None]]:
-        told = await self.rows(tables.step_reports, tables.step_reports.c.server_uuid == uuid)
+        records = await self.rows(tables.step_reports, tables.step_reports.c.server_uuid == uuid)
         async with self.database.reading() as connection:
-            requests = dict.fromkeys(row.request_id for row in told)
+            requests = dict.fromkeys(row.request_id for row in records)
             found = [await steps.of_request(connection, uuid, request) for request in requests]
         return [(step.step, step.host, step.result) for of_one in found for step in of_one]
 
-    async def tell(self, told: list[models.StepRecord]) -> None:
+    async def record(self, records: list[models.StepRecord]) -> None:
         async with self.database.transaction() as tx:
-            await steps.add(tx.connection, told)
+            await steps.add(tx.connection, records)
 
     async def change(self, uuid: str, **values: Any) -> None:
         async with self.database.transaction() as tx:

@@ -171,7 +171,7 @@ async def test_steps_of_an_outcome_are_kept_once(lab):
         host="host-1", started_at=lab.now(),
     )  # fmt: skip
     ended = msgspec.structs.replace(began, finished_at=lab.now(), result="Success")
-    await lab.tell([began])
+    await lab.record([began])
     await lab.client.build_ended(CTX, msgspec.structs.replace(agent.succeed(agent.builds[0]), steps=[began, ended]))
-    await lab.tell([began, msgspec.structs.replace(ended, result="Error")])
+    await lab.record([began, msgspec.structs.replace(ended, result="Error")])
     assert [result for step, _, result in await lab.steps(uuid) if step == "networking"] == ["Success"]

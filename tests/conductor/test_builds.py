@@ -49,7 +49,7 @@ async def test_a_launch_becomes_active(lab):
 
 
 async def test_builds_of_many_requests_are_placed_together_and_recorded_separately(lab):
-    """Three requests and one that nobody can serve."""
+    """Three requests and one that no host has room for."""
     await lab.host("host-1")
     await lab.host("host-2")
     requests = {f"req-{n}": (await lab.servers(n, request_id=f"req-{n}")) for n in (1, 2, 3)}

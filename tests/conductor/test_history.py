@@ -1,4 +1,4 @@
-"""Deleted servers are forgotten when their time is over, with all that is told of them, and nobody else is."""
+"""Deleted servers are removed when their time is over, with their history; all others stay."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.conductor.lab import REQUEST, Lab
 DAY = 86400.0
 
 
-async def told(lab: Lab) -> dict[str, set[str]]:
-    """Table → servers that it tells of."""
+async def history_of(lab: Lab) -> dict[str, set[str]]:
+    """Table → servers that it has rows of."""
     return {table.name: {row.server_uuid for row in await lab.rows(table)} for table in HISTORY}
 
 
@@ -22,7 +22,7 @@ async def ended(lab: Lab, count: int, **values: Any) -> list[str]:
     """Servers that ended in ERROR, with a step and a decision of each."""
     uuids = await lab.servers(count)
     await lab.build(uuids)
-    await lab.tell(
+    await lab.record(
         [
             models.StepRecord(
                 key=uuid, server_uuid=uuid, request_id=REQUEST, action="create", step="image", component="compute",
@@ -40,13 +40,13 @@ async def test_only_those_deleted_before(lab: Lab) -> None:
     old = await ended(lab, 3, deleted_at=lab.conductor.deps.ago(3 * DAY))
     new = await ended(lab, 1, deleted_at=lab.conductor.deps.ago(DAY))
     (living,) = await ended(lab, 1, deleted=0)
-    before = await told(lab)
+    before = await history_of(lab)
     assert before["decisions"] == before["server_actions"] == before["step_reports"] == {*old, *new, living}
-    heard: list[int] = []
-    assert await history.purge(lab.database, lab.conductor.deps.ago(2 * DAY), heard.append) == 3
-    assert heard == [3]
+    progress: list[int] = []
+    assert await history.purge(lab.database, lab.conductor.deps.ago(2 * DAY), progress.append) == 3
+    assert progress == [3]
     assert [row.uuid for row in await lab.rows(tables.servers)] == [*new, living]
-    after = await told(lab)
+    after = await history_of(lab)
     assert after == {name: held - set(old) for name, held in before.items()}
     assert await history.purge(lab.database, lab.conductor.deps.ago(2 * DAY)) == 0
 

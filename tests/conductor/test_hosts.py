@@ -97,7 +97,7 @@ async def test_components_have_services_too(lab):
 
 
 async def test_a_power_state_that_cannot_be_written_is_an_error_for_the_host(lab):
-    """Nobody sees it a second time, so the host must know that it has to repeat it."""
+    """The host has the only copy of the report, so it must know that it has to repeat it."""
     real = lab.database.transaction
 
     def locked():

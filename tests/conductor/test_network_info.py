@@ -208,8 +208,8 @@ async def test_a_guest_that_starts_gets_its_ports_as_they_are_now(lab: Lab) -> N
     net = await opened(lab)
     uuid = await running(lab, net)
     await net.move(port_id_for(uuid, 0), "10.0.0.77")
-    told = await lab.client.network_info(CTX, HOST, uuid)
-    assert told == await known(lab, uuid)
+    answered = await lab.client.network_info(CTX, HOST, uuid)
+    assert answered == await known(lab, uuid)
     assert await addresses(lab, uuid) == ["10.0.0.77"]
     assert await lab.client.network_info(CTX, "host-2", uuid) is None  # another host's server is none of its business
     await lab.change(uuid, deleted=7)
@@ -218,7 +218,7 @@ async def test_a_guest_that_starts_gets_its_ports_as_they_are_now(lab: Lab) -> N
 
 
 class Late(Agent):
-    """A host that reads the ports, sees them change under it, and tells what it read."""
+    """A host that reads the ports, while they change, and reports what it read."""
 
     async def build_and_run_server(self, ctx: Any, build: models.ServerBuild) -> None:
         uuid = build.server.uuid

@@ -23,7 +23,7 @@ async def placed(lab: Lab, host: str = "host-1") -> str:
 
 
 async def gone(lab: Lab, host: str) -> None:
-    """Nobody listens for the host any more, and its service was last seen long ago."""
+    """No agent of the host runs any more, and its service was last seen long ago."""
     await lab.bus.withdraw(ComputeAPI, host=host)
     async with lab.database.transaction() as tx:
         table = tables.services

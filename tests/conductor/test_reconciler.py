@@ -1,4 +1,4 @@
-"""Servers that no message moves any more, and claims that nobody holds."""
+"""Servers that no message will change any more, and claims without a server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_a_build_that_shows_nothing_new_is_given_up(lab):
     agent.answer = lambda build: None
     (uuid,) = await lab.servers()
     await lab.build([uuid])
-    await lab.tell(
+    await lab.record(
         [
             StepRecord(
                 key="k", server_uuid=uuid, request_id=REQUEST, action="create", step="image", component="compute",

@@ -1,4 +1,4 @@
-"""A compute host tells the conductor of its own servers only; what it says of others changes nothing."""
+"""A compute host reports to the conductor about its own servers only; reports about others change nothing."""
 
 from __future__ import annotations
 

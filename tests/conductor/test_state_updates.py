@@ -110,7 +110,7 @@ async def test_the_row_follows_the_guest_while_nothing_runs(lab, vm_state, task_
 
 async def test_deletion_releases_and_marks_once(lab):
     uuid = await active(lab)
-    await lab.client.server_deleted(CTX, uuid, "req-2")  # nobody asked for it
+    await lab.client.server_deleted(CTX, uuid, "req-2")  # without a request for it
     assert (await lab.server(uuid)).deleted == 0
     await begin(lab, uuid, "delete", "deleting", "req-2")
     for _ in range(2):

@@ -39,13 +39,13 @@ async def open_amqp(url: str, **options: float) -> AmqpBus:
 
 
 async def left_in(url: str, queue: str) -> int:
-    """Messages that nobody has acknowledged and that no consumer holds."""
+    """Messages that no consumer has acknowledged or holds."""
     async with channel(url) as broker:
         return (await broker.queue_declare(queue, passive=True)).message_count or 0
 
 
 class Wire:
-    """Stands between a bus and its broker, and can be cut; while it is `down` nobody gets through."""
+    """A proxy between a bus and its broker that can be cut; while it is `down` no connection gets through."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

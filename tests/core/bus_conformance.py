@@ -281,7 +281,7 @@ class BusConformance:
         await asyncio.sleep(0.1)
         assert painter.begun == ["first"]
 
-    # ---- who receives
+    # ---- receivers
 
     async def test_a_missing_receiver_is_a_typed_error(self, bus: Bus) -> None:
         with pytest.raises(errors.NoReceiver, match="paint"):

@@ -13,7 +13,7 @@ from kilonova.core.context import RequestContext
 from tests.core.bus_conformance import PaintAPI, Painter
 
 
-class Telling(Painter):
+class PrintingPainter(Painter):
     async def paint(self, ctx: RequestContext, color: str, seconds: float = 0) -> None:
         print("paint", flush=True)
         await super().paint(ctx, color, seconds)
@@ -26,7 +26,7 @@ class Telling(Painter):
 async def main(url: str, host: str) -> None:
     bus = open_bus(url)
     await bus.open()
-    painter = Telling(host)
+    painter = PrintingPainter(host)
     painter.go.clear()
     await bus.serve(PaintAPI, painter, host=host)
     print("serves", flush=True)

@@ -91,7 +91,7 @@ async def test_fanouts_leave_no_queue_behind(bus: AmqpBus, url: str) -> None:
         topic = "news"
 
         @fanout
-        async def told(self, ctx: RequestContext) -> None: ...
+        async def published(self, ctx: RequestContext) -> None: ...
 
     await bus.serve(NewsAPI, NewsAPI(), host="h1")
     async with channel(url) as broker:
@@ -159,7 +159,7 @@ async def test_what_kills_its_receivers_is_put_aside_and_counted(bus: AmqpBus, u
     await until(lambda: left_in(url, "kilonova.dead"), satisfies=lambda found: found == 1)
 
 
-# ---- who may come in
+# ---- logins
 
 
 async def test_over_tls(rabbitmq: RabbitMQ, url: str) -> None:
@@ -173,10 +173,10 @@ async def test_over_tls(rabbitmq: RabbitMQ, url: str) -> None:
 
 
 async def test_no_broker_and_refused_login_are_different_errors(rabbitmq: RabbitMQ) -> None:
-    nobody = open_bus("amqp://kilonova:x@127.0.0.1:1/?open_timeout=2")
+    unreachable = open_bus("amqp://kilonova:x@127.0.0.1:1/?open_timeout=2")
     with pytest.raises(errors.BusError, match=r"no broker at 127\.0\.0\.1:1 within 2 s: .*Connect call failed"):
-        await nobody.open()
-    assert not nobody.ready
+        await unreachable.open()
+    assert not unreachable.ready
     wrong = open_bus(f"amqp://kilonova:wrong@127.0.0.1:{rabbitmq.port}/")
     with pytest.raises(errors.BusError, match=r"no entry .*ACCESS_REFUSED") as caught:
         await wrong.open()

@@ -192,7 +192,7 @@ async def test_what_a_killed_process_had_begun_goes_to_another(bus: AmqpBus, url
 
 
 async def test_what_does_not_end_in_time_is_handed_back(bus: AmqpBus, url: str) -> None:
-    """Whoever withdraws says how long it may take, by cancelling."""
+    """The caller of withdraw limits its time by cancelling."""
     other = await open_amqp(url)
     one = await serve(other, "h1", concurrency=1)
     await bus.client(PaintAPI).paint(CTX, "first", 60)

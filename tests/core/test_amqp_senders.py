@@ -1,4 +1,4 @@
-"""A compute host with a broker user of its own says only what is its own, and the broker proves who says it."""
+"""A compute host with a broker user of its own sends only messages about itself; the broker proves the sender."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ControlAPI(Interface):
 
     @from_host("report.host")
     @cast
-    async def tell(self, ctx: RequestContext, report: Report) -> None: ...
+    async def post(self, ctx: RequestContext, report: Report) -> None: ...
 
 
 class AgentAPI(Interface):
@@ -60,7 +60,7 @@ class AgentAPI(Interface):
 
 class Control(ControlAPI):
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     async def report(self, ctx: RequestContext, report: Report) -> str:
         return report.host
@@ -71,8 +71,8 @@ class Control(ControlAPI):
     async def command(self, ctx: RequestContext) -> str:
         return "done"
 
-    async def tell(self, ctx: RequestContext, report: Report) -> None:
-        self.told.append(report.host)
+    async def post(self, ctx: RequestContext, report: Report) -> None:
+        self.reported.append(report.host)
 
 
 class Agent(AgentAPI):
@@ -124,10 +124,10 @@ async def test_a_host_speaks_for_itself_alone(control: AmqpBus, host: AmqpBus) -
         await client.report(CTX, Report("host-2"))
     with pytest.raises(errors.Forbidden, match=r"Host host-1 may not send conductor\.command"):
         await client.command(CTX)
-    await client.tell(CTX, Report("host-2"))
-    await client.tell(CTX, Report("host-1"))
+    await client.post(CTX, Report("host-2"))
+    await client.post(CTX, Report("host-1"))
     assert await client.who(CTX) == "host-1"
-    assert manager.told == ["host-1"]
+    assert manager.reported == ["host-1"]
 
 
 async def test_the_control_plane_may_send_all(control: AmqpBus, hosts: RabbitMQ) -> None:
@@ -167,10 +167,10 @@ async def test_a_host_cannot_borrow_another_user_or_hide_its_own(control: AmqpBu
     await control.serve(ControlAPI, manager, host="ctl1")
     with pytest.raises(ChannelPreconditionFailed):  # the broker compares
         await _by_queue(hosts, "kilonova.conductor", user="kilonova-host-host-2")
-    told = envelope_for(ControlAPI, None, methods(ControlAPI)["tell"], CTX, (Report("host-2"),), {})
-    await _by_queue(hosts, "kilonova.conductor", user=None, envelope=told)
+    forged = envelope_for(ControlAPI, None, methods(ControlAPI)["post"], CTX, (Report("host-2"),), {})
+    await _by_queue(hosts, "kilonova.conductor", user=None, envelope=forged)
     assert await control.client(ControlAPI).who(CTX) is None
-    assert manager.told == []
+    assert manager.reported == []
 
 
 async def test_a_host_cannot_read_what_is_for_others(control: AmqpBus, host: AmqpBus, hosts: RabbitMQ) -> None:

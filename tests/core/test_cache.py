@@ -137,7 +137,7 @@ async def test_unreachable_and_reachable_again(own_memcached):
 
 
 async def test_restarted_between_two_requests(own_memcached):
-    """A connection that ended while nobody asked is no failure."""
+    """A connection that ended between two requests is no failure."""
     cache = MemcachedCache([(own_memcached.address, own_memcached.port)])
     await cache.set("a", b"1", 60)
     own_memcached.stop()
@@ -186,7 +186,7 @@ async def test_a_server_that_answers_nothing_or_nonsense(words, monkeypatch):
 
 
 class Prompt(socketserver.StreamRequestHandler):
-    """Every name has the value 1. It is of this process, so that who holds up this process holds it up too."""
+    """Every name has the value 1. It runs in this process, so that a pause of this process pauses it too."""
 
     def handle(self):
         while words := self.rfile.readline().split():

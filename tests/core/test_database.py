@@ -251,7 +251,7 @@ async def test_a_file_that_is_gone_is_unavailable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 51, "nul \x00 byte"])
 async def test_a_value_that_fits_no_column_is_the_clients_fault(database: Database, text: str) -> None:
-    """SQLite takes everything, as does MariaDB the zero byte; nobody fails with an error of his own."""
+    """SQLite takes everything, as does MariaDB the zero byte; no engine raises an error of its own type."""
     with suppress(errors.BadRequest):
         await put(database, text)
     assert await names(database) in ([], [text])
@@ -289,7 +289,7 @@ async def test_a_number_of_more_than_64_bits_is_the_clients_fault(database: Data
 
 
 async def test_too_many_readers_at_once_get_503_with_retry_after(database: Database) -> None:
-    """A server has so many connections for us; SQLite, on which nobody waits for one, as many as are asked for."""
+    """A server has so many connections for us; SQLite, which has no limit, as many as are asked for."""
     if not database.is_sqlite:
         database.engine.pool._timeout = 0.05
     held = [database.reading() for _ in range(16)]
@@ -318,18 +318,18 @@ class NoteAPI(Interface):
 class Notes(NoteAPI):
     def __init__(self) -> None:
         self.begun: list[str] = []
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.go = asyncio.Event()
         self.go.set()
 
     async def note(self, ctx: RequestContext, text: str) -> None:
         self.begun.append(text)
         await self.go.wait()
-        self.heard.append(text)
+        self.received.append(text)
 
 
 class Post:
-    """A database with an outbox; `listen` lets somebody receive."""
+    """A database with an outbox; `listen` starts a receiver."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -380,7 +380,7 @@ async def test_a_message_leaves_with_its_transaction(post: Post) -> None:
         await asyncio.sleep(0.02)
         assert notes.begun == []
     await post.settled()
-    assert notes.heard == ["a"]
+    assert notes.received == ["a"]
 
 
 async def test_a_rollback_sends_nothing(post: Post) -> None:
@@ -395,7 +395,7 @@ async def test_nothing_is_doubled_or_lost(post: Post) -> None:
     notes = await post.listen()
     await asyncio.gather(*(post.send(*(f"{n}-{m}" for m in range(3))) for n in range(10)))
     await post.settled()
-    assert sorted(notes.heard) == sorted(f"{n}-{m}" for n in range(10) for m in range(3))
+    assert sorted(notes.received) == sorted(f"{n}-{m}" for n in range(10) for m in range(3))
 
 
 async def test_it_is_retried_until_there_is_a_receiver(post: Post) -> None:
@@ -404,7 +404,7 @@ async def test_it_is_retried_until_there_is_a_receiver(post: Post) -> None:
     assert await post.stored() == 1
     notes = await post.listen()
     await post.settled()
-    assert notes.heard == ["a"]
+    assert notes.received == ["a"]
 
 
 async def test_it_is_kept_until_the_receiver_has_finished(post: Post) -> None:
@@ -428,7 +428,7 @@ async def test_a_receiver_that_dies_half_way_gets_it_again(post: Post) -> None:
     assert await post.stored() == 1
     again = await post.listen()
     await post.settled()
-    assert (notes.heard, again.heard) == ([], ["a"])
+    assert (notes.received, again.received) == ([], ["a"])
 
 
 async def test_a_process_that_dies_after_the_commit_sends_when_it_starts_again(tmp_path: Path) -> None:
@@ -440,7 +440,7 @@ async def test_a_process_that_dies_after_the_commit_sends_when_it_starts_again(t
     notes = await post.listen()
     assert await post.outbox.resume() == 2
     await post.settled()
-    assert sorted(notes.heard) == ["a", "b"]
+    assert sorted(notes.received) == ["a", "b"]
     assert await post.outbox.resume() == 0
     await post.close()
 
@@ -453,22 +453,22 @@ async def test_stopping_without_a_receiver_keeps_the_message(tmp_path: Path) -> 
     notes = await post.listen()
     assert await post.outbox.resume() == 1
     await post.settled()
-    assert notes.heard == ["a"]
+    assert notes.received == ["a"]
     await post.close()
 
 
 async def test_caller_and_host_travel_with_the_message(post: Post) -> None:
-    heard: list[RequestContext] = []
+    received: list[RequestContext] = []
 
     class Manager(NoteAPI):
         async def note(self, ctx: RequestContext, text: str) -> None:
-            heard.append(ctx)
+            received.append(ctx)
 
     await post.listen()
     await post.bus.serve(NoteAPI, Manager(), host="h2")
     await post.send("a", host="h2")
     await post.settled()
-    assert heard == [CTX]
+    assert received == [CTX]
 
 
 async def test_messages_delivered_together_are_deleted_together(post: Post) -> None:

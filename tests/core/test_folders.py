@@ -64,7 +64,7 @@ def test_what_others_must_reach_stays_reachable(tmp_path: Path) -> None:
 
 
 def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
-    """A directory that has other things, everybody's directory, links to elsewhere."""
+    """A directory with other files, a shared directory, links to elsewhere."""
     home, elsewhere = make(tmp_path / "home", 0o755), make(tmp_path / "elsewhere.txt", 0o644)
     settle(home)
     assert mode(home) == "755"

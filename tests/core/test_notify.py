@@ -28,7 +28,7 @@ CTX = RequestContext(
 MOMENT = dt.datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=dt.UTC)
 
 
-def told(number: int = 0, **values: Any) -> Notification:
+def sample(number: int = 0, **values: Any) -> Notification:
     made: dict[str, Any] = {
         "topic": "notifications", "publisher_id": "compute.h", "event_type": "compute.instance.create.end",
         "priority": "INFO", "payload": {"number": number}, "context": context(CTX), "timestamp": timestamp(MOMENT),
@@ -45,7 +45,7 @@ def opened(body: bytes) -> Any:
 
 
 def test_the_envelope():
-    message = opened(encode(told(7)))
+    message = opened(encode(sample(7)))
     assert {key: value for key, value in message.items() if not key.startswith("_")} == {
         "message_id": "00000000-0000-4000-8000-000000000007", "publisher_id": "compute.h",
         "event_type": "compute.instance.create.end", "priority": "INFO", "payload": {"number": 7},
@@ -55,7 +55,7 @@ def test_the_envelope():
     assert message["_context_request_id"] == "req-1"
     assert message["_context_project_id"] == message["_context_tenant"] == "p"
     assert message["_context_roles"] == ["member"]
-    assert b"gAAAA" not in encode(told(7))
+    assert b"gAAAA" not in encode(sample(7))
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ class Broker:
 
 def sending(*numbers: int) -> Any:
     async def make() -> list[Notification]:
-        return [told(number) for number in numbers]
+        return [sample(number) for number in numbers]
 
     return make
 
@@ -117,7 +117,7 @@ async def test_an_unreachable_broker_delays_no_request_and_only_notifications_ov
     with capture_logs() as logs:
         notifier.send(sending(0))
         await until(lambda: broker.tries >= 3)
-        for n in range(1, 31):  # one is being told, ten wait, the rest has no room
+        for n in range(1, 31):  # one is being sent, ten wait, the rest has no room
             notifier.send(sending(n))
         assert notifier.dropped == 20
         broker.away.clear()
@@ -154,7 +154,7 @@ async def test_what_can_not_be_made_is_lost_alone():
         tries += 1
         if tries < 3:
             raise errors.ServiceUnavailable(reason="database")
-        return [told(1)]
+        return [sample(1)]
 
     async def never() -> list[Notification]:
         raise ValueError("broken")
@@ -203,7 +203,7 @@ async def test_queues_are_made_and_wait_for_consumers(rabbitmq, channel, kind):
         priority = "ERROR" if n == 4 else "INFO"
 
         async def make(n: int = n, priority: str = priority) -> list[Notification]:
-            return [told(n, topic=f"made-{kind}", priority=priority)]
+            return [sample(n, topic=f"made-{kind}", priority=priority)]
 
         notifier.send(make)
     await notifier.close()
@@ -224,7 +224,7 @@ async def test_queues_that_a_consumer_made_are_used_as_they_are(rabbitmq, channe
     notifier = open_notifier(options(exchange="theirs", queues="transient"), rabbitmq.url)
 
     async def make() -> list[Notification]:
-        return [told(3, topic="theirs")]
+        return [sample(3, topic="theirs")]
 
     notifier.send(make)
     await notifier.close()
@@ -239,7 +239,7 @@ async def test_a_broker_that_is_killed(engine_folder: Path):
 
         def send(number: int) -> None:
             async def make() -> list[Notification]:
-                return [told(number, topic="kept")]
+                return [sample(number, topic="kept")]
 
             notifier.send(make)
 

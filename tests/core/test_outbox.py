@@ -1,4 +1,4 @@
-"""How the outbox sends: in order, past those who are away, ever more slowly, and what nobody needs not at all."""
+"""How the outbox sends: in order, past receivers that are down, retried ever less often; hints without a receiver not at all."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class WorkAPI(Interface):
 
 class Worker(WorkAPI):
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self.go = asyncio.Event()
         self.go.set()
 
     async def do(self, ctx: RequestContext, text: str) -> None:
-        self.heard.append(text)
+        self.received.append(text)
         await self.go.wait()
 
     async def look(self, ctx: RequestContext) -> None:
-        self.heard.append("look")
+        self.received.append("look")
 
 
 class CountingBus(MemoryBus):
@@ -90,7 +90,8 @@ class Post:
         await self.database.close()
 
     def sees(self, other: Post) -> None:
-        """The other shows his life before each look at him, while he lives: whoever is held up, and for however long."""
+        """The other process increments its number before each look at it, while it lives, however long either process is
+        delayed."""
         real, other.outbox.look_every = self.outbox._look_at_others, 3600.0
 
         async def look() -> None:
@@ -150,7 +151,7 @@ async def test_one_receiver_gets_its_messages_in_order(post: Post) -> None:
     for start in range(0, 100, 10):
         await post.send(*texts[start : start + 10])
     await post.settled()
-    assert worker.heard == texts
+    assert worker.received == texts
 
 
 async def test_the_order_outlives_an_absence(post: Post) -> None:
@@ -160,7 +161,7 @@ async def test_the_order_outlives_an_absence(post: Post) -> None:
     worker = await post.worker()
     await post.send("d")
     await post.settled()
-    assert worker.heard == ["a", "b", "c", "d"]
+    assert worker.received == ["a", "b", "c", "d"]
 
 
 async def test_a_message_does_not_wait_for_the_end_of_another(post: Post) -> None:
@@ -169,7 +170,7 @@ async def test_a_message_does_not_wait_for_the_end_of_another(post: Post) -> Non
     worker.go.clear()
     await post.send("long")
     await post.send("short")
-    await until(lambda: worker.heard == ["long", "short"])
+    await until(lambda: worker.received == ["long", "short"])
     worker.go.set()
     await post.settled()
 
@@ -178,7 +179,7 @@ async def test_a_receiver_that_is_down_delays_no_other(post: Post) -> None:
     worker = await post.worker("here")
     await post.send(*(str(n) for n in range(20)), host="gone")
     await post.send("a", host="here")
-    await until(lambda: worker.heard == ["a"])
+    await until(lambda: worker.received == ["a"])
 
 
 async def test_a_receiver_that_is_down_is_retried_ever_less_often(post: Post) -> None:
@@ -195,7 +196,7 @@ async def test_something_new_is_a_reason_to_try_again(post: Post) -> None:
     worker = await post.worker()
     await post.send("b")
     await post.settled()
-    assert worker.heard == ["a", "b"]
+    assert worker.received == ["a", "b"]
 
 
 async def test_a_hint_without_a_receiver_is_dropped(post: Post) -> None:
@@ -206,7 +207,7 @@ async def test_a_hint_without_a_receiver_is_dropped(post: Post) -> None:
     async with post.database.transaction() as tx:
         await tx.outbox(WorkAPI, host="h").look(CTX)
     await post.settled()
-    assert worker.heard == ["look"]
+    assert worker.received == ["look"]
 
 
 async def test_a_hint_whose_receiver_dies_is_sent_again(post: Post) -> None:
@@ -216,11 +217,11 @@ async def test_a_hint_whose_receiver_dies_is_sent_again(post: Post) -> None:
     async with post.database.transaction() as tx:
         await tx.outbox(WorkAPI, host="h").look(CTX)
     await post.settled()
-    assert worker.heard == ["look", "look"]
+    assert worker.received == ["look", "look"]
 
 
 async def test_what_a_cancelled_sender_left_is_sent(post: Post) -> None:
-    """Cancelled between the commit and the sending: in the database, but nobody was told."""
+    """Cancelled between the commit and the sending: in the database, but not sent."""
     worker = await post.worker()
     await post.outbox.resume()
     real, sender = post.database._connected, asyncio.current_task()
@@ -235,10 +236,10 @@ async def test_what_a_cancelled_sender_left_is_sent(post: Post) -> None:
     post.database._connected = cut_off  # type: ignore[method-assign,assignment]
     with pytest.raises(asyncio.CancelledError):
         await post.send("a")
-    assert worker.heard == []
+    assert worker.received == []
     post.database._connected = real  # type: ignore[method-assign]
     await post.settled()
-    assert worker.heard == ["a"]
+    assert worker.received == ["a"]
 
 
 async def test_what_a_failed_transaction_left_is_not_sent(post: Post) -> None:
@@ -255,7 +256,7 @@ async def test_what_a_failed_transaction_left_is_not_sent(post: Post) -> None:
         await post.send("a")
     assert post.outbox._doubtful
     await until(lambda: not post.outbox._doubtful)
-    assert (worker.heard, await post.stored()) == ([], [])
+    assert (worker.received, await post.stored()) == ([], [])
 
 
 # ---- several processes on one table
@@ -270,10 +271,10 @@ async def test_messages_of_a_living_process_are_sent_by_no_other(post: Post, tmp
     worker = await other.worker()
     await post.send("a")  # no receiver on its bus: it waits
     await other.looks(4 * LOOKS)
-    assert worker.heard == []
+    assert worker.received == []
     await post.die()
     await post.settled()
-    assert worker.heard == ["a"]
+    assert worker.received == ["a"]
     await other.close()
 
 
@@ -287,7 +288,7 @@ async def test_one_of_many_takes_over_from_the_dead(post: Post, tmp_path: Path) 
     for other in others:
         assert await other.outbox.resume() == 0
     await others[0].settled()
-    assert worker.heard == [str(n) for n in range(50)]
+    assert worker.received == [str(n) for n in range(50)]
     for other in others:
         await other.close()
 
@@ -301,12 +302,12 @@ async def test_a_process_that_drains_gives_its_messages_up_at_once(post: Post, t
     await post.outbox.close()
     assert await other.outbox.resume() == 1
     await other.settled()
-    assert worker.heard == ["a"]
+    assert worker.received == ["a"]
     await other.close()
 
 
 async def test_no_process_counts_as_dead_after_an_outage_of_the_database(post: Post, tmp_path: Path) -> None:
-    """While it is away nobody can show his life."""
+    """While it is unreachable no process can increment its number."""
     other = Post(tmp_path, shared=True)
     post.outbox.shared = True
     other.sees(post)
@@ -319,7 +320,7 @@ async def test_no_process_counts_as_dead_after_an_outage_of_the_database(post: P
     await until(lambda: not other.outbox._others)
     other.database.reading = real  # type: ignore[method-assign]
     await other.looks(2 * LOOKS)
-    assert worker.heard == []
+    assert worker.received == []
     await other.close()
 
 
@@ -349,7 +350,7 @@ async def test_a_message_that_cannot_be_read_does_not_keep_the_others(post: Post
     worker = await post.worker()
     await post.send("a")
     await until(post.stored, satisfies=lambda found: len(found) <= 1)
-    assert worker.heard == ["a"]
+    assert worker.received == ["a"]
 
 
 async def test_a_bus_that_breaks_unexpectedly_loses_nothing(post: Post) -> None:
@@ -364,7 +365,7 @@ async def test_a_bus_that_breaks_unexpectedly_loses_nothing(post: Post) -> None:
     post.bus.post = flaky  # type: ignore[method-assign]
     await post.send("a", "b")
     await post.settled()
-    assert worker.heard == ["a", "b"]
+    assert worker.received == ["a", "b"]
 
 
 async def test_a_new_message_is_not_taken_for_one_that_was_dropped(post: Post) -> None:
@@ -375,4 +376,4 @@ async def test_a_new_message_is_not_taken_for_one_that_was_dropped(post: Post) -
     worker = await post.worker()
     await post.send("a")
     await post.settled()
-    assert worker.heard == ["a"]
+    assert worker.received == ["a"]

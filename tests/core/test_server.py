@@ -265,7 +265,9 @@ async def test_draining_is_polite() -> None:
         await served.app.asked.wait()
         served.server.drain()
         assert await asyncio.wait_for(idle_reader.read(), PATIENCE) == b""
-        late = await served.answer(GET + b"\r\n")  # not yet told, it is answered, and told with it
+        late = await served.answer(
+            GET + b"\r\n"
+        )  # it does not know of the drain: it is answered, and the answer says so
         assert late.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in late
         served.app.go.set()

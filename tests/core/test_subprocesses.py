@@ -43,7 +43,7 @@ def test_its_outputs_and_its_end(run: Run) -> None:
         program = await shell("head -c 200000 /dev/zero; echo bad >&2; exit 3")
         assert await outputs(program) == (bytes(200000), b"bad\n", 3)
         assert program.returncode == 3
-        program.terminate()  # nobody is there
+        program.terminate()  # it has ended already
         assert await program.wait() == 3
 
     run(work())
@@ -51,13 +51,13 @@ def test_its_outputs_and_its_end(run: Run) -> None:
 
 def test_what_it_is_given(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
-        told = os.memfd_create("input")
+        given = os.memfd_create("input")
         try:
-            os.write(told, b"words")
-            os.lseek(told, 0, os.SEEK_SET)
-            program = await shell("cat; pwd; echo $GIVEN $HOME", stdin=told, cwd=tmp_path, env={"GIVEN": "1"})
+            os.write(given, b"words")
+            os.lseek(given, 0, os.SEEK_SET)
+            program = await shell("cat; pwd; echo $GIVEN $HOME", stdin=given, cwd=tmp_path, env={"GIVEN": "1"})
         finally:
-            os.close(told)
+            os.close(given)
         assert await outputs(program) == (f"words{tmp_path}\n1\n".encode(), b"", 0)
 
     run(work())
@@ -103,7 +103,7 @@ def test_a_program_that_is_not_there(run: Run) -> None:
 
 
 def test_no_other_threads_files_are_closed(run: Run) -> None:
-    """A number that is closed twice may be that of somebody else's file by then."""
+    """A descriptor that is closed twice may be that of another file by then."""
     ended, failures = threading.Event(), list[OSError]()
 
     def use_files() -> None:

@@ -23,7 +23,7 @@ from kilonova.network.client import NetworkClient
 from kilonova.network.options import NetworkOptions
 from kilonova.testing.hosts import Underlay, VirtualHost
 from tests.dataplane.conformance import Client
-from tests.dataplane.lab import SNIFF, SOON, Guest, arp, heard, udp4
+from tests.dataplane.lab import SNIFF, SOON, Guest, arp, frames_of, udp4
 from tests.dataplane.remote import RemoteDataPlane
 from tests.eventually import until
 from tests.network.conftest import Cloud, FakeCompute
@@ -91,7 +91,7 @@ class Lab:
         return await self.plug(port, name, static=static)
 
     async def plug(self, port: Any, name: str, *, static: bool = True, quiet: bool = False) -> Guest:
-        """Returns when the service heard that the port is wired."""
+        """Returns when the service knows that the port is wired."""
         await until(lambda: self._stands_ready(name, port["id"]))
         fixed = tuple(FixedIP(**ip) for ip in port["fixed_ips"])
         model = PortModel(
@@ -211,7 +211,7 @@ class OverlayConformance:
         assert await do(one.pings, DHCP_IP)
         assert await do(one.pings, "169.254.169.254")
         await do(one.send, arp(one.port.mac_address, one.port.mac_address, address(one), "198.18.7.200"))
-        seen = "\n".join(await do(heard, sniffer))
+        seen = "\n".join(await do(frames_of, sniffer))
         assert "c61207c8" in seen  # what is for all guests crosses
         for own in ("63825363", dhcp_mac.replace(":", ""), "c6120702", "a9fea9fe"):
             assert own not in seen

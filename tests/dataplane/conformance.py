@@ -103,7 +103,7 @@ def fetch(guest: Guest, path: str, *headers: str) -> tuple[int, str]:
 
 
 class L2Conformance:
-    """Networks are joined, and taps told of."""
+    """Networks are joined, and taps reported."""
 
     async def test_taps_are_reported(self, lab: Lab) -> None:
         plane, net = await lab.plane(), network()

@@ -231,10 +231,10 @@ class Guest:
         sniffer = self.start(SNIFF, "eth0")
         seen: list[str] = []
         yield seen
-        seen += heard(sniffer)
+        seen += frames_of(sniffer)
 
 
-def heard(sniffer: subprocess.Popen[str]) -> list[str]:
+def frames_of(sniffer: subprocess.Popen[str]) -> list[str]:
     """Ends a SNIFF; the frames it saw."""
     return sniffer.communicate("\n", timeout=120)[0].split()
 

@@ -212,7 +212,7 @@ def forwarding(
 
 
 def state(lans: Iterable[Lan], routers: Iterable[RouterModel], *groups: SecurityGroupModel) -> HostModel:
-    """With the routers' ports among those of their networks, as the network service tells them."""
+    """With the routers' ports among those of their networks, as the network service sends them."""
     routers = tuple(routers)
     ends = [
         (end, name, router)

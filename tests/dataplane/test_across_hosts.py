@@ -28,6 +28,6 @@ class TestVxlan(OverlayConformance):
     def reached(self, lab: Lab, name: str, network: Any) -> set[str]:
         """By the device's flood list."""
         device = self.device(lab.instance, network["provider:segmentation_id"])
-        told = lab.places[name].run("bridge", "fdb", "show", "dev", device, check=False).stdout
-        peers = set(re.findall(r"^00:00:00:00:00:00 dst (\S+)", told, re.M))
+        entries = lab.places[name].run("bridge", "fdb", "show", "dev", device, check=False).stdout
+        peers = set(re.findall(r"^00:00:00:00:00:00 dst (\S+)", entries, re.M))
         return {other for other, place in lab.places.items() if place.address in peers}

@@ -1,4 +1,4 @@
-"""What a guest is told, version by version."""
+"""What a guest can read about itself, version by version."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ async def fetched(disks: FileDisks, data: bytes, disk_format: str = "raw") -> Ba
 
 
 def info(path: Path, format: str = "qcow2") -> dict[str, object]:
-    told: dict[str, object] = json.loads(tool("qemu-img", "info", "--output=json", "-f", format, path))
-    return told
+    found: dict[str, object] = json.loads(tool("qemu-img", "info", "--output=json", "-f", format, path))
+    return found
 
 
 async def test_overlay_on_raw_and_qcow2(disks: FileDisks, state: Path, tmp_path: Path) -> None:
@@ -38,10 +38,10 @@ async def test_overlay_on_raw_and_qcow2(disks: FileDisks, state: Path, tmp_path:
         server = str(uuid.uuid4())
         disk, format = astuple(await disks.overlay(server, base, size_gb=3))
         assert (disk, format) == (state / "instances" / server / "disk", "qcow2")
-        told = info(disk)
-        assert told["virtual-size"] == 3 * GIB
-        assert told["backing-filename"] == str(base.path)
-        assert told["backing-filename-format"] == kind
+        found = info(disk)
+        assert found["virtual-size"] == 3 * GIB
+        assert found["backing-filename"] == str(base.path)
+        assert found["backing-filename-format"] == kind
         assert [entry.name for entry in disk.parent.iterdir()] == ["disk"]
 
 
@@ -105,7 +105,7 @@ async def test_overlay_time_does_not_depend_on_the_image(disks: FileDisks, tmp_p
         began = time.monotonic()
         await disks.overlay(str(uuid.uuid4()), base, size_gb=0)
         took[base.path].append(time.monotonic() - began)
-    assert min(took[large.path]) < min(took[small.path]) * 5 + 0.2  # the least of each: who was held up does not count
+    assert min(took[large.path]) < min(took[small.path]) * 5 + 0.2  # the least of each: delays do not count
 
 
 async def test_raw_disks(state: Path, tmp_path: Path) -> None:
@@ -261,8 +261,8 @@ async def test_the_hypervisors_user_can_use_the_files(server: str) -> None:
 
 
 async def test_tools_run_under_limits() -> None:
-    told = await run(["cat", "/proc/self/limits"], Limits(address_space=1 << 30, cpu_seconds=7, file_size=4096))
-    limits = told.stdout.decode()
+    found = await run(["cat", "/proc/self/limits"], Limits(address_space=1 << 30, cpu_seconds=7, file_size=4096))
+    limits = found.stdout.decode()
     assert "Max address space         1073741824" in limits
     assert "Max cpu time              7 " in limits
     assert "Max file size             4096" in limits
@@ -276,7 +276,7 @@ async def test_tools_run_under_limits() -> None:
 
 
 async def test_a_cancelled_tool_is_ended() -> None:
-    seconds = f"98.{os.getpid()}"  # nobody else's on this machine
+    seconds = f"98.{os.getpid()}"  # no other process on this machine has it
     task = asyncio.create_task(run(["sleep", seconds], Limits()))
     look = ["pgrep", "-f", f"sleep {seconds}$"]
     await until(lambda: subprocess.run(look, capture_output=True).returncode == 0)

@@ -52,14 +52,14 @@ def kernel(images: GuestImages) -> list[str]:
 
 
 async def test_config_drive(guest_images: GuestImages, disks: FileDisks, tmp_path: Path) -> None:
-    told = facts(
+    known = facts(
         key_pairs=KEYS,
         user_data=USER_DATA,
         files=(("/etc/greeting", b"hello"),),
         random_seed=bytes(512),
         admin_pass="x1",
     )
-    drive = await disks.config_drive(SERVER, config_drive_tree(told))
+    drive = await disks.config_drive(SERVER, config_drive_tree(known))
     root = await disks.overlay(SERVER, ami(guest_images), size_gb=1)
     async with booted(tmp_path, [astuple(root), astuple(drive)], *kernel(guest_images)) as machine:
         await machine.wait_for(r"cloudinit: source=configdrive hostname=web-7 keys=1\s")
@@ -74,10 +74,10 @@ async def test_injected_files_on_the_self_booting_disk(
 ) -> None:
     static = FixedIP(address="10.9.0.5", cidr="10.9.0.0/24", gateway="10.9.0.1", dhcp=False)
     nic = Nic(mac="52:54:00:12:34:56", port_id="p", network_id="n", fixed_ips=(static,))
-    told = facts(key_pairs=KEYS, nics=(nic,), metadata={"a": "b"})
+    known = facts(key_pairs=KEYS, nics=(nic,), metadata={"a": "b"})
     base = BaseImage(path=guest_images.disk_qcow2, format="qcow2", virtual_size=40 << 20)
     disk = await disks.overlay(SERVER, base, size_gb=1)
-    await disks.inject(disk, [*injection_files(told), InjectedFile(path="/etc/hostname", content=b"injected\n")])
+    await disks.inject(disk, [*injection_files(known), InjectedFile(path="/etc/hostname", content=b"injected\n")])
     async with booted(tmp_path, [astuple(disk)], nics=2) as machine:
         await machine.wait_for(r"cloudinit: source=none hostname=injected keys=1\s")
         await machine.wait_for(r"tinycloud ready: injected 10\.9\.0\.5/24 up")

@@ -32,15 +32,15 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def built(out: Path) -> tuple[GuestImages, list[tuple[str, float]]]:
-    told: list[tuple[str, float]] = []
-    images = await build_guest(out, lambda text, fraction: told.append((text, fraction)))
-    return images, told
+    progress: list[tuple[str, float]] = []
+    images = await build_guest(out, lambda text, fraction: progress.append((text, fraction)))
+    return images, progress
 
 
 async def test_built_once_until_the_script_changes(script: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    images, told = await built(out)
-    assert told == [("half way", 0.5), ("guest images are ready", 1.0)]
+    images, progress = await built(out)
+    assert progress == [("half way", 0.5), ("guest images are ready", 1.0)]
     assert images.kernel_args == "quiet splash"
     assert images.kernel == out / "vmlinuz"
     await built(out)

@@ -1,5 +1,5 @@
-"""What breaks below a running cloud: libvirt goes away, a tool is missing, the disk is full, an image is hostile. Each is told
-in one reason, leaves nothing behind, and is over once it is mended."""
+"""What breaks below a running cloud: libvirt ends, a tool is missing, the disk is full, an image is hostile. Each fault has
+one reason, leaves nothing behind, and is over once its cause is repaired."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ class Faulty:
         """A launch ends in ERROR; an admin reads all `words` in its fault, and no port or file of it stays. Its id."""
         server = self.launch(image, network)
         fault = self.api.wait(server, "ERROR", timeout=300)["fault"]
-        told = f"{fault['message']}\n{fault['details']}"
-        assert [word for word in words if word not in told] == [], told
+        text = f"{fault['message']}\n{fault['details']}"
+        assert [word for word in words if word not in text] == [], text
         assert str(self.cloud.state) not in fault["message"]
         assert self.api.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
         assert not (self.cloud.state / "instances" / server).exists()
@@ -182,7 +182,7 @@ def test_libvirt_ends(faulty: Faulty) -> None:
     assert "accept: the hypervisor is unreachable" in fault["message"]
     assert faulty.api.ok("GET", "network", f"/ports?device_id={server}")["ports"] == []
     assert not (faulty.cloud.state / "instances" / server).exists()
-    # it is there still for those who only ask
+    # it still exists for requests that only read
     assert faulty.api.server(running)["status"] == "ACTIVE"
     assert len(faulty.api.ok("GET", "compute", "/servers")["servers"]) == 2
     faulty.relay.start()

@@ -69,7 +69,7 @@ def test_stop_start_and_reboots(guests: Guests, guest: Guest) -> None:
 
 
 def test_an_address_that_changed_reaches_the_guest(guests: Guests) -> None:
-    """By the real client; told by every view at once, by lease and metadata when the guest comes up again."""
+    """By the real client; shown by every view at once, by lease and metadata when the guest starts again."""
     openstack = Client(guests.cloud, "demo")
     rule = guests.allow("tcp", 22)
     guest = guests.launch(name="moved")
@@ -80,8 +80,8 @@ def test_an_address_that_changed_reaches_the_guest(guests: Guests) -> None:
     guest.ip = "10.66.0.200"
     guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
     assert "10.66.0.200/24" in guest.wait_ssh("ip -4 -o addr show dev eth0")
-    tell = "timeout 10 wget -q -O - http://169.254.169.254/latest/meta-data/local-ipv4"
-    eventually(lambda: guest.ssh(tell).stdout.strip() == "10.66.0.200")
+    command = "timeout 10 wget -q -O - http://169.254.169.254/latest/meta-data/local-ipv4"
+    eventually(lambda: guest.ssh(command).stdout.strip() == "10.66.0.200")
     guest.delete()
     guests.forbid(rule)
 

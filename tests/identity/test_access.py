@@ -1,4 +1,4 @@
-"""Who may call what: every route of the table with no token, a foreign member's and an application credential's."""
+"""Which callers may use which routes: every route with no token, a foreign member's and an application credential's."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ANYONE = {  # what every user may see, of himself or of the cloud
     ("GET", "/v3/auth/catalog"),
     ("GET", "/v2.0/tenants"),
     ("GET", "/v3/regions"),
-    ("GET", "/v3/credentials"),  # his own, so none
-    ("GET", "/v3/domains/{domain_id:str}"),  # his own domain
+    ("GET", "/v3/credentials"),  # the caller's own, so none
+    ("GET", "/v3/domains/{domain_id:str}"),  # the caller's own domain
     ("GET", "/v3/regions/{region_id:str}"),
 }
 

@@ -189,17 +189,17 @@ async def test_lookups(identity):
 
 
 async def test_events_cross_the_bus_whole():
-    heard: list[Revoked] = []
+    received: list[Revoked] = []
 
     class Listener(IdentityEvents):
         async def revoked(self, ctx, what):
-            heard.append(what)
+            received.append(what)
 
     bus = MemoryBus()
     await bus.serve(IdentityEvents, Listener(), host="a")
     await bus.client(IdentityEvents).revoked(
         service_context("r"), Revoked(generation=1, audit_ids=["x"], everything=True)
     )
-    await until(lambda: heard, pause=0)
-    assert heard == [Revoked(generation=1, audit_ids=["x"], everything=True)]
+    await until(lambda: received, pause=0)
+    assert received == [Revoked(generation=1, audit_ids=["x"], everything=True)]
     assert Clock().monotonic() > 0

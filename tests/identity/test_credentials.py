@@ -250,7 +250,7 @@ async def test_a_list_opens_what_it_shows_and_nothing_else(scene, monkeypatch):
         opened.clear()
         answer = await api("GET", f"/credentials{query}", token=token)
         assert answer.status == 200, answer.content
-        assert len(opened) <= len(answer.json["credentials"]) + 1  # one more tells whether there is a next page
+        assert len(opened) <= len(answer.json["credentials"]) + 1  # one more shows whether there is a next page
         return answer.json
 
     assert {held["user_id"] for held in (await listed("", scene.token))["credentials"]} == {scene.user}

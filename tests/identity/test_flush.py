@@ -45,12 +45,12 @@ async def test_what_has_expired_goes_in_pieces(any_identity):
     await identity.service.tokens.revoke(revoked)
     before = await left(identity)
     await fill(identity)
-    told: list[int] = []
-    removed = await flush(identity.service.database, Clock(), lambda so_far: told.append(sum(so_far.values())))
+    progress: list[int] = []
+    removed = await flush(identity.service.database, Clock(), lambda so_far: progress.append(sum(so_far.values())))
     assert removed == FILLED
-    assert told == sorted(told)
-    assert told[-1] == sum(FILLED.values())
-    assert max(b - a for a, b in zip([0, *told], told, strict=False)) == AT_ONCE
+    assert progress == sorted(progress)
+    assert progress[-1] == sum(FILLED.values())
+    assert max(b - a for a, b in zip([0, *progress], progress, strict=False)) == AT_ONCE
     assert await left(identity) == before
     assert await flush(identity.service.database, Clock()) == dict.fromkeys(FILLED, 0)
     for token, status in ((revoked, 401), (valid, 200)):

@@ -61,7 +61,7 @@ async def test_password_hashes():
     assert known.startswith("$argon2id$")
     assert await passwords.verify(known, "pässwörd")
     assert not await passwords.verify(known, "password")
-    assert not await passwords.verify(None, "decoy"), "nobody logs in with the decoy"
+    assert not await passwords.verify(None, "decoy"), "no user can log in with the decoy"
     assert not await passwords.verify("not a hash", "x")
     assert not passwords.outdated(known)
     assert Passwords(IdentityOptions()).outdated(known)

@@ -122,7 +122,7 @@ async def test_some_accounts_are_never_locked(tmp_path):
 
 
 async def test_names_without_a_user_are_counted_like_users(tmp_path):
-    """So that neither answers nor what they cost tell which names there are."""
+    """So that neither answers nor their time show which names exist."""
     identity = await strict(tmp_path)
     for name in ("demo", "unknown"):
         for _ in range(5):

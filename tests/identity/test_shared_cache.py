@@ -1,5 +1,5 @@
-"""Several processes that prove tokens, over one real memcached. The bus tells them nothing here, unless a test says so: what
-it loses must not matter."""
+"""Several processes that validate tokens, over one real memcached. The bus delivers nothing here, unless a test says so:
+messages that it loses must not matter."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Cloud:
 
 
 class Process:
-    """One process that proves tokens. It forgets only what it is told of, and asks identity for events only when the epoch
-    says so."""
+    """One process that validates tokens. It drops only what events name, and asks identity for events only when the epoch
+    has changed."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ async def test_memcached_killed_in_the_middle(cloud):
             assert await first.knows(token) == "demo"
         assert first.asked == asked
         await cloud.revoke(doomed)
-        first.clock.ahead += 5  # as long as a process trusts that it was told
+        first.clock.ahead += 5  # as long as a process trusts that it gets all events
         assert await first.knows(doomed) is None
         assert await first.knows(token) == "demo"
     assert sum("memcached unreachable" in entry["event"] for entry in logs) == 2  # here, and in identity
@@ -224,7 +224,7 @@ async def test_memcached_killed_in_the_middle(cloud):
 
 
 async def test_a_revocation_while_memcached_was_restarted_empty(cloud):
-    """Identity could tell nobody: that the epoch is not there any more is what makes them ask."""
+    """Identity could not send the event: processes ask because the epoch is missing."""
     process = cloud.process()
     token = await cloud.demo()
     assert await process.knows(token) == "demo"
@@ -312,7 +312,7 @@ async def test_a_gap_in_the_events_makes_it_ask(cloud):
     process = Process(cloud.identity, None, MovedClock())
     token, other = await cloud.demo(), await cloud.demo()
     assert await process.knows(token) == "demo"
-    await cloud.revoke(token)  # not heard
+    await cloud.revoke(token)  # without an event
     await process.authenticator.listen(cloud.identity.core.bus, host="late")
     await cloud.revoke(other)
     await asyncio.sleep(0)
@@ -367,7 +367,7 @@ async def test_callers_that_may_read_events(cloud):
 
 
 async def test_events_that_are_not_kept_any_more(cloud):
-    """Who missed them forgets everything that was proven before."""
+    """A process that missed them drops everything that was validated before."""
     process = Process(cloud.identity, None, MovedClock(), lease=5)
     token, gone = await cloud.demo(), await cloud.demo()
     assert await process.knows(token) == await process.knows(gone) == "demo"

@@ -145,7 +145,7 @@ async def test_every_refusal_is_the_same_401(identity, user, scope):
 async def test_malformed_logins_are_400(identity, body):
     answer = await identity.call("POST", "/identity/v3/auth/tokens", token=None, content=body)
     assert answer.status in (400, 401), answer.content
-    if b'"id": "x"' not in body:  # a wrong token is told before a wrong scope
+    if b'"id": "x"' not in body:  # a wrong token is reported before a wrong scope
         assert answer.status == 400
         assert answer.json["error"]["title"] == "Bad Request"
 

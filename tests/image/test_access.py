@@ -1,4 +1,4 @@
-"""Who may do what, asked of every route."""
+"""Which callers may do what, for every route."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_an_operators_policy_file_decides(tmp_path):
 
 
 async def test_upstreams_rule_for_shared_images_opens_nothing(client):
-    """The rule itself lets every reader see what is shared; who is no member must still not."""
+    """The rule itself lets every reader see what is shared; a caller that is no member must still not."""
     assert "'shared':%(visibility)s" in policies.RULES["get_image"]
     image = await create(client)
     assert (await client("GET", f"{IMAGES}/{image['id']}", token="foreign")).status == 404

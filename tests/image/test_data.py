@@ -173,7 +173,7 @@ async def test_a_client_that_disconnects(cloud, client):
 
 
 async def test_a_disconnect_in_the_middle(cloud, client):
-    """As a server tells it: no error, just the message that nobody is there any more."""
+    """As a server reports it: no error, just the message that the client has disconnected."""
     image = await create(client)
     messages = [{"type": "http.request", "body": b"x" * 2 * MB, "more_body": True}, {"type": "http.disconnect"}]
     sent = []

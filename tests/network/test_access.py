@@ -1,4 +1,4 @@
-"""Who sees and changes what: every route, without a token, with a stranger's, with a reader's."""
+"""Which callers see and change what: every route, without a token, with another project's, with a reader's."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_only_admins_see_the_cloud(cloud: Cloud, path):
 
 
 async def test_ports_of_others_on_my_network(cloud: Cloud):
-    """The network's owner sees every port on it; the port's owner only his own."""
+    """The network's owner sees every port on it; the port's owner only its own."""
     shared = await cloud.make("network", token="member", name="n")
     await cloud("PUT", f"/networks/{shared['id']}", token="admin", json={"network": {"shared": True}})
     await cloud.make("subnet", network_id=shared["id"], cidr="10.0.0.0/24")

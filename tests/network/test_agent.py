@@ -73,7 +73,7 @@ async def test_model_of_a_host(cloud: Cloud):
     assert [(p.ip_address, p.mac_address) for p in mine.allowed_address_pairs] == [("10.0.0.99", here["mac_address"])]
     groups = {group.id: group for group in found.security_groups}
     assert set(groups) == {web["id"], default}
-    assert groups[web["id"]].members == ()  # nobody refers to it
+    assert groups[web["id"]].members == ()  # no rule refers to it
     assert groups[default].members == ("10.0.0.4", "10.0.0.5")  # on both hosts
     (compiled,) = [r for r in groups[web["id"]].rules if r.id == rule["id"]]
     assert (compiled.direction, compiled.ethertype, compiled.protocol) == ("ingress", "IPv4", "tcp")

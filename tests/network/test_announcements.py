@@ -1,4 +1,4 @@
-"""What hosts must hear of leaves with the transaction: a process that dies after the commit tells them when it comes back."""
+"""Messages to hosts are written with the transaction: a process that dies after the commit sends them at its next start."""
 
 from __future__ import annotations
 

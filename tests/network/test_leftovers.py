@@ -64,8 +64,8 @@ def test_a_half_made_tunnel_is_reported():
 def test_what_a_host_could_not_apply_is_reported():
     fault = Fault(kind="port", id=PORT, reason="bad MAC address", lasting=True)
     facts: Any = SimpleNamespace(hosts=[HostFact("one", faults=[fault]), HostFact("two")])
-    told = [f"{finding.where}: {finding.what}: {finding.why}" for finding in faults(facts)]
-    assert told == [f"one: port {PORT}: not applied: bad MAC address"]
+    reported = [f"{finding.where}: {finding.what}: {finding.why}" for finding in faults(facts)]
+    assert reported == [f"one: port {PORT}: not applied: bad MAC address"]
 
 
 @pytest.mark.parametrize(("host", "count"), [("one", 1), ("", 0)])

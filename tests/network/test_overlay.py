@@ -1,4 +1,4 @@
-"""Networks joined by tunnels: segmentation ids, and who sends frames where."""
+"""Networks joined by tunnels: segmentation ids, and which hosts send frames to which."""
 
 from __future__ import annotations
 
@@ -147,11 +147,11 @@ async def test_other_hosts_get_no_message_for_every_port(cloud: Cloud):
     await asyncio.gather(*(cloud.bound(network, host=host, security_groups=[]) for host in shows))
     await until(lambda: peers(shows["host-2"], network) == {IPS["host-1"]})
     await until(lambda: peers(shows["host-1"], network) == {IPS["host-2"]})
-    told = []
+    sent = []
     changed = cloud.agents[1].changed
 
     async def listen(ctx: Any, port_ids: list[str]) -> None:
-        told.append(port_ids)
+        sent.append(port_ids)
         await changed(ctx, port_ids)
 
     cloud.agents[1].changed = listen  # type: ignore[method-assign]
@@ -161,8 +161,8 @@ async def test_other_hosts_get_no_message_for_every_port(cloud: Cloud):
     await cloud.network_client.delete_ports([port["id"]])
     await until(lambda: len([p for n in shows["host-1"].state.networks for p in n.ports if p.local]) == 1)
     mine = await cloud.bound(network, host="host-2", security_groups=[])
-    await until(lambda: told)
-    assert told == [[mine["id"]]]
+    await until(lambda: sent)
+    assert sent == [[mine["id"]]]
 
 
 async def test_a_port_that_moves(cloud: Cloud):
@@ -210,7 +210,7 @@ async def test_an_agent_that_comes_later_or_with_another_address(cloud: Cloud):
     (one,) = (await planes(cloud, "host-1")).values()
     network, _ = await cloud.network()
     await cloud.bound(network, host="host-1")
-    await cloud.bound(network, host="host-2")  # nobody knows its address
+    await cloud.bound(network, host="host-2")  # its address is not known yet
     await until(lambda: list(places(one, network).values()) == [""])
     agent, _ = await cloud.agent("host-2", "192.0.2.9")
     await until(lambda: peers(one, network) == {"192.0.2.9"})

@@ -132,7 +132,7 @@ async def test_many_give_back_at_once(cloud):
         await placement.release_many({consumer(n): (PROJECT, "u") for n in several})
         costs.append(len(sent))
     assert costs[0] == costs[1]
-    await placement.release_many({consumer(n): (PROJECT, "u") for n in (1, 99)})  # who holds nothing
+    await placement.release_many({consumer(n): (PROJECT, "u") for n in (1, 99)})  # a consumer without allocations
     (summary,) = await placement.summaries()
     assert {name: usage.used for name, usage in summary.resources.items()} == {"VCPU": 1, "MEMORY_MB": 6}
     assert await placement.consumers_of(HOST) == [consumer(6)]

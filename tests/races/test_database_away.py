@@ -54,7 +54,7 @@ class Cloud:
     async def servers(self) -> set[str]:
         return {server["id"] for server in (await self.get(f"{V21}/servers")).json["servers"]}
 
-    def told(self) -> set[str]:
+    def listed(self) -> set[str]:
         """The servers that the conductor was asked to build."""
         return {uuid for name, values in self.conductor.seen if name == "build_servers" for uuid in values[0]}
 
@@ -117,7 +117,7 @@ async def test_killed_while_servers_are_recorded(cloud: Cloud, server: Any) -> N
     await asyncio.to_thread(server.start)
     there = await cloud.servers()
     assert accepted <= there
-    await until(lambda: cloud.told() == there)
+    await until(lambda: cloud.listed() == there)
     for server_id in there:
         actions = (await cloud.get(f"{V21}/servers/{server_id}/os-instance-actions")).json["instanceActions"]
         assert [action["action"] for action in actions] == ["create"]

@@ -74,7 +74,7 @@ async def test_one_consumer_claimed_by_many_holds_one_claim(placement: Replicas)
 
 
 async def test_the_same_claim_made_by_many_takes_its_room_once(placement: Replicas) -> None:
-    """The others are told that the consumer is known, not that the host is full."""
+    """The others get the error that the consumer exists, not that the host is full."""
     await provide(placement, 1, VCPU=1)
     answers = await placement.all_at_once(*[claim(1, 1, VCPU=1)] * 8)
     assert Counter(answer.status for answer in answers) == Counter({204: 1, 409: 7})

@@ -145,7 +145,7 @@ def remove_a_host_for_good(hosts: Hosts) -> None:
     admin, dead = place.admin, hosts.names[0]
     moved, deleted = place.launch(dead), place.launch(dead)
     hosts.kill_host(dead)
-    # believed to be alive, it is given work that nobody will ever do
+    # counted as up, it gets work that no process will ever do
     for server in (moved, deleted):
         admin.ok("POST", "compute", f"/servers/{server}/action", {"os-stop": None})
     force_down(admin, dead)

@@ -105,7 +105,7 @@ async def test_a_host_that_falls_silent_and_comes_back(known: Lab, monkeypatch: 
     assert not (await look(known)).up
     monkeypatch.setattr(module, "LIVENESS_EVERY", 3600.0)
     await change_service(known, "host-1", last_seen=known.now())
-    assert (await look(known)).up, "who is down is looked at every time"
+    assert (await look(known)).up, "a host that is down is read every time"
 
 
 async def test_a_host_that_is_gone_is_forgotten(known: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ async def test_a_host_that_is_gone_is_forgotten(known: Lab, monkeypatch: pytest.
 
 
 async def test_all_is_read_anew_now_and_then(known: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody wrote a time for is seen then."""
+    """A change without a time is seen then."""
     async with known.database.transaction() as tx:
         await tx.connection.execute(update(tables.compute_nodes).values(vcpus=77, updated_at=None))
     assert (await look(known)).vcpus_total != 77

@@ -62,7 +62,7 @@ class Served:
 
 
 def health(port: int, path: str = "/healthcheck") -> tuple[int, dict[str, Any]]:
-    """(status, body); (0, {}) while nobody answers."""
+    """(status, body); (0, {}) while there is no answer."""
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=120, trust_env=False)
     except httpx.TransportError:

@@ -50,6 +50,6 @@ def test_a_launch_through_agents_without_a_database(scene: Scene, tmp_path: Path
     (service,) = scene.admin.ok("GET", "compute", f"/os-services?host={host}&binary=nova-compute")["services"]
     scene.admin.ok("DELETE", "compute", f"/os-services/{service['id']}")  # no launch of the next tests shall go there
     for agent in agents:
-        assert "kilonova.core.bus" in agent.words()  # imports are told of
+        assert "kilonova.core.bus" in agent.words()  # imports are printed
         assert SQL.findall(agent.words()) == []
     assert list(tmp_path.rglob("*sqlite*")) == []

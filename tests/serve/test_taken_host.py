@@ -280,7 +280,7 @@ def test_the_bus(taken: Taken) -> None:
 
 
 def test_a_host_that_lies_of_its_server_gets_no_more(taken: Taken) -> None:
-    """What a host tells of its server's interfaces gives it nothing of others'."""
+    """A host's report about its server's interfaces gives it no access to those of others."""
     free = taken.admin.ok("POST", "network", "/ports", {"port": {"network_id": taken.networks[MINE]}})["port"]["id"]
     vifs = [
         Vif(

@@ -122,7 +122,8 @@ def test_apis_speak_https_to_each_other(rabbitmq: RabbitMQ, tmp_path: Path) -> N
 
 
 def test_the_sample_of_haproxy_proves_the_services_behind_it(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
-    """As deploy/ has it, on this machine's ports: https in front, https behind; who has no certificate of ours gets nothing."""
+    """As deploy/ has it, on this machine's ports: https in front, https behind; a client without a certificate of ours gets
+    nothing."""
     tls, places = tmp_path / "tls", dict[str, str]()
     for name, addresses in {"ctl1": ["ctl1", "127.0.0.1"], "ctl2": ["ctl2"], "cloud.example.org": []}.items():
         subprocess.run([DEPLOY / "certificates.sh", tls, name, *addresses], check=True, capture_output=True, timeout=60)

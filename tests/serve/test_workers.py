@@ -50,7 +50,7 @@ def test_a_worker_that_dies_is_started_again(placement: Served, port: int) -> No
 
 
 def test_the_whole_group_may_be_asked_to_end(placement: Served, port: int) -> None:
-    """As `docker stop` and Ctrl-C do: the workers hear it twice."""
+    """As `docker stop` and Ctrl-C do: the workers get it twice."""
     pids = children(placement.popen.pid)
     os.killpg(placement.popen.pid, signal.SIGTERM)
     assert placement.ended() == 0
@@ -59,7 +59,7 @@ def test_the_whole_group_may_be_asked_to_end(placement: Served, port: int) -> No
 
 
 def test_a_late_supervisor_signals_no_worker_twice(scene: Scene, tmp_path: Path, port: int) -> None:
-    """The machine held it up, while its workers were told with it."""
+    """The supervisor is paused while the signal reaches it and its workers."""
     words = ("serve", "placement", "--config", str(scene.cluster.config), "--port", str(port))
     state, env = ("--workers", "2", "--state", str(tmp_path / "state")), {"KILONOVA_SERVE_DRAIN_NOTICE": "2"}
     with Served(tmp_path / "log", *words, *state, env=env) as process:
@@ -74,7 +74,7 @@ def test_a_late_supervisor_signals_no_worker_twice(scene: Scene, tmp_path: Path,
 
 
 def test_a_supervisor_that_comes_too_late_has_nothing_to_ask(placement: Served) -> None:
-    """Its workers were told with it, and have ended before it could tell them."""
+    """Its workers got the signal with it, and have ended before it could signal them."""
     pids = children(placement.popen.pid)
     os.kill(placement.popen.pid, signal.SIGSTOP)
     os.killpg(placement.popen.pid, signal.SIGTERM)
@@ -85,7 +85,7 @@ def test_a_supervisor_that_comes_too_late_has_nothing_to_ask(placement: Served) 
 
 
 def test_workers_that_come_late_are_asked_once(placement: Served) -> None:
-    """They hear the request to their group and their supervisor's in one moment."""
+    """They get the signal to their group and their supervisor's at the same moment."""
     pids = children(placement.popen.pid)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -152,25 +152,25 @@ from collections import Counter
 from kilonova.shutdown import on_signal
 
 uvloop._noop.noop = lambda: time.sleep(0.05)
-heard = Counter()
+handled = Counter()
 
 async def main():
     for number in (signal.SIGTERM, signal.SIGUSR1):
-        on_signal([number], lambda number=number: heard.update([number.name]))
+        on_signal([number], lambda number=number: handled.update([number.name]))
     if (child := os.fork()) == 0:
         time.sleep(0.2)
         for number in (signal.SIGTERM, signal.SIGUSR1):
             os.kill(os.getppid(), number)
             time.sleep(0.01)
         os._exit(0)
-    while len(heard) < 2:
+    while len(handled) < 2:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.5)
     os.waitpid(child, 0)
 
 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
     runner.run(main())
-print(sorted(heard.items()))
+print(sorted(handled.items()))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.stdout == "[('SIGTERM', 1), ('SIGUSR1', 1)]\n", run.stderr
@@ -195,7 +195,7 @@ def test_workers_go_with_their_supervisor(placement: Served, port: int) -> None:
     """Or they would keep the port, and the next supervisor could not start."""
     placement.popen.kill()
     placement.ended()
-    eventually(lambda: health(port)[0] == 0, "somebody still answers")
+    eventually(lambda: health(port)[0] == 0, "a process still answers")
 
 
 def test_workers_that_cannot_start_end_their_supervisor(scene: Scene, tmp_path: Path, port: int) -> None:

@@ -1,4 +1,4 @@
-"""Memory as it is told of a cluster's processes."""
+"""Memory as it is reported for a cluster's processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages of `make test`: all of them run, and the end tells of each that failed."""
+"""Stages of `make test`: all of them run, and the end lists each that failed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def test_all_stages_run_and_all_failures_are_listed() -> None:
     assert ended.returncode == 1
     assert "two runs" in ended.stdout
     assert "all tests passed" not in ended.stdout
-    told = ended.stdout.split("stages:")[1]
-    words = [line.split()[1:] for line in told.splitlines() if " passed " in line or " FAILED (" in line]
+    summary = ended.stdout.split("stages:")[1]
+    words = [line.split()[1:] for line in summary.splitlines() if " passed " in line or " FAILED (" in line]
     assert words == [["FAILED", "(5)", "one"], ["passed", "two"], ["FAILED", "(1)", "three"]]
     for line in ("failed: one", "failed: three", "FAILED tests/a.py::test_b - no", "ERROR tests/c.py"):
-        assert line in told.splitlines()
+        assert line in summary.splitlines()
 
 
 def test_the_end_lists_no_failures_when_all_pass() -> None:

@@ -102,7 +102,7 @@ class Conformance:
         assert await driver.power_state(guest.uuid) == NOSTATE
 
     async def test_an_operation_returns_after_its_event(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
-        """Who subscribes then hears nothing of it, only of what comes later."""
+        """A listener that subscribes then does not get it, only later events."""
         guest = make_guest()
         before = Watcher(driver, guest)
         await driver.define(guest)
@@ -146,19 +146,19 @@ class Conformance:
         assert await driver.power_state(guest.uuid) == SHUTDOWN
 
     async def test_unknown_guests(self, driver: VirtDriver) -> None:
-        nobody = str(uuid.uuid4())
-        assert await driver.power_state(nobody) == NOSTATE
+        unknown = str(uuid.uuid4())
+        assert await driver.power_state(unknown) == NOSTATE
         assert await driver.power_state("no uuid at all") == NOSTATE
-        await driver.destroy(nobody)
-        await driver.undefine(nobody)
+        await driver.destroy(unknown)
+        await driver.undefine(unknown)
         for act in (
-            lambda: driver.start(nobody),
-            lambda: driver.pause(nobody),
-            lambda: driver.resume(nobody),
-            lambda: driver.shutdown(nobody, timeout=1),
-            lambda: driver.reboot(nobody, timeout=1),
+            lambda: driver.start(unknown),
+            lambda: driver.pause(unknown),
+            lambda: driver.resume(unknown),
+            lambda: driver.shutdown(unknown, timeout=1),
+            lambda: driver.reboot(unknown, timeout=1),
         ):
-            with pytest.raises(GuestNotFound, match=nobody):
+            with pytest.raises(GuestNotFound, match=unknown):
                 await act()
 
     async def test_what_an_off_guest_refuses(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
@@ -186,7 +186,7 @@ class Conformance:
         await watcher.saw(SHUTDOWN, RUNNING)
         assert watcher.events[0].detail == "shutdown"
         await driver.pause(guest.uuid)
-        assert not await driver.shutdown(guest.uuid, timeout=20)  # paused guests hear nothing
+        assert not await driver.shutdown(guest.uuid, timeout=20)  # paused guests do not react
 
     async def test_shutdown_of_a_guest_that_does_not(self, driver: VirtDriver, make_guest: MakeGuest) -> None:
         guest = make_guest(obeys_acpi=False)
@@ -271,11 +271,11 @@ class LogsConsoleConformance:
         assert await driver.console_log(guest.uuid, max_bytes=3) == log[-3:]
 
     async def test_logs_of_guests_that_never_ran(self, driver: LogsDriver, make_guest: MakeGuest) -> None:
-        guest, nobody = make_guest(), str(uuid.uuid4())
+        guest, unknown = make_guest(), str(uuid.uuid4())
         await driver.define(guest)
         assert await driver.console_log(guest.uuid, max_bytes=100) == b""
-        with pytest.raises(GuestNotFound, match=nobody):
-            await driver.console_log(nobody, max_bytes=10)
+        with pytest.raises(GuestNotFound, match=unknown):
+            await driver.console_log(unknown, max_bytes=10)
 
 
 class OffersConsolesConformance:
@@ -290,12 +290,12 @@ class OffersConsolesConformance:
                 await driver.console(guest.uuid, kind)
 
     async def test_guests_that_have_none(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
-        guest, nobody = make_guest(), str(uuid.uuid4())
+        guest, unknown = make_guest(), str(uuid.uuid4())
         await driver.define(guest)
         with pytest.raises(VirtError, match=guest.uuid):
             await driver.console(guest.uuid, "vnc")
-        with pytest.raises(GuestNotFound, match=nobody):
-            await driver.console(nobody, "vnc")
+        with pytest.raises(GuestNotFound, match=unknown):
+            await driver.console(unknown, "vnc")
 
 
 CAPABILITIES: dict[type, type] = {LogsConsole: LogsConsoleConformance, OffersConsoles: OffersConsolesConformance}

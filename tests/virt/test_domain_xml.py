@@ -187,5 +187,5 @@ def test_libvirt_asks_for_cpu_features_where_they_count(
     ("values", "known"), [("", ("bios",)), ("<value>bios</value><value>efi</value>", ("bios", "uefi"))]
 )
 def test_the_firmware_of_a_host(values: str, known: tuple[str, ...]) -> None:
-    told = f"<domainCapabilities><os><enum name='firmware'>{values}</enum><loader/></os></domainCapabilities>"
-    assert firmware(told) == known
+    document = f"<domainCapabilities><os><enum name='firmware'>{values}</enum><loader/></os></domainCapabilities>"
+    assert firmware(document) == known

@@ -184,7 +184,7 @@ async def test_no_other_user_of_the_host_reaches_a_console(driver: LibvirtDriver
     assert socket.is_socket()
     nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     tried = await asyncio.to_thread(subprocess.run, [*nobody, "stat", str(socket)], capture_output=True, text=True)
-    assert "Permission denied" in tried.stderr  # whom the folder does not let in connects to nothing in it
+    assert "Permission denied" in tried.stderr  # a user that may not enter the folder can connect to nothing in it
     with raw_connection() as conn:
         xml = conn.lookupByUUIDString(guest.uuid).XMLDesc()
     assert re.findall(r"<graphics [^>]*(?:port|listen)=", xml) == []
@@ -380,7 +380,7 @@ async def test_a_lost_connection_comes_back_with_what_was_missed(
             await behind.power_state(guest.uuid)
         await driver.destroy(guest.uuid)
         await relay.start()
-        await watcher.saw(PowerState.SHUTDOWN)  # nobody asked: it reconnects by itself
+        await watcher.saw(PowerState.SHUTDOWN)  # without a call: it reconnects by itself
         assert watcher.events[0].detail == "seen after reconnecting"
         assert await behind.power_state(guest.uuid) == PowerState.SHUTDOWN
         await behind.start(guest.uuid, paused=True)
