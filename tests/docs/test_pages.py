@@ -103,3 +103,14 @@ def test_files_that_pages_name_exist() -> None:
 def _names(name: str, file: str) -> bool:
     """Whether a page's `name` is the file's; SERVICE, NAME and * stand for any."""
     return re.search("/" + re.sub(r"[A-Z]{3,}|\\\*", "[^/]*", re.escape(name)) + "$", file) is not None
+
+
+def test_names_that_checklists_use_exist() -> None:
+    """Classes, tables and entry-point groups; words in capitals alone (NAME, KIND …) stand for the reader's own."""
+    words = set()
+    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py"), ROOT / "pyproject.toml"]:
+        words.update(re.findall(r"\w+", path.read_text()))
+    text = (DOCS / "contributing" / "checklists.md").read_text()
+    named = set(re.findall(r"`(?:@|\w+\.)?((?:[A-Z][a-z]+){2,}|[A-Z]+S|[A-Z]+_[A-Z]+|[a-z]+_[a-z_]+)`", text))
+    assert len(named) > 20
+    assert named - words == set()
