@@ -47,7 +47,7 @@ def _plain(settings: Settings) -> Iterator[str]:
     for service, url in settings.database.urls().items():
         mode = parse_qs(urlsplit(url).query).get("sslmode", [""])[-1]
         if mode != SECURE_DATABASE and (away := _away(url)):
-            yield f"[database] {service}: {away} is not proven to be the server; use ?sslmode=verify-full&sslrootcert=FILE"
+            yield f"[database] {service}: {away} is not authenticated as the server; use ?sslmode=verify-full&sslrootcert=FILE"
     if not _is_local(settings.serve.listen) and not settings.serve.cert_file:
         yield f"[serve] listen: clients of {settings.serve.listen} are not encrypted; set cert_file and key_file"
     if not _is_local(settings.cloud.listen) and not settings.cloud.public_url.startswith("https:"):
@@ -59,7 +59,7 @@ def _shared(settings: Settings) -> Iterator[str]:
     secrets, users = settings.secrets, settings.bus.host_users
     is_spread, on_host = settings.bus.url.startswith("amqp"), not settings.database.urls()
     if is_spread and not users:
-        yield "[bus] host_users is not set: an attacker on one compute host can speak for all others and for the control plane"
+        yield "[bus] host_users is not set: an attacker on one compute host can send as all others and as the control plane"
     if not is_spread:
         return
     if on_host and secrets.service_password:

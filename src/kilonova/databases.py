@@ -23,7 +23,7 @@ ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MariaDB"}
 
 
 class State(msgspec.Struct, kw_only=True):
-    """Of one database. `state`: ready, empty, old, newer (than this release) or away; `reason` says why it is away."""
+    """Of one database. `state`: ready, empty, old, newer (than this release) or away (unreachable, for the `reason` given)."""
 
     service: str
     engine: str
@@ -74,26 +74,26 @@ def _may_exist(database: Database) -> bool:
 
 @asynccontextmanager
 async def opened(settings: Settings, service: str) -> AsyncIterator[Database]:
-    """Raises CannotStart, with the reason, for a database that is away."""
+    """Raises CannotStart, with the reason, for a database that is unreachable."""
     database = open_database(settings, service)
     try:
         yield database
     except ServiceUnavailable as error:
         shown = database.url.set(drivername=database.kind)
-        raise CannotStart(f"the {service} database at {shown} is away: {reason_of(error)}") from None
+        raise CannotStart(f"the {service} database at {shown} is unreachable: {reason_of(error)}") from None
     finally:
         await database.close()
 
 
 async def upgrade_one(settings: Settings, service: str) -> list[str]:
-    """The revisions applied. Raises CannotStart for a database that is away or of a newer release."""
+    """The revisions applied. Raises CannotStart for a database that is unreachable or of a newer release."""
     async with opened(settings, service) as database:
         return await upgrade(database, migrations_of(service))
 
 
 async def flush_tokens(settings: Settings, progress: Callable[[dict[str, int]], object]) -> dict[str, int]:
     """Remove identity's expired tokens, revocations and wrong passwords; how many rows of each table. Raises CannotStart for a
-    database that is away or not of this release."""
+    database that is unreachable or not of this release."""
     from kilonova.identity import flush
 
     async with opened(settings, "identity") as database:
@@ -103,7 +103,7 @@ async def flush_tokens(settings: Settings, progress: Callable[[dict[str, int]], 
 
 async def purge(settings: Settings, days: float, progress: Callable[[int], object]) -> int:
     """Forget servers that were deleted so many days ago, and their history; how many they were. Raises CannotStart for a
-    database that is away or not of this release."""
+    database that is unreachable or not of this release."""
     from kilonova.compute import history
 
     async with opened(settings, "compute") as database:

@@ -58,7 +58,7 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         doc(
             "Broker users of the compute hosts, with {host} where the host's name stands: kilonova-host-{host}. "
-            '"": hosts share the control plane\'s user, and any of them can speak for all.'
+            '"": hosts share the control plane\'s user, and any of them can send as all.'
         ),
     ] = ""
 

@@ -57,16 +57,16 @@ class Shutdown:
                 await asyncio.wait([working])
 
 
-def on_signal(numbers: Iterable[signal.Signals], heard: Callable[[], None]) -> None:
-    """`heard()` on the running loop, at most once for each signal that was sent.
+def on_signal(numbers: Iterable[signal.Signals], received: Callable[[], None]) -> None:
+    """`received()` on the running loop, at most once for each signal that was sent.
 
     Not by the loop's own `add_signal_handler`: uvloop's notes a signal both in its pipe and in a set, and when a second signal
-    comes between the reading of the two, calls for one of them twice. Those that were blocked until now are heard too."""
+    comes between the reading of the two, calls for one of them twice. Those that were blocked until now are received too."""
     loop = asyncio.get_running_loop()
 
     def handle(*_: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and the process is about to
-            loop.call_soon_threadsafe(heard)
+            loop.call_soon_threadsafe(received)
 
     numbers = frozenset(numbers)
     for number in numbers:

@@ -15,7 +15,7 @@ from kilonova.core.clock import SYSTEM
 from kilonova.core.retry import Backoff
 from kilonova.shutdown import DRAIN, OUTSIDE
 
-HEARD = OUTSIDE | {signal.SIGCHLD}
+AWAITED = OUTSIDE | {signal.SIGCHLD}
 """What the supervisor waits for: blocked all the time, so that none comes in the middle of something else."""
 CANNOT_START = 2  # exit code of a worker that will not work on its next try either
 SHORT_LIFE = 5.0  # seconds: workers that die sooner are started again after ever longer pauses
@@ -39,12 +39,12 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit code: 0 when all were drained, CANNOT_START when a worker said so, 143 when it was asked twice."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD | {DRAIN})
+        signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED | {DRAIN})
         for number in range(self.workers):
             self._fork(number)
         while self._numbers or self._due:
-            heard = signal.sigtimedwait(HEARD, self._until_due())
-            if heard is not None and heard.si_signo in OUTSIDE:
+            received = signal.sigtimedwait(AWAITED, self._until_due())
+            if received is not None and received.si_signo in OUTSIDE:
                 self._asked_to_end()
             self._reap()
             for number in [number for number, due in self._due.items() if due <= SYSTEM.monotonic()]:

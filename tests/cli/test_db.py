@@ -90,7 +90,7 @@ def test_an_unreachable_server(tmp_path: Path, kind: str) -> None:
     assert shown.exit_code == 1
     assert f"compute at {kind}://u:***@127.0.0.1:" in shown.output
     assert "secret" not in shown.output
-    with pytest.raises(CannotStart, match=rf"the identity database at {kind}://u:\*\*\*@.* is away: .*onnect"):
+    with pytest.raises(CannotStart, match=rf"the identity database at {kind}://u:\*\*\*@.* is unreachable: .*onnect"):
         run(file, "upgrade")
 
 

@@ -22,7 +22,7 @@ AT_REQUEST = ("authenticate", "authorize")
 LAUNCH = "POST /compute/v2.1/servers"
 LOOK = 0.1  # seconds between looks
 AWAY = (httpx.TransportError, AssertionError)
-"""What is excused while a service is away, or not yet at rest."""
+"""What is excused while a service is unreachable, or not yet at rest."""
 
 
 class Scene:
@@ -181,7 +181,7 @@ class Scene:
 
 
 def retried(ask: Callable[[], T], within: float = PATIENCE) -> T:
-    """The answer, asked again while a service is away."""
+    """The answer, asked again while a service is unreachable."""
 
     def answered(answer: T) -> bool:
         return not isinstance(answer, httpx.Response) or answer.status_code < 500

@@ -60,7 +60,7 @@ def test_two_schedulers_and_less_room_than_requests(scene: Scene) -> None:
 
 
 def test_verify_names_a_message_without_a_receiver(scene: Scene) -> None:
-    """A host is away when its server is deleted; when it is back it has the message, and all is explained again."""
+    """A host is down when its server is deleted; when it is back it has the message, and all is explained again."""
     server = scene.launch("kept-waiting")
     scene.ended()
     host = scene.admin.server(str(server))["OS-EXT-SRV-ATTR:host"]

@@ -219,13 +219,11 @@ async def test_a_host_returns_when_it_has_removed_what_was_evacuated(cloud, kind
     }  # fmt: skip
     async with cloud.service.database.transaction() as tx:
         await tx.connection.execute(insert(tables.migrations).values(**record))
-    service = {"host": "host-1", "binary": "nova-compute"}
+    named = {"host": "host-1", "binary": "nova-compute"}
 
     async def force(*, down: bool):
         by_id = await cloud("PUT", f"/os-services/{service['id']}", token="admin", json={"forced_down": down})
-        return by_id, await cloud(
-            "PUT", "/os-services/force-down", "2.11", "admin", json=service | {"forced_down": down}
-        )
+        return by_id, await cloud("PUT", "/os-services/force-down", "2.11", "admin", json=named | {"forced_down": down})
 
     assert [answer.status for answer in await force(down=True)] == [200, 200]
     for answer in await force(down=False):

@@ -142,7 +142,7 @@ async def test_a_locked_file_is_unavailable_for_a_while(
     monkeypatch.setattr("kilonova.core.db.sqlite.LOCK_PATIENCE", 0.05)
     holder = sqlite3.connect(tmp_path / "file.sqlite", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(errors.ServiceUnavailable, match="the test database is away") as caught:
+    with pytest.raises(errors.ServiceUnavailable, match="the test database is unreachable") as caught:
         await put(file, "x")
     assert int(caught.value.headers["Retry-After"]) > 0
     assert await names(file) == []  # readers are not hindered
@@ -243,7 +243,7 @@ async def test_a_file_that_is_gone_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "folder.sqlite").mkdir()
     database = Database(f"sqlite:///{tmp_path}/folder.sqlite", metadata, name="test")
     for work in (names, lambda it: put(it, "x"), Database.check):
-        with pytest.raises(errors.ServiceUnavailable, match="the test database is away") as caught:
+        with pytest.raises(errors.ServiceUnavailable, match="the test database is unreachable") as caught:
             await work(database)
         assert "Retry-After" in caught.value.headers
     await database.close()

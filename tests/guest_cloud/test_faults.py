@@ -203,7 +203,7 @@ def test_libvirt_is_not_running_at_the_start(faulty: Faulty) -> None:
 
 
 def test_libvirt_ends_in_the_middle_of_a_launch(faulty: Faulty) -> None:
-    """The defined guest can't be undone while libvirt is away: it is once libvirt is back, also by a new process."""
+    """The defined guest can't be undone while libvirt is not running: it is once libvirt is back, also by a new process."""
     for restarted in (False, True):
         faulty.cloud.stop()
         gate = faulty.cloud.state / f"start-{restarted}"

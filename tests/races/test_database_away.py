@@ -1,4 +1,4 @@
-"""A server that is killed under a running API: 503 while it is away, nothing half written, and no restart needed."""
+"""A server that is killed under a running API: 503 while it is unreachable, nothing half written, and no restart needed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def refused(answer: Answer, key: str) -> bool:
     assert int(answer.headers["retry-after"]) > 0
     assert (
         body["message"]
-        == f"The service is unavailable: the {'identity' if key == 'error' else 'compute'} database is away"
+        == f"The service is unavailable: the {'identity' if key == 'error' else 'compute'} database is unreachable"
     )
     return True
 

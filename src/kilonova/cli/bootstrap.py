@@ -48,7 +48,7 @@ async def _bootstrap(settings: Settings, secrets: SecretSettings, reset_password
     )
     try:
         if reset_passwords:
-            await deps.core.bus.open()  # others must hear that tokens ended
+            await deps.core.bus.open()  # to send other processes the events of tokens that ended
         await deps.core.settle(deps.identity.database, MIGRATIONS)
         await run(deps.identity, settings, secrets, reset_passwords=reset_passwords)
     finally:

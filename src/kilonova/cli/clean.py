@@ -1,4 +1,4 @@
-"""`kilonova clean`: take away everything a cloud made on this host."""
+"""`kilonova clean`: remove everything a cloud made on this host."""
 
 from __future__ import annotations
 

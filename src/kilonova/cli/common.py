@@ -22,7 +22,7 @@ complaints = Console(stderr=True)
 
 
 def settings_of(state: Path | None, config: Path | None, **cloud: Any) -> Settings:
-    """The settings with what the command line said; None values say nothing."""
+    """The settings with those of the command line; None stands for options that were not given."""
     said = {key: value for key, value in cloud.items() if value is not None}
     if state is not None:
         said["state_dir"] = str(state.resolve())

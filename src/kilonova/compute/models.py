@@ -171,7 +171,7 @@ class Move(Record, kw_only=True):
 
 
 class Departed(Record, kw_only=True):
-    """A server that was moved away from a host, which has not yet removed what it holds of it."""
+    """A server that was moved to another host, and whose old host has not yet removed what it has of it."""
 
     migration: str
     server_uuid: str

@@ -15,7 +15,7 @@ logger = log.get("compute")
 
 
 async def check_project(client: ProjectReader, ctx: RequestContext, project_id: str) -> None:
-    """Raises UnknownProject when identity says that there is none. As upstream, where identity is away or does not let the
+    """Raises UnknownProject when identity says that there is none. As upstream, where identity is unreachable or does not let the
     caller look, the project is taken to exist."""
     if not ID.fullmatch(project_id):
         raise errors.UnknownProject(project_id=project_id)

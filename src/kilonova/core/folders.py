@@ -57,7 +57,7 @@ def _below(top: Path) -> Iterator[Path]:
 
 
 def _limit(path: Path, most: int) -> None:
-    """Take away what goes beyond `most`. What is another account's stays as it is, as do links and what is open to all users."""
+    """Remove permissions beyond `most`. What is another account's stays as it is, as do links and what is open to all users."""
     with suppress(FileNotFoundError):
         found = path.lstat()
         mode = stat.S_IMODE(found.st_mode)

@@ -24,7 +24,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CatalogCache:
-    """Without a shared cache the database is asked each time: others would not hear of a change."""
+    """Without a shared cache the database is read each time: other processes would not learn of a change."""
 
     def __init__(self, cache: Cache, clock: Clock) -> None:
         self._cache, self._clock = cache if cache.shared else None, clock

@@ -8,7 +8,7 @@ ASSUMED = " The server could not comply with the request since it is either malf
 
 
 class NotAuthenticated(Unauthorized):
-    """Says no more than this, whatever the reason: the caller must not learn which part was wrong."""
+    """Has the same text whatever the reason: the caller must not learn which part was wrong."""
 
 
 class UnsupportedMethod(Unauthorized):

@@ -14,7 +14,7 @@ MFA_ENABLED, MFA_RULES = "multi_factor_auth_enabled", "multi_factor_auth_rules"
 
 
 def merged(known: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str, Any]:
-    """The options afterwards; None takes one away."""
+    """The options afterwards; None removes one."""
     return {name: value for name, value in ((known or {}) | changes).items() if value is not None}
 
 

@@ -39,7 +39,9 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     report_interval: Annotated[float, doc("Seconds between two reports of a network agent.", gt=0)] = 30
     availability_zone: Annotated[str, doc("Zone that network agents are shown in.")] = "nova"
     max_bulk: Annotated[int, doc("Networks, subnets, ports, groups or rules that one request may make.", ge=1)] = 500
-    event_max_age: Annotated[float, doc("Seconds that events for compute are retried while it is away.", ge=0)] = 600
+    event_max_age: Annotated[
+        float, doc("Seconds that events for compute are retried while it is unreachable.", ge=0)
+    ] = 600
 
     def __post_init__(self) -> None:
         parse_mac(f"{self.mac_base}:00:00:00")

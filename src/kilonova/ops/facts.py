@@ -133,7 +133,7 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
     if not up:  # its queue may well take the question
         return HostFact(name, away="its compute service is down")
     try:
-        async with asyncio.timeout(HOST_ANSWERS):  # a broker would keep the question for a host that is away
+        async with asyncio.timeout(HOST_ANSWERS):  # a broker would keep the call for a host that is down
             inventory = await core.bus.client(ComputeAPI, host=name).inventory(ctx)
             agent = core.bus.client(NetworkAgentAPI, host=name)
             leftovers, faults = await agent.leftovers(ctx), await agent.faults(ctx)

@@ -16,7 +16,7 @@ class ComputeAPI(Interface):
 
     @hint
     async def guests_departed(self, ctx: RequestContext) -> None:
-        """Servers were moved away from this host: what is left of them here is to go. An absent host does not need it: a
+        """Servers were moved from this host to others: remove what is left of them here. A host that is down does not need it: a
         host that starts asks."""
 
     @cast

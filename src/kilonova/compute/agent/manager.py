@@ -109,8 +109,8 @@ class ComputeManager(ComputeAPI):
         await self.forget_departed(ctx)
 
     async def forget_departed(self, ctx: RequestContext) -> list[str]:
-        """Begin to remove the servers that were moved away from here, and only those; their ids. A failure is made up for at
-        the next look."""
+        """Begin to remove the servers that were moved from this host to others, and only those; their ids. A failure is retried
+        at the next look."""
         found = [gone for gone in await moves.departed(self.host, ctx) if gone.server_uuid not in self.busy]
         for gone in found:
             self.begin(gone.server_uuid, partial(self._forget, ctx, gone))

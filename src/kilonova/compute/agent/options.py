@@ -32,7 +32,7 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
         float, doc("Seconds without that event after which the network is asked once more.", gt=0)
     ] = 5.0
     service_patience: Annotated[
-        float, doc("Seconds that a launch retries while the network or image service is away.", ge=0)
+        float, doc("Seconds that a launch retries while the network or image service is unreachable.", ge=0)
     ] = 30.0
     shutdown_timeout: Annotated[float, doc("Seconds a guest has to shut down before it is switched off.", ge=0)] = 60.0
     running_timeout: Annotated[float, doc("Seconds a started guest has to be seen running.", gt=0)] = 60.0

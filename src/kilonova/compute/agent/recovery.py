@@ -156,7 +156,7 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
 
 
 async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list[str]:
-    """Remove guests and disks of servers that were deleted while this host was away; their ids. Only what the conductor
+    """Remove guests and disks of servers that were deleted while this host was down; their ids. Only what the conductor
     knows to be deleted goes: a server that the conductor does not know is left for `kilonova verify` to name."""
     host = manager.host
     ours = {guest.uuid for guest in await host.driver.guests()} | await host.driver.disks.servers()

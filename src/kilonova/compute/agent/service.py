@@ -87,7 +87,7 @@ class ComputeAgent:
         return service_context("req-" + self.core.clock.uuid())
 
     async def _beat(self) -> None:
-        """A host that could not be heard for a while says soon that it lives, and looks what became of its servers meanwhile."""
+        """A host that could not report for a while sends a heartbeat soon, and asks for the state of its servers."""
         beats, unheard = 0, False
         await self._sweep()
         while True:

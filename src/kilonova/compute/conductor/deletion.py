@@ -50,9 +50,9 @@ class Deletion:
                 self.deps.events.gone(tx, ending[uuid], now, requests[uuid], building=building)
 
     async def unhosted(self, ctx: RequestContext, uuid: str, request_id: str) -> None:
-        """A server without a host, or whose host may never have heard of it. One that was given to a host meanwhile is
-        terminated there. For a host that is away the server ends here, with its ports; the host cleans up when it comes
-        back."""
+        """Delete a server without a host, or whose host may never have got its build. One that was given to a host meanwhile is
+        terminated there. Where the host is down the server is deleted here, with its ports; the host removes its part when
+        it is up again."""
         async with self.deps.database.reading() as connection:
             row = await store.get(connection, uuid)
             if row is None or row.deleted or row.task_state != Task.DELETING:

@@ -64,7 +64,7 @@ class Deps:
         return await hosts.alive(connection, list(names), self.ago(self.options.service_down_time))
 
     def unsettle(self) -> None:
-        """The broker or the database is away: a host that seems to be down may only be unable to report."""
+        """The broker or the database is unreachable: a host that seems to be down may only be unable to report."""
         self.settled_at = self.clock.monotonic() + self.options.startup_grace
 
     def step(

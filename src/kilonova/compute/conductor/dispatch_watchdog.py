@@ -70,7 +70,7 @@ class DispatchWatchdog:
         gone = {host for host in {row.host for row in rows} if not await self._listens(ctx, host)}
         lost = [row for row in rows if row.host in gone]
         for row in lost:
-            await self._failed(row, Fault(step="dispatch", reason="no compute agent listens for this host"))
+            await self._failed(row, Fault(step="dispatch", reason="no compute agent of this host is connected"))
 
     async def _failed(self, row: Row, fault: Fault) -> None:
         async with self.deps.database.reading() as connection:

@@ -20,7 +20,7 @@ NODE_FIELDS = (
 )  # fmt: skip
 
 
-BELIEVED = 60.0
+WRITTEN_FOR = 60.0  # seconds
 
 
 class Known(msgspec.Struct):
@@ -31,8 +31,8 @@ class Known(msgspec.Struct):
 
 
 class HostReports:
-    """`known` holds what was written of each host last, and when. Another conductor may have written since, so that it is
-    not believed for long."""
+    """`known` holds what was written of each host last, and when. Another conductor may have written since, so that it
+    counts for `WRITTEN_FOR` seconds only."""
 
     def __init__(self, deps: Deps) -> None:
         self.deps = deps
@@ -42,7 +42,7 @@ class HostReports:
 
     async def report(self, report: HostReport, *, by: str | None = None) -> None:
         """Raises ServiceUnavailable or Conflict when placement can't take the inventory; the host reports again. Forbidden when
-        `by`, the host that the bus has proven, speaks of a node that is not its own."""
+        `by`, the host that the bus has authenticated, reports a node that is not its own."""
         if by is not None and (report.hypervisor_hostname, report.node_uuid) != (by, node_uuid(by)):
             logger.warning("host report refused: the node belongs to another host", sender=by, node=report.node_uuid)
             raise errors.Forbidden(f"Host {by} reported node {report.node_uuid}, which is not its own.")
@@ -124,7 +124,9 @@ class HostReports:
 
     def _news(self, report: HostReport) -> bool:
         known = self.known.get(report.host)
-        return known is None or known.report.stats != report.stats or self.deps.clock.monotonic() - known.at > BELIEVED
+        return (
+            known is None or known.report.stats != report.stats or self.deps.clock.monotonic() - known.at > WRITTEN_FOR
+        )
 
     async def close(self) -> None:
         if self._flush is not None:

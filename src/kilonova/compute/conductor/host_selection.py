@@ -1,4 +1,4 @@
-"""Asking the scheduler, again and again while it is away, until a deadline."""
+"""Calls to the scheduler, retried while it is unreachable, until a deadline."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _may_come(selection: Selection) -> bool:
 
 
 async def _ask(deps: Deps, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
-    """One answer of the scheduler, asked again while it is away."""
+    """One answer of the scheduler, retried while it is unreachable."""
     clock, limit = deps.clock, deps.options.schedule_timeout
     deadline, first = clock.monotonic() + limit, rows[0]
     lean, ids = without_secrets(spec), [row.uuid for row in rows]

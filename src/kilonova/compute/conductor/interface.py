@@ -38,7 +38,7 @@ class ConductorAPI(Interface):
     @from_host(ANY_HOST)
     @call(timeout=60)
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
-        """The host holds nothing any more of a server that was moved away from it."""
+        """The host has removed everything of a server that was moved to another host."""
 
     @from_host("change.expect_host")
     @call(timeout=60)
@@ -94,7 +94,7 @@ class ConductorAPI(Interface):
     @call(timeout=60)
     async def network_info(self, ctx: RequestContext, host: str, server_id: str) -> list[models.Vif] | None:
         """The interfaces of a server of this host as the network service knows them now; the row then says the same. None: the
-        network service is away, or the server is not there."""
+        network service is unreachable, or the server does not exist."""
 
     @call(timeout=60)
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:

@@ -41,8 +41,8 @@ class NetworkInfo:
         self._refreshed = Batched(self._refresh)
 
     async def changed(self, server_ids: Sequence[str]) -> None:
-        """Make the rows what the ports are now. Raises ServiceUnavailable while the network service or the database is away: the
-        rows keep what they have, and the bus does the message again."""
+        """Make the rows what the ports are now. Raises ServiceUnavailable while the network service or the database is
+        unreachable: the rows keep what they have, and the bus does the message again."""
         await gather_all(self._refreshed(uuid) for uuid in server_ids)
 
     async def before_power_on(self, ctx: RequestContext, uuid: str) -> list[Vif] | None:

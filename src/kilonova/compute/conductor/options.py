@@ -28,7 +28,7 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     watch_interval: Annotated[float, doc("Seconds between two looks at builds that no host has accepted.", gt=0)] = 1.0
     startup_grace: Annotated[
         float,
-        doc("Seconds after a start, or after broker or database were away, in which no host is taken for down.", ge=0),
+        doc("Seconds after a start, or after an outage of broker or database, in which no host counts as down.", ge=0),
     ] = 20.0
     heartbeat: Annotated[float, doc("Seconds between two reports of this conductor.", gt=0)] = 10.0
     heartbeat_batch: Annotated[
@@ -40,7 +40,7 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep_deleted: Annotated[
         float,
         doc(
-            "Seconds that deleted servers and their history are kept; 0: for ever. Keep longer than a host may be away.",
+            "Seconds that deleted servers and their history are kept; 0: for ever. Keep longer than a host may be down.",
             ge=0,
         ),
     ] = 0.0

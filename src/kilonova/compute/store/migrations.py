@@ -18,7 +18,7 @@ ACCEPTED, RUNNING, DONE = "accepted", "pre-migrating", "done"
 COMPLETED, FAILED, ERROR = "completed", "failed", "error"
 OPEN = (ACCEPTED, RUNNING)
 """accepted: a host is looked for; pre-migrating: one is at it; done: the server is there; completed: its old host has
-removed what was left; error: no host could; failed: the server went away meanwhile."""
+removed what was left; error: no host could; failed: the server was deleted meanwhile."""
 
 
 def encode(move: Move) -> bytes:

@@ -71,7 +71,7 @@ async def _stop(daemon: Program, words: asyncio.Task[tuple[bytes, bytes]], targe
 
 
 async def unmount(target: Path) -> None:
-    """Take away a FUSE mount that a dead daemon left; nothing happens when there is none."""
+    """Remove a FUSE mount that a dead daemon left; nothing happens when there is none."""
     if not await asyncio.to_thread(_mounted, target):
         return
     argv = ["umount", "-l", str(target)] if os.geteuid() == 0 else ["fusermount3", "-u", "-z", str(target)]

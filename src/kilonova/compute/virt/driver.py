@@ -106,7 +106,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VirtError(Exception):
-    """The hypervisor refused or is away; the text names the call and the hypervisor's own words."""
+    """The hypervisor refused or is unreachable; the text names the call and has the hypervisor's message."""
 
 
 class GuestNotFound(VirtError):

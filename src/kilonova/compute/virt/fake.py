@@ -183,11 +183,11 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
         """Whether a guest that ignores its shutdown is destroyed within `timeout` seconds."""
         off = asyncio.get_running_loop().create_future()
 
-        def hear(event: LifecycleEvent) -> None:
+        def seen(event: LifecycleEvent) -> None:
             if event.uuid == uuid and event.power_state in OFF and not off.done():
                 off.set_result(None)
 
-        unsubscribe, waiting = self.subscribe(hear), asyncio.ensure_future(self._hypervisor.clock.sleep(timeout))
+        unsubscribe, waiting = self.subscribe(seen), asyncio.ensure_future(self._hypervisor.clock.sleep(timeout))
         try:
             await asyncio.wait([off, waiting], return_when=asyncio.FIRST_COMPLETED)
         finally:

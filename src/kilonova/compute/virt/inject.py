@@ -89,7 +89,7 @@ class Injector:
             shutil.rmtree(work)
 
     async def _sweep(self) -> None:
-        """Once, clear away the work of processes that died."""
+        """Remove, once, the unfinished work of processes that died."""
         if self._swept:
             return
         self._swept = True

@@ -108,8 +108,8 @@ class Bus(ABC):
         keeps messages these are handed back."""
 
     async def forget(self, interface: type[Interface], *, host: str) -> int:
-        """Drop what is kept for a host that will not return, so that sending to it is an error; how many messages that
-        were. Raises BusError while it listens."""
+        """Drop what is kept for a host that will not return, so that sending to it is an error; the number of
+        these messages. Raises BusError while its agent is connected."""
         return 0
 
     async def waiting(self, topic: str, host: str | None = None) -> int:
@@ -220,7 +220,7 @@ async def handle(server: Server, envelope: Envelope, sender: str | None = None) 
 
 
 async def _retried(work: Callable[[], Awaitable[None]], envelope: Envelope) -> None:
-    """Retry the work of a cast while what it needs is away: its sender does not wait for an error."""
+    """Retry the work of a cast while a service that it needs is unreachable: its sender does not wait for an error."""
     await retry(
         work, CAST_BACKOFF, within=CAST_WITHIN, log=logger, work=f"{envelope.topic}.{envelope.method}", message=envelope.id,
         request_id=envelope.context.request_id,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class Cache(ABC):
-    """Bytes by name, each for its time to live. A cache is never needed: what it lost, can't reach or doesn't believe is
+    """Bytes by name, each for its time to live. A cache is never required: what it lost, can't reach or can't verify is
     missing, and no method raises. Names are any text."""
 
     shared = False  # whether other processes see what is set here
@@ -27,7 +27,7 @@ class Cache(ABC):
         return (await self.get_many([name])).get(name)
 
     def reachable(self, name: str) -> bool:
-        """False while what keeps this name does not answer and is left alone: a miss then says nothing."""
+        """False while the server of this name does not answer and is not used: then a miss means nothing."""
         return True
 
     async def close(self) -> None:

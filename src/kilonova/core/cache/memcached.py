@@ -30,7 +30,7 @@ Values = dict[bytes, bytes]
 
 class MemcachedCache(Cache):
     """`memcached://HOST:PORT[,HOST:PORT…]`. Every name lives on one of the servers, the same for all processes; the names of
-    a server that is away are missing, and are not looked for on another one, where they would be out of date."""
+    an unreachable server are misses; no other server is asked for them, as it would have old values."""
 
     shared = True
 

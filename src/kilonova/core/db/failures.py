@@ -50,7 +50,7 @@ def translated(error: DBAPIError, name: str) -> Exception:
 def unavailable(error: BaseException, name: str) -> errors.ServiceUnavailable:
     """The reason, which names hosts and accounts, is for the log."""
     logger.warning("database unreachable", database=name, reason=_reason(error))
-    return errors.ServiceUnavailable(reason=f"the {name} database is away", headers={"Retry-After": "5"})
+    return errors.ServiceUnavailable(reason=f"the {name} database is unreachable", headers={"Retry-After": "5"})
 
 
 def _code(error: DBAPIError) -> Any:

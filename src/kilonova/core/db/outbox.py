@@ -73,7 +73,7 @@ class Message(msgspec.Struct):
 
 
 class Lane:
-    """What waits for one place: a heap, so that what comes back takes its old turn."""
+    """The messages for one receiver: a heap, so that one that is retried keeps its place in the order."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[int, Message]] = []

@@ -15,15 +15,15 @@ from kilonova.core.retry import Attempts, Backoff, retry
 logger = log.get("notify")
 BACKOFF = Backoff(0.5, 5.0)
 MAKE_ATTEMPTS = 3
-LOG_EVERY = 60.0  # seconds between log lines while the broker is away
+LOG_EVERY = 60.0  # seconds between log lines while the broker is unreachable
 CLOSE_TIMEOUT = 3.0
 Make = Callable[[], Awaitable[Sequence[Notification]]]
 Observer = Callable[[Notification], None]
 
 
 class Notifier:
-    """`formats` are those that are wanted; nothing is to be sent without one. While the broker is away up to `backlog` things
-    wait for it; what comes then is dropped, and counted in `dropped`. What was sent may come twice."""
+    """`formats` are those that are wanted; nothing is to be sent without one. While the broker is unreachable up to `backlog`
+    things wait for it; what comes then is dropped, and counted in `dropped`. What was sent may come twice."""
 
     def __init__(self, options: NotificationOptions | None = None, publisher: Publisher | None = None) -> None:
         self.options = options or NotificationOptions()

@@ -25,8 +25,8 @@ def unfit(raw: bytes) -> str | None:
 
 
 def is_deep(raw: bytes) -> bool:
-    """Whether brackets of well-formed JSON are nested too deeply. They go away pair by pair from the inside: a walk through the
-    text would take a hundred times as long."""
+    """Whether brackets of well-formed JSON are nested too deeply. They are removed pair by pair from the inside: a walk
+    through the text would take a hundred times as long."""
     if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
         return False
     try:

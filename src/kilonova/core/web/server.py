@@ -230,7 +230,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unsent, self._unsent_since = unsent, now
         if now - self._unsent_since > WRITE_TIMEOUT or (self._deaf and now > self.due):
             self.transport.abort()
-        elif now > self.due and self.headers is None:  # it never said a word
+        elif now > self.due and self.headers is None:  # it never sent anything
             self.transport.close()
         elif now > self.due:
             self.refuse(HTTPStatus.REQUEST_TIMEOUT)
@@ -287,7 +287,7 @@ class HttpServer(uvicorn.Server):
         yield
 
     def drain(self) -> None:
-        """Close idle connections, and the others with their next answer, which says so. New ones are still taken."""
+        """Close idle connections, and the others after their next answer (`Connection: close`). New ones are still accepted."""
         self.server_state.draining = True
         for connection in list(self.server_state.connections):
             connection.shutdown()
@@ -298,7 +298,7 @@ class HttpServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Clients are looked after to the end, or one that says no more would take all of the time there is for the others."""
+        """Time-outs hold to the end: otherwise a client that sends no more would use up the time for all others."""
         sweeping = asyncio.ensure_future(self._sweep_on())
         try:
             await super().shutdown(sockets)

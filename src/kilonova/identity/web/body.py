@@ -46,7 +46,7 @@ def columns(body: msgspec.Struct, *left_out: str) -> dict[str, Any]:
 
 
 def given_options(options: msgspec.Struct | None) -> dict[str, Any]:
-    """The resource options that the client set, or took away with null."""
+    """The resource options that the client set, or removed with null."""
     return {} if options is None else columns(options)
 
 

@@ -85,7 +85,7 @@ class FileUpload(Upload):
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             if os.fstat(self._fd).st_nlink == 0:  # another process's `prepare` came between the two calls
                 self._close()
-                raise BlockingIOError(errno.EAGAIN, "the upload was cleaned away while it began", str(self._part))
+                raise BlockingIOError(errno.EAGAIN, "the upload was removed while it began", str(self._part))
 
     def write(self, data: bytes) -> None:
         with self._lock, _room():

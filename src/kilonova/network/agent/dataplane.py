@@ -75,4 +75,4 @@ class DataPlane(ABC):
 
     @abstractmethod
     async def close(self, *, remove: bool = False) -> None:
-        """Stop listening; the data plane goes on working unless `remove`, which takes all of ours away."""
+        """Stop listening; the data plane stays in place unless `remove`, which removes all of ours."""

@@ -81,7 +81,7 @@ class NetworkAgentAPI(Interface):
     async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         """Returns when bridges, filters and leases of these ports are in place, so that the guest may start. Ports whose tap
         is up already are reported up once more. Raises PortNotOnHost, PlugFailed; ServiceUnavailable or BusError while the
-        network service or its database is away."""
+        network service or its database is unreachable."""
         raise NotImplementedError
 
     @from_host(RECEIVER)

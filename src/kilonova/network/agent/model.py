@@ -175,7 +175,7 @@ class RouterModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostModel(msgspec.Struct, frozen=True, kw_only=True):
-    """All a host must show. What is not named here and was made by us is to be taken away.
+    """All that a host must have. What is not named here and was made by us is removed.
 
     Each field is a section: the agent asks for those that its data plane declares, and one that it does not know is ignored. A
     section that comes with a later release has the type `tuple[…] | None` and the default None: not sent, as the network

@@ -88,7 +88,7 @@ class Service(Part):
 
     @abstractmethod
     async def remove(self, network_id: str) -> None:
-        """Take it away; nothing happens when it is not there. The segment still stands."""
+        """Remove it; nothing happens when it does not exist. The segment still exists."""
 
 
 class Overlay(Service):

@@ -31,7 +31,7 @@ class ComputeEvents:
         self._task: asyncio.Task[None] | None = None
 
     async def send(self, events: list[ServerEvent]) -> None:
-        """Returns when compute has them, does not know their servers, or has been away too long."""
+        """Returns when compute has them, does not know their servers, or was unreachable for too long."""
         loop = asyncio.get_running_loop()
         done = [loop.create_future() for _ in events]
         self._waiting += zip(events, done, strict=True)

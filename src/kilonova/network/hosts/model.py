@@ -116,8 +116,8 @@ class HostLogic:
 
     @retried
     async def report(self, ctx: RequestContext, host: str, port_ids: Sequence[str], *, up: bool) -> None:
-        """Ports of this host are up or down. Compute hears of every port that is up, as it may wait for a second time, and of
-        those that went down."""
+        """Ports of this host are up or down. Compute gets an event for every port that is up, as it may wait for one again, and
+        for those that went down."""
         async with self.deps.database.transaction() as tx:
             rows = await port_store.bound_to(tx.connection, host, port_ids)
             changed = [row.id for row in rows if row.status != ("ACTIVE" if up else "DOWN")]

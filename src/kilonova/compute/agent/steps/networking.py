@@ -107,7 +107,7 @@ def _owner(build: ServerBuild) -> str:
 
 
 class Plug(OperationStep):
-    """The network agent of this host stands ready: bridge, leases, filters, default drop first."""
+    """The network agent of this host has prepared the ports: bridge, leases, filters, default drop first."""
 
     async def do(self, operation: Operation) -> None:
         if operation.vifs:

@@ -50,7 +50,7 @@ class Moves:
         late = record.updated_at < self.deps.ago(self.deps.options.build_timeout)
         if not late and record.dest_compute in alive:
             return
-        reason = "nothing was heard for too long" if late else "the compute host is down"
+        reason = "the compute host has not reported for too long" if late else "the compute host is down"
         outcome = BuildOutcome(
             server_uuid=record.server_uuid, request_id=record.request_id, attempt=store.decode(record).attempts,
             host=record.dest_compute, ok=False, fault=models.Fault(step="dispatch", reason=reason),

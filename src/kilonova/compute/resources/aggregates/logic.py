@@ -50,7 +50,7 @@ class AggregateLogic:
 
     @retried
     async def update(self, aggregate_id: int, name: str | None, metadata: dict[str, str | None]) -> Held:
-        """`metadata` adds keys, or takes them away with None. A zone can't change under servers."""
+        """`metadata` adds keys, or removes them with None. A zone can't change under servers."""
         async with self.database.transaction() as tx:
             await locks.of_zones(tx.connection)
             row, hosts = await self._get(tx.connection, aggregate_id)

@@ -1,4 +1,4 @@
-"""One connection to libvirtd: blocking calls on a few threads, events on the loop, reconnecting when it goes away."""
+"""One connection to libvirtd: blocking calls on a few threads, events on the loop, reconnecting when it is lost."""
 
 from __future__ import annotations
 

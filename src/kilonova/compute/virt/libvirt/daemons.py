@@ -60,7 +60,7 @@ def open_kvm_to_guests(device: Path = KVM_DEVICE) -> None:
     """Give /dev/kvm to the group `kvm`, as udev does everywhere else.
 
     Where no udev runs it stays root's own. libvirtd then finds KVM when it asks QEMU as root, finds it gone when it
-    looks as the guests' user, throws its knowledge away and asks again: a minute for every call."""
+    looks as the guests' user, discards what it knows and asks again: a minute for every call."""
     try:
         info = device.stat()
         group = grp.getgrnam("kvm").gr_gid

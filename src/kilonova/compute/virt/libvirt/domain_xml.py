@@ -147,7 +147,7 @@ def _devices(guest: GuestSpec, host: HostFacts, *, pcie: bool) -> etree._Element
         *(_interface(interface) for interface in guest.interfaces),
         _serial(guest.console_log),
         _agent_channel(guest),
-        el("graphics", el("listen", type="socket"), type="vnc"),  # libvirt makes it where only root and the guest's user look
+        el("graphics", el("listen", type="socket"), type="vnc"),  # where only root and the guest's user have access
         el("video", el("model", type=_choice(guest, "hw_video_model", VIDEO_MODELS, "vga"))),
         _watchdog(guest),
         el("memballoon", model="virtio"),

@@ -42,7 +42,7 @@ LOCAL_URI = "qemu:///system"
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 GONE = OFF | {PowerState.NOSTATE}
 STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
-ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots hears none
+ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots ignores it
 EVENT_PATIENCE = 3.0  # seconds from the end of an act to its event; after them the state is asked for
 
 LOG = log.get(__name__)
@@ -144,7 +144,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         until = asyncio.get_running_loop().time() + timeout
         with self._states.notified(uuid, GONE) as off:
             state = await self._domain("shut down", uuid, domains.ask_to_power_off)
-            while state == PowerState.RUNNING:  # a paused guest hears nothing
+            while state == PowerState.RUNNING:  # a paused guest does not react
                 left = until - asyncio.get_running_loop().time()
                 if (await asyncio.wait([off], timeout=min(left, ASK_AGAIN)))[0]:
                     return True

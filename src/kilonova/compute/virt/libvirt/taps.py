@@ -39,5 +39,5 @@ def remove_leftover(name: str) -> bool:
 def _carrier(device: Path) -> bool:
     try:
         return (device / "carrier").read_text().strip() == "1"
-    except OSError:  # EINVAL: the link is down, so no guest speaks through it
+    except OSError:  # EINVAL: the link is down, so no guest sends through it
         return False

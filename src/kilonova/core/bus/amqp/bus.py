@@ -26,7 +26,7 @@ I = TypeVar("I", bound=Interface)  # noqa: E741
 BACKOFF = Backoff(0.1, 5.0)
 ADVICE = "does it run (rabbitmqctl status), does it listen there, does [bus] url name it and a user it knows?"
 STABLE = 10.0  # seconds after which a connection that is lost is tried anew without a pause
-HINT_LIFE = 60.0  # seconds for which a hint waits for a receiver that is away
+HINT_LIFE = 60.0  # seconds for which a hint waits for a receiver that is down
 AT_ONCE = 8  # receivers that are attached at once
 logger = log.get("bus")
 
@@ -61,7 +61,7 @@ class AmqpBus(Bus):
     async def open(self) -> None:
         try:
             async with asyncio.timeout(self.address.open_timeout):
-                link = await self._reach(patient=False)
+                link = await self._reach(retry_all=False)
         except TimeoutError:
             raise errors.BusError(
                 f"no broker at {self.address.shown} within {self.address.open_timeout:g} s: {self._trouble}"
@@ -70,8 +70,9 @@ class AmqpBus(Bus):
         self._attached = True
         self._keeper = asyncio.ensure_future(self._keep(link))
 
-    async def _reach(self, *, patient: bool = True) -> Link:
-        """Try the brokers in turn until one accepts the connection. Raises BusError when a retry can't help, unless `patient`."""
+    async def _reach(self, *, retry_all: bool = True) -> Link:
+        """Try the brokers in turn until one accepts the connection. Raises BusError when a retry can't help, unless
+        `retry_all`."""
         urls = itertools.cycle(self.address.urls)
 
         async def open_next() -> Link:
@@ -82,7 +83,7 @@ class AmqpBus(Bus):
                 raise
 
         def may_pass(error: Exception) -> bool:
-            return isinstance(error, errors.BusError) and (patient or not hopeless(error))
+            return isinstance(error, errors.BusError) and (retry_all or not hopeless(error))
 
         shown = self.address.shown
         try:

@@ -65,8 +65,8 @@ def hopeless(error: BaseException | None) -> bool:
 
 
 class Link:
-    """A channel that sends with confirms and hears replies, and one that receives. `lost` is set when it is of no use any
-    more, and `why` says why."""
+    """A channel that sends with confirms and receives replies, and one that receives messages. `lost` is set when it is of no
+    use any more, and `why` says why."""
 
     def __init__(self, connection: AbstractConnection, sending: Channel, receiving: Channel) -> None:
         self.connection, self.sending, self.receiving = connection, sending, receiving

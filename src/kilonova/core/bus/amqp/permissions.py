@@ -1,5 +1,5 @@
-"""What a compute host's broker user may do: see docs on the bus. The limits are the broker's; that a host speaks only of itself
-is checked by the receiver (core/bus/senders.py)."""
+"""What a compute host's broker user may do: see docs on the bus. The limits are the broker's; that a host reports only about
+itself is checked by the receiver (core/bus/senders.py)."""
 
 from __future__ import annotations
 

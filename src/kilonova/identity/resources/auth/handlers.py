@@ -45,7 +45,7 @@ class Auth:
         if not text:
             raise errors.TokenNotFound("No token in the request")
         if not call.allowed(rule, {"target.token.user_id": None}) and text != call.ctx.token:
-            # callers that may only see their own tokens learn nothing about others, but that they are not theirs
+            # callers that may only see their own tokens learn of others only that these are not theirs
             token = await self.tokens.validate(text)
             if not call.allowed(rule, {"target.token.user_id": token.payload.user_id}):
                 raise errors.NotAllowed(action=rule)

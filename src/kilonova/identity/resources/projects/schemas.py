@@ -17,7 +17,7 @@ Tags = Annotated[list[Tag], Meta(max_length=80)]
 
 
 class ResourceOptions(Body):
-    """Upstream's, of projects, domains and roles. Null takes one away."""
+    """Upstream's, of projects, domains and roles. Null removes one."""
 
     immutable: bool | UnsetType | None = UNSET
 

@@ -14,7 +14,7 @@ Rule = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(m
 
 
 class UserOptions(Body):
-    """Upstream's. Null takes one away. There is no expiry of passwords and no limit of inactivity yet, nor must a first password
+    """Upstream's. Null removes one. There is no expiry of passwords and no limit of inactivity yet, nor must a first password
     be changed: what would be ignored of them is not there."""
 
     ignore_change_password_upon_first_use: bool | UnsetType | None = UNSET

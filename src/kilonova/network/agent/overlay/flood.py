@@ -61,7 +61,7 @@ def direct(device: str, wanted: Reach, local: set[str]) -> None:
 
 
 def _entries(ip: IPRoute, index: int) -> tuple[set[str], list[tuple[str, str]], set[str]]:
-    """Of a tunnel device: the flood list, the learned (MAC, host), and the MACs its bridge believes beyond it."""
+    """Of a tunnel device: the flood list, the learned (MAC, host), and the MACs that its bridge has learned from it."""
     flooded: set[str] = set()
     learned: list[tuple[str, str]] = []
     beyond: set[str] = set()

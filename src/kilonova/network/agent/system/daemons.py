@@ -68,15 +68,15 @@ def stop(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:
-            for number, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
+            for number, timeout in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
                 signal.pidfd_send_signal(handle, number)
-                if _gone(handle, patience):
+                if _gone(handle, timeout):
                     return
         finally:
             os.close(handle)
 
 
-def _gone(handle: int, patience: float) -> bool:
+def _gone(handle: int, timeout: float) -> bool:
     poll = select.poll()
     poll.register(handle, select.POLLIN)
-    return bool(poll.poll(patience * 1000))
+    return bool(poll.poll(timeout * 1000))

@@ -1,4 +1,4 @@
-"""Which connections a change of filters takes away. `iptables` only judges new ones: the old must be cut. Pure, but
+"""Which connections a change of filters cuts. `iptables` only judges new ones: the old must be cut. Pure, but
 for `cut`."""
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ class Links:
         namespace, outer, inner = dhcp_namespace(wanted.id), dhcp_link(wanted.id), inner_link(wanted.id)
         netns.create(namespace)
         if outer in links and not netns.run_inside(namespace, lambda: _has(inner)):
-            ip.link("del", index=links.pop(outer).index)  # its other end went away with an older namespace
+            ip.link("del", index=links.pop(outer).index)  # its other end was deleted with an older namespace
         if outer not in links:
             fd = os.open(f"{netns.RUN_DIR}/{namespace}", os.O_RDONLY)
             try:
@@ -197,7 +197,7 @@ class Links:
         ]
 
     def remove(self, network_id: str) -> None:
-        """Take a network's bridge, wire and namespace away; nothing happens when they are not there."""
+        """Remove a network's bridge, wire and namespace; nothing happens when they do not exist."""
         with route() as ip:
             links = read(ip)
             self._unwire(ip, links, network_id)

@@ -34,7 +34,7 @@ class TapWatch:
         self._resync: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Listen first, then look: nothing is missed between the two."""
+        """Subscribe first, then read the links: nothing is missed between the two."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.bind((0, GROUP_LINK))
