@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.network.resources.registry import RESOURCES
+from kilonova.network.app import RESOURCES
 from tests.network.conftest import Cloud
 from tests.support import CALLERS, OTHER_PROJECT, PROJECT
 

@@ -17,12 +17,38 @@ from kilonova.network.hosts.model import HostLogic
 from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
 from kilonova.network.resources.agents.logic import AgentLogic
+from kilonova.network.resources.agents.routes import AGENTS
+from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.network.resources.base import policies as base
 from kilonova.network.resources.base.resource import Api, Resource, counted, rules_of
-from kilonova.network.resources.registry import RESOURCES
+from kilonova.network.resources.discovery import DISCOVERY
+from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
+from kilonova.network.resources.networks.routes import NETWORKS
+from kilonova.network.resources.ports.routes import PORTS
+from kilonova.network.resources.quotas.routes import QUOTAS
+from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES
+from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS
+from kilonova.network.resources.subnets.routes import SUBNETS
+from kilonova.network.resources.tags import TAGS
 from kilonova.network.tables import metadata, outbox
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+RESOURCES: tuple[Resource, ...] = (
+    DISCOVERY,
+    NETWORKS,
+    NETWORK_IP_AVAILABILITY,
+    SUBNETS,
+    PORTS,
+    SECURITY_GROUPS,
+    SECURITY_GROUP_RULES,
+    AGENTS,
+    AVAILABILITY_ZONES,
+    QUOTAS,
+    TAGS,
+)
+"""Adding a resource is its folder and a line here."""
+RULES = base.RULES | rules_of(RESOURCES)
+"""Policy rules, with upstream's names."""
 
 
 class NetworkService:

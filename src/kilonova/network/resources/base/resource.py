@@ -5,7 +5,7 @@
         logic=RouterLogic, rules=RULES, quota=True, extensions=(Extension("router", …),),
     )
 
-in its `routes.py`, and a line in RESOURCES (registry.py): list with filters, sorting, fields and pages, show, create one or many,
+in its `routes.py`, and a line in RESOURCES (app.py): list with filters, sorting, fields and pages, show, create one or many,
 update and delete, its tags, its quota and its entries of `/v2.0/extensions` follow.
 """
 
