@@ -7,6 +7,8 @@ import re
 import pytest
 
 from kilonova.core.web.app import Route
+from kilonova.identity.app import RESOURCES, RULES
+from kilonova.identity.web.checks import BASE_RULES
 from tests.identity.conftest import Identity
 
 ANYONE = {  # what every user may see, of himself or of the cloud
@@ -308,3 +310,11 @@ async def test_an_ec2_key_is_changed_but_never_to_anothers(identity):
     for wrong, status in (({"blob": other["blob"]}, 409), ({"blob": "x"}, 400), ({"type": "cert"}, 400)):
         answer = await identity.api("PATCH", f"/credentials/{old['id']}", {"credential": wrong})
         assert answer.status == status, wrong
+
+
+def test_each_policy_rule_stands_with_one_resource():
+    named = [name for each in RESOURCES for name in each.rules] + [*BASE_RULES]
+    assert sorted(named) == sorted(set(named)), "a rule that two resources name would be that of the later one"
+    assert len(named) == len(RULES)
+    for each in RESOURCES:
+        assert each.object_rules <= each.rules.keys()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kilonova.identity.web.checks import ADMIN, READER
 
-VERBS = ("list", "check", "create", "revoke")
 CHECKS = {"list": READER, "check": READER, "create": ADMIN, "revoke": ADMIN}
 
 

@@ -6,7 +6,7 @@ from kilonova.core.web.app import Route
 from kilonova.identity.resources.assignments import schemas as shapes
 from kilonova.identity.resources.assignments.handlers import Grants, RoleAssignments
 from kilonova.identity.resources.assignments.logic import AssignmentLogic
-from kilonova.identity.resources.assignments.policies import RULES, VERBS, grant_rule
+from kilonova.identity.resources.assignments.policies import CHECKS, RULES, grant_rule
 from kilonova.identity.resources.base import Deps
 from kilonova.identity.resources.projects.logic import ProjectLogic
 from kilonova.identity.resources.roles.schemas import Roles
@@ -34,7 +34,7 @@ def _routes_of_pair(assignments: AssignmentLogic, target: str, actor: str) -> li
     """`/TARGET/ACTOR/roles[/ROLE]`, and the inherited ones of projects and domains."""
     where = "system" if target == "system" else f"{target}s/{{{target}_id:str}}"
     path = f"{where}/{actor}s/{{{actor}_id:str}}/roles"
-    rules, on = [grant_rule(verb, target, actor) for verb in VERBS], f"{actor} on the system"
+    rules, on = [grant_rule(verb, target, actor) for verb in CHECKS], f"{actor} on the system"
     if target == "system":
         return _grants(Grants(assignments, actor=actor, target=target), f"/v3/{path}", "", rules, on)
     on = f"{actor} on a {target}"
