@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kilonova.core.web.app import Route
@@ -15,7 +14,7 @@ def http(name: str, routes: Sequence[Route], *, documented: bool) -> list[str]:
     """The parts of the page; `documented` services answer with an OpenAPI document too."""
     shapes = Shapes(routes)
     rows = [
-        (f"`{route.method}`", f"`{template(route.path)}`", route.summary or _summary(route.handler),
+        (f"`{route.method}`", f"`{template(route.path)}`", route.summary,
          _declared(route.body, shapes), _declared(route.reply, shapes), _versions(route.since, route.until),
          f"`{route.policy}`" if route.policy else "none: public")
         for route in sorted(routes, key=lambda route: (template(route.path), route.method))
@@ -72,19 +71,6 @@ def _window(schema: Any) -> str:
     parts = [schema] if "x-openstack" in schema or "anyOf" not in schema else schema["anyOf"]
     known = [part.get("x-openstack", {}) for part in parts]
     return ", ".join(filter(None, (_versions(one.get("min-ver"), one.get("max-ver")) for one in known)))
-
-
-def _summary(handler: Callable[..., Any]) -> str:
-    """Of a route without a summary: the first sentence of its handler's docstring, else the handler's name in words."""
-    if text := inspect.getdoc(handler):
-        return text.split("\n\n")[0].replace("\n", " ")
-    owner = getattr(handler, "__self__", None)
-    words = f"{getattr(handler, '__name__', '')} {_spaced(type(owner).__name__) if owner is not None else ''}"
-    return words.replace("_", " ").strip()
-
-
-def _spaced(name: str) -> str:
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
 def _versions(low: str | None, high: str | None) -> str:

@@ -121,7 +121,7 @@ MICRO = Microversions("toy", Version(2, 1), Version(2, 9), "X-Toy-Version")
 def web_of(tmp_path: Path, **more: Any) -> tuple[Web, Any, Client]:
     core, gateway, client = make_core(tmp_path)
     web = core.web("toy", formats.compute_format, Policy(RULES), microversions=MICRO)
-    return dataclasses_replace(web, **more), gateway, client
+    return dataclasses_replace(web, documented=False, **more), gateway, client
 
 
 def dataclasses_replace(web: Web, **more: Any) -> Web:
@@ -324,7 +324,7 @@ async def test_a_policy_file_overrides(tmp_path: Path) -> None:
     text = '"toy:admin": "role:reader"\n"toy:list": "rule:nobody"\n"nobody": "!"\n'
     (tmp_path / "toy.yaml").write_text(text)
     web = core.web("toy", formats.compute_format, core.policy("toy", RULES))
-    gateway.apps["/toy"] = build_app(web, ROUTES)
+    gateway.apps["/toy"] = build_app(dataclasses_replace(web, documented=False), ROUTES)
     assert (await client("GET", "/toy/admin", token="reader")).status == 200
     assert (await client("GET", "/toy/toys", token="admin")).status == 403
     assert (await client("POST", "/toy/toys", token="member", json={"name": "n"})).status == 201

@@ -41,7 +41,16 @@ class MetadataService:
         self.database, self._secret, self._domain = database, secret, domain
         self._cache: LocalCache[ServerBuild] = LocalCache(size=1000, ttl=CACHE_SECONDS)
         web = msgspec.structs.replace(core.web("metadata", image_format, core.policy("metadata", {})), documented=False)
-        self.routes = [Route("GET", "/", self.show, public=True), Route("GET", "/{path:path}", self.show, public=True)]
+        self.routes = [
+            Route("GET", "/", self.show, public=True, summary="List the versions of the metadata."),
+            Route(
+                "GET",
+                "/{path:path}",
+                self.show,
+                public=True,
+                summary="Show one of the server's facts, or list those below.",
+            ),
+        ]
         self.app = build_app(web, self.routes)
 
     async def start(self) -> None:

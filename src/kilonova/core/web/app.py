@@ -65,7 +65,7 @@ class Route(msgspec.Struct, frozen=True):
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
     """What all routes of a service share. `prefix` is the service's path on a shared port, e.g. `/compute`; a `documented`
-    one answers with its OpenAPI document at `<prefix>/openapi.json`."""
+    one answers with its OpenAPI document at `<prefix>/openapi.json`, and tests compare its routes with what they declare."""
 
     name: str
     prefix: str
@@ -150,7 +150,7 @@ def _endpoint(web: Web, route: Route) -> Endpoint:
     low = Version.parse(route.since) if route.since else None
     high = Version.parse(route.until) if route.until else None
     place = f"{route.method} {web.prefix}{route.path}"
-    declaration = declaration_of(web.name, route, place)
+    declaration = declaration_of(web, route, place)
     make_call: Callable[..., Call] = Call if declaration is None else declaration.call
 
     async def endpoint(request: Request[Any, Any, Any]) -> Response[Any]:

@@ -1,4 +1,4 @@
-"""Services whose routes declare all that they read and answer."""
+"""Documents of all services; what their routes do is compared with what they declare in all other tests."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
-from tools.make_reference import services
+from tools.make_reference import TITLES, services
 
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport
-from tests.conftest import DECLARED
 from tests.support import Client
 
 
@@ -24,12 +23,12 @@ def service(request: pytest.FixtureRequest, every_service: dict[str, Any]) -> An
     return every_service[f"/{request.param}"]
 
 
-@pytest.mark.parametrize("service", DECLARED, indirect=True)
+@pytest.mark.parametrize("service", TITLES, indirect=True)
 def test_each_route_has_a_summary(service):
     assert [f"{route.method} {route.path}" for route in service.routes if not route.summary.endswith(".")] == []
 
 
-@pytest.mark.parametrize("service", DECLARED, indirect=True)
+@pytest.mark.parametrize("service", sorted(TITLES.keys() - {"metadata"}), indirect=True)
 async def test_its_document_is_valid(service):
 
     client = Client(AsgiTransport(Gateway({service.prefix: service.app})))
