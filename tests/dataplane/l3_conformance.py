@@ -284,6 +284,7 @@ class RoutingConformance:
         assert not await do(guest.pings, "10.0.2.11", patience=SOON)
         assert not await do(guest.pings, OUTSIDE, patience=SOON)
         assert await do(guest.pings, "10.0.1.1")
+        assert "10.0.2." not in await do(in_router, made.id, "conntrack", "-L")
 
     async def test_a_router_that_is_down_forwards_nothing(self, setting: Setting) -> None:
         plane, ext, net = await setting.lab.plane(), Lan(external()), private(1)
@@ -352,7 +353,7 @@ class AdvertisementConformance:
 
     async def test_what_is_advertised_follows_the_mode(self, setting: Setting) -> None:
         plane, net = await setting.lab.plane(), private(1)
-        one = guest_port(net, 11, OPEN)
+        one = guest_port(net, 11, port_security_enabled=False)
         lan = Lan(net, one)
         end = lan.interface(advertises=(AdvertisementModel(cidr="fd00:1::/64", mode="dhcpv6-stateful"),))
         made = router(end)
@@ -368,6 +369,7 @@ class AdvertisementConformance:
             assert (found[5] & 0xC0, found[prefix + 3] & 0x40) == (by_dhcp, by_guest)
             assert bytes([5, 1, 0, 0]) + (1450).to_bytes(4, "big") in found  # the MTU
             assert socket.inet_pton(socket.AF_INET6, "2001:db8::53") in found
+            assert await do(peer.dhcp_6, "solicit") == "nothing"  # that is for DHCP to say
         silent = replace(made, interfaces=(replace(end, advertises=()),))
         assert await setting.apply(plane, state((lan,), (silent,), OPEN)) == []
         assert {leftover.kind for leftover in await plane.leftovers()} & {"advertiser"} == set()

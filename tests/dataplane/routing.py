@@ -76,6 +76,19 @@ for _ in range(20):
         continue
     print(found.hex()); break
 """
+DHCP_6 = """
+import socket, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.settimeout(float(sys.argv[1]))
+index = socket.if_nametoindex('eth0'); s.bind(('::', 546, 0, index))
+client = bytes.fromhex('0001000a00030001') + bytes.fromhex(open('/sys/class/net/eth0/address').read().strip().replace(':', ''))
+wanted = {'solicit': (1, bytes.fromhex('0003000c000000010000000000000000')), 'information': (11, b'')}
+kind, options = wanted[sys.argv[2]]
+s.sendto(bytes([kind, 1, 2, 3]) + client + options + bytes.fromhex('0008000200000006000400170018'), ('ff02::1:2', 547, 0, index))
+try:
+    print(s.recv(1500).hex())
+except TimeoutError:
+    print('nothing')
+"""
 
 
 class Peer(Guest):
@@ -95,6 +108,10 @@ class Peer(Guest):
     def advertisement(self) -> bytes:
         """What a router answers when it is asked for an advertisement."""
         return bytes.fromhex(self.inside("python3", "-c", SOLICIT))
+
+    def dhcp_6(self, kind: str) -> str:
+        """What a DHCPv6 server answers (hex) to a "solicit" or an "information" request, or "nothing"."""
+        return self.inside("python3", "-c", DHCP_6, str(SOON), kind).strip()
 
     def reaches(self, address: str, number: int = 22) -> bool:
         return self.asks(address, number, SOON) not in ("TimeoutError", "OSError", "ConnectionRefusedError")
