@@ -168,6 +168,22 @@ async def test_parts_are_closed_where_one_cannot_be_opened() -> None:
     assert {"l2.close", "firewall.close"} <= set(bench.notes)
 
 
+async def test_routers_get_the_networks_that_have_a_segment() -> None:
+    class Routers(NotingL3):
+        async def apply(self, state: HostModel) -> list[Fault]:
+            seen.append([one.id for one in state.networks])
+            return []
+
+    seen: list[list[str]] = []
+    bench, net, other = Bench(l3=Routers), network(), network()
+    await bench.apply(net, other, routers=())
+    bench.failing.add("dhcp.ensure")
+    await bench.apply(net, routers=())
+    bench.failing.add("l2.ensure")
+    await bench.apply(net, routers=())
+    assert seen == [[net.id, other.id], [net.id], []]
+
+
 async def test_a_section_that_was_not_sent_is_not_taken_for_empty() -> None:
     bench, net = Bench(l3=NotingL3), network()
     assert bench.plane.sections == ("networks", "security_groups", "routers")

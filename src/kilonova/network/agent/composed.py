@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from msgspec.structs import replace
+
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
 from kilonova.network.agent.model import HostModel, NetworkModel
 from kilonova.network.agent.parts import L3, Parts
@@ -23,6 +25,7 @@ class ComposedDataPlane(DataPlane):
         self.sections = tuple(dict.fromkeys(section for part in parts.every() for section in part.sections))
         self._lock = asyncio.Lock()
         self._networks: set[str] = set()  # what may be on the host
+        self._segments: set[str] = set()  # … and surely has its segment
 
     async def open(self) -> None:
         try:
@@ -38,7 +41,8 @@ class ComposedDataPlane(DataPlane):
         async with self._lock:
             faults += await self._apply_networks(state)
             if self.parts.l3 is not None:
-                faults += await _apply_l3(self.parts.l3, state)
+                segments = tuple(network for network in state.networks if network.id in self._segments)
+                faults += await _apply_l3(self.parts.l3, replace(state, networks=segments))
         return tuple(faults)
 
     async def _apply_networks(self, state: HostModel) -> list[Fault]:
@@ -57,8 +61,10 @@ class ComposedDataPlane(DataPlane):
         for part in reversed(self.parts.services()):
             if part not in serving:
                 faults += await _tried(network.id, part.remove(network.id))
+        self._segments.discard(network.id)
         if missing := await _tried(network.id, self.parts.l2.ensure(network)):
             return faults + missing
+        self._segments.add(network.id)
         for part in serving:
             faults += await _tried(network.id, part.ensure(network))
         return faults
@@ -68,6 +74,7 @@ class ComposedDataPlane(DataPlane):
         faults: list[Fault] = []
         for part in reversed(self.parts.services()):
             faults += await _tried(network_id, part.remove(network_id))
+        self._segments.discard(network_id)
         faults = faults or await _tried(network_id, self.parts.l2.remove(network_id))
         if not faults:
             self._networks.discard(network_id)

@@ -130,10 +130,10 @@ class L3(Part):
 
     @abstractmethod
     async def apply(self, state: HostModel) -> list[Fault]:
-        """Make the routers of `state`, and take those away that it does not name. Called when the networks are in place. `state`
-        has each of `sections`: it is not called while the network service is too old to send one of them. A router that cannot
-        be made forwards nothing, and is a Fault of kind "router"; the others are made. `close(remove=True)` takes all of it
-        away."""
+        """Make the routers of `state`, and take those away that it does not name. Called when the networks are in place: those
+        whose segment could not be made are left out of `state`. It has each of `sections`: this is not called while the network
+        service is too old to send one of them. A router that cannot be made forwards nothing, and is a Fault of kind "router";
+        the others are made. `close(remove=True)` takes all of it away."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,8 @@ def gateway_name(port_id: str) -> str:
 
 
 def plan(router: RouterModel, networks: Mapping[str, NetworkModel]) -> Plan:
-    """`networks` by id: those of the host. Raises ValueError for a port that can't be read or whose network is not there."""
+    """`networks` by id: those that have a segment on the host. Raises ValueError for a port that can't be read or whose network
+    is not there."""
     floating, problems = rules.readable(router)
     interfaces = [_device(port, interface_name(port.port_id), networks) for port in router.interfaces]
     gateway = None
@@ -75,7 +76,7 @@ def plan(router: RouterModel, networks: Mapping[str, NetworkModel]) -> Plan:
 def _device(port: RouterPortModel, name: str, networks: Mapping[str, NetworkModel]) -> Device:
     check_uuid("port", port.port_id)
     if port.network_id not in networks:
-        raise ValueError(f"port {port.port_id}: network {port.network_id} is not in the state")
+        raise ValueError(f"port {port.port_id}: network {port.network_id} is not on this host")
     return Device(
         port.port_id,
         port.network_id,
