@@ -51,7 +51,7 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
 
     @retried
     async def delete(self, ctx: RequestContext, agent_id: str, guard: Guard) -> None:
-        """A living agent comes back with its next heartbeat."""
+        """An agent that still runs is registered again with its next heartbeat."""
         async with self.deps.database.transaction() as tx:
             await self.guarded(tx.connection, agent_id, guard)
             await store.remove(tx.connection, agent_id)

@@ -78,7 +78,7 @@ def pairs(asked: Sequence[AddressPairIn] | UnsetType | None, own_mac: str) -> li
 
 
 def server_events(name: str, ports: Iterable[BoundRow]) -> list[ServerEvent]:
-    """What compute hears of these ports: of those whose device is a server's. A project may write any owner and device on its
+    """The events for compute about these ports: those whose device is a server's. A project may write any owner and device on its
     ports, so the device must be an id at least; callers see to it that a host has the port, which only compute brings about."""
     return [
         ServerEvent(name=name, server_uuid=port.device_id, tag=port.id, status=EVENTS[name])

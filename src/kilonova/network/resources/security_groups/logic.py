@@ -64,7 +64,7 @@ class SecurityGroupLogic(Logic[GroupRow, Group]):
         if await project_store.is_default(tx.connection, row.id):
             if not ctx.is_admin:
                 raise errors.SecurityGroupCannotRemoveDefault
-            # of a project that is being cleared away; one that goes on gets a new one with its next request
+            # of a project that is being deleted; another project gets a new one with its next request
             await project_store.leave(tx.connection, row.id)
         if await store.in_use(tx.connection, row.id):
             raise errors.SecurityGroupInUse(id=row.id)
