@@ -11,7 +11,7 @@ from kilonova.identity.app import RESOURCES, RULES
 from kilonova.identity.web.checks import BASE_RULES
 from tests.identity.conftest import Identity
 
-ANYONE = {  # what every user may see, of himself or of the cloud
+ANYONE = {  # what all users may see, of themselves or of the cloud
     ("GET", "/v3/auth/projects"),
     ("GET", "/v3/auth/domains"),
     ("GET", "/v3/auth/system"),

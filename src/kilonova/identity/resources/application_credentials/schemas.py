@@ -38,7 +38,7 @@ class HeldRole(View):
 
 
 class ApplicationCredential(View, kw_only=True):
-    """`secret` in the answer to its creation alone."""
+    """`secret` is only in the answer to its creation."""
 
     id: str
     name: str

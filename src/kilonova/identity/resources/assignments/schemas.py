@@ -14,7 +14,7 @@ class AssignedDomain(View):
 
 
 class Assigned(View):
-    """A role, its user or group, or its scope: the names with `include_names`."""
+    """A role, the user or group that has it, or where it has it. `name` and `domain` are there with `include_names`."""
 
     id: str
     name: str | UnsetType | None = UNSET
@@ -22,7 +22,7 @@ class Assigned(View):
 
 
 class AssignmentScope(View):
-    """One of project, domain and system."""
+    """Where a role is granted: one of project, domain and system."""
 
     project: Assigned | UnsetType = UNSET
     domain: Assigned | UnsetType = UNSET
@@ -36,7 +36,7 @@ class AssignmentLinks(View):
 
 
 class Assignment(View, kw_only=True):
-    """`user` or `group`."""
+    """Which user or group has a role where."""
 
     role: Assigned
     user: Assigned | UnsetType = UNSET

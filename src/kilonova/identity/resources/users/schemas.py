@@ -87,7 +87,7 @@ class Users(View):
 
 
 class AccessRules(View):
-    """None can be made yet; see application_credentials/schemas.py."""
+    """The list is empty: access rules cannot be made yet."""
 
     access_rules: list[Any]
     links: ListLinks
