@@ -147,6 +147,13 @@ CUT_ACTIONS: list[tuple[str, str, PowerState, str, PowerState]] = [
     ("powering-on", "stopped", PowerState.SHUTDOWN, "start", PowerState.RUNNING),
     ("rebooting", "active", PowerState.RUNNING, "reboot", PowerState.RUNNING),
     ("rebooting_hard", "active", PowerState.SHUTDOWN, "reboot_hard", PowerState.RUNNING),
+    ("pausing", "active", PowerState.RUNNING, "pause", PowerState.PAUSED),
+    ("pausing", "active", PowerState.PAUSED, "pause", PowerState.PAUSED),
+    ("unpausing", "paused", PowerState.PAUSED, "unpause", PowerState.RUNNING),
+    ("suspending", "active", PowerState.RUNNING, "suspend", PowerState.SUSPENDED),
+    ("suspending", "active", PowerState.SUSPENDED, "suspend", PowerState.SUSPENDED),
+    ("resuming", "suspended", PowerState.SUSPENDED, "resume", PowerState.RUNNING),
+    ("resuming", "suspended", PowerState.RUNNING, "resume", PowerState.RUNNING),
 ]
 
 
@@ -172,6 +179,10 @@ POWERS: list[tuple[str, PowerState, bool, PowerState, list[tuple[str, int]]]] = 
     ("active", PowerState.SHUTDOWN, False, PowerState.SHUTDOWN, [(server_id(), 4)]),
     ("active", PowerState.CRASHED, False, PowerState.CRASHED, [(server_id(), 6)]),
     ("error", PowerState.SHUTDOWN, True, PowerState.SHUTDOWN, [(server_id(), 4)]),
+    ("active", PowerState.SUSPENDED, True, PowerState.RUNNING, []),  # by whatever shut the host down
+    ("active", PowerState.PAUSED, True, PowerState.PAUSED, [(server_id(), 3)]),
+    ("paused", PowerState.SHUTDOWN, True, PowerState.SHUTDOWN, [(server_id(), 4)]),
+    ("suspended", PowerState.SUSPENDED, True, PowerState.SUSPENDED, [(server_id(), 7)]),
 ]
 
 

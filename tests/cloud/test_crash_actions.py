@@ -23,8 +23,13 @@ ON_HOST = [action for action in ACTIONS if action.runs is Runs.HOST]
 BODIES: dict[str, Any] = {action.name: {action.wire: action.example} for action in ON_HOST if action.wire}
 BODIES["reboot_hard"] = {"reboot": {"type": "HARD"}}
 ENDS = {action.name: status(action.ends or Vm.ACTIVE, None) for action in ON_HOST}
-MIDDLE = {"stop": "shutdown", "start": "start", "reboot": "start", "reboot_hard": "start", "delete": "undefine"}
+MIDDLE = {
+    "stop": "shutdown", "start": "start", "reboot": "start", "reboot_hard": "start", "pause": "pause", "unpause": "resume",
+    "suspend": "suspend", "resume": "restore", "delete": "undefine",
+}  # fmt: skip
 """The driver's operation in the middle of each action: for the reboots the guest is off already."""
+WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend"}
+"""vm_state in which an action may begin → the action that brings a server there."""
 
 
 def test_every_action_of_a_host_is_tried() -> None:
@@ -32,14 +37,14 @@ def test_every_action_of_a_host_is_tried() -> None:
 
 
 class Seed(msgspec.Struct):
-    """A stopped cloud with two servers that have a port each."""
+    """A stopped cloud with a server in each state of WAYS; each has a port."""
 
     state: Path
-    active: str
-    stopped: str
+    servers: dict[Vm, str]
 
     def server(self, action: str) -> str:
-        return self.stopped if action == "start" else self.active
+        """One that the action may begin with."""
+        return next(server for state, server in self.servers.items() if state in ACTIONS[action].vm_states)
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +52,14 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
     cloud = CloudProcess(tmp_path_factory.mktemp("seed") / "state").start()
     api = cloud.api("demo")
     image, networks = api.image("crash"), [{"uuid": api.network()}]
-    active, stopped = api.launch(image, networks), api.launch(image, networks)
-    api.wait(active, "ACTIVE")
-    api.wait(stopped, "ACTIVE")
-    api.ok("POST", "compute", f"/servers/{stopped}/action", BODIES["stop"])
-    api.wait(stopped, "SHUTOFF")
+    servers = {state: api.launch(image, networks) for state in WAYS}
+    for state, way in WAYS.items():
+        api.wait(servers[state], "ACTIVE")
+        if way is not None:
+            api.ok("POST", "compute", f"/servers/{servers[state]}/action", BODIES[way])
+            api.wait(servers[state], status(state, None))
     cloud.stop()
-    return Seed(cloud.state, active, stopped)
+    return Seed(cloud.state, servers)
 
 
 def act(api: Api, server_id: str, action: str) -> None:
@@ -87,6 +93,7 @@ def check(cloud: CloudProcess, server_id: str, action: str) -> None:
         *((action, "before") for action in MIDDLE if action != "reboot_hard"),
         ("stop", "after"),
         ("reboot", "after"),
+        ("suspend", "after"),
         ("delete", "after"),
     ],
 )

@@ -54,7 +54,10 @@ def test_a_life(cloud, consumer):
         personality=[{"path": "/etc/words", "contents": base64.b64encode(SECRETS["file"].encode()).decode()}],
     )  # fmt: skip
     demo.wait(server, "ACTIVE")
-    for action, status in (("os-stop", "SHUTOFF"), ("os-start", "ACTIVE"), ("reboot", "ACTIVE")):
+    for action, status in (
+        ("os-stop", "SHUTOFF"), ("os-start", "ACTIVE"), ("reboot", "ACTIVE"), ("pause", "PAUSED"), ("unpause", "ACTIVE"),
+        ("suspend", "SUSPENDED"), ("resume", "ACTIVE"),
+    ):  # fmt: skip
         body = {action: {"type": "HARD"} if action == "reboot" else None}
         demo.ok("POST", "compute", f"/servers/{server}/action", body)
         demo.wait(server, status)
@@ -65,7 +68,8 @@ def test_a_life(cloud, consumer):
 
     names = [
         "create.start", "create.end", "power_off.start", "power_off.end", "power_on.start", "power_on.end",
-        "reboot.start", "reboot.end", "delete.start", "shutdown.start", "shutdown.end", "delete.end",
+        "reboot.start", "reboot.end", "pause.start", "pause.end", "unpause.start", "unpause.end", "suspend.start", "suspend.end",
+        "resume.start", "resume.end", "delete.start", "shutdown.start", "shutdown.end", "delete.end",
     ]  # fmt: skip
     legacy, versioned = consumer.events(server, QUEUES[0]), consumer.events(server, QUEUES[2])
     assert types(legacy) == [f"compute.instance.{name}" for name in names]

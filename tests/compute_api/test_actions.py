@@ -28,6 +28,10 @@ async def act(cloud, server_id, token="member", at="2.104", **action):
         ({"reboot": {"type": "SOFT"}}, "active", "reboot", "rebooting"),
         ({"reboot": {"type": "hard"}}, "stopped", "reboot_hard", "rebooting_hard"),
         ({"forceDelete": None}, "error", "delete", "deleting"),
+        ({"pause": None}, "active", "pause", "pausing"),
+        ({"unpause": None}, "paused", "unpause", "unpausing"),
+        ({"suspend": None}, "active", "suspend", "suspending"),
+        ({"resume": None}, "suspended", "resume", "resuming"),
     ],
 )
 async def test_actions_reach_the_host(cloud, action, state, name, task):
@@ -45,8 +49,9 @@ async def test_actions_reach_the_host(cloud, action, state, name, task):
     shown = (await cloud("GET", f"/servers/{server_id}")).json["server"]
     assert shown["OS-EXT-STS:task_state"] == task
     actions = (await cloud("GET", f"/servers/{server_id}/os-instance-actions")).json["instanceActions"]
-    names = {"forceDelete": "delete", "reboot": "reboot", "os-stop": "stop", "os-start": "start"}
-    assert actions[0]["action"] == names[next(iter(action))]
+    names = {"forceDelete": "delete", "os-stop": "stop", "os-start": "start"}
+    wire = next(iter(action))
+    assert actions[0]["action"] == names.get(wire, wire)
     assert actions[0]["request_id"] == ref.request_id
 
 
@@ -65,6 +70,15 @@ async def test_actions_reach_the_host(cloud, action, state, name, task):
             {"vm_state": "stopped"},
             "Cannot 'reboot' instance {id} while it is in vm_state stopped",
         ),
+        ({"pause": None}, {"vm_state": "stopped"}, "Cannot 'pause' instance {id} while it is in vm_state stopped"),
+        ({"unpause": None}, {"vm_state": "active"}, "Cannot 'unpause' instance {id} while it is in vm_state active"),
+        ({"suspend": None}, {"vm_state": "paused"}, "Cannot 'suspend' instance {id} while it is in vm_state paused"),
+        (
+            {"resume": None},
+            {"vm_state": "suspended", "task_state": "resuming"},
+            "Cannot 'resume' instance {id} while it is in task_state resuming",
+        ),
+        ({"suspend": None}, {"locked_by": "admin"}, "Instance {id} is locked"),
         ({"os-stop": None}, {"locked_by": "owner"}, "Instance {id} is locked"),
         ({"forceDelete": None}, {"locked_by": "admin"}, "Instance {id} is locked"),
     ],
@@ -123,8 +137,16 @@ async def test_what_is_not_built_below_a_server_is_501(cloud, method, path, word
     assert (await cloud(method, path, token="foreign", json={})).status == 404
 
 
+@pytest.mark.parametrize("wire", ["pause", "unpause", "suspend", "resume"])
+async def test_a_foreign_server_is_not_there_and_a_reader_may_not(cloud, wire):
+    server_id = await cloud.active()
+    for token, status in (("foreign", 404), ("reader", 403)):
+        assert (await act(cloud, server_id, token=token, **{wire: None})).status == status
+    assert cloud.agent.seen == []
+
+
 async def test_what_is_not_built_is_no_failure_of_ours(cloud, capsys):
-    assert (await act(cloud, await cloud.active(), pause=None)).status == 501
+    assert (await act(cloud, await cloud.active(), rescue=None)).status == 501
     assert "request failed" not in "".join(capsys.readouterr())
 
 

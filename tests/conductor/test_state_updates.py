@@ -97,6 +97,12 @@ async def test_an_action_that_ends_during_a_deletion_changes_nothing(lab):
         ("active", "powering-off", 4, ("active", 1)),
         ("building", "spawning", 1, ("building", 1)),
         ("error", None, 4, ("error", 4)),
+        ("active", None, 7, ("suspended", 7)),
+        ("paused", None, 4, ("stopped", 4)),
+        ("paused", None, 1, ("active", 1)),
+        ("paused", "unpausing", 4, ("paused", 1)),
+        ("suspended", None, 1, ("active", 1)),
+        ("suspended", None, 4, ("suspended", 4)),
     ],
 )
 async def test_the_row_follows_the_guest_while_nothing_runs(lab, vm_state, task_state, seen, expected):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
-from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles
+from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles, Suspends
 from kilonova.compute.virt.driver import (
     GuestDisk,
     GuestInterface,
@@ -27,6 +27,7 @@ from kilonova.compute.virt.driver import (
 from tests.eventually import PATIENCE, until
 
 RUNNING, PAUSED, SHUTDOWN, NOSTATE = PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN, PowerState.NOSTATE
+SUSPENDED = PowerState.SUSPENDED
 
 
 class Foreign(msgspec.Struct, frozen=True, tag="foreign"):
@@ -41,6 +42,10 @@ class LogsDriver(VirtDriver, LogsConsole):
 
 
 class ConsolesDriver(VirtDriver, OffersConsoles):
+    pass
+
+
+class SuspendsDriver(VirtDriver, Suspends):
     pass
 
 
@@ -298,4 +303,64 @@ class OffersConsolesConformance:
             await driver.console(unknown, "vnc")
 
 
-CAPABILITIES: dict[type, type] = {LogsConsole: LogsConsoleConformance, OffersConsoles: OffersConsolesConformance}
+class SuspendsConformance:
+    async def test_a_suspended_guest_comes_back_as_it_was(self, driver: SuspendsDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+        watcher = Watcher(driver, guest)
+        for paused, state in ((False, RUNNING), (True, PAUSED)):
+            for _ in range(2):
+                await driver.suspend(guest.uuid)
+                assert await driver.power_state(guest.uuid) == SUSPENDED
+                assert watcher.events[-1].power_state == SUSPENDED
+            assert (guest.uuid, SUSPENDED) in {(info.uuid, info.power_state) for info in await driver.guests()}
+            for _ in range(2):
+                await driver.restore(guest.uuid, paused=paused)
+                assert await driver.power_state(guest.uuid) == state
+                assert watcher.events[-1].power_state == state
+        await driver.suspend(guest.uuid)  # a paused one too
+        await driver.restore(guest.uuid)
+        assert await driver.power_state(guest.uuid) == RUNNING
+
+    async def test_saved_memory_is_forgotten_with_the_plug(self, driver: SuspendsDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+        await driver.suspend(guest.uuid)
+        watcher = Watcher(driver, guest)
+        for _ in range(2):
+            await driver.destroy(guest.uuid)
+            assert await driver.power_state(guest.uuid) == SHUTDOWN
+        assert [(event.power_state, event.detail) for event in watcher.events] == [(SHUTDOWN, "destroyed")]
+        with pytest.raises(VirtError, match="no memory of it is saved"):
+            await driver.restore(guest.uuid)
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.suspend(guest.uuid)
+
+    async def test_a_start_forgets_saved_memory(self, driver: SuspendsDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+        await driver.suspend(guest.uuid)
+        assert not await driver.shutdown(guest.uuid, timeout=1)  # suspended guests ignore it
+        await driver.define(guest)
+        assert await driver.power_state(guest.uuid) == SUSPENDED  # a new definition leaves it as it is
+        await driver.start(guest.uuid)
+        await driver.destroy(guest.uuid)
+        assert await driver.power_state(guest.uuid) == SHUTDOWN
+
+    async def test_a_suspended_guest_may_be_undefined(self, driver: SuspendsDriver, make_guest: MakeGuest) -> None:
+        guest, nobody = make_guest(), str(uuid.uuid4())
+        await boot(driver, guest)
+        await driver.suspend(guest.uuid)
+        await driver.undefine(guest.uuid)
+        await driver.define(guest)
+        assert await driver.power_state(guest.uuid) == SHUTDOWN
+        for act in (driver.suspend, driver.restore):
+            with pytest.raises(GuestNotFound, match=nobody):
+                await act(nobody)
+
+
+CAPABILITIES: dict[type, type] = {
+    LogsConsole: LogsConsoleConformance,
+    OffersConsoles: OffersConsolesConformance,
+    Suspends: SuspendsConformance,
+}

@@ -25,6 +25,7 @@ from tests.virt.conformance import (
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
+    SuspendsConformance,
     Watcher,
 )
 
@@ -49,7 +50,7 @@ def driver() -> FakeDriver:
     return FakeDriver("host-1", FakeHypervisor(), FakeOptions(ignore_acpi="deaf-*"))
 
 
-class TestFake(Conformance, LogsConsoleConformance, OffersConsolesConformance):
+class TestFake(Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance):
     pass
 
 

@@ -46,6 +46,7 @@ from tests.virt.conformance import (  # noqa: E402
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
+    SuspendsConformance,
     Watcher,
     boot,
 )
@@ -119,7 +120,7 @@ def forget(conn: Any, server: str) -> None:
         return
     if domain.isActive():
         domain.destroy()
-    domain.undefine()
+    domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
 
 
 @pytest.fixture
@@ -130,11 +131,13 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
     await driver.close()
 
 
-class TestLibvirt(Conformance, LogsConsoleConformance, OffersConsolesConformance):
+class TestLibvirt(Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance):
     pass
 
 
-class TestLibvirtWhoseEventsComeLate(Conformance, LogsConsoleConformance, OffersConsolesConformance):
+class TestLibvirtWhoseEventsComeLate(
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance
+):
     @pytest.fixture(autouse=True)
     def late(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hear = Connection._on_lifecycle

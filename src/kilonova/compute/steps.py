@@ -68,10 +68,17 @@ DESTROY = _on_host("destroy", 120, "power:Destroy", "the hypervisor could not st
 POWER_OFF = _on_host("power_off", 3600, "power:PowerOff", "the hypervisor could not stop the guest")
 UNPLUG = _on_host("unplug", 60, "networking:Unplug", "unplugging the ports from the host's network failed")
 SOFT_REBOOT = _on_host("soft_reboot", 3600, "power:SoftReboot", "the hypervisor could not reboot the guest")
+PAUSE = _on_host("pause", 60, "power:Pause", "the hypervisor could not pause the guest")
+UNPAUSE = _on_host("unpause", 60, "power:Unpause", "the hypervisor could not let the guest run on")
+SUSPEND = _on_host("suspend", 3600, "power:Suspend", "the hypervisor could not save the guest's memory")
+RESTORE = _on_host("restore", 3600, "power:Restore", "the hypervisor could not restore the guest's memory")
 REFRESH = _on_host("refresh_network", 120, "networking:Refresh", "the server's ports could not be read")
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
-BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, REFRESH, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT)}
+BY_NAME: dict[str, Step] = {
+    step.name: step
+    for step in (*STEPS, REFRESH, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT, PAUSE, UNPAUSE, SUSPEND, RESTORE)
+}
 ORDER: dict[str, int] = {name: place for place, name in enumerate(BY_NAME)}
 """Step → its place, for steps that began at the same moment."""

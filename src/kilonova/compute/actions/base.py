@@ -77,7 +77,8 @@ class Action:
     answer (None: there is none). The action exists in the microversions `since` to `until`, both included.
 
     It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
-    while it runs and is in `ends` afterwards (None: as before). A failure leaves it in `fails`, unless its guest runs.
+    while it runs and is in `ends` afterwards (None: as before). A failure leaves it as its guest is,
+    running, paused or suspended, and in `fails` when the guest is off.
 
     `steps` are what the host does. `recorded` is the name in `os-instance-actions`, `event` that of its notifications (None:
     there are none). `variant` picks another action by the body. What a user reads when it failed is said by its steps."""

@@ -14,12 +14,10 @@ RULES = {
     "migrate": "os-migrate-server:migrate", "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
-    "pause": "os-pause-server:pause",
     "rebuild": "servers:rebuild", "rescue": "os-rescue", "resetNetwork": "os-admin-actions:reset_state",
-    "resize": "servers:resize", "restore": "os-deferred-delete:restore", "resume": "os-suspend-server:resume",
+    "resize": "servers:resize", "restore": "os-deferred-delete:restore",
     "revertResize": "servers:revert_resize", "shelve": "os-shelve:shelve",
-    "shelveOffload": "os-shelve:shelve_offload", "suspend": "os-suspend-server:suspend",
-    "trigger_crash_dump": "servers:trigger_crash_dump", "unpause": "os-pause-server:unpause",
+    "shelveOffload": "os-shelve:shelve_offload", "trigger_crash_dump": "servers:trigger_crash_dump",
     "unrescue": "os-unrescue", "unshelve": "os-shelve:unshelve",
 }  # fmt: skip
 """Wire name → the rule that allows it."""

@@ -16,6 +16,9 @@ from kilonova.compute.steps import RUNNING
 from kilonova.compute.virt.driver import PowerState, VirtError
 from kilonova.core.context import RequestContext
 
+ALIVE = {PowerState.RUNNING: Vm.ACTIVE, PowerState.PAUSED: Vm.PAUSED, PowerState.SUSPENDED: Vm.SUSPENDED}
+"""What a server is whose action failed and whose guest is not off."""
+
 
 class Result(msgspec.Struct):
     change: models.ServerChange
@@ -77,8 +80,6 @@ def _change(
     host: Host, ref: models.ServerRef, action: Action, state: PowerState, fault: models.Fault | None
 ) -> models.ServerChange:
     """Where the action leaves the server: as its descriptor says, or, when it failed, as the guest now is."""
-    if fault is None:
-        vm_state = str(action.ends or ref.build.server.vm_state)
-    else:
-        vm_state = (Vm.ACTIVE if state is PowerState.RUNNING else action.fails).value
+    done = action.ends or Vm(ref.build.server.vm_state)
+    vm_state = str(done if fault is None else ALIVE.get(state, action.fails))
     return models.ServerChange(expect_host=host.name, vm_state=vm_state, task_state=None, power_state=int(state))

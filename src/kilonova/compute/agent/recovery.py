@@ -23,6 +23,10 @@ from kilonova.core import log
 from kilonova.core.context import RequestContext
 
 logger = log.get("agent")
+AWAKENED = {
+    PowerState.NOSTATE: "start", PowerState.SHUTDOWN: "start", PowerState.CRASHED: "start", PowerState.SUSPENDED: "resume",
+}  # fmt: skip
+"""How an active server's guest comes up again. A paused one was paused by something else, which may need it so."""
 
 
 async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.Task[None]]:
@@ -142,12 +146,14 @@ async def _take_up(
 
 
 async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild) -> None:
-    """An active server whose guest is off (the host was rebooted) is started again, or its row follows the guest."""
+    """An active server whose guest is off (the host was rebooted) is started again, or resumed where its memory was saved;
+    otherwise its row follows the guest."""
     host, server = manager.host, row.server
     state = await host.driver.power_state(server.uuid)
-    if server.vm_state == Vm.ACTIVE and state is not PowerState.RUNNING and host.options.resume_guests_on_boot:
-        build = msgspec.structs.replace(row, action="start")
-        await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action="start"), by_itself=True)
+    if server.vm_state == Vm.ACTIVE and state in AWAKENED and host.options.resume_guests_on_boot:
+        action = AWAKENED[state]
+        build = msgspec.structs.replace(row, action=action)
+        await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action=action), by_itself=True)
     elif int(state) != server.power_state:
         seen = int(state)
         await host.ask_conductor(

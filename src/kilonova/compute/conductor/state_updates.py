@@ -19,13 +19,14 @@ from kilonova.compute.store.conductor_servers import Condition
 from kilonova.core.batching import Batched
 from kilonova.core.db import Connection, retried
 
-SHUTDOWN, CRASHED, RUNNING = 4, 6, 1
-FOLLOWS: dict[int, tuple[Vm, Vm]] = {
-    SHUTDOWN: (Vm.ACTIVE, Vm.STOPPED),
-    CRASHED: (Vm.ACTIVE, Vm.STOPPED),
-    RUNNING: (Vm.STOPPED, Vm.ACTIVE),
+RUNNING, SHUTDOWN, CRASHED, SUSPENDED = 1, 4, 6, 7
+FOLLOWS: dict[int, tuple[Sequence[Vm], Vm]] = {
+    SHUTDOWN: ((Vm.ACTIVE, Vm.PAUSED), Vm.STOPPED),
+    CRASHED: ((Vm.ACTIVE, Vm.PAUSED), Vm.STOPPED),
+    RUNNING: ((Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED), Vm.ACTIVE),
+    SUSPENDED: ((Vm.ACTIVE, Vm.PAUSED), Vm.SUSPENDED),
 }
-"""power state a guest took by itself → the vm_state that then no longer holds, and the one that does."""
+"""power state a guest took by itself → the vm_states that then no longer hold, and the one that does."""
 
 
 class StateUpdates:
@@ -113,7 +114,7 @@ class StateUpdates:
         async with self.deps.database.transaction() as tx:
             if power_state in FOLLOWS:
                 before, after = FOLLOWS[power_state]
-                if await store.swap(tx.connection, uuid, [*where, store.vm_in([before])], values | {"vm_state": after}):
+                if await store.swap(tx.connection, uuid, [*where, store.vm_in(before)], values | {"vm_state": after}):
                     return
             settled = [Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.RESCUED, Vm.ERROR]
             await store.swap(tx.connection, uuid, [*where, store.vm_in(settled)], values)

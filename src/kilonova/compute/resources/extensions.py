@@ -19,9 +19,10 @@ ALIASES = (
     "os-block-device-mapping-v2-boot", "os-config-drive", "os-console-output", "os-consoles", "os-deferred-delete",
     "os-extended-availability-zone", "os-extended-server-attributes", "os-extended-status", "os-extended-volumes",
     "os-flavor-access", "os-flavor-extra-specs", "os-flavor-manage", "os-hosts", "os-hypervisors", "os-instance-actions",
-    "os-keypairs", "os-lock-server", "os-multiple-create", "os-personality", "os-quota-class-sets", "os-quota-sets",
+    "os-keypairs", "os-lock-server", "os-multiple-create", "os-pause-server", "os-personality", "os-quota-class-sets",
+    "os-quota-sets",
     "os-security-groups", "os-server-external-events", "os-server-groups", "os-server-start-stop", "os-services",
-    "os-user-data", "server-metadata", "servers", "versions",
+    "os-suspend-server", "os-user-data", "server-metadata", "servers", "versions",
 )  # fmt: skip
 
 

@@ -30,6 +30,22 @@ class LogsConsole(Protocol):
 
 
 @runtime_checkable
+class Suspends(Protocol):
+    """Keeps the memory of guests that are off. A suspended guest's power state is SUSPENDED; `destroy` and `start` forget its
+    memory."""
+
+    @abstractmethod
+    async def suspend(self, uuid: str) -> None:
+        """Save the memory of a running or paused guest and switch it off; nothing happens when it is suspended. Raises
+        GuestNotFound, and VirtError for a guest that is off."""
+
+    @abstractmethod
+    async def restore(self, uuid: str, *, paused: bool = False) -> None:
+        """Bring a suspended guest back; nothing happens when it runs or is paused. Raises GuestNotFound, and VirtError for a
+        guest without saved memory."""
+
+
+@runtime_checkable
 class OffersConsoles(Protocol):
     """Guests have graphical consoles."""
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles
+from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles, Suspends
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
@@ -32,9 +32,10 @@ from kilonova.compute.virt.vif import BridgeVif
 __all__ = ["FakeDiskStore", "FakeDriver", "FakeGuest", "FakeHypervisor", "FakeOptions"]
 
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
 
 
-class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
+class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
@@ -92,13 +93,13 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
         if guest is None:
             return
         await self._strike("undefine", uuid, guest)
-        if guest.state not in OFF:
+        if guest.state not in NOT_ALIVE:
             raise VirtError(f"undefine: guest {uuid} is not off: destroy it first")
         self._hypervisor.drop(self.host, uuid)
 
     async def start(self, uuid: str, *, paused: bool = False) -> None:
         guest = await self._act("start", uuid)
-        if guest.state in OFF:
+        if guest.state in NOT_ALIVE:
             self._become(uuid, PowerState.PAUSED if paused else PowerState.RUNNING)
 
     async def pause(self, uuid: str) -> None:
@@ -108,6 +109,19 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
     async def resume(self, uuid: str) -> None:
         await self._live("resume", uuid)
         self._become(uuid, PowerState.RUNNING)
+
+    async def suspend(self, uuid: str) -> None:
+        guest = await self._act("suspend", uuid)
+        if guest.state in OFF:
+            raise VirtError(f"suspend: guest {uuid}: it is off")
+        self._become(uuid, PowerState.SUSPENDED, "saved")
+
+    async def restore(self, uuid: str, *, paused: bool = False) -> None:
+        guest = await self._act("restore", uuid)
+        if guest.state in OFF:
+            raise VirtError(f"restore: guest {uuid}: no memory of it is saved")
+        if guest.state == PowerState.SUSPENDED:
+            self._become(uuid, PowerState.PAUSED if paused else PowerState.RUNNING)
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         guest = await self._act("shutdown", uuid)
@@ -152,7 +166,7 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
         guest = await self._act("console", uuid)
         if kind != "vnc":
             raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
-        if guest.state in OFF:
+        if guest.state in NOT_ALIVE:
             raise VirtError(f"console of guest {uuid}: it has none now; is it running?")
         return ConsoleEndpoint(kind="vnc", socket=Path("/nowhere/kilonova-fake") / uuid / "vnc.sock")
 
@@ -176,7 +190,7 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles):
         return guest
 
     async def _live(self, operation: str, uuid: str) -> None:
-        if (await self._act(operation, uuid)).state in OFF:
+        if (await self._act(operation, uuid)).state in NOT_ALIVE:
             raise VirtError(f"{operation}: guest {uuid}: it is off")
 
     async def _ended_by_another(self, uuid: str, timeout: float) -> bool:

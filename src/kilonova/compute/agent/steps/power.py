@@ -1,8 +1,10 @@
-"""Switching a guest off, and asking it to reboot."""
+"""A guest switched off, rebooted, paused or suspended."""
 
 from __future__ import annotations
 
+from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.runner import Operation, OperationStep
+from kilonova.compute.virt.capabilities import Suspends
 from kilonova.compute.virt.driver import PowerState
 
 
@@ -32,3 +34,39 @@ class SoftReboot(OperationStep):
         operation.complete = await driver.power_state(operation.uuid) is PowerState.RUNNING and await driver.reboot(
             operation.uuid, timeout=operation.host.options.shutdown_timeout
         )
+
+
+class Pause(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        await operation.host.driver.pause(operation.uuid)
+
+
+class Unpause(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        await operation.host.driver.resume(operation.uuid)
+
+
+class Suspend(OperationStep):
+    """The guest is off, its memory on the host's disk."""
+
+    async def do(self, operation: Operation) -> None:
+        await _suspends(operation).suspend(operation.uuid)
+
+
+class Restore(OperationStep):
+    """The guest is there as it was suspended: paused where a network must report first. Undone, it is suspended again, so that
+    its memory is not lost."""
+
+    async def do(self, operation: Operation) -> None:
+        await _suspends(operation).restore(operation.uuid, paused=bool(operation.vifs))
+
+    async def undo(self, operation: Operation) -> None:
+        if await operation.host.driver.power_state(operation.uuid) in (PowerState.RUNNING, PowerState.PAUSED):
+            await _suspends(operation).suspend(operation.uuid)
+
+
+def _suspends(operation: Operation) -> Suspends:
+    driver = operation.host.driver
+    if not isinstance(driver, Suspends):
+        raise Explained("the hypervisor can't suspend guests")
+    return driver

@@ -67,26 +67,28 @@ class Connection:
             await self._loop.run_in_executor(self._pool, self._hang_up, conn)
         self._pool.shutdown(wait=False)
 
-    async def run(self, what: str, call: Callable[[Any], T]) -> T:
-        """`call(virConnect)` on a thread; once more on a new connection if this one broke, so it must be idempotent.
+    async def run(self, what: str, call: Callable[[Any], T], *, timeout: float | None = None) -> T:
+        """`call(virConnect)` on a thread; once more on a new connection if this one broke, so it must be idempotent. `timeout` in
+        seconds where it may take longer than others.
 
         Raises GuestNotFound, HypervisorUnavailable or VirtError, whose text begins with `what`."""
         for last in (False, True):
             conn = await self._live()
             try:
-                return await self.thread(what, functools.partial(call, conn))
+                return await self.thread(what, functools.partial(call, conn), timeout=timeout)
             except libvirt.libvirtError as error:
                 if last or not lost(conn, error):
                     raise translate(what, error) from error
                 self._drop(conn)
         raise AssertionError("unreachable")
 
-    async def thread(self, what: str, call: Callable[[], T]) -> T:
+    async def thread(self, what: str, call: Callable[[], T], *, timeout: float | None = None) -> T:
         """`call()` on one of the connection's threads, with its time limit."""
+        timeout = timeout or self._call_timeout
         try:
-            return await asyncio.wait_for(self._loop.run_in_executor(self._pool, call), self._call_timeout)
+            return await asyncio.wait_for(self._loop.run_in_executor(self._pool, call), timeout)
         except TimeoutError:
-            raise VirtError(f"{what}: libvirtd did not answer within {self._call_timeout:g} s") from None
+            raise VirtError(f"{what}: libvirtd did not answer within {timeout:g} s") from None
 
     async def _live(self) -> Any:
         async with self._lock:

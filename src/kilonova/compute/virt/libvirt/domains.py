@@ -62,7 +62,8 @@ def open_consoles(conn: Any, guests: Iterable[GuestInfo]) -> list[str]:
 
 
 def state_of(domain: Any) -> PowerState:
-    return STATES.get(domain.state()[0], PowerState.NOSTATE)
+    state = STATES.get(domain.state()[0], PowerState.NOSTATE)
+    return PowerState.SUSPENDED if state == PowerState.SHUTDOWN and domain.hasManagedSaveImage() else state
 
 
 def undefine(domain: Any) -> None:
@@ -72,13 +73,41 @@ def undefine(domain: Any) -> None:
 
 
 def start(domain: Any, *, paused: bool) -> None:
-    if domain.isActive():
-        return
+    if not domain.isActive():
+        _power_up(domain, libvirt.VIR_DOMAIN_START_FORCE_BOOT, paused=paused)  # with no memory of an earlier life
+
+
+def _power_up(domain: Any, flags: int, *, paused: bool) -> None:
     definition = etree.fromstring(domain.XMLDesc().encode())
     for target in definition.iterfind("devices/interface/target"):
         if remove_leftover(target.get("dev", "")):
             LOG.warning("leftover tap deleted", tap=target.get("dev"), uuid=domain.UUIDString())
-    unless(domain.isActive, lambda: domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0))
+    flags |= libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+    unless(domain.isActive, lambda: domain.createWithFlags(flags))
+
+
+def suspend(domain: Any) -> None:
+    save = functools.partial(
+        domain.managedSave, libvirt.VIR_DOMAIN_SAVE_RUNNING
+    )  # a paused guest too is restored running
+    unless(lambda: state_of(domain) == PowerState.SUSPENDED, save)
+
+
+def restore(domain: Any, *, paused: bool) -> None:
+    if domain.state()[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:  # it went to sleep by itself, with its memory powered
+        domain.pMWakeup()
+    elif not domain.isActive():
+        if not domain.hasManagedSaveImage():
+            raise VirtError(f"restore guest {domain.UUIDString()}: no memory of it is saved")
+        _power_up(domain, 0, paused=paused)
+
+
+def drop_saved(domain: Any) -> bool:
+    """Whether there was saved memory, which is gone now."""
+    if domain.isActive() or not domain.hasManagedSaveImage():
+        return False
+    unless(lambda: not domain.hasManagedSaveImage(), domain.managedSaveRemove)
+    return True
 
 
 def pause(domain: Any) -> None:

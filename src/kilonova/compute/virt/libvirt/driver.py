@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import libvirt
 import msgspec
 
-from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles
+from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles, Suspends
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
@@ -43,12 +43,13 @@ OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 GONE = OFF | {PowerState.NOSTATE}
 STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots ignores it
+MEMORY_PATIENCE = 3600.0  # seconds that writing or reading a guest's memory may take
 EVENT_PATIENCE = 3.0  # seconds from the end of an act to its event; after them the state is asked for
 
 LOG = log.get(__name__)
 
 
-class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
+class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
@@ -140,6 +141,13 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
     async def resume(self, uuid: str) -> None:
         await self._act("resume", uuid, domains.resume, frozenset({PowerState.RUNNING}))
 
+    async def suspend(self, uuid: str) -> None:
+        await self._act("suspend", uuid, domains.suspend, frozenset({PowerState.SUSPENDED}), timeout=MEMORY_PATIENCE)
+
+    async def restore(self, uuid: str, *, paused: bool = False) -> None:
+        act = functools.partial(domains.restore, paused=paused)
+        await self._act("restore", uuid, act, STARTED, timeout=MEMORY_PATIENCE)
+
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         until = asyncio.get_running_loop().time() + timeout
         with self._states.notified(uuid, GONE) as off:
@@ -162,6 +170,9 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
 
     async def destroy(self, uuid: str) -> None:
         with contextlib.suppress(GuestNotFound):
+            saved = self._states.of(uuid) == PowerState.SUSPENDED
+            if saved and await self._domain("forget the memory", uuid, domains.drop_saved):
+                self._states.seen(uuid, PowerState.SHUTDOWN, "destroyed")  # libvirt has no event for it
             await self._act("destroy", uuid, domains.destroy, GONE)
 
     async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
@@ -192,17 +203,19 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
         if self.options.start_daemons and self.options.uri == LOCAL_URI:
             await ensure_daemons()
 
-    async def _act(self, what: str, uuid: str, act: Callable[[Any], None], aims: frozenset[PowerState]) -> None:
+    async def _act(
+        self, what: str, uuid: str, act: Callable[[Any], None], aims: frozenset[PowerState], *, timeout: float | None = None
+    ) -> None:  # fmt: skip
         """Libvirt's event comes after its answer. An operation returns after the listeners got its event: what they get
         from then on is new, and a guest that ends while the connection is lost is known to have run."""
         with self._states.notified(uuid, aims) as notified:
-            await self._domain(what, uuid, act)
+            await self._domain(what, uuid, act, timeout=timeout)
             if self._states.of(uuid) in aims or (await asyncio.wait([notified], timeout=EVENT_PATIENCE))[0]:
                 return
         state = await self._domain("ask for the state", uuid, domains.state_of)
         self._states.seen(uuid, state, f"seen after {what}")
 
-    async def _domain(self, what: str, uuid: str, act: Callable[[Any], T]) -> T:
+    async def _domain(self, what: str, uuid: str, act: Callable[[Any], T], *, timeout: float | None = None) -> T:
         """`act(virDomain)` for one of our guests; raises GuestNotFound for unknown uuids and other people's."""
         what = f"{what}: guest {uuid}"
         if not domains.is_uuid(uuid):
@@ -216,7 +229,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles):
                 self._states.follow(uuid, domains.state_of(domain))  # defined by another process of ours
             return act(domain)
 
-        return await self._connection.run(what, call)
+        return await self._connection.run(what, call, timeout=timeout)
 
     def _define(self, conn: Any, uuid: str, text: str, console_log: Path | None) -> None:
         try:

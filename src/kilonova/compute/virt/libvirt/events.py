@@ -43,9 +43,11 @@ STOP_DETAILS = {
 def meaning(event: int, detail: int) -> tuple[PowerState, str] | None:
     """The power state after a lifecycle event and a word on why; None when the event changes none."""
     state = EVENTS.get(event)
-    if state is None:
-        return None
-    return state, STOP_DETAILS.get(detail, "") if event == libvirt.VIR_DOMAIN_EVENT_STOPPED else ""
+    if state is None or event != libvirt.VIR_DOMAIN_EVENT_STOPPED:
+        return (state, "") if state is not None else None
+    if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
+        state = PowerState.SUSPENDED
+    return state, STOP_DETAILS.get(detail, "")
 
 
 @functools.cache  # libvirt has one event implementation a process, to be registered before the first connection
