@@ -126,7 +126,7 @@ async def test_what_cannot_be_read_is_put_aside_and_counted(bus: AmqpBus, url: s
     async with channel(url) as broker:
         await broker.basic_publish(b"\xff nonsense", exchange="kilonova", routing_key="paint")
         await bus.client(PaintAPI).paint(CTX, "red")
-        await until(lambda: painter.painted == ["red"] and bus.poisoned == 1)
+        await until(lambda: painter.painted == ["red"] and bus.dead_lettered == 1)
         letter = await broker.basic_get("kilonova.dead", no_ack=True)
     assert letter.body == b"\xff nonsense"
 
@@ -155,7 +155,7 @@ async def test_what_kills_its_receivers_is_put_aside_and_counted(bus: AmqpBus, u
     with pytest.raises(errors.BusError, match="lost 10 times"):
         await answer
     assert painter.begun == []
-    assert bus.poisoned == 1
+    assert bus.dead_lettered == 1
     await until(lambda: left_in(url, "kilonova.dead"), satisfies=lambda found: found == 1)
 
 

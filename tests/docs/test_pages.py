@@ -58,6 +58,7 @@ def shell_env(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, shell_env: dict[str, str], tmp_path: Path) -> None:
     wanted = list(steps(page.read_text().replace("8774", shell_env["KILONOVA_CLOUD_PORT"])))

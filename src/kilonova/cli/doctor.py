@@ -1,4 +1,4 @@
-"""`kilonova doctor`: what this machine has, what it lacks, and the exact line that mends it."""
+"""`kilonova doctor`: what this machine has, what it lacks, and the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DEVICES = (("/dev/net/tun", "taps of guests"), ("/dev/fuse", "injects files into
 
 
 class Finding(msgspec.Struct):
-    """`needed_for` is what does not work without it; `package` mends it where one does."""
+    """`needed_for` is what does not work without it; `package` installs it where there is one."""
 
     what: str
     good: bool

@@ -61,7 +61,7 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 
 def main() -> None:
-    """Run; an error that the user can mend is printed as one line, with exit code 2."""
+    """Run; an error that the user can correct is printed as one line, with exit code 2."""
     os.umask(UMASK)  # what we write holds secrets; what others must read is given its mode
     try:
         app()

@@ -1,4 +1,4 @@
-"""What an agent does when it starts: take up what an earlier process left half done, and look after its guests."""
+"""What an agent does when it starts: resume or undo the unfinished work of an earlier process, and check its guests."""
 
 from __future__ import annotations
 

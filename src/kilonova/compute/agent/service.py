@@ -1,4 +1,4 @@
-"""A compute host as a service: the driver opened, the bus served, what was left half done taken up, the heart beating."""
+"""A compute host as a service: opens the driver, serves the bus, resumes unfinished work, sends heartbeats."""
 
 from __future__ import annotations
 

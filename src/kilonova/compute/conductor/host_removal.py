@@ -1,4 +1,4 @@
-"""Hosts that are gone for good: what waits for them is dropped, what stands for them is removed."""
+"""Removal of hosts that will not return: messages for them are dropped, and their rows removed."""
 
 from __future__ import annotations
 

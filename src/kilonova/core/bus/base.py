@@ -88,7 +88,7 @@ class Bus(ABC):
         return True
 
     @property
-    def poisoned(self) -> int:
+    def dead_lettered(self) -> int:
         """How many messages this process put aside: they can't be read, or their receivers died of them again and again."""
         return 0
 
@@ -118,7 +118,7 @@ class Bus(ABC):
 
     async def put_aside(self) -> int:
         """How many messages lie among the dead letters."""
-        return self.poisoned
+        return self.dead_lettered
 
     @abstractmethod
     async def post(self, envelope: Envelope) -> Receipt:

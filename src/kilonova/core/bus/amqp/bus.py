@@ -53,8 +53,8 @@ class AmqpBus(Bus):
         return self._link is not None and self._attached
 
     @property
-    def poisoned(self) -> int:
-        return self._deliveries.poisoned
+    def dead_lettered(self) -> int:
+        return self._deliveries.dead_lettered
 
     # ---- the connection
 

@@ -55,7 +55,7 @@ class Deliveries:
 
     def __init__(self, host_users: HostUsers) -> None:
         self.host_users = host_users
-        self.poisoned = 0
+        self.dead_lettered = 0
         self.closed = False
         self._running: dict[str, asyncio.Future[bytes]] = {}
         self._ended = Ended()
@@ -119,7 +119,7 @@ class Deliveries:
             ending.cancel()  # nothing, when it has a result
 
     async def _put_aside(self, link: Link, message: DeliveredMessage, reason: str, **what: str) -> None:
-        self.poisoned += 1
+        self.dead_lettered += 1
         logger.error("message dead-lettered", queue=DEAD, key=message.routing_key, reason=reason, **what)
         refusal = Reply(error=errors.to_wire(errors.BusError(reason=reason)))
         await link.put_aside(message, msgspec.msgpack.encode(refusal))
