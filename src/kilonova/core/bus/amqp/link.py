@@ -1,4 +1,5 @@
-"""One connection to a broker and its channels. It is never repaired: when a part of it ends, all of it is closed and another one is made."""
+"""One connection to a broker and its channels. It is never repaired: when a part of it ends, all of it is closed and another
+one is made."""
 
 from __future__ import annotations
 
