@@ -114,7 +114,7 @@ def _policies(services: dict[str, Any]) -> str:
         "changes them, in the syntax of oslo.policy."
     ]
     for name in TITLES:
-        module = sys.modules.get(f"kilonova.{name}.policies") or sys.modules.get(f"kilonova.{name}.app")
+        module = sys.modules.get(f"kilonova.{name}.app")
         rules: dict[str, str] = getattr(module, "RULES", {})
         if rules:
             rows = [(f"`{rule}`", f"`{check}`" if check else "anyone") for rule, check in sorted(rules.items())]

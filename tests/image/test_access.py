@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from kilonova.image import policies
+from kilonova.image.app import RULES
 from tests.image.conftest import Cloud
 from tests.image.support import IMAGES, JSON, OCTETS, PATCH, active, create, patch, put, show
 from tests.support import CALLERS, OTHER_PROJECT, PROJECT, caller
@@ -136,7 +136,7 @@ async def test_an_operators_policy_file_decides(tmp_path):
 
 async def test_upstreams_rule_for_shared_images_opens_nothing(client):
     """The rule itself lets every reader see what is shared; a caller that is no member must still not."""
-    assert "'shared':%(visibility)s" in policies.RULES["get_image"]
+    assert "'shared':%(visibility)s" in RULES["get_image"]
     image = await create(client)
     assert (await client("GET", f"{IMAGES}/{image['id']}", token="foreign")).status == 404
     assert (await put(client, image["id"], b"x", "foreign")).status == 404

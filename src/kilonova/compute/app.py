@@ -45,6 +45,7 @@ from kilonova.core.db import Database
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import compute_format
+from kilonova.core.web.resource import rules_of
 from kilonova.identity.client import IdentityClient
 from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
@@ -59,7 +60,7 @@ RESOURCES = tuple(
         planned,
     )
 )  # fmt: skip
-RULES = {rule: check for resource in RESOURCES for rule, check in resource.rules.items()}
+RULES = rules_of(RESOURCES)
 PARAMETERS = {route: known for resource in RESOURCES for route, known in resource.parameters.items()}
 
 

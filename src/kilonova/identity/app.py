@@ -11,6 +11,7 @@ from kilonova.core.periodic import Repeated
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import identity_format
+from kilonova.core.web.resource import rules_of
 from kilonova.identity.bootstrap import Bootstrap, CatalogEntry
 from kilonova.identity.catalog_cache import CatalogCache
 from kilonova.identity.flush import flush
@@ -61,7 +62,7 @@ RESOURCES: tuple[Resource, ...] = (
     APPLICATION_CREDENTIALS,
     CREDENTIALS,
 )
-RULES = BASE_RULES | {name: check for each in RESOURCES for name, check in each.rules.items()}
+RULES = BASE_RULES | rules_of(RESOURCES)
 """Policy rules, with upstream's names."""
 
 

@@ -8,25 +8,26 @@ from typing import Any
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import image_format
+from kilonova.core.web.resource import Resource, rules_of
 from kilonova.core.web.transport import ASGIApp
-from kilonova.image import policies
 from kilonova.image.fields import image_fields
 from kilonova.image.options import ImageOptions
-from kilonova.image.resources import discovery, tags
-from kilonova.image.resources.image_data.handlers import Data
+from kilonova.image.resources.base import Deps
+from kilonova.image.resources.discovery import DISCOVERY
 from kilonova.image.resources.image_data.logic import DataLogic
-from kilonova.image.resources.image_data.routes import routes as data_routes
-from kilonova.image.resources.images.handlers import Images
+from kilonova.image.resources.image_data.routes import IMAGE_DATA
 from kilonova.image.resources.images.logic import ImageLogic
-from kilonova.image.resources.images.routes import routes as image_routes
-from kilonova.image.resources.members.handlers import Members
-from kilonova.image.resources.members.logic import MemberLogic
-from kilonova.image.resources.members.routes import routes as member_routes
+from kilonova.image.resources.images.routes import IMAGES
+from kilonova.image.resources.members.routes import MEMBERS
+from kilonova.image.resources.tags import TAGS
 from kilonova.image.stores import make_store
 from kilonova.image.stores.base import ImageStore
 from kilonova.image.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+RESOURCES: tuple[Resource[Deps], ...] = (DISCOVERY, IMAGES, IMAGE_DATA, TAGS, MEMBERS)
+RULES = rules_of(RESOURCES)
+"""Policy rules, with upstream's names."""
 
 
 def _never_without_id(app: ASGIApp) -> ASGIApp:
@@ -52,15 +53,9 @@ class ImageService:
         self.database = core.database("image", metadata)
         images = ImageLogic(self.database, core.clock, options, self.store)
         self._data = DataLogic(images)
-        fields = image_fields(options.disk_formats, options.container_formats)
-        self.routes = [
-            *discovery.routes(discovery.Discovery(fields, self.store.name, images.quotas)),
-            *image_routes(Images(images, fields)),
-            *data_routes(Data(self._data)),
-            *tags.routes(tags.Tags(images, fields)),
-            *member_routes(Members(MemberLogic(images))),
-        ]
-        web = core.web("image", image_format, core.policy("image", policies.RULES))
+        deps = Deps(images, self._data, image_fields(options.disk_formats, options.container_formats))
+        self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
+        web = core.web("image", image_format, core.policy("image", RULES))
         self.app = _never_without_id(build_app(web, self.routes))
 
     async def start(self) -> None:

@@ -9,6 +9,7 @@ from kilonova.core.db.outbox import Outbox
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import network_format
+from kilonova.core.web.resource import rules_of
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkPluginAPI
 from kilonova.network.deps import Deps
 from kilonova.network.hosts.announcer import Announcer
@@ -20,7 +21,7 @@ from kilonova.network.resources.agents.logic import AgentLogic
 from kilonova.network.resources.agents.routes import AGENTS
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.network.resources.base import policies as base
-from kilonova.network.resources.base.resource import Api, Resource, counted, rules_of
+from kilonova.network.resources.base.resource import Api, Resource, counted
 from kilonova.network.resources.discovery import DISCOVERY
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
 from kilonova.network.resources.networks.routes import NETWORKS

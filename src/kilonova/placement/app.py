@@ -7,17 +7,17 @@ from pathlib import Path
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import placement_format
-from kilonova.placement import policies
-from kilonova.placement.resources import versions
-from kilonova.placement.resources.allocations.handlers import Allocations
-from kilonova.placement.resources.allocations.logic import AllocationLogic
-from kilonova.placement.resources.allocations.routes import routes as allocation_routes
-from kilonova.placement.resources.providers.handlers import Providers
-from kilonova.placement.resources.providers.logic import ProviderLogic
-from kilonova.placement.resources.providers.routes import routes as provider_routes
+from kilonova.core.web.resource import Resource, rules_of
+from kilonova.placement.resources.allocations.routes import ALLOCATIONS
+from kilonova.placement.resources.base import Deps
+from kilonova.placement.resources.providers.routes import PROVIDERS
+from kilonova.placement.resources.versions import MICROVERSIONS, VERSIONS
 from kilonova.placement.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+RESOURCES: tuple[Resource[Deps], ...] = (VERSIONS, PROVIDERS, ALLOCATIONS)
+RULES = rules_of(RESOURCES)
+"""Policy rules, with upstream's names."""
 
 
 class PlacementService:
@@ -25,18 +25,10 @@ class PlacementService:
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.database = database = core.database("placement", metadata)
-        web = core.web(
-            "placement",
-            placement_format,
-            core.policy("placement", policies.RULES),
-            microversions=versions.MICROVERSIONS,
-        )
-        self.routes = [
-            *versions.ROUTES,
-            *provider_routes(Providers(ProviderLogic(database, core.clock))),
-            *allocation_routes(Allocations(AllocationLogic(database, core.clock))),
-        ]
+        self.database = core.database("placement", metadata)
+        deps = Deps(self.database, core.clock)
+        self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
+        web = core.web("placement", placement_format, core.policy("placement", RULES), microversions=MICROVERSIONS)
         self.app = build_app(web, self.routes)
 
     async def start(self) -> None:

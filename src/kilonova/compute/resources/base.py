@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kilonova.compute.notifications import ServerEvents
@@ -13,7 +12,7 @@ from kilonova.compute.web.parameters import Parameters
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database
 from kilonova.core.service import Core
-from kilonova.core.web.app import Route
+from kilonova.core.web import resource
 
 R, V = "os_compute_api", CURRENT
 """What the names of most rules and all paths begin with."""
@@ -37,10 +36,8 @@ class Deps:
 
 
 @dataclass(frozen=True)
-class Resource:
-    """`rules` are its policy: name → check. `parameters` are the query parameters of its routes, as `GET /flavors` → Known; a
+class Resource(resource.Resource[Deps]):
+    """`parameters` are the query parameters of its routes, as `GET /flavors` → Known; a
     GET that is not there has none."""
 
-    routes: Callable[[Deps], list[Route]]
-    rules: Mapping[str, str]
     parameters: Parameters = field(default_factory=dict)

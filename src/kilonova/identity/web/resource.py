@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from kilonova.core.web import resource
 from kilonova.core.web.app import Route
 from kilonova.identity.resources.base import Deps
 
 
-class Resource(msgspec.Struct, frozen=True):
-    """`rules` are the policy rules that its routes name; `object_rules` those of them that the handler checks, as it has to read
-    the object first. All others are checked before the handler runs, see `web/guard.py`."""
+@dataclass(frozen=True)
+class Resource(resource.Resource[Deps]):
+    """`object_rules` are those of its rules that the handler checks, as it has to read the object first. All others are checked
+    before the handler runs, see `web/guard.py`."""
 
-    routes: Callable[[Deps], list[Route]]
-    rules: dict[str, str] = {}
     object_rules: frozenset[str] = frozenset()
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.resource import Resource
 from kilonova.core.web.wire import View
 from kilonova.image.fields import MEMBER_FIELDS, Field
 from kilonova.image.quotas import QuotaLogic
+from kilonova.image.resources.base import Deps
 
 MIB = 1 << 20
 CURRENT = "2.17"
@@ -76,12 +79,12 @@ class Stores(View):
     stores: list[Store]
 
 
-def _properties(fields: dict[str, Field]) -> dict[str, Any]:
+def _properties(fields: Mapping[str, Field]) -> dict[str, Any]:
     return {name: field.schema() for name, field in fields.items()}
 
 
 class Discovery:
-    def __init__(self, fields: dict[str, Field], store: str, quotas: QuotaLogic) -> None:
+    def __init__(self, fields: Mapping[str, Field], store: str, quotas: QuotaLogic) -> None:
         self._store, self._quotas = store, quotas
         image = {
             "name": "image",
@@ -154,7 +157,8 @@ def _collection(name: str, item: dict[str, Any], more: dict[str, Any], links: li
     return {"name": name, "properties": properties, "links": links}
 
 
-def routes(discovery: Discovery) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    discovery = Discovery(deps.fields, deps.images.data.name, deps.images.quotas)
     s, i = "/v2/schemas", "/v2/info"
     return [
         Route("GET", "/", discovery.root, public=True, status=300, reply=Versions, summary="List the API's versions."),
@@ -180,3 +184,6 @@ def routes(discovery: Discovery) -> list[Route]:
             "GET", f"{i}/usage", discovery.usage, "default", reply=Usage, summary="Show the project's quotas and usage."
         ),
     ]  # fmt: skip
+
+
+DISCOVERY = Resource(routes, {"default": ""})

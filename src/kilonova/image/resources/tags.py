@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from kilonova.core import errors as core_errors
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.resource import Resource
 from kilonova.image.fields import Field, check
+from kilonova.image.resources.base import Deps
 from kilonova.image.resources.images.access import fetch
 from kilonova.image.resources.images.logic import ImageLogic
 from kilonova.image.resources.images.routes import ONE as IMAGE
@@ -16,7 +20,7 @@ ONE = IMAGE + "/tags/{tag:str}"
 
 
 class Tags:
-    def __init__(self, logic: ImageLogic, fields: dict[str, Field]) -> None:
+    def __init__(self, logic: ImageLogic, fields: Mapping[str, Field]) -> None:
         self.logic, self.fields = logic, fields
 
     async def put(self, call: Call, image_id: str, tag: str) -> Reply:
@@ -37,8 +41,12 @@ class Tags:
         return Reply()
 
 
-def routes(tags: Tags) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    tags = Tags(deps.images, deps.fields)
     return [
         Route("PUT", ONE, tags.put, "modify_image", 204, summary="Add a tag to an image."),
         Route("DELETE", ONE, tags.delete, "modify_image", 204, summary="Remove a tag from an image."),
     ]
+
+
+TAGS = Resource(routes)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.microversion import Microversions
+from kilonova.core.web.resource import Resource
 from kilonova.core.web.wire import Version, View
+from kilonova.placement.resources.base import Deps
 
 MICROVERSIONS = Microversions("placement", Version(1, 0), Version(1, 39))
 
@@ -37,4 +39,8 @@ async def root(call: Call) -> Reply:
     return Reply(Versions(versions=[version]))
 
 
-ROUTES = [Route("GET", "/", root, public=True, reply=Versions, summary="Show the API's version and microversions.")]
+def routes(_: Deps) -> list[Route]:
+    return [Route("GET", "/", root, public=True, reply=Versions, summary="Show the API's version and microversions.")]
+
+
+VERSIONS = Resource(routes)

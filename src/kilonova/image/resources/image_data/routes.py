@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from kilonova.core.web.app import Route
+from kilonova.core.web.resource import Resource
+from kilonova.image.resources.base import Deps
 from kilonova.image.resources.image_data.handlers import Data
+from kilonova.image.resources.image_data.policies import RULES
 from kilonova.image.resources.images.routes import ONE
 
 
-def routes(data: Data) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    data = Data(deps.data)
     return [
         Route(
             "PUT", ONE + "/file", data.upload, "upload_image", 204, max_body=None, body=bytes,
@@ -18,3 +22,6 @@ def routes(data: Data) -> list[Route]:
             summary="Download an image's data, or a range of it; status 204 while there are none.",
         ),
     ]  # fmt: skip
+
+
+IMAGE_DATA = Resource(routes, RULES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ PATCH_TYPES = f"{OLD_PATCH_TYPE}, {PATCH_TYPE}"
 
 
 class Images:
-    def __init__(self, logic: ImageLogic, fields: dict[str, Field]) -> None:
+    def __init__(self, logic: ImageLogic, fields: Mapping[str, Field]) -> None:
         self.logic, self.fields = logic, fields
 
     def _view(self, image: ImageRecord) -> dict[str, Any]:

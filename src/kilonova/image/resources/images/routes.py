@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from kilonova.core.web.app import Route
+from kilonova.core.web.resource import Resource
+from kilonova.image.resources.base import Deps
 from kilonova.image.resources.images import schemas as shapes
 from kilonova.image.resources.images.handlers import Images
+from kilonova.image.resources.images.policies import RULES
 
 ALL, ONE = "/v2/images", "/v2/images/{image_id:str}"
 
 
-def routes(images: Images) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    images = Images(deps.images, deps.fields)
     return [
         Route("GET", ALL, images.list, "get_images", reply=shapes.ImageList, summary="List images."),
         Route(
@@ -31,3 +35,6 @@ def routes(images: Images) -> list[Route]:
             summary="Reactivate a deactivated image.",
         ),
     ]  # fmt: skip
+
+
+IMAGES = Resource(routes, RULES)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from kilonova.core.web.app import Route
+from kilonova.core.web.resource import Resource
+from kilonova.image.resources.base import Deps
 from kilonova.image.resources.images.routes import ONE as IMAGE
 from kilonova.image.resources.members import schemas as shapes
 from kilonova.image.resources.members.handlers import Members
+from kilonova.image.resources.members.logic import MemberLogic
+from kilonova.image.resources.members.policies import RULES
 
 ALL, ONE = IMAGE + "/members", IMAGE + "/members/{member:str}"
 
 
-def routes(members: Members) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    members = Members(MemberLogic(deps.images))
     return [
         Route(
             "GET", ALL, members.list, "get_members", reply=shapes.Members,
@@ -28,3 +33,6 @@ def routes(members: Members) -> list[Route]:
         ),
         Route("DELETE", ONE, members.delete, "delete_member", 204, summary="Stop sharing an image with a project."),
     ]  # fmt: skip
+
+
+MEMBERS = Resource(routes, RULES)

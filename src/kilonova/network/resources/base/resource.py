@@ -113,13 +113,3 @@ def counted(resources: Iterable[Resource]) -> dict[Objects[Any], str]:
     """What quotas limit, and the names of the limits."""
     crud = [resource for resource in resources if isinstance(resource, CrudResource)]
     return {one.logic.objects: one.name for one in crud if one.quota}
-
-
-def rules_of(resources: Iterable[Resource]) -> dict[str, str]:
-    """The policy rules of all of them. Raises ValueError when two say something different by one name."""
-    found: dict[str, str] = {}
-    for resource in resources:
-        for name, rule in resource.rules.items():
-            if found.setdefault(name, rule) != rule:
-                raise ValueError(f"policy rule {name}: {found[name]!r} and {rule!r}")
-    return found

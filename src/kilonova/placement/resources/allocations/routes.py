@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from kilonova.core.web.app import Route
+from kilonova.core.web.resource import Resource
 from kilonova.placement.resources.allocations import schemas as shapes
 from kilonova.placement.resources.allocations.handlers import Allocations
+from kilonova.placement.resources.allocations.logic import AllocationLogic
+from kilonova.placement.resources.allocations.policies import RULES
+from kilonova.placement.resources.base import Deps
 
 ALL, ONE = "/allocations", "/allocations/{consumer:str}"
 
 
-def routes(allocations: Allocations) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    allocations = Allocations(AllocationLogic(deps.database, deps.clock))
     return [
         Route(
             "GET", ONE, allocations.show, "placement:allocations:list", reply=shapes.Allocations,
@@ -38,3 +43,6 @@ def routes(allocations: Allocations) -> list[Route]:
             summary="Show how much a project uses of each resource class; since 1.38 by consumer type.",
         ),
     ]  # fmt: skip
+
+
+ALLOCATIONS = Resource(routes, RULES)

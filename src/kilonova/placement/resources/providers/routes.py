@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from kilonova.core.web.app import Route
+from kilonova.core.web.resource import Resource
+from kilonova.placement.resources.base import Deps
 from kilonova.placement.resources.providers import schemas as shapes
 from kilonova.placement.resources.providers.handlers import Providers
-from kilonova.placement.resources.providers.policies import BASE
+from kilonova.placement.resources.providers.logic import ProviderLogic
+from kilonova.placement.resources.providers.policies import BASE, RULES
 
 ALL, ONE = "/resource_providers", "/resource_providers/{uuid:str}"
 
 
-def routes(providers: Providers) -> list[Route]:
+def routes(deps: Deps) -> list[Route]:
+    providers = Providers(ProviderLogic(deps.database, deps.clock))
     return [
         Route(
             "GET", ALL, providers.list, f"{BASE}:list", reply=shapes.Providers, summary="List resource providers."
@@ -47,3 +51,6 @@ def routes(providers: Providers) -> list[Route]:
             summary="List capacity and usage of all resource providers, or of those that `changed_within` so many seconds.",
         ),
     ]  # fmt: skip
+
+
+PROVIDERS = Resource(routes, RULES)
