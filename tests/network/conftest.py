@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,10 @@ import pytest
 from kilonova.core.service import Core
 from kilonova.network.agent.manager import NetworkAgent
 from kilonova.network.agent.noop import NoopDataPlane
-from kilonova.network.app import NetworkService
+from kilonova.network.app import RESOURCES, NetworkService
 from kilonova.network.client import NetworkClient
 from kilonova.network.options import NetworkOptions
+from kilonova.network.resources.base.resource import Resource
 from tests.eventually import until
 from tests.support import PROJECT, Client, make_core
 
@@ -97,9 +98,11 @@ class Cloud:
 
 
 @asynccontextmanager
-async def running(folder: Path, options: NetworkOptions) -> AsyncIterator[Cloud]:
+async def running(
+    folder: Path, options: NetworkOptions, resources: Sequence[Resource] = RESOURCES
+) -> AsyncIterator[Cloud]:
     core, gateway, client = make_core(folder)
-    service = NetworkService(core, options)
+    service = NetworkService(core, options, resources=resources)
     compute = FakeCompute()
     gateway.apps |= {service.prefix: service.app, "/compute": compute}
     await service.start()

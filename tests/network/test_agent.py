@@ -411,7 +411,13 @@ async def test_agents_are_listed_with_their_heartbeat(cloud: Cloud):
     assert (agent["configurations"]["routers"], agent["configurations"]["bridge_mappings"]) == (True, {})
     found = await cloud("GET", f"/agents/{agent['id']}", token="admin")
     assert found.json["agent"] == agent
-    assert (await cloud("GET", "/agents?host=elsewhere", token="admin")).json["agents"] == []
+    lists = {"host=elsewhere": 0, "alive=true": 1, "alive=false": 0, "alive=true&alive=false": 1}
+    for query, there_are in lists.items():
+        assert len((await cloud("GET", f"/agents?{query}", token="admin")).json["agents"]) == there_are, query
+    refused = await cloud("GET", "/agents?sort_key=alive", token="admin")
+    assert (refused.status, "sort_keys" in refused.json["NeutronError"]["message"]) == (400, True)
+    part = await cloud("GET", f"/agents/{agent['id']}?fields=host", token="admin")
+    assert part.json == {"agent": {"host": HOST}}
     assert (await cloud("GET", "/agents")).status == 403
     changed = await cloud("PUT", f"/agents/{agent['id']}", token="admin", json={"agent": {"admin_state_up": False}})
     assert changed.json["agent"]["admin_state_up"] is False

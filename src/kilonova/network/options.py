@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
 
 from kilonova.core.addresses import parse_address, parse_mac
 from kilonova.core.config import doc
-
-DEFAULT_QUOTAS: Mapping[str, int] = {
-    "network": 100,
-    "subnet": 100,
-    "port": 500,
-    "security_group": 10,
-    "security_group_rule": 100,
-}
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +19,11 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     vni_range: Annotated[tuple[int, int], doc("First and last segmentation id of vxlan networks.")] = (1, 16777215)
     mac_base: Annotated[str, doc("First three octets of generated MAC addresses.")] = "fa:16:3e"
     dns_servers: Annotated[tuple[str, ...], doc("Name servers of subnets that name none.")] = ()
-    quota_network: Annotated[int, doc("Networks of a project; -1: any number.", ge=-1)] = DEFAULT_QUOTAS["network"]
-    quota_subnet: Annotated[int, doc("Subnets of a project.", ge=-1)] = DEFAULT_QUOTAS["subnet"]
-    quota_port: Annotated[int, doc("Ports of a project.", ge=-1)] = DEFAULT_QUOTAS["port"]
-    quota_security_group: Annotated[int, doc("Security groups of a project.", ge=-1)] = DEFAULT_QUOTAS["security_group"]
-    quota_security_group_rule: Annotated[int, doc("Rules of all security groups of a project.", ge=-1)] = (
-        DEFAULT_QUOTAS["security_group_rule"]
-    )
+    quota_network: Annotated[int, doc("Networks of a project; -1: any number.", ge=-1)] = 100
+    quota_subnet: Annotated[int, doc("Subnets of a project.", ge=-1)] = 100
+    quota_port: Annotated[int, doc("Ports of a project.", ge=-1)] = 500
+    quota_security_group: Annotated[int, doc("Security groups of a project.", ge=-1)] = 10
+    quota_security_group_rule: Annotated[int, doc("Rules of all security groups of a project.", ge=-1)] = 100
     agent_down_time: Annotated[float, doc("Seconds after which a silent network agent is down.", gt=0)] = 75
     report_interval: Annotated[float, doc("Seconds between two reports of a network agent.", gt=0)] = 30
     availability_zone: Annotated[str, doc("Zone that network agents are shown in.")] = "nova"
@@ -54,5 +43,5 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def quota(self, resource: str) -> int:
-        """The limit of a project without one of its own."""
+        """The limit of a project without one of its own: what the setting `quota_RESOURCE` says."""
         return int(getattr(self, f"quota_{resource}"))

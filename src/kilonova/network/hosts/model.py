@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, TypedRow, retried
 from kilonova.network.agent.interface import AGENT_TYPE, FIRST_SECTIONS, TUNNEL_IP
 from kilonova.network.agent.model import (
     AddressPair,
@@ -28,8 +28,13 @@ from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.security_group_rules import plan as rule_plan
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
+from kilonova.network.store.hosts import PortGroup
+from kilonova.network.store.networks import NetworkRow
+from kilonova.network.store.ports import Allocation, PortRow
+from kilonova.network.store.security_group_rules import RuleRow
+from kilonova.network.store.subnets import SubnetRow
 
-Grouped = dict[str, list[Row]]
+T = TypeVar("T", bound=TypedRow)
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,8 @@ class _Found:
     """What is read for every section: the ports of `host` and of its networks, and their groups by port."""
 
     host: str
-    ports: Sequence[Row]
-    groups: Grouped
+    ports: Sequence[PortRow]
+    groups: dict[str, list[PortGroup]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class _Placed:
     """What ports are compiled with: addresses by port, other hosts' tunnel addresses by host."""
 
     found: _Found
-    addresses: Grouped
+    addresses: dict[str, list[Allocation]]
     tunnel_ips: dict[str, str]
 
 
@@ -97,7 +102,9 @@ class HostLogic:
         """There are none yet."""
         return ()
 
-    def _network(self, row: Row, subnets: Sequence[Row], ports: Sequence[Row], placed: _Placed) -> NetworkModel:
+    def _network(
+        self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PortRow], placed: _Placed
+    ) -> NetworkModel:
         mine = (DHCP, device_id(row.id))
         dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
         served = {a.subnet_id: a.ip_address for a in placed.addresses.get(dhcp.id, [])} if dhcp is not None else {}
@@ -128,14 +135,14 @@ class HostLogic:
             await self.deps.announcer.events(tx, ctx, port_plan.server_events(name, reported))
 
 
-def _by(rows: Iterable[Row], key: str) -> Grouped:
-    found: defaultdict[str, list[Row]] = defaultdict(list)
+def _by(rows: Iterable[T], key: str) -> dict[str, list[T]]:
+    found: defaultdict[str, list[T]] = defaultdict(list)
     for row in rows:
         found[getattr(row, key)].append(row)
     return found
 
 
-def _subnet(row: Row, dhcp_ip: str | None, dns_servers: Sequence[str]) -> SubnetModel:
+def _subnet(row: SubnetRow, dhcp_ip: str | None, dns_servers: Sequence[str]) -> SubnetModel:
     return SubnetModel(
         id=row.id,
         cidr=row.cidr,
@@ -148,7 +155,7 @@ def _subnet(row: Row, dhcp_ip: str | None, dns_servers: Sequence[str]) -> Subnet
     )
 
 
-def _port(row: Row, placed: _Placed) -> PortModel:
+def _port(row: PortRow, placed: _Placed) -> PortModel:
     addresses, groups = placed.addresses, placed.found.groups
     return PortModel(
         id=row.id,
@@ -168,7 +175,7 @@ def _port(row: Row, placed: _Placed) -> PortModel:
     )
 
 
-def _rule(row: Row) -> RuleModel:
+def _rule(row: RuleRow) -> RuleModel:
     protocol = row.protocol
     if row.ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
         protocol = "ipv6-icmp"

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 
 from kilonova.core.db import Connection, rows
 from kilonova.network.store.objects import ObjectRow, Objects
+from kilonova.network.store.tags import Condition
 from kilonova.network.tables import agents
 
 
@@ -29,6 +30,12 @@ class AgentRow(ObjectRow):
 
 
 AGENTS = Objects(agents, AgentRow)
+
+
+def alive(since: str, *, alive: bool) -> Condition:
+    """Agents with a heartbeat since then, or those without."""
+    beats: Condition = agents.c.heartbeat_timestamp >= since
+    return beats if alive else ~beats
 
 
 async def heartbeat(connection: Connection, key: tuple[str, str], values: dict[str, Any]) -> bool:

@@ -7,8 +7,12 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import prepared
+from kilonova.network.store.networks import NetworkRow
+from kilonova.network.store.ports import Allocation, PortRow
+from kilonova.network.store.security_group_rules import RuleRow
+from kilonova.network.store.subnets import SubnetRow
 from kilonova.network.tables import (
     agents,
     ip_allocations,
@@ -18,6 +22,25 @@ from kilonova.network.tables import (
     security_group_rules,
     subnets,
 )
+
+
+class TunnelEnd(TypedRow):
+    """An agent that tunnels end at."""
+
+    host: str
+    configurations: dict[str, Any]
+
+
+class PortGroup(TypedRow):
+    port_id: str
+    security_group_id: str
+
+
+class Member(TypedRow):
+    """An address of a port in a group."""
+
+    security_group_id: str
+    ip_address: str
 
 
 def _network_ids(host: Any) -> Select[tuple[str]]:
@@ -32,9 +55,9 @@ def _group_ids(host: Any) -> Select[tuple[str]]:
     )
 
 
-async def agents_beside(connection: Connection, host: str, agent_type: str) -> Sequence[Row]:
-    """(host, configurations) of the agents where there are ports of the tunnelled networks that this host has ports of."""
-    return (await connection.execute(*_agents_beside(host, agent_type))).all()
+async def agents_beside(connection: Connection, host: str, agent_type: str) -> Sequence[TunnelEnd]:
+    """The agents where there are ports of the tunnelled networks that this host has ports of."""
+    return rows.every(await connection.execute(*_agents_beside(host, agent_type)), TunnelEnd)
 
 
 @prepared
@@ -48,8 +71,8 @@ def _agents_beside(host: Any, agent_type: Any) -> Select[Any]:
     )
 
 
-async def networks_on(connection: Connection, host: str) -> Sequence[Row]:
-    return (await connection.execute(*_networks_on(host))).all()
+async def networks_on(connection: Connection, host: str) -> Sequence[NetworkRow]:
+    return rows.every(await connection.execute(*_networks_on(host)), NetworkRow)
 
 
 @prepared
@@ -57,8 +80,8 @@ def _networks_on(host: Any) -> Select[Any]:
     return select(networks).where(networks.c.id.in_(_network_ids(host))).order_by(networks.c.id)
 
 
-async def subnets_on(connection: Connection, host: str) -> Sequence[Row]:
-    return (await connection.execute(*_subnets_on(host))).all()
+async def subnets_on(connection: Connection, host: str) -> Sequence[SubnetRow]:
+    return rows.every(await connection.execute(*_subnets_on(host)), SubnetRow)
 
 
 @prepared
@@ -67,9 +90,9 @@ def _subnets_on(host: Any) -> Select[Any]:
     return query.order_by(subnets.c.born, subnets.c.id)
 
 
-async def ports_on(connection: Connection, host: str) -> Sequence[Row]:
+async def ports_on(connection: Connection, host: str) -> Sequence[PortRow]:
     """All ports of the networks that the host has ports of."""
-    return (await connection.execute(*_ports_on(host))).all()
+    return rows.every(await connection.execute(*_ports_on(host)), PortRow)
 
 
 @prepared
@@ -77,9 +100,9 @@ def _ports_on(host: Any) -> Select[Any]:
     return select(ports).where(ports.c.network_id.in_(_network_ids(host))).order_by(ports.c.id)
 
 
-async def addresses_on(connection: Connection, host: str) -> Sequence[Row]:
-    """(port_id, subnet_id, ip_address) of these ports."""
-    return (await connection.execute(*_addresses_on(host))).all()
+async def addresses_on(connection: Connection, host: str) -> Sequence[Allocation]:
+    """Those of these ports."""
+    return rows.every(await connection.execute(*_addresses_on(host)), Allocation)
 
 
 @prepared
@@ -92,9 +115,9 @@ def _addresses_on(host: Any) -> Select[Any]:
     )
 
 
-async def groups_on(connection: Connection, host: str) -> Sequence[Row]:
-    """(port_id, security_group_id) of the host's own ports."""
-    return (await connection.execute(*_groups_on(host))).all()
+async def groups_on(connection: Connection, host: str) -> Sequence[PortGroup]:
+    """Of the host's own ports."""
+    return rows.every(await connection.execute(*_groups_on(host)), PortGroup)
 
 
 @prepared
@@ -107,8 +130,8 @@ def _groups_on(host: Any) -> Select[Any]:
     )
 
 
-async def rules_on(connection: Connection, host: str) -> Sequence[Row]:
-    return (await connection.execute(*_rules_on(host))).all()
+async def rules_on(connection: Connection, host: str) -> Sequence[RuleRow]:
+    return rows.every(await connection.execute(*_rules_on(host)), RuleRow)
 
 
 @prepared
@@ -117,9 +140,9 @@ def _rules_on(host: Any) -> Select[Any]:
     return query.order_by(security_group_rules.c.id)
 
 
-async def members(connection: Connection, group_ids: Sequence[str]) -> Sequence[Row]:
-    """(security_group_id, ip_address) of all ports in these groups, on any host."""
-    return (await connection.execute(*_members(group_ids))).all()
+async def members(connection: Connection, group_ids: Sequence[str]) -> Sequence[Member]:
+    """All ports in these groups, on any host."""
+    return rows.every(await connection.execute(*_members(group_ids)), Member)
 
 
 @prepared

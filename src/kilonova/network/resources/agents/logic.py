@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kilonova.core.clock import iso, parse_iso
@@ -13,8 +13,7 @@ from kilonova.network.agent.interface import TUNNEL_IP, AgentState
 from kilonova.network.resources.agents.schemas import Agent, AgentUpdate
 from kilonova.network.resources.base.columns import changes_of
 from kilonova.network.resources.base.facts import Guard
-from kilonova.network.resources.base.logic import ReadLogic
-from kilonova.network.resources.base.schemas import Filters
+from kilonova.network.resources.base.logic import Conditions, ReadLogic
 from kilonova.network.store import agents as store
 from kilonova.network.store import networks as network_store
 from kilonova.network.store.agents import AGENTS, AgentRow
@@ -34,9 +33,10 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
     async def views(self, connection: Connection, rows: Sequence[AgentRow]) -> Sequence[Agent]:
         return [self._view(row) for row in rows]
 
-    async def list(self, filters: Filters, project_id: str | None) -> Sequence[Agent]:
-        wanted = filters.filters.get("alive")
-        return [agent for agent in await super().list(filters, project_id) if wanted is None or agent.alive in wanted]
+    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> Conditions:
+        wanted = set(filters.get("alive", ()))
+        found = super().conditions(filters)
+        return [*found, *(store.alive(self.deps.alive_since(), alive=alive) for alive in wanted if len(wanted) == 1)]
 
     async def update(self, ctx: RequestContext, agent_id: str, body: AgentUpdate, guard: Guard) -> Agent:
         await self._change(agent_id, changes_of(body), guard)

@@ -14,6 +14,7 @@ AGENTS = CrudResource(
     view=Agent,
     update=AgentUpdate,
     derived=frozenset({"resources_synced"}),
+    unsorted=frozenset({"alive"}),
     rules=RULES,
     logic=AgentLogic,
     extensions=(Extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and whether they live"),),

@@ -92,7 +92,7 @@ def _sorts(given: dict[str, list[str]], known: Mapping[str, Any], shape: Shape) 
     keys, directions = given.get("sort_key", []), given.get("sort_dir", [])
     if directions and len(keys) != len(directions):
         raise errors.HTTPBadRequest(reason="The number of sort_keys and sort_dirs must be same")
-    absent = [key for key in keys if key not in known or key in shape.constant]
+    absent = [key for key in keys if key not in known or key in shape.constant or key in shape.unsorted]
     if absent:
         raise errors.HTTPBadRequest(reason=f"{absent} is invalid attribute for sort_keys")
     wrong = [word for word in directions if word not in ("asc", "desc")]

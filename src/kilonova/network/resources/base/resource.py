@@ -102,6 +102,8 @@ class Api:
 
     def __init__(self, deps: Deps, resources: Sequence[Resource]) -> None:
         self.deps, self.resources = deps, resources
+        for name in deps.counted.values():
+            deps.options.quota(name)  # raises AttributeError where there is no such setting
         crud = [resource for resource in resources if isinstance(resource, CrudResource)]
         self.handlers = {one: one.handlers(one, one.logic(deps)) for one in crud}
 

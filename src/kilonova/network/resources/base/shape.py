@@ -29,7 +29,8 @@ class Shape:
     is what is shown, `create` and `update` what clients send.
 
     Lists filter and sort by the view's plain attributes: text, numbers and booleans. `extra` are filters beside them, `addresses`
-    attributes that hold one, with what reads it, `constant` attributes that never change, `derived` ones that can't be asked for.
+    attributes that hold one, with what reads it, `constant` attributes that never change, `derived` ones that can't be asked for,
+    `unsorted` ones that lists filter but don't sort by.
 
     `rules` are the resource's policy rules, with upstream's names. An attribute with a rule `get_NAME:ATTRIBUTE` is hidden from
     callers that the rule refuses. `see_new` is the rule of who may know of what a new object is made on; others are told that
@@ -46,6 +47,7 @@ class Shape:
     addresses: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
     constant: Mapping[str, Any] = field(default_factory=dict)
     derived: frozenset[str] = frozenset()
+    unsorted: frozenset[str] = frozenset()
     rules: Mapping[str, str]
     see_new: str = "any_writer"
     hosts: HostAccess | None = None
