@@ -55,6 +55,15 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
+def all_levels() -> Iterator[None]:
+    """Log events of every level, whatever an earlier test's cloud has configured in this process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True)
 def same_umask() -> Iterator[None]:
     """A command that is run in this process sets its own umask, under which engines of later tests could not read their files."""
     before = os.umask(0o022)

@@ -34,7 +34,7 @@ from kilonova.network.client import NetworkClient
 from kilonova.placement.app import PlacementService
 from kilonova.placement.client import PlacementClient
 from tests import databases
-from tests.eventually import until
+from tests.eventually import PATIENCE, until
 from tests.support import PROJECT, make_core
 
 CTX = RequestContext(request_id="req-1", user_id="u", project_id=PROJECT)
@@ -104,7 +104,7 @@ class Lab:
         self.scheduler = self.new_scheduler()
         self.conductor = ConductorManager(
             self.database, self.bus, self.placement, self.clock, self.faults,
-            conductor or ConductorOptions(schedule_timeout=2, accept_timeout=0.05, heartbeat_batch=0.01, startup_grace=0),
+            conductor or ConductorOptions(schedule_timeout=PATIENCE, accept_timeout=0.05, heartbeat_batch=0.01, startup_grace=0),
             NetworkClient(self.core),
         )  # fmt: skip
         self.client = self.bus.client(ConductorAPI)

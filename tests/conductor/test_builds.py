@@ -18,7 +18,7 @@ from kilonova.compute.store import decisions
 from kilonova.core.faults import FaultRule
 from tests.conductor.lab import CTX, FLAVOR, REQUEST, Lab
 from tests.databases import statements_of
-from tests.eventually import until
+from tests.eventually import PATIENCE, until
 
 
 async def test_a_launch_becomes_active(lab):
@@ -194,19 +194,22 @@ async def test_deleted_while_it_is_scheduled(lab):
     assert await lab.claimed() == {"host-1": []}
 
 
-async def test_the_scheduler_is_unreachable(lab):
+async def test_the_scheduler_is_unreachable(tmp_path):
+    lab = Lab(tmp_path, conductor=ConductorOptions(schedule_timeout=0.5, startup_grace=0))
+    await lab.open()
     await lab.host("host-1")
     await lab.bus.withdraw(SchedulerAPI, host="s1")
     (uuid,) = await lab.servers()
     await lab.build([uuid])
     assert (await lab.server(uuid)).vm_state == "error"
     fault = await lab.fault(uuid)
-    assert fault.message == "Scheduling failed: the scheduler did not answer within 2 s"
+    assert fault.message == "Scheduling failed: the scheduler did not answer within 0.5 s"
     assert "no receiver on scheduler" in fault.details
+    await lab.close()
 
 
 async def test_the_scheduler_comes_back_in_time(tmp_path):
-    lab = Lab(tmp_path, conductor=ConductorOptions(schedule_timeout=30, startup_grace=0))
+    lab = Lab(tmp_path, conductor=ConductorOptions(schedule_timeout=PATIENCE, startup_grace=0))
     await lab.open()
     await lab.host("host-1")
     await lab.bus.withdraw(SchedulerAPI, host="s1")
