@@ -1,5 +1,5 @@
-"""`kilonova keys create|rotate`: the keys that seal tokens and credentials, the same on every identity service; `keys host`: what
-a compute host has of its own."""
+"""`kilonova keys create|rotate`: the keys that encrypt tokens and credentials, the same on every identity service; `keys
+host`: what a compute host has of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kilonova token-flush`: remove what time has made void in identity's database."""
+"""`kilonova token-flush`: remove expired rows from identity's database."""
 
 from __future__ import annotations
 

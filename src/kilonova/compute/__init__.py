@@ -1,1 +1,1 @@
-"""Compute: Nova's API and what launches servers behind it."""
+"""Compute: Nova's API, and the components that launch servers."""

@@ -1,4 +1,4 @@
-"""The compute API as a service: its resources put together, its life."""
+"""The compute API as a service: its resources put together, its start and stop."""
 
 from __future__ import annotations
 

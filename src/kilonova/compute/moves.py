@@ -1,4 +1,4 @@
-"""The kinds of moves: what is said of each way in which a server gets another host. Choosing that host, claiming on it, handing
+"""The kinds of moves: a descriptor of each way in which a server gets another host. Choosing that host, claiming on it, handing
 the server over and the end of it are one workflow (conductor/moves) for all of them."""
 
 from __future__ import annotations

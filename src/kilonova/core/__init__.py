@@ -1,1 +1,1 @@
-"""What every service stands on; knows no service."""
+"""The foundation of every service; imports none of them."""

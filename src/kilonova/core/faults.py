@@ -1,4 +1,4 @@
-"""Fault points: places with a step's name where anyone can kill, fail or delay a process from outside.
+"""Fault points: places with a step's name at which a process can be killed, failed or delayed by a setting.
 
 `KILONOVA_FAULTS=step=networking,when=after,do=kill` (several joined by `;`). `when` is before or after; `do` is
 kill (SIGKILL to this process), fail, delay:SECONDS, hang or wait:FILE; `count=N` limits how often it strikes (default: 1, for

@@ -1,4 +1,4 @@
-"""What a service is built from and how it lives: the core's parts in one object, `start` and `stop`."""
+"""What a service is built from, and how it starts and stops: the core's parts in one object, `start` and `stop`."""
 
 from __future__ import annotations
 

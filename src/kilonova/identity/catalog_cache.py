@@ -1,4 +1,4 @@
-"""The catalog in the shared cache: every login carries it, hardly anything changes it."""
+"""The catalog in the shared cache: every login needs it, and it rarely changes."""
 
 from __future__ import annotations
 

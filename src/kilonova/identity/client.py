@@ -1,4 +1,4 @@
-"""The only interface to identity for other services: proving callers' tokens, a component's own token, lookups."""
+"""The only interface to identity for other services: validation of callers' tokens, a component's own token, lookups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of what time has made void: tokens of the uuid provider, revocations, their events, wrong passwords. Used by the
+"""Removal of expired rows: tokens of the uuid provider, revocations, their events, wrong passwords. Used by the
 identity service and by `kilonova token-flush`; several may do it at once."""
 
 from __future__ import annotations

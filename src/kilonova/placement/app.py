@@ -1,4 +1,4 @@
-"""Placement as a service: its resources put together, its life."""
+"""Placement as a service: its resources put together, its start and stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and a server's certificate that it vouches for."""
+"""Certificates for tests: an authority, and a server's certificate that it has signed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a server action, in one place. The API, the hosts, recovery, notifications, `os-instance-actions`, the
+"""The descriptor of a server action. The API, the hosts, recovery, notifications, `os-instance-actions`, the
 documentation and the crash tests read it from here.
 
 A module of this package imports neither SQL nor the API's inside at run time: hosts load it too."""

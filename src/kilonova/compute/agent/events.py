@@ -1,4 +1,4 @@
-"""Waiting for what others see: the network's `network-vif-plugged`, the hypervisor's power states."""
+"""Waiting for events: the network's `network-vif-plugged`, the hypervisor's power states."""
 
 from __future__ import annotations
 

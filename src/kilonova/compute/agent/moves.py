@@ -1,4 +1,4 @@
-"""Servers that move: what a host finds out before it takes one, and what it removes of one that lives elsewhere now."""
+"""Servers that move: what a host finds out before it takes one, and what it removes of one that is on another host now."""
 
 from __future__ import annotations
 

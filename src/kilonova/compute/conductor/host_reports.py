@@ -1,4 +1,4 @@
-"""Heartbeats of compute hosts. What is new is written at once; that a host lives, for all hosts together."""
+"""Heartbeats of compute hosts. Changes are written at once; the times of heartbeats in batches for all hosts."""
 
 from __future__ import annotations
 

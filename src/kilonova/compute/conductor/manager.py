@@ -1,4 +1,4 @@
-"""The conductor's bus side. Every method bears repetition."""
+"""The conductor's bus side. Every method is idempotent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of faults: a summary for users (at most 255 characters) that names no host, and details for admins that do."""
+"""Texts of faults: a summary for users (at most 255 characters) that names no host, and details for admins that do."""
 
 from __future__ import annotations
 

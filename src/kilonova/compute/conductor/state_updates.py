@@ -1,4 +1,4 @@
-"""StateUpdates that agents report of servers that exist: states, actions, power, steps. All are compare-and-swap."""
+"""State updates that agents report of servers that exist: states, actions, power, steps. All are compare-and-swap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""News from other services: for the hosts of servers, that what a launch waits for has happened; for the conductor, that
+"""Events from other services: for the hosts of servers, that what a launch waits for has happened; for the conductor, that
 ports have changed."""
 
 from __future__ import annotations

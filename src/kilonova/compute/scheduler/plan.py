@@ -1,4 +1,4 @@
-"""One pass over the hosts for all servers of a request: filter, order, take, next server. Nothing is awaited here."""
+"""One pass over the hosts for all servers of a request: filter, order, subtract, next server. Nothing is awaited here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL that forgets deleted servers."""
+"""SQL that removes deleted servers."""
 
 from __future__ import annotations
 

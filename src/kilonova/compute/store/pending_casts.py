@@ -1,4 +1,4 @@
-"""Messages of the outbox that are still on their way, and those that no receiver will ever take."""
+"""Messages of the outbox that are not yet delivered, and those that no receiver will ever take."""
 
 from __future__ import annotations
 

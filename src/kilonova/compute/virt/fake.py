@@ -1,4 +1,4 @@
-"""A hypervisor that only remembers: thousands of hosts in one process, for scale tests and for trying things out.
+"""A hypervisor without guests: thousands of hosts in one process, for scale tests and for trying things out.
 
 What real guests do, these do too: they outlive the process that started them, they die, they ignore ACPI.
 """

@@ -1,4 +1,4 @@
-"""Disks that are only remembered: no file is made and nothing is downloaded."""
+"""Disks without data: no file is made and nothing is downloaded."""
 
 from __future__ import annotations
 

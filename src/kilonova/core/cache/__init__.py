@@ -1,4 +1,4 @@
-"""Caches: what one process remembers, and what the processes of a cloud share."""
+"""Caches: of one process, and shared by the processes of a cloud."""
 
 import ssl
 from urllib.parse import parse_qsl, urlsplit

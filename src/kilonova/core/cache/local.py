@@ -1,4 +1,4 @@
-"""What one process remembers for itself: objects, not bytes, and no waiting."""
+"""The cache of one process: objects, not bytes, and no waiting."""
 
 from __future__ import annotations
 

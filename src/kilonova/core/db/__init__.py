@@ -1,4 +1,4 @@
-"""Databases: engine, transactions, outbox, migrations. Only `store/` and `tables.py` of a service look further in."""
+"""Databases: engine, transactions, outbox, migrations. Only `store/` and `tables.py` of a service use its modules."""
 
 from kilonova.core.db.engine import Connection, Database, Row, Transaction
 from kilonova.core.db.failures import Collision, DuplicateRow, is_twin

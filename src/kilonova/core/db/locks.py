@@ -1,4 +1,4 @@
-"""Taking turns inside a transaction. SQLite has one writer anyway, and knows none of this."""
+"""Locks inside a transaction. SQLite has one writer anyway, and knows none of this."""
 
 from __future__ import annotations
 

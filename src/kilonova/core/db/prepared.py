@@ -1,4 +1,4 @@
-"""Statements that are put together once.
+"""Statements that are compiled once.
 
     @prepared
     def _living(uuid: Any, *, lock: bool) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""JSON that is well formed and still no use: what databases and decoders take each in its own way."""
+"""JSON that is well formed and still refused: databases and decoders differ in how they treat it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients may take of a server before it knows them: apart from it, so that settings load no HTTP."""
+"""What clients may use of a server before they are authenticated: in a module of its own, so that settings load no HTTP."""
 
 from __future__ import annotations
 

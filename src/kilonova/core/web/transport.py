@@ -1,4 +1,4 @@
-"""How a service reaches another's REST API: over a socket, or in the same process straight into its ASGI application."""
+"""How a service reaches another's REST API: over a socket, or, in the same process, by a call of its ASGI application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What services ask that remember tokens and may have missed an event."""
+"""Revocation events, for services that cache tokens and may have missed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens proven without a detour over HTTP: for identity's own routes, and for the process that holds identity."""
+"""Validation of tokens without HTTP: for identity's own routes, and for the process that holds identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data plane that only remembers: no root, no devices. For the fake hypervisor and for tests of the agent."""
+"""A data plane that keeps its state in memory: no root, no devices. For the fake hypervisor and for tests of the agent."""
 
 from __future__ import annotations
 

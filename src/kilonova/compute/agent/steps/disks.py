@@ -1,4 +1,4 @@
-"""Steps 12–14: block devices, the root disk from the image, and what makes the guest this user's."""
+"""Steps 12–14: block devices, the root disk from the image, and personalisation."""
 
 from __future__ import annotations
 

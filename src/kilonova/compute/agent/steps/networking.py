@@ -1,4 +1,4 @@
-"""Steps 11, 16 and 18: ports, their wiring on this host, and the network's word that they work."""
+"""Steps 11, 16 and 18: ports, their wiring on this host, and the network's event that they work."""
 
 from __future__ import annotations
 

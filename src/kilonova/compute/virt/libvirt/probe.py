@@ -1,4 +1,4 @@
-"""Can this host run guests with KVM? Asked by running one, because what hypervisors list as possible can lie.
+"""Can this host run guests with KVM? Tested by running one, because hypervisors may list what does not work.
 
 The guest is one boot sector that goes from real mode to 64-bit mode, as a stock kernel does, counts to a hundred
 million there, and then writes to QEMU's debug-exit port: QEMU's exit code proves that its last instruction ran. A healthy KVM

@@ -1,4 +1,4 @@
-"""Runs a daemon and buries the dead: `python reaper.py LOG FD PROGRAM ARGUMENTS…`, detached at once.
+"""Runs a daemon and reaps orphaned processes: `python reaper.py LOG FD PROGRAM ARGUMENTS…`, detached at once.
 
 libvirt's guests become orphans, and libvirt waits until a dead one is gone from the process table. That is the work of
 process 1; in containers it often does it late or never, so that each destroy takes seconds or fails. This process

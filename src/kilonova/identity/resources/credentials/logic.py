@@ -1,4 +1,4 @@
-"""Rules of credentials: EC2 keys and others, whose contents are sealed in the database.
+"""Rules of credentials: EC2 keys and others, whose contents are encrypted in the database.
 
 An application credential makes credentials for its own project alone, sees those that it made and no others, and they end with
 it. So `maker` in what follows is the caller's token."""

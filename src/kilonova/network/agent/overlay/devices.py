@@ -1,4 +1,4 @@
-"""VXLAN devices by netlink: made, mended, removed. Blocking."""
+"""VXLAN devices by netlink: made, corrected, removed. Blocking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may see and do what, over HTTP: policy, and what hosts' grants cover."""
+"""Access checks over HTTP: policy, and what hosts' grants cover."""
 
 from __future__ import annotations
 
