@@ -13,7 +13,7 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.models import NetworkRequest, Vif
 from kilonova.compute.port_ids import port_id_for
-from kilonova.compute.store.rows import vifs
+from kilonova.compute.store.records import vifs
 from kilonova.network.client import NetworkClient, PortRecord, PortRequest
 from tests.conductor.lab import CTX, Agent, Lab
 from tests.eventually import until

@@ -19,7 +19,7 @@ from kilonova.compute.scheduler.plan import why_none
 from kilonova.compute.scheduler.request import without_secrets
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
-from kilonova.compute.store import decisions, request_specs, rows, steps
+from kilonova.compute.store import decisions, records, request_specs, steps
 from kilonova.core import errors
 from kilonova.core.batching import STUCK_AFTER, Batched, gather_all
 from kilonova.core.context import RequestContext
@@ -175,7 +175,7 @@ class Builds:
             }  # fmt: skip
             specs[uuid] = spec
             server = msgspec.structs.replace(
-                rows.server(candidate.row), host=host, availability_zone=selection.availability_zone
+                records.server(candidate.row), host=host, availability_zone=selection.availability_zone
             )
             build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
             await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, self.deps.grants.granted(build, host))

@@ -16,7 +16,7 @@ from kilonova.compute.port_ids import port_id_of
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
-from kilonova.compute.store.rows import vifs
+from kilonova.compute.store.records import vifs
 from kilonova.compute.vifs import Network, in_parts, networks_of, vif_of
 from kilonova.core import errors
 from kilonova.core.batching import Batched, gather_all

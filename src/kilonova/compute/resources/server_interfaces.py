@@ -9,7 +9,7 @@ from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic
-from kilonova.compute.store.rows import vifs
+from kilonova.compute.store.records import vifs
 from kilonova.core.db import Row
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply

@@ -13,7 +13,7 @@ from kilonova.compute.resources.server_actions.logic import check_lock
 from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic, owned
 from kilonova.compute.store import servers as store
-from kilonova.compute.store.rows import vifs
+from kilonova.compute.store.records import vifs
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, Row, retried

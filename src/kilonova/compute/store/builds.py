@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from kilonova.compute.models import ServerBuild
-from kilonova.compute.store import request_specs, rows
+from kilonova.compute.store import records, request_specs
 from kilonova.compute.tables import request_specs as specs_table
 from kilonova.compute.tables import servers
 from kilonova.core.db import Connection, Row
@@ -32,7 +32,7 @@ def from_row(row: Row, *, request_id: str = "", action: str = "") -> ServerBuild
     """A row of `servers` with its `spec`."""
     spec = request_specs.decode(row.spec)
     return ServerBuild(
-        server=rows.server(row), spec=spec, request_id=request_id, attempt=max(spec.attempts, 1), action=action
+        server=records.server(row), spec=spec, request_id=request_id, attempt=max(spec.attempts, 1), action=action
     )
 
 

@@ -15,7 +15,7 @@ from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.models import BuildOutcome, Departed
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import migrations as store
-from kilonova.compute.store import rows
+from kilonova.compute.store import records
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Row, retried
 
@@ -70,7 +70,7 @@ class Moves:
         return [
             Departed(
                 migration=record.uuid, server_uuid=record.server_uuid, shared=bool(store.decode(record).shared),
-                port_ids=[vif.port_id for vif in rows.vifs(record.network_info)],
+                port_ids=[vif.port_id for vif in records.vifs(record.network_info)],
             )
             for record in found
             if record.uuid not in back

@@ -16,7 +16,7 @@ from kilonova.compute.conductor.moves.results import MoveResults
 from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.models import Move, RequestSpec, Selection
 from kilonova.compute.store import conductor_servers as servers
-from kilonova.compute.store import decisions, request_specs, rows, steps
+from kilonova.compute.store import decisions, records, request_specs, steps
 from kilonova.compute.store import migrations as store
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
@@ -88,7 +88,7 @@ class MovePlacement:
                 tx.connection, record.uuid, [store.ACCEPTED], values
             ):  # fmt: skip
                 return False
-            server = msgspec.structs.replace(rows.server(held), availability_zone=selection.availability_zone)
+            server = msgspec.structs.replace(records.server(held), availability_zone=selection.availability_zone)
             build = models.ServerBuild(
                 server=server, spec=msgspec.structs.replace(spec, admin_pass=move.admin_pass),
                 request_id=record.request_id, attempt=move.attempts, action=kind_of(record).action, move=move,

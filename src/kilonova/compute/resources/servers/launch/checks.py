@@ -16,7 +16,7 @@ from kilonova.compute.store import aggregates as aggregate_store
 from kilonova.compute.store import flavors as flavor_store
 from kilonova.compute.store import hypervisors as node_store
 from kilonova.compute.store import key_pairs as key_store
-from kilonova.compute.store import rows
+from kilonova.compute.store import records
 from kilonova.compute.store import server_groups as group_store
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database
@@ -50,7 +50,7 @@ class LaunchChecks:
             if fault := next(spec_faults(flavor.extra_specs), None):
                 raise errors.FlavorUnacceptable(flavor_id=wanted.flavor_id, reason=fault)
             spec = models.RequestSpec(
-                flavor=rows.flavor(flavor), scheduler_hints=wanted.hints, personality=wanted.personality,
+                flavor=records.flavor(flavor), scheduler_hints=wanted.hints, personality=wanted.personality,
                 admin_pass=wanted.admin_pass,
             )  # fmt: skip
             if wanted.key_name is not None:

@@ -20,7 +20,7 @@ from kilonova.compute.resources.servers.launch.hostnames import hostname_for
 from kilonova.compute.resources.servers.launch.request import BlockDevice, Launched, LaunchRequest, Resolved
 from kilonova.compute.resources.servers.launch.timeline import Timeline
 from kilonova.compute.states import Task, Vm
-from kilonova.compute.store import actions, block_devices, request_specs, rows, steps
+from kilonova.compute.store import actions, block_devices, records, request_specs, steps
 from kilonova.compute.store import servers as store
 from kilonova.core import errors as core_errors
 from kilonova.core.batching import STUCK_AFTER, Batched
@@ -168,7 +168,7 @@ def _shared(ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved) -> d
             "trusted_image_certificates", "disk_config")  # fmt: skip
     return {name: getattr(wanted, name) for name in same} | {
         "project_id": ctx.project_id, "user_id": ctx.user_id, "image_id": wanted.image_id or None,
-        "flavor": rows.document(flavor), "vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb,
+        "flavor": records.document(flavor), "vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb,
         "vm_state": Vm.BUILDING.value, "task_state": Task.SCHEDULING.value, "power_state": 0, "progress": 0,
         "availability_zone": resolved.spec.availability_zone, "network_info": [],
         "security_groups": resolved.security_group_names, "server_group_id": resolved.server_group_id,
