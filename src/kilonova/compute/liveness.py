@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from kilonova.core.db import Row
+from kilonova.compute.store.services import LivenessRow
 
 
 class Liveness:
@@ -13,12 +13,12 @@ class Liveness:
     def __init__(self, now: dt.datetime, down_time: float) -> None:
         self.now, self.down_time = now, down_time
 
-    def is_up(self, service: Row) -> bool:
+    def is_up(self, service: LivenessRow) -> bool:
         if service.forced_down or service.last_seen is None:
             return False
         return bool((self.now - service.last_seen).total_seconds() <= self.down_time)
 
-    def host_status(self, service: Row | None) -> str:
+    def host_status(self, service: LivenessRow | None) -> str:
         """UP, UNKNOWN, DOWN, MAINTENANCE, or nothing for a server without host."""
         if service is None:
             return ""

@@ -15,9 +15,10 @@ from kilonova.compute import payloads, states
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.options import INSTANCE_NAME
 from kilonova.compute.payloads import Failure, Field
+from kilonova.compute.store.servers import ServerRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction
+from kilonova.core.db import Transaction
 from kilonova.core.notify import Notification, Notifier
 from kilonova.core.notify.envelope import context, timestamp
 from kilonova.core.service import Core
@@ -58,7 +59,7 @@ class ServerEvents:
         return bool(self._notifier.formats)
 
     def send(
-        self, tx: Transaction, ctx: RequestContext, name: str, row: Row, values: Mapping[str, Any] | None = None,
+        self, tx: Transaction, ctx: RequestContext, name: str, row: ServerRow, values: Mapping[str, Any] | None = None,
         *, host: str | None = None, failure: Failure | None = None,
     ) -> None:  # fmt: skip
         """Send, after the commit, that `name` (`create.start`, …) happened to a server: `row` as it was, with what was
@@ -66,10 +67,10 @@ class ServerEvents:
         if not self.wanted:
             return
         publisher = ("compute", host) if host is not None else self._self
-        merged = row._asdict() | dict(values or {})
+        merged = dict(row._mapping) | dict(values or {})
         tx.then(partial(self._send, ctx, name, merged, publisher, failure))
 
-    def action_began(self, tx: Transaction, ctx: RequestContext, row: Row, action: str) -> None:
+    def action_began(self, tx: Transaction, ctx: RequestContext, row: ServerRow, action: str) -> None:
         """A user's action on a server was accepted. A guest is shut down when its server is deleted."""
         begun = ACTIONS[action]
         values = {"task_state": begun.task}
@@ -77,7 +78,9 @@ class ServerEvents:
         for name in names if row.host is not None else names[:1]:
             self.send(tx, ctx, name, row, values, host=row.host)
 
-    def action_ended(self, tx: Transaction, row: Row | None, action: str, request_id: str, reason: str | None) -> None:
+    def action_ended(
+        self, tx: Transaction, row: ServerRow | None, action: str, request_id: str, reason: str | None
+    ) -> None:
         """`row` as it is now; `reason` when it failed."""
         done = ACTIONS.get(action)
         if row is None or done is None or done.event is None:
@@ -87,13 +90,13 @@ class ServerEvents:
         self.send(tx, _owner(row, request_id), name, row, host=row.host, failure=failure)
 
     def failed(
-        self, tx: Transaction, row: Row, values: Mapping[str, Any], reason: str, request_id: str = "",
+        self, tx: Transaction, row: ServerRow, values: Mapping[str, Any], reason: str, request_id: str = "",
         *, host: str | None = None,
     ) -> None:  # fmt: skip
         """A launch was given up."""
         self.send(tx, _owner(row, request_id), "create.error", row, values, host=host, failure=Failure(reason))
 
-    def gone(self, tx: Transaction, row: Row, now: dt.datetime, request_id: str, *, building: bool) -> None:
+    def gone(self, tx: Transaction, row: ServerRow, now: dt.datetime, request_id: str, *, building: bool) -> None:
         """A server is deleted; `building` when that cut its launch off."""
         ctx, host = _owner(row, request_id), row.host
         if building:
@@ -149,6 +152,6 @@ def silent(clock: Clock) -> ServerEvents:
     return ServerEvents(Notifier(), clock, binary="", host="")
 
 
-def _owner(row: Row, request_id: str) -> RequestContext:
+def _owner(row: ServerRow, request_id: str) -> RequestContext:
     """Used where no user is known to have caused the event."""
     return RequestContext(request_id=request_id, user_id=row.user_id, project_id=row.project_id)

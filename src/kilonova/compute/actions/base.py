@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
     from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
-    from kilonova.core.db import Row
+    from kilonova.compute.store.servers import ServerRow
     from kilonova.core.web.call import Call, Reply
 
 R = "os_compute_api"
@@ -52,7 +52,7 @@ class Wanted:
     """A request for an action: `row` is the server, `body` what the action's shape made of the request's."""
 
     call: Call
-    row: Row
+    row: ServerRow
     body: Any
 
 

@@ -11,14 +11,15 @@ import msgspec
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps, finished_spec, logger, own_steps
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.models import BuildOutcome, Fault, RequestSpec, StepRecord
+from kilonova.compute.models import BuildOutcome, RequestSpec, StepRecord
 from kilonova.compute.payloads import Failure
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
+from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.db import Transaction, retried
 
 NOWHERE: dict[str, Any] = {"host": None, "node": None, "network_info": []}
 """A server whose host has undone what it made: its ports are gone, too."""
@@ -44,7 +45,7 @@ class BuildResults:
                 row, uuid = rows.get(outcome.server_uuid), outcome.server_uuid
                 answer = _answer(row, outcome)
                 if row is not None and answer is None and uuid not in up:
-                    spec = request_specs.decode(row.spec)
+                    spec = request_specs.of_living(row.spec)
                     up[uuid] = _active(outcome, now)
                     if (kept := finished_spec(spec)) != spec:
                         specs[uuid] = kept
@@ -67,13 +68,13 @@ class BuildResults:
             answer = _answer(row, outcome)
             if row is None or answer is not None:
                 return bool(answer)
-            released = await self._failed(tx, ctx, row, request_specs.decode(row.spec), outcome)
+            released = await self._failed(tx, ctx, row, request_specs.of_living(row.spec), outcome)
         if released:
             await self.deps.settle_claims([outcome.server_uuid])
         return True
 
     async def _failed(
-        self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
+        self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow, spec: RequestSpec, outcome: BuildOutcome
     ) -> bool:
         """Back to scheduling with what was learnt, or ERROR. True when the claim is no longer wanted: while another host is
         looked for it stays, and moves with the next claim."""
@@ -85,19 +86,19 @@ class BuildResults:
         if outcome.reschedule and spec.attempts < self.deps.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)
             return False
-        await self._error(tx, row, spec, outcome.fault)
+        await self._error(tx, row, spec, outcome)
         return True
 
     async def _again(
-        self, tx: Transaction, ctx: RequestContext, row: Row, spec: RequestSpec, outcome: BuildOutcome
+        self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow, spec: RequestSpec, outcome: BuildOutcome
     ) -> None:
         values = {"task_state": Task.SCHEDULING, "updated_at": self.deps.now()} | NOWHERE
         if await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
             await store.save_specs(tx.connection, {row.uuid: spec})
             await tx.outbox(ConductorAPI).build_servers(ctx, [row.uuid], outcome.request_id)
 
-    async def _error(self, tx: Transaction, row: Row, spec: RequestSpec, fault: Fault | None) -> None:
-        now, host = self.deps.now(), row.host
+    async def _error(self, tx: Transaction, row: SpecifiedRow, spec: RequestSpec, outcome: BuildOutcome) -> None:
+        now, host, fault = self.deps.now(), outcome.host, outcome.fault
         values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now} | NOWHERE
         if not await store.swap(tx.connection, row.uuid, store.building_on(host), values):
             return
@@ -111,11 +112,11 @@ class BuildResults:
         await store.finish_actions(tx.connection, [row.uuid], ["create"], now, message="Error")
 
 
-def _steps(ctx: RequestContext, row: Row | None, outcome: BuildOutcome) -> list[StepRecord]:
+def _steps(ctx: RequestContext, row: SpecifiedRow | None, outcome: BuildOutcome) -> list[StepRecord]:
     return own_steps(ctx, outcome, theirs=row is not None and row.host == outcome.host)
 
 
-def _answer(row: Row | None, outcome: BuildOutcome) -> bool | None:
+def _answer(row: SpecifiedRow | None, outcome: BuildOutcome) -> bool | None:
     """The answer to an agent whose outcome changes nothing (any more); None when it counts."""
     if row is None or row.deleted or row.host != outcome.host or row.spec is None:
         return False

@@ -20,10 +20,11 @@ from kilonova.compute.scheduler.request import without_secrets
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import decisions, records, request_specs, steps
+from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.core import errors
 from kilonova.core.batching import STUCK_AFTER, Batched, gather_all
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.db import Transaction, retried
 from kilonova.core.faults import InjectedFault
 
 GROUP_RACES = 5
@@ -39,7 +40,7 @@ class Order(msgspec.Struct):
 class Candidate(msgspec.Struct):
     """A server that waits for a host."""
 
-    row: Row
+    row: SpecifiedRow
     spec: RequestSpec
     order: Order
 
@@ -239,7 +240,7 @@ class Builds:
         return self.deps.step(candidate.row, request_id, "schedule", began, error=reason, attempt=attempt)
 
 
-def _alike(found: Sequence[Row], orders: Mapping[str, Order]) -> list[list[Candidate]]:
+def _alike(found: Sequence[SpecifiedRow], orders: Mapping[str, Order]) -> list[list[Candidate]]:
     """Servers with the same owner and the same wishes to the scheduler, which it then places in one pass."""
     batches: defaultdict[tuple[str, str, bytes], list[Candidate]] = defaultdict(list)
     for row in found:

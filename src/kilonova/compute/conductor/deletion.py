@@ -11,9 +11,10 @@ from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import builds, pending_casts
 from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, retried
+from kilonova.core.db import retried
 
 
 class Deletion:
@@ -39,7 +40,7 @@ class Deletion:
         return [None] * len(asked)
 
     @retried
-    async def _forget(self, ending: Mapping[str, Row], requests: Mapping[str, str]) -> None:
+    async def _forget(self, ending: Mapping[str, SpecifiedRow], requests: Mapping[str, str]) -> None:
         async with self.deps.database.transaction() as tx:
             now = self.deps.now()
             gone = await store.mark_deleted(tx.connection, list(ending), now)
@@ -82,7 +83,7 @@ class Deletion:
             async with self.deps.database.transaction() as tx:
                 await pending_casts.drop_for_host(tx.connection, host, server_uuid=uuid)
 
-    async def _terminate(self, ctx: RequestContext, row: Row, request_id: str) -> None:
+    async def _terminate(self, ctx: RequestContext, row: SpecifiedRow, request_id: str) -> None:
         async with self.deps.database.transaction() as tx:
             build = await builds.build_of(tx.connection, row.uuid)
             if build is not None:
@@ -91,14 +92,14 @@ class Deletion:
                 await tx.outbox(ComputeAPI, host=row.host).run_action(ctx, ref)
 
 
-def _may_report(row: Row, by: str | None) -> bool:
+def _may_report(row: SpecifiedRow, by: str | None) -> bool:
     if by is not None and row.host != by:
         logger.warning("deletion refused: the server is on another host", sender=by, server=row.uuid, host=row.host)
         return False
     return True
 
 
-def _is_ending(row: Row) -> bool:
+def _is_ending(row: SpecifiedRow) -> bool:
     if not row.deleted and row.task_state != Task.DELETING:
         logger.warning(
             "deletion message ignored: the server is not marked for deletion",

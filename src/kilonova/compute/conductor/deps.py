@@ -19,11 +19,12 @@ from kilonova.compute.scheduler.request import resources
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import hosts, request_specs
+from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.core import log
 from kilonova.core.bus import Bus
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row
+from kilonova.core.db import Connection, Database
 from kilonova.core.faults import Faults
 from kilonova.placement.client import PlacementClient
 
@@ -69,7 +70,7 @@ class Deps:
 
     def step(
         self,
-        row: Row,
+        row: SpecifiedRow,
         request_id: str,
         step: str,
         began: dt.datetime,
@@ -98,7 +99,7 @@ class Deps:
         )
 
     def placing(
-        self, row: Row, request_id: str, selection: Selection, began: dt.datetime, now: dt.datetime, *, attempt: int,
+        self, row: SpecifiedRow, request_id: str, selection: Selection, began: dt.datetime, now: dt.datetime, *, attempt: int,
         action: str = "create",
     ) -> list[StepRecord]:  # fmt: skip
         """Steps 7 to 9 of a launch, of a server that was placed."""

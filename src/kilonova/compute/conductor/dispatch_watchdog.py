@@ -14,9 +14,9 @@ from kilonova.compute.models import BuildOutcome, Fault
 from kilonova.compute.states import Task
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
+from kilonova.compute.store.conductor_servers import BuildingRow
 from kilonova.core import errors
 from kilonova.core.context import RequestContext, service_context
-from kilonova.core.db import Row
 from kilonova.core.periodic import Repeated
 
 
@@ -56,7 +56,7 @@ class DispatchWatchdog:
         await self._leave([row for row in rows if row.host not in alive])
         await self._ask([row for row in rows if row.host in alive and row.task_state == Task.SCHEDULING])
 
-    async def _leave(self, rows: Sequence[Row]) -> None:
+    async def _leave(self, rows: Sequence[BuildingRow]) -> None:
         """Fail builds of hosts that are down. A host that was up all the same learns from the answer to its report that the
         build is no longer its own."""
         async with self.deps.database.reading() as connection:
@@ -65,14 +65,14 @@ class DispatchWatchdog:
             step = last[row.uuid].step if row.uuid in last else "dispatch"
             await self._failed(row, Fault(step=step, reason="the compute host is down"))
 
-    async def _ask(self, rows: Sequence[Row]) -> None:
+    async def _ask(self, rows: Sequence[BuildingRow]) -> None:
         ctx = service_context("req-" + self.deps.clock.uuid())
         gone = {host for host in {row.host for row in rows} if not await self._listens(ctx, host)}
         lost = [row for row in rows if row.host in gone]
         for row in lost:
             await self._failed(row, Fault(step="dispatch", reason="no compute agent of this host is connected"))
 
-    async def _failed(self, row: Row, fault: Fault) -> None:
+    async def _failed(self, row: BuildingRow, fault: Fault) -> None:
         async with self.deps.database.reading() as connection:
             actions = await store.open_actions(connection, [row.uuid])
         if row.uuid not in actions or row.spec is None:

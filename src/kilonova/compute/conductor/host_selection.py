@@ -14,9 +14,9 @@ from kilonova.compute.scheduler.filters.base import DOWN
 from kilonova.compute.scheduler.hosts import zone_of
 from kilonova.compute.scheduler.request import without_secrets
 from kilonova.compute.store import hosts
+from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row
 from kilonova.core.retry import Backoff, retry, unreachable
 
 BACKOFF = Backoff(0.1, 5.0)
@@ -26,7 +26,7 @@ class SchedulerAway(errors.ServiceUnavailable):
     template = "the scheduler did not answer within {seconds:g} s: {reason}"
 
 
-async def select(deps: Deps, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
+async def select(deps: Deps, ctx: RequestContext, rows: Sequence[SpecifiedRow], spec: RequestSpec) -> list[Selection]:
     """Selections for rows of servers that are alike in project, user and spec. Raises SchedulerAway. Where the whole cloud is
     starting, a host that is not up yet is waited for; servers that have one don't wait with those that have none, which are
     left out then."""
@@ -45,7 +45,7 @@ def _may_come(selection: Selection) -> bool:
     return selection.host is None and (decision.candidates == 0 or any(h.saw == DOWN for h in decision.hosts))
 
 
-async def _ask(deps: Deps, ctx: RequestContext, rows: Sequence[Row], spec: RequestSpec) -> list[Selection]:
+async def _ask(deps: Deps, ctx: RequestContext, rows: Sequence[SpecifiedRow], spec: RequestSpec) -> list[Selection]:
     """One answer of the scheduler, retried while it is unreachable."""
     clock, limit = deps.clock, deps.options.schedule_timeout
     deadline, first = clock.monotonic() + limit, rows[0]
@@ -68,7 +68,7 @@ def _away(error: Exception) -> bool:
     return unreachable(error) or isinstance(error, TimeoutError)
 
 
-async def next_alternate(deps: Deps, ctx: RequestContext, row: Row, spec: RequestSpec) -> Selection | None:
+async def next_alternate(deps: Deps, ctx: RequestContext, row: SpecifiedRow, spec: RequestSpec) -> Selection | None:
     """Move the claim to the first alternate of an earlier decision where it still fits; None when there is none."""
     lean = without_secrets(spec)
     left = [host for host in spec.alternates if host not in spec.failed_hosts]
@@ -84,7 +84,9 @@ async def next_alternate(deps: Deps, ctx: RequestContext, row: Row, spec: Reques
     return None
 
 
-async def _selection(deps: Deps, row: Row, host: str, left: list[str], *, began: dt.datetime) -> Selection | None:
+async def _selection(
+    deps: Deps, row: SpecifiedRow, host: str, left: list[str], *, began: dt.datetime
+) -> Selection | None:
     async with deps.database.reading() as connection:
         node = await hosts.node(connection, host)
         memberships = await hosts.aggregate_metadata(connection, host)

@@ -16,12 +16,13 @@ from kilonova.compute.port_ids import port_id_of
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
+from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.compute.store.records import vifs
 from kilonova.compute.vifs import Network, in_parts, networks_of, vif_of
 from kilonova.core import errors
 from kilonova.core.batching import Batched, gather_all
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, retried
+from kilonova.core.db import retried
 from kilonova.network.client import NetworkClient, PortRecord, SecurityGroupRecord
 
 Values = dict[str, Any]
@@ -72,7 +73,7 @@ class NetworkInfo:
         found |= {uuid: Changed(server=uuid) for uuid in left}
         return [found.get(uuid, []) for uuid in asked]
 
-    async def _read(self, rows: Mapping[str, Row]) -> dict[str, Values]:
+    async def _read(self, rows: Mapping[str, SpecifiedRow]) -> dict[str, Values]:
         """server → the columns as they should be."""
         if not rows:
             return {}
@@ -87,13 +88,13 @@ class NetworkInfo:
         named = {group.id: group for group in groups}
         return {uuid: _values(row, ports, networks, named) for uuid, row in rows.items()}
 
-    async def _write(self, rows: Mapping[str, Row], fresh: Mapping[str, Values]) -> set[str]:
+    async def _write(self, rows: Mapping[str, SpecifiedRow], fresh: Mapping[str, Values]) -> set[str]:
         """Those that are now as they should be; not those that another process has changed since they were read."""
         news = {uuid for uuid, row in rows.items() if _held(row, fresh[uuid]) != fresh[uuid]}
         return rows.keys() - news | await self._swap({uuid: rows[uuid] for uuid in news}, fresh)
 
     @retried
-    async def _swap(self, rows: Mapping[str, Row], fresh: Mapping[str, Values]) -> set[str]:
+    async def _swap(self, rows: Mapping[str, SpecifiedRow], fresh: Mapping[str, Values]) -> set[str]:
         if not rows:
             return set()
         async with self.deps.database.transaction() as tx:
@@ -104,12 +105,12 @@ class NetworkInfo:
         return same
 
 
-def _seen(row: Row) -> tuple[Any, ...]:
+def _seen(row: SpecifiedRow) -> tuple[Any, ...]:
     """What a decision rests on."""
     return row.vm_state, row.deleted, vifs(row.network_info), row.security_groups
 
 
-def _held(row: Row, values: Values) -> Values:
+def _held(row: SpecifiedRow, values: Values) -> Values:
     return {name: _plain(vifs(row.network_info)) if name == "network_info" else getattr(row, name) for name in values}
 
 
@@ -118,7 +119,7 @@ def _plain(interfaces: Sequence[Vif]) -> Any:
 
 
 def _values(
-    row: Row,
+    row: SpecifiedRow,
     ports: Mapping[str, PortRecord],
     networks: Mapping[str, Network],
     groups: Mapping[str, SecurityGroupRecord],
@@ -136,7 +137,7 @@ def _values(
     return values | {"security_groups": names} if names else values
 
 
-def _known(row: Row) -> list[Vif]:
+def _known(row: SpecifiedRow) -> list[Vif]:
     """The interfaces that the server has: of its row, or, while it is built, of what was asked for."""
     if row.vm_state != Vm.BUILDING or row.spec is None:
         return vifs(row.network_info)

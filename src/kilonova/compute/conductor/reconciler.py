@@ -17,8 +17,9 @@ from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import pending_casts, steps
+from kilonova.compute.store.conductor_servers import BuildingRow, SpecifiedRow
 from kilonova.core import errors
-from kilonova.core.db import Row, retried
+from kilonova.core.db import retried
 from kilonova.core.periodic import Repeated
 
 OURS = "INSTANCE"
@@ -100,7 +101,7 @@ class Reconciler:
             await self._error(rows, {row.uuid: _last_seen(row, last.get(row.uuid), limit) for row in rows})
 
     @retried
-    async def _error(self, rows: Sequence[Row], words: dict[str, tuple[str, str]]) -> None:
+    async def _error(self, rows: Sequence[BuildingRow], words: dict[str, tuple[str, str]]) -> None:
         """The row keeps its host and the claim: what is there is known to the host alone, which removes it on deletion. `words`
         are (message, details)."""
         async with self.deps.database.transaction() as tx:
@@ -166,7 +167,7 @@ class Reconciler:
         return released
 
 
-def _last_seen(row: Row, step: StepRecord | None, limit: float) -> tuple[str, str]:
+def _last_seen(row: SpecifiedRow, step: StepRecord | None, limit: float) -> tuple[str, str]:
     """For users, and for admins."""
     seen = f"the last step seen is {step.step}" if step is not None else "no step was seen"
     silent = f"showed nothing new for {limit:g} s; {seen}."

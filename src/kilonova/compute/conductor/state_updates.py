@@ -47,7 +47,7 @@ class StateUpdates:
         answers, changed = [], defaultdict[str, dict[str, Any]](dict)
         async with self.deps.database.transaction() as tx:
             rows = await store.lock_states(tx.connection, {uuid for uuid, _ in asked})
-            states = {uuid: row._asdict() for uuid, row in rows.items()}
+            states = {uuid: dict(row._mapping) for uuid, row in rows.items()}
             for uuid, change in asked:
                 fits = uuid in states and _fits(states[uuid], change)
                 if fits and (values := _values(change)):

@@ -23,7 +23,7 @@ from kilonova.compute.web.query import at_least
 from kilonova.core import errors, log
 from kilonova.core.bus import Bus
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row, retried
+from kilonova.core.db import Database, retried
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -93,7 +93,9 @@ class ExternalEventLogic:
         return codes
 
     @retried
-    async def _tell_conductor(self, ctx: RequestContext, rows: Sequence[Row], events: list[ExternalEvent]) -> None:
+    async def _tell_conductor(
+        self, ctx: RequestContext, rows: Sequence[store.ServerRow], events: list[ExternalEvent]
+    ) -> None:
         """What rows know of ports is the conductor's to renew; the message is kept until that is done."""
         changed = {event.server_uuid for event in events if event.name in PORTS_CHANGED}
         placed = sorted(row.uuid for row in rows if row.uuid in changed and row.host is not None)

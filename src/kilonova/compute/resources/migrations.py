@@ -12,11 +12,12 @@ from kilonova.compute import errors
 from kilonova.compute.policy_checks import MANAGER
 from kilonova.compute.resources.base import Deps, R, Resource, V
 from kilonova.compute.store import migrations as store
+from kilonova.compute.store.migrations import MigrationRow
 from kilonova.compute.times import shown_bare
 from kilonova.compute.web.links import root
 from kilonova.compute.web.parameters import PAGE, known
 from kilonova.compute.web.query import at_least, moment
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Database
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -79,7 +80,7 @@ class MigrationLogic:
     async def list(
         self, filters: dict[str, str], *, host: str | None, since: dt.datetime | None, before: dt.datetime | None,
         marker: str | None, limit: int,
-    ) -> Sequence[Row]:  # fmt: skip
+    ) -> Sequence[MigrationRow]:  # fmt: skip
         """The newest first. Raises UnknownMarker."""
         async with self.database.reading() as connection:
             after = await store.get(connection, marker) if marker is not None else None
@@ -111,7 +112,7 @@ class Migrations:
         return Reply(MigrationList(migrations=views, migrations_links=more or UNSET))
 
 
-def _view(row: Row) -> MigrationView:
+def _view(row: MigrationRow) -> MigrationView:
     return MigrationView(
         id=row.id, uuid=row.uuid, source_compute=row.source_compute, source_node=row.source_node,
         dest_compute=row.dest_compute, dest_node=row.dest_node, dest_host=row.dest_host, status=row.status,

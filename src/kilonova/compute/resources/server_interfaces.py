@@ -10,7 +10,7 @@ from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic
 from kilonova.compute.store.records import vifs
-from kilonova.core.db import Row
+from kilonova.compute.store.servers import ServerRow
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View, versions
@@ -55,7 +55,7 @@ class Interfaces:
         raise errors.InterfaceNotFound(port_id=port_id, server_id=server_id)
 
 
-def _views(row: Row) -> list[Interface]:
+def _views(row: ServerRow) -> list[Interface]:
     return [
         Interface(
             net_id=vif.network_id, port_id=vif.port_id, mac_addr=vif.mac_address,

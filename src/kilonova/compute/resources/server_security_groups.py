@@ -14,9 +14,10 @@ from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic, owned
 from kilonova.compute.store import servers as store
 from kilonova.compute.store.records import vifs
+from kilonova.compute.store.servers import ServerRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row, retried
+from kilonova.core.db import Database, retried
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.client import PortRecord, SecurityGroupRecord
@@ -29,7 +30,7 @@ class ServerNetworkLogic:
     def __init__(self, database: Database, clock: Clock, networks: NetworkAccess) -> None:
         self.database, self.clock, self.networks = database, clock, networks
 
-    async def ports(self, row: Row) -> list[PortRecord]:
+    async def ports(self, row: ServerRow) -> list[PortRecord]:
         """The server's. Any project may write a server's id on a port of its own: one of another project counts only where the
         server has it."""
         known = {vif.port_id for vif in vifs(row.network_info)}

@@ -15,9 +15,10 @@ from kilonova.compute.models import HostFacts, HostState, HostStats
 from kilonova.compute.scheduler.candidates import Hosts
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.store import hosts as store
+from kilonova.compute.store.hosts import AggregateRow, HostRow, SeenRow, SignOfLife
 from kilonova.core.batching import Coalesced
 from kilonova.core.clock import Clock
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Database
 from kilonova.placement.client import PlacementClient
 from kilonova.placement.resources.providers.schemas import ClassUsage, ProviderSummary
 
@@ -38,8 +39,8 @@ class HostReader:
     def __init__(self, database: Database, placement: PlacementClient, options: SchedulerOptions, clock: Clock) -> None:
         self.database, self.placement, self.options, self.clock = database, placement, options, clock
         self.hosts = Hosts()
-        self._rows: dict[str, Row] = {}
-        self._seen: dict[str, Row] = {}
+        self._rows: dict[str, HostRow] = {}
+        self._seen: dict[str, SeenRow] = {}
         self._usages: dict[str, Usage] = {}
         self._provided: dict[str, str] = {}  # provider → host
         self._aggregates: dict[str, list[dict[str, str]]] = {}
@@ -96,7 +97,7 @@ class HostReader:
         self._build(changed)
         self._read_at = began
 
-    def _take(self, rows: Sequence[Row], summaries: Sequence[ProviderSummary]) -> set[str]:
+    def _take(self, rows: Sequence[HostRow], summaries: Sequence[ProviderSummary]) -> set[str]:
         """Take in rows and summaries; the names of the hosts that they change."""
         changed = set()
         for row in rows:
@@ -109,13 +110,13 @@ class HostReader:
                 changed.add(self._provided[summary.uuid])
         return changed
 
-    def _take_aggregates(self, version: tuple[Any, ...], memberships: Sequence[Row]) -> None:
+    def _take_aggregates(self, version: tuple[Any, ...], memberships: Sequence[AggregateRow]) -> None:
         found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
         for row in memberships:
             found[row.host].append(row.metadata)
         self._version, self._aggregates = version, found
 
-    def _take_seen(self, seen: Mapping[str, Row]) -> set[str]:
+    def _take_seen(self, seen: Mapping[str, SeenRow]) -> set[str]:
         """Hosts whose heartbeats stopped or came back; a host that was deleted is removed."""
         if gone := self._rows.keys() - seen.keys():
             for host in gone:
@@ -140,7 +141,7 @@ class HostReader:
     def _since(self) -> dt.datetime:
         return self.clock.row_time() - dt.timedelta(seconds=self.options.service_down_time)
 
-    def _state(self, row: Row, since: dt.datetime) -> HostState:
+    def _state(self, row: HostRow, since: dt.datetime) -> HostState:
         usage, aggregates = self._usages.get(row.uuid, {}), self._aggregates.get(row.host, [])
         vcpu, memory = usage.get("VCPU", NOTHING), usage.get("MEMORY_MB", NOTHING)
         disk = usage.get("DISK_GB", NOTHING)
@@ -169,7 +170,7 @@ class HostReader:
         )
 
 
-def is_up(row: Row, since: dt.datetime) -> bool:
+def is_up(row: SignOfLife, since: dt.datetime) -> bool:
     """Seen since then, and not forced down by an operator."""
     return not row.forced_down and row.last_seen is not None and row.last_seen >= since
 

@@ -9,8 +9,20 @@ from typing import Any
 from sqlalchemy import func, select
 
 from kilonova.compute.tables import server_actions
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert
+
+
+class ActionRow(TypedRow):
+    id: int
+    server_uuid: str
+    request_id: str
+    action: str
+    user_id: str | None
+    project_id: str | None
+    message: str | None
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
 
 
 async def begin(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -26,7 +38,7 @@ async def of_server(
     marker: str | None = None,
     since: dt.datetime | None = None,
     before: dt.datetime | None = None,
-) -> Sequence[Row]:
+) -> Sequence[ActionRow]:
     """Newest first, after the action of request `marker`."""
     table = server_actions.c
     changed = func.coalesce(table.finished_at, table.started_at)
@@ -38,11 +50,11 @@ async def of_server(
         query = query.where(changed >= since)
     if before is not None:
         query = query.where(changed <= before)
-    return (await connection.execute(query.order_by(table.id.desc()).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(table.id.desc()).limit(limit)), ActionRow)
 
 
-async def of_request(connection: Connection, server_uuid: str, request_id: str) -> Row | None:
+async def of_request(connection: Connection, server_uuid: str, request_id: str) -> ActionRow | None:
     query = select(server_actions).where(
         server_actions.c.server_uuid == server_uuid, server_actions.c.request_id == request_id
     )
-    return (await connection.execute(query.order_by(server_actions.c.id.desc()))).first()
+    return rows.first(await connection.execute(query.order_by(server_actions.c.id.desc())), ActionRow)

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
 from kilonova.compute.tables import aggregate_hosts, aggregates
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 
 
-async def all_of(connection: Connection) -> Sequence[Row]:
-    return (await connection.execute(select(aggregates).order_by(aggregates.c.id))).all()
+class AggregateRow(TypedRow):
+    id: int
+    uuid: str
+    name: str
+    metadata: dict[str, str]
+    created_at: dt.datetime
+    updated_at: dt.datetime | None
 
 
-async def get(connection: Connection, aggregate_id: int) -> Row | None:
-    return (await connection.execute(select(aggregates).where(aggregates.c.id == aggregate_id))).first()
+class MemberRow(TypedRow):
+    aggregate_id: int
+    host: str
 
 
-async def named(connection: Connection, name: str) -> Row | None:
-    return (await connection.execute(select(aggregates).where(aggregates.c.name == name))).first()
+class ZoneRow(TypedRow):
+    """A host, and the metadata of an aggregate that it is in."""
+
+    host: str
+    metadata: dict[str, str]
+
+
+async def all_of(connection: Connection) -> Sequence[AggregateRow]:
+    return rows.every(await connection.execute(select(aggregates).order_by(aggregates.c.id)), AggregateRow)
+
+
+async def get(connection: Connection, aggregate_id: int) -> AggregateRow | None:
+    return rows.first(await connection.execute(select(aggregates).where(aggregates.c.id == aggregate_id)), AggregateRow)
+
+
+async def named(connection: Connection, name: str) -> AggregateRow | None:
+    return rows.first(await connection.execute(select(aggregates).where(aggregates.c.name == name)), AggregateRow)
 
 
 async def hosts(connection: Connection) -> dict[int, list[str]]:
     """aggregate id → hosts."""
     found: dict[int, list[str]] = {}
     query = select(aggregate_hosts.c.aggregate_id, aggregate_hosts.c.host).order_by(aggregate_hosts.c.id)
-    for row in (await connection.execute(query)).all():
+    for row in rows.every(await connection.execute(query), MemberRow):
         found.setdefault(row.aggregate_id, []).append(row.host)
     return found
 
@@ -37,7 +59,10 @@ async def host_zones(connection: Connection) -> dict[str, str]:
     query = select(aggregate_hosts.c.host, aggregates.c.metadata).join(
         aggregates, aggregates.c.id == aggregate_hosts.c.aggregate_id
     )
-    found = [(row.host, row.metadata.get("availability_zone")) for row in (await connection.execute(query)).all()]
+    found = [
+        (row.host, row.metadata.get("availability_zone"))
+        for row in rows.every(await connection.execute(query), ZoneRow)
+    ]
     return {host: zone for host, zone in found if zone}
 
 

@@ -8,18 +8,38 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from kilonova.compute.tables import block_devices
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
+
+
+class DeviceRow(TypedRow):
+    id: int
+    server_uuid: str
+    source_type: str
+    destination_type: str
+    image_id: str | None
+    volume_id: str | None
+    boot_index: int | None
+    device_name: str | None
+    volume_size: int | None
+    delete_on_termination: bool
+    disk_bus: str | None
+    guest_format: str | None
+    tag: str | None
+
+
+class VolumeRow(DeviceRow):
+    volume_id: str
 
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.execute(insert(block_devices), rows)
 
 
-async def volumes_of(connection: Connection, uuids: Collection[str]) -> dict[str, list[Row]]:
+async def volumes_of(connection: Connection, uuids: Collection[str]) -> dict[str, list[VolumeRow]]:
     """server uuid → its devices that are volumes, in the order they were asked for."""
-    found: dict[str, list[Row]] = {}
-    for row in (await connection.execute(*_of_servers(list(uuids)))).all():
+    found: dict[str, list[VolumeRow]] = {}
+    for row in rows.every(await connection.execute(*_of_servers(list(uuids))), VolumeRow):
         found.setdefault(row.server_uuid, []).append(row)
     return found
 

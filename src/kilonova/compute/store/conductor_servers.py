@@ -27,6 +27,8 @@ from sqlalchemy import (
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.states import BUILD_TASKS, REBUILD_TASKS, Task, Vm
+from kilonova.compute.store.actions import ActionRow
+from kilonova.compute.store.servers import ServerRow
 from kilonova.compute.tables import (
     block_devices,
     compute_nodes,
@@ -36,7 +38,7 @@ from kilonova.compute.tables import (
     server_faults,
     servers,
 )
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 
@@ -53,15 +55,49 @@ UNPLACED = (
 )
 
 
-async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+class SpecifiedRow(ServerRow):
+    """`spec` is None when it is gone."""
+
+    spec: bytes | None
+
+
+class BuildingRow(SpecifiedRow):
+    host: str
+    updated_at: dt.datetime
+
+
+class StateRow(TypedRow):
+    uuid: str
+    host: str | None
+    vm_state: str
+    task_state: str | None
+
+
+class UuidRow(TypedRow):
+    uuid: str
+
+
+class PlacedRow(TypedRow):
+    """`provider` is the node's uuid."""
+
+    uuid: str
+    provider: str
+
+
+class DeletingRow(TypedRow):
+    uuid: str
+    host: str | None
+
+
+async def get(connection: Connection, uuid: str, *, lock: bool = False) -> SpecifiedRow | None:
     """The row with its `spec` (encoded, None when gone), deleted or not."""
-    return (await connection.execute(*_with_spec([uuid], lock=lock))).first()
+    return rows.first(await connection.execute(*_with_spec([uuid], lock=lock)), SpecifiedRow)
 
 
-async def get_many(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> dict[str, Row]:
+async def get_many(connection: Connection, uuids: Collection[str], *, lock: bool = False) -> dict[str, SpecifiedRow]:
     """As `get`, by uuid."""
-    rows = await connection.execute(*_with_spec(list(uuids), lock=lock))
-    return {row.uuid: row for row in rows.all()}
+    found = rows.every(await connection.execute(*_with_spec(list(uuids), lock=lock)), SpecifiedRow)
+    return {row.uuid: row for row in found}
 
 
 @prepared
@@ -70,9 +106,9 @@ def _with_spec(uuids: Any, *, lock: bool) -> Select[Any]:
     return locked(query, of=servers) if lock else query
 
 
-async def lock_states(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
+async def lock_states(connection: Connection, uuids: Collection[str]) -> dict[str, StateRow]:
     """uuid → host, vm_state and task_state of those that live; locked until this transaction ends."""
-    return {row.uuid: row for row in (await connection.execute(*_states(list(uuids)))).all()}
+    return {row.uuid: row for row in rows.every(await connection.execute(*_states(list(uuids))), StateRow)}
 
 
 @prepared
@@ -81,9 +117,9 @@ def _states(uuids: Any) -> Select[Any]:
     return locked(query.where(servers.c.uuid.in_(uuids), servers.c.deleted == 0).order_by(servers.c.id))
 
 
-async def unplaced(connection: Connection, uuids: Sequence[str]) -> Sequence[Row]:
+async def unplaced(connection: Connection, uuids: Sequence[str]) -> Sequence[SpecifiedRow]:
     """Rows with `spec` of those that wait for a host."""
-    return (await connection.execute(*_unplaced(uuids))).all()
+    return rows.every(await connection.execute(*_unplaced(uuids)), SpecifiedRow)
 
 
 @prepared
@@ -93,7 +129,7 @@ def _unplaced(uuids: Any) -> Select[Any]:
 
 async def lock_unplaced(connection: Connection, uuids: Sequence[str]) -> set[str]:
     """Those that still wait for a host; locked until this transaction ends."""
-    return {row.uuid for row in (await connection.execute(*_to_place(uuids))).all()}
+    return {row.uuid for row in rows.every(await connection.execute(*_to_place(uuids)), UuidRow)}
 
 
 @prepared
@@ -125,11 +161,11 @@ async def holds(connection: Connection, uuid: str, where: Collection[Condition])
 async def set_each(connection: Connection, values: Mapping[str, Mapping[str, Any]]) -> None:
     """uuid → its values, of servers that the caller has locked: one statement for all that set the same columns."""
     alike: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for uuid, given in values.items():
-        row = {"of_uuid": uuid} | {f"new_{name}": value for name, value in given.items()}
-        alike[tuple(sorted(given))].append(row)
-    for names, rows in alike.items():
-        await connection.execute(_setting(names), rows)
+    for uuid, changed in values.items():
+        row = {"of_uuid": uuid} | {f"new_{name}": value for name, value in changed.items()}
+        alike[tuple(sorted(changed))].append(row)
+    for names, given in alike.items():
+        await connection.execute(_setting(names), given)
 
 
 @cache
@@ -205,19 +241,19 @@ def _finished(
     return open_ones.values(finished_at=now, message=case((table.action == failed, "Error"), else_=message))
 
 
-async def action(connection: Connection, uuid: str, request_id: str, names: Collection[str]) -> Row | None:
+async def action(connection: Connection, uuid: str, request_id: str, names: Collection[str]) -> ActionRow | None:
     table = server_actions.c
     query = select(server_actions).where(
         table.server_uuid == uuid, table.request_id == request_id, table.action.in_(list(names))
     )
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), ActionRow)
 
 
-async def open_actions(connection: Connection, uuids: Collection[str]) -> dict[str, Row]:
+async def open_actions(connection: Connection, uuids: Collection[str]) -> dict[str, ActionRow]:
     """server uuid → the newest action that has not ended, else the newest of all."""
     query = select(server_actions).where(server_actions.c.server_uuid.in_(list(uuids))).order_by(server_actions.c.id)
-    found: dict[str, Row] = {}
-    for row in (await connection.execute(query)).all():
+    found: dict[str, ActionRow] = {}
+    for row in rows.every(await connection.execute(query), ActionRow):
         known = found.get(row.server_uuid)
         if known is None or row.finished_at is None or known.finished_at is not None:
             found[row.server_uuid] = row
@@ -255,14 +291,15 @@ def _age() -> ColumnElement[Any]:
     return func.coalesce(servers.c.updated_at, servers.c.created_at)
 
 
-async def waiting(connection: Connection, before: dt.datetime) -> Sequence[Row]:
+async def waiting(connection: Connection, before: dt.datetime) -> Sequence[ServerRow]:
     """Servers that have waited for a host since `before`."""
-    return (await connection.execute(select(servers).where(*UNPLACED, _age() < before).order_by(servers.c.id))).all()
+    query = select(servers).where(*UNPLACED, _age() < before).order_by(servers.c.id)
+    return rows.every(await connection.execute(query), ServerRow)
 
 
 async def building(
     connection: Connection, before: dt.datetime, *, unaccepted: bool = False, uuids: Collection[str] | None = None
-) -> Sequence[Row]:
+) -> Sequence[BuildingRow]:
     """Rows with `spec` of servers (all, or some) whose build on a host has shown nothing new since `before`; `unaccepted`
     only those the host has not yet taken."""
     query = WITH_SPEC.where(
@@ -274,15 +311,15 @@ async def building(
     )
     if uuids is not None:
         query = query.where(servers.c.uuid.in_(list(uuids)))
-    return (await connection.execute(query.order_by(servers.c.id))).all()
+    return rows.every(await connection.execute(query.order_by(servers.c.id)), BuildingRow)
 
 
-async def deleting(connection: Connection, before: dt.datetime) -> Sequence[Row]:
+async def deleting(connection: Connection, before: dt.datetime) -> Sequence[DeletingRow]:
     """uuid and host of servers that are being deleted since `before`."""
     query = select(servers.c.uuid, servers.c.host).where(
         servers.c.deleted == 0, servers.c.task_state == Task.DELETING, _age() < before
     )
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), DeletingRow)
 
 
 async def living(connection: Connection, uuids: Collection[str]) -> set[str]:
@@ -304,7 +341,7 @@ async def _among(connection: Connection, uuids: Collection[str], *where: Conditi
     return found
 
 
-async def placed(connection: Connection) -> Sequence[Row]:
+async def placed(connection: Connection) -> Sequence[PlacedRow]:
     """uuid and provider (node's uuid) of every living server on a host that is not being deleted or moved."""
     query = (
         select(servers.c.uuid, compute_nodes.c.uuid.label("provider"))
@@ -314,7 +351,7 @@ async def placed(connection: Connection) -> Sequence[Row]:
             or_(servers.c.task_state.is_(None), servers.c.task_state.not_in([Task.DELETING, *REBUILD_TASKS])),
         )
     )
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), PlacedRow)
 
 
 async def claim_holders(connection: Connection, uuids: Collection[str]) -> set[str]:

@@ -10,8 +10,19 @@ from sqlalchemy import select
 
 from kilonova.compute.models import Decision
 from kilonova.compute.tables import decisions
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert
+
+
+class DocumentRow(TypedRow):
+    decision: bytes
+
+
+class DecisionRow(DocumentRow):
+    id: int
+    server_uuid: str
+    request_id: str
+    created_at: dt.datetime
 
 
 async def add(
@@ -31,10 +42,10 @@ async def of_server(connection: Connection, server_uuid: str) -> list[Decision]:
     """In the order in which they were made."""
     query = select(decisions.c.decision).where(decisions.c.server_uuid == server_uuid).order_by(decisions.c.id)
     decode = msgspec.msgpack.Decoder(Decision).decode
-    return [decode(row.decision) for row in (await connection.execute(query)).all()]
+    return [decode(row.decision) for row in rows.every(await connection.execute(query), DocumentRow)]
 
 
-async def latest(connection: Connection, server_uuid: str, *, limit: int) -> Sequence[Row]:
+async def latest(connection: Connection, server_uuid: str, *, limit: int) -> Sequence[DecisionRow]:
     """Rows with request_id, decision (encoded) and created_at, newest first."""
     query = select(decisions).where(decisions.c.server_uuid == server_uuid)
-    return (await connection.execute(query.order_by(decisions.c.id.desc()).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(decisions.c.id.desc()).limit(limit)), DecisionRow)

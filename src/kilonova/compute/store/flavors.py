@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, or_, select, tuple_, update
 
 from kilonova.compute.tables import flavor_access, flavors
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 
@@ -32,14 +33,37 @@ class FlavorFilter(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
+class FlavorRow(TypedRow):
+    id: int
+    flavorid: str
+    name: str
+    description: str | None
+    vcpus: int
+    memory_mb: int
+    root_gb: int
+    ephemeral_gb: int
+    swap_mb: int
+    rxtx_factor: float
+    is_public: bool
+    disabled: bool
+    extra_specs: dict[str, str]
+    created_at: dt.datetime
+
+
 def _visible(project_id: Any) -> ColumnElement[bool]:
     granted = exists().where(flavor_access.c.flavor_id == flavors.c.id, flavor_access.c.project_id == project_id)
     return or_(flavors.c.is_public.is_(True), granted)
 
 
 async def page(
-    connection: Connection, wanted: FlavorFilter, *, limit: int, marker: Row | None, sort_key: str, descending: bool
-) -> Sequence[Row]:
+    connection: Connection,
+    wanted: FlavorFilter,
+    *,
+    limit: int,
+    marker: FlavorRow | None,
+    sort_key: str,
+    descending: bool,
+) -> Sequence[FlavorRow]:
     column = SORT_KEYS[sort_key]
     query = select(flavors).where(flavors.c.memory_mb >= wanted.min_ram, flavors.c.root_gb >= wanted.min_disk)
     if wanted.project_id is not None:
@@ -52,15 +76,15 @@ async def page(
         here, there = tuple_(column, flavors.c.id), (getattr(marker, column.name), marker.id)
         query = query.where(here < there if descending else here > there)
     order = [column.desc(), flavors.c.id.desc()] if descending else [column, flavors.c.id]
-    return (await connection.execute(query.order_by(*order).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(*order).limit(limit)), FlavorRow)
 
 
 async def get(
     connection: Connection, flavorid: str, *, project_id: str | None = None, lock: bool = False
-) -> Row | None:
+) -> FlavorRow | None:
     """With a project only a flavor that it may use; with `lock` it is locked until the transaction ends."""
     known = _of_all(flavorid, lock=lock) if project_id is None else _of_project(flavorid, project_id, lock=lock)
-    return (await connection.execute(*known)).first()
+    return rows.first(await connection.execute(*known), FlavorRow)
 
 
 @prepared
@@ -75,8 +99,8 @@ def _of_project(flavorid: Any, project_id: Any, *, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def named(connection: Connection, name: str) -> Row | None:
-    return (await connection.execute(select(flavors).where(flavors.c.name == name))).first()
+async def named(connection: Connection, name: str) -> FlavorRow | None:
+    return rows.first(await connection.execute(select(flavors).where(flavors.c.name == name)), FlavorRow)
 
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:

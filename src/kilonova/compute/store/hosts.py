@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, Text, Update, bindparam, cast, func, or_, select, union, update
 
 from kilonova.compute.tables import aggregate_hosts, aggregates, compute_nodes, server_groups, servers, services
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 
@@ -27,12 +27,71 @@ AGGREGATES = select(
 )
 
 
+class SignOfLife(TypedRow):
+    """The last of a host."""
+
+    forced_down: bool
+    last_seen: dt.datetime | None
+
+
+class SeenRow(SignOfLife):
+    host: str
+
+
+class HostRow(SeenRow):
+    """`facts` and `stats` are JSON text."""
+
+    uuid: str
+    hypervisor_hostname: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    hypervisor_type: str
+    hypervisor_version: int
+    host_ip: str | None
+    facts: str
+    stats: str
+    disabled: bool
+
+
+class NodeRow(SignOfLife):
+    uuid: str
+    hypervisor_hostname: str
+    disabled: bool
+
+
+class NodeKey(TypedRow):
+    host: str
+    uuid: str
+
+
+class AggregateRow(TypedRow):
+    """A host, and the metadata of an aggregate that it is in."""
+
+    host: str
+    metadata: dict[str, str]
+
+
+class GroupRow(TypedRow):
+    policy: str
+    rules: dict[str, Any]
+
+
+class MembersRow(TypedRow):
+    host: str
+    members: int
+
+
+class NameRow(TypedRow):
+    host: str
+
+
 async def states(
     connection: Connection, *, since: dt.datetime | None = None, also: Sequence[str] = ()
-) -> Sequence[Row]:
+) -> Sequence[HostRow]:
     """Every compute node with its service, or those that changed since then by more than a heartbeat, and `also` these hosts;
     `facts` and `stats` as JSON text."""
-    return (await connection.execute(*_states(since, list(also), changed=since is not None))).all()
+    return rows.every(await connection.execute(*_states(since, list(also), changed=since is not None)), HostRow)
 
 
 @prepared
@@ -67,9 +126,9 @@ def _states(since: Any, also: Any, *, changed: bool) -> Select[Any]:
     return query.where(or_(n.host.in_(news), n.host.in_(also)))
 
 
-async def last_seen(connection: Connection) -> dict[str, Row]:
+async def last_seen(connection: Connection) -> dict[str, SeenRow]:
     """host → last_seen and forced_down, of every compute node."""
-    return {row.host: row for row in (await connection.execute(LAST_SEEN)).all()}
+    return {row.host: row for row in rows.every(await connection.execute(LAST_SEEN), SeenRow)}
 
 
 async def aggregates_version(connection: Connection) -> tuple[Any, ...]:
@@ -77,15 +136,15 @@ async def aggregates_version(connection: Connection) -> tuple[Any, ...]:
     return tuple((await connection.execute(AGGREGATES)).one())
 
 
-async def aggregate_metadata(connection: Connection, host: str | None = None) -> Sequence[Row]:
+async def aggregate_metadata(connection: Connection, host: str | None = None) -> Sequence[AggregateRow]:
     """(host, metadata) of every aggregate a host is in."""
     query = select(aggregate_hosts.c.host, aggregates.c.metadata).join(aggregates).order_by(aggregates.c.id)
     if host is not None:
         query = query.where(aggregate_hosts.c.host == host)
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), AggregateRow)
 
 
-async def node(connection: Connection, host: str) -> Row | None:
+async def node(connection: Connection, host: str) -> NodeRow | None:
     """uuid, hypervisor_hostname, disabled, forced_down, last_seen of one host."""
     n, s = compute_nodes.c, services.c
     query = (
@@ -93,21 +152,21 @@ async def node(connection: Connection, host: str) -> Row | None:
         .join(services, (s.host == n.host) & (s.binary == COMPUTE))
         .where(n.host == host)
     )
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), NodeRow)
 
 
 async def node_uuids(connection: Connection) -> dict[str, str]:
     """host → provider uuid."""
-    rows = (await connection.execute(select(compute_nodes.c.host, compute_nodes.c.uuid))).all()
-    return {row.host: row.uuid for row in rows}
+    found = rows.every(await connection.execute(select(compute_nodes.c.host, compute_nodes.c.uuid)), NodeKey)
+    return {row.host: row.uuid for row in found}
 
 
-async def group(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+async def group(connection: Connection, uuid: str, *, lock: bool = False) -> GroupRow | None:
     """policy and rules; with `lock`, other writers that ask for it wait."""
     query = select(server_groups.c.policy, server_groups.c.rules).where(server_groups.c.uuid == uuid)
     if lock:
         query = locked(query)
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), GroupRow)
 
 
 async def group_hosts(connection: Connection, uuid: str, without: Sequence[str]) -> dict[str, int]:
@@ -122,7 +181,7 @@ async def group_hosts(connection: Connection, uuid: str, without: Sequence[str])
         )
         .group_by(servers.c.host)
     )
-    return {row.host: int(row.members) for row in (await connection.execute(query)).all()}
+    return {row.host: int(row.members) for row in rows.every(await connection.execute(query), MembersRow)}
 
 
 async def server_hosts(connection: Connection, uuids: Sequence[str]) -> dict[str, str]:
@@ -130,7 +189,7 @@ async def server_hosts(connection: Connection, uuids: Sequence[str]) -> dict[str
     query = select(servers.c.uuid, servers.c.host).where(
         servers.c.uuid.in_(uuids), servers.c.deleted == 0, servers.c.host.is_not(None)
     )
-    return {row.uuid: row.host for row in (await connection.execute(query)).all()}
+    return {row.uuid: row.host for row in rows.every(await connection.execute(query), NodeKey)}
 
 
 async def put_service(connection: Connection, *, host: str, binary: str, uuid: str, now: dt.datetime) -> None:
@@ -172,7 +231,7 @@ async def put_stats(connection: Connection, stats: dict[str, dict[str, Any]], no
 
 async def alive(connection: Connection, hosts: Sequence[str], since: dt.datetime) -> set[str]:
     """Those of the hosts whose compute service was seen since then and is not forced down."""
-    return {row.host for row in (await connection.execute(*_alive(hosts, since))).all()}
+    return {row.host for row in rows.every(await connection.execute(*_alive(hosts, since)), NameRow)}
 
 
 @prepared
@@ -190,4 +249,4 @@ async def forced_down(connection: Connection, hosts: Sequence[str]) -> set[str]:
     query = select(services.c.host).where(
         services.c.host.in_(hosts), services.c.binary == COMPUTE, services.c.forced_down.is_(True)
     )
-    return {row.host for row in (await connection.execute(query)).all()}
+    return {row.host for row in rows.every(await connection.execute(query), NameRow)}

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
 from kilonova.compute.tables import key_pairs
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 
 
-async def page(connection: Connection, user_id: str, *, limit: int, marker: str | None) -> Sequence[Row]:
+class KeyPairRow(TypedRow):
+    id: int
+    user_id: str
+    name: str
+    type: str
+    fingerprint: str
+    public_key: str
+    created_at: dt.datetime
+
+
+async def page(connection: Connection, user_id: str, *, limit: int, marker: str | None) -> Sequence[KeyPairRow]:
     """By name, after the one named `marker`."""
     query = select(key_pairs).where(key_pairs.c.user_id == user_id)
     if marker is not None:
         query = query.where(key_pairs.c.name > marker)
-    return (await connection.execute(query.order_by(key_pairs.c.name).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(key_pairs.c.name).limit(limit)), KeyPairRow)
 
 
-async def get(connection: Connection, user_id: str, name: str) -> Row | None:
+async def get(connection: Connection, user_id: str, name: str) -> KeyPairRow | None:
     query = select(key_pairs).where(key_pairs.c.user_id == user_id, key_pairs.c.name == name)
-    return (await connection.execute(query)).first()
+    return rows.first(await connection.execute(query), KeyPairRow)
 
 
 async def count(connection: Connection, user_id: str) -> int:

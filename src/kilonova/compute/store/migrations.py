@@ -11,7 +11,7 @@ from sqlalchemy import insert, or_, select, update
 
 from kilonova.compute.models import Move
 from kilonova.compute.tables import migrations, servers
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 
 ACCEPTED, RUNNING, DONE = "accepted", "pre-migrating", "done"
@@ -21,11 +21,42 @@ OPEN = (ACCEPTED, RUNNING)
 removed what was left; error: no host could; failed: the server was deleted meanwhile."""
 
 
+class MigrationRow(TypedRow):
+    id: int
+    uuid: str
+    server_uuid: str
+    type: str
+    status: str
+    request_id: str
+    source_compute: str
+    source_node: str | None
+    dest_compute: str | None
+    dest_node: str | None
+    dest_host: str | None
+    user_id: str | None
+    project_id: str | None
+    document: bytes
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class LeftBehindRow(MigrationRow):
+    """`at` is where the server is now, None when it is deleted."""
+
+    at: str | None
+    network_info: list[dict[str, Any]] | None
+
+
+class DestinationRow(TypedRow):
+    server_uuid: str
+    dest_compute: str
+
+
 def encode(move: Move) -> bytes:
     return msgspec.msgpack.encode(move)
 
 
-def decode(row: Row) -> Move:
+def decode(row: MigrationRow) -> Move:
     known = {"kind": row.type}  # which documents of the first evacuations do not name
     return msgspec.convert(known | msgspec.msgpack.decode(row.document), Move)
 
@@ -34,9 +65,9 @@ async def add(connection: Connection, row: dict[str, Any]) -> None:
     await connection.execute(insert(migrations).values(**row))
 
 
-async def get(connection: Connection, uuid: str, *, lock: bool = False) -> Row | None:
+async def get(connection: Connection, uuid: str, *, lock: bool = False) -> MigrationRow | None:
     query = select(migrations).where(migrations.c.uuid == uuid)
-    return (await connection.execute(locked(query) if lock else query)).first()
+    return rows.first(await connection.execute(locked(query) if lock else query), MigrationRow)
 
 
 async def change(
@@ -49,12 +80,12 @@ async def change(
     return (await connection.execute(update(migrations).where(*where).values(**values))).rowcount == 1
 
 
-async def open_ones(connection: Connection, *, host: str | None = None) -> Sequence[Row]:
+async def open_ones(connection: Connection, *, host: str | None = None) -> Sequence[MigrationRow]:
     """Moves under way, of any host or of those that come from or go to one."""
     query = select(migrations).where(migrations.c.status.in_(OPEN))
     if host is not None:
         query = query.where(or_(migrations.c.source_compute == host, migrations.c.dest_compute == host))
-    return (await connection.execute(query.order_by(migrations.c.id))).all()
+    return rows.every(await connection.execute(query.order_by(migrations.c.id)), MigrationRow)
 
 
 async def destinations(connection: Connection, servers_: Collection[str]) -> dict[str, str]:
@@ -63,17 +94,17 @@ async def destinations(connection: Connection, servers_: Collection[str]) -> dic
     query = select(table.server_uuid, table.dest_compute).where(
         table.server_uuid.in_(list(servers_)), table.status == RUNNING
     )
-    return {row.server_uuid: row.dest_compute for row in (await connection.execute(query)).all()}
+    return {row.server_uuid: row.dest_compute for row in rows.every(await connection.execute(query), DestinationRow)}
 
 
-async def left_behind(connection: Connection, host: str) -> Sequence[Row]:
+async def left_behind(connection: Connection, host: str) -> Sequence[LeftBehindRow]:
     """Moves from a host that are done, with `at`: where the server is now (None: deleted) and `network_info`."""
     query = (
         select(migrations, servers.c.host.label("at"), servers.c.network_info)
         .outerjoin(servers, (servers.c.uuid == migrations.c.server_uuid) & (servers.c.deleted == 0))
         .where(migrations.c.source_compute == host, migrations.c.status == DONE)
     )
-    return (await connection.execute(query.order_by(migrations.c.id))).all()
+    return rows.every(await connection.execute(query.order_by(migrations.c.id)), LeftBehindRow)
 
 
 async def page(
@@ -83,9 +114,9 @@ async def page(
     host: str | None = None,
     since: dt.datetime | None = None,
     before: dt.datetime | None = None,
-    after: Row | None = None,
+    after: MigrationRow | None = None,
     limit: int = 1000,
-) -> Sequence[Row]:
+) -> Sequence[MigrationRow]:
     """The newest first; `filters` are columns' values, `host` is source or destination."""
     table = migrations.c
     query = select(migrations).where(*(getattr(table, name) == value for name, value in filters.items()))
@@ -97,4 +128,4 @@ async def page(
         query = query.where(table.updated_at <= before)
     if after is not None:
         query = query.where(table.id < after.id)
-    return (await connection.execute(query.order_by(table.id.desc()).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(table.id.desc()).limit(limit)), MigrationRow)

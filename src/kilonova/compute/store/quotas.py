@@ -7,16 +7,23 @@ from typing import Any
 from sqlalchemy import Select, and_, delete, func, or_, select, tuple_, update
 
 from kilonova.compute.tables import quota_limits
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
 
 Limits = dict[tuple[str, str], dict[str, int]]
 
 
+class LimitRow(TypedRow):
+    kind: str
+    owner: str
+    resource: str
+    hard_limit: int
+
+
 async def find(connection: Connection, owners: list[tuple[str, str]]) -> Limits:
     """(kind, owner) → {resource: limit}, in one statement."""
     found: Limits = {}
-    for row in (await connection.execute(*_of_owners(owners))).all():
+    for row in rows.every(await connection.execute(*_of_owners(owners)), LimitRow):
         found.setdefault((row.kind, row.owner), {})[row.resource] = row.hard_limit
     return found
 

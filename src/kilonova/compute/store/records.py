@@ -7,16 +7,17 @@ from typing import Any
 import msgspec
 
 from kilonova.compute import models
-from kilonova.core.db import Row
+from kilonova.compute.store.flavors import FlavorRow
+from kilonova.compute.store.servers import ServerRow
 
 
-def flavor(row: Row) -> models.Flavor:
+def flavor(row: FlavorRow) -> models.Flavor:
     """A row of `flavors` as servers keep it."""
     fields = [name for name in models.Flavor.__struct_fields__ if name != "id"]
     return models.Flavor(id=row.flavorid, **{name: getattr(row, name) for name in fields})
 
 
-def server(row: Row) -> models.Server:
+def server(row: ServerRow) -> models.Server:
     """A row of `servers` as hosts see it."""
     same = [name for name in models.Server.__struct_fields__ if name not in ("number", "network_info")]
     return models.Server(

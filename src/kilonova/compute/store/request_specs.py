@@ -10,8 +10,13 @@ from sqlalchemy import Select, select, update
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.tables import request_specs
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
+
+
+class SpecRow(TypedRow):
+    server_uuid: str
+    spec: bytes
 
 
 async def add(connection: Connection, specs: Mapping[str, RequestSpec]) -> None:
@@ -25,7 +30,8 @@ async def get(connection: Connection, server_uuid: str) -> RequestSpec | None:
 
 
 async def get_many(connection: Connection, server_uuids: Sequence[str]) -> dict[str, RequestSpec]:
-    return {row.server_uuid: decode(row.spec) for row in (await connection.execute(*_of_servers(server_uuids))).all()}
+    found = rows.every(await connection.execute(*_of_servers(server_uuids)), SpecRow)
+    return {row.server_uuid: decode(row.spec) for row in found}
 
 
 @prepared
@@ -43,3 +49,9 @@ async def save(connection: Connection, server_uuid: str, spec: RequestSpec) -> N
 
 decode = msgspec.msgpack.Decoder(RequestSpec).decode
 """The column `spec` as a record."""
+
+
+def of_living(document: bytes | None) -> RequestSpec:
+    """The column `spec` of a server that is not deleted: it has one."""
+    assert document is not None  # noqa: S101 - for the type checker
+    return decode(document)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
 from kilonova.compute.tables import server_groups, servers
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 
 
-async def page(connection: Connection, project_id: str | None, *, limit: int, offset: int) -> Sequence[Row]:
+class ServerGroupRow(TypedRow):
+    id: int
+    uuid: str
+    name: str
+    project_id: str
+    user_id: str
+    policy: str
+    rules: dict[str, Any]
+    created_at: dt.datetime
+
+
+async def page(connection: Connection, project_id: str | None, *, limit: int, offset: int) -> Sequence[ServerGroupRow]:
     """Of a project, or of all (None)."""
     query = select(server_groups).order_by(server_groups.c.id).limit(limit).offset(offset)
     if project_id is not None:
         query = query.where(server_groups.c.project_id == project_id)
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), ServerGroupRow)
 
 
-async def get(connection: Connection, uuid: str) -> Row | None:
-    return (await connection.execute(select(server_groups).where(server_groups.c.uuid == uuid))).first()
+async def get(connection: Connection, uuid: str) -> ServerGroupRow | None:
+    return rows.first(
+        await connection.execute(select(server_groups).where(server_groups.c.uuid == uuid)), ServerGroupRow
+    )
 
 
 async def count(connection: Connection, project_id: str, user_id: str | None = None) -> int:

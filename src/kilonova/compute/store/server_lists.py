@@ -14,8 +14,9 @@ import msgspec
 from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, func, literal, or_, select
 
 from kilonova.compute.states import STATUS
+from kilonova.compute.store.servers import ServerKey, ServerRow
 from kilonova.compute.tables import request_specs, servers
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, rows
 from kilonova.core.db.paging import beyond
 from kilonova.core.db.prepared import prepared
 from kilonova.core.patterns import is_plain, matcher
@@ -73,41 +74,53 @@ class ServerFilter(msgspec.Struct, kw_only=True):
     equals: dict[str, Any] = {}
 
 
+class StoredServer(ServerKey):
+    """Of `page`: its documents are text, as they are stored, so that rows can be compared. It may have `spec` (bytes or None)
+    and `user_data`."""
+
+    project_id: str
+    vm_state: str
+    host: str | None
+
+
+S = typing.TypeVar("S", bound=ServerKey)
+
+
 async def page(
-    connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]],
+    connection: Connection, wanted: ServerFilter, *, limit: int, marker: ServerKey | None, sorts: list[tuple[str, bool]],
     with_spec: bool, with_user_data: bool,
-) -> Sequence[Row]:  # fmt: skip
+) -> Sequence[StoredServer]:  # fmt: skip
     """`sorts` holds (key, descending); the row's id decides ties. With `with_spec` rows also have `spec` (bytes). Documents are
     text as they are stored, so that rows can be compared; see `opened`."""
     columns = frozenset(name for name, has in (("spec", with_spec), ("user_data", with_user_data)) if has)
-    return await _rows(connection, wanted, limit, marker, sorts, columns)
+    return await _rows(connection, wanted, StoredServer, limit, marker, sorts, columns)
 
 
-def opened(row: Row) -> Any:
+def opened(row: StoredServer) -> ServerRow:
     """A row of `page` with its documents decoded."""
     fields = dict(row._mapping)
     for name in DOCUMENTS:
         if fields[name] is not None:
             fields[name] = msgspec.json.decode(fields[name])
-    return SimpleNamespace(**fields)
+    return typing.cast(ServerRow, SimpleNamespace(**fields))
 
 
 async def brief(
-    connection: Connection, wanted: ServerFilter, *, limit: int, marker: Row | None, sorts: list[tuple[str, bool]]
-) -> Sequence[Row]:
+    connection: Connection, wanted: ServerFilter, *, limit: int, marker: ServerKey | None, sorts: list[tuple[str, bool]]
+) -> Sequence[ServerKey]:
     """Rows with id, uuid and name alone."""
-    return await _rows(connection, wanted, limit, marker, sorts, BRIEF)
+    return await _rows(connection, wanted, ServerKey, limit, marker, sorts, BRIEF)
 
 
 async def _rows(
-    connection: Connection, wanted: ServerFilter, limit: int, marker: Row | None, sorts: list[tuple[str, bool]],
-    columns: frozenset[str],
-) -> Sequence[Row]:  # fmt: skip
+    connection: Connection, wanted: ServerFilter, kind: type[S], limit: int, marker: ServerKey | None,
+    sorts: list[tuple[str, bool]], columns: frozenset[str],
+) -> Sequence[S]:  # fmt: skip
     after = marker.id if marker is not None else None
     if wanted.name is None or is_plain(wanted.name):
-        return await _page(connection, wanted, limit, after, sorts, columns)
+        return await _page(connection, wanted, kind, limit, after, sorts, columns)
     ids = await _matching(connection, wanted, wanted.name, limit, after, sorts)
-    return await _page(connection, wanted, limit, None, sorts, columns, ids) if ids else []
+    return await _page(connection, wanted, kind, limit, None, sorts, columns, ids) if ids else []
 
 
 async def _matching(
@@ -118,19 +131,19 @@ async def _matching(
     found: list[int] = []
     fits = matcher(pattern)
     while len(found) < limit:
-        rows = await _page(connection, wanted, BATCH, after, sorts, BRIEF)
-        found += [row.id for row in rows if fits(row.name)]
-        if len(rows) < BATCH:
+        looked_at = await _page(connection, wanted, ServerKey, BATCH, after, sorts, BRIEF)
+        found += [row.id for row in looked_at if fits(row.name)]
+        if len(looked_at) < BATCH:
             break
-        after = rows[-1].id
+        after = looked_at[-1].id
         await asyncio.sleep(0)  # SQLite answers without giving others their turn
     return found[:limit]
 
 
 async def _page(
-    connection: Connection, wanted: ServerFilter, limit: int, after: int | None, sorts: list[tuple[str, bool]],
-    columns: frozenset[str], ids: Collection[int] | None = None,
-) -> Sequence[Row]:  # fmt: skip
+    connection: Connection, wanted: ServerFilter, kind: type[S], limit: int, after: int | None,
+    sorts: list[tuple[str, bool]], columns: frozenset[str], ids: Collection[int] | None = None,
+) -> Sequence[S]:  # fmt: skip
     shape = {"of_project": wanted.project_id is not None, "deleted": wanted.deleted, "columns": columns}
     prepared_query, given = _listed(wanted.project_id, limit, sorts=tuple(sorts), **shape)
     query = typing.cast(Select[*tuple[Any, ...]], prepared_query)
@@ -140,7 +153,7 @@ async def _page(
         query = query.where(C.id.in_(ids))
     if after is not None:
         query = _after(query, _keys(sorts), after)
-    return (await connection.execute(query, given)).all()
+    return rows.every(await connection.execute(query, given), kind)
 
 
 def _keys(sorts: Sequence[tuple[str, bool]]) -> list[tuple[ColumnElement[Any], bool]]:

@@ -10,9 +10,68 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Update, bindparam, func, or_, select, update
 
 from kilonova.compute.tables import servers
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
+
+
+class ServerKey(TypedRow):
+    id: int
+    uuid: str
+    name: str
+
+
+class ServerRow(ServerKey):
+    description: str | None
+    hostname: str
+    project_id: str
+    user_id: str
+    image_id: str | None
+    flavor: dict[str, Any]
+    vcpus: int
+    memory_mb: int
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    host: str | None
+    node: str | None
+    availability_zone: str | None
+    key_name: str | None
+    config_drive: bool
+    disk_config: str
+    user_data: str | None
+    reservation_id: str
+    launch_index: int
+    access_ip_v4: str | None
+    access_ip_v6: str | None
+    locked_by: str | None
+    locked_reason: str | None
+    progress: int
+    metadata: dict[str, str]
+    tags: list[str]
+    network_info: list[dict[str, Any]]
+    security_groups: list[str]
+    server_group_id: str | None
+    trusted_image_certificates: list[str] | None
+    created_at: dt.datetime
+    updated_at: dt.datetime | None
+    launched_at: dt.datetime | None
+    terminated_at: dt.datetime | None
+    deleted_at: dt.datetime | None
+    deleted: int
+
+
+class MemberRow(TypedRow):
+    server_group_id: str
+    uuid: str
+
+
+class HostedRow(TypedRow):
+    """A server on a host."""
+
+    host: str
+    uuid: str
+    id: int
 
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -20,10 +79,10 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.execute(insert(servers), rows)
 
 
-async def get(connection: Connection, uuid: str, *, deleted: bool = False, lock: bool = False) -> Row | None:
+async def get(connection: Connection, uuid: str, *, deleted: bool = False, lock: bool = False) -> ServerRow | None:
     """The living server of this uuid; with `deleted` also one that is gone. With `lock` it can't be changed before the
     transaction ends."""
-    return (await connection.execute(*_one(uuid, deleted=deleted, lock=lock))).first()
+    return rows.first(await connection.execute(*_one(uuid, deleted=deleted, lock=lock)), ServerRow)
 
 
 @prepared
@@ -34,9 +93,9 @@ def _one(uuid: Any, *, deleted: bool, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def get_many(connection: Connection, uuids: Collection[str]) -> Sequence[Row]:
+async def get_many(connection: Connection, uuids: Collection[str]) -> Sequence[ServerRow]:
     """Living servers, in no order."""
-    return (await connection.execute(*_living(list(uuids)))).all()
+    return rows.every(await connection.execute(*_living(list(uuids))), ServerRow)
 
 
 @prepared
@@ -107,7 +166,7 @@ async def group_members(connection: Connection, group_ids: Collection[str]) -> d
         .order_by(servers.c.id)
     )
     found: dict[str, list[str]] = {}
-    for row in (await connection.execute(query)).all():
+    for row in rows.every(await connection.execute(query), MemberRow):
         found.setdefault(row.server_group_id, []).append(row.uuid)
     return found
 
@@ -128,6 +187,6 @@ async def on_hosts(connection: Connection, hosts: Collection[str]) -> dict[str, 
         .order_by(servers.c.id)
     )
     found: dict[str, list[tuple[str, int]]] = {}
-    for row in (await connection.execute(query)).all():
+    for row in rows.every(await connection.execute(query), HostedRow):
         found.setdefault(row.host, []).append((row.uuid, row.id))
     return found

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 
 from kilonova.compute.tables import compute_nodes, services
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import prepared
 
 COMPUTE = "nova-compute"
 
 
+class LivenessRow(TypedRow):
+    """What says whether a service is up."""
+
+    host: str
+    disabled: bool
+    forced_down: bool
+    last_seen: dt.datetime | None
+
+
+class ServiceRow(LivenessRow):
+    id: int
+    uuid: str
+    binary: str
+    disabled_reason: str | None
+    version: int
+    created_at: dt.datetime
+    changed_at: dt.datetime | None
+
+
 async def find(
     connection: Connection, *, host: str | None = None, binary: str | None = None, uuid: str | None = None,
     number: int | None = None,
-) -> Sequence[Row]:  # fmt: skip
+) -> Sequence[ServiceRow]:  # fmt: skip
     query = select(services).order_by(services.c.id)
     for column, value in (
         (services.c.host, host), (services.c.binary, binary), (services.c.uuid, uuid), (services.c.id, number)
     ):  # fmt: skip
         if value is not None:
             query = query.where(column == value)
-    return (await connection.execute(query)).all()
+    return rows.every(await connection.execute(query), ServiceRow)
 
 
-async def of_hosts(connection: Connection, hosts: Collection[str]) -> Sequence[Row]:
+async def of_hosts(connection: Connection, hosts: Collection[str]) -> Sequence[LivenessRow]:
     """Their compute services: what says whether they are up."""
-    return (await connection.execute(*_of_hosts(list(hosts)))).all() if hosts else []
+    return rows.every(await connection.execute(*_of_hosts(list(hosts))), LivenessRow) if hosts else []
 
 
 @prepared

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select
 from kilonova.compute.models import StepRecord
 from kilonova.compute.tables import step_reports
 from kilonova.core.clock import naive
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
 
 encode = msgspec.msgpack.Encoder().encode
@@ -30,10 +30,18 @@ async def add(connection: Connection, steps: Iterable[StepRecord]) -> None:
         await connection.execute(insert(step_reports), rows)
 
 
+class ReportRow(TypedRow):
+    report: bytes
+
+
+class LastReportRow(ReportRow):
+    server_uuid: str
+
+
 async def of_request(connection: Connection, server_uuid: str, request_id: str) -> list[StepRecord]:
     """In the order they began, times as rows hold them. A step that ended stays as it ended first."""
     found: dict[str, StepRecord] = {}
-    for row in (await connection.execute(*_reports(server_uuid, request_id))).all():
+    for row in rows.every(await connection.execute(*_reports(server_uuid, request_id)), ReportRow):
         for step in decode(row.report):
             known = found.get(step.key)
             if known is None or known.finished_at is None:
@@ -43,8 +51,8 @@ async def of_request(connection: Connection, server_uuid: str, request_id: str) 
 
 async def newest(connection: Connection, server_uuids: Sequence[str]) -> dict[str, StepRecord]:
     """server uuid → the last step of its last report."""
-    rows = (await connection.execute(*_last(server_uuids))).all()
-    return {row.server_uuid: _as_rows(decode(row.report)[-1]) for row in rows}
+    found = rows.every(await connection.execute(*_last(server_uuids)), LastReportRow)
+    return {row.server_uuid: _as_rows(decode(row.report)[-1]) for row in found}
 
 
 def _as_rows(step: StepRecord) -> StepRecord:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import or_, select
 
 from kilonova.compute.tables import servers
-from kilonova.core.db import Connection, Row
+from kilonova.core.db import Connection, TypedRow, rows
+
+
+class UsageRow(TypedRow):
+    uuid: str
+    name: str
+    project_id: str
+    flavor: dict[str, Any]
+    vcpus: int
+    memory_mb: int
+    vm_state: str
+    launched_at: dt.datetime
+    terminated_at: dt.datetime | None
 
 
 async def between(
     connection: Connection, start: dt.datetime, end: dt.datetime, *, project_id: str | None, limit: int | None,
     marker: str | None,
-) -> Sequence[Row]:  # fmt: skip
+) -> Sequence[UsageRow]:  # fmt: skip
     """Servers, living and gone, that ran at some time from `start` to `end`, by uuid, after the one of `marker`."""
     s = servers.c
     query = select(
@@ -24,4 +37,4 @@ async def between(
         query = query.where(s.project_id == project_id)
     if marker is not None:
         query = query.where(s.uuid > marker)
-    return (await connection.execute(query.order_by(s.uuid).limit(limit))).all()
+    return rows.every(await connection.execute(query.order_by(s.uuid).limit(limit)), UsageRow)

@@ -13,7 +13,7 @@ No object of such a class is ever made: rows stay SQLAlchemy's. Tests compare th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from types import UnionType
@@ -35,6 +35,8 @@ class TypedRow:
 
     if TYPE_CHECKING:
         _mapping: Mapping[str, Any]
+
+        def __iter__(self) -> Iterator[Any]: ...
 
 
 R = TypeVar("R", bound=TypedRow)

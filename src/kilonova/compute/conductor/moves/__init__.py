@@ -16,8 +16,9 @@ from kilonova.compute.models import BuildOutcome, Departed
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import migrations as store
 from kilonova.compute.store import records
+from kilonova.compute.store.migrations import MigrationRow
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, retried
+from kilonova.core.db import retried
 
 
 class Moves:
@@ -33,7 +34,8 @@ class Moves:
         """Moves that no message moves any more, and those whose new host has died too."""
         async with self.deps.database.reading() as connection:
             open_ones = await store.open_ones(connection)
-            dests = sorted({record.dest_compute for record in open_ones if record.status == store.RUNNING})
+            running = [record for record in open_ones if record.status == store.RUNNING]
+            dests = sorted({record.dest_compute for record in running if record.dest_compute is not None})
             alive = await self.deps.alive(connection, dests)
         for record in open_ones:
             async with self.deps.database.reading() as connection:
@@ -46,14 +48,14 @@ class Moves:
             elif record.updated_at < self.deps.ago(grace):
                 await self.placement.begin(ctx, record.server_uuid, record.uuid)
 
-    async def _check_running(self, ctx: RequestContext, record: Row, alive: set[str]) -> None:
+    async def _check_running(self, ctx: RequestContext, record: MigrationRow, alive: set[str]) -> None:
         late = record.updated_at < self.deps.ago(self.deps.options.build_timeout)
         if not late and record.dest_compute in alive:
             return
         reason = "the compute host has not reported for too long" if late else "the compute host is down"
         outcome = BuildOutcome(
             server_uuid=record.server_uuid, request_id=record.request_id, attempt=store.decode(record).attempts,
-            host=record.dest_compute, ok=False, fault=models.Fault(step="dispatch", reason=reason),
+            host=record.dest_compute or "", ok=False, fault=models.Fault(step="dispatch", reason=reason),
             move=record.uuid,
         )  # fmt: skip
         await self.results.ended(ctx, outcome)

@@ -9,14 +9,15 @@ from kilonova.compute.models import Move
 from kilonova.compute.moves import KINDS, MoveKind
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import migrations as store
-from kilonova.core.db import Row
+from kilonova.compute.store.conductor_servers import SpecifiedRow
+from kilonova.compute.store.migrations import MigrationRow
 
 
-def kind_of(record: Row) -> MoveKind:
+def kind_of(record: MigrationRow) -> MoveKind:
     return KINDS[record.type]
 
 
-def under_way(row: Row | None, record: Row) -> bool:
+def under_way(row: SpecifiedRow | None, record: MigrationRow) -> bool:
     """Whether the server is still to be moved: neither deleted nor given another state."""
     return row is not None and not row.deleted and row.task_state in kind_of(record).tasks
 
@@ -27,7 +28,7 @@ def closed(deps: Deps, move: Move, status: str) -> dict[str, object]:
     return {"status": status, "document": document, "updated_at": deps.now()}
 
 
-async def settle(deps: Deps, uuid: str, record: Row) -> None:
+async def settle(deps: Deps, uuid: str, record: MigrationRow) -> None:
     """The claim is made what the row says, unless another host is being looked for."""
     async with deps.database.reading() as connection:
         row = await servers.get(connection, uuid)

@@ -18,9 +18,11 @@ from kilonova.compute.models import Move, RequestSpec, Selection
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import decisions, records, request_specs, steps
 from kilonova.compute.store import migrations as store
+from kilonova.compute.store.conductor_servers import SpecifiedRow
+from kilonova.compute.store.migrations import MigrationRow
 from kilonova.core import errors
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, retried
+from kilonova.core.db import retried
 from kilonova.core.faults import InjectedFault
 
 
@@ -47,9 +49,9 @@ class MovePlacement:
         finally:
             self.in_flight.discard(migration)
 
-    async def _place(self, ctx: RequestContext, row: Row, record: Row) -> None:
+    async def _place(self, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow) -> None:
         began, move = self.deps.now(), store.decode(record)
-        wishes = wishes_of(request_specs.decode(row.spec), move)
+        wishes = wishes_of(request_specs.of_living(row.spec), move)
         try:
             await self.deps.faults.point("schedule", "before")
             selection = await next_alternate(self.deps, ctx, row, wishes) if wishes.alternates else None
@@ -72,11 +74,11 @@ class MovePlacement:
 
     @retried
     async def _dispatch(
-        self, ctx: RequestContext, row: Row, record: Row, selection: Selection, began: dt.datetime
+        self, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, selection: Selection, began: dt.datetime
     ) -> bool:
         """The host, its decision, steps and message in one transaction; False when the row was changed meanwhile."""
         deps, now = self.deps, self.deps.now()
-        move, spec = store.decode(record), request_specs.decode(row.spec)
+        move, spec = store.decode(record), request_specs.of_living(row.spec)
         move = msgspec.structs.replace(move, attempts=move.attempts + 1, alternates=selection.alternates)
         values = {
             "status": store.RUNNING, "dest_compute": selection.host, "dest_node": selection.node,

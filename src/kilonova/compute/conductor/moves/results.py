@@ -16,8 +16,10 @@ from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import decisions, hosts, steps
 from kilonova.compute.store import migrations as store
+from kilonova.compute.store.conductor_servers import SpecifiedRow
+from kilonova.compute.store.migrations import MigrationRow
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Row, Transaction, retried
+from kilonova.core.db import Transaction, retried
 
 SHUTDOWN = 4
 
@@ -53,7 +55,7 @@ class MoveResults:
         return True
 
     async def _arrived(
-        self, tx: Transaction, ctx: RequestContext, row: Row, record: Row, outcome: BuildOutcome
+        self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, outcome: BuildOutcome
     ) -> None:
         now, move = self.deps.now(), store.decode(record)
         zones = [row.metadata for row in await hosts.aggregate_metadata(tx.connection, outcome.host)]
@@ -73,7 +75,9 @@ class MoveResults:
         await tx.outbox(ComputeAPI, host=move.source).guests_departed(ctx)
         await tx.outbox(ConductorAPI).network_changed(ctx, [row.uuid])  # the new host read its ports some time ago
 
-    async def _failed(self, tx: Transaction, ctx: RequestContext, row: Row, record: Row, outcome: BuildOutcome) -> None:
+    async def _failed(
+        self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, outcome: BuildOutcome
+    ) -> None:
         """The next host, unless this one was asked for or enough were tried."""
         move = store.decode(record)
         move.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
@@ -94,7 +98,12 @@ class MoveResults:
 
     @retried
     async def give_up(
-        self, row: Row, record: Row, reason: str, inner: str | None, selection: Selection | None = None
+        self,
+        row: SpecifiedRow,
+        record: MigrationRow,
+        reason: str,
+        inner: str | None,
+        selection: Selection | None = None,
     ) -> None:
         """No host could be found at all."""
         move, now = store.decode(record), self.deps.now()
@@ -110,7 +119,9 @@ class MoveResults:
                     await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
         await settle(self.deps, row.uuid, record)
 
-    async def _error(self, tx: Transaction, row: Row, record: Row, move: Move, message: str, details: str) -> None:
+    async def _error(
+        self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, move: Move, message: str, details: str
+    ) -> None:
         """The server stays on its dead host's name and claim, so that it can be evacuated again."""
         now = self.deps.now()
         values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
@@ -126,7 +137,7 @@ class MoveResults:
         )
 
     @retried
-    async def gone(self, record: Row) -> None:
+    async def gone(self, record: MigrationRow) -> None:
         """The server was deleted, or an operator set its state."""
         async with self.deps.database.transaction() as tx:
             values = closed(self.deps, store.decode(record), store.FAILED)

@@ -9,12 +9,13 @@ from kilonova.compute.store import aggregates as store
 from kilonova.compute.store import hypervisors as node_store
 from kilonova.compute.store import locks
 from kilonova.compute.store import servers as server_store
+from kilonova.compute.store.aggregates import AggregateRow
 from kilonova.core.clock import Clock
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 
 ZONE = "availability_zone"
 HostNames = list[str]
-Held = tuple[Row, HostNames]
+Held = tuple[AggregateRow, HostNames]
 
 
 class AggregateLogic:
@@ -66,7 +67,9 @@ class AggregateLogic:
             await store.change(tx.connection, aggregate_id, values)
             return await self._get(tx.connection, aggregate_id)
 
-    async def _check_zone_change(self, connection: Connection, row: Row, hosts: HostNames, zone: str | None) -> None:
+    async def _check_zone_change(
+        self, connection: Connection, row: AggregateRow, hosts: HostNames, zone: str | None
+    ) -> None:
         if await server_store.on_hosts(connection, hosts):
             raise errors.ZoneInUse(aggregate_id=row.id)
         others = await self._zones_of(connection, hosts, without=row.id)
@@ -116,7 +119,7 @@ class AggregateLogic:
             await store.remove_host(tx.connection, aggregate_id, host)
             return await self._changed(tx.connection, row, [kept for kept in hosts if kept != host])
 
-    async def _changed(self, connection: Connection, row: Row, hosts: HostNames) -> Held:
+    async def _changed(self, connection: Connection, row: AggregateRow, hosts: HostNames) -> Held:
         """Schedulers see by the time that they have to look again."""
         await store.change(connection, row.id, {"updated_at": self.clock.row_time()})
         return row, hosts

@@ -8,12 +8,11 @@ from msgspec import UNSET
 
 from kilonova.compute.resources.flavors import schemas as shapes
 from kilonova.compute.resources.flavors.logic import FlavorLogic, sees
-from kilonova.compute.store.flavors import SORT_KEYS, FlavorFilter
+from kilonova.compute.store.flavors import SORT_KEYS, FlavorFilter, FlavorRow
 from kilonova.compute.web.fields import truth
 from kilonova.compute.web.links import links, root
 from kilonova.compute.web.query import InvalidQuery, at_least, flag, number
 from kilonova.core.clock import Clock
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.paging import next_links, read_page
 from kilonova.core.web.wire import present
@@ -25,7 +24,7 @@ class Flavors:
     def __init__(self, logic: FlavorLogic, clock: Clock) -> None:
         self.logic, self.clock = logic, clock
 
-    def _view(self, call: Call, row: Row) -> shapes.Flavor:
+    def _view(self, call: Call, row: FlavorRow) -> shapes.Flavor:
         return shapes.Flavor(
             id=row.flavorid, name=row.name, ram=row.memory_mb, disk=row.root_gb, swap_text=row.swap_mb or "",
             swap=row.swap_mb, ephemeral=row.ephemeral_gb, disabled=row.disabled, vcpus=row.vcpus, is_public=row.is_public,

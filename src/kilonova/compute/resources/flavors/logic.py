@@ -7,9 +7,10 @@ from typing import Any
 
 from kilonova.compute import errors
 from kilonova.compute.store import flavors as store
+from kilonova.compute.store.flavors import FlavorRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 
 DEFAULTS = (  # id, name, MiB, vcpus, GiB
     ("42", "m1.nano", 128, 1, 1),
@@ -27,7 +28,7 @@ def sees(ctx: RequestContext) -> str | None:
     return None if ctx.is_admin else ctx.project_id or ""
 
 
-async def visible(connection: Connection, ctx: RequestContext, flavorid: str, *, lock: bool = False) -> Row:
+async def visible(connection: Connection, ctx: RequestContext, flavorid: str, *, lock: bool = False) -> FlavorRow:
     """The flavor, if the caller may know of it; raises FlavorNotFound."""
     row = await store.get(connection, flavorid, project_id=sees(ctx), lock=lock)
     if row is None:
@@ -61,7 +62,7 @@ class FlavorLogic:
 
     async def list(
         self, wanted: store.FlavorFilter, *, limit: int, marker: str | None, sort_key: str, descending: bool
-    ) -> Sequence[Row]:
+    ) -> Sequence[FlavorRow]:
         async with self.database.reading() as connection:
             after = None
             if marker is not None:
@@ -72,12 +73,12 @@ class FlavorLogic:
                 connection, wanted, limit=limit, marker=after, sort_key=sort_key, descending=descending
             )
 
-    async def get(self, ctx: RequestContext, flavorid: str) -> Row:
+    async def get(self, ctx: RequestContext, flavorid: str) -> FlavorRow:
         async with self.database.reading() as connection:
             return await visible(connection, ctx, flavorid)
 
     @retried
-    async def create(self, ctx: RequestContext, values: dict[str, Any]) -> Row:
+    async def create(self, ctx: RequestContext, values: dict[str, Any]) -> FlavorRow:
         async with self.database.transaction() as tx:
             if await store.get(tx.connection, values["flavorid"]):
                 raise errors.FlavorExists(field="ID", value=values["flavorid"])
@@ -87,7 +88,7 @@ class FlavorLogic:
             return await visible(tx.connection, ctx, values["flavorid"])
 
     @retried
-    async def describe(self, ctx: RequestContext, flavorid: str, description: str | None) -> Row:
+    async def describe(self, ctx: RequestContext, flavorid: str, description: str | None) -> FlavorRow:
         async with self.database.transaction() as tx:
             row = await visible(tx.connection, ctx, flavorid)
             await store.change(tx.connection, row.id, {"description": description})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from kilonova.compute.liveness import Liveness
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store import hypervisors as store
 from kilonova.compute.store import services as service_store
+from kilonova.compute.store.hypervisors import NodeRow
+from kilonova.compute.store.services import ServiceRow
 from kilonova.core.clock import Clock
 from kilonova.core.db import Database
 
@@ -17,8 +17,8 @@ from kilonova.core.db import Database
 class Node(msgspec.Struct, kw_only=True):
     """`used` is (servers, cores, MiB, GiB); `servers` holds (uuid, the guest's name)."""
 
-    row: Any
-    service: Any
+    row: NodeRow
+    service: ServiceRow
     up: bool
     servers: list[tuple[str, str]] = []
     used: tuple[int, int, int, int] = (0, 0, 0, 0)

@@ -9,10 +9,10 @@ from kilonova.compute.resources.instance_actions import schemas as shapes
 from kilonova.compute.resources.instance_actions.logic import HistoryLogic
 from kilonova.compute.resources.instance_actions.policies import RULE
 from kilonova.compute.resources.servers.views import host_id
+from kilonova.compute.store.actions import ActionRow
 from kilonova.compute.times import shown_bare
 from kilonova.compute.web.links import root
 from kilonova.compute.web.query import at_least, moment
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
 
@@ -55,7 +55,7 @@ class History:
         return Reply(shapes.Decisions(decisions=items))
 
 
-def _action(row: Row) -> shapes.Action:
+def _action(row: ActionRow) -> shapes.Action:
     return shapes.Action(
         action=row.action, instance_uuid=row.server_uuid, request_id=row.request_id, user_id=row.user_id,
         project_id=row.project_id, start_time=shown_bare(row.started_at) or "", message=row.message,

@@ -12,8 +12,11 @@ from kilonova.compute.resources.servers.logic import owned
 from kilonova.compute.store import actions as store
 from kilonova.compute.store import decisions as decision_store
 from kilonova.compute.store import steps
+from kilonova.compute.store.actions import ActionRow
+from kilonova.compute.store.decisions import DecisionRow
+from kilonova.compute.store.servers import ServerRow
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Database
 
 
 class HistoryLogic:
@@ -23,7 +26,7 @@ class HistoryLogic:
     async def actions(
         self, ctx: RequestContext, server_id: str, *, deleted: bool, limit: int, marker: str | None,
         since: dt.datetime | None, before: dt.datetime | None,
-    ) -> Sequence[Row]:  # fmt: skip
+    ) -> Sequence[ActionRow]:  # fmt: skip
         async with self.database.reading() as connection:
             row = await owned(connection, ctx, server_id, deleted=deleted)
             if marker is not None and await store.of_request(connection, row.uuid, marker) is None:
@@ -32,7 +35,7 @@ class HistoryLogic:
 
     async def action(
         self, ctx: RequestContext, server_id: str, request_id: str, *, deleted: bool
-    ) -> tuple[Row, Row, Sequence[models.StepRecord]]:
+    ) -> tuple[ServerRow, ActionRow, Sequence[models.StepRecord]]:
         """(server, action, steps in the order they began)."""
         async with self.database.reading() as connection:
             row = await owned(connection, ctx, server_id, deleted=deleted)
@@ -43,7 +46,7 @@ class HistoryLogic:
 
     async def decisions(
         self, ctx: RequestContext, server_id: str, *, limit: int = 10
-    ) -> list[tuple[Row, models.Decision]]:
+    ) -> list[tuple[DecisionRow, models.Decision]]:
         """(row, decision), newest first; deleted servers have them too."""
         async with self.database.reading() as connection:
             row = await owned(connection, ctx, server_id, deleted=True)

@@ -6,10 +6,10 @@ from msgspec import UNSET
 
 from kilonova.compute.resources.key_pairs import schemas as shapes
 from kilonova.compute.resources.key_pairs.logic import KeyPairLogic
+from kilonova.compute.store.key_pairs import KeyPairRow
 from kilonova.compute.times import shown_bare
 from kilonova.compute.web.links import root
 from kilonova.compute.web.query import at_least
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.paging import Page, next_links, read_page
 from kilonova.core.web.wire import present
@@ -59,5 +59,5 @@ class KeyPairs:
         return Reply(status=204 if at_least(call, "2.2") else 202)
 
 
-def _brief(row: Row) -> shapes.KeyPair:
+def _brief(row: KeyPairRow) -> shapes.KeyPair:
     return shapes.KeyPair(name=row.name, public_key=row.public_key, fingerprint=row.fingerprint, type=row.type)

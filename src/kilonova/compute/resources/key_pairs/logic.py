@@ -12,9 +12,10 @@ from kilonova.compute.resources.key_pairs import keys
 from kilonova.compute.resources.quotas.counting import limits_of
 from kilonova.compute.store import key_pairs as store
 from kilonova.compute.store import locks
+from kilonova.compute.store.key_pairs import KeyPairRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row, retried
+from kilonova.core.db import Database, retried
 
 OLD_NAMES, NEW_NAMES = re.compile(r"[_\- a-zA-Z0-9]+"), re.compile(r"[_\-@. a-zA-Z0-9]+")
 
@@ -23,13 +24,13 @@ class KeyPairLogic:
     def __init__(self, database: Database, clock: Clock, options: ComputeOptions) -> None:
         self.database, self.clock, self.options = database, clock, options
 
-    async def list(self, user_id: str, *, limit: int, marker: str | None) -> Sequence[Row]:
+    async def list(self, user_id: str, *, limit: int, marker: str | None) -> Sequence[KeyPairRow]:
         async with self.database.reading() as connection:
             if marker is not None and await store.get(connection, user_id, marker) is None:
                 raise errors.UnknownMarker(marker=marker)
             return await store.page(connection, user_id, limit=limit, marker=marker)
 
-    async def get(self, user_id: str, name: str) -> Row:
+    async def get(self, user_id: str, name: str) -> KeyPairRow:
         async with self.database.reading() as connection:
             row = await store.get(connection, user_id, name)
         if row is None:
@@ -39,7 +40,7 @@ class KeyPairLogic:
     @retried
     async def create(
         self, ctx: RequestContext, user_id: str, name: str, kind: str, public_key: str | None, *, wide_names: bool
-    ) -> tuple[Row, str | None]:
+    ) -> tuple[KeyPairRow, str | None]:
         """(row, private key when it was made here)."""
         if not (NEW_NAMES if wide_names else OLD_NAMES).fullmatch(name):
             allowed = "letters, digits, spaces and any of _ - @ ." if wide_names else "letters, digits, spaces, _ and -"

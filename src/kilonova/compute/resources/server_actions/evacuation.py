@@ -9,8 +9,9 @@ from kilonova.compute.moves import EVACUATION
 from kilonova.compute.resources.server_actions.logic import ActionLogic, sender
 from kilonova.compute.states import Vm
 from kilonova.compute.store import migrations, services
+from kilonova.compute.store.servers import ServerRow
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Row, retried
+from kilonova.core.db import Connection, retried
 
 
 class EvacuationLogic:
@@ -26,9 +27,9 @@ class EvacuationLogic:
         the server off. Raises InvalidState, HostInUse (its host is up), TargetNotFound, SameHost, NotReady."""
         async with self.database.transaction() as tx:
             row = await self.actions.take(tx, ctx, server_id, "evacuate")
-            await self._check(tx.connection, row, target)
+            source = await self._check(tx.connection, row, target)
             move = Move(
-                kind=EVACUATION.name, migration=self.clock.uuid(), source=row.host, target=target, force=force, shared=shared,
+                kind=EVACUATION.name, migration=self.clock.uuid(), source=source, target=target, force=force, shared=shared,
                 stopped=stopped or row.vm_state == Vm.STOPPED, admin_pass=admin_pass,
             )  # fmt: skip
             moment = self.clock.row_time()
@@ -41,7 +42,8 @@ class EvacuationLogic:
             await migrations.add(tx.connection, record)
             await tx.outbox(ConductorAPI).move_server(sender(ctx), row.uuid, move.migration)
 
-    async def _check(self, connection: Connection, row: Row, target: str | None) -> None:
+    async def _check(self, connection: Connection, row: ServerRow, target: str | None) -> str:
+        """The host that the server is to leave."""
         if row.host is None:
             raise errors.NotReady(server_id=row.uuid)
         if target is not None:
@@ -51,3 +53,4 @@ class EvacuationLogic:
                 raise errors.SameHost
         if await self.actions.is_up(connection, row.host):
             raise errors.HostInUse(host=row.host)
+        return row.host

@@ -24,9 +24,10 @@ from kilonova.compute.store import actions as action_store
 from kilonova.compute.store import builds
 from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import servers as store
+from kilonova.compute.store.servers import ServerRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row, Transaction, retried
+from kilonova.core.db import Connection, Database, Transaction, retried
 from kilonova.core.grants import Grants
 
 
@@ -49,7 +50,9 @@ class ActionLogic:
             self.events.action_began(tx, ctx, row, action)
 
     @retried
-    async def delete(self, ctx: RequestContext, server_id: str, *, may: Callable[[Row], None] | None = None) -> None:
+    async def delete(
+        self, ctx: RequestContext, server_id: str, *, may: Callable[[ServerRow], None] | None = None
+    ) -> None:
         """By the server's host; where that is down, by the conductor at once. `may` raises for callers that must not do that."""
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, "delete", may=may)
@@ -70,8 +73,8 @@ class ActionLogic:
 
     async def take(
         self, tx: Transaction, ctx: RequestContext, server_id: str, action: str,
-        *, may: Callable[[Row], None] | None = None,
-    ) -> Row:  # fmt: skip
+        *, may: Callable[[ServerRow], None] | None = None,
+    ) -> ServerRow:  # fmt: skip
         """The server as it was, now busy with the action."""
         row = await owned(tx.connection, ctx, server_id, lock=True)
         if may is not None:
@@ -90,14 +93,14 @@ class ActionLogic:
         await self._write_down(tx.connection, ctx, row, wanted.shown)
         return row
 
-    async def _write_down(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> None:
+    async def _write_down(self, connection: Connection, ctx: RequestContext, row: ServerRow, action: str) -> None:
         entry = {
             "server_uuid": row.uuid, "request_id": ctx.request_id, "action": action, "user_id": ctx.user_id,
             "project_id": ctx.project_id, "started_at": self.clock.row_time(),
         }  # fmt: skip
         await action_store.begin(connection, [entry])
 
-    async def _ref(self, connection: Connection, ctx: RequestContext, row: Row, action: str) -> models.ServerRef:
+    async def _ref(self, connection: Connection, ctx: RequestContext, row: ServerRow, action: str) -> models.ServerRef:
         build = await builds.build_of(connection, row.uuid)
         if build is None:
             raise errors.NotReady(server_id=row.uuid)
@@ -131,12 +134,12 @@ class ActionLogic:
             await self._write_down(tx.connection, ctx, row, action)
 
 
-def check_lock(ctx: RequestContext, row: Row) -> None:
+def check_lock(ctx: RequestContext, row: ServerRow) -> None:
     if row.locked_by is not None and not ctx.is_admin:
         raise errors.ServerLocked(server_id=row.uuid)
 
 
-def check_state(row: Row, action: Action) -> None:
+def check_state(row: ServerRow, action: Action) -> None:
     """Raises InvalidState unless the action may begin in the state that the server is in."""
     if row.vm_state not in action.vm_states:
         raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)

@@ -9,9 +9,9 @@ from msgspec import UnsetType
 from kilonova.compute.resources.server_groups import schemas as shapes
 from kilonova.compute.resources.server_groups.logic import ServerGroupLogic
 from kilonova.compute.resources.server_groups.policies import RULE
+from kilonova.compute.store.server_groups import ServerGroupRow
 from kilonova.compute.web.query import number
 from kilonova.core import errors as core_errors
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.wire import present
 
@@ -61,7 +61,7 @@ def _rules(asked: shapes.GroupIn) -> dict[str, Any]:
 Members = list[str]
 
 
-def _view(row: Row, members: Members) -> shapes.Group:
+def _view(row: ServerGroupRow, members: Members) -> shapes.Group:
     return shapes.Group(
         id=row.uuid, name=row.name, policies=[row.policy], policy=row.policy, rules=row.rules, members=members,
         project_id=row.project_id, user_id=row.user_id,

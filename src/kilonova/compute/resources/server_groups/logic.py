@@ -11,9 +11,10 @@ from kilonova.compute.resources.quotas.counting import limits_of
 from kilonova.compute.store import locks
 from kilonova.compute.store import server_groups as store
 from kilonova.compute.store import servers as server_store
+from kilonova.compute.store.server_groups import ServerGroupRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 
 Members = list[str]
 
@@ -24,25 +25,25 @@ class ServerGroupLogic:
 
     async def list(
         self, project_id: str | None, *, limit: int, offset: int
-    ) -> tuple[Sequence[Row], dict[str, Members]]:
+    ) -> tuple[Sequence[ServerGroupRow], dict[str, Members]]:
         """(groups, group → uuids of its servers); of all projects with None."""
         async with self.database.reading() as connection:
             rows = await store.page(connection, project_id, limit=limit, offset=offset)
             return rows, await server_store.group_members(connection, [row.uuid for row in rows])
 
-    async def get(self, ctx: RequestContext, group_id: str) -> tuple[Row, Members]:
+    async def get(self, ctx: RequestContext, group_id: str) -> tuple[ServerGroupRow, Members]:
         async with self.database.reading() as connection:
             row = await self._get(connection, ctx, group_id)
             return row, (await server_store.group_members(connection, [row.uuid])).get(row.uuid, [])
 
-    async def _get(self, connection: Connection, ctx: RequestContext, group_id: str) -> Row:
+    async def _get(self, connection: Connection, ctx: RequestContext, group_id: str) -> ServerGroupRow:
         row = await store.get(connection, group_id)
         if row is None or (row.project_id != ctx.project_id and not ctx.is_admin):
             raise errors.ServerGroupNotFound(group_id=group_id)
         return row
 
     @retried
-    async def create(self, ctx: RequestContext, name: str, policy: str, rules: dict[str, Any]) -> Row:
+    async def create(self, ctx: RequestContext, name: str, policy: str, rules: dict[str, Any]) -> ServerGroupRow:
         project_id, resource = ctx.project_id or "", "server_groups"
         async with self.database.transaction() as tx:
             await locks.of_project(tx.connection, project_id)

@@ -17,11 +17,11 @@ from kilonova.compute.resources.servers.policies import RULE
 from kilonova.compute.resources.servers.query import read_filter, read_sorts
 from kilonova.compute.resources.servers.view_cache import ServerViewCache
 from kilonova.compute.resources.servers.views import ServerViews
+from kilonova.compute.store.servers import ServerRow
 from kilonova.compute.web.fields import truth
 from kilonova.compute.web.links import links, root
 from kilonova.compute.web.query import at_least
 from kilonova.core.clock import Clock
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.paging import next_links, read_page
 
@@ -92,7 +92,7 @@ class Servers:
         return Reply(views.ServerBody(server=view.detail(row, extras, full=at_least(call, "2.75"))))
 
     async def delete(self, call: Call, server_id: str) -> Reply:
-        def may(row: Row) -> None:
+        def may(row: ServerRow) -> None:
             call.authorize({"project_id": row.project_id, "user_id": row.user_id})
 
         await self.actions.delete(call.ctx, server_id, may=may)

@@ -16,9 +16,13 @@ from kilonova.compute.store import block_devices, faults, request_specs
 from kilonova.compute.store import server_lists as lists
 from kilonova.compute.store import servers as store
 from kilonova.compute.store import services as service_store
+from kilonova.compute.store.block_devices import VolumeRow
+from kilonova.compute.store.faults import FaultRow
+from kilonova.compute.store.server_lists import StoredServer
+from kilonova.compute.store.servers import ServerKey, ServerRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Connection, Database, Row, retried
+from kilonova.core.db import Connection, Database, retried
 
 CALM = (Vm.ACTIVE, Vm.PAUSED, Vm.SUSPENDED, Vm.STOPPED)
 """States in which a server's metadata and tags may be changed."""
@@ -27,15 +31,15 @@ CALM = (Vm.ACTIVE, Vm.PAUSED, Vm.SUSPENDED, Vm.STOPPED)
 class Extras(msgspec.Struct, kw_only=True):
     """What a detailed view needs besides the rows, by server uuid; `host_status` by host."""
 
-    devices: dict[str, list[Any]] = {}
-    faults: dict[str, Any] = {}
+    devices: dict[str, list[VolumeRow]] = {}
+    faults: dict[str, FaultRow] = {}
     specs: dict[str, models.RequestSpec] = {}
     host_status: dict[str, str] = {}
 
 
 async def owned(
     connection: Connection, ctx: RequestContext, server_id: str, *, deleted: bool = False, lock: bool = False
-) -> Row:
+) -> ServerRow:
     """The server if the caller may know of it; raises ServerNotFound. `lock` it where what is written depends on it."""
     row = await store.get(connection, server_id, deleted=deleted, lock=lock)
     if row is None or (row.project_id != ctx.project_id and not ctx.is_admin):
@@ -43,11 +47,12 @@ async def owned(
     return row
 
 
-def opened(row: Row, extras: Extras) -> Any:
+def opened(row: StoredServer, extras: Extras) -> ServerRow:
     """A row of `detailed` as one of `one`; `extras` get its spec, if it was asked for."""
     found = lists.opened(row)
-    if getattr(row, "spec", None) is not None:
-        extras.specs[row.uuid] = request_specs.decode(row.spec)
+    spec: bytes | None = getattr(row, "spec", None)
+    if spec is not None:
+        extras.specs[row.uuid] = request_specs.decode(spec)
     return found
 
 
@@ -55,13 +60,13 @@ class ServerLogic:
     def __init__(self, database: Database, clock: Clock, options: ComputeOptions) -> None:
         self.database, self.clock, self.options = database, clock, options
 
-    async def get(self, ctx: RequestContext, server_id: str, *, deleted: bool = False) -> Row:
+    async def get(self, ctx: RequestContext, server_id: str, *, deleted: bool = False) -> ServerRow:
         async with self.database.reading() as connection:
             return await owned(connection, ctx, server_id, deleted=deleted)
 
     async def brief(
         self, wanted: lists.ServerFilter, *, limit: int, marker: str | None, sorts: list[tuple[str, bool]]
-    ) -> Sequence[Row]:
+    ) -> Sequence[ServerKey]:
         async with self.database.reading() as connection:
             after = await self._marker(connection, wanted, marker)
             return await lists.brief(connection, wanted, limit=limit, marker=after, sorts=sorts)
@@ -69,7 +74,7 @@ class ServerLogic:
     async def detailed(
         self, wanted: lists.ServerFilter, *, limit: int, marker: str | None, sorts: list[tuple[str, bool]],
         with_spec: bool, with_user_data: bool, with_host_status: bool,
-    ) -> tuple[Sequence[Row], Extras]:  # fmt: skip
+    ) -> tuple[Sequence[StoredServer], Extras]:  # fmt: skip
         """Rows as they are stored, for `opened`."""
         async with self.database.reading() as connection:
             after = await self._marker(connection, wanted, marker)
@@ -79,7 +84,7 @@ class ServerLogic:
             )  # fmt: skip
             return rows, await self._extras(connection, rows, with_host_status=with_host_status)
 
-    async def _marker(self, connection: Connection, wanted: lists.ServerFilter, marker: str | None) -> Row | None:
+    async def _marker(self, connection: Connection, wanted: lists.ServerFilter, marker: str | None) -> ServerRow | None:
         if marker is None:
             return None
         row = await store.get(connection, marker, deleted=True)
@@ -87,7 +92,9 @@ class ServerLogic:
             raise errors.UnknownMarker(marker=marker)
         return row
 
-    async def _extras(self, connection: Connection, rows: Sequence[Row], *, with_host_status: bool) -> Extras:
+    async def _extras(
+        self, connection: Connection, rows: Sequence[StoredServer] | Sequence[ServerRow], *, with_host_status: bool
+    ) -> Extras:
         extras = Extras()
         if not rows:
             return extras
@@ -103,12 +110,12 @@ class ServerLogic:
 
     async def one(
         self, ctx: RequestContext, server_id: str, *, deleted: bool = False, with_host_status: bool = False
-    ) -> tuple[Row, Extras]:
+    ) -> tuple[ServerRow, Extras]:
         async with self.database.reading() as connection:
             row = await owned(connection, ctx, server_id, deleted=deleted)
             return row, await self._details(connection, row, with_host_status)
 
-    async def _details(self, connection: Connection, row: Row, with_host_status: bool) -> Extras:
+    async def _details(self, connection: Connection, row: ServerRow, with_host_status: bool) -> Extras:
         extras = await self._extras(connection, [row], with_host_status=with_host_status)
         extras.specs = await request_specs.get_many(connection, [row.uuid])
         return extras
@@ -125,13 +132,14 @@ class ServerLogic:
             if values:
                 await store.change(tx.connection, row.uuid, values, self.clock.row_time())
 
-    async def _pin(self, connection: Connection, row: Row, zone: Any) -> None:
+    async def _pin(self, connection: Connection, row: ServerRow, zone: Any) -> None:
         spec = await request_specs.get(connection, row.uuid)
         if spec is None or zone == spec.availability_zone:
             return
         if zone is not None and spec.availability_zone is not None:
             raise errors.ZonePinned
-        here = (await aggregate_store.host_zones(connection)).get(row.host, self.options.default_availability_zone)
+        zones = await aggregate_store.host_zones(connection)
+        here = zones.get(row.host or "", self.options.default_availability_zone)
         if zone is not None and zone != here:
             raise errors.ZoneElsewhere(here=here, zone=zone)
         spec.availability_zone = zone

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from kilonova.compute.resources.servers.logic import Extras, opened
 from kilonova.compute.resources.servers.views import ServerViews
-from kilonova.core.db import Row
+from kilonova.compute.store.server_lists import StoredServer
 from kilonova.core.web.wire import encode
 
 KEPT = 6_000_000  # bytes, some thousand views
@@ -23,18 +23,18 @@ class ServerViewCache:
     def __init__(self) -> None:
         self._known: LRUCache[tuple[Any, ...], bytes] = LRUCache(KEPT, lambda view: 2 * len(view) + BESIDE)
 
-    def all_shown(self, views: ServerViews, rows: Sequence[Row], extras: Extras) -> Any:
+    def all_shown(self, views: ServerViews, rows: Sequence[StoredServer], extras: Extras) -> Any:
         """A list of ServerView, encoded."""
         return msgspec.Raw(b"[" + b",".join([self._shown(views, row, extras) for row in rows]) + b"]")
 
-    def _shown(self, views: ServerViews, row: Row, extras: Extras) -> bytes:
+    def _shown(self, views: ServerViews, row: StoredServer, extras: Extras) -> bytes:
         devices, fault = extras.devices.get(row.uuid, ()), extras.faults.get(row.uuid)
         key = (
             views.eyes,
             tuple(row),
             tuple(map(tuple, devices)),
             fault and tuple(fault),
-            extras.host_status.get(row.host),
+            extras.host_status.get(row.host or ""),
         )
         try:
             known = self._known[key]  # `get` would look for it twice

@@ -11,11 +11,12 @@ from msgspec import UNSET
 from kilonova.compute.resources.servers import view_schemas as shapes
 from kilonova.compute.resources.servers.logic import Extras
 from kilonova.compute.states import Vm, status
+from kilonova.compute.store.faults import FaultRow
+from kilonova.compute.store.servers import ServerKey, ServerRow
 from kilonova.compute.times import shown, shown_bare
 from kilonova.compute.web.fields import Link
 from kilonova.compute.web.links import bookmark, links, root
 from kilonova.compute.web.query import at_least
-from kilonova.core.db import Row
 from kilonova.core.web.call import Call
 
 PROGRESS = frozenset(["ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"])
@@ -43,10 +44,10 @@ class ServerViews:
         """All that decides what the caller sees of a server."""
         self._bookmarks: dict[tuple[str, str], list[Link]] = {}  # many servers have the same image and flavor
 
-    def brief(self, row: Row) -> shapes.Brief:
+    def brief(self, row: ServerKey) -> shapes.Brief:
         return shapes.Brief(id=row.uuid, name=row.name, links=links(self.call, "servers", row.uuid))
 
-    def detail(self, row: Row, extras: Extras, *, one: bool = True, full: bool = True) -> shapes.ServerView:
+    def detail(self, row: ServerRow, extras: Extras, *, one: bool = True, full: bool = True) -> shapes.ServerView:
         """`one`: not part of a list; `full` False: without the fields that answers to PUT had not before 2.75."""
         state = status(row.vm_state, row.task_state)
         view = shapes.ServerView(
@@ -69,7 +70,7 @@ class ServerViews:
             self._add_rest(view, row, extras)
         return view
 
-    def _add_rest(self, view: shapes.ServerView, row: Row, extras: Extras) -> None:
+    def _add_rest(self, view: shapes.ServerView, row: ServerRow, extras: Extras) -> None:
         spec = extras.specs.get(row.uuid)
         view.availability_zone = row.availability_zone or ""
         view.config_drive = "True" if row.config_drive else ""
@@ -91,7 +92,7 @@ class ServerViews:
         if spec is not None:
             view.pinned_availability_zone, view.scheduler_hints = spec.availability_zone, dict(spec.scheduler_hints)
 
-    def _add_attributes(self, view: shapes.ServerView, row: Row, spec: Any) -> None:
+    def _add_attributes(self, view: shapes.ServerView, row: ServerRow, spec: Any) -> None:
         image = spec.image if spec is not None else None
         view.host, view.hypervisor_hostname = row.host, row.node
         view.instance_name = self.instance_name % row.id
@@ -101,7 +102,7 @@ class ServerViews:
         view.root_device_name = "/dev/vda"
         view.user_data = getattr(row, "user_data", None)
 
-    def _image(self, row: Row, extras: Extras) -> shapes.ImageLink | str:
+    def _image(self, row: ServerRow, extras: Extras) -> shapes.ImageLink | str:
         if not row.image_id:
             return ""
         spec = extras.specs.get(row.uuid)
@@ -111,7 +112,7 @@ class ServerViews:
             properties={k: v for k, v in properties.items() if k.startswith(IMAGE_PROPERTIES)},
         )  # fmt: skip
 
-    def _flavor_link(self, row: Row) -> shapes.FlavorLink:
+    def _flavor_link(self, row: ServerRow) -> shapes.FlavorLink:
         flavor_id = row.flavor["id"]
         return shapes.FlavorLink(id=flavor_id, links=self._bookmark("flavors", flavor_id))
 
@@ -121,7 +122,7 @@ class ServerViews:
             known = self._bookmarks[collection, item] = bookmark(self.call, collection, item)
         return known
 
-    def _flavor(self, row: Row) -> shapes.FlavorInside:
+    def _flavor(self, row: ServerRow) -> shapes.FlavorInside:
         flavor = row.flavor
         return shapes.FlavorInside(
             vcpus=flavor["vcpus"], ram=flavor["memory_mb"], disk=flavor["root_gb"],
@@ -129,7 +130,7 @@ class ServerViews:
             extra_specs=flavor.get("extra_specs", {}) if self.extra_specs else UNSET,
         )  # fmt: skip
 
-    def _fault(self, row: Row) -> shapes.FaultView:
+    def _fault(self, row: FaultRow) -> shapes.FaultView:
         view = shapes.FaultView(code=row.code, created=shown(row.created_at) or "", message=row.message)
         if row.details and (self.call.ctx.is_admin or row.code != 500):
             view.details = row.details
@@ -142,7 +143,7 @@ def host_id(project_id: str, host: str | None) -> str:
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
-def addresses(row: Row, *, extended: bool = True) -> dict[str, list[shapes.Address]]:
+def addresses(row: ServerRow, *, extended: bool = True) -> dict[str, list[shapes.Address]]:
     """Network name → addresses; nothing while the server is building."""
     found: dict[str, list[shapes.Address]] = {}
     if row.vm_state == Vm.BUILDING:

@@ -17,15 +17,16 @@ from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import migrations
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import services as store
+from kilonova.compute.store.services import ServiceRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, Row, Transaction, retried
+from kilonova.core.db import Database, Transaction, retried
 
 
 class Known(msgspec.Struct, kw_only=True):
     """A service with what follows of it."""
 
-    row: Any
+    row: ServiceRow
     up: bool
     zone: str
 
@@ -49,7 +50,7 @@ class ServiceLogic:
         liveness = self.liveness()
         return [Known(row=row, up=liveness.is_up(row), zone=self.zone_of(row, zones)) for row in rows]
 
-    def zone_of(self, row: Row, zones: dict[str, str]) -> str:
+    def zone_of(self, row: ServiceRow, zones: dict[str, str]) -> str:
         if row.binary != store.COMPUTE:
             return self.options.internal_zone
         return zones.get(row.host, self.options.default_availability_zone)
@@ -88,7 +89,7 @@ class ServiceLogic:
                 await self._leave(tx, ctx, row)
             await store.remove(tx.connection, row.id, row.host, row.binary)
 
-    async def _leave(self, tx: Transaction, ctx: RequestContext, row: Row) -> None:
+    async def _leave(self, tx: Transaction, ctx: RequestContext, row: ServiceRow) -> None:
         """Nothing is to wait for a host that is down and will not return. One that is up would make itself known again."""
         if await migrations.open_ones(tx.connection, host=row.host):
             raise errors.HostIsBusy

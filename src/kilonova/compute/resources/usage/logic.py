@@ -11,8 +11,9 @@ from kilonova.compute import errors
 from kilonova.compute.models import Flavor
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import usage as store
+from kilonova.compute.store.usage import UsageRow
 from kilonova.core.clock import Clock
-from kilonova.core.db import Database, Row
+from kilonova.core.db import Database
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Period(msgspec.Struct, frozen=True):
 class ServerUse(msgspec.Struct, frozen=True):
     """`hours` within the period, `uptime` in seconds since the server was launched."""
 
-    row: Row
+    row: UsageRow
     hours: float
     uptime: int
 
@@ -58,7 +59,7 @@ class UsageLogic:
         return period, {project: found[project] for project in sorted(found)}
 
 
-def _use(row: Row, period: Period, moment: dt.datetime) -> ServerUse:
+def _use(row: UsageRow, period: Period, moment: dt.datetime) -> ServerUse:
     ended = row.terminated_at
     begin, end = max(row.launched_at, period.start), min(ended or period.end, period.end)
     uptime = int(((ended or moment) - row.launched_at).total_seconds())
