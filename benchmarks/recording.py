@@ -26,7 +26,7 @@ from benchmarks.timed import PARTS, Counted
 
 LAUNCHES, AT_ONCE, TURNS = 50, 10, 4
 BESIDE = "server actions"
-PATIENCE = 5.0  # seconds to wait for an answer
+ANSWER_TIMEOUT = 5.0  # seconds to wait for an answer
 
 
 def run(rounds: int) -> list[Row]:
@@ -63,7 +63,7 @@ def _launches(cloud: Cloud, turns: int) -> None:
 def _counted(cloud: Cloud, file: Path) -> Counted:
     file.unlink(missing_ok=True)
     os.kill(cloud.pids[0], signal.SIGUSR1)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + ANSWER_TIMEOUT
     while not file.exists():
         if time.monotonic() > until:
             raise RuntimeError("the cloud does not say what it counted")

@@ -71,11 +71,11 @@ def down(state: Path | None = STATE, config: Path | None = CONFIG) -> None:
         console.print(f"no cloud runs from {settings.state_dir}")
         return
     os.kill(found.pid, signal.SIGTERM)
-    patience = settings.serve.drain_timeout + STOP_TIMEOUT
-    until = SYSTEM.monotonic() + patience
+    timeout = settings.serve.drain_timeout + STOP_TIMEOUT
+    until = SYSTEM.monotonic() + timeout
     while is_alive(found.pid, found.started):
         if SYSTEM.monotonic() > until:
-            raise CannotStart(f"pid {found.pid} is still there after {patience:g} s")
+            raise CannotStart(f"pid {found.pid} is still there after {timeout:g} s")
         time.sleep(0.05)
     console.print(f"stopped (pid {found.pid}); guests keep running")
 

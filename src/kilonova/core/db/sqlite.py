@@ -24,10 +24,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 BEGIN = "BEGIN IMMEDIATE"
-LOCK_PATIENCE = 10.0  # seconds to ask for another process's write lock
+LOCK_TIMEOUT = 10.0  # seconds to ask for another process's write lock
 LOCK_PAUSE = 0.005
 COMMITS_PER_CHECKPOINT = 500
-CHECKPOINT_PATIENCE = 0.1  # seconds to wait for other processes; what can't be done now, the next one does
+CHECKPOINT_TIMEOUT = 0.1  # seconds to wait for other processes; what can't be done now, the next one does
 LOG_KEPT = 16 << 20  # bytes of an empty log
 KEPT = 4  # idle connections
 PRAGMAS = (
@@ -79,7 +79,7 @@ class LoopConnection:
     async def _locked(self) -> Transaction:
         """An open transaction that holds the write lock: no failing upgrade in the middle."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + LOCK_PATIENCE
+        until = loop.time() + LOCK_TIMEOUT
         transaction = self._connection.begin()
         while True:
             try:
@@ -154,7 +154,7 @@ def checkpoint(file: str, how: str) -> None:
     """PASSIVE blocks no connection; after RESTART the next writer begins the log anew, as its contents are no longer needed."""
     with (
         contextlib.suppress(sqlite3.OperationalError),
-        contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE)) as connection,
+        contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_TIMEOUT)) as connection,
     ):
         connection.execute(f"PRAGMA wal_checkpoint({how})")
 
@@ -167,7 +167,7 @@ def shorten_log(file: str) -> None:
         return
     with (
         contextlib.suppress(sqlite3.OperationalError),
-        contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_PATIENCE, isolation_level=None)) as connection,
+        contextlib.closing(sqlite3.connect(file, timeout=CHECKPOINT_TIMEOUT, isolation_level=None)) as connection,
     ):
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("BEGIN IMMEDIATE")  # fails where others are

@@ -43,8 +43,8 @@ OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 GONE = OFF | {PowerState.NOSTATE}
 STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots ignores it
-MEMORY_PATIENCE = 3600.0  # seconds that writing or reading a guest's memory may take
-EVENT_PATIENCE = 3.0  # seconds from the end of an act to its event; after them the state is asked for
+MEMORY_TIMEOUT = 3600.0  # seconds that writing or reading a guest's memory may take
+EVENT_TIMEOUT = 3.0  # seconds from the end of an operation to its event; after them the state is asked for
 
 LOG = log.get(__name__)
 
@@ -142,11 +142,11 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
         await self._act("resume", uuid, domains.resume, frozenset({PowerState.RUNNING}))
 
     async def suspend(self, uuid: str) -> None:
-        await self._act("suspend", uuid, domains.suspend, frozenset({PowerState.SUSPENDED}), timeout=MEMORY_PATIENCE)
+        await self._act("suspend", uuid, domains.suspend, frozenset({PowerState.SUSPENDED}), timeout=MEMORY_TIMEOUT)
 
     async def restore(self, uuid: str, *, paused: bool = False) -> None:
         act = functools.partial(domains.restore, paused=paused)
-        await self._act("restore", uuid, act, STARTED, timeout=MEMORY_PATIENCE)
+        await self._act("restore", uuid, act, STARTED, timeout=MEMORY_TIMEOUT)
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         until = asyncio.get_running_loop().time() + timeout
@@ -210,7 +210,7 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
         from then on is new, and a guest that ends while the connection is lost is known to have run."""
         with self._states.notified(uuid, aims) as notified:
             await self._domain(what, uuid, act, timeout=timeout)
-            if self._states.of(uuid) in aims or (await asyncio.wait([notified], timeout=EVENT_PATIENCE))[0]:
+            if self._states.of(uuid) in aims or (await asyncio.wait([notified], timeout=EVENT_TIMEOUT))[0]:
                 return
         state = await self._domain("ask for the state", uuid, domains.state_of)
         self._states.seen(uuid, state, f"seen after {what}")
