@@ -139,7 +139,7 @@ async def file(tmp_path: Path) -> AsyncIterator[Database]:
 async def test_a_locked_file_is_unavailable_for_a_while(
     file: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kilonova.core.db.sqlite.LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr("kilonova.core.db.sqlite.LOCK_TIMEOUT", 0.05)
     holder = sqlite3.connect(tmp_path / "file.sqlite", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(errors.ServiceUnavailable, match="the test database is unreachable") as caught:

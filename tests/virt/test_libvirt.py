@@ -412,7 +412,7 @@ async def test_events_of_an_old_connection_are_dropped(
         guest = make_guest()
         await behind.define(guest)
         watcher = Watcher(behind, guest)
-        monkeypatch.setattr("kilonova.compute.virt.libvirt.driver.EVENT_PATIENCE", 0.2)
+        monkeypatch.setattr("kilonova.compute.virt.libvirt.driver.EVENT_TIMEOUT", 0.2)
         await behind.start(guest.uuid, paused=True)
         await watcher.saw(PowerState.PAUSED)
         assert watcher.events[0].detail == "seen after start"  # the event itself is late
