@@ -11,7 +11,7 @@ import kilonova
 from kilonova.core.errors import KilonovaError, NotFound, RemoteError, from_wire, to_wire
 
 for found in pkgutil.walk_packages(kilonova.__path__, "kilonova."):
-    if found.name.endswith(".errors"):
+    if found.name.endswith(".errors") or ".resources." in found.name:
         importlib.import_module(found.name)
 
 
@@ -34,10 +34,11 @@ def test_services_may_have_errors_of_one_name() -> None:
 
 def test_two_errors_of_one_name_in_one_service_are_refused() -> None:
     with pytest.raises(
-        TypeError, match=r"compute\.FlavorNotFound is defined in kilonova\.compute\.errors and again in"
+        TypeError,
+        match=r"compute\.FlavorNotFound is defined in kilonova\.compute\.resources\.flavors\.errors and again in",
     ):
         type("FlavorNotFound", (NotFound,), {"__module__": "kilonova.compute.other"})
-    assert KilonovaError.registry["compute.FlavorNotFound"].__module__ == "kilonova.compute.errors"
+    assert KilonovaError.registry["compute.FlavorNotFound"].__module__ == "kilonova.compute.resources.flavors.errors"
 
 
 def test_an_error_of_an_unknown_type_becomes_a_remote_error() -> None:

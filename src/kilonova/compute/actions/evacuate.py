@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import UnsetType
 
-from kilonova.compute import errors
 from kilonova.compute.actions.base import Action, Api, R, Runs, Wanted
+from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.server_actions.schemas import Evacuate, Evacuated
 from kilonova.compute.states import REBUILD_TASKS, Task, Vm
 from kilonova.compute.steps import LAUNCH

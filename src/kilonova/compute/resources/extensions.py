@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from kilonova.compute import errors
 from kilonova.compute.resources.base import Deps, R, Resource, V
+from kilonova.core.errors import NotFound
 from kilonova.core.policy import ANYONE
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
@@ -24,6 +24,10 @@ ALIASES = (
     "os-security-groups", "os-server-external-events", "os-server-groups", "os-server-start-stop", "os-services",
     "os-suspend-server", "os-user-data", "server-metadata", "servers", "versions",
 )  # fmt: skip
+
+
+class ExtensionNotFound(NotFound):
+    template = "Extension {alias} could not be found."
 
 
 class Extension(View, kw_only=True):
@@ -49,7 +53,7 @@ class Extensions:
 
     async def show(self, call: Call, alias: str) -> Reply:
         if alias not in ALIASES:
-            raise errors.ExtensionNotFound(alias=alias)
+            raise ExtensionNotFound(alias=alias)
         return Reply(ExtensionBody(extension=_view(alias)))
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from msgspec import UNSET, UnsetType
 
-from kilonova.compute import errors
 from kilonova.compute.peers import ProjectReader
 from kilonova.compute.projects import check_project
 from kilonova.compute.resources.base import Deps, R, Resource, V
@@ -15,6 +14,7 @@ from kilonova.compute.store import flavors as store
 from kilonova.compute.web.fields import matching
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
+from kilonova.core.errors import Conflict, NotFound
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -23,6 +23,22 @@ from kilonova.core.web.wire import Body, View
 RULE = f"{R}:os-flavor-access"
 RULES = {RULE: ADMIN, f"{RULE}:add_tenant_access": ADMIN, f"{RULE}:remove_tenant_access": ADMIN}
 ProjectIds = list[str]
+
+
+class FlavorAccessExists(Conflict):
+    template = "Flavor access already exists for flavor {flavor_id} and project {project_id} combination."
+
+
+class FlavorAccessNotFound(NotFound):
+    template = "Flavor access not found for {flavor_id} / {project_id} combination."
+
+
+class FlavorIsPublic(NotFound):
+    template = "Access list not available for public flavors."
+
+
+class FlavorIsPublicConflict(Conflict):
+    template = "Can not add access to a public flavor."
 
 
 class Tenant(Body, kw_only=True):
@@ -53,7 +69,7 @@ class FlavorAccessLogic:
         async with self.database.reading() as connection:
             row = await visible(connection, ctx, flavorid)
             if row.is_public:
-                raise errors.FlavorIsPublic
+                raise FlavorIsPublic
             return await store.projects(connection, row.id)
 
     async def grant(self, ctx: RequestContext, flavorid: str, project_id: str) -> ProjectIds:
@@ -65,9 +81,9 @@ class FlavorAccessLogic:
         async with self.database.transaction() as tx:
             row = await visible(tx.connection, ctx, flavorid)
             if row.is_public:
-                raise errors.FlavorIsPublicConflict
+                raise FlavorIsPublicConflict
             if project_id in await store.projects(tx.connection, row.id):
-                raise errors.FlavorAccessExists(flavor_id=flavorid, project_id=project_id)
+                raise FlavorAccessExists(flavor_id=flavorid, project_id=project_id)
             await store.grant(tx.connection, row.id, project_id)
             return await store.projects(tx.connection, row.id)
 
@@ -77,9 +93,9 @@ class FlavorAccessLogic:
         async with self.database.transaction() as tx:
             row = await visible(tx.connection, ctx, flavorid)
             if row.is_public:
-                raise errors.FlavorIsPublicConflict
+                raise FlavorIsPublicConflict
             if not await store.revoke(tx.connection, row.id, project_id):
-                raise errors.FlavorAccessNotFound(flavor_id=flavorid, project_id=project_id)
+                raise FlavorAccessNotFound(flavor_id=flavorid, project_id=project_id)
             return await store.projects(tx.connection, row.id)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kilonova.compute import errors
 from kilonova.compute.policy_checks import READER
 from kilonova.compute.properties import spec_faults
 from kilonova.compute.resources.base import Deps, R, Resource, V
@@ -16,6 +15,7 @@ from kilonova.compute.web.fields import Line, MetadataKey
 from kilonova.compute.web.query import at_least
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
+from kilonova.core.errors import BadRequest, NotFound
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -32,6 +32,14 @@ RULES = {
 SpecValue = Line | float
 GivenSpecs = Annotated[dict[MetadataKey, SpecValue], Meta(min_length=1)]
 Specs = dict[str, str]
+
+
+class ExtraSpecNotFound(NotFound):
+    template = "Flavor {flavor_id} has no extra specs with key {key}."
+
+
+class InvalidExtraSpec(BadRequest):
+    template = "Validation failed; {reason}."
 
 
 class SpecsGiven(Body, kw_only=True):
@@ -63,7 +71,7 @@ class ExtraSpecLogic:
         async with self.database.transaction() as tx:
             row = await visible(tx.connection, ctx, flavorid, lock=True)
             if key not in row.extra_specs:
-                raise errors.ExtraSpecNotFound(flavor_id=flavorid, key=key)
+                raise ExtraSpecNotFound(flavor_id=flavorid, key=key)
             kept = {name: value for name, value in row.extra_specs.items() if name != key}
             await store.change(tx.connection, row.id, {"extra_specs": kept})
 
@@ -83,7 +91,7 @@ class ExtraSpecs:
     async def show(self, call: Call, flavor_id: str, key: str) -> Reply:
         specs = await self.logic.get(call.ctx, flavor_id)
         if key not in specs:
-            raise errors.ExtraSpecNotFound(flavor_id=flavor_id, key=key)
+            raise ExtraSpecNotFound(flavor_id=flavor_id, key=key)
         return Reply({key: specs[key]})
 
     async def update(self, call: Call, flavor_id: str, key: str) -> Reply:
@@ -102,7 +110,7 @@ def _texts(call: Call, given: dict[str, str | float]) -> Specs:
     """As they are kept; since 2.86 only those that there are, with values that they have."""
     specs = {key: value if isinstance(value, str) else f"{value:g}" for key, value in given.items()}
     if at_least(call, "2.86") and (fault := next(spec_faults(specs, to_launch=False), None)):
-        raise errors.InvalidExtraSpec(reason=fault)
+        raise InvalidExtraSpec(reason=fault)
     return specs
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import UNSET, UnsetType
 
-from kilonova.compute import errors
+from kilonova.compute.errors import UnknownMarker
 from kilonova.compute.policy_checks import MANAGER
 from kilonova.compute.resources.base import Deps, R, Resource, V
 from kilonova.compute.store import migrations as store
@@ -85,7 +85,7 @@ class MigrationLogic:
         async with self.database.reading() as connection:
             after = await store.get(connection, marker) if marker is not None else None
             if marker is not None and after is None:
-                raise errors.UnknownMarker(marker=marker)
+                raise UnknownMarker(marker=marker)
             return await store.page(
                 connection, filters, host=host, since=since, before=before, after=after, limit=limit
             )

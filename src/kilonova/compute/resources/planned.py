@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from kilonova.compute import errors
+from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
@@ -75,7 +75,7 @@ def routes(deps: Deps) -> list[Route]:
 
 def _answer(what: str) -> Handler:
     async def not_built(call: Call, server_id: str, **_: str) -> Reply:
-        raise errors.NotBuiltYet(what=what)
+        raise NotBuiltYet(what=what)
 
     return not_built
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kilonova.compute import errors
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic
 from kilonova.compute.store.records import vifs
 from kilonova.compute.store.servers import ServerRow
+from kilonova.core.errors import NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View, versions
 
 RULE = f"{R}:os-attach-interfaces"
 RULES = {f"{RULE}:list": READER, f"{RULE}:show": READER, f"{RULE}:create": MEMBER, f"{RULE}:delete": MEMBER}
+
+
+class InterfaceNotFound(NotFound):
+    template = "Port {port_id} is not attached to instance {server_id}"
 
 
 class FixedIp(View, kw_only=True):
@@ -52,7 +56,7 @@ class Interfaces:
         for item in _views(await self.servers.get(call.ctx, server_id)):
             if item.port_id == port_id:
                 return Reply(InterfaceBody(item=item))
-        raise errors.InterfaceNotFound(port_id=port_id, server_id=server_id)
+        raise InterfaceNotFound(port_id=port_id, server_id=server_id)
 
 
 def _views(row: ServerRow) -> list[Interface]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from kilonova.compute import errors
 from kilonova.compute.policy_checks import READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic
 from kilonova.compute.resources.servers.view_schemas import Address
 from kilonova.compute.resources.servers.views import addresses
+from kilonova.core.errors import NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
@@ -16,6 +16,10 @@ from kilonova.core.web.wire import View
 RULE = f"{R}:ips"
 RULES = {f"{RULE}:index": READER, f"{RULE}:show": READER}
 ByNetwork = dict[str, list[Address]]
+
+
+class NetworkNameNotFound(NotFound):
+    template = "Instance does not belong to network {name}"
 
 
 class AddressesBody(View, kw_only=True):
@@ -33,7 +37,7 @@ class Ips:
     async def show(self, call: Call, server_id: str, name: str) -> Reply:
         found = addresses(await self.servers.get(call.ctx, server_id), extended=False)
         if name not in found:
-            raise errors.NetworkNameNotFound(name=name)
+            raise NetworkNameNotFound(name=name)
         return Reply({name: found[name]})
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kilonova.compute import errors
+from kilonova.compute.errors import InvalidState, TooMany
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
@@ -20,6 +20,7 @@ from kilonova.compute.web.fields import Metadata
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
+from kilonova.core.errors import BadRequest, NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Body, View
@@ -34,6 +35,14 @@ RULES = {
     f"{RULE}:delete": MEMBER,
 }
 SET, DELETE = "update metadata", "delete metadata"
+
+
+class MetadataNotFound(NotFound):
+    template = "Metadata item was not found"
+
+
+class UriMismatch(BadRequest):
+    template = "Request body and URI mismatch"
 
 
 class MetadataIn(Body, kw_only=True):
@@ -65,12 +74,12 @@ class MetadataLogic:
             row = await owned(tx.connection, ctx, server_id, lock=True)
             check_lock(ctx, row)
             if row.vm_state not in CALM:
-                raise errors.InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
+                raise InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
             items = edit(dict(row.metadata))
             limits = await limits_of(tx.connection, self.options.quotas, row.project_id, ctx.user_id)
             limit = limits["metadata_items"]
             if 0 <= limit < len(items):
-                raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limit}")
+                raise TooMany(reason=f"Maximum number of metadata items exceeds {limit}")
             await store.change(tx.connection, row.uuid, {"metadata": items}, self.clock.row_time())
             return items
 
@@ -86,7 +95,7 @@ class ServerMetadata:
     async def show(self, call: Call, server_id: str, key: str) -> Reply:
         row = await self.servers.get(call.ctx, server_id)
         if key not in row.metadata:
-            raise errors.MetadataNotFound
+            raise MetadataNotFound
         return Reply(ItemBody(meta={key: row.metadata[key]}))
 
     async def add(self, call: Call, server_id: str) -> Reply:
@@ -102,14 +111,14 @@ class ServerMetadata:
     async def put(self, call: Call, server_id: str, key: str) -> Reply:
         given = (await call.decode(ItemIn)).meta
         if key not in given:
-            raise errors.UriMismatch
+            raise UriMismatch
         await self.items.edit(call.ctx, server_id, SET, lambda items: items | given)
         return Reply(ItemBody(meta=given))
 
     async def delete(self, call: Call, server_id: str, key: str) -> Reply:
         def without(items: dict[str, str]) -> dict[str, str]:
             if key not in items:
-                raise errors.MetadataNotFound
+                raise MetadataNotFound
             return {name: value for name, value in items.items() if name != key}
 
         await self.items.edit(call.ctx, server_id, DELETE, without)

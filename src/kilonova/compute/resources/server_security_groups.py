@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from kilonova.compute import errors
+from kilonova.compute.errors import AmbiguousSecurityGroup
 from kilonova.compute.peers import NetworkAccess
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
@@ -18,12 +18,25 @@ from kilonova.compute.store.servers import ServerRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
+from kilonova.core.errors import BadRequest, NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.client import PortRecord, SecurityGroupRecord
 
 RULE = f"{R}:os-security-groups"
 RULES = {f"{RULE}:list": READER, f"{RULE}:add": MEMBER, f"{RULE}:remove": MEMBER}
+
+
+class SecurityGroupNotFound(NotFound):
+    template = "Security group {name} not found for project {project_id}."
+
+
+class GroupNotOnServer(NotFound):
+    template = "Security group {name} not associated with the instance {server_id}"
+
+
+class NoPorts(BadRequest):
+    template = "Network requires port_security_enabled and subnet associated in order to apply security groups."
 
 
 class ServerNetworkLogic:
@@ -54,10 +67,10 @@ class ServerNetworkLogic:
         group = await self._group(row.project_id, name)
         ports = [port for port in await self.ports(row) if port.port_security_enabled and port.fixed_ips]
         if add and not ports:
-            raise errors.NoPorts
+            raise NoPorts
         touched = [port for port in ports if (group.id in port.security_groups) != add]
         if not add and not touched:
-            raise errors.GroupNotOnServer(name=name, server_id=server_id)
+            raise GroupNotOnServer(name=name, server_id=server_id)
         await asyncio.gather(*(self._set(port, group.id, add=add) for port in touched))
         await self._write_down(ctx, server_id, group.name, add=add)
 
@@ -76,9 +89,9 @@ class ServerNetworkLogic:
         known = await self.networks.security_groups(project_id=project_id)
         matching = [group for group in known if group.id == name] or [group for group in known if group.name == name]
         if not matching:
-            raise errors.SecurityGroupNotFound(name=name, project_id=project_id)
+            raise SecurityGroupNotFound(name=name, project_id=project_id)
         if len(matching) > 1:
-            raise errors.AmbiguousSecurityGroup(name=name)
+            raise AmbiguousSecurityGroup(name=name)
         return matching[0]
 
 

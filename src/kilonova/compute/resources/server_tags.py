@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kilonova.compute import errors
+from kilonova.compute.errors import InvalidState
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
@@ -18,6 +18,7 @@ from kilonova.compute.web.links import root
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
+from kilonova.core.errors import BadRequest, NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Body, View
@@ -33,6 +34,22 @@ RULES = {
 }
 MAX_TAGS = 50
 Tags = list[str]
+
+
+class TagNotFound(NotFound):
+    template = "Instance {server_id} has no tag '{tag}'"
+
+
+class TooManyTags(BadRequest):
+    template = "The number of tags exceeded the per-server limit {limit}"
+
+
+class InvalidTag(BadRequest):
+    template = "Tag '{tag}' is invalid. It must be a non empty string without characters '/' and ','."
+
+
+class MissingTag(NotFound):
+    template = "Server {server_id} has no tag '{tag}'"
 
 
 class TagsIn(Body, kw_only=True):
@@ -55,10 +72,10 @@ class TagLogic:
         async with self.database.transaction() as tx:
             row = await owned(tx.connection, ctx, server_id, lock=True)
             if row.vm_state not in CALM:
-                raise errors.InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
+                raise InvalidState(action=action, server_id=server_id, attribute="vm_state", state=row.vm_state)
             tags = edit(list(row.tags))
             if len(tags) > MAX_TAGS:
-                raise errors.TooManyTags(limit=MAX_TAGS)
+                raise TooManyTags(limit=MAX_TAGS)
             if tags != row.tags:
                 await store.change(tx.connection, row.uuid, {"tags": tags}, self.clock.row_time())
             return row.tags, tags
@@ -73,12 +90,12 @@ class ServerTags:
 
     async def show(self, call: Call, server_id: str, tag: str) -> Reply:
         if tag not in (await self.servers.get(call.ctx, server_id)).tags:
-            raise errors.MissingTag(server_id=server_id, tag=tag)
+            raise MissingTag(server_id=server_id, tag=tag)
         return Reply()
 
     async def add(self, call: Call, server_id: str, tag: str) -> Reply:
         if "," in tag or len(tag) > 60:
-            raise errors.InvalidTag(tag=tag)
+            raise InvalidTag(tag=tag)
         before, _ = await self.items.edit(
             call.ctx, server_id, "update tag", lambda tags: tags if tag in tags else [*tags, tag]
         )
@@ -94,7 +111,7 @@ class ServerTags:
     async def delete(self, call: Call, server_id: str, tag: str) -> Reply:
         def without(tags: Tags) -> Tags:
             if tag not in tags:
-                raise errors.TagNotFound(server_id=server_id, tag=tag)
+                raise TagNotFound(server_id=server_id, tag=tag)
             return [kept for kept in tags if kept != tag]
 
         await self.items.edit(call.ctx, server_id, "delete tag", without)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kilonova.compute import errors
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.compute.resources.servers.logic import ServerLogic
 from kilonova.compute.web.parameters import known
+from kilonova.core.errors import NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View, versions
@@ -23,6 +23,10 @@ RULES = {
     f"{RULE}:delete": MEMBER,
 }
 PARAMETERS = {"GET /servers/{server_id:str}/os-volume_attachments": known("2.75", "limit", "offset")}
+
+
+class VolumeAttachmentNotFound(NotFound):
+    template = "Instance {server_id} is not attached to volume {volume_id}"
 
 
 class VolumeAttachment(View, kw_only=True, rename={"server_id": "serverId", "volume_id": "volumeId"}):
@@ -58,7 +62,7 @@ class VolumeAttachments:
 
     async def show(self, call: Call, server_id: str, volume_id: str) -> Reply:
         await self.servers.get(call.ctx, server_id)
-        raise errors.VolumeAttachmentNotFound(server_id=server_id, volume_id=volume_id)
+        raise VolumeAttachmentNotFound(server_id=server_id, volume_id=volume_id)
 
 
 def routes(deps: Deps) -> list[Route]:

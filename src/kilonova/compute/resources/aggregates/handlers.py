@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from kilonova.compute import errors
+from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.resources.aggregates import schemas as shapes
 from kilonova.compute.resources.aggregates.logic import ZONE, AggregateLogic, Held
 from kilonova.compute.resources.aggregates.policies import RULE
@@ -60,7 +60,7 @@ class Aggregates:
 
     async def images(self, call: Call, aggregate_id: str) -> Reply:
         await self.logic.get(_number(aggregate_id))
-        raise errors.NotBuiltYet(what="Caching images ahead of launches")
+        raise NotBuiltYet(what="Caching images ahead of launches")
 
 
 def _number(text: str) -> int:

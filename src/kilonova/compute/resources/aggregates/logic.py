@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.compute import errors
+from kilonova.compute.resources.aggregates import errors
 from kilonova.compute.store import aggregates as store
 from kilonova.compute.store import hypervisors as node_store
 from kilonova.compute.store import locks

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.compute import errors
+from kilonova.compute.errors import UnknownMarker
+from kilonova.compute.resources.flavors import errors
 from kilonova.compute.store import flavors as store
 from kilonova.compute.store.flavors import FlavorRow
 from kilonova.core.clock import Clock
@@ -68,7 +69,7 @@ class FlavorLogic:
             if marker is not None:
                 after = await store.get(connection, marker)
                 if after is None:
-                    raise errors.UnknownMarker(marker=marker)
+                    raise UnknownMarker(marker=marker)
             return await store.page(
                 connection, wanted, limit=limit, marker=after, sort_key=sort_key, descending=descending
             )

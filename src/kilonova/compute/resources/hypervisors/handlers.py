@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from kilonova.compute import errors
+from kilonova.compute.errors import NotBuiltYet, UnknownMarker
+from kilonova.compute.resources.hypervisors import errors
 from kilonova.compute.resources.hypervisors import schemas as shapes
 from kilonova.compute.resources.hypervisors.logic import HypervisorLogic, Node
 from kilonova.compute.web.links import root
@@ -47,7 +48,7 @@ class Hypervisors:
         if page.marker is not None:
             ids = [_id(call, node) for node in nodes]
             if page.marker not in ids:
-                raise errors.UnknownMarker(marker=page.marker)
+                raise UnknownMarker(marker=page.marker)
             nodes = nodes[ids.index(page.marker) + 1 :]
         nodes = nodes[: page.limit]
         more = next_links(call, root(call) + path, page, nodes, _id(call, nodes[-1]) if nodes else None)
@@ -75,7 +76,7 @@ class Hypervisors:
 
     async def uptime(self, call: Call, hypervisor_id: str) -> Reply:
         await self._one(call, hypervisor_id)
-        raise errors.NotBuiltYet(what="The uptime of a hypervisor")
+        raise NotBuiltYet(what="The uptime of a hypervisor")
 
     async def search(self, call: Call, pattern: str) -> Reply:
         nodes = await self._matching(pattern)

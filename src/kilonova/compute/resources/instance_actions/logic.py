@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
+from kilonova.compute.errors import UnknownMarker
+from kilonova.compute.resources.instance_actions import errors
 from kilonova.compute.resources.servers.logic import owned
 from kilonova.compute.store import actions as store
 from kilonova.compute.store import decisions as decision_store
@@ -30,7 +32,7 @@ class HistoryLogic:
         async with self.database.reading() as connection:
             row = await owned(connection, ctx, server_id, deleted=deleted)
             if marker is not None and await store.of_request(connection, row.uuid, marker) is None:
-                raise errors.UnknownMarker(marker=marker)
+                raise UnknownMarker(marker=marker)
             return await store.of_server(connection, row.uuid, limit=limit, marker=marker, since=since, before=before)
 
     async def action(

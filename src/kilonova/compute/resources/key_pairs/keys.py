@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from kilonova.compute import errors
+from kilonova.compute.resources.key_pairs import errors
 
 RSA_BITS = 2048
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")

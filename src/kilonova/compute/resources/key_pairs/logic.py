@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import Sequence
 
-from kilonova.compute import errors
+from kilonova.compute.errors import UnknownMarker
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.resources.key_pairs import keys
+from kilonova.compute.resources.key_pairs import errors, keys
 from kilonova.compute.resources.quotas.counting import limits_of
 from kilonova.compute.store import key_pairs as store
 from kilonova.compute.store import locks
@@ -27,7 +27,7 @@ class KeyPairLogic:
     async def list(self, user_id: str, *, limit: int, marker: str | None) -> Sequence[KeyPairRow]:
         async with self.database.reading() as connection:
             if marker is not None and await store.get(connection, user_id, marker) is None:
-                raise errors.UnknownMarker(marker=marker)
+                raise UnknownMarker(marker=marker)
             return await store.page(connection, user_id, limit=limit, marker=marker)
 
     async def get(self, user_id: str, name: str) -> KeyPairRow:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kilonova.compute import errors
 from kilonova.compute.options import Quotas
+from kilonova.compute.resources.quotas import errors
 from kilonova.compute.store import locks
 from kilonova.compute.store import quotas as store
 from kilonova.compute.store import servers as server_store

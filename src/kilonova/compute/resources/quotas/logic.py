@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from kilonova.compute import errors
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ProjectReader
 from kilonova.compute.projects import check_project
+from kilonova.compute.resources.quotas import errors
 from kilonova.compute.resources.quotas.counting import RESOURCES, Limits, limits_of
 from kilonova.compute.store import locks
 from kilonova.compute.store import quotas as store

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from kilonova.compute import errors
 from kilonova.compute.peers import NetworkAccess
+from kilonova.compute.resources.security_groups import errors
 from kilonova.compute.resources.security_groups.schemas import Rule
 from kilonova.core.addresses import parse_network
 from kilonova.core.context import RequestContext

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from kilonova.compute import errors
 from kilonova.compute.agent.interface import ComputeAPI
+from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.servers.logic import owned
 from kilonova.core import errors as core_errors
 from kilonova.core.bus import Bus

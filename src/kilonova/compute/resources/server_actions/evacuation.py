@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kilonova.compute import errors
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import Move
 from kilonova.compute.moves import EVACUATION
+from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.server_actions.logic import ActionLogic, sender
 from kilonova.compute.states import Vm
 from kilonova.compute.store import migrations, services

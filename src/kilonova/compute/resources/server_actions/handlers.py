@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute import errors
 from kilonova.compute.actions.base import Action, Api, Runs, Wanted
 from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.errors import NotBuiltYet
+from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.servers.logic import ServerLogic
 from kilonova.core.errors import NotFound
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -33,7 +34,7 @@ class ServerActions:
         row = await self.servers.get(call.ctx, server_id)
         call.authorize({"project_id": row.project_id, "user_id": row.user_id}, action.rule)
         if action.runs is Runs.NOWHERE:
-            raise errors.NotBuiltYet(what=f"The action {name}")
+            raise NotBuiltYet(what=f"The action {name}")
         wanted = Wanted(call=call, row=row, body=_read(call, action, given))
         if action.handler is not None:
             return await action.handler(self.api, wanted)

@@ -9,14 +9,16 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
 from kilonova.compute.actions.base import Action
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.errors import InvalidState
 from kilonova.compute.grants import BuildGrants
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
+from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.servers.logic import owned
 from kilonova.compute.resources.servers.passwords import make_password
 from kilonova.compute.states import Vm
@@ -87,9 +89,7 @@ class ActionLogic:
             vm_states=[row.vm_state], task_states=[row.task_state],
         )  # fmt: skip
         if not taken:
-            raise errors.InvalidState(
-                action=wanted.shown, server_id=server_id, attribute="task_state", state="changing"
-            )
+            raise InvalidState(action=wanted.shown, server_id=server_id, attribute="task_state", state="changing")
         await self._write_down(tx.connection, ctx, row, wanted.shown)
         return row
 
@@ -142,9 +142,9 @@ def check_lock(ctx: RequestContext, row: ServerRow) -> None:
 def check_state(row: ServerRow, action: Action) -> None:
     """Raises InvalidState unless the action may begin in the state that the server is in."""
     if row.vm_state not in action.vm_states:
-        raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)
+        raise InvalidState(action=action.shown, server_id=row.uuid, attribute="vm_state", state=row.vm_state)
     if action.task_states is not None and row.task_state not in action.task_states:
-        raise errors.InvalidState(action=action.shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
+        raise InvalidState(action=action.shown, server_id=row.uuid, attribute="task_state", state=row.task_state)
 
 
 def sender(ctx: RequestContext) -> RequestContext:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.compute import errors
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.quotas.counting import limits_of
+from kilonova.compute.resources.server_groups import errors
 from kilonova.compute.store import locks
 from kilonova.compute.store import server_groups as store
 from kilonova.compute.store import servers as server_store

@@ -31,7 +31,7 @@ class Servers:
         self, servers: ServerLogic, launches: LaunchLogic, actions: ActionLogic, clock: Clock, options: ComputeOptions
     ) -> None:
         self.servers, self.launches, self.actions, self.clock, self.options = servers, launches, actions, clock, options
-        self.memory = ServerViewCache()
+        self.view_cache = ServerViewCache()
 
     async def create(self, call: Call) -> Reply:
         body = await call.decode(shapes.ServerCreate)
@@ -73,7 +73,7 @@ class Servers:
             with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
         )  # fmt: skip
         more = next_links(call, f"{root(call)}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
-        shown = self.memory.all_shown(view, rows, extras)
+        shown = self.view_cache.all_shown(view, rows, extras)
         return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
 
     async def show(self, call: Call, server_id: str) -> Reply:

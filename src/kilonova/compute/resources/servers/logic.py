@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
+from kilonova.compute.errors import UnknownMarker
 from kilonova.compute.liveness import Liveness
 from kilonova.compute.options import ComputeOptions
+from kilonova.compute.resources.servers import errors
 from kilonova.compute.states import Vm
 from kilonova.compute.store import aggregates as aggregate_store
 from kilonova.compute.store import block_devices, faults, request_specs
@@ -89,7 +91,7 @@ class ServerLogic:
             return None
         row = await store.get(connection, marker, deleted=True)
         if row is None or wanted.project_id not in (None, row.project_id):
-            raise errors.UnknownMarker(marker=marker)
+            raise UnknownMarker(marker=marker)
         return row
 
     async def _extras(

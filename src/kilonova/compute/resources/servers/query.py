@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute import errors
+from kilonova.compute.resources.servers import errors
 from kilonova.compute.store.server_lists import EQUALS, NUMBERS, SORT_KEYS, ServerFilter
 from kilonova.compute.web.query import InvalidQuery, at_least, flag, moment
 from kilonova.core import errors as core_errors

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from kilonova.compute import errors
+from kilonova.compute.resources.services import errors
 from kilonova.compute.resources.services import schemas as shapes
 from kilonova.compute.resources.services.logic import Known, ServiceLogic
 from kilonova.compute.times import shown_bare

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute import errors
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.liveness import Liveness
 from kilonova.compute.moves import EVACUATION
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.server_actions.logic import sender
+from kilonova.compute.resources.services import errors
 from kilonova.compute.store import aggregates as aggregate_store
 from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import migrations

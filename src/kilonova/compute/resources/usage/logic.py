@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kilonova.compute import errors
+from kilonova.compute.errors import UnknownMarker
 from kilonova.compute.models import Flavor
+from kilonova.compute.resources.usage import errors
 from kilonova.compute.store import servers as server_store
 from kilonova.compute.store import usage as store
 from kilonova.compute.store.usage import UsageRow
@@ -49,7 +50,7 @@ class UsageLogic:
             raise errors.InvalidPeriod
         async with self.database.reading() as connection:
             if marker is not None and await server_store.get(connection, marker, deleted=True) is None:
-                raise errors.UnknownMarker(marker=marker)
+                raise UnknownMarker(marker=marker)
             rows = await store.between(
                 connection, period.start, period.end, project_id=project_id, limit=limit, marker=marker
             )

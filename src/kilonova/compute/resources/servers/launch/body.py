@@ -11,7 +11,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UnsetType
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
+from kilonova.compute.errors import NotBuiltYet
+from kilonova.compute.resources.servers import errors
 from kilonova.compute.resources.servers import schemas as shapes
 from kilonova.compute.resources.servers.launch.request import BlockDevice, LaunchRequest
 from kilonova.compute.resources.servers.passwords import make_password
@@ -211,7 +213,7 @@ def _block_devices(asked: shapes.ServerIn) -> tuple[list[BlockDevice], str]:
     if asked.block_device_mapping and asked.block_device_mapping_v2:
         raise InvalidInput(reason="Using different block_device_mapping syntaxes is not allowed in the same request.")
     if asked.block_device_mapping:
-        raise errors.NotBuiltYet(what="Booting from a volume")
+        raise NotBuiltYet(what="Booting from a volume")
     image_id = asked.image_ref
     if not image_id and not asked.block_device_mapping_v2:
         raise errors.MissingImageRef
@@ -226,9 +228,9 @@ def _device(asked: shapes.BlockDeviceIn, *, boots: bool) -> BlockDevice:
     source = present(asked.source_type, "volume" if asked.volume_id else "image" if asked.image_id else "blank")
     destination = present(asked.destination_type, None) or ("local" if source in ("image", "blank") else "volume")
     if destination == "volume" or source in ("volume", "snapshot"):
-        raise errors.NotBuiltYet(what="Attaching or booting from a volume")
+        raise NotBuiltYet(what="Attaching or booting from a volume")
     if source == "blank":
-        raise errors.NotBuiltYet(what="A blank local disk in block_device_mapping_v2")
+        raise NotBuiltYet(what="A blank local disk in block_device_mapping_v2")
     image_id = asked.image_id or asked.uuid
     if image_id is None:
         raise InvalidInput(reason="Block Device Mapping is Invalid: Missing device UUID.")

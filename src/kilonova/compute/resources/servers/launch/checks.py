@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ImageReader, NetworkAccess
 from kilonova.compute.properties import spec_faults
 from kilonova.compute.resources.flavors.logic import sees
+from kilonova.compute.resources.servers import errors
 from kilonova.compute.resources.servers.launch.image import check_fits, resolve_image
 from kilonova.compute.resources.servers.launch.network import resolve_groups, resolve_networks
 from kilonova.compute.resources.servers.launch.request import LaunchRequest, Resolved

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
 from kilonova.compute.peers import ImageReader
 from kilonova.compute.properties import image_faults
+from kilonova.compute.resources.servers import errors
 from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
 from kilonova.image.client import ImageRecord

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute import errors
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.errors import TooMany
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.quotas.counting import Limits, QuotaTracker
 from kilonova.compute.resources.servers.launch.checks import LaunchChecks
@@ -87,7 +87,7 @@ class LaunchLogic:
         wanted, flavor = one.wanted, one.resolved.spec.flavor
         limits = await tracker.limits(*owner)
         if 0 <= limits["metadata_items"] < len(wanted.metadata):
-            raise errors.TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
+            raise TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
         self._check_files(wanted, limits)
         each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
         count = tracker.fits(limits, owner, each, least=wanted.least, most=wanted.most)
@@ -100,13 +100,13 @@ class LaunchLogic:
         files = limits["injected_files"]
         if 0 <= files < len(wanted.personality):
             reason = f"Personality file limit exceeded: {len(wanted.personality)} files, at most {files} are allowed"
-            raise errors.TooMany(reason=reason)
+            raise TooMany(reason=reason)
         path, content = limits["injected_file_path_bytes"], limits["injected_file_content_bytes"]
         for file in wanted.personality:
             if 0 <= path < len(file.path.encode()):
-                raise errors.TooMany(reason=f"Personality file path exceeds maximum {path}")
+                raise TooMany(reason=f"Personality file path exceeds maximum {path}")
             if 0 <= content < len(file.contents):
-                raise errors.TooMany(reason=f"Personality file content exceeds maximum {content}")
+                raise TooMany(reason=f"Personality file content exceeds maximum {content}")
 
     def _reservation_id(self) -> str:
         return "r-" + base64.b32encode(self.clock.random_bytes(5)).decode().lower()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-from kilonova.compute import errors, models
+from kilonova.compute import models
+from kilonova.compute.errors import AmbiguousSecurityGroup
 from kilonova.compute.peers import NetworkAccess
+from kilonova.compute.resources.servers import errors
 from kilonova.compute.resources.servers.launch.request import LaunchRequest
 from kilonova.core.context import RequestContext
 from kilonova.network.client import NetworkRecord, PortRecord
@@ -121,7 +123,7 @@ async def resolve_groups(
     for name in dict.fromkeys(wanted):
         matching = [group for group in known if group.id == name] or [group for group in known if group.name == name]
         if len(matching) > 1:
-            raise errors.AmbiguousSecurityGroup(name=name)
+            raise AmbiguousSecurityGroup(name=name)
         if matching:
             ids.append(matching[0].id)
             names.append(matching[0].name)

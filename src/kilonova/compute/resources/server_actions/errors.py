@@ -1,0 +1,41 @@
+"""Refusals that concern server actions, with upstream's wording and codes."""
+
+from __future__ import annotations
+
+from kilonova.core.errors import BadRequest, Conflict, NotFound
+
+
+class ServerLocked(Conflict):
+    template = "Instance {server_id} is locked"
+
+
+class NotReady(Conflict):
+    template = "Instance {server_id} is not ready"
+
+
+class HostUnreachable(Conflict):
+    template = "Unable to contact the host of instance {server_id}"
+
+
+class HostInUse(BadRequest):
+    template = "Compute service of {host} is still in use."
+
+
+class TargetNotFound(NotFound):
+    template = "Compute host {host} not found."
+
+
+class SameHost(BadRequest):
+    template = "The target host can't be the same one."
+
+
+class ForceWithoutHost(BadRequest):
+    template = "Can't force to a non-provided destination"
+
+
+class PasswordOnSharedDisk(BadRequest):
+    template = "admin password can't be changed on existing disk"
+
+
+class NoSuchAction(BadRequest):
+    template = "There is no such action: {action}"
