@@ -17,7 +17,7 @@ from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.network.app import RESOURCES, NetworkService
 from kilonova.network.client import NetworkClient
 from kilonova.network.options import NetworkOptions
-from kilonova.network.resources.base.resource import Resource
+from kilonova.network.resources.base.resource import AnyResource
 from tests.eventually import until
 from tests.support import PROJECT, Client, make_core
 
@@ -99,7 +99,7 @@ class Cloud:
 
 @asynccontextmanager
 async def running(
-    folder: Path, options: NetworkOptions, resources: Sequence[Resource] = RESOURCES
+    folder: Path, options: NetworkOptions, resources: Sequence[AnyResource] = RESOURCES
 ) -> AsyncIterator[Cloud]:
     core, gateway, client = make_core(folder)
     service = NetworkService(core, options, resources=resources)

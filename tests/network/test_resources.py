@@ -77,9 +77,11 @@ class GadgetLogic(Logic[GadgetRow, Gadget]):
 
 def _more(handlers: Handlers[GadgetLogic]) -> list[Route]:
     async def weigh(call: Call, id: str) -> Reply:
-        return handlers.one(call, await handlers.logic.get(id, handlers.guard(call, "get")))
+        return handlers.one(call, await handlers.logic.get(id, handlers.guard(call, "weigh_gadgets")))
 
-    return [Route("PUT", f"{V2}/gadgets{ID}/weigh", weigh, "get_gadget", reply=GADGETS.one, summary="Weigh a gadget.")]
+    return [
+        Route("PUT", f"{V2}/gadgets{ID}/weigh", weigh, "weigh_gadgets", reply=GADGETS.one, summary="Weigh a gadget.")
+    ]
 
 
 GADGETS = CrudResource(
@@ -96,6 +98,7 @@ GADGETS = CrudResource(
         "get_gadget": READER_OR_OWNER,
         "get_gadget:maker": ADMIN,
         "update_gadget": MEMBER_OR_OWNER,
+        "weigh_gadgets": MEMBER_OR_OWNER,
         "delete_gadget": MEMBER_OR_OWNER,
     },
     quota=True,
@@ -173,6 +176,8 @@ async def test_its_rules_hold(cloud: Cloud) -> None:
         assert (await cloud(method, path, token="foreign", json=body)).status == 404, method
     assert (await cloud("GET", "/gadgets", token="foreign")).json == {"gadgets": []}
     assert (await cloud("POST", "/gadgets", json={"gadget": {"size": 1, "maker": "m"}})).status == 403
+    for token, status in (("foreign", 404), ("reader", 403), ("member", 200)):
+        assert (await cloud("PUT", path + "/weigh", token=token)).status == status, token
     assert (await cloud("POST", "/gadgets", token="reader", json={"gadget": {"size": 1}})).status == 403
     assert (await cloud("PUT", path, token="reader", json={"gadget": {"name": "x"}})).status == 403
 

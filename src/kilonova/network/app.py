@@ -21,7 +21,7 @@ from kilonova.network.resources.agents.logic import AgentLogic
 from kilonova.network.resources.agents.routes import AGENTS
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.network.resources.base import policies as base
-from kilonova.network.resources.base.resource import Api, Resource, counted
+from kilonova.network.resources.base.resource import AnyResource, Api, counted
 from kilonova.network.resources.discovery import DISCOVERY
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
 from kilonova.network.resources.networks.routes import NETWORKS
@@ -34,7 +34,7 @@ from kilonova.network.resources.tags import TAGS
 from kilonova.network.tables import metadata, outbox
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-RESOURCES: tuple[Resource, ...] = (
+RESOURCES: tuple[AnyResource, ...] = (
     DISCOVERY,
     NETWORKS,
     NETWORK_IP_AVAILABILITY,
@@ -60,7 +60,7 @@ class NetworkService:
 
     def __init__(
         self, core: Core, options: NetworkOptions | None = None, *, host: str = "network",
-        resources: Sequence[Resource] = RESOURCES,
+        resources: Sequence[AnyResource] = RESOURCES,
     ) -> None:  # fmt: skip
         options = options or NetworkOptions()
         self.core, self._host = core, host

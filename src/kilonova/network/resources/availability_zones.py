@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
@@ -33,7 +31,7 @@ class Zones:
         return Reply(ZonesBody(availability_zones=zones))
 
 
-def _routes(api: Api) -> Sequence[Route]:
+def routes(api: Api) -> list[Route]:
     list_zones, path = Zones(api.deps).list, f"{V2}/availability_zones"
     return [
         Route("GET", path, list_zones, "get_availability_zone", reply=ZonesBody, summary="List availability zones.")
@@ -41,8 +39,8 @@ def _routes(api: Api) -> Sequence[Route]:
 
 
 AVAILABILITY_ZONES = Resource(
-    rules={"get_availability_zone": "role:reader or role:member or role:admin"},
-    more=_routes,
+    routes,
+    {"get_availability_zone": "role:reader or role:member or role:admin"},
     extensions=(
         Extension("availability_zone", "Availability Zone", "2015-01-01T10:00:00-00:00", "Availability zones"),
     ),

@@ -9,7 +9,7 @@ from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
 from kilonova.network import errors
-from kilonova.network.resources.base.resource import V2, Api, CrudResource, Extension, Resource
+from kilonova.network.resources.base.resource import V2, AnyResource, Api, CrudResource, Extension, Resource
 from kilonova.network.resources.base.shape import Link
 
 COMMON = (
@@ -72,7 +72,7 @@ class Providers(View):
 
 
 class Discovery:
-    def __init__(self, resources: Sequence[Resource]) -> None:
+    def __init__(self, resources: Sequence[AnyResource]) -> None:
         crud = [one for one in resources if isinstance(one, CrudResource)]
         self.listed = [one for one in crud if one.listed]
         known = [*COMMON, tags(crud), *(extension for one in resources for extension in one.extensions)]
@@ -117,7 +117,7 @@ def _shown(one: Extension) -> ExtensionView:
     )  # fmt: skip
 
 
-def _routes(api: Api) -> Sequence[Route]:
+def routes(api: Api) -> list[Route]:
     found, path, rule = Discovery(api.resources), f"{V2}/extensions", "get_extensions"
     providers, no_rule = f"{V2}/service-providers", "get_service_provider"
     return [
@@ -129,4 +129,4 @@ def _routes(api: Api) -> Sequence[Route]:
     ]
 
 
-DISCOVERY = Resource(rules={"get_extensions": ANYONE, "get_service_provider": ANYONE}, more=_routes)
+DISCOVERY = Resource(routes, {"get_extensions": ANYONE, "get_service_provider": ANYONE})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
@@ -93,7 +92,7 @@ def _of_network(row: NetworkRow, subnets: Subnets) -> NetworkIpAvailability:
     )
 
 
-def _routes(api: Api) -> Sequence[Route]:
+def routes(api: Api) -> list[Route]:
     handlers, path, rule = Availability(api.deps), f"{V2}/network-ip-availabilities", "get_network_ip_availability"
     return [
         Route(
@@ -104,8 +103,8 @@ def _routes(api: Api) -> Sequence[Route]:
 
 
 NETWORK_IP_AVAILABILITY = Resource(
-    rules={"get_network_ip_availability": ADMIN},
-    more=_routes,
+    routes,
+    {"get_network_ip_availability": ADMIN},
     extensions=(
         Extension(
             "network-ip-availability", "Network IP Availability", "2015-09-24T00:00:00-00:00",

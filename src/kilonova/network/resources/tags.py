@@ -17,7 +17,7 @@ from kilonova.network import errors
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.handlers import Handlers
 from kilonova.network.resources.base.logic import ReadLogic
-from kilonova.network.resources.base.resource import ID, V2, Api, Resource
+from kilonova.network.resources.base.resource import ID, V2, Api, CrudResource, Resource
 from kilonova.network.resources.base.schemas import Tag, TagsBody
 from kilonova.network.store import tags as store
 
@@ -119,23 +119,22 @@ class Tags:
         return Reply()
 
 
-def _routes(api: Api) -> Iterator[Route]:
-    for resource, handlers in api.handlers.items():
-        if not resource.tagged:
-            continue
-        tags, every, one = (
-            Tags(handlers),
-            f"{V2}/{resource.path}{ID}/tags",
-            f"{V2}/{resource.path}{ID}/tags/{{tag:str}}",
-        )
-        see, change, a = f"get_{resource.name}", f"update_{resource.name}", resource.a_noun
-        yield Route("GET", every, tags.list, see, reply=TagList, summary=f"List the tags of {a}.")
-        yield Route("PUT", every, tags.replace, change, body=TagsBody, reply=TagList, summary=f"Set the tags of {a}.")
-        yield Route("POST", every, tags.extend, change, 201, body=TagsBody, reply=TagList, summary=f"Add tags to {a}.")
-        yield Route("DELETE", every, tags.clear, change, 204, summary=f"Delete all tags of {a}.")
-        yield Route("GET", one, tags.show, see, 204, summary=f"Check whether {a} has a tag.")
-        yield Route("PUT", one, tags.add, change, 201, summary=f"Add a tag to {a}.")
-        yield Route("DELETE", one, tags.remove, change, 204, summary=f"Delete a tag of {a}.")
+def routes(api: Api) -> list[Route]:
+    tagged = [(resource, handlers) for resource, handlers in api.handlers.items() if resource.tagged]
+    return [route for resource, handlers in tagged for route in _routes(resource, Tags(handlers))]
 
 
-TAGS = Resource(rules={}, more=_routes)
+def _routes(of: CrudResource, tags: Tags) -> Iterator[Route]:
+    see, change, a = f"get_{of.name}", f"update_{of.name}", of.a_noun
+    every = f"{V2}/{of.path}{ID}/tags"
+    one = every + "/{tag:str}"
+    yield Route("GET", every, tags.list, see, reply=TagList, summary=f"List the tags of {a}.")
+    yield Route("PUT", every, tags.replace, change, body=TagsBody, reply=TagList, summary=f"Set the tags of {a}.")
+    yield Route("POST", every, tags.extend, change, 201, body=TagsBody, reply=TagList, summary=f"Add tags to {a}.")
+    yield Route("DELETE", every, tags.clear, change, 204, summary=f"Delete all tags of {a}.")
+    yield Route("GET", one, tags.show, see, 204, summary=f"Check whether {a} has a tag.")
+    yield Route("PUT", one, tags.add, change, 201, summary=f"Add a tag to {a}.")
+    yield Route("DELETE", one, tags.remove, change, 204, summary=f"Delete a tag of {a}.")
+
+
+TAGS = Resource(routes)

@@ -30,8 +30,8 @@ def scope(call: Call) -> str | None:
 
 def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = None, *, see: str = "") -> Guard:
     """Refuses callers that may not see the object (or, for a new one, what it is made on: rule `see`), may not do `action` with
-    it, or may not set one of the attributes that `body` sets."""
-    base = f"{action}_{shape.name}"
+    it (`update`, or the whole name of a rule: `add_router_interface`), or may not set one of the attributes that `body` sets."""
+    base = action if action in shape.rules else f"{action}_{shape.name}"
     wanted = [base, *(f"{base}:{name}" for name in (_set_in(body) if body is not None else ()))]
     rules = [rule for rule in wanted if rule in shape.rules]
 
@@ -58,6 +58,7 @@ def _set_in(body: msgspec.Struct) -> Iterator[str]:
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         if value is not UNSET and value != default:
             yield field.encode_name
-            parts = value if isinstance(value, list) else [value]
-            inner = dict.fromkeys(name for part in parts if isinstance(part, msgspec.Struct) for name in _set_in(part))
-            yield from (f"{field.encode_name}:{name}" for name in inner)
+            if isinstance(value, list | msgspec.Struct):
+                parts = value if isinstance(value, list) else [value]
+                inner = {name for part in parts if isinstance(part, msgspec.Struct) for name in _set_in(part)}
+                yield from (f"{field.encode_name}:{name}" for name in sorted(inner))

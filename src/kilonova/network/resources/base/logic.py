@@ -26,8 +26,8 @@ Conditions = list[Condition]
 
 
 class ReadLogic(Generic[R, V]):
-    """What is listed and shown. A subclass says which objects these are, the error for those that are not there, and how they are
-    seen. `owned` ones belong to projects; others are shown to whom policy lets list them."""
+    """What is listed and shown. A subclass says which objects these are, the error for one that is not there, and what is shown
+    of them. `owned` ones belong to projects; of others a list shows all, to callers that policy lets list them."""
 
     objects: ClassVar[Objects[Any]]
     missing: ClassVar[type[KilonovaError]]

@@ -11,12 +11,13 @@ update and delete, its tags, its quota and its entries of `/v2.0/extensions` fol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from kilonova.core.web import resource
 from kilonova.core.web.app import Route
 from kilonova.core.web.wire import wrapped
 from kilonova.network.deps import Deps
@@ -39,24 +40,15 @@ class Extension(msgspec.Struct, frozen=True):
     description: str
 
 
-def no_routes(_: Any) -> Iterable[Route]:
-    return ()
+@dataclass(frozen=True)
+class Resource(resource.Resource["Api"]):
+    """Routes that are no list of objects, made from the API as a whole."""
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Resource:
-    """`rules` are policy rules, with upstream's names. `more` makes the routes, from the API as a whole."""
-
-    rules: Mapping[str, str]
     extensions: Sequence[Extension] = ()
-    more: Callable[[Any], Iterable[Route]] = no_routes
-
-    def routes(self, api: Api) -> Iterable[Route]:
-        return self.more(api)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CrudResource(Shape, Resource):
+class CrudResource(Shape):
     """What is listed and shown and, where it has the shapes for it, created and updated; deleted if `deletable`.
 
     `writer` is the rule of the route that creates, where the resource's own rule must know what the new object is made on. With
@@ -72,7 +64,10 @@ class CrudResource(Shape, Resource):
     quota: bool = False
     listed: bool = False
 
-    def routes(self, api: Api) -> Iterable[Route]:
+    extensions: Sequence[Extension] = ()
+    more: Callable[[Any], Sequence[Route]] = lambda handlers: ()
+
+    def routes(self, api: Api) -> list[Route]:
         handlers = api.handlers[self]
         return [*self._crud(handlers), *self.more(handlers)]
 
@@ -97,21 +92,24 @@ class CrudResource(Shape, Resource):
             yield Route("DELETE", one, handlers.delete, f"delete_{name}", 204, summary=f"Delete {a}.")
 
 
+AnyResource = Resource | CrudResource
+
+
 class Api:
     """All resources, made ready in one process; `handlers` are those of every CrudResource."""
 
-    def __init__(self, deps: Deps, resources: Sequence[Resource]) -> None:
+    def __init__(self, deps: Deps, resources: Sequence[AnyResource]) -> None:
         self.deps, self.resources = deps, resources
         for name in deps.counted.values():
             deps.options.quota(name)  # raises AttributeError where there is no such setting
-        crud = [resource for resource in resources if isinstance(resource, CrudResource)]
+        crud = [one for one in resources if isinstance(one, CrudResource)]
         self.handlers = {one: one.handlers(one, one.logic(deps)) for one in crud}
 
     def routes(self) -> list[Route]:
-        return [route for resource in self.resources for route in resource.routes(self)]
+        return [route for one in self.resources for route in one.routes(self)]
 
 
-def counted(resources: Iterable[Resource]) -> dict[Objects[Any], str]:
+def counted(resources: Iterable[AnyResource]) -> dict[Objects[Any], str]:
     """What quotas limit, and the names of the limits."""
-    crud = [resource for resource in resources if isinstance(resource, CrudResource)]
+    crud = [one for one in resources if isinstance(one, CrudResource)]
     return {one.logic.objects: one.name for one in crud if one.quota}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kilonova.core.web.app import Route
 from kilonova.network.resources.base.resource import V2, Api, Extension, Resource
 from kilonova.network.resources.quotas import schemas as shapes
@@ -12,7 +10,7 @@ from kilonova.network.resources.quotas.logic import QuotaLogic
 from kilonova.network.resources.quotas.policies import RULES
 
 
-def _routes(api: Api) -> Sequence[Route]:
+def routes(api: Api) -> list[Route]:
     quotas, every, one = Quotas(QuotaLogic(api.deps)), f"{V2}/quotas", f"{V2}/quotas/{{project_id:str}}"
     limits, details, sent = shapes.QuotaBody, shapes.QuotaDetailsBody, shapes.QuotaUpdate
     more, use = "Show a project's limits and what it uses.", quotas.details
@@ -28,8 +26,8 @@ def _routes(api: Api) -> Sequence[Route]:
 
 
 QUOTAS = Resource(
-    rules=RULES,
-    more=_routes,
+    routes,
+    RULES,
     extensions=(
         Extension(
             "quota-check-limit", "Quota engine limit check", "2021-09-08T16:00:00-00:00",
