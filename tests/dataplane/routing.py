@@ -3,6 +3,7 @@ it that is all there is beyond. Outside knows of 198.51.100.0/24 and 2001:db8:f:
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import subprocess
@@ -30,6 +31,7 @@ from kilonova.network.agent.model import (
 )
 from kilonova.network.agent.system.daemons import command_line
 from kilonova.network.agent.system.names import link_local
+from kilonova.testing.hosts import VirtualHost
 from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import PATIENCE, SOON, Guest, new_id
 
@@ -130,8 +132,8 @@ class Peer(Guest):
 class World(Peer):
     """The bridge and the namespace outside."""
 
-    def __init__(self) -> None:
-        self.host, self.processes = None, []
+    def __init__(self, host: VirtualHost | None = None) -> None:
+        self.host, self.processes = host, []
         tag = new_id()[:8]
         self.bridge, self.tap, self.namespace = f"kto{tag}", f"ktw{tag}", f"kto-{tag}"
 
@@ -150,7 +152,8 @@ class World(Peer):
 
     def unmake(self) -> None:
         self.unplug()
-        subprocess.run(["ip", "link", "del", self.bridge], check=False, capture_output=True)
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.ip("link", "del", self.bridge)
 
 
 def external() -> NetworkModel:
