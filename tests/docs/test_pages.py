@@ -20,7 +20,7 @@ PAGES = [
     *ROOT.glob("*.md"),
     *(page for page in DOCS.rglob("*.md") if "_build" not in page.parts and page.stem not in MADE),
 ]
-BLOCK = re.compile(r"^% tested(?:: (.+))?\n```console\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^% tested(?:: ([^\n]+))?\n```console\n(.*?)^```$|^% prepare: (.+?)$", re.M | re.S)
 FILE = re.compile(
     r"`((?:[\w.*-]+/)*[a-z_*][\w.*-]*\.(?:py|sh)|(?:[\w.*-]+/)+[\w.*-]+\.(?:cfg|conf|toml|md))(?:::\w+)?`"
 )
@@ -29,8 +29,10 @@ CLIENT = Path(os.environ.get("CLIENT", ROOT / ".venv-client")) / "bin"
 
 
 def steps(page: str) -> Iterator[tuple[str, list[str]]]:
-    """(command, lines of its output as the page shows them), in all tested blocks of the page."""
-    for changes, block in BLOCK.findall(page):
+    """(command, lines of its output as the page shows them), in all tested blocks of the page, and what prepares them."""
+    for changes, block, prepares in BLOCK.findall(page):
+        if prepares:
+            yield prepares, []
         for old, new in (change.split("=") for change in changes.split()):
             block = block.replace(old, new)
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
@@ -59,6 +61,7 @@ def shell_env(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.stem)
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, shell_env: dict[str, str], tmp_path: Path) -> None:
     wanted = list(steps(page.read_text().replace("8774", shell_env["KILONOVA_CLOUD_PORT"])))
@@ -72,7 +75,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, shell_env: dict[
             env=shell_env,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
         )
     finally:
         subprocess.run(["kilonova", "down"], cwd=tmp_path, env=shell_env, capture_output=True, timeout=60, check=False)
