@@ -49,8 +49,8 @@ async def ensure_default_group(deps: Deps, project_id: str | None) -> None:
 async def make_room(
     deps: Deps, tx: Transaction, owners: Iterable[str], counted: Mapping[Objects[Any], int]
 ) -> dict[str, str]:
-    """Enter the projects, one for each new object, and see that each has room for what it makes: `counted` is how many rows of
-    which objects one new object needs. The projects' default groups. Raises OverQuota."""
+    """Checks the quotas of projects: `owners` has the project of each new object, `counted` how many rows of which objects one of
+    them needs. Returns the default group of each project, and locks the projects as `enter` does. Raises OverQuota."""
     defaults: dict[str, str] = {}
     for project_id, count in sorted(Counter(owners).items()):
         defaults[project_id] = await enter(deps, tx, project_id)

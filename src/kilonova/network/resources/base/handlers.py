@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
-from kilonova.core.context import RequestContext
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.yielding import yielding
-from kilonova.network.deps import Deps
 from kilonova.network.resources.base.access import guard, hidden, scope
 from kilonova.network.resources.base.bodies import read_many, read_one
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.filters import links, read_filters
 from kilonova.network.resources.base.grants import acting, narrow
-from kilonova.network.resources.base.schemas import Filters
 from kilonova.network.resources.base.shape import Link, Shape
-
-
-class Reading(Protocol):
-    """Logic that lists and shows. A list is of what a project sees; of all objects for None."""
-
-    deps: Deps
-
-    async def list(self, filters: Filters, project_id: str | None, /) -> Sequence[Any]: ...
-    async def get(self, object_id: str, guard: Guard, /) -> Any: ...
-
-
-class Writing(Reading, Protocol):
-    """Logic that also creates, all or none with a guard for each body, updates and deletes."""
-
-    async def create(self, ctx: RequestContext, bodies: Sequence[Any], guards: Sequence[Guard], /) -> Sequence[Any]: ...
-    async def update(self, ctx: RequestContext, object_id: str, body: Any, guard: Guard, /) -> Any: ...
-    async def delete(self, ctx: RequestContext, object_id: str, guard: Guard, /) -> None: ...
-
 
 L = TypeVar("L", bound=Any)
 
 
 class Handlers(Generic[L]):
-    """Of one resource. A resource that does more, or something in its own way, has a subclass."""
+    """Of one resource. `logic` lists and shows (ReadLogic) and, where the resource has the shapes for it, creates, updates and
+    deletes with the same arguments as Logic. A resource that does more, or something in its own way, has a subclass."""
 
     def __init__(self, shape: Shape, logic: L) -> None:
         self.shape, self.logic = shape, logic

@@ -92,7 +92,8 @@ class Shape:
             (one.name, Union[one.type, UnsetType], msgspec.field(default=UNSET, name=one.encode_name))  # noqa: UP007
             for one in msgspec.structs.fields(self.view)
         ]
-        return msgspec.defstruct(f"{self.view.__name__}Part", fields, bases=(View,), kw_only=True)
+        about = {"__doc__": f"Those attributes of {self.a_noun} that the query parameter `fields` names."}
+        return msgspec.defstruct(f"{self.view.__name__}Part", fields, bases=(View,), kw_only=True, namespace=about)
 
     @cached_property
     def one(self) -> Any:

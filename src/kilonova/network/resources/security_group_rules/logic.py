@@ -9,7 +9,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
-from kilonova.network.hosts.filters import filters_changed
+from kilonova.network.hosts.security_groups import rules_changed
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import owner
 from kilonova.network.resources.base.facts import Guard, facts
@@ -50,7 +50,7 @@ class SecurityGroupRuleLogic(Logic[RuleRow, Rule]):
             await self._check_new(tx.connection, rows)
             await RULES.add(tx.connection, rows)
             for group_id in sorted({row["security_group_id"] for row in rows}):
-                await filters_changed(self.deps, tx, ctx, group_id)
+                await rules_changed(self.deps, tx, ctx, group_id)
             made = await RULES.by_ids(tx.connection, [row["id"] for row in rows])
             return await self.views(tx.connection, [made[row["id"]] for row in rows])
 
@@ -78,4 +78,4 @@ class SecurityGroupRuleLogic(Logic[RuleRow, Rule]):
                 raise errors.SecurityGroupRuleExists(rule_id=same.id)
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: RuleRow) -> None:
-        await filters_changed(self.deps, tx, ctx, row.security_group_id)
+        await rules_changed(self.deps, tx, ctx, row.security_group_id)

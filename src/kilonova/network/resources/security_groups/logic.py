@@ -9,7 +9,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
-from kilonova.network.hosts.filters import filters_changed
+from kilonova.network.hosts.security_groups import rules_changed
 from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.security_group_rules import plan
@@ -68,7 +68,7 @@ class SecurityGroupLogic(Logic[GroupRow, Group]):
             await project_store.leave(tx.connection, row.id)
         if await store.in_use(tx.connection, row.id):
             raise errors.SecurityGroupInUse(id=row.id)
-        await filters_changed(self.deps, tx, ctx, row.id)  # groups whose rules referred to it lose those rules
+        await rules_changed(self.deps, tx, ctx, row.id)  # groups whose rules referred to it lose those rules
 
 
 def _check_name(name: str) -> None:

@@ -9,7 +9,7 @@ from kilonova.network.store import security_groups as store
 from kilonova.network.store.security_groups import GROUPS
 
 
-async def filters_changed(deps: Deps, tx: Transaction, ctx: RequestContext, group_id: str) -> None:
+async def rules_changed(deps: Deps, tx: Transaction, ctx: RequestContext, group_id: str) -> None:
     """A group's rules have changed: every host with them gets a message, even when this process dies after the commit."""
     hosts = await store.hosts_with(tx.connection, [group_id], deps.alive_since())
     await GROUPS.change(tx.connection, group_id, {}, deps.now())
