@@ -1,6 +1,6 @@
 """Databases: engine, transactions, outbox, migrations. Only `store/` and `tables.py` of a service use its modules."""
 
-from kilonova.core.db.engine import Connection, Database, Row, Transaction
+from kilonova.core.db.engine import Connection, Database, Transaction
 from kilonova.core.db.failures import Collision, DuplicateRow, is_twin
 from kilonova.core.db.retry import retried
 from kilonova.core.db.rows import TypedRow
@@ -10,7 +10,6 @@ __all__ = [
     "Connection",
     "Database",
     "DuplicateRow",
-    "Row",
     "Transaction",
     "TypedRow",
     "is_twin",

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from sqlalchemy import MetaData, event, text
-from sqlalchemy import Row as SqlRow
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Connection = AsyncConnection
-Row = SqlRow[*tuple[Any, ...]]
 REFUSED = (PoolTimeout, OSError, TimeoutError)  # how drivers say that they can't connect, beside errors of their own
 TRUSTED = 1.0  # seconds for which an unused connection is taken to be alive
 
