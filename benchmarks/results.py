@@ -17,8 +17,8 @@ TIMES = 15  # that a call is made for its median
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """`samples` in `unit`; `asked` is a bound: at most, or with `more_is_better` at least. Of a curve `sizes` tells for each
-    sample how many there were, and `by` of what."""
+    """`samples` in `unit`; `asked` is a bound: at most, or with `more_is_better` at least. For a curve, `sizes` has for each
+    sample the number of objects, and `by` their kind."""
 
     what: str
     unit: str

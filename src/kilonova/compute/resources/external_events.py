@@ -140,7 +140,7 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route(
             "POST", V + "/os-server-external-events", events.create, RULE, body=EventsIn, reply=EventsOut,
-            summary="Tell of what another service has done for a server.",
+            summary="Report events of other services that concern servers.",
         )
     ]  # fmt: skip
 

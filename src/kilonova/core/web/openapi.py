@@ -217,7 +217,7 @@ def _finish(kind: type[msgspec.Struct], schema: Json) -> None:
 
 
 def _short_names(names: Collection[str]) -> dict[str, str]:
-    """Of shapes of the same name msgspec tells the modules: instead, the resource goes before the name."""
+    """Shapes of the same name have their modules in msgspec's names: replace these by the resource's name."""
     found = {}
     for name in names:
         if match := SHAPE.fullmatch(name):

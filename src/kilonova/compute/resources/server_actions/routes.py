@@ -1,4 +1,4 @@
-"""Routes of server actions. What a body may hold is told by the registry of actions."""
+"""Routes of server actions. The registry of actions defines what a body may hold."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from kilonova.network.agent.system.commands import missing
 
 
 def dnsmasq_user(options: DataPlaneOptions, root: Path) -> str:
-    """Whom dnsmasq becomes: it reads its files below `root` again when told to, so it must be able to reach them."""
+    """The user that dnsmasq runs as. It reads its files below `root` again on SIGHUP, so this user must be able to read them."""
     if options.dnsmasq_user:
         return options.dnsmasq_user
     try:

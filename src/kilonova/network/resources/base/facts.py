@@ -14,7 +14,7 @@ Facts = dict[str, Any]
 body of what is to be made."""
 Guard = Callable[[Facts, KilonovaError | None], None]
 """Refuses callers that may not act on an object. The error given is raised for those that may not even see it; without one
-these are told that they may not."""
+they get 403."""
 
 
 def owned_by(project_id: str) -> Facts:

@@ -33,8 +33,8 @@ class Shape:
     `unsorted` ones that lists filter but don't sort by.
 
     `rules` are the resource's policy rules, with upstream's names. An attribute with a rule `get_NAME:ATTRIBUTE` is hidden from
-    callers that the rule refuses. `see_new` is the rule of who may know of what a new object is made on; others are told that
-    this does not exist. `hosts` says what compute hosts see of the resource; nothing without.
+    callers that the rule refuses. `see_new` is the rule for callers that may know of what a new object is made on; for
+    others it does not exist. `hosts` says what compute hosts see of the resource; nothing without.
     """
 
     name: str

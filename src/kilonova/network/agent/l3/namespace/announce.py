@@ -1,4 +1,4 @@
-"""Gratuitous ARP and unsolicited neighbour advertisements: what tells neighbours where an address is now. Blocking."""
+"""Gratuitous ARP and unsolicited neighbour advertisements: they show neighbours where an address is now. Blocking."""
 
 from __future__ import annotations
 

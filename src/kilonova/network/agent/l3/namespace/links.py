@@ -109,14 +109,14 @@ class RouterLinks:
             _inside(router_id, lambda: _set(FORWARDING, "1" if on else "0"))
 
     def announce(self, router_id: str, addresses: dict[str, list[str]], devices: Iterable[Device]) -> None:
-        """Tell the neighbours where addresses are now (device → addresses)."""
+        """Announce to the neighbours where addresses are now (device → addresses)."""
         macs = {device.name: device.mac for device in devices}
 
-        def tell() -> None:
+        def announce_all() -> None:
             for name, found in addresses.items():
                 announce(name, macs[name], [str(parse_interface(address).ip) for address in found])
 
-        _inside(router_id, tell)
+        _inside(router_id, announce_all)
 
     def remove(self, router_id: str) -> None:
         """Nothing happens when it is not there."""

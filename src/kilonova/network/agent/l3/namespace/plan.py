@@ -1,6 +1,6 @@
 """RouterModel → what its namespace must have, purely: devices, addresses, routes, rules.
 
-What cannot be read of a floating IP, a forwarding or a route is left out and told in `problems`; a router whose own ports cannot
+What cannot be read of a floating IP, a forwarding or a route is left out and named in `problems`; a router whose own ports cannot
 be read is not planned at all."""
 
 from __future__ import annotations
