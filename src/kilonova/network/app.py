@@ -23,10 +23,12 @@ from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.network.resources.base import policies as base
 from kilonova.network.resources.base.resource import AnyResource, Api, counted
 from kilonova.network.resources.discovery import DISCOVERY
+from kilonova.network.resources.floating_ips.routes import FLOATING_IPS
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
 from kilonova.network.resources.networks.routes import NETWORKS
 from kilonova.network.resources.ports.routes import PORTS
 from kilonova.network.resources.quotas.routes import QUOTAS
+from kilonova.network.resources.routers.routes import ROUTERS
 from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES
 from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS
 from kilonova.network.resources.subnets.routes import SUBNETS
@@ -40,6 +42,8 @@ RESOURCES: tuple[AnyResource, ...] = (
     NETWORK_IP_AVAILABILITY,
     SUBNETS,
     PORTS,
+    ROUTERS,
+    FLOATING_IPS,
     SECURITY_GROUPS,
     SECURITY_GROUP_RULES,
     AGENTS,

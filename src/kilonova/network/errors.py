@@ -53,6 +53,10 @@ class TenantQuotaNotFound(NotFound):
     template = "Quota for project {project_id} could not be found."
 
 
+class FlatNetworkInUse(Conflict):
+    template = "Unable to create the flat network. Physical network {physical_network} is in use."
+
+
 class TunnelIdInUse(Conflict):
     template = "Unable to create the network. The tunnel ID {tunnel_id} is in use."
 

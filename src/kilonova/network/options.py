@@ -24,6 +24,8 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     quota_port: Annotated[int, doc("Ports of a project.", ge=-1)] = 500
     quota_security_group: Annotated[int, doc("Security groups of a project.", ge=-1)] = 10
     quota_security_group_rule: Annotated[int, doc("Rules of all security groups of a project.", ge=-1)] = 100
+    quota_router: Annotated[int, doc("Routers of a project.", ge=-1)] = 10
+    quota_floatingip: Annotated[int, doc("Floating IPs of a project.", ge=-1)] = 50
     agent_down_time: Annotated[float, doc("Seconds after which a silent network agent is down.", gt=0)] = 75
     report_interval: Annotated[float, doc("Seconds between two reports of a network agent.", gt=0)] = 30
     availability_zone: Annotated[str, doc("Zone that network agents are shown in.")] = "nova"

@@ -77,6 +77,7 @@ networks = Table(
     Column("availability_zone_hints", JSON, nullable=False),
     Index("ix_networks_project", "project_id"),
     Index("ux_networks_segment", "network_type", "segmentation_id", unique=True),
+    Index("ux_networks_physical", "physical_network", unique=True),
 )
 
 subnets = Table(
@@ -169,6 +170,50 @@ port_groups = Table(
     Column("port_id", ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
     Column("security_group_id", ForeignKey("security_groups.id"), primary_key=True),
     Index("ix_port_security_groups_group", "security_group_id"),
+)
+
+routers = Table(
+    "routers",
+    metadata,
+    *_standard(),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("host_id", String(255), nullable=False),  # where it is made; "" while no host can
+    Column("gateway_port_id", String(36)),
+    Column("gateway_network_id", ForeignKey("networks.id")),
+    Column("enable_snat", Boolean, nullable=False),
+    Column("routes", JSON, nullable=False),  # [[destination, nexthop], …]
+    Column("availability_zone_hints", JSON, nullable=False),
+    Index("ix_routers_project", "project_id"),
+    Index("ix_routers_host", "host_id"),
+)
+
+# A router's interfaces and gateway: what a port's owner says of itself may be written by its project.
+router_ports = Table(
+    "router_ports",
+    metadata,
+    Column("port_id", ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("router_id", ForeignKey("routers.id"), nullable=False),
+    Column("owner", String(64), nullable=False),  # network:router_interface or network:router_gateway
+    Index("ix_router_ports_router", "router_id"),
+)
+
+floating_ips = Table(
+    "floating_ips",
+    metadata,
+    *_standard(),
+    Column("floating_network_id", ForeignKey("networks.id"), nullable=False),
+    Column("floating_ip_address", String(64), nullable=False),
+    Column("floating_port_id", ForeignKey("ports.id"), nullable=False),  # holds the address
+    Column("fixed_port_id", ForeignKey("ports.id")),
+    Column("fixed_ip_address", String(64)),
+    Column("router_id", ForeignKey("routers.id")),
+    Column("status", String(16), nullable=False),
+    UniqueConstraint("floating_network_id", "fixed_port_id", "fixed_ip_address"),
+    Index("ix_floating_ips_project", "project_id"),
+    Index("ix_floating_ips_port", "fixed_port_id"),
+    Index("ix_floating_ips_router", "router_id"),
+    Index("ix_floating_ips_floating_port", "floating_port_id"),
 )
 
 agents = Table(

@@ -22,6 +22,7 @@ from kilonova.network.agent.model import (
     SubnetModel,
 )
 from kilonova.network.deps import Deps
+from kilonova.network.hosts.routers import compiled
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import device_id
 from kilonova.network.resources.ports import plan as port_plan
@@ -99,8 +100,7 @@ class HostLogic:
         )
 
     async def routers(self, connection: Connection, found: _Found) -> tuple[RouterModel, ...]:
-        """There are none yet."""
-        return ()
+        return await compiled(connection, found.host)
 
     def _network(
         self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PortRow], placed: _Placed

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kilonova.core.db import Transaction
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.deps import Deps
+from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Allocator, Want
 from kilonova.network.store import ports as store
 from kilonova.network.store.ports import PORTS
 
-OWNER = "network:dhcp"
-
-
-def mac_address(deps: Deps) -> str:
-    """A random address with the cloud's first three octets."""
-    return ":".join([deps.options.mac_base, *(f"{octet:02x}" for octet in deps.clock.random_bytes(3))])
+OWNER = service_ports.DHCP
 
 
 def device_id(network_id: str) -> str:
     """Of the port that is DHCP's: a network's owner may make other ports of this owner there."""
     return f"dhcp-{network_id}"
-
-
-def _row(deps: Deps, network_id: str, project_id: str) -> dict[str, Any]:
-    now = deps.now()
-    return {
-        "id": deps.clock.uuid(), "project_id": project_id, "name": "", "description": "", "created_at": now,
-        "updated_at": now, "revision_number": 1, "network_id": network_id, "mac_address": mac_address(deps),
-        "admin_state_up": True, "status": "ACTIVE", "device_id": device_id(network_id), "device_owner": OWNER,
-        "port_security_enabled": False, "allowed_address_pairs": [], "dns_name": "", "host_id": "",
-        "vnic_type": "normal", "profile": {},
-    }  # fmt: skip
 
 
 async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: str) -> None:
@@ -55,7 +38,9 @@ async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: st
     for subnet_id in have.difference(wanted):
         await store.take_addresses(tx.connection, str(port_id), subnet_id)
     if port_id is None:
-        row = _row(deps, network_id, project_id)
+        row = service_ports.columns(
+            deps, network_id, OWNER, device_id(network_id), project_id=project_id, status="ACTIVE"
+        )
         port_id = row["id"]
         await PORTS.add(tx.connection, [row])
     async for subnet_id in yielding(wanted):

@@ -108,6 +108,12 @@ async def segments_taken(connection: Connection, network_type: str, segmentation
     return set((await connection.execute(query)).scalars())
 
 
+async def physical_taken(connection: Connection, names: Iterable[str]) -> set[str]:
+    """Those of these physical networks that a network has."""
+    query = select(networks.c.physical_network).where(networks.c.physical_network.in_(list(names)))
+    return set((await connection.execute(query)).scalars())
+
+
 async def free_segment(connection: Connection, network_type: str, first: int, last: int) -> int | None:
     """The smallest free id after a taken one from `first` on; None where there is none up to `last`."""
     after = networks.alias()

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Update, and_, delete, exists, or_, select, tuple_, update
+from sqlalchemy import Select, Update, and_, delete, exists, func, or_, select, tuple_, update
 
 from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.store.objects import ObjectRow, Objects, StandardRow
 from kilonova.network.store.tags import Condition
-from kilonova.network.tables import ip_allocations, networks, port_groups, ports, subnets
+from kilonova.network.tables import floating_ips, ip_allocations, networks, port_groups, ports, router_ports, subnets
 
 
 class BoundRow(ObjectRow):
@@ -35,6 +36,12 @@ class PortRow(BoundRow, StandardRow):
     profile: dict[str, Any]
 
 
+class LedToRow(PortRow):
+    """With how many floating IPs lead to it."""
+
+    floating_ips: int
+
+
 PORTS = Objects(ports, PortRow)
 
 
@@ -55,6 +62,18 @@ def seen_by(project_id: str | None) -> Condition:
     """A project sees its own ports and all ports of its own networks."""
     own = select(networks.c.id).where(networks.c.project_id == project_id)
     return or_(ports.c.project_id == project_id, ports.c.network_id.in_(own))
+
+
+async def get(connection: Connection, port_id: str, *, lock: bool = False) -> LedToRow | None:
+    """With `lock`, others that would lock or change it wait until the transaction ends."""
+    return rows.first(await connection.execute(*_led_to(port_id, lock=lock)), LedToRow)
+
+
+@prepared
+def _led_to(port_id: Any, *, lock: bool) -> Select[Any]:
+    leading = select(func.count()).where(floating_ips.c.fixed_port_id == ports.c.id).scalar_subquery()
+    query = select(ports, leading.label("floating_ips")).where(ports.c.id == port_id)
+    return locked(query, of=ports) if lock else query
 
 
 def with_address(key: str, values: Sequence[str]) -> Condition:
@@ -157,6 +176,16 @@ async def dhcp_port(connection: Connection, network_id: str, device_id: str) -> 
         ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp", ports.c.device_id == device_id
     )
     return rows.first(await connection.execute(query), PortRow)
+
+
+async def of_router(connection: Connection, subnet_id: str, ip_address: str) -> str | None:
+    """The id of the router's port that has an address."""
+    query = (
+        select(ip_allocations.c.port_id)
+        .join(router_ports, router_ports.c.port_id == ip_allocations.c.port_id)
+        .where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.ip_address == ip_address)
+    )
+    return (await connection.execute(query)).scalar()
 
 
 async def dhcp_networks(connection: Connection, network_ids: Iterable[str]) -> set[str]:

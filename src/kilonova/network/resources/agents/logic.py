@@ -9,7 +9,8 @@ from kilonova.core.clock import iso, parse_iso
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
 from kilonova.network import errors
-from kilonova.network.agent.interface import TUNNEL_IP, AgentState
+from kilonova.network.agent.interface import ROUTERS, TUNNEL_IP, AgentState
+from kilonova.network.hosts.router_hosts import settle_unplaced
 from kilonova.network.resources.agents.schemas import Agent, AgentUpdate
 from kilonova.network.resources.base.columns import changes_of
 from kilonova.network.resources.base.facts import Guard
@@ -76,6 +77,8 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
                 new = {"id": self.deps.clock.uuid(), "agent_type": state.agent_type, "host": state.host}
                 rest = {"topic": TOPIC, "admin_state_up": True, "description": "", "created_at": now}
                 await AGENTS.add(tx.connection, [values | new | rest])
+            if state.configurations.get(ROUTERS):
+                await settle_unplaced(self.deps, tx, ctx)
 
     def _view(self, row: AgentRow) -> Agent:
         times: dict[str, Any] = {name: parse_iso(getattr(row, name)).strftime("%Y-%m-%d %H:%M:%S") for name in TIMES}

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from kilonova.core.errors import KilonovaError
 from kilonova.core.policy import PolicyNotAuthorized
 from kilonova.core.web.call import Call
-from kilonova.network.resources.base.facts import Facts, Guard
+from kilonova.network.resources.base.facts import Facts, Guard, Seeing
 from kilonova.network.resources.base.grants import covers
 from kilonova.network.resources.base.shape import Shape
 
@@ -42,6 +42,20 @@ def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = N
             raise unseen or PolicyNotAuthorized(action=base)
         for rule in rules:
             call.authorize(target, rule)
+
+    return check
+
+
+def seeing(call: Call) -> Seeing:
+    """What the caller may see beside the object of the request."""
+    return Seeing(network=_sees(call, "get_network"), subnet=_sees(call, "get_subnet"), port=_sees(call, "get_port"))
+
+
+def _sees(call: Call, rule: str) -> Guard:
+    def check(target: Facts, unseen: KilonovaError | None) -> None:
+        target.pop("object", None)
+        if call.ctx.is_host or not call.allowed(rule, target):
+            raise unseen or PolicyNotAuthorized(action=rule)
 
     return check
 

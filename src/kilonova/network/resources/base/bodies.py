@@ -13,11 +13,18 @@ from kilonova.network import errors
 from kilonova.network.resources.base.shape import Shape
 
 
-async def read_one(call: Call, shape: Shape) -> Any:
-    """An update: `{"network": {…}}`"""
-    envelope = await _envelope(call, shape.name)
-    call.reads(shape.update)
-    return _decode(shape, envelope[shape.name], shape.update)
+async def read_one(call: Call, shape: Shape, kind: Any = None) -> Any:
+    """An update, or something of this kind: `{"network": {…}}`"""
+    envelope, kind = await _envelope(call, shape.name), kind or shape.update
+    call.reads(kind)
+    return _decode(shape, envelope[shape.name], kind)
+
+
+async def read_shape(call: Call, shape: Shape, kind: Any) -> Any:
+    """Something of this kind without an envelope."""
+    raw = await call.body()
+    call.reads(kind)
+    return _decode(shape, msgspec.Raw(raw.strip() or b"{}"), kind)
 
 
 async def read_many(call: Call, shape: Shape, most: int) -> tuple[list[Any], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from kilonova.core.errors import KilonovaError
@@ -15,6 +16,15 @@ body of what is to be made."""
 Guard = Callable[[Facts, KilonovaError | None], None]
 """Refuses callers that may not act on an object. The error given is raised for those that may not even see it; without one
 they get 403."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeing:
+    """Refuse callers that may not see a thing that their request names beside its own object."""
+
+    network: Guard
+    subnet: Guard
+    port: Guard
 
 
 def owned_by(project_id: str) -> Facts:

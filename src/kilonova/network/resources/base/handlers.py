@@ -36,7 +36,7 @@ class Handlers(Generic[L]):
         if call.ctx.is_host:
             possible, project = narrow(self.shape.hosts, call.ctx.grant, filters) and possible, None
         items = await self.logic.list(filters, project) if possible else []
-        return self._many(call, items, links(call, self.shape, items, filters), filters.fields)
+        return self.many(call, items, links(call, self.shape, items, filters), filters.fields)
 
     async def show(self, call: Call, id: str) -> Reply:
         item = await self.logic.get(id, self.guard(call, "get"))
@@ -46,7 +46,7 @@ class Handlers(Generic[L]):
         bodies, bulk = await read_many(call, self.shape, self.logic.deps.options.max_bulk)
         guards = [self.guard(call, "create", body, see=self.shape.see_new) async for body in yielding(bodies)]
         items = await self.logic.create(acting(call.ctx), bodies, guards)
-        return self._many(call, items) if bulk else self.one(call, items[0])
+        return self.many(call, items) if bulk else self.one(call, items[0])
 
     async def update(self, call: Call, id: str) -> Reply:
         body = await read_one(call, self.shape)
@@ -61,7 +61,7 @@ class Handlers(Generic[L]):
         kind = self.shape.one_part if fields else self.shape.one
         return Reply(kind(inner=self._shown(call, [item], fields)[0]))
 
-    def _many(
+    def many(
         self, call: Call, items: Sequence[msgspec.Struct], beside: Sequence[Link] = (),
         fields: frozenset[str] = frozenset(),
     ) -> Reply:  # fmt: skip

@@ -16,13 +16,16 @@ from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.facts import Facts, facts, network_facts
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate
+from kilonova.network.resources.routers.errors import ExternalNetworkInUse
 from kilonova.network.store import networks as store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.networks import NetworkRow
+from kilonova.network.store.routers import gateways_on
 from kilonova.network.store.tags import Condition
 
-TYPES = ("local", VXLAN)
+FLAT = "flat"
+TYPES = ("local", VXLAN, FLAT)
 PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_enabled")
 SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id")
 
@@ -54,6 +57,11 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         return [view(row, [], [], zone) async for row in yielding(rows)]
 
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
+        flat = [row["physical_network"] for row in rows if row["network_type"] == FLAT]
+        used = await store.physical_taken(tx.connection, flat) if flat else set()
+        used |= {name for name, count in Counter(flat).items() if count > 1}
+        if used:
+            raise errors.FlatNetworkInUse(physical_network=min(used))
         await self._segment(tx.connection, rows)
         await super().add(tx, rows)
 
@@ -63,6 +71,8 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         unshared = row.shared and changes.get("shared") is False
         if unshared and await store.foreign_ports(tx.connection, row.id, row.project_id):
             raise errors.InvalidSharedSetting(id=row.id)
+        if row.external and changes.get("external") is False and await gateways_on(tx.connection, row.id):
+            raise ExternalNetworkInUse(id=row.id)
         return changes
 
     async def changed(self, tx: Transaction, ctx: RequestContext, row: NetworkRow, changes: Mapping[str, Any]) -> None:
@@ -84,7 +94,9 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             raise errors.InvalidInput(
                 reason=f"provider:network_type {kind!r} is not supported, only {' and '.join(map(repr, TYPES))} are"
             )
-        if body.physical_network is not None:
+        if kind == FLAT and not body.physical_network:
+            raise errors.InvalidInput(reason="physical_network required for flat provider network")
+        if kind != FLAT and body.physical_network is not None:
             raise errors.InvalidInput(reason=f"a network of type {kind!r} has no physical network")
         if body.segmentation_id is not None and (kind != VXLAN or body.network_type is None):
             raise errors.InvalidInput(reason="a segmentation id needs provider:network_type 'vxlan'")
@@ -96,7 +108,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
                 "mtu": body.mtu or self._largest_mtu(kind),
                 "status": "ACTIVE",
                 "network_type": kind,
-                "physical_network": None,
+                "physical_network": body.physical_network,
                 "segmentation_id": body.segmentation_id,
                 "availability_zone_hints": body.availability_zone_hints,
             }

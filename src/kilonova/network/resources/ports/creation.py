@@ -16,7 +16,7 @@ from kilonova.network import errors
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam.addresses import Allocator, Want
-from kilonova.network.ipam.dhcp_port import mac_address
+from kilonova.network.ipam.service_ports import mac_address
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import standard
 from kilonova.network.resources.base.facts import Facts, Guard, owned_by, within

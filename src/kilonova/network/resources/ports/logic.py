@@ -12,13 +12,13 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.network import errors
 from kilonova.network.hosts import overlay
-from kilonova.network.ipam.addresses import Allocator, Want, text_of
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import keep_port
+from kilonova.network.ipam.readdress import readdress
 from kilonova.network.projects import enter
 from kilonova.network.resources.base.facts import Guard, facts
 from kilonova.network.resources.base.logic import ReadLogic
-from kilonova.network.resources.ports import plan
+from kilonova.network.resources.ports import plan, routed
 from kilonova.network.resources.ports.creation import create
 from kilonova.network.resources.ports.filters import Conditions, conditions
 from kilonova.network.resources.ports.schemas import Port, PortCreate, PortUpdate
@@ -26,7 +26,7 @@ from kilonova.network.resources.ports.views import binding, views
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
-from kilonova.network.store.ports import PORTS, PortRow
+from kilonova.network.store.ports import PORTS, LedToRow, PortRow
 from kilonova.network.store.tags import Condition
 
 TEXTS = ("name", "description", "device_id", "device_owner", "host_id")
@@ -116,27 +116,15 @@ class PortLogic(ReadLogic[PortRow, Port]):
             await store.set_groups(tx.connection, row.id, wanted)
         return had
 
-    async def _change_addresses(self, tx: Transaction, row: PortRow, body: PortUpdate) -> bool:
+    async def _change_addresses(self, tx: Transaction, row: LedToRow, body: PortUpdate) -> bool:
         """Make the port have the addresses asked for, keeping those it has that fit; whether anything changed."""
         if isinstance(body.fixed_ips, UnsetType):
             return False
-        have = list((await store.addresses_of(tx.connection, [row.id])).get(row.id, []))
-        new: list[Want] = []
-        kept: list[Any] = []
-        for want in sorted(plan.wants(body.fixed_ips, has_subnets=False), key=lambda w: w.address is None):
-            match = next((a for a in have if _satisfies(a, want)), None)
-            if match is None:
-                new.append(want)
-            else:
-                have.remove(match)
-                kept.append(match)
-        if have:
-            await store.take_address(tx.connection, row.id, [a.ip_address for a in have])
-        if new:
-            allocator = await Allocator.on(tx.connection, [row.network_id])
-            await allocator.give(row.network_id, [(row.id, want) for want in new])
-            await allocator.save()
-        return bool(have or new)
+        wants = plan.wants(body.fixed_ips, has_subnets=False)
+        taken, changed = await readdress(tx.connection, row, wants)
+        if taken:
+            await routed.check_addresses(tx.connection, row, taken)
+        return changed
 
     @retried
     async def delete(self, ctx: RequestContext, port_id: str, guard: Guard) -> None:
@@ -145,6 +133,7 @@ class PortLogic(ReadLogic[PortRow, Port]):
             tunnelled = await overlay.lock(tx.connection, [network]) if row.host_id else []
             groups = group_store.groups_of_port(port_id)
             also = {*await group_store.hosts_with(tx.connection, groups, self.deps.alive_since())}
+            also |= await routed.leave(self.deps, tx, row)
             await PORTS.remove(tx.connection, [port_id])
             left = Counter({(network.id, row.host_id): -1})
             also |= await overlay.hosts_to_notify(tx.connection, tunnelled, left, moved=False)
@@ -159,10 +148,10 @@ class PortLogic(ReadLogic[PortRow, Port]):
 
     async def _with_network(
         self, connection: Connection, port_id: str, guard: Guard, device_owner: str = "", *, lock: bool = False
-    ) -> tuple[PortRow, NetworkRow]:
+    ) -> tuple[LedToRow, NetworkRow]:
         """A port and its network, for callers that may see it."""
         missing = errors.PortNotFound(id=port_id)
-        row = await PORTS.get(connection, port_id, lock=lock)
+        row = await store.get(connection, port_id, lock=lock)
         if row is None:
             raise missing
         network = (await NETWORKS.by_ids(connection, [row.network_id]))[row.network_id]
@@ -170,9 +159,3 @@ class PortLogic(ReadLogic[PortRow, Port]):
         target = facts(row, network) | {"shared": False, "router:external": False}
         guard(target | {"network_device": device_owner.startswith("network:")}, missing)
         return row, network
-
-
-def _satisfies(address: Any, want: Want) -> bool:
-    if want.subnet_id is not None and address.subnet_id != want.subnet_id:
-        return False
-    return want.address is None or address.ip_address == text_of(want.address)

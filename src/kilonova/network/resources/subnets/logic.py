@@ -54,7 +54,12 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
         return [view(row, tags.get(row.id, []), external=row.network_id in external) for row in rows]
 
     async def changes(self, tx: Transaction, row: SubnetRow, body: SubnetUpdate) -> dict[str, Any]:
-        return _changes(row, body)
+        changes = _changes(row, body)
+        if changes.get("gateway_ip", row.gateway_ip) != row.gateway_ip and row.gateway_ip is not None:
+            held = await port_store.of_router(tx.connection, row.id, row.gateway_ip)
+            if held is not None:
+                raise errors.GatewayIpInUse(ip_address=row.gateway_ip, port_id=held)
+        return changes
 
     async def changed(self, tx: Transaction, ctx: RequestContext, row: SubnetRow, changes: Mapping[str, Any]) -> None:
         if changes.get("enable_dhcp", row.enable_dhcp) != row.enable_dhcp:

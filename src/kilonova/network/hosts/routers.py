@@ -1,0 +1,84 @@
+"""A host's routers, compiled from the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from kilonova.core.addresses import parse_network
+from kilonova.core.db import Connection
+from kilonova.network.agent.model import FloatingIPModel, GatewayModel, RouterModel, RouterPortModel
+from kilonova.network.ipam import service_ports
+from kilonova.network.store import floating_ips as floating_store
+from kilonova.network.store import routers as store
+from kilonova.network.store.floating_ips import FloatingIPRow
+from kilonova.network.store.routers import PlacedAddress, RouterPortRow, RouterRow
+
+Addresses = dict[str, list[PlacedAddress]]
+"""By port: its addresses, each with its subnet."""
+
+
+async def compiled(connection: Connection, host: str) -> tuple[RouterModel, ...]:
+    """One statement where there are none, four otherwise, however many there are."""
+    found = await store.on_host(connection, host)
+    if not found:
+        return ()
+    ids = [router.id for router in found]
+    held = await store.ports_of(connection, ids)
+    addresses: defaultdict[str, list[PlacedAddress]] = defaultdict(list)
+    every = [port.id for ports in held.values() for port in ports]
+    for address in await store.addresses_of(connection, every):
+        addresses[address.port_id].append(address)
+    floating = await floating_store.of_routers(connection, ids)
+    return tuple(_router(router, held.get(router.id, []), addresses, floating.get(router.id, [])) for router in found)
+
+
+def _router(
+    row: RouterRow, ports: Sequence[RouterPortRow], addresses: Addresses, floating: Sequence[FloatingIPRow]
+) -> RouterModel:
+    gateway = next((port for port in ports if port.owner == service_ports.GATEWAY), None)
+    return RouterModel(
+        id=row.id,
+        project_id=row.project_id,
+        admin_state_up=row.admin_state_up,
+        interfaces=tuple(
+            RouterPortModel(
+                port_id=port.id,
+                network_id=port.network_id,
+                mac_address=port.mac_address,
+                addresses=_with_prefix(addresses[port.id]),
+            )
+            for port in ports
+            if port.owner == service_ports.INTERFACE and port.admin_state_up and addresses[port.id]
+        ),
+        gateway=_gateway(row, gateway, addresses[gateway.id]) if gateway is not None else None,
+        routes=tuple((destination, nexthop) for destination, nexthop in row.routes),
+        floating_ips=tuple(
+            FloatingIPModel(
+                id=one.id,
+                floating_ip_address=one.floating_ip_address,
+                fixed_ip_address=one.fixed_ip_address or "",
+                port_id=one.fixed_port_id or "",
+            )
+            for one in floating
+        ),
+    )
+
+
+def _gateway(router: RouterRow, port: RouterPortRow, held: Sequence[PlacedAddress]) -> GatewayModel:
+    hops: dict[int, str] = {}
+    for subnet in held:
+        if subnet.gateway_ip:
+            hops.setdefault(subnet.ip_version, subnet.gateway_ip)
+    return GatewayModel(
+        port_id=port.id,
+        network_id=port.network_id,
+        mac_address=port.mac_address,
+        addresses=_with_prefix(held),
+        next_hops=tuple(hops.values()),
+        enable_snat=router.enable_snat,
+    )
+
+
+def _with_prefix(held: Sequence[PlacedAddress]) -> tuple[str, ...]:
+    return tuple(f"{address.ip_address}/{parse_network(address.cidr).prefixlen}" for address in held)

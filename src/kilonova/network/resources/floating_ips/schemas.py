@@ -1,0 +1,58 @@
+"""Wire shapes of floating IPs."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from kilonova.core.web.wire import Body, View
+from kilonova.network.resources.base.schemas import ProjectId, Text, Uuid
+from kilonova.network.resources.subnets.schemas import Address
+
+
+class FloatingIPCreate(Body, kw_only=True):
+    floating_network_id: Uuid
+    floating_ip_address: Address | None = None
+    subnet_id: Uuid | None = None
+    port_id: Uuid | None = None
+    fixed_ip_address: Address | None = None
+    description: Text | None = ""
+    project_id: ProjectId | None = None
+    tenant_id: ProjectId | None = None
+
+
+class FloatingIPUpdate(Body):
+    """`port_id` null leads it nowhere."""
+
+    port_id: Uuid | UnsetType | None = UNSET
+    fixed_ip_address: Address | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class PortDetails(View):
+    name: str
+    network_id: str
+    mac_address: str
+    admin_state_up: bool
+    status: str
+    device_id: str
+    device_owner: str
+
+
+class FloatingIP(View, kw_only=True):
+    """Times are ISO text."""
+
+    id: str
+    floating_ip_address: str
+    floating_network_id: str
+    router_id: str | None
+    port_id: str | None
+    fixed_ip_address: str | None
+    status: str
+    description: str
+    project_id: str
+    tenant_id: str
+    created_at: str
+    updated_at: str
+    revision_number: int
+    tags: list[str]
+    port_details: PortDetails | None

@@ -1,0 +1,171 @@
+"""SQL of routers and of their ports."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select, update
+
+from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.core.db.prepared import insert, prepared
+from kilonova.network.store.objects import Objects, StandardRow
+from kilonova.network.store.ports import PortRow
+from kilonova.network.store.subnets import SubnetRow
+from kilonova.network.tables import agents, floating_ips, ip_allocations, ports, router_ports, routers, subnets
+
+
+class RouterRow(StandardRow):
+    """`routes` holds [destination, nexthop]; `host_id` is "" while no host makes it."""
+
+    admin_state_up: bool
+    status: str
+    host_id: str
+    gateway_port_id: str | None
+    gateway_network_id: str | None
+    enable_snat: bool
+    routes: list[list[str]]
+    availability_zone_hints: list[str]
+
+
+class RouterPortRow(PortRow):
+    """A port of a router; `owner` is network:router_interface or network:router_gateway."""
+
+    router_id: str
+    owner: str
+
+
+class PlacedAddress(SubnetRow):
+    """An address of a port, with its subnet's columns."""
+
+    port_id: str
+    ip_address: str
+
+
+class AgentRow(TypedRow):
+    host: str
+    configurations: dict[str, Any]
+
+
+ROUTERS = Objects(routers, RouterRow)
+
+
+async def ports_of(connection: Connection, router_ids: Sequence[str]) -> dict[str, list[RouterPortRow]]:
+    """By router, oldest first."""
+    found: defaultdict[str, list[RouterPortRow]] = defaultdict(list)
+    for row in rows.every(await connection.execute(*_ports(router_ids)), RouterPortRow):
+        found[row.router_id].append(row)
+    return found
+
+
+@prepared
+def _ports(router_ids: Any) -> Select[Any]:
+    query = select(router_ports.c.router_id, router_ports.c.owner, ports).join(
+        ports, ports.c.id == router_ports.c.port_id
+    )
+    return query.where(router_ports.c.router_id.in_(router_ids)).order_by(ports.c.created_at, ports.c.id)
+
+
+async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> Sequence[PlacedAddress]:
+    """In the order they were given out."""
+    return rows.every(await connection.execute(*_addresses(port_ids)), PlacedAddress)
+
+
+@prepared
+def _addresses(port_ids: Any) -> Select[Any]:
+    query = select(ip_allocations.c.port_id, ip_allocations.c.ip_address, subnets).join(
+        subnets, subnets.c.id == ip_allocations.c.subnet_id
+    )
+    return query.where(ip_allocations.c.port_id.in_(port_ids)).order_by(ip_allocations.c.id)
+
+
+async def add_port(connection: Connection, router_id: str, port_id: str, owner: str) -> None:
+    row = {"router_id": router_id, "port_id": port_id, "owner": owner}
+    await connection.execute(insert(router_ports), [row])
+
+
+async def router_of_port(connection: Connection, port_id: str) -> str | None:
+    """The router whose port it is."""
+    query = select(router_ports.c.router_id).where(router_ports.c.port_id == port_id)
+    return (await connection.execute(query)).scalar()
+
+
+async def gateways_on(connection: Connection, network_id: str) -> bool:
+    """Whether a router has its gateway, or a floating IP its address, on the network."""
+    for table, column in (
+        (routers, routers.c.gateway_network_id),
+        (floating_ips, floating_ips.c.floating_network_id),
+    ):
+        if (await connection.execute(select(table.c.id).where(column == network_id).limit(1))).first() is not None:
+            return True
+    return False
+
+
+async def leading_to(
+    connection: Connection, network_id: str, subnet_id: str, external_id: str, gateway_ip: str | None
+) -> RouterRow | None:
+    """A router with an interface on the subnet and its gateway on the external network; the one that is the subnet's own
+    gateway first."""
+    query = (
+        select(routers)
+        .join(router_ports, router_ports.c.router_id == routers.c.id)
+        .join(ports, ports.c.id == router_ports.c.port_id)
+        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+        .where(
+            ports.c.network_id == network_id, ip_allocations.c.subnet_id == subnet_id,
+            router_ports.c.owner == "network:router_interface", routers.c.gateway_network_id == external_id,
+        )
+        .order_by(ip_allocations.c.ip_address != (gateway_ip or ""), routers.c.id)
+    )  # fmt: skip
+    return rows.first(await connection.execute(query.limit(1)), RouterRow)
+
+
+async def unplaced(connection: Connection) -> Sequence[RouterRow]:
+    """Routers that no host makes."""
+    return rows.every(await connection.execute(*_unplaced("")), RouterRow)
+
+
+@prepared
+def _unplaced(host: Any) -> Select[Any]:
+    return select(routers).where(routers.c.host_id == host).order_by(routers.c.id).limit(200)
+
+
+async def living_agents(connection: Connection, agent_type: str, since: str) -> Sequence[AgentRow]:
+    """Those that are administratively up, too."""
+    query = select(agents.c.host, agents.c.configurations).where(
+        agents.c.agent_type == agent_type, agents.c.admin_state_up, agents.c.heartbeat_timestamp >= since
+    )
+    return rows.every(await connection.execute(query), AgentRow)
+
+
+async def count_by_host(connection: Connection) -> dict[str, int]:
+    query = select(routers.c.host_id, func.count().label("routers")).group_by(routers.c.host_id)
+    return {row.host_id: row.routers for row in (await connection.execute(query)).all()}
+
+
+async def bind_ports(connection: Connection, port_ids: Sequence[str], host: str, now: str) -> None:
+    """They are DOWN until the host reports them."""
+    values = {"host_id": host, "status": "DOWN", "updated_at": now}
+    change = update(ports).where(ports.c.id.in_(port_ids))
+    await connection.execute(change.values(**values, revision_number=ports.c.revision_number + 1))
+
+
+async def on_host(connection: Connection, host: str) -> Sequence[RouterRow]:
+    return rows.every(await connection.execute(*_on_host(host)), RouterRow)
+
+
+@prepared
+def _on_host(host: Any) -> Select[Any]:
+    return select(routers).where(routers.c.host_id == host).order_by(routers.c.id)
+
+
+async def place(connection: Connection, router_id: str, host: str) -> None:
+    await connection.execute(update(routers).where(routers.c.id == router_id).values(host_id=host))
+
+
+async def agent_of_host(connection: Connection, agent_type: str, host: str) -> AgentRow | None:
+    query = select(agents.c.host, agents.c.configurations).where(
+        agents.c.agent_type == agent_type, agents.c.host == host
+    )
+    return rows.first(await connection.execute(query), AgentRow)
