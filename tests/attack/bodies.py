@@ -17,6 +17,7 @@ LOGIN = {
 CREDENTIAL = {
     "application_credential": {"name": "FRESH", "roles": [{"name": "member"}], "expires_at": "2099-01-01T00:00:00Z"}
 }
+ROUTE = {"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}
 RULE = {"direction": "ingress", "ethertype": "IPv4", "protocol": "udp", "port_range_min": 1, "port_range_max": 2,
         "remote_ip_prefix": "10.0.0.0/8", "security_group_id": "network security-groups"}  # fmt: skip
 PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "10.9.9.9"}], "mac_address": "fa:16:3e:00:00:99",
@@ -74,6 +75,14 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "PUT", "/v2.0/subnets/*"): {"subnet": {"name": "x", "dns_nameservers": ["9.9.9.9"], "gateway_ip": None}},
     ("network", "POST", "/v2.0/ports"): {"port": PORT | {"network_id": "network networks"}},
     ("network", "PUT", "/v2.0/ports/*"): {"port": PORT},
+    ("network", "POST", "/v2.0/routers"): {"router": NAMED | {"admin_state_up": True, "external_gateway_info": None}},
+    ("network", "PUT", "/v2.0/routers/*"): {"router": {"name": "x", "routes": [ROUTE]}},
+    ("network", "PUT", "/v2.0/routers/*/add_extraroutes"): {"router": {"routes": [ROUTE]}},
+    ("network", "PUT", "/v2.0/routers/*/remove_extraroutes"): {"router": {"routes": [ROUTE]}},
+    ("network", "PUT", "/v2.0/routers/*/add_router_interface"): {"subnet_id": "network subnets"},
+    ("network", "PUT", "/v2.0/routers/*/remove_router_interface"): {"subnet_id": "network subnets"},
+    ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},
+    ("network", "PUT", "/v2.0/floatingips/*"): {"floatingip": {"description": "x", "port_id": None}},
     ("network", "POST", "/v2.0/security-groups"): {"security_group": NAMED | {"stateful": True}},
     ("network", "PUT", "/v2.0/security-groups/*"): {"security_group": {"description": "x"}},
     ("network", "POST", "/v2.0/security-group-rules"): {"security_group_rule": RULE},
@@ -136,6 +145,8 @@ def body_of(world: World, place: Place) -> Any:
     for service, what in (
         ("image", "images"),
         ("network", "networks"),
+        ("network", "subnets"),
+        ("network", "external"),
         ("network", "security-groups"),
         ("identity", "services"),
     ):

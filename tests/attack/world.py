@@ -265,7 +265,7 @@ class World:
         project = self.projects["owned"]
         quotas = {"quota_set": dict.fromkeys(("cores", "ram", "key_pairs", "server_groups"), -1) | {"instances": 200}}
         self.ok("admin", "PUT", f"/compute/v2.1/os-quota-sets/{project}", quotas)
-        kinds = ("network", "subnet", "port", "security_group", "security_group_rule")
+        kinds = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip")
         self.ok("admin", "PUT", f"/network/v2.0/quotas/{project}", {"quota": dict.fromkeys(kinds, -1)})
 
     def server_now(self, server: str) -> dict[str, Any]:
@@ -318,6 +318,14 @@ def _key_pair(world: World) -> str:
     name = world.fresh("key")
     world.ok("member", "POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": name, "public_key": KEY}})
     return name
+
+
+def _external(world: World) -> str:
+    wanted = {"network": {"name": world.fresh(), "router:external": True}}
+    network = str(world.ok("admin", "POST", "/network/v2.0/networks", wanted)["network"]["id"])
+    subnet = {"network_id": network, "cidr": "198.51.100.0/24", "ip_version": 4}
+    world.ok("admin", "POST", "/network/v2.0/subnets", {"subnet": subnet})
+    return network
 
 
 def _provider(world: World) -> str:
@@ -387,6 +395,11 @@ MAKERS: dict[tuple[str, str], Maker] = {
         },
     ),
     ("network", "quotas"): lambda w: w.projects["owned"],
+    ("network", "external"): _external,
+    ("network", "routers"): made("/network/v2.0/routers", _named("router")),
+    ("network", "floatingips"): made(
+        "/network/v2.0/floatingips", lambda w: {"floatingip": {"floating_network_id": w.id("network", "external")}}
+    ),
     ("compute", "servers"): _server,
     ("compute", "os-keypairs"): _key_pair,
     ("compute", "flavors"): made(
@@ -409,6 +422,9 @@ WORDS = {"tags": "word", "metadata": "word", "os-extra_specs": "hw:cpu_policy", 
 PRIVATE = {
     ("compute", what) for what in ("servers", "os-keypairs", "os-server-groups", "os-security-groups", "os-quota-sets")
 } | {
-    ("network", what) for what in ("networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas")
+    ("network", what)
+    for what in (
+        "networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas", "routers", "floatingips",
+    )
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

@@ -39,6 +39,8 @@ async def test_its_whole_life(cloud: Cloud) -> None:
     assert (led["status"], led["port_id"], led["router_id"]) == ("ACTIVE", port["id"], router["id"])
     assert led["fixed_ip_address"] == address
     assert led["port_details"]["device_id"] == port["device_id"]
+    assert (await cloud("PUT", f"/floatingips/{one['id']}/tags/blue")).status == 201
+    assert len((await cloud("GET", "/floatingips?tags=blue")).json["floatingips"]) == 1
     (told,) = (await model(cloud))[0].floating_ips
     assert (told.floating_ip_address, told.fixed_ip_address) == (one["floating_ip_address"], address)
     await cloud.forgotten()

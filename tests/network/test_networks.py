@@ -23,15 +23,31 @@ async def test_discovery(cloud: Cloud):
     aliases = {e["alias"] for e in (await cloud("GET", "/extensions")).json["extensions"]}
     assert aliases >= {extension.alias for resource in RESOURCES for extension in resource.extensions}
     assert {"security-group", "port-security", "binding", "quotas", "agent"} <= aliases
-    assert not {"router", "l3_agent_scheduler"} & aliases
+    assert "router" in aliases
+    assert not {"dvr", "l3-ha", "l3_agent_scheduler"} & aliases
     names = {e["alias"]: e["name"] for e in (await cloud("GET", "/extensions")).json["extensions"]}
     assert (names["availability_zone"], names["binding"]) == ("Availability Zone", "Port Binding")
     binding = (await cloud("GET", "/extensions/binding")).json["extension"]
     assert binding["updated"] == "2014-02-03T10:00:00-00:00"
     assert binding["description"]
-    assert (await cloud("GET", "/extensions/router")).json["NeutronError"]["type"] == "ExtensionNotFound"
-    for path in ("/routers", "/floatingips"):
-        assert (await cloud("GET", path)).status == 404
+    assert (await cloud("GET", "/extensions/dvr")).json["NeutronError"]["type"] == "ExtensionNotFound"
+    assert (await cloud("GET", "/vpnservices")).status == 404
+
+
+async def test_flat_networks_are_on_a_physical_one(cloud: Cloud):
+    async def make(**values: Any) -> Any:
+        body = {"network": {f"provider:{name}": value for name, value in values.items()}}
+        return await cloud("POST", "/networks", token="admin", json=body)
+
+    for values in ({"network_type": "flat"}, {"network_type": "local", "physical_network": "public"}):
+        refused = await make(**values)
+        assert (refused.status, refused.json["NeutronError"]["type"]) == (400, "InvalidInput")
+    made = await make(network_type="flat", physical_network="public")
+    assert made.json["network"]["provider:physical_network"] == "public"
+    refused = await make(network_type="flat", physical_network="public")
+    assert (refused.status, refused.json["NeutronError"]["type"]) == (409, "FlatNetworkInUse")
+    assert "Physical network public is in use" in refused.json["NeutronError"]["message"]
+    assert (await make(network_type="flat", physical_network="other")).status == 201
 
 
 async def test_a_network_lives(cloud: Cloud):
@@ -276,7 +292,8 @@ async def test_quotas(cloud: Cloud):
     assert (await cloud("PUT", path, json={"quota": {"network": 2}})).status == 403
     changed = await cloud("PUT", path, token="admin", json={"quota": {"network": 2, "subnet": -1, "port": 0}})
     assert changed.json["quota"] == {
-        "network": 2, "subnet": -1, "port": 0, "security_group": 10, "security_group_rule": 100
+        "network": 2, "subnet": -1, "port": 0, "security_group": 10, "security_group_rule": 100,
+        "router": 10, "floatingip": 50,
     }  # fmt: skip
     network, _ = await cloud.network()
     await cloud.make("network")

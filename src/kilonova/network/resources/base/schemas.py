@@ -51,11 +51,10 @@ class StandardUpdate(Body):
     description: Text | UnsetType | None = UNSET
 
 
-class StandardView(View, kw_only=True):
+class UnnamedView(View, kw_only=True):
     """What every resource shows. Times are ISO text."""
 
     id: str
-    name: str
     description: str
     project_id: str
     tenant_id: str
@@ -63,6 +62,12 @@ class StandardView(View, kw_only=True):
     updated_at: str
     revision_number: int
     tags: list[str] = msgspec.field(default_factory=list)
+
+
+class StandardView(UnnamedView, kw_only=True):
+    """And nearly every one has a name."""
+
+    name: str
 
 
 class TagsBody(Body):

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from kilonova.core.web.wire import View, wrapped
 from kilonova.network.resources.base.grants import HostAccess
-from kilonova.network.resources.base.schemas import StandardView
+from kilonova.network.resources.base.schemas import UnnamedView
 
 
 class Link(View):
@@ -60,7 +60,7 @@ class Shape:
 
     @property
     def tagged(self) -> bool:
-        return issubclass(self.view, StandardView)
+        return issubclass(self.view, UnnamedView)
 
     @cached_property
     def scalars(self) -> dict[str, tuple[str, type]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -16,9 +16,9 @@ from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.addresses import parse_address as number
 from kilonova.network.projects import make_room
-from kilonova.network.resources.base.columns import changes_of, owner
+from kilonova.network.resources.base.columns import changes_of, owner, shown
 from kilonova.network.resources.base.facts import Guard, Seeing, facts, network_facts, owned_by
-from kilonova.network.resources.base.logic import Conditions, ReadLogic
+from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.floating_ips import errors
 from kilonova.network.resources.floating_ips.schemas import (
     FloatingIP,
@@ -37,9 +37,6 @@ from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import PORTS, PortRow
 from kilonova.network.store.routers import ROUTERS, PlacedAddress
 
-COLUMNS = {"port_id": "fixed_port_id"}
-"""Wire name → column, where they differ."""
-
 
 def _bad(reason: str) -> BadRequest:
     return BadRequest(resource="floatingip", reason=reason)
@@ -48,9 +45,6 @@ def _bad(reason: str) -> BadRequest:
 class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
     objects = FLOATING_IPS
     missing = errors.FloatingIPNotFound
-
-    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> Conditions:
-        return super().conditions({COLUMNS.get(name, name): values for name, values in filters.items()})
 
     async def views(self, connection: Connection, rows: Sequence[FloatingIPRow]) -> Sequence[FloatingIP]:
         tags = await tag_store.tags_of(connection, [row.id for row in rows])
@@ -232,14 +226,6 @@ def _view(row: FloatingIPRow, tags: Sequence[str], port: PortRow | None) -> Floa
     details = None
     if port is not None:
         details = PortDetails(**{name: getattr(port, name) for name in PortDetails.__struct_fields__})
-    same = (
-        "id", "floating_ip_address", "floating_network_id", "router_id", "fixed_ip_address", "status", "description",
-        "project_id", "created_at", "updated_at", "revision_number",
-    )  # fmt: skip
-    return FloatingIP(
-        **{name: getattr(row, name) for name in same},
-        tenant_id=row.project_id,
-        port_id=row.fixed_port_id,
-        tags=list(tags),
-        port_details=details,
-    )
+    same = ("floating_ip_address", "floating_network_id", "router_id", "fixed_port_id", "fixed_ip_address", "status")
+    standard = {name: value for name, value in shown(row, tags).items() if name != "name"}
+    return FloatingIP(**standard, **{name: getattr(row, name) for name in same}, port_details=details)

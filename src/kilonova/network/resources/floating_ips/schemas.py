@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from kilonova.core.web.wire import Body, View
-from kilonova.network.resources.base.schemas import ProjectId, Text, Uuid
+from kilonova.network.resources.base.schemas import ProjectId, Text, UnnamedView, Uuid
 from kilonova.network.resources.subnets.schemas import Address
 
 
@@ -38,21 +38,11 @@ class PortDetails(View):
     device_owner: str
 
 
-class FloatingIP(View, kw_only=True):
-    """Times are ISO text."""
-
-    id: str
+class FloatingIP(UnnamedView, kw_only=True, rename={"fixed_port_id": "port_id"}):
     floating_ip_address: str
     floating_network_id: str
     router_id: str | None
-    port_id: str | None
+    fixed_port_id: str | None
     fixed_ip_address: str | None
     status: str
-    description: str
-    project_id: str
-    tenant_id: str
-    created_at: str
-    updated_at: str
-    revision_number: int
-    tags: list[str]
     port_details: PortDetails | None
