@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from kilonova.core.web.app import Route
 from kilonova.core.web.wire import wrapped
 from kilonova.network.resources.base.resource import ID, V2, CrudResource, Extension
@@ -20,24 +18,26 @@ from kilonova.network.resources.routers.schemas import (
 )
 
 
-def _more(handlers: RouterHandlers) -> Iterator[Route]:
+def _more(handlers: RouterHandlers) -> list[Route]:
     one, sent, shown = f"{V2}/routers{ID}", wrapped("router", RoutesIn), wrapped("router", Router)
-    yield Route(
-        "PUT", f"{one}/add_router_interface", handlers.add_interface, "add_router_interface", body=InterfaceIn,
-        reply=Interface, summary="Add an interface to a router: a port, or an address in a subnet.",
-    )  # fmt: skip
-    yield Route(
-        "PUT", f"{one}/remove_router_interface", handlers.remove_interface, "remove_router_interface", body=InterfaceIn,
-        reply=Interface, summary="Remove an interface from a router; its port is deleted.",
-    )  # fmt: skip
-    yield Route(
-        "PUT", f"{one}/add_extraroutes", handlers.add_routes, "add_extraroutes", body=sent, reply=shown,
-        summary="Add routes to a router.",
-    )  # fmt: skip
-    yield Route(
-        "PUT", f"{one}/remove_extraroutes", handlers.remove_routes, "remove_extraroutes", body=sent, reply=shown,
-        summary="Remove routes from a router.",
-    )  # fmt: skip
+    return [
+        Route(
+            "PUT", f"{one}/add_router_interface", handlers.add_interface, "add_router_interface", body=InterfaceIn,
+            reply=Interface, summary="Add an interface to a router: a port, or an address in a subnet.",
+        ),
+        Route(
+            "PUT", f"{one}/remove_router_interface", handlers.remove_interface, "remove_router_interface",
+            body=InterfaceIn, reply=Interface, summary="Remove an interface from a router; its port is deleted.",
+        ),
+        Route(
+            "PUT", f"{one}/add_extraroutes", handlers.add_routes, "add_extraroutes", body=sent, reply=shown,
+            summary="Add routes to a router.",
+        ),
+        Route(
+            "PUT", f"{one}/remove_extraroutes", handlers.remove_routes, "remove_extraroutes", body=sent, reply=shown,
+            summary="Remove routes from a router.",
+        ),
+    ]  # fmt: skip
 
 
 ROUTERS = CrudResource(
