@@ -118,16 +118,18 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
         float, doc("Seconds after SIGTERM that an API says it is not ready but still answers.", ge=0)
     ] = 2.0
     drain_timeout: Annotated[float, doc("Seconds in which a stopping process finishes what it began.", ge=0)] = 60.0
-    ca_file: Annotated[str, doc("Certificates (PEM) that prove the other services, where [endpoints] are https.")] = ""
-    cert_file: Annotated[str, doc("Certificate (PEM) with which the APIs speak https themselves.")] = ""
+    ca_file: Annotated[
+        str, doc("Certificates (PEM) of the authorities of other services, where [endpoints] are https.")
+    ] = ""
+    cert_file: Annotated[str, doc("Certificate (PEM) with which the APIs serve https.")] = ""
     key_file: Annotated[str, doc("Its key (PEM).")] = ""
     connections: Annotated[int, doc("Connections open at once; fewer where the system allows fewer files.", ge=1)] = (
         8192
     )
     connections_per_address: Annotated[int, doc("Connections open at once from one address.", ge=1)] = 2048
-    head_timeout: Annotated[float, doc("Seconds in which a request's head must be there.", gt=0)] = 10.0
+    head_timeout: Annotated[float, doc("Seconds in which a request's head must be complete.", gt=0)] = 10.0
     body_timeout: Annotated[
-        float, doc("Seconds for which a request's body may come more slowly than 500 bytes a second.", gt=0)
+        float, doc("Seconds for which a request's body may be slower than 500 bytes a second.", gt=0)
     ] = 30.0
 
     @property
@@ -148,7 +150,7 @@ class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
     compute_password: Annotated[str, doc("Password of the account of the compute hosts.")] = ""
     grant_secret: Annotated[str, doc("Signs what a host may do for a server.")] = ""
     metadata_secret: Annotated[str, doc("Signs guests' requests for metadata.")] = ""
-    cache_secret: Annotated[str, doc("Seals what memcached keeps.")] = ""
+    cache_secret: Annotated[str, doc("Encrypts values in memcached.")] = ""
 
 
 SECRET_KEYS = frozenset(SecretSettings.__struct_fields__)

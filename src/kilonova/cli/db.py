@@ -14,7 +14,7 @@ from kilonova.core.config import ConfigError
 from kilonova.settings import DATABASES, Settings
 
 app = typer.Typer(
-    help="The services' databases: bring them to this release, see at which one they are, forget what is long gone.",
+    help="The services' databases: bring them to this release, show their revision, remove old records.",
     no_args_is_help=True,
 )
 SERVICES = typer.Argument(None, metavar="[SERVICE]...", help=f"Of {', '.join(DATABASES)}; all where none is named.")
@@ -50,13 +50,11 @@ async def _upgrade(settings: Settings, services: list[str]) -> None:
 
 @app.command()
 def purge(
-    days: float = typer.Option(
-        ..., "--older-than", min=1, metavar="DAYS", help="Since when they are deleted, at least."
-    ),
+    days: float = typer.Option(..., "--older-than", min=1, metavar="DAYS", help="Days since their deletion, at least."),
     config: Path | None = CONFIG,
     state: Path | None = STATE,
 ) -> None:
-    """Forget servers that were deleted long ago: their rows, actions, steps, decisions and faults. While the cloud runs, too.
+    """Remove records of servers that were deleted long ago: rows, actions, steps, decisions and faults. The cloud may run.
     `[conductor] keep_deleted` (seconds) does so all the time."""
     from kilonova.databases import purge
 

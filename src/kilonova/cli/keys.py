@@ -22,7 +22,7 @@ from kilonova.settings import SecretSettings, Settings
 if TYPE_CHECKING:
     from kilonova.identity.keys import KeyRepository
 
-app = typer.Typer(help="The keys that seal tokens and credentials.", no_args_is_help=True)
+app = typer.Typer(help="The keys that encrypt tokens and credentials.", no_args_is_help=True)
 
 
 @app.command()
@@ -35,7 +35,7 @@ def create(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
 
 @app.command()
 def rotate(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
-    """Seal tokens with the next key; afterwards copy the folder, new files and gone ones, to all identity services.
+    """Encrypt tokens with the next key; afterwards copy the folder, with its new and removed files, to all identity services.
 
     Rotate at most max_active_keys - 2 times within the life of a token, or tokens end early. Credentials keep their key."""
     tokens, _ = _repositories(settings_of(state, config))

@@ -117,7 +117,7 @@ class IdentityService:
         await flush(self.database, self.core.clock)
 
     def rotate_keys(self) -> int:
-        """Seal tokens with the next Fernet key from now on; its number. Rotate at most `max_active_keys` - 2 times within
+        """Encrypt tokens with the next Fernet key from now on; its number. Rotate at most `max_active_keys` - 2 times within
         a token's life, or tokens die before their time."""
         return self._keys.rotate()
 

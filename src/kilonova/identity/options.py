@@ -13,17 +13,19 @@ from kilonova.core.config import doc
 class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The names of lock-out's settings are upstream's (`[security_compliance]` there)."""
 
-    token_ttl: Annotated[int, doc("Seconds that a token lives, unless what proved the user ends before.", ge=1)] = 86400
+    token_ttl: Annotated[int, doc("Seconds until a token expires; earlier where its credential does.", ge=1)] = 86400
     token_provider: Annotated[
         Literal["fernet", "uuid"], doc("fernet stores nothing; uuid stores each token in the database.")
     ] = "fernet"  # noqa: S105
     key_dir: Annotated[
-        str | None, doc("Folder of the keys that seal tokens; not set: a folder in the state directory.")
+        str | None, doc("Folder of the keys that encrypt tokens; not set: a folder in the state directory.")
     ] = None
     credential_key_dir: Annotated[
-        str | None, doc("Folder of the keys that seal credentials; not set: a folder in the state directory.")
+        str | None, doc("Folder of the keys that encrypt credentials; not set: a folder in the state directory.")
     ] = None
-    max_active_keys: Annotated[int, doc("Keys that open tokens: more live through more rotations.", ge=2)] = 3
+    max_active_keys: Annotated[
+        int, doc("Keys that decrypt tokens: with more keys, tokens outlast more rotations.", ge=2)
+    ] = 3
     password_memory_kib: Annotated[int, doc("Memory in KiB that argon2id takes for a hash.", ge=8)] = 19456
     password_passes: Annotated[int, doc("Passes of argon2id.", ge=1)] = 2
     password_lanes: Annotated[int, doc("Lanes of argon2id.", ge=1)] = 1
@@ -33,7 +35,7 @@ class IdentityOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_waiting_logins: Annotated[
         int,
         doc(
-            "Logins of one user that may wait for their turn; of one client address: four times as many. More: 429.",
+            "Logins of one user that may wait in the queue; of one client address: four times as many. More: 429.",
             ge=1,
         ),
     ] = 256

@@ -18,7 +18,9 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     `reconcile_interval` and `grace` together."""
 
     host: Annotated[str, doc("Name of this conductor in the list of services.")] = "conductor"
-    schedule_timeout: Annotated[float, doc("Seconds that a silent scheduler is asked again.", gt=0)] = 60.0
+    schedule_timeout: Annotated[
+        float, doc("Seconds for which calls to an unreachable scheduler are retried.", gt=0)
+    ] = 60.0
     build_timeout: Annotated[
         float, doc("Seconds that a build on a host may report nothing before it counts as failed.", gt=0)
     ] = float(COMPUTE_STEPS)
