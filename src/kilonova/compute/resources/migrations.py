@@ -14,14 +14,15 @@ from kilonova.compute.resources.base import Deps, R, Resource, V
 from kilonova.compute.store import migrations as store
 from kilonova.compute.store.migrations import MigrationRow
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.links import root
+from kilonova.compute.web.fields import Link
+from kilonova.compute.web.links import next_page
 from kilonova.compute.web.parameters import PAGE, known
 from kilonova.compute.web.query import at_least, moment
 from kilonova.core.db import Database
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.paging import Page, next_links, read_page
+from kilonova.core.web.paging import Page, read_page
 from kilonova.core.web.wire import View, versions
 
 RULE, OF_SERVER = f"{R}:os-migrations:index", f"{R}:servers:migrations"
@@ -70,7 +71,7 @@ class MigrationView(View, kw_only=True):
 
 class MigrationList(View, kw_only=True):
     migrations: list[MigrationView]
-    migrations_links: Annotated[list[dict[str, str]] | UnsetType, versions("2.59")] = UNSET
+    migrations_links: Annotated[list[Link] | UnsetType, versions("2.59")] = UNSET
 
 
 class MigrationLogic:
@@ -107,9 +108,9 @@ class Migrations:
         rows = await self.logic.list(
             filters, host=call.query.get("host"), since=since, before=before, marker=page.marker, limit=page.limit
         )
-        more = next_links(call, f"{root(call)}/os-migrations", page, list(rows), rows[-1].uuid if rows else None)
+        more = next_page(call, "/os-migrations", page, rows, rows[-1].uuid if rows else None)
         views = [_view(row) for row in rows]
-        return Reply(MigrationList(migrations=views, migrations_links=more or UNSET))
+        return Reply(MigrationList(migrations=views, migrations_links=more))
 
 
 def _view(row: MigrationRow) -> MigrationView:

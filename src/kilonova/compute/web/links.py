@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import UNSET, UnsetType
+
 from kilonova.compute.web.fields import Link
 from kilonova.compute.web.legacy_urls import CURRENT, PROJECT, ROOT
 from kilonova.core.web.call import Call
+from kilonova.core.web.paging import Page, next_links
+
+Links = list[Link] | UnsetType
 
 
 def root(call: Call) -> str:
@@ -21,3 +28,10 @@ def bookmark(call: Call, collection: str, item: str) -> list[Link]:
     project = call.request.scope.get(PROJECT)
     place = f"{collection}/{item}" if project is None else f"{project}/{collection}/{item}"
     return [Link(rel="bookmark", href=f"{call.base_url}/{place}")]
+
+
+def next_page(call: Call, path: str, page: Page, items: Sequence[object], last: str | None) -> Links:
+    """The link to what comes after these items, the last of which has the marker `last`; UNSET where there is no more. `path` is
+    below the version."""
+    found = next_links(call, root(call) + path, page, list(items), last)
+    return [Link(**link) for link in found] if found else UNSET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import UNSET
 
@@ -10,11 +10,11 @@ from kilonova.compute.resources.flavors import schemas as shapes
 from kilonova.compute.resources.flavors.logic import FlavorLogic, sees
 from kilonova.compute.store.flavors import SORT_KEYS, FlavorFilter, FlavorRow
 from kilonova.compute.web.fields import truth
-from kilonova.compute.web.links import links, root
+from kilonova.compute.web.links import Links, links, next_page
 from kilonova.compute.web.query import InvalidQuery, at_least, flag, number
 from kilonova.core.clock import Clock
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.paging import next_links, read_page
+from kilonova.core.web.paging import read_page
 from kilonova.core.web.wire import present
 
 SPECS_RULE = "os_compute_api:os-flavor-extra-specs:index"
@@ -50,7 +50,7 @@ class Flavors:
             name=call.query.get("name") if at_least(call, "2.102") else None,
         )
 
-    async def _rows(self, call: Call, path: str) -> tuple[Any, Any]:
+    async def _rows(self, call: Call, path: str) -> tuple[Sequence[FlavorRow], Links]:
         page = read_page(call)
         sort_key, sort_dir = call.query.get("sort_key", "flavorid"), call.query.get("sort_dir", "asc")
         if sort_key not in SORT_KEYS:
@@ -60,11 +60,11 @@ class Flavors:
         rows = await self.logic.list(
             self._wanted(call), limit=page.limit, marker=page.marker, sort_key=sort_key, descending=sort_dir == "desc"
         )
-        more = next_links(call, path, page, list(rows), rows[-1].flavorid if rows else None)
-        return rows, more or UNSET
+        more = next_page(call, path, page, rows, rows[-1].flavorid if rows else None)
+        return rows, more
 
     async def list(self, call: Call) -> Reply:
-        rows, more = await self._rows(call, f"{root(call)}/flavors")
+        rows, more = await self._rows(call, "/flavors")
         items = [
             shapes.FlavorBrief(
                 id=r.flavorid, name=r.name, description=r.description, links=links(call, "flavors", r.flavorid)
@@ -74,7 +74,7 @@ class Flavors:
         return Reply(shapes.FlavorBriefs(flavors=items, flavors_links=more))
 
     async def detail(self, call: Call) -> Reply:
-        rows, more = await self._rows(call, f"{root(call)}/flavors/detail")
+        rows, more = await self._rows(call, "/flavors/detail")
         return Reply(shapes.Flavors(flavors=[self._view(call, row) for row in rows], flavors_links=more))
 
     async def show(self, call: Call, flavor_id: str) -> Reply:

@@ -92,9 +92,9 @@ class FlavorBody(View, kw_only=True):
 
 class Flavors(View, kw_only=True):
     flavors: list[Flavor]
-    flavors_links: list[dict[str, str]] | UnsetType = UNSET
+    flavors_links: list[Link] | UnsetType = UNSET
 
 
 class FlavorBriefs(View, kw_only=True):
     flavors: list[FlavorBrief]
-    flavors_links: list[dict[str, str]] | UnsetType = UNSET
+    flavors_links: list[Link] | UnsetType = UNSET

@@ -12,13 +12,16 @@ from kilonova.compute.errors import NotBuiltYet, UnknownMarker
 from kilonova.compute.resources.hypervisors import errors
 from kilonova.compute.resources.hypervisors import schemas as shapes
 from kilonova.compute.resources.hypervisors.logic import HypervisorLogic, Node
-from kilonova.compute.web.links import root
+from kilonova.compute.web.links import Links, next_page
 from kilonova.compute.web.query import InvalidQuery, at_least, flag
 from kilonova.core import errors as core_errors
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.paging import Page, next_links, read_page
+from kilonova.core.web.paging import Page, read_page
 
 LONGEST = 255  # characters of a hypervisor's name
+
+
+Nodes = list[Node]
 
 
 class Hypervisors:
@@ -35,7 +38,7 @@ class Hypervisors:
         items = [_detail(call, node) for node in nodes]
         return Reply(shapes.HypervisorDetails(hypervisors=items, hypervisors_links=more))
 
-    async def _nodes(self, call: Call, path: str) -> tuple[Any, Any]:
+    async def _nodes(self, call: Call, path: str) -> tuple[Nodes, Links]:
         pattern = call.query.get("hypervisor_hostname_pattern") if at_least(call, "2.53") else None
         if pattern is not None:
             if "limit" in call.query or "marker" in call.query:
@@ -51,10 +54,10 @@ class Hypervisors:
                 raise UnknownMarker(marker=page.marker)
             nodes = nodes[ids.index(page.marker) + 1 :]
         nodes = nodes[: page.limit]
-        more = next_links(call, root(call) + path, page, nodes, _id(call, nodes[-1]) if nodes else None)
-        return nodes, more or UNSET
+        more = next_page(call, path, page, nodes, _id(call, nodes[-1]) if nodes else None)
+        return nodes, more
 
-    async def _matching(self, pattern: str) -> Any:
+    async def _matching(self, pattern: str) -> Nodes:
         nodes = await self.logic.nodes(like=pattern) if len(pattern) <= LONGEST else []
         if not nodes:
             raise errors.NoHypervisorMatches(pattern=pattern)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, UnsetType
 
+from kilonova.compute.web.fields import Link
 from kilonova.core.web.wire import View, versions
 
 
@@ -53,12 +54,12 @@ class Hypervisor(HypervisorBrief, kw_only=True):
 
 class Hypervisors(View, kw_only=True):
     hypervisors: list[HypervisorBrief]
-    hypervisors_links: Annotated[list[dict[str, str]] | UnsetType, versions("2.33")] = UNSET
+    hypervisors_links: Annotated[list[Link] | UnsetType, versions("2.33")] = UNSET
 
 
 class HypervisorDetails(View, kw_only=True):
     hypervisors: list[Hypervisor]
-    hypervisors_links: Annotated[list[dict[str, str]] | UnsetType, versions("2.33")] = UNSET
+    hypervisors_links: Annotated[list[Link] | UnsetType, versions("2.33")] = UNSET
 
 
 class HypervisorBody(View, kw_only=True):

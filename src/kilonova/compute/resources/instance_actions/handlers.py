@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
-
 from kilonova.compute.models import StepRecord
 from kilonova.compute.resources.instance_actions import schemas as shapes
 from kilonova.compute.resources.instance_actions.logic import HistoryLogic
@@ -11,10 +9,10 @@ from kilonova.compute.resources.instance_actions.policies import RULE
 from kilonova.compute.resources.servers.views import host_id
 from kilonova.compute.store.actions import ActionRow
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.links import root
+from kilonova.compute.web.links import next_page
 from kilonova.compute.web.query import at_least, moment
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.paging import Page, next_links, read_page
+from kilonova.core.web.paging import Page, read_page
 
 
 class History:
@@ -32,9 +30,9 @@ class History:
             call.ctx, server_id, deleted=at_least(call, "2.21"), limit=page.limit, marker=page.marker, since=since,
             before=before,
         )  # fmt: skip
-        path = f"{root(call)}/servers/{server_id}/os-instance-actions"
-        more = next_links(call, path, page, list(rows), rows[-1].request_id if rows else None)
-        return Reply(shapes.Actions(items=[_action(row) for row in rows], links=more or UNSET))
+        path = f"/servers/{server_id}/os-instance-actions"
+        more = next_page(call, path, page, rows, rows[-1].request_id if rows else None)
+        return Reply(shapes.Actions(items=[_action(row) for row in rows], links=more))
 
     async def action(self, call: Call, server_id: str, request_id: str) -> Reply:
         server, row, steps = await self.logic.action(call.ctx, server_id, request_id, deleted=at_least(call, "2.21"))

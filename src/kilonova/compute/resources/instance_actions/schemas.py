@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, UnsetType
 
 from kilonova.compute.models import Decision
+from kilonova.compute.web.fields import Link
 from kilonova.core.web.wire import View, versions
 
 
@@ -37,7 +38,7 @@ class Action(View, kw_only=True):
 
 class Actions(View, kw_only=True, rename={"items": "instanceActions"}):
     items: list[Action]
-    links: Annotated[list[dict[str, str]] | UnsetType, versions("2.58")] = UNSET
+    links: Annotated[list[Link] | UnsetType, versions("2.58")] = UNSET
 
 
 class ActionBody(View, kw_only=True, rename={"item": "instanceAction"}):

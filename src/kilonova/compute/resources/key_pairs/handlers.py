@@ -8,10 +8,10 @@ from kilonova.compute.resources.key_pairs import schemas as shapes
 from kilonova.compute.resources.key_pairs.logic import KeyPairLogic
 from kilonova.compute.store.key_pairs import KeyPairRow
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.links import root
+from kilonova.compute.web.links import next_page
 from kilonova.compute.web.query import at_least
 from kilonova.core.web.call import Call, InvalidInput, Reply
-from kilonova.core.web.paging import Page, next_links, read_page
+from kilonova.core.web.paging import Page, read_page
 from kilonova.core.web.wire import present
 
 
@@ -30,9 +30,9 @@ class KeyPairs:
         user_id = self._owner(call)
         page = read_page(call) if at_least(call, "2.35") else Page(1000, None, None)
         rows = await self.logic.list(user_id, limit=page.limit, marker=page.marker)
-        more = next_links(call, f"{root(call)}/os-keypairs", page, list(rows), rows[-1].name if rows else None)
+        more = next_page(call, "/os-keypairs", page, rows, rows[-1].name if rows else None)
         items = [shapes.KeyPairBody(keypair=_brief(row)) for row in rows]
-        return Reply(shapes.KeyPairs(keypairs=items, keypairs_links=more or UNSET))
+        return Reply(shapes.KeyPairs(keypairs=items, keypairs_links=more))
 
     async def show(self, call: Call, name: str) -> Reply:
         row = await self.logic.get(self._owner(call), name)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.compute.web.fields import Line, Name
+from kilonova.compute.web.fields import Line, Link, Name
 from kilonova.core.web.wire import Body, View, versions
 
 UserId = Annotated[Line, Meta(min_length=1)]
@@ -45,4 +45,4 @@ class KeyPairBody(View, kw_only=True):
 
 class KeyPairs(View, kw_only=True):
     keypairs: list[KeyPairBody]
-    keypairs_links: Annotated[list[dict[str, str]] | UnsetType, versions("2.35")] = UNSET
+    keypairs_links: Annotated[list[Link] | UnsetType, versions("2.35")] = UNSET

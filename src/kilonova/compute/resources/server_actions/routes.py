@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from kilonova.compute.actions.base import Action, Api
+from kilonova.compute.actions.base import Action, Api, Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.resources.base import Deps, Resource
 from kilonova.compute.resources.server_actions.console import ConsoleLogic
@@ -41,7 +41,8 @@ def routes(deps: Deps) -> list[Route]:
 
 def _bodies() -> Any:
     """One key: the name of an action; below it what the action takes."""
-    return reduce(or_, [wrapped(action.wire, _body(action)) for action in ACTIONS if action.wire is not None])
+    built = [action for action in ACTIONS if action.runs is not Runs.NOWHERE]
+    return reduce(or_, [wrapped(action.wire, _body(action)) for action in built if action.wire is not None])
 
 
 def _body(action: Action) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.server_actions.logic import ActionLogic
@@ -17,13 +18,13 @@ from kilonova.compute.resources.servers.policies import RULE
 from kilonova.compute.resources.servers.query import read_filter, read_sorts
 from kilonova.compute.resources.servers.view_cache import ServerViewCache
 from kilonova.compute.resources.servers.views import ServerViews
-from kilonova.compute.store.servers import ServerRow
+from kilonova.compute.store.servers import ServerKey, ServerRow
 from kilonova.compute.web.fields import truth
-from kilonova.compute.web.links import links, root
+from kilonova.compute.web.links import links, next_page, root
 from kilonova.compute.web.query import at_least
 from kilonova.core.clock import Clock
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.paging import next_links, read_page
+from kilonova.core.web.paging import read_page
 
 
 class Servers:
@@ -56,12 +57,12 @@ class Servers:
 
     async def list(self, call: Call) -> Reply:
         page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:index")
-        rows: Any = []
+        rows: Sequence[ServerKey] = ()
         if wanted is not None and page.asked != 0:
             rows = await self.servers.brief(wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call))
         view = ServerViews(call, instance_name=self.options.instance_name_template)
-        more = next_links(call, f"{root(call)}/servers", page, rows, rows[-1].uuid if rows else None)
-        return Reply(views.Briefs(servers=[view.brief(row) for row in rows], servers_links=more or UNSET))
+        more = next_page(call, "/servers", page, rows, rows[-1].uuid if rows else None)
+        return Reply(views.Briefs(servers=[view.brief(row) for row in rows], servers_links=more))
 
     async def detail(self, call: Call) -> Reply:
         page, wanted = read_page(call, maximum=self.options.page_size), read_filter(call, f"{RULE}:detail")
@@ -72,9 +73,9 @@ class Servers:
             wanted, limit=page.limit, marker=page.marker, sorts=read_sorts(call), with_spec=view.needs_spec,
             with_user_data=view.attributes and at_least(call, "2.3"), with_host_status=view.host_status,
         )  # fmt: skip
-        more = next_links(call, f"{root(call)}/servers/detail", page, list(rows), rows[-1].uuid if rows else None)
+        more = next_page(call, "/servers/detail", page, rows, rows[-1].uuid if rows else None)
         shown = self.view_cache.all_shown(view, rows, extras)
-        return Reply(views.ServerDetails(servers=shown, servers_links=more or UNSET))
+        return Reply(views.ServerDetails(servers=shown, servers_links=more))
 
     async def show(self, call: Call, server_id: str) -> Reply:
         view = ServerViews(call, instance_name=self.options.instance_name_template)

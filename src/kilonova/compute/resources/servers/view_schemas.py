@@ -40,7 +40,7 @@ class Brief(View, kw_only=True):
 
 class Briefs(View, kw_only=True):
     servers: list[Brief]
-    servers_links: list[dict[str, str]] | UnsetType = UNSET
+    servers_links: list[Link] | UnsetType = UNSET
 
 
 class FlavorLink(View, kw_only=True):
@@ -146,7 +146,7 @@ class ServerBody(View, kw_only=True):
 
 class ServerDetails(View, kw_only=True):
     servers: list[ServerView]
-    servers_links: list[dict[str, str]] | UnsetType = UNSET
+    servers_links: list[Link] | UnsetType = UNSET
 
 
 class Created(View, kw_only=True, rename={"disk_config": "OS-DCF:diskConfig", "admin_pass": "adminPass"}):

@@ -49,7 +49,7 @@ class ServiceUpdate(Body, kw_only=True):
 
 
 class OldService(View, kw_only=True):
-    """What such a PUT answers: what was changed."""
+    """The service, and what was changed of it."""
 
     host: str
     binary: str

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import UNSET
 
 from kilonova.compute.resources.usage import schemas as shapes
 from kilonova.compute.resources.usage.logic import Period, ServerUse, UsageLogic
 from kilonova.compute.times import shown_bare
-from kilonova.compute.web.links import root
+from kilonova.compute.web.links import Links, next_page
 from kilonova.compute.web.query import at_least, moment
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.paging import Page, next_links, read_page
+from kilonova.core.web.paging import Page, read_page
 
 PATH = "/os-simple-tenant-usage"
 
@@ -23,14 +22,14 @@ class Usage:
         self.logic = logic
 
     async def list(self, call: Call) -> Reply:
-        period, found, more = await self._read(call, root(call) + PATH, None)
+        period, found, more = await self._read(call, PATH, None)
         detailed = call.query.get("detailed") == "1"
         reports = [_report(project, period, uses, detailed=detailed) for project, uses in found.items()]
         return Reply(shapes.ProjectUsages(tenant_usages=reports, tenant_usages_links=more))
 
     async def show(self, call: Call, project_id: str) -> Reply:
         call.authorize({"project_id": project_id})
-        period, found, more = await self._read(call, f"{root(call)}{PATH}/{project_id}", project_id)
+        period, found, more = await self._read(call, f"{PATH}/{project_id}", project_id)
         uses = found.get(project_id)
         if not uses:
             return Reply(shapes.NoUsageBody(tenant_usage=shapes.NoUsage()))
@@ -39,7 +38,7 @@ class Usage:
 
     async def _read(
         self, call: Call, path: str, project_id: str | None
-    ) -> tuple[Period, dict[str, Sequence[ServerUse]], Any]:
+    ) -> tuple[Period, dict[str, Sequence[ServerUse]], Links]:
         """(the period, each project's servers, the links to the next page)."""
         page = read_page(call) if at_least(call, "2.40") else None
         period, found = await self.logic.of(
@@ -49,10 +48,10 @@ class Usage:
         return period, found, _links(call, path, page, [use.row.uuid for uses in found.values() for use in uses])
 
 
-def _links(call: Call, path: str, page: Page | None, ids: list[str]) -> Any:
+def _links(call: Call, path: str, page: Page | None, ids: list[str]) -> Links:
     if page is None or not ids:
         return UNSET
-    return next_links(call, path, page, ids, max(ids)) or UNSET
+    return next_page(call, path, page, ids, max(ids))
 
 
 def _report(project_id: str, period: Period, uses: Sequence[ServerUse], *, detailed: bool) -> shapes.ProjectUsage:
