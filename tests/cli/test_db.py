@@ -70,7 +70,7 @@ def test_to_purge(config: Path) -> None:
     with pytest.raises(CannotStart, match="the compute database is at revision none"):
         run(config, "purge", "--older-than", "30")
     run(config, "upgrade", "compute")
-    assert run(config, "purge", "--older-than", "30").stdout == "0 deleted servers forgotten\n"
+    assert run(config, "purge", "--older-than", "30").stdout == "0 deleted servers removed\n"
     assert run(config, "purge", "--older-than", "0").exit_code == 2
 
 

@@ -60,8 +60,8 @@ def purge(
 
     settings = _settings(state, config)
     with console.status("looking for deleted servers") as shown:
-        count = asyncio.run(purge(settings, days, lambda done: shown.update(f"{done} servers forgotten")))
-    console.print(f"{count} deleted servers forgotten", highlight=False)
+        count = asyncio.run(purge(settings, days, lambda done: shown.update(f"{done} servers removed")))
+    console.print(f"{count} deleted servers removed", highlight=False)
 
 
 @app.command()
