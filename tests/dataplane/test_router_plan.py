@@ -90,6 +90,17 @@ def test_devices_addresses_and_routes() -> None:
     assert [r.device for r in own.routes if r.destination == "0.0.0.0/0"] == [inner.name]  # comes before the gateway's
 
 
+@pytest.mark.parametrize(
+    ("destination", "hop", "why"),
+    [("192.168.0.0/16", "10.0.1.1", "is the router itself"), ("192.168.0.0/16", "10.0.3.1", "on none of its networks"),
+     ("10.0.1.0/24", "10.0.1.11", "on that network itself"), ("fd00:9::/64", "10.0.1.11", "on none of its networks")],
+)  # fmt: skip
+def test_a_route_that_cannot_be_is_left_out(destination: str, hop: str, why: str) -> None:
+    made = plan(replace(WHOLE, routes=((destination, hop),)), NETWORKS)
+    assert [why in problem for problem in made.problems] == [True]
+    assert destination not in {route.destination for route in made.routes}
+
+
 @pytest.mark.parametrize("evil", EVIL)
 def test_what_cannot_be_read_is_left_out_and_named(evil: str) -> None:
     """No text of the model becomes a line by itself."""

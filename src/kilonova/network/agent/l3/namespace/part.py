@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,8 +26,10 @@ from kilonova.network.agent.system.daemons import running
 from kilonova.network.agent.system.files import write
 from kilonova.network.agent.system.names import check_uuid
 
+APPLIED = "applied.json"
 AT_ONCE = 4  # routers
 ANNOUNCEMENTS, BETWEEN = 3, 1.0  # how often a new address is announced, seconds between
+History = tuple[RouterModel, ...]
 Key = tuple[RouterModel, tuple[tuple[str, int], ...]]
 
 
@@ -42,7 +44,7 @@ class NamespaceL3(L3):
         self.links = RouterLinks(options.instance)
         self.advertisers = Advertisers(options, self.root)
         self._made: set[str] = set()  # routers of which something may be on the host
-        self._applied: dict[str, tuple[Key, list[Fault]]] = {}  # … which are as they were asked for
+        self._applied: dict[str, tuple[Key | None, list[Fault]]] = {}  # … which are as they were asked for
         self._announcing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> set[str]:
@@ -84,7 +86,8 @@ class NamespaceL3(L3):
             if (known := self._applied.get(router.id)) is None or known[0] != key:
                 self._applied.pop(router.id, None)
                 faults = await self._make(router, networks)
-                self._applied[router.id] = key, faults
+                settled = all(fault.lasting for fault in faults)  # else the next synchronization tries again
+                self._applied[router.id] = (key if settled else None), faults
             await self.advertisers.ensure(router)
             return self._applied[router.id][1]
         except Exception as why:  # whatever one router has, the others must not lack theirs
@@ -96,24 +99,32 @@ class NamespaceL3(L3):
         """What is translated stands before anything can be forwarded."""
         planned = plan(router, networks)
         self._made.add(router.id)
-        await asyncio.to_thread(self._begin, router.id)
+        before = await asyncio.to_thread(self._begin, router)
         await self._translate(planned)
         fresh = await asyncio.to_thread(self.links.connect, planned)
         for device in planned.devices:
             await self.l2.join(networks[device.network_id], device.tap)
         refused = await asyncio.to_thread(self.links.lead, planned)
-        await self._cut(router)
+        await self._cut(before, router)
         if self.metadata is not None:
             await self.metadata.ensure_router(router)
         await asyncio.to_thread(self.links.forward, router.id, on=True)
-        self._announce(planned, fresh)
+        self._announce(planned, _news(planned, fresh, before))
+        await asyncio.to_thread(self._write, router)
         lasting = [_fault(router.id, reason, lasting=True) for reason in planned.problems]
         return [*lasting, *(_fault(router.id, reason) for reason in refused)]
 
-    def _begin(self, router_id: str) -> None:
-        """The folder first: it says what to take away, whenever this is cut off."""
-        searchable(Path(self.options.state_dir), self.root, self.root / router_id)
-        self.links.create(router_id)
+    def _begin(self, router: RouterModel) -> History:
+        """The folder first: it says what to take away, and what was in effect, wherever an agent ends. What was applied before:
+        one model, unless an agent ended in the middle of a change."""
+        folder = self.root / router.id
+        searchable(Path(self.options.state_dir), self.root, folder)
+        before: History = ()
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            before = msgspec.json.decode((folder / APPLIED).read_bytes(), type=History)
+        self._write(*dict.fromkeys((*before, router)))
+        self.links.create(router.id)
+        return before
 
     def _entered(self, router_id: str) -> tuple[str, ...]:
         return "nsenter", f"--net={netns.RUN_DIR}/{router_namespace(router_id)}"
@@ -122,17 +133,15 @@ class NamespaceL3(L3):
         argv = (*self._entered(planned.id), "iptables-restore", "-w", "10")
         await run(*argv, text=planned.nat, timeout=self.options.command_timeout)
 
-    async def _cut(self, router: RouterModel) -> None:
-        """Connections that lived by what is no more; tried again where it fails, as what was applied before stays known."""
-        file = self.root / router.id / "applied.json"
-        before = None
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            before = msgspec.json.decode(await asyncio.to_thread(file.read_bytes), type=RouterModel)
-        if before != router:
-            if shutil.which("conntrack") is not None:  # without it the firewall part warns
-                ended = flows.ended(before, router)
-                await flows.cut(self._entered(router.id), ended, self.options.command_timeout)
-            await asyncio.to_thread(write, file, msgspec.json.encode(router).decode())
+    def _write(self, *routers: RouterModel) -> None:
+        """What may be in effect of a router."""
+        write(self.root / routers[0].id / APPLIED, msgspec.json.encode(routers).decode())
+
+    async def _cut(self, before: History, router: RouterModel) -> None:
+        """Connections that lived by what is no more; without the tool they outlive it, as the firewall part warns."""
+        ended = dict.fromkeys(flow for old in before for flow in flows.ended(old, router))
+        if ended and shutil.which("conntrack") is not None:
+            await flows.cut(self._entered(router.id), ended, self.options.command_timeout)
 
     def _announce(self, planned: Plan, fresh: dict[str, list[str]]) -> None:
         if fresh:
@@ -187,6 +196,22 @@ class NamespaceL3(L3):
             found = await asyncio.gather(*map(self._remove, sorted(self._made)))
             if faults := [fault for one in found for fault in one]:
                 raise DataPlaneError("; ".join(map(str, faults)))
+
+
+def _news(planned: Plan, fresh: dict[str, list[str]], before: History) -> dict[str, list[str]]:
+    """Device → the addresses to announce: those that it had not, and those of which it is not known that they were announced."""
+    told = {address.partition("/")[0] for router in before[:1] for address in _addresses(router)}
+    found = {
+        device.name: [a for a in device.addresses if a in fresh.get(device.name, ()) or a.partition("/")[0] not in told]
+        for device in planned.devices
+    }
+    return {name: addresses for name, addresses in found.items() if addresses}
+
+
+def _addresses(router: RouterModel) -> Iterator[str]:
+    for end in (*router.interfaces, *([router.gateway] if router.gateway is not None else [])):
+        yield from end.addresses
+    yield from (floating.floating_ip_address for floating in router.floating_ips)
 
 
 def _fault(router_id: str, reason: str, *, lasting: bool = False) -> Fault:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from kilonova.core.addresses import IPNetwork, parse_interface
+from kilonova.core.addresses import IPInterface, IPNetwork, parse_address, parse_interface
 from kilonova.network.agent.l3.namespace import rules
 from kilonova.network.agent.model import GatewayModel, NetworkModel, RouterModel, RouterPortModel, tap_name
 from kilonova.network.agent.system.names import check_uuid, clean_ip, clean_mac, clean_network
@@ -109,7 +109,7 @@ def _routes(
             hop = clean_ip(text)
             destination = DEFAULT[6 if ":" in hop else 4]
             found[destination] = Route(destination, hop, gateway.name)
-    near = [(parse_interface(a).network, device.name) for device in devices for a in device.addresses]
+    near = [(parse_interface(a), device.name) for device in devices for a in device.addresses]
     for destination, hop in router.routes:
         try:
             route = _extra(clean_network(destination), clean_ip(hop), near)
@@ -119,11 +119,13 @@ def _routes(
     return tuple(found.values()), problems
 
 
-def _extra(destination: IPNetwork, hop: str, near: list[tuple[IPNetwork, str]]) -> Route:
-    if any(network == destination for network, _name in near):
+def _extra(destination: IPNetwork, hop: str, near: list[tuple[IPInterface, str]]) -> Route:
+    if any(own.network == destination for own, _name in near):
         raise ValueError("the router is on that network itself")
-    at = clean_network(hop)
-    for network, name in near:
-        if network.version == at.version == destination.version and at.network_address in network:
+    at = parse_address(hop)
+    if any(own.ip == at for own, _name in near):
+        raise ValueError("the next hop is the router itself")
+    for own, name in near:
+        if own.version == at.version == destination.version and at in own.network:
             return Route(str(destination), hop, name)
     raise ValueError("the next hop is on none of its networks")
