@@ -1,4 +1,4 @@
-"""Guests that are frozen, and guests whose memory is on the host's disk."""
+"""Guests that are frozen, guests whose memory is on the host's disk, and guests that are interrupted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.fake import FakeOptions
@@ -93,3 +94,24 @@ async def test_a_hypervisor_that_can_not_suspend_says_so(lab: Lab) -> None:
     assert fault is not None
     assert fault.reason == "the hypervisor can't suspend guests"
     assert (change.vm_state, lab.power(), lab.wiring.plugged) == ("active", PowerState.RUNNING, {PORT})
+
+
+@pytest.mark.parametrize("state", [PowerState.RUNNING, PowerState.PAUSED])
+async def test_a_crash_dump_changes_no_state(lab: Lab, state: PowerState) -> None:
+    lab.conductor.take(active(build_of(networks=0), vm_state="error"))
+    lab.put_guest(state)
+    await lab.start()
+    done, change, fault, steps = await lab.act("trigger_crash_dump")
+    assert (done, fault, steps) == ("trigger_crash_dump", None, ["crash_dump"])
+    assert (change.vm_state, change.task_state, change.power_state) == (UNSET, None, state)
+    assert lab.power() is state
+
+
+async def test_a_crash_dump_that_fails_changes_no_state(lab: Lab) -> None:
+    lab.conductor.take(active(build_of(networks=0), vm_state="error"))
+    await lab.start(driver=BareDriver(HOST, lab.hypervisor, FakeOptions()))
+    lab.put_guest(PowerState.RUNNING)
+    _, change, fault, _ = await lab.act("trigger_crash_dump")
+    assert fault is not None
+    assert fault.reason == "Triggering crash dump is not supported"
+    assert change.vm_state is UNSET

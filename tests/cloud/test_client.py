@@ -69,6 +69,7 @@ def test_a_launch_with_the_real_client(client: Client, tmp_path: Path) -> None:
     assert "Attaching an interface is not available in this cloud yet." in client.refused(
         "server", "add", "network", "vm", "net"
     )
+    client("--os-compute-api-version", "2.17", "server", "dump", "create", "vm")
     client("server", "stop", "vm")
     client("server", "delete", "--wait", "vm")
     assert client("server", "list", "-f", "json") == []

@@ -25,7 +25,7 @@ BODIES["reboot_hard"] = {"reboot": {"type": "HARD"}}
 ENDS = {action.name: status(action.ends or Vm.ACTIVE, None) for action in ON_HOST}
 MIDDLE = {
     "stop": "shutdown", "start": "start", "reboot": "start", "reboot_hard": "start", "pause": "pause", "unpause": "resume",
-    "suspend": "suspend", "resume": "restore", "delete": "undefine",
+    "suspend": "suspend", "resume": "restore", "trigger_crash_dump": "trigger_crash_dump", "delete": "undefine",
 }  # fmt: skip
 """The driver's operation in the middle of each action: for the reboots the guest is off already."""
 WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend"}

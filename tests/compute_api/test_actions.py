@@ -32,6 +32,7 @@ async def act(cloud, server_id, token="member", at="2.104", **action):
         ({"unpause": None}, "paused", "unpause", "unpausing"),
         ({"suspend": None}, "active", "suspend", "suspending"),
         ({"resume": None}, "suspended", "resume", "resuming"),
+        ({"trigger_crash_dump": None}, "paused", "trigger_crash_dump", None),
     ],
 )
 async def test_actions_reach_the_host(cloud, action, state, name, task):
@@ -112,7 +113,7 @@ async def test_actions_that_are_none(cloud, action, status):
 
 @pytest.mark.parametrize(
     ("wire", "there", "gone"),
-    [("os-getVNCConsole", "2.5", "2.6"), ("addFloatingIp", "2.43", "2.44"), ("trigger_crash_dump", "2.17", "2.16")],
+    [("os-getVNCConsole", "2.5", "2.6"), ("addFloatingIp", "2.43", "2.44"), ("os-getSPICEConsole", "2.5", "2.6")],
 )
 async def test_an_action_is_there_in_its_microversions(cloud, wire, there, gone):
     server_id = await cloud.active()
@@ -137,7 +138,32 @@ async def test_what_is_not_built_below_a_server_is_501(cloud, method, path, word
     assert (await cloud(method, path, token="foreign", json={})).status == 404
 
 
-@pytest.mark.parametrize("wire", ["pause", "unpause", "suspend", "resume"])
+async def test_crash_dumps_since_their_microversion(cloud):
+    server_id = await cloud.active()
+    assert (await act(cloud, server_id, at="2.16", trigger_crash_dump=None)).status == 404
+    answer = await act(cloud, server_id, trigger_crash_dump={})
+    assert (answer.status, answer.json["badRequest"]["message"]) == (
+        400,
+        "Invalid input: the body must be null, not an object",
+    )
+    await cloud.row(server_id, vm_state="stopped")
+    answer = await act(cloud, server_id, at="2.17", trigger_crash_dump=None)
+    words = f"Cannot 'trigger_crash_dump' instance {server_id} while it is in vm_state stopped"
+    assert (answer.status, answer.json["conflictingRequest"]["message"]) == (409, words)
+    assert cloud.agent.seen == []
+
+
+async def test_network_info_is_read_again_for_administrators(cloud):
+    server_id = await cloud.active()
+    assert (await act(cloud, server_id, injectNetworkInfo=None)).status == 403
+    assert (await act(cloud, server_id, token="admin", injectNetworkInfo=None)).status == 202
+    assert (await cloud.conductor.wait(2))[-1] == ("network_changed", ([server_id],))
+    answer = await act(cloud, server_id, token="admin", resetNetwork=None)
+    words = "This resource is no longer available.  No forwarding address is given."
+    assert (answer.status, answer.json) == (410, {"computeFault": {"code": 410, "message": words}})
+
+
+@pytest.mark.parametrize("wire", ["pause", "unpause", "suspend", "resume", "trigger_crash_dump"])
 async def test_a_foreign_server_is_not_there_and_a_reader_may_not(cloud, wire):
     server_id = await cloud.active()
     for token, status in (("foreign", 404), ("reader", 403)):

@@ -68,6 +68,21 @@ def test_stop_start_and_reboots(guests: Guests, guest: Guest) -> None:
     guests.forbid(rule)
 
 
+def test_pause_and_suspend(guests: Guests, guest: Guest) -> None:
+    """The guest goes on in the life that it had; a hard reboot of a suspended one begins another."""
+    rule, life = guests.allow("tcp", 22), "cat /proc/sys/kernel/random/boot_id"
+    first = guest.wait_ssh(life)
+    for away, status, back in (("pause", "PAUSED", "unpause"), ("suspend", "SUSPENDED", "resume")):
+        guest.action({away: None}, status)
+        assert not guest.port_open()
+        guest.action({back: None}, "ACTIVE")
+        assert guest.wait_ssh(life) == first
+    guest.action({"suspend": None}, "SUSPENDED")
+    guest.action({"reboot": {"type": "HARD"}}, "ACTIVE")
+    assert guest.wait_ssh(life) != first
+    guests.forbid(rule)
+
+
 def test_an_address_that_changed_reaches_the_guest(guests: Guests) -> None:
     """By the real client; shown by every view at once, by lease and metadata when the guest starts again."""
     openstack = Client(guests.cloud, "demo")

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
-from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles, Suspends
+from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps
 from kilonova.compute.virt.driver import (
     GuestDisk,
     GuestInterface,
@@ -46,6 +46,10 @@ class ConsolesDriver(VirtDriver, OffersConsoles):
 
 
 class SuspendsDriver(VirtDriver, Suspends):
+    pass
+
+
+class DumpsDriver(VirtDriver, TriggersCrashDumps):
     pass
 
 
@@ -359,8 +363,23 @@ class SuspendsConformance:
                 await act(nobody)
 
 
+class TriggersCrashDumpsConformance:
+    async def test_a_guest_is_interrupted(self, driver: DumpsDriver, make_guest: MakeGuest) -> None:
+        guest, nobody = make_guest(), str(uuid.uuid4())
+        await boot(driver, guest)
+        watcher = Watcher(driver, guest)
+        await driver.trigger_crash_dump(guest.uuid)
+        assert watcher.events == []  # the guest decides what it does then
+        await driver.destroy(guest.uuid)
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.trigger_crash_dump(guest.uuid)
+        with pytest.raises(GuestNotFound, match=nobody):
+            await driver.trigger_crash_dump(nobody)
+
+
 CAPABILITIES: dict[type, type] = {
     LogsConsole: LogsConsoleConformance,
     OffersConsoles: OffersConsolesConformance,
     Suspends: SuspendsConformance,
+    TriggersCrashDumps: TriggersCrashDumpsConformance,
 }

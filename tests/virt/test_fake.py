@@ -26,6 +26,7 @@ from tests.virt.conformance import (
     MakeGuest,
     OffersConsolesConformance,
     SuspendsConformance,
+    TriggersCrashDumpsConformance,
     Watcher,
 )
 
@@ -50,7 +51,9 @@ def driver() -> FakeDriver:
     return FakeDriver("host-1", FakeHypervisor(), FakeOptions(ignore_acpi="deaf-*"))
 
 
-class TestFake(Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance):
+class TestFake(
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance
+):
     pass
 
 

@@ -47,6 +47,7 @@ from tests.virt.conformance import (  # noqa: E402
     MakeGuest,
     OffersConsolesConformance,
     SuspendsConformance,
+    TriggersCrashDumpsConformance,
     Watcher,
     boot,
 )
@@ -131,12 +132,14 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
     await driver.close()
 
 
-class TestLibvirt(Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance):
+class TestLibvirt(
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance
+):
     pass
 
 
 class TestLibvirtWhoseEventsComeLate(
-    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance
 ):
     @pytest.fixture(autouse=True)
     def late(self, monkeypatch: pytest.MonkeyPatch) -> None:

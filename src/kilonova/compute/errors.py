@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, Conflict, Forbidden, KilonovaError
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, Gone, KilonovaError
 
 OVER = "Requested {requested}, but already used {used} of {limit} {resource}"
 
@@ -24,6 +24,12 @@ class NotSupported(KilonovaError):
 
     status = 501
     template = "The requested functionality is not supported."
+
+
+class Removed(Gone):
+    """Upstream has it no more, and answers in these words."""
+
+    template = "This resource is no longer available.  No forwarding address is given."
 
 
 class NotBuiltYet(KilonovaError):

@@ -72,13 +72,14 @@ PAUSE = _on_host("pause", 60, "power:Pause", "the hypervisor could not pause the
 UNPAUSE = _on_host("unpause", 60, "power:Unpause", "the hypervisor could not let the guest run on")
 SUSPEND = _on_host("suspend", 3600, "power:Suspend", "the hypervisor could not save the guest's memory")
 RESTORE = _on_host("restore", 3600, "power:Restore", "the hypervisor could not restore the guest's memory")
+CRASH_DUMP = _on_host("crash_dump", 60, "power:CrashDump", "the hypervisor could not interrupt the guest")
 REFRESH = _on_host("refresh_network", 120, "networking:Refresh", "the server's ports could not be read")
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
 BY_NAME: dict[str, Step] = {
     step.name: step
-    for step in (*STEPS, REFRESH, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT, PAUSE, UNPAUSE, SUSPEND, RESTORE)
+    for step in (*STEPS, REFRESH, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT, PAUSE, UNPAUSE, SUSPEND, RESTORE, CRASH_DUMP)
 }
 ORDER: dict[str, int] = {name: place for place, name in enumerate(BY_NAME)}
 """Step → its place, for steps that began at the same moment."""

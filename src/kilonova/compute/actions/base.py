@@ -87,7 +87,7 @@ class Action:
     rule: str
     runs: Runs
     wire: str | None = None
-    body: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | type[None] | None = None
     reply: type[msgspec.Struct] | None = None
     example: Any = None
     body_since: Version | None = None

@@ -10,26 +10,23 @@ RULES = {
     "addFloatingIp": "os-floating-ips:add", "removeFloatingIp": "os-floating-ips:remove",
     "changePassword": "os-admin-password", "confirmResize": "servers:confirm_resize",
     "createBackup": "os-create-backup", "createImage": "servers:create_image",
-    "injectNetworkInfo": "os-admin-actions:inject_network_info",
     "migrate": "os-migrate-server:migrate", "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
-    "rebuild": "servers:rebuild", "rescue": "os-rescue", "resetNetwork": "os-admin-actions:reset_state",
+    "rebuild": "servers:rebuild", "rescue": "os-rescue",
     "resize": "servers:resize", "restore": "os-deferred-delete:restore",
     "revertResize": "servers:revert_resize", "shelve": "os-shelve:shelve",
-    "shelveOffload": "os-shelve:shelve_offload", "trigger_crash_dump": "servers:trigger_crash_dump",
+    "shelveOffload": "os-shelve:shelve_offload",
     "unrescue": "os-unrescue", "unshelve": "os-shelve:unshelve",
 }  # fmt: skip
 """Wire name → the rule that allows it."""
-SINCE = {"trigger_crash_dump": Version(2, 17)}
 UNTIL = dict.fromkeys(("addFixedIp", "removeFixedIp", "addFloatingIp", "removeFloatingIp"), Version(2, 43)) | dict.fromkeys(
     ("os-getRDPConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getVNCConsole"), Version(2, 5)
 )  # fmt: skip
 
 ACTIONS = tuple(
     Action(
-        name=wire, wire=wire, rule=f"{R}:{rule}", runs=Runs.NOWHERE, task_states=None, since=SINCE.get(wire),
-        until=UNTIL.get(wire),
+        name=wire, wire=wire, rule=f"{R}:{rule}", runs=Runs.NOWHERE, task_states=None, until=UNTIL.get(wire)
     )
     for wire, rule in RULES.items()
 )  # fmt: skip

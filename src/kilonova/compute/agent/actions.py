@@ -80,6 +80,7 @@ def _change(
     host: Host, ref: models.ServerRef, action: Action, state: PowerState, fault: models.Fault | None
 ) -> models.ServerChange:
     """Where the action leaves the server: as its descriptor says, or, when it failed, as the guest now is."""
-    done = action.ends or Vm(ref.build.server.vm_state)
-    vm_state = str(done if fault is None else ALIVE.get(state, action.fails))
-    return models.ServerChange(expect_host=host.name, vm_state=vm_state, task_state=None, power_state=int(state))
+    change = models.ServerChange(expect_host=host.name, task_state=None, power_state=int(state))
+    if action.ends is not None:
+        change.vm_state = str(action.ends if fault is None else ALIVE.get(state, action.fails))
+    return change

@@ -46,6 +46,15 @@ class Suspends(Protocol):
 
 
 @runtime_checkable
+class TriggersCrashDumps(Protocol):
+    """Can interrupt guests (NMI) so that their operating system writes a crash dump."""
+
+    @abstractmethod
+    async def trigger_crash_dump(self, uuid: str) -> None:
+        """Returns when the guest was interrupted; raises GuestNotFound, and VirtError for a guest that is off."""
+
+
+@runtime_checkable
 class OffersConsoles(Protocol):
     """Guests have graphical consoles."""
 

@@ -11,7 +11,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles, Suspends
+from kilonova.compute.virt.capabilities import (
+    ConsoleEndpoint,
+    LogsConsole,
+    OffersConsoles,
+    Suspends,
+    TriggersCrashDumps,
+)
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
@@ -35,7 +41,7 @@ OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
 
 
-class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
+class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
@@ -122,6 +128,9 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
             raise VirtError(f"restore: guest {uuid}: no memory of it is saved")
         if guest.state == PowerState.SUSPENDED:
             self._become(uuid, PowerState.PAUSED if paused else PowerState.RUNNING)
+
+    async def trigger_crash_dump(self, uuid: str) -> None:
+        await self._live("trigger_crash_dump", uuid)
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         guest = await self._act("shutdown", uuid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.runner import Operation, OperationStep
-from kilonova.compute.virt.capabilities import Suspends
+from kilonova.compute.virt.capabilities import Suspends, TriggersCrashDumps
 from kilonova.compute.virt.driver import PowerState
 
 
@@ -63,6 +63,14 @@ class Restore(OperationStep):
     async def undo(self, operation: Operation) -> None:
         if await operation.host.driver.power_state(operation.uuid) in (PowerState.RUNNING, PowerState.PAUSED):
             await _suspends(operation).suspend(operation.uuid)
+
+
+class CrashDump(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        driver = operation.host.driver
+        if not isinstance(driver, TriggersCrashDumps):
+            raise Explained("Triggering crash dump is not supported")
+        await driver.trigger_crash_dump(operation.uuid)
 
 
 def _suspends(operation: Operation) -> Suspends:

@@ -116,6 +116,14 @@ class ActionLogic:
             await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, self.clock.row_time())
             await self._write_down(tx.connection, ctx, row, "os-resetState")
 
+    @retried
+    async def read_ports(self, ctx: RequestContext, server_id: str) -> None:
+        """What the row knows of the server's ports is read again from the network service."""
+        async with self.database.transaction() as tx:
+            row = await owned(tx.connection, ctx, server_id)
+            check_lock(ctx, row)
+            await tx.outbox(ConductorAPI).network_changed(sender(ctx), [row.uuid])
+
     async def lock(self, ctx: RequestContext, server_id: str, reason: str | None, *, as_owner: bool) -> None:
         await self._set_lock(
             ctx, server_id, "lock", {"locked_by": "owner" if as_owner else "admin", "locked_reason": reason}

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import libvirt
 import msgspec
 
-from kilonova.compute.virt.capabilities import ConsoleEndpoint, LogsConsole, OffersConsoles, Suspends
+from kilonova.compute.virt.capabilities import (
+    ConsoleEndpoint,
+    LogsConsole,
+    OffersConsoles,
+    Suspends,
+    TriggersCrashDumps,
+)
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
@@ -49,7 +55,7 @@ EVENT_TIMEOUT = 3.0  # seconds from the end of an operation to its event; after 
 LOG = log.get(__name__)
 
 
-class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
+class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
@@ -147,6 +153,9 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends):
     async def restore(self, uuid: str, *, paused: bool = False) -> None:
         act = functools.partial(domains.restore, paused=paused)
         await self._act("restore", uuid, act, STARTED, timeout=MEMORY_TIMEOUT)
+
+    async def trigger_crash_dump(self, uuid: str) -> None:
+        await self._domain("interrupt", uuid, lambda domain: domain.injectNMI())
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         until = asyncio.get_running_loop().time() + timeout
