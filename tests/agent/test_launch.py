@@ -401,7 +401,7 @@ async def test_a_short_outage_costs_only_time(lab: Lab, step: str) -> None:
         ("", False, True, False, ""),
     ],
 )
-async def test_what_the_network_says_or_not(
+async def test_the_networks_event_comes_fails_or_is_missing(
     tmp_path: Path, event: str, fatal: bool, ok: bool, vif_active: bool | None, reason: str
 ) -> None:
     lab = Lab(tmp_path, vif_plugging_timeout=20.0 if event else 0.05, vif_plugging_is_fatal=fatal)

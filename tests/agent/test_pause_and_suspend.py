@@ -87,7 +87,7 @@ async def test_a_failure_leaves_the_server_as_its_guest_is(
     assert lab.power() is before
 
 
-async def test_a_hypervisor_that_can_not_suspend_says_so(lab: Lab) -> None:
+async def test_a_hypervisor_that_cannot_suspend_is_an_error(lab: Lab) -> None:
     await lab.start(driver=BareDriver(HOST, lab.hypervisor, FakeOptions()))
     assert (await lab.launch(build_of())).ok
     _, change, fault, _ = await lab.act("suspend")

@@ -41,7 +41,7 @@ async def test_at_the_start_of_all_in_one_there_is_no_grace(lab):
     assert {(await lab.server(uuid)).vm_state for uuid in uuids} == {"active"}
 
 
-async def test_whose_message_is_on_its_way_is_left_alone(lab):
+async def test_a_server_with_a_pending_message_is_left_alone(lab):
     await lab.host("host-1")
     (uuid,) = await lab.servers()
     await lab.bus.withdraw(ConductorAPI, host="c1")

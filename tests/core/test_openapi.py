@@ -141,7 +141,7 @@ async def test_it_is_for_everyone(api):
     assert head.headers["content-length"] == whole.headers["content-length"] == str(len(whole.content))
 
 
-async def test_what_an_operation_says(api):
+async def test_an_operation_has_its_parts(api):
     made = await document(api)
     assert made["servers"] == [{"url": "/toy"}]
     assert made["info"]["x-openstack"] == {"min-ver": "2.1", "max-ver": "2.9"}
@@ -159,7 +159,7 @@ async def test_what_an_operation_says(api):
     assert [*picture["responses"]["200"]["content"]] == ["image/png"]
 
 
-async def test_what_a_schema_says(api):
+async def test_a_schema_has_its_parts(api):
     schemas = (await document(api))["components"]["schemas"]
     assert schemas["Paint"]["description"] == "What a toy is painted with."
     assert schemas["Paint"]["additionalProperties"] is False

@@ -198,7 +198,7 @@ def test_a_quota_needs_its_setting(tmp_path: Path) -> None:
         NetworkService(core, NetworkOptions(), resources=(*RESOURCES, GADGETS))
 
 
-def test_no_rule_is_said_twice() -> None:
+def test_no_rule_is_defined_twice() -> None:
     other = CrudResource(
         name="gadget", collection="gadgets", path="gadgets", view=Gadget, logic=GadgetLogic,
         rules={"get_gadget": ADMIN},

@@ -1,7 +1,7 @@
 """A repository of Fernet keys on disk: files named by number, 0 staged for the next rotation, the highest one primary.
 
 Every process of one cloud shares the keys. A new key is staged first, so that all of them can read what it seals before
-any of them seals with it.
+any of them encrypts with it.
 """
 
 from __future__ import annotations

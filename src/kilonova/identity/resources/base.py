@@ -23,7 +23,7 @@ from kilonova.identity.tokens.revocation import Revocations
 
 @dataclass(frozen=True)
 class Deps:
-    """What resources are made of. `credential_keys` seal credentials."""
+    """What resources are made of. `credential_keys` encrypt credentials."""
 
     database: Database
     clock: Clock

@@ -96,7 +96,7 @@ class TokenProvider(Protocol):
 
 
 class FernetProvider:
-    """The token carries its payload, sealed; nothing is stored."""
+    """The token carries its payload, encrypted; nothing is stored."""
 
     def __init__(self, keys: KeyRepository) -> None:
         self.keys = keys
