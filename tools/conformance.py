@@ -2,7 +2,8 @@
 from which the reference's page is made. `make conformance SUITES=FOLDER RUN="openstack-client tempest-first"`.
 
 The suites are not part of this project. FOLDER holds their runners: `client_smoke.sh` (prints `PASS` or `FAIL`, seconds, a
-name and a reason for each check), `run_tempest.sh` (writes `results.json` into `--out`), and the lists of tests. The environments of the suites are those that the runners use: TEMPEST_VENV, CLIENT_VENV."""
+name and a reason for each check), `run_tempest.sh` (writes `results.json` into `--out`), and the lists of tests. The
+environments of the suites are those that the runners use: TEMPEST_VENV, CLIENT_VENV."""
 
 from __future__ import annotations
 
