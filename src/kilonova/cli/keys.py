@@ -39,7 +39,9 @@ def rotate(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
 
     Rotate at most max_active_keys - 2 times within the life of a token, or tokens end early. Credentials keep their key."""
     tokens, _ = _repositories(settings_of(state, config))
-    console.print(f"tokens are encrypted with key {tokens.rotate()} of {tokens.folder}", highlight=False, soft_wrap=True)
+    console.print(
+        f"tokens are encrypted with key {tokens.rotate()} of {tokens.folder}", highlight=False, soft_wrap=True
+    )
 
 
 @app.command()
