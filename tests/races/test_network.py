@@ -186,3 +186,66 @@ async def test_the_same_rule_once(network: Replicas) -> None:
             "port_range_max": 22, "ethertype": "IPv4"}  # fmt: skip
     path, body = f"{V2}/security-group-rules", {"security_group_rule": rule}
     assert await network.statuses(*asked("POST", [path] * 6, json=body)) == Counter({201: 1, 409: 5})
+
+
+async def routed(network: Replicas) -> tuple[str, str, str, str]:
+    """(external network, router, subnet, port behind the router)"""
+    external = await make(network, "network", "admin", **{"router:external": True})
+    await make(network, "subnet", "admin", network_id=external["id"], cidr="198.51.100.0/24", enable_dhcp=False)
+    router = await make(network, "router", external_gateway_info={"network_id": external["id"]})
+    network_id = await a_network(network)
+    (subnet,) = (await network[0]("GET", f"{V2}/subnets?network_id={network_id}", token="member")).json["subnets"]
+    (joined,) = await network.all_at_once(*joining(router["id"], subnet["id"]))
+    assert joined.status == 200, joined.content
+    port = await make(network, "port", network_id=network_id)
+    return external["id"], router["id"], subnet["id"], port["id"]
+
+
+def joining(router: str, *subnets: str, what: str = "add") -> list[dict[str, Any]]:
+    path = f"{V2}/routers/{router}/{what}_router_interface"
+    return [{"method": "PUT", "path": path, "token": "member", "json": {"subnet_id": subnet}} for subnet in subnets]
+
+
+def leading(external: str, port: str, times: int) -> list[dict[str, Any]]:
+    body = {"floatingip": {"floating_network_id": external, "port_id": port}}
+    return [{"method": "POST", "path": f"{V2}/floatingips", "token": "member", "json": body}] * times
+
+
+async def test_one_floating_ip_leads_to_a_port(network: Replicas) -> None:
+    external, _, _, port = await routed(network)
+    assert await network.statuses(*leading(external, port, 6)) == Counter({201: 1, 409: 5})
+    assert len(await ports_of(network, device_owner="network:floatingip")) == 1
+
+
+async def test_one_interface_on_a_subnet(network: Replicas) -> None:
+    _, router, subnet, _ = await routed(network)
+    (left,) = await network.all_at_once(*joining(router, subnet, what="remove"))
+    assert left.status == 200
+    statuses = await network.statuses(*joining(router, *[subnet] * 6))
+    assert statuses[200] == 1
+    assert set(statuses) <= {200, 400, 409}
+    assert len(await ports_of(network, device_owner="network:router_interface")) == 1
+
+
+async def test_a_floating_ip_is_never_left_without_its_router(network: Replicas) -> None:
+    external, router, subnet, port = await routed(network)
+    for _ in range(5):
+        answers = await network.all_at_once(*leading(external, port, 1), *joining(router, subnet, what="remove"))
+        made, left = answers
+        assert (made.status, left.status) in {(201, 409), (404, 200)}, (made.content, left.content)
+        if made.status == 201:
+            path = f"{V2}/floatingips/{made.json['floatingip']['id']}"
+            assert (await network[0]("DELETE", path, token="member")).status == 204
+        else:
+            (joined,) = await network.all_at_once(*joining(router, subnet))
+            assert joined.status == 200
+
+
+async def test_a_router_that_is_deleted_while_it_is_joined(network: Replicas) -> None:
+    router = await make(network, "router")
+    network_id = await a_network(network)
+    (subnet,) = (await network[0]("GET", f"{V2}/subnets?network_id={network_id}", token="member")).json["subnets"]
+    gone = {"method": "DELETE", "path": f"{V2}/routers/{router['id']}", "token": "member"}
+    joined, deleted = await network.all_at_once(*joining(router["id"], subnet["id"]), gone)
+    assert (joined.status, deleted.status) in {(200, 409), (404, 204)}
+    assert len(await ports_of(network, device_owner="network:router_interface")) == (joined.status == 200)

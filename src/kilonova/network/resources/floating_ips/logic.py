@@ -35,7 +35,7 @@ from kilonova.network.store import tags as tag_store
 from kilonova.network.store.floating_ips import FLOATING_IPS, FloatingIPRow
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import PORTS, PortRow
-from kilonova.network.store.routers import ROUTERS, PlacedAddress
+from kilonova.network.store.routers import ROUTERS, PlacedAddress, RouterRow
 
 
 def _bad(reason: str) -> BadRequest:
@@ -170,9 +170,7 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
                 ip_address=row.floating_ip_address, id=row.id, port_id=port_id, fixed_ip=address.ip_address,
                 network_id=row.floating_network_id,
             )  # fmt: skip
-        router = await router_store.leading_to(
-            tx.connection, port.network_id, address.id, row.floating_network_id, address.gateway_ip
-        )
+        router = await self._router(tx, row, port, address)
         if router is None:
             raise errors.ExternalGatewayForFloatingIPNotFound(
                 network_id=row.floating_network_id, subnet_id=address.id, port_id=port_id
@@ -180,6 +178,18 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         return {
             "fixed_port_id": port_id, "fixed_ip_address": address.ip_address, "router_id": router.id, "status": "ACTIVE",
         }  # fmt: skip
+
+    async def _router(
+        self, tx: Transaction, row: FloatingIPRow, port: PortRow, address: PlacedAddress
+    ) -> RouterRow | None:
+        """The router between the two; until the transaction ends it loses neither its interface nor its gateway."""
+        where = (port.network_id, address.id, row.floating_network_id, address.gateway_ip)
+        found = await router_store.leading_to(tx.connection, *where)
+        if found is None:
+            return None
+        await ROUTERS.get(tx.connection, found.id, lock=True)
+        now = await router_store.leading_to(tx.connection, *where)
+        return now if now is not None and now.id == found.id else None
 
     async def _fixed(self, tx: Transaction, port: PortRow, fixed: str | None) -> PlacedAddress:
         """The port's address with its subnet: the one asked for, or the only one."""
