@@ -27,7 +27,9 @@ async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None
     """A server that lives elsewhere now: its guest, wiring, disks (unless the other host uses them) and open runs go from
     here. The ports are the other host's."""
     uuid = gone.server_uuid
-    logger.warning("removing leftovers of a server that moved away", server=uuid, host=host.name, shared=gone.shared)
+    logger.warning(
+        "removing leftovers of a server that moved to another host", server=uuid, host=host.name, shared=gone.shared
+    )
     await remove_guest(host, uuid)
     if gone.port_ids:
         await host.wiring.unplug(ctx, gone.port_ids)

@@ -132,7 +132,7 @@ def routes(deps: Deps) -> list[Route]:
         ),
         Route(
             "POST", one + "/action", access.action, f"{RULE}:add_tenant_access", body=FlavorAction, reply=AccessList,
-            summary="Give a project access to a private flavor, or take it away.",
+            summary="Give a project access to a private flavor, or remove it.",
         ),
     ]  # fmt: skip
 

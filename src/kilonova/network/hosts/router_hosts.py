@@ -33,7 +33,7 @@ async def choose(deps: Deps, connection: Connection, physical: Collection[str]) 
 
 
 async def _host(deps: Deps, connection: Connection, router: RouterRow, physical: Collection[str]) -> str:
-    """Where it is, as long as that host serves; it stays where it is while its host is away."""
+    """Where it is, as long as that host serves; it stays where it is while its host is down."""
     if router.host_id:
         known = await store.agent_of_host(connection, AGENT_TYPE, router.host_id)
         if known is not None and suits(known.configurations, physical):

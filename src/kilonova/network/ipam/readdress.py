@@ -12,7 +12,7 @@ from kilonova.network.store.ports import PortRow
 
 
 async def readdress(connection: Connection, port: PortRow, wants: Sequence[Want]) -> tuple[list[str], bool]:
-    """The port gets the addresses asked for, and keeps those it has that fit: (addresses taken away, whether anything
+    """The port gets the addresses asked for, and keeps those it has that fit: (addresses removed, whether anything
     changed). Raises as Allocator.give does."""
     have = list((await store.addresses_of(connection, [port.id])).get(port.id, []))
     new: list[Want] = []

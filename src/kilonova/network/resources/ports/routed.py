@@ -17,7 +17,7 @@ OWNERS = (service_ports.INTERFACE, service_ports.GATEWAY, service_ports.FLOATING
 
 
 async def check_addresses(connection: Connection, port: LedToRow, taken: Collection[str]) -> None:
-    """A floating IP leads to none of the addresses that are taken away, and no router has them."""
+    """A floating IP leads to none of the addresses that are removed, and no router has them."""
     if port.floating_ips and any(
         one.fixed_ip_address in taken for one in await floating_store.of_port(connection, port.id)
     ):

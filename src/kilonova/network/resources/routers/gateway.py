@@ -33,7 +33,7 @@ class Gateways:
     async def change(
         self, tx: Transaction, router: RouterRow, asked: GatewayIn | None, seeing: Seeing
     ) -> overlay.Bound:
-        """Set the gateway, or take it away; what left which host."""
+        """Set the gateway, or remove it; what left which host."""
         if asked is None or asked == GatewayIn():
             return await self.remove(tx, router)
         if not isinstance(asked.network_id, str):
@@ -92,7 +92,7 @@ class Gateways:
                 )
 
     async def remove(self, tx: Transaction, router: RouterRow, *, whole: bool = False) -> overlay.Bound:
-        """Take it away; `whole`: the router goes too."""
+        """Remove it; `whole`: the router is deleted too."""
         if router.gateway_port_id is None:
             return Counter()
         if await floating_store.any_through(tx.connection, router.id):

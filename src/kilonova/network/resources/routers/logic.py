@@ -98,7 +98,7 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
     async def change_routes(
         self, ctx: RequestContext, router_id: str, asked: Sequence[HostRoute], guard: Guard, *, add: bool
     ) -> Router:
-        """Add these routes to those there are, or take them away; one that is there already, or is not, is no error."""
+        """Add these routes to those there are, or remove them; one that is there already, or is not, is no error."""
         async with self.deps.database.transaction() as tx:
             row = await self.guarded(tx.connection, router_id, guard, lock=True)
             pairs = plan.routes(router_id, asked)

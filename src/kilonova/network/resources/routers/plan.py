@@ -65,12 +65,12 @@ async def check_routes(connection: Connection, router_id: str, pairs: Sequence[S
     prefixes = {parse_network(address.cidr) for address in addresses}
     own = {address.ip_address for address in addresses}
     for destination, nexthop in pairs:
-        told = [{"destination": destination, "nexthop": nexthop}]
+        refused = [{"destination": destination, "nexthop": nexthop}]
         hop = parse_address(nexthop)
         if not any(hop.version == prefix.version and hop in prefix for prefix in prefixes):
-            raise errors.InvalidRoutes(routes=told, reason="the nexthop is not connected with router")
+            raise errors.InvalidRoutes(routes=refused, reason="the nexthop is not connected with router")
         if nexthop in own:
-            raise errors.InvalidRoutes(routes=told, reason="the nexthop is used by router")
+            raise errors.InvalidRoutes(routes=refused, reason="the nexthop is used by router")
 
 
 async def check_subnets(connection: Connection, router_id: str, new: Sequence[SubnetRow]) -> None:

@@ -16,7 +16,7 @@ MAX_ROUTES = 30
 
 
 class GatewayIn(Body):
-    """An empty one takes the gateway away, as null does."""
+    """An empty one removes the gateway, as null does."""
 
     network_id: Uuid | UnsetType = UNSET
     enable_snat: bool | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""Which connections a change of a router takes away: those that live by a translation that is no more, and no others."""
+"""Which connections a change of a router cuts: those that need a translation that is removed, and no others."""
 
 from __future__ import annotations
 
