@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,23 @@ import pytest
 from kilonova.compute.actions.base import Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.states import Vm, status
+from kilonova.compute.virt.driver import PowerState
+from kilonova.compute.virt.fake_hypervisor import Entry
+from kilonova.hosts import journal_path
 from tests.cloud.harness import Api, CloudProcess
+from tests.eventually import eventually
 
 ON_HOST = [action for action in ACTIONS if action.runs is Runs.HOST]
 BODIES: dict[str, Any] = {action.name: {action.wire: action.example} for action in ON_HOST if action.wire}
 BODIES["reboot_hard"] = {"reboot": {"type": "HARD"}}
 ENDS = {action.name: status(action.ends or Vm.ACTIVE, None) for action in ON_HOST}
 MIDDLE = {
-    "stop": "shutdown", "start": "start", "reboot": "start", "reboot_hard": "start", "pause": "pause", "unpause": "resume",
-    "suspend": "suspend", "resume": "restore", "trigger_crash_dump": "trigger_crash_dump", "delete": "undefine",
+    "stop": ("shutdown", "power_off"), "start": ("start", "start"), "reboot": ("start", "soft_reboot"),
+    "reboot_hard": ("start", "start"), "pause": ("pause", "pause"), "unpause": ("resume", "unpause"),
+    "suspend": ("suspend", "suspend"), "resume": ("restore", "restore"), "trigger_crash_dump": ("trigger_crash_dump", "crash_dump"),
+    "delete": ("undefine", ""),
 }  # fmt: skip
-"""The driver's operation in the middle of each action: for the reboots the guest is off already."""
+"""The driver's operation in the middle of each action (for the reboots the guest is off already), and the step that does it."""
 WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend"}
 """vm_state in which an action may begin → the action that brings a server there."""
 
@@ -106,11 +111,24 @@ def test_killed_when_it_is_handed_over(scratch_cloud: CloudProcess, seed: Seed, 
     check(scratch_cloud, seed.server(action), action)
 
 
+def is_begun(cloud: CloudProcess, server_id: str, step: str) -> bool:
+    """The agent is at the step; at a deletion, which has none, it has turned the guest off."""
+    if step:
+        *_, line = ["{}", *journal_path(cloud.state).read_text().splitlines()]
+        newest = json.loads(line).get("step", {})
+        return newest.get("step") == step and not newest.get("finished_at")
+    lines = (cloud.state / "fake-hypervisor.jsonl").read_bytes().splitlines()
+    entries = [msgspec.json.decode(line, type=Entry) for line in lines]
+    states = [entry.guest.state for entry in entries if entry.uuid == server_id and entry.guest is not None]
+    return states[-1:] == [PowerState.SHUTDOWN]
+
+
 @pytest.mark.parametrize("action", MIDDLE)
 def test_killed_in_the_middle(scratch_cloud: CloudProcess, seed: Seed, action: str) -> None:
     shutil.copytree(seed.state, scratch_cloud.state)
-    scratch_cloud.start(KILONOVA_DRIVER_FAKE=json.dumps({"delay": {MIDDLE[action]: 30}}))
+    operation, step = MIDDLE[action]
+    scratch_cloud.start(KILONOVA_DRIVER_FAKE=json.dumps({"delay": {operation: 30}}))
     act(scratch_cloud.api("demo"), seed.server(action), action)
-    time.sleep(0.3)  # the agent is at it
+    eventually(lambda: is_begun(scratch_cloud, seed.server(action), step), f"{step or action} does not begin")
     scratch_cloud.kill()
     check(scratch_cloud, seed.server(action), action)

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -54,16 +53,20 @@ def test_a_cloud_that_is_stopped_drains(scratch_cloud: CloudProcess, ask: str) -
     assert "no cloud runs" in down(scratch_cloud).stdout
 
 
-def test_a_stop_waits_for_the_answers_that_are_due(scratch_cloud: CloudProcess) -> None:
-    scratch_cloud.start(KILONOVA_FAULTS="step=authorize,when=before,do=delay:2,at=GET /compute/v2.1/servers")
+def test_a_stop_waits_for_the_answers_that_are_due(scratch_cloud: CloudProcess, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    rule = f"step=authorize,when=before,do=wait:{gate},at=GET /compute/v2.1/servers"
+    scratch_cloud.start(KILONOVA_FAULTS=rule)
     api = scratch_cloud.api("demo")
     assert api.http.get(scratch_cloud.url).status_code == 200  # a connection that is idle when the end comes
     with ThreadPoolExecutor() as pool:
         headers = {"X-Auth-Token": api.token or ""}
         answer = pool.submit(httpx.get, f"{api.urls['compute']}/servers", headers=headers, trust_env=False, timeout=60)
-        time.sleep(0.5)
+        eventually(gate.with_name("gate.reached").exists, "the request does not come")
         assert scratch_cloud.process is not None
         scratch_cloud.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "draining" in scratch_cloud.words(), scratch_cloud.words)
+        gate.touch()
         assert answer.result(60).status_code == 200
         assert answer.result().headers["connection"] == "close"
     assert scratch_cloud.died(60) == 0
