@@ -81,7 +81,7 @@ class Deps:
 
 
 class RevocationListener:
-    """Makes this process's cache of proven tokens forget what identity revokes."""
+    """Drops from this process's token cache what identity revokes."""
 
     def __init__(self, deps: Deps) -> None:
         self.deps = deps

@@ -8,7 +8,7 @@ from kilonova.core.config import ConfigError
 from kilonova.settings import Settings
 
 
-def prove(settings: Settings) -> None:
+def check_all(settings: Settings) -> None:
     """Opens no connection and makes no file. Raises ConfigError with section and key."""
     # here, as no process needs the libraries of all components
     from kilonova.compute.scheduler.drivers import load_driver

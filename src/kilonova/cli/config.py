@@ -9,7 +9,7 @@ import typer
 from kilonova.cli.common import CONFIG, STATE, settings_of
 from kilonova.config_warnings import warnings
 from kilonova.core.config import as_toml
-from kilonova.precheck import prove
+from kilonova.precheck import check_all
 from kilonova.settings import SECRET_KEYS
 from kilonova.tls import certificate
 
@@ -28,7 +28,7 @@ def check(config: Path | None = CONFIG, state: Path | None = STATE) -> None:
     is not safe on a network is warned of."""
     settings = settings_of(state, config)
     certificate(settings)
-    prove(settings)
+    check_all(settings)
     for line in warnings(settings):
         typer.echo(f"warning: {line}", err=True)
     typer.echo(f"{config or 'defaults and environment'}: good")

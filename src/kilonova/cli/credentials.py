@@ -42,7 +42,8 @@ def login(settings: Settings, user: str) -> dict[str, str]:
 
 
 def authority(settings: Settings) -> str:
-    """The file with the authority that proves identity to clients; "" where the system knows it, as that of `public_url`."""
+    """The file with the authority of identity's certificate, for clients; "" where the system knows it, as that of
+    `public_url`."""
     is_https = settings.public_endpoint("identity").startswith("https:")
     return settings.serve.ca_file if is_https and not settings.cloud.public_url else ""
 

@@ -10,9 +10,9 @@ HOST_ROLES = ("service",)
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The caller as the identity service proved it. Times are ISO text; `token` never reaches logs (see core/log). `sender` is
-    set by the bus alone (core/bus/senders.py): the compute host that sent the message, None for the control plane. `grant` is
-    what a host's account may do in this request (core/grants.py), set by core/web/app.py alone."""
+    """The caller as the identity service authenticated it. Times are ISO text; `token` never reaches logs (see core/log).
+    `sender` is set by the bus alone (core/bus/senders.py): the compute host that sent the message, None for the control plane.
+    `grant` is what a host's account may do in this request (core/grants.py), set by core/web/app.py alone."""
 
     request_id: str
     user_id: str | None = None

@@ -35,7 +35,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Grants:
-    """Signs and proves with a secret that only the control plane has; without one there are no grants."""
+    """Signs and verifies with a secret that only the control plane has; without one there are no grants."""
 
     def __init__(self, secret: str = "") -> None:
         self._key = hashlib.sha256(b"kilonova grants " + secret.encode()).digest() if secret else b""

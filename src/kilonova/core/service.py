@@ -53,7 +53,7 @@ async def answers(database: Database) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Core:
     """Given to every service. `endpoints` maps service names (identity, image, …) to the base URLs where they are
-    reached, without version; `transport` is shared by all clients; `authenticator` proves callers' tokens and `tokens`
+    reached, without version; `transport` is shared by all clients; `authenticator` validates callers' tokens and `tokens`
     gives this process's own. `identity_url` is where clients find identity. `databases` are those opened so far."""
 
     clock: Clock

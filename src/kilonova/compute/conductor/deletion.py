@@ -23,8 +23,8 @@ class Deletion:
         self._ended = Batched(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
-        """The host has removed all traces, or there never were any. `by` is the host that reports so, where the bus has proven
-        its name: reports about another host's servers are refused."""
+        """The host has removed all traces, or there never were any. `by` is the host that reports so, where the bus has
+        authenticated its name: reports about another host's servers are refused."""
         await self._ended((uuid, request_id, by))
 
     async def _all_ended(self, asked: Sequence[tuple[str, str, str | None]]) -> list[None]:

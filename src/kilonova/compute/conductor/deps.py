@@ -137,7 +137,7 @@ class Deps:
 
 
 def own_steps(ctx: RequestContext, outcome: BuildOutcome, *, theirs: bool) -> list[StepRecord]:
-    """The steps that count: a host whose name the bus has proven writes the history of no other host's servers (`theirs`:
+    """The steps that count: a host whose name the bus has authenticated writes the history of no other host's servers (`theirs`:
     the server is being built there)."""
     if ctx.sender is None:
         return outcome.steps

@@ -72,7 +72,7 @@ class StateUpdates:
         steps: list[StepRecord], *, by: str | None = None,
     ) -> bool:  # fmt: skip
         """The end of an action, once: a late repetition must not undo what was begun since. `by` is the host that reports
-        so, where the bus has proven its name: reports about another host's servers are refused."""
+        so, where the bus has authenticated it: reports about another host's servers are refused."""
         done = ACTIONS.get(action)
         now, names = self.deps.now(), {action, done.shown if done is not None else action}
         async with self.deps.database.transaction() as tx:

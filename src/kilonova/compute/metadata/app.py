@@ -1,4 +1,4 @@
-"""The metadata service: answers the network agents' proxies, which have proven which server asks.
+"""The metadata service: answers the network agents' proxies, which have identified the server that asks.
 
 The proxy names the server and its project and signs both; a request without a right signature learns nothing.
 """

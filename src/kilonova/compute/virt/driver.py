@@ -143,7 +143,7 @@ class VirtDriver(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Connect and prove that guests can run; raises HypervisorUnavailable with advice."""
+        """Connect and check that guests can run; raises HypervisorUnavailable with advice."""
 
     @abstractmethod
     async def close(self) -> None:

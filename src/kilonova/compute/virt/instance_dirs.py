@@ -68,7 +68,7 @@ class InstanceDirs:
         self._locks = KeyedLocks()
 
     def make(self) -> None:
-        """Make the directories once and prove that the hypervisor's user can reach them; blocking."""
+        """Make the directories once and check that the hypervisor's user can reach them; blocking."""
         if self._made:
             return
         with os_errors(f"making the state directory {self.root}"):

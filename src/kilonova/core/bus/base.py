@@ -202,7 +202,7 @@ async def handle(server: Server, envelope: Envelope, sender: str | None = None) 
             raise errors.BusError(reason=f"{server.interface.topic}.{method.name}: {error}") from None
         senders.check(sender, server.interface.topic, method, arguments, server.host)
         context = envelope.context
-        if context.sender != sender:  # what the message itself says of it proves nothing
+        if context.sender != sender:  # the message's own claim about it does not count
             context = msgspec.structs.replace(context, sender=sender)
         values = [getattr(arguments, name) for name in method.parameters]
         work = partial(getattr(server.manager, method.name), context, *values)

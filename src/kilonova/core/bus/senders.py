@@ -11,7 +11,7 @@ from typing import Any
 from kilonova.core import errors, log
 from kilonova.core.bus.interface import ANY_HOST, RECEIVER, Method
 
-UNPROVEN = ""  # the sender of a message without a proven user: no host, and nothing it may send
+UNAUTHENTICATED = ""  # the sender of a message without an authenticated user: no host, and it may send nothing
 HOST = "{host}"
 logger = log.get("bus")
 
@@ -35,11 +35,11 @@ class HostUsers:
         return self.pattern.replace(HOST, host)
 
     def sender(self, user: str | None) -> str | None:
-        """The host whose user this is; None for the control plane's, UNPROVEN where the message names none."""
+        """The host whose user this is; None for the control plane's, UNAUTHENTICATED where the message names none."""
         if not self.pattern:
             return None
         if not user:
-            return UNPROVEN
+            return UNAUTHENTICATED
         host = user.removeprefix(self._before).removesuffix(self._after)
         return host if host and self.user_of(host) == user else None
 
@@ -50,7 +50,7 @@ def check(sender: str | None, topic: str, method: Method, arguments: Any, receiv
         return
     rule = method.from_host
     named = sender if rule == ANY_HOST else receiver if rule == RECEIVER else rule and attrgetter(rule)(arguments)
-    if sender == UNPROVEN or rule is None or named != sender:
+    if sender == UNAUTHENTICATED or rule is None or named != sender:
         naming = f" in the name of {named}" if rule is not None and named != sender else ""
         logger.warning(
             "message refused: the sender may not act for this host",
@@ -59,4 +59,6 @@ def check(sender: str | None, topic: str, method: Method, arguments: Any, receiv
             method=method.name,
             named=named,
         )
-        raise NotForThisHost(sender=sender or "without a proven user", method=f"{topic}.{method.name}", naming=naming)
+        raise NotForThisHost(
+            sender=sender or "without an authenticated user", method=f"{topic}.{method.name}", naming=naming
+        )

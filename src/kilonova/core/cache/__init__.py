@@ -30,7 +30,7 @@ def open_cache(url: str, secret: str) -> Cache:
 
 
 def _tls(query: str) -> ssl.SSLContext:
-    """The server must prove its name, by the system's authorities or by those of `cafile`."""
+    """The server's certificate must be signed by the system's authorities or by those of `cafile`."""
     options = dict(parse_qsl(query))
     if unknown := sorted(options.keys() - {"cafile"}):
         raise ValueError(f"[cache] url: unknown option {unknown[0]}; known: cafile")

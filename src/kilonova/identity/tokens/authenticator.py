@@ -24,7 +24,7 @@ class LocalAuthenticator:
 
 
 def context_of(token: Token) -> RequestContext:
-    """The caller that a token proves."""
+    """The caller that a token authenticates."""
     subject, payload = token.subject, token.payload
     roles = tuple(role.name for role in token.roles)
     project = payload.scope == "project"

@@ -80,7 +80,7 @@ class Moves:
 
     @retried
     async def departure_done(self, migration: str, *, by: str | None = None) -> None:
-        """`by` is the host that says so, where the bus has proven it: no other than the one that the server left."""
+        """`by` is the host that reports so, where the bus has authenticated it: only the one that the server left may do so."""
         values = {"status": store.COMPLETED, "updated_at": self.deps.now()}
         async with self.deps.database.transaction() as tx:
             await store.change(tx.connection, migration, [store.DONE], values, source=by)
