@@ -34,8 +34,8 @@ Key = tuple[RouterModel, tuple[tuple[str, int], ...]]
 
 
 class NamespaceL3(L3):
-    """What was last applied of router R is kept in `state_dir/routers/R/applied.json`: connections that lived by it are cut
-    when it changes."""
+    """What may be in effect of router R is kept in `state_dir/routers/R/applied.json`: connections that lived by it are cut when
+    it changes."""
 
     def __init__(self, options: DataPlaneOptions, l2: L2, metadata: Metadata | None) -> None:
         self.options, self.l2, self.metadata = options, l2, metadata
@@ -54,11 +54,14 @@ class NamespaceL3(L3):
         return set()
 
     def _survey(self) -> set[str]:
-        found = set(self.links.survey().values())
+        """Routers that have devices or a folder; names that are no ids are not ours."""
+        named = set(self.links.survey().values())
         with contextlib.suppress(FileNotFoundError):
-            for entry in self.root.iterdir():
-                with contextlib.suppress(DataPlaneError):
-                    found.add(check_uuid("router", entry.name))
+            named |= {entry.name for entry in self.root.iterdir()}
+        found = set()
+        for name in named:
+            with contextlib.suppress(DataPlaneError):
+                found.add(check_uuid("router", name))
         return found
 
     async def apply(self, state: HostModel) -> list[Fault]:
