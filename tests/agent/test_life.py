@@ -11,7 +11,7 @@ import pytest
 
 from kilonova.compute import models
 from kilonova.compute.agent.manager import ConsoleUnavailable
-from kilonova.compute.errors import NotSupported
+from kilonova.compute.errors import InvalidState, NotSupported
 from kilonova.compute.models import Move, NetworkRequest, Vif
 from kilonova.compute.port_ids import port_id_for
 from kilonova.compute.virt.driver import GuestSpec, PowerState, VirtError
@@ -347,7 +347,10 @@ async def test_power_changes_during_an_action_are_the_actions_own(lab: Lab) -> N
 async def test_a_hypervisor_without_consoles_is_an_error(lab: Lab) -> None:
     await lab.start(driver=BareDriver(HOST, lab.hypervisor, FakeOptions()))
     assert (await lab.launch(build_of())).ok
-    for ask in (lab.host.console_output(CTX, server_id(), 10), lab.host.console(CTX, server_id(), "vnc")):
+    for ask in (
+        lab.host.console_output(CTX, server_id(), 10), lab.host.console(CTX, server_id(), "vnc"),
+        lab.host.diagnostics(CTX, server_id()),
+    ):  # fmt: skip
         with pytest.raises(NotSupported, match="The requested functionality is not supported"):
             await ask
 
@@ -366,3 +369,12 @@ async def test_consoles_and_inventory(lab: Lab) -> None:
     ):
         with pytest.raises(ConsoleUnavailable):
             await ask
+
+
+async def test_diagnostics_of_running_guests(lab: Lab) -> None:
+    await running(lab)
+    assert (await lab.host.diagnostics(CTX, server_id())).driver == "fake"
+    await lab.act("pause")
+    words = f"Cannot 'get_diagnostics' instance {server_id()} while it is in power state paused"
+    with pytest.raises(InvalidState, match=words):
+        await lab.host.diagnostics(CTX, server_id())

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
-from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps
+from kilonova.compute.virt.capabilities import Diagnoses, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps
 from kilonova.compute.virt.driver import (
     GuestDisk,
     GuestInterface,
@@ -50,6 +50,10 @@ class SuspendsDriver(VirtDriver, Suspends):
 
 
 class DumpsDriver(VirtDriver, TriggersCrashDumps):
+    pass
+
+
+class DiagnosesDriver(VirtDriver, Diagnoses):
     pass
 
 
@@ -377,9 +381,27 @@ class TriggersCrashDumpsConformance:
             await driver.trigger_crash_dump(nobody)
 
 
+class DiagnosesConformance:
+    async def test_what_a_guest_uses_is_counted(self, driver: DiagnosesDriver, make_guest: MakeGuest) -> None:
+        guest, nobody = make_guest(), str(uuid.uuid4())
+        await boot(driver, guest)
+        found = await driver.diagnostics(guest.uuid)
+        assert found.driver == driver.name
+        assert len(found.cpu_times) == guest.vcpus
+        assert all(time > 0 for time in found.cpu_times)
+        assert 0 < found.memory_used <= found.memory_maximum
+        assert [disk.device for disk in found.disks] == ["vda"]
+        await driver.destroy(guest.uuid)
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.diagnostics(guest.uuid)
+        with pytest.raises(GuestNotFound, match=nobody):
+            await driver.diagnostics(nobody)
+
+
 CAPABILITIES: dict[type, type] = {
     LogsConsole: LogsConsoleConformance,
     OffersConsoles: OffersConsolesConformance,
     Suspends: SuspendsConformance,
     TriggersCrashDumps: TriggersCrashDumpsConformance,
+    Diagnoses: DiagnosesConformance,
 }

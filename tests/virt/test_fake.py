@@ -22,6 +22,7 @@ from kilonova.core.config import ConfigError
 from tests.virt.bare import BareDriver
 from tests.virt.conformance import (
     Conformance,
+    DiagnosesConformance,
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
@@ -52,8 +53,9 @@ def driver() -> FakeDriver:
 
 
 class TestFake(
-    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance
-):
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
+    DiagnosesConformance,
+):  # fmt: skip
     pass
 
 

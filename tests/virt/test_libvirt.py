@@ -43,6 +43,7 @@ from tests.eventually import PATIENCE, until  # noqa: E402
 from tests.virt.boot_sectors import GREETING, boot_disk  # noqa: E402
 from tests.virt.conformance import (  # noqa: E402
     Conformance,
+    DiagnosesConformance,
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
@@ -133,14 +134,16 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
 
 
 class TestLibvirt(
-    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance
-):
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
+    DiagnosesConformance,
+):  # fmt: skip
     pass
 
 
 class TestLibvirtWhoseEventsComeLate(
-    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance
-):
+    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
+    DiagnosesConformance,
+):  # fmt: skip
     @pytest.fixture(autouse=True)
     def late(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hear = Connection._on_lifecycle

@@ -17,6 +17,7 @@ from kilonova.compute.resources import (
     hosts,
     migrations,
     planned,
+    server_diagnostics,
     server_interfaces,
     server_ips,
     server_metadata,
@@ -55,7 +56,7 @@ RESOURCES = tuple(
     for module in (
         versions, extensions, flavors, flavor_extra_specs, flavor_access, key_pairs,
         servers, server_actions, server_metadata, server_tags, server_ips, server_interfaces, server_security_groups,
-        volume_attachments, instance_actions, external_events, security_groups, server_groups,
+        server_diagnostics, volume_attachments, instance_actions, external_events, security_groups, server_groups,
         services, availability_zones, hosts, hypervisors, migrations, aggregates, quotas, usage,
         planned,
     )

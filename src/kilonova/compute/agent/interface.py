@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kilonova.compute import models
+from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.core.bus import Interface, call, cast, hint
 from kilonova.core.context import RequestContext
 
@@ -31,6 +32,10 @@ class ComputeAPI(Interface):
     @call(timeout=30)
     async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
         """The unix socket of the host where the console listens: for the program that relays it to authorized users."""
+
+    @call(timeout=30)
+    async def diagnostics(self, ctx: RequestContext, server_id: str) -> GuestDiagnostics:
+        """What the hypervisor counts of a running guest; raises InvalidState for one that does not run."""
 
     @cast
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:

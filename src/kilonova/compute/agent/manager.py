@@ -16,9 +16,10 @@ from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.removal import remove_traces
 from kilonova.compute.agent.runner import BACKOFF, Host, Operation, OperationFailed, Refused, outcome, run
 from kilonova.compute.agent.steps import launch_steps
-from kilonova.compute.errors import NotSupported
-from kilonova.compute.virt.capabilities import LogsConsole, OffersConsoles
-from kilonova.compute.virt.driver import GuestNotFound, VirtError
+from kilonova.compute.diagnostics import GuestDiagnostics
+from kilonova.compute.errors import InvalidState, NotSupported
+from kilonova.compute.virt.capabilities import Diagnoses, LogsConsole, OffersConsoles
+from kilonova.compute.virt.driver import STATE_NAMES, GuestNotFound, PowerState, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 from kilonova.core.retry import always, retry
@@ -243,6 +244,17 @@ class ComputeManager(ComputeAPI):
             return str((await driver.console(server_id, kind)).socket)
         except VirtError as error:
             raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
+
+    async def diagnostics(self, ctx: RequestContext, server_id: str) -> GuestDiagnostics:
+        driver = self.host.driver
+        if not isinstance(driver, Diagnoses):
+            raise NotSupported()
+        state = await driver.power_state(server_id)
+        if state is not PowerState.RUNNING:
+            raise InvalidState(
+                action="get_diagnostics", server_id=server_id, attribute="power state", state=STATE_NAMES[state]
+            )
+        return await driver.diagnostics(server_id)
 
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         for event in events:

@@ -8,14 +8,12 @@ from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.policy_checks import MEMBER, READER
 from kilonova.compute.resources.base import Deps, R, Resource
 from kilonova.compute.resources.servers.below import SERVER, below_server
-from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Handler, Route
 from kilonova.core.web.call import Call, Reply
 
 VOLUMES, MIGRATIONS, SHARES = f"{R}:os-volumes-attachments", f"{R}:servers:migrations", f"{R}:os-server-shares"
 RULES = {
     "compute:server:topology:index": READER,
-    f"{R}:os-server-diagnostics": ADMIN,
     f"{R}:os-server-password:show": READER,
     f"{R}:os-server-password:clear": MEMBER,
     f"{SHARES}:index": READER,
@@ -43,7 +41,6 @@ PLANNED = (
     Planned("POST", "/os-volume_attachments", f"{VOLUMES}:create", "Attaching a volume"),
     Planned("PUT", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:update", "Changing a volume's attachment"),
     Planned("DELETE", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:delete", "Detaching a volume"),
-    Planned("GET", "/diagnostics", f"{R}:os-server-diagnostics", "Diagnostics of a server"),
     Planned("GET", "/topology", "compute:server:topology:index", "The topology of a server", "2.78"),
     Planned("GET", "/os-server-password", f"{R}:os-server-password:show", "The password of a server"),
     Planned("DELETE", "/os-server-password", f"{R}:os-server-password:clear", "Clearing the password of a server"),

@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from kilonova.compute.diagnostics import GuestDiagnostics
+
 
 class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where a graphical console listens: a unix socket of this host that only the hypervisor's user and root reach."""
@@ -52,6 +54,15 @@ class TriggersCrashDumps(Protocol):
     @abstractmethod
     async def trigger_crash_dump(self, uuid: str) -> None:
         """Returns when the guest was interrupted; raises GuestNotFound, and VirtError for a guest that is off."""
+
+
+@runtime_checkable
+class Diagnoses(Protocol):
+    """Counts what guests use."""
+
+    @abstractmethod
+    async def diagnostics(self, uuid: str) -> GuestDiagnostics:
+        """Of a guest that runs or is paused; raises GuestNotFound, and VirtError for one that is off."""
 
 
 @runtime_checkable

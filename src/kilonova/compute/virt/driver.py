@@ -33,6 +33,10 @@ class PowerState(enum.IntEnum):
     SUSPENDED = 7
 
 
+STATE_NAMES = {state: state.name.lower() for state in PowerState} | {PowerState.NOSTATE: "pending"}
+"""The words for them in answers."""
+
+
 class GuestDisk(msgspec.Struct, frozen=True, kw_only=True):
     """One block device. `bus` is virtio, scsi, ide or sata."""
 

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from kilonova.compute.diagnostics import DiskCounts, GuestDiagnostics
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
+    Diagnoses,
     LogsConsole,
     OffersConsoles,
     Suspends,
@@ -41,7 +43,7 @@ OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
 
 
-class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps):
+class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps, Diagnoses):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
@@ -131,6 +133,14 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCras
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._live("trigger_crash_dump", uuid)
+
+    async def diagnostics(self, uuid: str) -> GuestDiagnostics:
+        await self._live("diagnostics", uuid)
+        disk = DiskCounts(device="vda", read_bytes=262144, read_requests=112, write_bytes=5778432, write_requests=488)
+        return GuestDiagnostics(
+            driver="fake", hypervisor="fake", cpu_times=[17_300_000_000], memory_maximum=524288, memory_used=262144,
+            disks=[disk],
+        )  # fmt: skip
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         guest = await self._act("shutdown", uuid)

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import libvirt
 import msgspec
 
+from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
+    Diagnoses,
     LogsConsole,
     OffersConsoles,
     Suspends,
@@ -35,6 +37,7 @@ from kilonova.compute.virt.libvirt import domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
+from kilonova.compute.virt.libvirt.diagnostics import diagnostics_of
 from kilonova.compute.virt.libvirt.domain_xml import domain_xml
 from kilonova.compute.virt.libvirt.guest_states import GuestStates
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
@@ -55,7 +58,7 @@ EVENT_TIMEOUT = 3.0  # seconds from the end of an operation to its event; after 
 LOG = log.get(__name__)
 
 
-class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps):
+class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps, Diagnoses):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
@@ -156,6 +159,10 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersC
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._domain("interrupt", uuid, lambda domain: domain.injectNMI())
+
+    async def diagnostics(self, uuid: str) -> GuestDiagnostics:
+        virt_type = self._host().virt_type
+        return await self._domain("count what it uses", uuid, lambda domain: diagnostics_of(domain, virt_type))
 
     async def shutdown(self, uuid: str, *, timeout: float) -> bool:
         until = asyncio.get_running_loop().time() + timeout
