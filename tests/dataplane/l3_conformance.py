@@ -89,10 +89,10 @@ class NatConformance:
         made = router(lan.interface(), gateway=gateway(ext.net))
         assert await setting.apply(plane, state((ext, lan), (made,), OPEN)) == []
         guest = setting.peer(one, "10.0.1.1")
-        setting.world.tell(80)
+        setting.world.serve(80)
         assert await do(guest.asks, OUTSIDE, 80) == "198.51.100.10"
         assert await do(guest.pings, OUTSIDE)
-        guest.tell()
+        guest.serve()
         await do(setting.world.inside, "ip", "route", "add", "10.0.1.0/24", "via", "198.51.100.10")
         assert not await do(setting.world.reaches, "10.0.1.11")
         without = replace(made, gateway=replace(made.gateway, enable_snat=False))  # type: ignore[type-var]
@@ -109,8 +109,8 @@ class NatConformance:
         made = router(lan.interface(), gateway=gateway(ext.net), floating_ips=(floating(20, one),))
         assert await setting.apply(plane, state((ext, lan), (made,), ssh)) == []
         guest, world = setting.peer(one, "10.0.1.1"), setting.world
-        guest.tell(22, 80)
-        world.tell(80)
+        guest.serve(22, 80)
+        world.serve(80)
         assert await do(world.asks, "198.51.100.20", 22) == OUTSIDE
         assert await do(guest.asks, OUTSIDE, 80) == "198.51.100.20"
         assert not await do(world.reaches, "198.51.100.20", 80)
@@ -127,8 +127,8 @@ class NatConformance:
         made = router(lan.interface(), gateway=gateway(ext.net), floating_ips=ips)
         assert await setting.apply(plane, state((ext, lan), (made,), OPEN)) == []
         first, second, third = (setting.peer(port, "10.0.1.1") for port in (one, two, bare))
-        first.tell()
-        second.tell()
+        first.serve()
+        second.serve()
         assert await do(first.asks, "198.51.100.21") == "198.51.100.20"
         assert await do(first.asks, "198.51.100.20") == "198.51.100.20"
         assert await do(third.asks, "198.51.100.20") == "198.51.100.10"
@@ -149,9 +149,9 @@ class NatConformance:
         made = router(lan.interface(), gateway=gateway(ext.net), floating_ips=(shared,))
         assert await setting.apply(plane, state((ext, lan), (made,), OPEN)) == []
         first, second, world = setting.peer(one, "10.0.1.1"), setting.peer(two, "10.0.1.1"), setting.world
-        first.tell(22, 8022)
-        second.tell(7000, 7001, 7002)
-        world.tell(80)
+        first.serve(22, 8022)
+        second.serve(7000, 7001, 7002)
+        world.serve(80)
         assert await do(world.answer, "198.51.100.20", 8022) == f"{OUTSIDE} 22"
         assert await do(world.answer, "198.51.100.20", 9000) == f"{OUTSIDE} 7000"
         assert await do(world.answer, "198.51.100.20", 9002) == f"{OUTSIDE} 7002"
@@ -169,9 +169,9 @@ class NatConformance:
         made = router(lan.interface(), gateway=gateway(ext.net), floating_ips=ips)
         await setting.apply(plane, state((ext, lan), (made,), OPEN))
         first, second, world = setting.peer(one, "10.0.1.1"), setting.peer(two, "10.0.1.1"), setting.world
-        first.tell()
-        second.tell()
-        world.tell(80)
+        first.serve()
+        second.serve()
+        world.serve(80)
         for who, address, number in (
             (world, "198.51.100.20", 22), (world, "198.51.100.21", 22), (world, "198.51.100.22", 9003),
             (world, "198.51.100.22", 9013), (first, OUTSIDE, 80), (second, OUTSIDE, 80),
@@ -212,7 +212,7 @@ class RoutingConformance:
             setting.peer(two, "10.0.1.1"),
             setting.peer(far, "10.0.2.1"),
         )
-        third.tell()
+        third.serve()
         assert await do(first.asks, "10.0.2.11") == "10.0.1.11"
         assert not await do(second.reaches, "10.0.2.11")
         macs = {"mac": two.mac_address, "dmac": made.interfaces[0].mac_address.replace(":", "")}
@@ -241,7 +241,7 @@ class RoutingConformance:
         first, second = (setting.peer(port, "10.0.1.1") for port in ports)
         third = setting.peer(theirs, "10.0.1.1")
         for peer in (first, second, third):
-            peer.tell()
+            peer.serve()
         assert await do(first.asks, "198.51.100.21") == "198.51.100.20"
         assert await do(third.asks, "198.51.100.20") == "198.51.100.11"
         assert not await do(first.reaches, "10.0.1.12")  # there is one in the other project
@@ -311,7 +311,7 @@ class RoutingConformance:
         await setting.apply(plane, state((ext, *lans), (with_ip, routers[1]), OPEN))
         peers = [setting.peer(port, f"10.0.{n}.1") for n, port in enumerate(ports, 1)]
         for peer in peers:
-            peer.tell()
+            peer.serve()
         assert await do(world.asks, "198.51.100.20") == OUTSIDE
         moved = replace(routers[1], floating_ips=(floating(20, ports[1]),))
         await setting.apply(plane, state((ext, *lans), (routers[0], moved), OPEN))
@@ -359,8 +359,8 @@ class AdvertisementConformance:
         made = router(end)
         assert await setting.apply(plane, state((lan,), (made,), OPEN)) == []
         peer = setting.peer(replace(one, fixed_ips=()))
-        told = {"dhcpv6-stateful": (0xC0, 0), "dhcpv6-stateless": (0x40, 0x40), "slaac": (0, 0x40)}
-        for mode, (by_dhcp, by_guest) in told.items():
+        flags = {"dhcpv6-stateful": (0xC0, 0), "dhcpv6-stateless": (0x40, 0x40), "slaac": (0, 0x40)}
+        for mode, (by_dhcp, by_guest) in flags.items():
             advertised = AdvertisementModel(cidr="fd00:1::/64", mode=mode, dns_nameservers=("2001:db8::53",))
             changed = replace(made, interfaces=(replace(end, advertises=(advertised,)),))
             assert await setting.apply(plane, state((lan,), (changed,), OPEN)) == []
@@ -451,7 +451,7 @@ class LifeConformance:
         faults = await setting.apply(plane, state((ext, *lans), (partly, routers[1]), OPEN))
         assert [("floating IP" in fault, "ranges have different lengths" in fault) for fault in faults] == [
             (True, False), (False, True)]  # fmt: skip
-        peers[0].tell()
+        peers[0].serve()
         assert await do(setting.world.asks, "198.51.100.20") == OUTSIDE
         assert await setting.apply(plane, state((ext, *lans), routers, OPEN)) == []
         assert await do(peers[0].pings, OUTSIDE)
@@ -502,7 +502,7 @@ class LifeConformance:
 
 def _picture(router_id: str) -> list[str]:
     """All that a router is, but for counters and times."""
-    told = [
+    tables = [
         in_router(router_id, *words)
         for words in (
             ["ip", "-o", "addr"],
@@ -512,4 +512,4 @@ def _picture(router_id: str) -> list[str]:
             ["ip", "-o", "link"],
         )
     ]
-    return [re.sub(r"\[\d+:\d+\]|^#.*$|expires \S+", "", text, flags=re.M) for text in told]
+    return [re.sub(r"\[\d+:\d+\]|^#.*$|expires \S+", "", text, flags=re.M) for text in tables]

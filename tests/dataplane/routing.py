@@ -36,7 +36,7 @@ from tests.dataplane.conftest import Lab
 from tests.dataplane.lab import PATIENCE, SOON, Guest, new_id
 
 OUTSIDE, OUTSIDE_6 = "198.51.100.1", "2001:db8:f::1"
-TELL = """
+SERVE = """
 import select, socket, sys
 listening = []
 for number in map(int, sys.argv[1:]):
@@ -94,10 +94,10 @@ except TimeoutError:
 
 
 class Peer(Guest):
-    """A guest that tells those who connect which address they came from, and asks the same of others."""
+    """A guest that answers connections with the address they came from, and asks others for the same."""
 
-    def tell(self, *ports: int) -> None:
-        self.start(TELL, *map(str, ports or (22,)))
+    def serve(self, *ports: int) -> None:
+        self.start(SERVE, *map(str, ports or (22,)))
 
     def asks(self, address: str, number: int = 22, patience: float = PATIENCE) -> str:
         """Our address as the other end sees it."""

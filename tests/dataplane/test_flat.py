@@ -35,7 +35,7 @@ async def test_guests_of_a_flat_network_are_outside(setting: Setting) -> None:
     one = guest_port(net, 30, OPEN)
     assert await setting.apply(plane, state((Lan(net, one),), (), OPEN)) == []
     guest, world = setting.peer(one), setting.world
-    guest.tell()
+    guest.serve()
     assert await do(guest.pings, OUTSIDE)
     assert await do(world.asks, "198.51.100.30") == OUTSIDE
     assert await do(guest.pings, "2001:db8:f::1")

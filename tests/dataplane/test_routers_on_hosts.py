@@ -109,7 +109,7 @@ async def test_a_router_serves_guests_on_other_hosts(hosts: list[VirtualHost], p
             assert await plane.apply(seen_from(host, whole, places)) == ()
         first, second = [guest.join("10.0.1.1") for guest in guests]
         for peer in (first, second, world):
-            await do(peer.tell, 22)
+            await do(peer.serve, 22)
         assert await do(second.asks, OUTSIDE) == "198.51.100.20"
         assert await do(first.asks, OUTSIDE) == "198.51.100.10"
         assert await do(world.asks, "198.51.100.20") == OUTSIDE

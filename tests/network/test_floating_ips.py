@@ -1,4 +1,4 @@
-"""Floating IPs over HTTP, and what a host is told of them."""
+"""Floating IPs over HTTP, and what a host gets of them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ async def test_its_whole_life(cloud: Cloud) -> None:
     assert led["port_details"]["device_id"] == port["device_id"]
     assert (await cloud("PUT", f"/floatingips/{one['id']}/tags/blue")).status == 201
     assert len((await cloud("GET", "/floatingips?tags=blue")).json["floatingips"]) == 1
-    (told,) = (await model(cloud))[0].floating_ips
-    assert (told.floating_ip_address, told.fixed_ip_address) == (one["floating_ip_address"], address)
+    (shown,) = (await model(cloud))[0].floating_ips
+    assert (shown.floating_ip_address, shown.fixed_ip_address) == (one["floating_ip_address"], address)
     await cloud.forgotten()
     assert {event["tag"] for event in cloud.compute.named("network-changed")} == {port["id"]}
 

@@ -1,4 +1,4 @@
-"""Routers over HTTP: gateways, interfaces, routes, where they are made, and what a host is told of them."""
+"""Routers over HTTP: gateways, interfaces, routes, where they are made, and what a host gets of them."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ async def test_a_router_with_gateway_and_interface(cloud: Cloud) -> None:
     assert port["fixed_ips"] == [{"subnet_id": subnet["id"], "ip_address": "10.0.0.1"}]
     assert (port["binding:host_id"], port["project_id"]) == (HOST, PROJECT)
 
-    (told,) = await model(cloud)
-    assert told.id == router["id"]
-    assert [(i.port_id, i.addresses) for i in told.interfaces] == [(port["id"], ("10.0.0.1/24",))]
-    assert told.gateway.addresses == (f"{held['ip_address']}/24",)
-    assert told.gateway.next_hops == ("198.51.100.1",)
-    assert told.gateway.enable_snat
+    (shown,) = await model(cloud)
+    assert shown.id == router["id"]
+    assert [(i.port_id, i.addresses) for i in shown.interfaces] == [(port["id"], ("10.0.0.1/24",))]
+    assert shown.gateway.addresses == (f"{held['ip_address']}/24",)
+    assert shown.gateway.next_hops == ("198.51.100.1",)
+    assert shown.gateway.enable_snat
 
     refused(await cloud("DELETE", f"/routers/{router['id']}"), 409, "RouterInUse", "still has ports")
     answer = await leave(cloud, router, subnet_id=subnet["id"])
@@ -271,8 +271,8 @@ async def test_routers_are_spread_and_wait_for_a_host(cloud: Cloud) -> None:
     assert router["availability_zones"] == []
     assert await model(cloud) == ()
     await living(cloud)
-    (told,) = await model(cloud)
-    assert told.id == router["id"]
+    (shown,) = await model(cloud)
+    assert shown.id == router["id"]
     (port,) = (await cloud("GET", f"/ports?network_id={public['id']}", token="admin")).json["ports"]
     assert port["binding:host_id"] == HOST
     await living(cloud, "host-2")
