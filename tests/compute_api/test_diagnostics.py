@@ -1,4 +1,4 @@
-"""What administrators are told of a running guest, in both forms."""
+"""What administrators see of a running guest, in both forms."""
 
 from __future__ import annotations
 

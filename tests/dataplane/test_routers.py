@@ -69,7 +69,7 @@ async def test_an_agent_that_ended_in_the_middle_leaves_nothing_out(
     peers = [setting.peer(port, f"10.0.{n}.1") for n, port in enumerate(ports, 1)]
     world = setting.world
     for peer in peers:
-        peer.tell()
+        peer.serve()
     assert await do(world.asks, "198.51.100.20") == OUTSIDE
 
     class Ended(BaseException): ...

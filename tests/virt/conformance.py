@@ -356,20 +356,20 @@ class SuspendsConformance:
         assert await driver.power_state(guest.uuid) == SHUTDOWN
 
     async def test_a_suspended_guest_may_be_undefined(self, driver: SuspendsDriver, make_guest: MakeGuest) -> None:
-        guest, nobody = make_guest(), str(uuid.uuid4())
+        guest, unknown = make_guest(), str(uuid.uuid4())
         await boot(driver, guest)
         await driver.suspend(guest.uuid)
         await driver.undefine(guest.uuid)
         await driver.define(guest)
         assert await driver.power_state(guest.uuid) == SHUTDOWN
         for act in (driver.suspend, driver.restore):
-            with pytest.raises(GuestNotFound, match=nobody):
-                await act(nobody)
+            with pytest.raises(GuestNotFound, match=unknown):
+                await act(unknown)
 
 
 class TriggersCrashDumpsConformance:
     async def test_a_guest_is_interrupted(self, driver: DumpsDriver, make_guest: MakeGuest) -> None:
-        guest, nobody = make_guest(), str(uuid.uuid4())
+        guest, unknown = make_guest(), str(uuid.uuid4())
         await boot(driver, guest)
         watcher = Watcher(driver, guest)
         await driver.trigger_crash_dump(guest.uuid)
@@ -377,13 +377,13 @@ class TriggersCrashDumpsConformance:
         await driver.destroy(guest.uuid)
         with pytest.raises(VirtError, match=guest.uuid):
             await driver.trigger_crash_dump(guest.uuid)
-        with pytest.raises(GuestNotFound, match=nobody):
-            await driver.trigger_crash_dump(nobody)
+        with pytest.raises(GuestNotFound, match=unknown):
+            await driver.trigger_crash_dump(unknown)
 
 
 class DiagnosesConformance:
     async def test_what_a_guest_uses_is_counted(self, driver: DiagnosesDriver, make_guest: MakeGuest) -> None:
-        guest, nobody = make_guest(), str(uuid.uuid4())
+        guest, unknown = make_guest(), str(uuid.uuid4())
         await boot(driver, guest)
         found = await driver.diagnostics(guest.uuid)
         assert found.driver == driver.name
@@ -394,8 +394,8 @@ class DiagnosesConformance:
         await driver.destroy(guest.uuid)
         with pytest.raises(VirtError, match=guest.uuid):
             await driver.diagnostics(guest.uuid)
-        with pytest.raises(GuestNotFound, match=nobody):
-            await driver.diagnostics(nobody)
+        with pytest.raises(GuestNotFound, match=unknown):
+            await driver.diagnostics(unknown)
 
 
 CAPABILITIES: dict[type, type] = {

@@ -203,9 +203,11 @@ class NamespaceL3(L3):
 
 def _news(planned: Plan, fresh: dict[str, list[str]], before: History) -> dict[str, list[str]]:
     """Device → the addresses to announce: those that it had not, and those of which it is not known that they were announced."""
-    told = {address.partition("/")[0] for router in before[:1] for address in _addresses(router)}
+    announced = {address.partition("/")[0] for router in before[:1] for address in _addresses(router)}
     found = {
-        device.name: [a for a in device.addresses if a in fresh.get(device.name, ()) or a.partition("/")[0] not in told]
+        device.name: [
+            a for a in device.addresses if a in fresh.get(device.name, ()) or a.partition("/")[0] not in announced
+        ]
         for device in planned.devices
     }
     return {name: addresses for name, addresses in found.items() if addresses}
