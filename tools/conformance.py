@@ -17,13 +17,12 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.clouds import Cloud, one_process
+from benchmarks.clouds import one_process
 from kilonova.core.clock import SYSTEM
 from tools.conformance_results import FOLDER, Result, SuiteResults
 
 HOSTS = 2
 QUOTAS = {f"KILONOVA_COMPUTE_QUOTAS_{name}": "200" for name in ("INSTANCES", "CORES", "KEY_PAIRS")}
-SHARED = "suites-shared"
 LINE = re.compile(r"(PASS|FAIL) +\d+s +(\S+) *(.*)")
 TIMEOUT = 7200
 
@@ -59,11 +58,10 @@ def _tempest(title: str, *selection: str) -> Suite:
     )  # fmt: skip
 
 
-def _tier_1(service: str, *more: str) -> Suite:
-    return _tempest(f"{service}, tests of its first tier", "--list", f"{{suites}}/lists/{service}-tier1.txt", *more)
+def _tier_1(service: str) -> Suite:
+    return _tempest(f"{service}, tests of its first tier", "--list", f"{{suites}}/lists/{service}-tier1.txt")
 
 
-ON_SHARED = ("--set", "auth.create_isolated_networks=false", "--set", f"compute.fixed_network_name={SHARED}")
 SUITES = {
     "openstack-client": Suite(
         title="OpenStack client, command by command",
@@ -71,11 +69,10 @@ SUITES = {
         package="python-openstackclient", venv=("CLIENT_VENV", "/opt/osclients"), read=_from_lines,
     ),
     "tempest-first": _tempest("first 20", "--list", "{suites}/first20.txt"),
-    "tempest-first-shared": _tempest("first 20, servers on a shared network", "--list", "{suites}/first20.txt", *ON_SHARED),
     "tempest-identity": _tier_1("identity"),
     "tempest-image": _tier_1("image"),
     "tempest-network": _tier_1("network"),
-    "tempest-compute": _tier_1("compute", *ON_SHARED),
+    "tempest-compute": _tier_1("compute"),
 }  # fmt: skip
 
 
@@ -84,7 +81,6 @@ def run(name: str, suites: Path) -> SuiteResults:
     suite = SUITES[name]
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder, one_process(HOSTS, **QUOTAS) as cloud:
         work = Path(folder)
-        _prepare(cloud)
         names = {"suites": str(suites), "image": str(_image(work)), "out": str(work / "out")}
         done = subprocess.run(
             [suites / suite.command[0], *(part.format(**names) for part in suite.command[1:]), "--auth-url", cloud.auth_url],
@@ -97,13 +93,6 @@ def run(name: str, suites: Path) -> SuiteResults:
         title=suite.title, version=f"{suite.package} {_version(suite)}", day=SYSTEM.now().date().isoformat(),
         cloud=f"kilonova up --driver fake --fake-hosts {HOSTS}", tests=dict(sorted(tests.items())),
     )  # fmt: skip
-
-
-def _prepare(cloud: Cloud) -> None:
-    """A network of all projects: there are no routers that would join a test project's own one to others."""
-    network = cloud.api.ok("POST", "network", "/networks", {"network": {"name": SHARED, "shared": True}})["network"]
-    subnet = {"network_id": network["id"], "ip_version": 4, "cidr": "10.99.0.0/16"}
-    cloud.api.ok("POST", "network", "/subnets", {"subnet": subnet})
 
 
 def _image(folder: Path) -> Path:
