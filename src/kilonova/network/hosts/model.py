@@ -25,6 +25,7 @@ from kilonova.network.deps import Deps
 from kilonova.network.hosts.routers import compiled
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import device_id
+from kilonova.network.ipam.service_ports import ROUTER_OWNERS
 from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.security_group_rules import plan as rule_plan
 from kilonova.network.store import hosts as store
@@ -100,7 +101,8 @@ class HostLogic:
         )
 
     async def routers(self, connection: Connection, found: _Found) -> tuple[RouterModel, ...]:
-        return await compiled(connection, found.host)
+        here = (port.device_owner for port in found.ports if port.host_id == found.host)
+        return await compiled(connection, found.host) if any(owner in ROUTER_OWNERS for owner in here) else ()
 
     def _network(
         self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PortRow], placed: _Placed

@@ -19,7 +19,7 @@ Addresses = dict[str, list[PlacedAddress]]
 
 
 async def compiled(connection: Connection, host: str) -> tuple[RouterModel, ...]:
-    """One statement where there are none, four otherwise, however many there are."""
+    """Four statements, however many there are."""
     found = await store.on_host(connection, host)
     if not found:
         return ()

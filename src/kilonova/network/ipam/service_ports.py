@@ -14,6 +14,7 @@ DHCP = "network:dhcp"
 INTERFACE = "network:router_interface"
 GATEWAY = "network:router_gateway"
 FLOATING_IP = "network:floatingip"
+ROUTER_OWNERS = (INTERFACE, GATEWAY)
 
 
 def mac_address(deps: Deps) -> str:

@@ -13,7 +13,7 @@ from kilonova.network.store import routers as router_store
 from kilonova.network.store.ports import LedToRow
 from kilonova.network.store.routers import ROUTERS
 
-OWNERS = (service_ports.INTERFACE, service_ports.GATEWAY, service_ports.FLOATING_IP)
+OWNERS = (*service_ports.ROUTER_OWNERS, service_ports.FLOATING_IP)
 
 
 async def check_addresses(connection: Connection, port: LedToRow, taken: Collection[str]) -> None:
