@@ -276,7 +276,7 @@ async def test_routers_are_spread_and_wait_for_a_host(cloud: Cloud) -> None:
     (port,) = (await cloud("GET", f"/ports?network_id={public['id']}", token="admin")).json["ports"]
     assert port["binding:host_id"] == HOST
     await living(cloud, "host-2")
-    await cloud.make("router", name="r2")
+    await cloud.make("router", name="r2", external_gateway_info={"network_id": public["id"]})
     assert [len(await model(cloud, host)) for host in (HOST, "host-2")] == [1, 1]
 
 
