@@ -1,6 +1,6 @@
 #!/bin/sh
 # A small certificate authority for the connections between a cloud's parts: needs openssl 3 (Debian 12), keeps all in FOLDER.
-#   certificates.sh FOLDER                       makes the authority: ca.pem, for everybody, and ca.key, which stays where it is
+#   certificates.sh FOLDER                       makes the authority: ca.pem, for all machines, and ca.key, which stays where it is
 #   certificates.sh FOLDER NAME ADDRESS...       makes NAME.pem and NAME.pem.key for these names and IP addresses
 # Repeating the second makes a new certificate with a new key; the authority stays.
 set -eu

@@ -109,6 +109,13 @@ def _names(name: str, file: str) -> bool:
     return re.search("/" + re.sub(r"[A-Z]{3,}|\\\*", "[^/]*", re.escape(name)) + "$", file) is not None
 
 
+def test_links_of_pages_outside_of_the_site_lead_to_files() -> None:
+    """Sphinx checks those of the site."""
+    links = {(page, link) for page in ROOT.glob("*.md") for link in re.findall(r"\]\(([^):#]+)[)#]", page.read_text())}
+    assert len(links) > 5
+    assert [f"{page.name}: {link}" for page, link in sorted(links) if not (page.parent / link).exists()] == []
+
+
 def test_names_that_checklists_use_exist() -> None:
     """Classes, tables and entry-point groups; words in capitals alone (NAME, KIND …) stand for the reader's own."""
     words = set()
