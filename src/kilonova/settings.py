@@ -57,7 +57,7 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
     host_users: Annotated[
         str,
         doc(
-            "Broker users of the compute hosts, with {host} where the host's name stands: kilonova-host-{host}. "
+            "Broker users of the compute hosts, with {host} for the host's name: kilonova-host-{host}. "
             '"": hosts share the control plane\'s user, and any of them can send as all.'
         ),
     ] = ""
@@ -77,7 +77,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A service's own key wins over `url`."""
 
     url: Annotated[
-        str, doc('Of all services, with {service} where its name stands: postgresql://…/{service}; "": SQLite files.')
+        str, doc('Of all services, with {service} for its name: postgresql://…/{service}; "": SQLite files.')
     ] = ""
     identity: Annotated[str, doc("Identity's database.")] = ""
     image: Annotated[str, doc("The image service's database.")] = ""

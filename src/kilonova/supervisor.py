@@ -72,7 +72,7 @@ class Supervisor:
             return
         self._draining = True
         self._due.clear()
-        self.listener.close()  # or the kernel would go on to accept connections that no worker serves
+        self.listener.close()  # or the kernel would continue to accept connections that no worker serves
         self._signal(DRAIN)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -49,7 +49,7 @@ def running(state_dir: Path) -> Running | None:
 
 
 def is_alive(pid: int, started: int = 0) -> bool:
-    """Whether this process lives, is ours, and the one that started then; 0: whenever it started."""
+    """Whether this process runs, is ours, and has this start time; 0: whenever it started."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

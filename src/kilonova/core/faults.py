@@ -5,7 +5,7 @@ kill (SIGKILL to this process), fail, delay:SECONDS, hang or wait:FILE; `count=N
 wait: always); `host=NAME` and `at=METHOD /path` (for the web layer's steps) limit where.
 
 wait:FILE is a gate: open while FILE exists; a process that finds it closed writes its pid to FILE.reached and waits until FILE is
-made, two minutes at most. So a test can stop a launch at a step, do what it likes to any other process, and let it go on.
+made, two minutes at most. So a test can stop a launch at a step, do anything to any other process, and let the launch continue.
 """
 
 from __future__ import annotations

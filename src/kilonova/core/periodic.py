@@ -1,4 +1,4 @@
-"""A piece of work done again and again until it is stopped."""
+"""A piece of work repeated until it is stopped."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Policy:
     With `project_scope` all rules are for tokens of a project, as compute's are upstream: one of a domain, of the system or
     without any scope may nothing, whatever its roles.
 
-    Rules do not change while a process lives, so an answer is remembered by all it depends on; not where a rule asks
+    Rules do not change while a process runs, so an answer is cached by all that it depends on; not where a rule asks
     another server."""
 
     def __init__(self, defaults: dict[str, str], *, file: Path | None = None, project_scope: bool = False) -> None:

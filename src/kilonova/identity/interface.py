@@ -8,7 +8,7 @@ from kilonova.core.bus import Interface, fanout
 from kilonova.core.context import RequestContext
 
 REVOCATION_EPOCH = "identity/revocation-epoch"
-"""The name in the shared cache under which a new random text stands after every revocation."""
+"""The name in the shared cache whose value is a new random text after every revocation."""
 
 
 class Revoked(msgspec.Struct, kw_only=True):

@@ -42,7 +42,7 @@ def _never_without_id(app: ASGIApp) -> ASGIApp:
 
 
 class ImageService:
-    """`store` stands in for the one that the options name."""
+    """`store` replaces the one that the options name."""
 
     prefix = "/image"
 

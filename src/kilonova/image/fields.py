@@ -116,7 +116,7 @@ def image_fields(disk_formats: tuple[str, ...], container_formats: tuple[str, ..
         "created_at": Field(kind="string", read_only=True, about="When the image was registered."),
         "updated_at": Field(kind="string", read_only=True, about="When the image was changed last."),
         "tags": Field(kind="array", about="Words that users attach.", item_length=255),
-        "direct_url": Field(kind="string", read_only=True, about="Where the data lies, if shown."),
+        "direct_url": Field(kind="string", read_only=True, about="Where the data is stored, if shown."),
         "min_ram": Field(kind="integer", about="MiB of memory a guest needs."),
         "min_disk": Field(kind="integer", about="GiB of disk a guest needs."),
         "self": Field(kind="string", read_only=True, about="Path of the image."),

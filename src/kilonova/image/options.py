@@ -22,7 +22,7 @@ class ImageQuotas(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`quotas` limit each project but those that `project_quotas` names by id."""
 
-    store: Annotated[str, doc("Back end where image data lies.")] = "file"
+    store: Annotated[str, doc("Back end that stores image data.")] = "file"
     store_dir: Annotated[str | None, doc("Its folder; not set: images in the state directory.")] = None
     max_image_size: Annotated[int, doc("Bytes of one image.", ge=1)] = 1024 * GiB
     disk_formats: Annotated[tuple[str, ...], doc("Disk formats that images may have.")] = (

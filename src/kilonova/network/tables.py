@@ -93,7 +93,7 @@ subnets = Table(
     Column("dns_nameservers", JSON, nullable=False),
     Column("host_routes", JSON, nullable=False),  # [[destination, nexthop], …]
     Column("service_types", JSON, nullable=False),
-    Column("next_address", BigInteger, nullable=False),  # where the search for a free one goes on
+    Column("next_address", BigInteger, nullable=False),  # where the search for a free one continues
     Column("born", BigInteger, nullable=False),  # microseconds: the oldest subnet gives addresses first
     Index("ix_subnets_network", "network_id"),
     Index("ix_subnets_project", "project_id"),

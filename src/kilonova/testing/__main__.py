@@ -31,7 +31,7 @@ LAYOUT = {
 }  # fmt: skip
 SECRETS = ("admin_password", "demo_password", "service_password", "metadata_secret")
 START_TIMEOUT, STOP_TIMEOUT = 180.0, 120.0
-LOOK = 0.5  # seconds between looks after the dead
+LOOK = 0.5  # seconds between two checks for processes that died
 REST = 1.0  # seconds that a dead process stays dead, as under systemd
 FAILURES = (ClusterFailed, EngineFailed, HostFailed)
 

@@ -103,7 +103,7 @@ class Process:
 class Cluster:
     """`layout` wins over LAYOUT, component by component (0 or [] for none); `settings` are the TOML's sections; `environment`
     gives a process's own variables by its name or component; `places` are those of the hosts that have one. `engines` that run
-    already may be given, by their names here. With `balanced` a haproxy stands before each service of several processes.
+    already may be given, by their names here. With `balanced` each service of several processes has a haproxy.
     `progress` is called with what is being started."""
 
     def __init__(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def pss(pid: int, *, children: bool = True) -> float:
-    """In MB, of a process and its children and theirs. 0 for the dead, and for no process (0)."""
+    """In MB, of a process and its children and theirs. 0 for a dead process, and for no process (0)."""
     parents = _parents() if children else {}
     wanted, found = [pid] if pid else [], 0.0
     while wanted:

@@ -34,7 +34,7 @@ class Runs(StrEnum):
 
     API = "api"  # by its handler alone
     HOST = "host"  # on the server's host, step by step
-    REMOVAL = "removal"  # on the server's host, again and again until nothing of the server is left there
+    REMOVAL = "removal"  # on the server's host, retried until nothing of the server is left there
     MOVE = "move"  # the conductor chooses another host, which takes the server over
     NOWHERE = "nowhere"  # known to upstream, not built: 501
 

@@ -24,7 +24,7 @@ async def settled(host: Host, build: models.ServerBuild) -> models.ServerBuild:
 
 
 async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None:
-    """A server that lives elsewhere now: its guest, wiring, disks (unless the other host uses them) and open runs go from
+    """A server that is on another host now: its guest, wiring, disks (unless the other host uses them) and open runs go from
     here. The ports are the other host's."""
     uuid = gone.server_uuid
     logger.warning(

@@ -1,5 +1,5 @@
-"""Where a guest on this host comes from: it is new, it comes from another host, or it lives here. What differs between them while
-it is brought up, and when that fails, is said here alone."""
+"""Where a guest on this host comes from: it is new, it comes from another host, or it is already here. What differs between
+them while it is brought up, and when that fails, is said here alone."""
 
 from __future__ import annotations
 

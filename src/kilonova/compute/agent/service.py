@@ -55,7 +55,7 @@ class ComputeAgent:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Raises HypervisorUnavailable. Waits for the conductor; recovery goes on in the background."""
+        """Raises HypervisorUnavailable. Waits for the conductor; recovery continues in the background."""
         driver = self.manager.host.driver
         await driver.open()
         driver.subscribe(self._seen)
@@ -94,7 +94,7 @@ class ComputeAgent:
             await self.core.clock.sleep(min(self.options.heartbeat, LATE_BEAT) if unheard else self.options.heartbeat)
             try:
                 await self._report()
-            except Exception as error:  # the heart goes on
+            except Exception as error:  # heartbeats continue
                 logger.warning("heartbeat failed", host=self.host, exc_info=error)
                 unheard = True
                 continue

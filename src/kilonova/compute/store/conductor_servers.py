@@ -355,6 +355,6 @@ async def placed(connection: Connection) -> Sequence[PlacedRow]:
 
 
 async def claim_holders(connection: Connection, uuids: Collection[str]) -> set[str]:
-    """Those of the uuids whose server lives and is on a host or on its way to one."""
+    """Those of the uuids whose server is not deleted, and is on a host or about to be sent to one."""
     rightful = or_(servers.c.host.is_not(None), servers.c.vm_state == Vm.BUILDING)
     return await _among(connection, uuids, servers.c.deleted == 0, rightful)

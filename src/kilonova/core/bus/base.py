@@ -89,7 +89,7 @@ class Bus(ABC):
 
     @property
     def dead_lettered(self) -> int:
-        """How many messages this process put aside: they can't be read, or their receivers died of them again and again."""
+        """How many messages this process dead-lettered: they can't be decoded, or their receivers died repeatedly."""
         return 0
 
     async def check(self) -> None:

@@ -87,7 +87,7 @@ class MemoryBus(Bus):
     async def request(self, envelope: Envelope, timeout: float) -> Reply:
         (receiver,) = self._targets(envelope)
         task = receiver.start(msgspec.msgpack.encode(envelope))
-        # as with a broker, the receiver goes on when the caller is cancelled or has waited long enough
+        # as with a broker, the receiver continues when the caller is cancelled or times out
         await asyncio.wait([task], timeout=timeout)
         if not task.done():
             raise errors.CallTimeout(method=f"{envelope.topic}.{envelope.method}", seconds=timeout)

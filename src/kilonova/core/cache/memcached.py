@@ -29,7 +29,7 @@ Values = dict[bytes, bytes]
 
 
 class MemcachedCache(Cache):
-    """`memcached://HOST:PORT[,HOST:PORT…]`. Every name lives on one of the servers, the same for all processes; the names of
+    """`memcached://HOST:PORT[,HOST:PORT…]`. Every name is kept on one of the servers, the same for all processes; the names of
     an unreachable server are misses; no other server is asked for them, as it would have old values."""
 
     shared = True

@@ -27,7 +27,7 @@ class SealedCache(Cache):
         self._cipher = AESGCM(hmac.digest(secret.encode(), b"kilonova cache values", "sha256"))
 
     def key(self, name: str) -> str:
-        """What stands for the name in the cache."""
+        """The key of the name in the cache."""
         digest = hmac.digest(self._name_key, name.encode(errors="surrogatepass"), "sha256")
         return PREFIX + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 

@@ -21,7 +21,7 @@ UNFIT_NUMBERS = frozenset({1264, 1265, 1366, 1406, 3988})
 
 
 class Collision(errors.ServiceUnavailable):
-    """The transaction was undone as another one was in the way; doing it again helps. `retried` does so."""
+    """The transaction was rolled back because of a concurrent one; a retry helps. `retried` does so."""
 
     template = "The service is unavailable: the {name} database is busy"
 

@@ -42,7 +42,7 @@ I = TypeVar("I", bound=Interface)  # noqa: E741
 Place = tuple[str, str | None]
 LONGEST_PAUSE = 30.0  # seconds between two attempts
 LOOK_EVERY = 1.0  # seconds between two looks at the other senders
-LOOKS = 4  # whose beat stands still for so many is dead
+LOOKS = 4  # a process whose number is the same in so many readings is dead
 AT_ONCE = 1000
 GATHER = 0.02  # seconds in which delivered messages gather, to be deleted together
 SENDERS = "outbox_senders"
@@ -254,7 +254,7 @@ class Outbox:
         lane.news.set()
 
     async def _drain(self, place: Place, lane: Lane) -> None:
-        """Post what waits, in order. A message that can't be posted holds up those behind it, for they go the same way."""
+        """Post what waits, in order. A message that can't be posted delays those behind it, as they have the same receiver."""
         while lane.waiting:
             lane.news.clear()
             _, message = heapq.heappop(lane.waiting)

@@ -16,7 +16,7 @@ from kilonova.core import errors, log
 from kilonova.core.clock import Clock
 
 Check = Callable[[], Awaitable[object]]
-REMEMBERED = 1.0  # seconds for which an answer stands
+REMEMBERED = 1.0  # seconds for which an answer is reused
 TIMEOUT = 2.0  # seconds a check may take
 PREFIX = "/healthcheck"
 PATHS = ("/", "/live", "/ready")

@@ -84,7 +84,7 @@ class State(ServerState):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `due` is the loop's time by which its client must have said or taken more; `sweep` looks after it."""
+    """One connection. `due` is the loop's time by which its client must have sent or received more; `sweep` checks it."""
 
     server_state: State
 

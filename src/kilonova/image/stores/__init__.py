@@ -1,4 +1,4 @@
-"""Where image data lies: one class a back end, found here by the name that the option `store` uses."""
+"""Stores of image data: one class a back end, found here by the name that the option `store` uses."""
 
 from __future__ import annotations
 

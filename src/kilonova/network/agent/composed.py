@@ -36,7 +36,7 @@ class ComposedDataPlane(DataPlane):
             raise
 
     async def apply(self, state: HostModel) -> tuple[Fault, ...]:
-        """Networks that are gone, then filters, then networks: default drop stands before a tap can be joined."""
+        """Networks that are gone, then filters, then networks: default drop is in effect before a tap can be joined."""
         state, faults = readable(state)
         async with self._lock:
             faults += await self._apply_networks(state)
@@ -70,7 +70,7 @@ class ComposedDataPlane(DataPlane):
         return faults
 
     async def _remove_network(self, network_id: str) -> list[Fault]:
-        """The segment goes when nothing stands on it."""
+        """The segment is removed when no service uses it."""
         faults: list[Fault] = []
         for part in reversed(self.parts.services()):
             faults += await _tried(network_id, part.remove(network_id))
@@ -126,7 +126,7 @@ async def _each(network_ids: Iterable[str], work: Callable[[str], Awaitable[list
 async def _tried(network_id: str, work: Awaitable[None]) -> list[Fault]:
     try:
         await work
-    except Exception as why:  # whatever one network or part has, the others must not lack theirs
+    except Exception as why:  # a fault of one network or part must not stop the others
         return [Fault(kind="network", id=network_id, reason=str(why) or type(why).__name__)]
     return []
 

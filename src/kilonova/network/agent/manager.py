@@ -74,7 +74,7 @@ class NetworkAgent(NetworkAgentAPI):
         await settled.wait()
 
     async def stop(self) -> None:
-        """The data plane goes on working."""
+        """The data plane stays in place."""
         await self.bus.withdraw(NetworkAgentAPI, host=self.host)
         tasks = [task for task in (*self._tasks, self._reporting, self._recovery) if task is not None]
         for task in tasks:
@@ -166,7 +166,7 @@ class NetworkAgent(NetworkAgentAPI):
     async def _try_to_synchronize(self) -> bool:
         try:
             await self._sync()
-        except Exception as error:  # whatever it is, the agent lives on and tries again
+        except Exception as error:  # whatever it is, the agent keeps running and retries
             logger.warning("synchronization failed", host=self.host, reason=str(error) or type(error).__name__)
             return False
         self._retry_faults()
@@ -233,7 +233,7 @@ class NetworkAgent(NetworkAgentAPI):
             count += 1
             await self._report_state()
             if count % RESYNC_EVERY == 0:
-                await self._try_to_synchronize()  # makes up for what the bus may have lost
+                await self._try_to_synchronize()  # in case the bus has lost a message
 
     async def _report_state(self) -> None:
         state = AgentState(

@@ -31,7 +31,7 @@ class Part(ABC):
 
     @abstractmethod
     async def close(self, *, remove: bool = False) -> None:
-        """Stop listening; what was made goes on working. With `remove`, which follows the removal of all networks, what is
+        """Stop listening; what was made stays in place. With `remove`, which follows the removal of all networks, what is
         left goes too."""
 
 

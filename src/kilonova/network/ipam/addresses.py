@@ -118,7 +118,7 @@ class Want(msgspec.Struct, frozen=True):
 
 class Allocator:
     """Gives out addresses of the subnets of some networks within one transaction. The subnets' rows are locked, so what is
-    read here stays true until the commit; UNIQUE(subnet_id, address) stands behind it."""
+    read here stays true until the commit; UNIQUE(subnet_id, address) ensures it."""
 
     def __init__(self, connection: Connection, subnets: Sequence[SubnetRow]) -> None:
         self.connection = connection

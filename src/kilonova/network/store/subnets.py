@@ -18,7 +18,7 @@ from kilonova.network.tables import ip_allocations, networks, ports, subnets
 
 
 class SubnetRow(StandardRow):
-    """`allocation_pools` holds [first, last], `host_routes` [destination, next hop]; the search for a free address goes on at
+    """`allocation_pools` holds [first, last], `host_routes` [destination, next hop]; the search for a free address continues at
     `next_address`; `born` is in microseconds."""
 
     network_id: str

@@ -37,7 +37,7 @@ LIBRARIES = (
 
 class RabbitMQ(Engine):
     """One node; `url` is amqp://, and `tls_url` amqps:// when it was made with `tls`, for which `tls/ca.pem` vouches. It needs
-    a port mapper of its own, which lives and dies with it."""
+    a port mapper of its own, which ends with it."""
 
     name = "rabbitmq"
     SBIN = "/usr/lib/rabbitmq/bin"

@@ -181,7 +181,7 @@ class Connection:
 
 
 def alive(conn: Any) -> bool:
-    """Whether the connection still stands, as far as this side knows."""
+    """Whether the connection is open, as far as this side knows."""
     try:
         return bool(conn.isAlive())
     except libvirt.libvirtError:

@@ -16,7 +16,7 @@ GIB = 1 << 30
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host is, for as long as one connection to its libvirtd stands; see HostCapacity."""
+    """What a host is, for as long as one connection to its libvirtd is open; see HostCapacity."""
 
     hypervisor_version: int
     cpu_info: dict[str, object]

@@ -106,7 +106,7 @@ class ProjectLogic(Logic):
         await self.revocations.publish(void)
 
     async def forget(self, connection: Connection, ids: Sequence[str]) -> None:
-        """What points to projects without being theirs."""
+        """Rows that refer to projects without belonging to them."""
         if not ids:
             return
         await assignment_store.forget(connection, *ids)

@@ -115,7 +115,7 @@ class ImageRecord(Image):
 
 
 def flat(image: ImageRecord, store: str | None) -> dict[str, Any]:
-    """The image as clients see it; `store` names where its data lies."""
+    """The image as clients see it; `store` names the store of its data."""
     shown: dict[str, Any] = dict(image.properties)
     shown |= {name: getattr(image, name) for name in FIXED}
     if store is not None:

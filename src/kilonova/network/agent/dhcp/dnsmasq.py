@@ -127,7 +127,7 @@ class Dnsmasq(Dhcp):
         return found
 
     async def close(self, *, remove: bool = False) -> None:
-        """Its servers go on; they went with their networks."""
+        """Its servers keep running; they end with their networks."""
 
     def known(self) -> list[str]:
         """Networks that have a folder."""

@@ -126,7 +126,7 @@ class LaunchLogic:
         records = []
         for one in ready:
             ids, request_id = one.ids, one.ctx.request_id
-            # the token stays here: the launch goes on after it expired, on the components' own accounts
+            # the token is not passed on: the launch continues after it expired, with the components' own accounts
             sender = msgspec.structs.replace(one.ctx, token=None)
             await tx.outbox(ConductorAPI).build_servers(sender, ids, request_id)
             one.timeline.handed_over()

@@ -22,7 +22,7 @@ class Timeline:
             self._add(step, moment)
 
     def copy(self) -> Timeline:
-        """One that goes on from here: the rest may have to be done again."""
+        """A timeline that continues from here: the rest may have to be done again."""
         other = Timeline(self.clock, faults=self.faults)
         other.steps, other._last = [*self.steps], self._last
         return other
@@ -40,7 +40,7 @@ class Timeline:
         await self.faults.point(name, "after")
 
     def handed_over(self) -> None:
-        """The message lies in the transaction that is about to be committed; the outbox has its fault points."""
+        """The message is part of the transaction that is about to be committed; the outbox has its fault points."""
         self._add("hand_over", self.clock.now())
 
     def records(self, server_uuid: str, request_id: str, action: str = "create") -> list[StepRecord]:

@@ -163,5 +163,5 @@ class FilterTables:
 
 
 def _in_front(jump: str, rules: list[str]) -> bool:
-    """Whether `jump` stands once, with nothing before it but other clouds' jumps."""
+    """Whether `jump` exists once, with nothing before it but other clouds' jumps."""
     return rules.count(jump) == 1 and all(HOOK.fullmatch(rule) for rule in rules[: rules.index(jump)])
