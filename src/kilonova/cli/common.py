@@ -59,7 +59,7 @@ def is_alive(pid: int, started: int = 0) -> bool:
 
 
 def start_of(pid: int) -> int | None:
-    """The start of a living process, in ticks since boot. A zombie, as some containers leave them, does not live."""
+    """The start of a running process, in ticks since boot. A zombie, as some containers leave them, does not count."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

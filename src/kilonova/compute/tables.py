@@ -1,4 +1,5 @@
-"""Tables of compute. Times are naive UTC. `deleted` is 0 or the row's id, so that unique keys hold among the living."""
+"""Tables of compute. Times are naive UTC. `deleted` is 0 or the row's id, so that unique keys hold among servers that are not
+deleted."""
 
 from __future__ import annotations
 

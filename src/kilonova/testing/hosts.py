@@ -62,7 +62,7 @@ class Underlay:
 
     @classmethod
     def claim(cls, prefix: str, first_subnet: int = 230) -> Self:
-        """One that no living process holds, cleared of what a killed one left. It is ours until this process ends."""
+        """One that no running process holds, cleared of what a killed one left. It is ours until this process ends."""
         LOCKS.mkdir(exist_ok=True)
         claimed: Self | None = None
         for slot in range(SLOTS):
@@ -307,7 +307,7 @@ def _sharing(holder: int) -> list[int]:
 
 
 def _namespace(pid: int) -> str:
-    """The UTS namespace of a living process; "" for the dead, buried or not."""
+    """The UTS namespace of a running process; "" for the dead, buried or not."""
     try:
         return os.readlink(f"/proc/{pid}/ns/uts")
     except OSError:

@@ -1,4 +1,4 @@
-"""Bring a server up on another host because its own is dead."""
+"""Bring a server up on another host because its own has failed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ACTIONS = (
         name="evacuate", wire="evacuate", rule=f"{R}:os-evacuate", runs=Runs.MOVE, handler=_evacuate,
         body=Evacuate, reply=Evacuated, example={"host": "host-2"},
         vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]),
-        # whatever its dead host was busy with
+        # whatever its failed host was doing
         task_states=frozenset([None, *Task]) - {Task.DELETING, *REBUILD_TASKS},
         task=Task.REBUILDING, steps=LAUNCH,
     ),

@@ -48,5 +48,5 @@ async def build_of(connection: Connection, server_uuid: str) -> ServerBuild | No
 
 
 async def builds_on_host(connection: Connection, host: str) -> Sequence[BuildRow]:
-    """Rows for `from_row` of all living servers of a host."""
+    """Rows for `from_row` of all servers of a host that are not deleted."""
     return rows.every(await connection.execute(*_on_host(host)), BuildRow)

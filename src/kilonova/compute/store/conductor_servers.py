@@ -145,7 +145,7 @@ async def save_specs(connection: Connection, specs: Mapping[str, RequestSpec]) -
 
 
 async def swap(connection: Connection, uuid: str, where: Collection[Condition], values: Any) -> bool:
-    """Change a living server while `where` holds; True when it did."""
+    """Change a server that is not deleted while `where` holds; True when it did."""
     result = await connection.execute(
         update(servers).where(servers.c.uuid == uuid, servers.c.deleted == 0, *where).values(**values)
     )
@@ -153,7 +153,7 @@ async def swap(connection: Connection, uuid: str, where: Collection[Condition], 
 
 
 async def holds(connection: Connection, uuid: str, where: Collection[Condition]) -> bool:
-    """Does `where` hold of a living server?"""
+    """Does `where` hold of a server that is not deleted?"""
     query = select(servers.c.id).where(servers.c.uuid == uuid, servers.c.deleted == 0, *where)
     return (await connection.execute(query)).first() is not None
 
@@ -342,7 +342,7 @@ async def _among(connection: Connection, uuids: Collection[str], *where: Conditi
 
 
 async def placed(connection: Connection) -> Sequence[PlacedRow]:
-    """uuid and provider (node's uuid) of every living server on a host that is not being deleted or moved."""
+    """uuid and provider (node's uuid) of every server that is not deleted on a host that is not being deleted or moved."""
     query = (
         select(servers.c.uuid, compute_nodes.c.uuid.label("provider"))
         .join(compute_nodes, compute_nodes.c.host == servers.c.host)

@@ -185,7 +185,7 @@ async def group_hosts(connection: Connection, uuid: str, without: Sequence[str])
 
 
 async def server_hosts(connection: Connection, uuids: Sequence[str]) -> dict[str, str]:
-    """uuid → host of living servers."""
+    """uuid → host of servers that are not deleted."""
     query = select(servers.c.uuid, servers.c.host).where(
         servers.c.uuid.in_(uuids), servers.c.deleted == 0, servers.c.host.is_not(None)
     )

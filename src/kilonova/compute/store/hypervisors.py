@@ -56,7 +56,7 @@ async def find(
 
 
 async def loads(connection: Connection, hosts: Sequence[str]) -> dict[str, list[LoadRow]]:
-    """host → (uuid, id, vcpus, memory_mb, flavor) of its living servers."""
+    """host → (uuid, id, vcpus, memory_mb, flavor) of its servers that are not deleted."""
     c = servers.c
     query = select(c.host, c.uuid, c.id, c.vcpus, c.memory_mb, c.flavor).where(c.host.in_(hosts), c.deleted == 0)
     found: dict[str, list[LoadRow]] = {}

@@ -1,4 +1,4 @@
-"""SQL of servers. Every change of state is a compare-and-swap; the living have `deleted` = 0."""
+"""SQL of servers. Every change of state is a compare-and-swap; those that exist have `deleted` = 0."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 async def get(connection: Connection, uuid: str, *, deleted: bool = False, lock: bool = False) -> ServerRow | None:
-    """The living server of this uuid; with `deleted` also one that is gone. With `lock` it can't be changed before the
-    transaction ends."""
+    """The server of this uuid that is not deleted; with `deleted` also one that is gone. With `lock` it can't be changed
+    before the transaction ends."""
     return rows.first(await connection.execute(*_one(uuid, deleted=deleted, lock=lock)), ServerRow)
 
 
@@ -113,7 +113,8 @@ async def change(
     task_states: Collection[str | None] | None = None,
     host: str | None = None,
 ) -> bool:
-    """Compare-and-swap of a living server: applied only while its state is among the expected ones; False otherwise."""
+    """Compare-and-swap of a server that is not deleted: applied only while its state is among the expected ones; False
+    otherwise."""
     given: dict[str, Any] = {"of_uuid": uuid} | {f"new_{name}": value for name, value in values.items()}
     given["new_updated_at"] = now
     if vm_states is not None:
@@ -142,7 +143,7 @@ def _changing(given: frozenset[str], idle: bool) -> Update:
 
 
 async def usage(connection: Connection, project_id: str, user_id: str | None = None) -> tuple[int, int, int]:
-    """(instances, cores, MiB of memory) of the living servers of a project, or of one user in it."""
+    """(instances, cores, MiB of memory) of the servers of a project that are not deleted, or of one user in it."""
     query = _used(project_id, user_id, of_user=user_id is not None)
     row = (await connection.execute(*query)).one()
     return int(row[0]), int(row[1]), int(row[2])
@@ -159,7 +160,7 @@ def _used(project_id: Any, user_id: Any, *, of_user: bool) -> Select[Any]:
 
 
 async def group_members(connection: Connection, group_ids: Collection[str]) -> dict[str, list[str]]:
-    """server group uuid → uuids of its living servers."""
+    """server group uuid → uuids of its servers that are not deleted."""
     query = (
         select(servers.c.server_group_id, servers.c.uuid)
         .where(servers.c.server_group_id.in_(list(group_ids)), servers.c.deleted == 0)
@@ -180,7 +181,7 @@ async def count_members(connection: Connection, group_id: str, user_id: str | No
 
 
 async def on_hosts(connection: Connection, hosts: Collection[str]) -> dict[str, list[tuple[str, int]]]:
-    """host → (uuid, number) of its living servers."""
+    """host → (uuid, number) of its servers that are not deleted."""
     query = (
         select(servers.c.host, servers.c.uuid, servers.c.id)
         .where(servers.c.host.in_(list(hosts)), servers.c.deleted == 0)

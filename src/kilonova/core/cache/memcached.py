@@ -149,7 +149,7 @@ class _Connection(asyncio.Protocol):
     """Answers come in the order of the requests, so that the oldest waiting request is the one that is answered.
 
     One timer watches over all that wait. It looks twice: where our own loop was held up for longer than TIMEOUT, what came
-    meanwhile is read between the two looks, and not the server is blamed."""
+    meanwhile is read between the two looks, and the server does not count as slow."""
 
     def __init__(self) -> None:
         self.closed = False

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 I = TypeVar("I", bound=Interface)  # noqa: E741
 Connection = AsyncConnection
 REFUSED = (PoolTimeout, OSError, TimeoutError)  # how drivers say that they can't connect, beside errors of their own
-TRUSTED = 1.0  # seconds for which an unused connection is taken to be alive
+TRUSTED = 1.0  # seconds for which an unused connection is used without a test
 
 
 class Transaction:

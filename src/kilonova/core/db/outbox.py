@@ -9,7 +9,7 @@ waits for that.
 Several processes may share a table. Each row names the process that sends it, and a process that has rows to send counts up
 its beat in `outbox_senders`. The others look on: one whose beat stands still for `LOOKS` looks is dead, and the first one to
 see it takes its rows over; one that ends in order leaves them at once. So nothing is lost with a process that dies between
-commit and sending, no process sends what a living one is sending, and no clock is compared with another machine's.
+commit and sending, no process sends what a running one is sending, and no clock is compared with another machine's.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class Outbox:
                 await tx.connection.execute(insert(self.senders), {"sender": self.name, "beat": self._beat})
 
     async def _forget_senders(self, whose: Any) -> None:
-        """A living one that has something to send shows its life again."""
+        """A running process that has something to send increments its number again."""
         async with self.database.transaction() as tx:
             await tx.connection.execute(delete(self.senders).where(whose))
 

@@ -85,7 +85,7 @@ class ImageStore(ABC):
 
     @abstractmethod
     def in_progress(self, image_id: UUID, upload_id: UUID) -> bool:
-        """Whether a living process (this or another one) holds the upload."""
+        """Whether a running process (this or another one) holds the upload."""
 
     @abstractmethod
     def open(self, image_id: UUID) -> Reader | None:

@@ -1,7 +1,7 @@
 """Images as files: `<folder>/<image id>`, and `<folder>/uploads/<upload id>` on the way in.
 
 An upload's file stays locked (flock) until the upload is recorded or dropped. The kernel frees the lock when its process
-dies, so the next process can distinguish leftovers from the uploads of living processes.
+dies, so the next process can distinguish leftovers from the uploads of running processes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _parse(name: str) -> UUID | None:
 
 
 def _take(path: Path) -> int | None:
-    """The file opened and locked, None when a living process holds it or it is gone."""
+    """The file opened and locked, None when a running process holds it or it is gone."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def _take(path: Path) -> int | None:
 
 
 def _held(path: Path) -> bool:
-    """Whether a living process holds the file."""
+    """Whether a running process holds the file."""
     fd = _take(path)
     if fd is not None:
         os.close(fd)

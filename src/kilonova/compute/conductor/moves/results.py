@@ -122,7 +122,7 @@ class MoveResults:
     async def _error(
         self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, move: Move, message: str, details: str
     ) -> None:
-        """The server stays on its dead host's name and claim, so that it can be evacuated again."""
+        """The server's row and claim stay with its failed host, so that it can be evacuated again."""
         now = self.deps.now()
         values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
         await servers.set_many(tx.connection, [row.uuid], values)

@@ -61,7 +61,7 @@ def cpu_info(capabilities: etree._Element) -> dict[str, object]:
 
 
 def supported(capabilities: etree._Element, virt_type: str) -> tuple[tuple[str, str, str], ...]:
-    """(arch, type, vm mode) of what can run here; kvm only when the probe saw it run, as libvirt's list can lie."""
+    """(arch, type, vm mode) of what can run here; kvm only when the probe saw it run, as libvirt's list can be wrong."""
     found = set()
     for guest in capabilities.findall("guest"):
         mode, arch = guest.findtext("os_type"), guest.find("arch")

@@ -21,7 +21,7 @@ def check_tap_name(name: str) -> None:
 
 def remove_leftover(name: str) -> bool:
     """Delete the tap device `name` that no process holds open; True when there was one. Raises VirtError when the name
-    belongs to something else or to a living process. Blocks."""
+    belongs to something else or to a running process. Blocks."""
     check_tap_name(name)
     device = CLASS_NET / name
     if not device.exists():

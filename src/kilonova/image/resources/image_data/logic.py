@@ -72,7 +72,7 @@ class DataLogic:
 
     async def recover(self) -> None:
         """Make good what a killed process left: half uploads go and their images may be tried again, half deletions
-        are finished. Uploads of other living processes stay."""
+        are finished. Uploads of other running processes stay."""
         for name in await asyncio.to_thread(self.data.prepare):
             logger.warning("incomplete upload removed", upload_id=name)
         async with self.database.reading() as connection:
