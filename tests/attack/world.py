@@ -32,7 +32,7 @@ CALLERS = (
 )  # fmt: skip
 """From the least rights to the most. The project `owned` has all things; `reader`, `restricted` (an application credential of
 `member`'s) and `member` are of it; `foreign` is a member of another one. Not in the table: `chief`, an admin in `owned`."""
-BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats"}
+BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats", "configurations"}
 """Columns that agents write all the time."""
 BUSY = "SELECT (SELECT count(*) FROM servers WHERE deleted = 0 AND (task_state IS NOT NULL OR vm_state = 'building')) \
     + (SELECT count(*) FROM outbox)"
