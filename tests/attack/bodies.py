@@ -29,6 +29,8 @@ SERVER = {"name": "x", "imageRef": "image images", "flavorRef": "1", "networks":
           "user_data": "aGk=", "min_count": 1, "max_count": 1, "config_drive": False, "description": "d",
           "security_groups": [{"name": "default"}], "tags": ["a"], "availability_zone": "nova"}  # fmt: skip
 TAGS = {"tags": ["a"]}
+FORWARDING = {"protocol": "tcp", "external_port_range": "2:3", "internal_port": 22, "internal_ip_address": "10.66.0.9",
+              "internal_port_id": "network inside", "description": "x"}  # fmt: skip
 ALLOCATION = {"allocations": {NOWHERE: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
               "consumer_generation": None, "consumer_type": "INSTANCE"}  # fmt: skip
 
@@ -82,6 +84,8 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "PUT", "/v2.0/routers/*/add_router_interface"): {"subnet_id": "network subnets"},
     ("network", "PUT", "/v2.0/routers/*/remove_router_interface"): {"subnet_id": "network subnets"},
     ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},
+    ("network", "POST", "/v2.0/floatingips/*/port_forwardings"): {"port_forwarding": FORWARDING},
+    ("network", "PUT", "/v2.0/floatingips/*/port_forwardings/*"): {"port_forwarding": {"external_port": 9}},
     ("network", "PUT", "/v2.0/floatingips/*"): {"floatingip": {"description": "x", "port_id": None}},
     ("network", "POST", "/v2.0/security-groups"): {"security_group": NAMED | {"stateful": True}},
     ("network", "PUT", "/v2.0/security-groups/*"): {"security_group": {"description": "x"}},
@@ -147,6 +151,7 @@ def body_of(world: World, place: Place) -> Any:
         ("network", "networks"),
         ("network", "subnets"),
         ("network", "external"),
+        ("network", "inside"),
         ("network", "security-groups"),
         ("identity", "services"),
     ):

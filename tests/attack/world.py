@@ -328,6 +328,25 @@ def _external(world: World) -> str:
     return network
 
 
+def _inside(world: World) -> str:
+    """A port with the address 10.66.0.9, behind a router of the external network."""
+    network = world.ok("member", "POST", "/network/v2.0/networks", {"network": {}})["network"]["id"]
+    subnet = {"network_id": network, "cidr": "10.66.0.0/24", "ip_version": 4}
+    subnet_id = world.ok("member", "POST", "/network/v2.0/subnets", {"subnet": subnet})["subnet"]["id"]
+    router = {"external_gateway_info": {"network_id": world.id("network", "external")}}
+    router_id = world.ok("member", "POST", "/network/v2.0/routers", {"router": router})["router"]["id"]
+    world.ok("member", "PUT", f"/network/v2.0/routers/{router_id}/add_router_interface", {"subnet_id": subnet_id})
+    port = {"network_id": network, "fixed_ips": [{"ip_address": "10.66.0.9"}]}
+    return str(world.ok("member", "POST", "/network/v2.0/ports", {"port": port})["port"]["id"])
+
+
+def _port_forwarding(world: World) -> str:
+    wanted = {"protocol": "tcp", "external_port": 1000, "internal_port": 80, "internal_ip_address": "10.66.0.9"}
+    wanted["internal_port_id"] = world.id("network", "inside")
+    path = f"/network/v2.0/floatingips/{world.id('network', 'floatingips')}/port_forwardings"
+    return str(world.ok("member", "POST", path, {"port_forwarding": wanted})["port_forwarding"]["id"])
+
+
 def _provider(world: World) -> str:
     found = world.ok("admin", "POST", "/placement/resource_providers", {"name": world.fresh()})
     return str(found["uuid"])
@@ -400,6 +419,8 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "floatingips"): made(
         "/network/v2.0/floatingips", lambda w: {"floatingip": {"floating_network_id": w.id("network", "external")}}
     ),
+    ("network", "inside"): _inside,
+    ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,
     ("compute", "os-keypairs"): _key_pair,
     ("compute", "flavors"): made(

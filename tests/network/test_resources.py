@@ -209,7 +209,7 @@ def test_no_rule_is_defined_twice() -> None:
 
 async def test_each_attribute_filters_and_sorts_or_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path, NetworkOptions()) as cloud:
-        for resource in [one for one in RESOURCES if isinstance(one, CrudResource)]:
+        for resource in [one for one in RESOURCES if isinstance(one, CrudResource) and one.parent is None]:
             for name, (_, kind) in resource.scalars.items():
                 value = {str: "10.0.0.1", int: "1", bool: "true"}[kind]
                 for query in (f"sort_key={name}&limit=1", f"{name}={value}", f"{name}="):

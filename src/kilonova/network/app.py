@@ -26,6 +26,7 @@ from kilonova.network.resources.discovery import DISCOVERY
 from kilonova.network.resources.floating_ips.routes import FLOATING_IPS
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
 from kilonova.network.resources.networks.routes import NETWORKS
+from kilonova.network.resources.port_forwardings.routes import PORT_FORWARDINGS
 from kilonova.network.resources.ports.routes import PORTS
 from kilonova.network.resources.quotas.routes import QUOTAS
 from kilonova.network.resources.routers.routes import ROUTERS
@@ -44,6 +45,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     PORTS,
     ROUTERS,
     FLOATING_IPS,
+    PORT_FORWARDINGS,
     SECURITY_GROUPS,
     SECURITY_GROUP_RULES,
     AGENTS,

@@ -216,6 +216,23 @@ floating_ips = Table(
     Index("ix_floating_ips_floating_port", "floating_port_id"),
 )
 
+port_forwardings = Table(
+    "port_forwardings",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("floatingip_id", ForeignKey("floating_ips.id", ondelete="CASCADE"), nullable=False),
+    Column("protocol", String(8), nullable=False),
+    Column("external_port", Integer),  # None for more than one
+    Column("external_port_range", String(16), nullable=False),  # first:last
+    Column("internal_port_id", ForeignKey("ports.id", ondelete="CASCADE"), nullable=False),
+    Column("internal_ip_address", String(64), nullable=False),
+    Column("internal_port", Integer),
+    Column("internal_port_range", String(16), nullable=False),
+    Column("description", String(255), nullable=False),
+    Index("ix_port_forwardings_floatingip", "floatingip_id"),
+    Index("ix_port_forwardings_port", "internal_port_id"),
+)
+
 agents = Table(
     "agents",
     metadata,

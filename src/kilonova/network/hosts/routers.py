@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kilonova.core.addresses import parse_network
 from kilonova.core.db import Connection
-from kilonova.network.agent.model import FloatingIPModel, GatewayModel, RouterModel, RouterPortModel
+from kilonova.network.agent.model import (
+    FloatingIPModel,
+    GatewayModel,
+    PortForwardingModel,
+    RouterModel,
+    RouterPortModel,
+)
 from kilonova.network.ipam import service_ports
 from kilonova.network.store import floating_ips as floating_store
+from kilonova.network.store import port_forwardings as forwarding_store
 from kilonova.network.store import routers as store
 from kilonova.network.store.floating_ips import FloatingIPRow
+from kilonova.network.store.port_forwardings import ForwardingRow, first_last
 from kilonova.network.store.routers import PlacedAddress, RouterPortRow, RouterRow
 
 Addresses = dict[str, list[PlacedAddress]]
@@ -19,7 +27,7 @@ Addresses = dict[str, list[PlacedAddress]]
 
 
 async def compiled(connection: Connection, host: str) -> tuple[RouterModel, ...]:
-    """Four statements, however many there are."""
+    """Four statements, and one for port forwardings, however many there are."""
     found = await store.on_host(connection, host)
     if not found:
         return ()
@@ -30,11 +38,16 @@ async def compiled(connection: Connection, host: str) -> tuple[RouterModel, ...]
     for address in await store.addresses_of(connection, every):
         addresses[address.port_id].append(address)
     floating = await floating_store.of_routers(connection, ids)
-    return tuple(_router(router, held.get(router.id, []), addresses, floating.get(router.id, [])) for router in found)
+    forwarding = [one.id for several in floating.values() for one in several if one.fixed_port_id is None]
+    forwardings = await forwarding_store.of_floating_ips(connection, forwarding) if forwarding else {}
+    return tuple(
+        _router(router, held.get(router.id, []), addresses, _floating(floating.get(router.id, []), forwardings))
+        for router in found
+    )
 
 
 def _router(
-    row: RouterRow, ports: Sequence[RouterPortRow], addresses: Addresses, floating: Sequence[FloatingIPRow]
+    row: RouterRow, ports: Sequence[RouterPortRow], addresses: Addresses, floating: tuple[FloatingIPModel, ...]
 ) -> RouterModel:
     gateway = next((port for port in ports if port.owner == service_ports.GATEWAY), None)
     return RouterModel(
@@ -53,15 +66,32 @@ def _router(
         ),
         gateway=_gateway(row, gateway, addresses[gateway.id]) if gateway is not None else None,
         routes=tuple((destination, nexthop) for destination, nexthop in row.routes),
-        floating_ips=tuple(
-            FloatingIPModel(
-                id=one.id,
-                floating_ip_address=one.floating_ip_address,
-                fixed_ip_address=one.fixed_ip_address or "",
-                port_id=one.fixed_port_id or "",
-            )
-            for one in floating
-        ),
+        floating_ips=floating,
+    )
+
+
+def _floating(
+    found: Sequence[FloatingIPRow], forwardings: Mapping[str, Sequence[ForwardingRow]]
+) -> tuple[FloatingIPModel, ...]:
+    return tuple(
+        FloatingIPModel(
+            id=one.id,
+            floating_ip_address=one.floating_ip_address,
+            fixed_ip_address=one.fixed_ip_address or "",
+            port_id=one.fixed_port_id or "",
+            port_forwardings=tuple(_forwarding(row) for row in forwardings.get(one.id, [])),
+        )
+        for one in found
+    )
+
+
+def _forwarding(row: ForwardingRow) -> PortForwardingModel:
+    return PortForwardingModel(
+        id=row.id,
+        protocol=row.protocol,
+        external_ports=first_last(row.external_port_range),
+        internal_ip_address=row.internal_ip_address,
+        internal_ports=first_last(row.internal_port_range),
     )
 
 

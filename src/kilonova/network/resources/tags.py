@@ -15,7 +15,7 @@ from kilonova.core.web.validation_errors import violation_of
 from kilonova.core.web.wire import View
 from kilonova.network import errors
 from kilonova.network.resources.base.facts import Guard
-from kilonova.network.resources.base.handlers import Handlers
+from kilonova.network.resources.base.handlers import Replies
 from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.base.resource import ID, V2, Api, CrudResource, Resource
 from kilonova.network.resources.base.schemas import Tag, TagsBody
@@ -75,7 +75,7 @@ class TagLogic:
 class Tags:
     """Of the objects of one resource; callers that may change an object may change its tags."""
 
-    def __init__(self, owner: Handlers[Any]) -> None:
+    def __init__(self, owner: Replies[Any]) -> None:
         self.owner, self.logic = owner, TagLogic(owner.logic)
 
     async def _body(self, call: Call) -> Names:

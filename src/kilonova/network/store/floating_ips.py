@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select, union_all, update
 
 from kilonova.core.db import Connection, rows
 from kilonova.core.db.prepared import prepared
 from kilonova.network.store.objects import Objects, StandardRow
-from kilonova.network.tables import floating_ips, ip_allocations
+from kilonova.network.tables import floating_ips, ip_allocations, port_forwardings
 
 
 class FloatingIPRow(StandardRow):
@@ -66,13 +66,24 @@ async def leads_to(connection: Connection, network_id: str, port_id: str, ip_add
 
 
 async def any_through(connection: Connection, router_id: str, subnet_ids: Sequence[str] | None = None) -> bool:
-    """Whether one goes through the router, to an address of these subnets."""
-    query = select(floating_ips.c.id).where(floating_ips.c.router_id == router_id)
-    if subnet_ids is not None:
-        fixed = ip_allocations.c.port_id == floating_ips.c.fixed_port_id
-        same = ip_allocations.c.ip_address == floating_ips.c.fixed_ip_address
-        query = query.join(ip_allocations, fixed & same).where(ip_allocations.c.subnet_id.in_(subnet_ids))
-    return (await connection.execute(query.limit(1))).first() is not None
+    """Whether one goes through the router, to an address of these subnets; port forwardings count."""
+    through = select(floating_ips.c.id).where(floating_ips.c.router_id == router_id)
+    if subnet_ids is None:
+        return (await connection.execute(through.limit(1))).first() is not None
+    below = port_forwardings.c.floatingip_id == floating_ips.c.id
+    leading = union_all(
+        _to(through, floating_ips.c.fixed_port_id, floating_ips.c.fixed_ip_address, subnet_ids),
+        _to(
+            through.join(port_forwardings, below), port_forwardings.c.internal_port_id,
+            port_forwardings.c.internal_ip_address, subnet_ids,
+        ),
+    )  # fmt: skip
+    return (await connection.execute(leading.limit(1))).first() is not None
+
+
+def _to(query: Select[Any], port_id: Any, ip_address: Any, subnet_ids: Sequence[str]) -> Select[Any]:
+    held = (ip_allocations.c.port_id == port_id) & (ip_allocations.c.ip_address == ip_address)
+    return query.join(ip_allocations, held).where(ip_allocations.c.subnet_id.in_(subnet_ids))
 
 
 async def loosen(connection: Connection, ids: Sequence[str], now: str) -> None:

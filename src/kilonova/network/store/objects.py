@@ -106,6 +106,11 @@ class Objects(Generic[R]):
         stamps = {"updated_at": now, "revision_number": table.c.revision_number + 1}
         await connection.execute(update(table).where(table.c.id == object_id).values(**values, **stamps))
 
+    async def set(self, connection: Connection, object_id: str, values: Mapping[str, Any]) -> None:
+        """New values, of what has no revisions."""
+        if values:
+            await connection.execute(update(self.table).where(self.table.c.id == object_id).values(**values))
+
     async def remove(self, connection: Connection, ids: Iterable[str]) -> None:
         """Delete rows and their tags."""
         for part in tags.chunks(ids):

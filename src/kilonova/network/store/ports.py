@@ -13,7 +13,16 @@ from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.store.objects import ObjectRow, Objects, StandardRow
 from kilonova.network.store.tags import Condition
-from kilonova.network.tables import floating_ips, ip_allocations, networks, port_groups, ports, router_ports, subnets
+from kilonova.network.tables import (
+    floating_ips,
+    ip_allocations,
+    networks,
+    port_forwardings,
+    port_groups,
+    ports,
+    router_ports,
+    subnets,
+)
 
 
 class BoundRow(ObjectRow):
@@ -37,9 +46,9 @@ class PortRow(BoundRow, StandardRow):
 
 
 class LedToRow(PortRow):
-    """With how many floating IPs lead to it."""
+    """With how many floating IPs and port forwardings lead to it."""
 
-    floating_ips: int
+    led_by: int
 
 
 PORTS = Objects(ports, PortRow)
@@ -72,7 +81,8 @@ async def get(connection: Connection, port_id: str, *, lock: bool = False) -> Le
 @prepared
 def _led_to(port_id: Any, *, lock: bool) -> Select[Any]:
     leading = select(func.count()).where(floating_ips.c.fixed_port_id == ports.c.id).scalar_subquery()
-    query = select(ports, leading.label("floating_ips")).where(ports.c.id == port_id)
+    forwarded = select(func.count()).where(port_forwardings.c.internal_port_id == ports.c.id).scalar_subquery()
+    query = select(ports, (leading + forwarded).label("led_by")).where(ports.c.id == port_id)
     return locked(query, of=ports) if lock else query
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select, update
@@ -80,6 +80,12 @@ def _addresses(port_ids: Any) -> Select[Any]:
     return query.where(ip_allocations.c.port_id.in_(port_ids)).order_by(ip_allocations.c.id)
 
 
+async def hosts_of(connection: Connection, router_ids: Iterable[str | None]) -> set[str]:
+    """Where these routers are made."""
+    found = await ROUTERS.by_ids(connection, [one for one in router_ids if one])
+    return {router.host_id for router in found.values()}
+
+
 async def add_port(connection: Connection, router_id: str, port_id: str, owner: str) -> None:
     row = {"router_id": router_id, "port_id": port_id, "owner": owner}
     await connection.execute(insert(router_ports), [row])
@@ -119,6 +125,17 @@ async def leading_to(
         .order_by(ip_allocations.c.ip_address != (gateway_ip or ""), routers.c.id)
     )  # fmt: skip
     return rows.first(await connection.execute(query.limit(1)), RouterRow)
+
+
+async def locked_leading_to(connection: Connection, address: PlacedAddress, external_id: str) -> RouterRow | None:
+    """The same, of an address; until the transaction ends it loses neither its interface nor its gateway."""
+    where = (address.network_id, address.id, external_id, address.gateway_ip)
+    found = await leading_to(connection, *where)
+    if found is None:
+        return None
+    await ROUTERS.get(connection, found.id, lock=True)
+    now = await leading_to(connection, *where)
+    return now if now is not None and now.id == found.id else None
 
 
 async def unplaced(connection: Connection) -> Sequence[RouterRow]:

@@ -31,14 +31,14 @@ def scope(call: Call) -> str | None:
 def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = None, *, see: str = "") -> Guard:
     """Refuses callers that may not see the object (or, for a new one, what it is made on: rule `see`), may not do `action` with
     it (`update`, or the whole name of a rule: `add_router_interface`), or may not set one of the attributes that `body` sets."""
-    base = action if action in shape.rules else f"{action}_{shape.name}"
+    base = action if action in shape.rules else f"{action}_{shape.rule_noun}"
     wanted = [base, *(f"{base}:{name}" for name in (_set_in(body) if body is not None else ()))]
     rules = [rule for rule in wanted if rule in shape.rules]
 
     def check(target: Facts, unseen: KilonovaError | None) -> None:
         held = target.pop("object", None)
         sees = not call.ctx.is_host or covers(shape.hosts, call.ctx.grant, action, held, body)
-        if not sees or not call.allowed(see or f"get_{shape.name}", target):
+        if not sees or not call.allowed(see or f"get_{shape.rule_noun}", target):
             raise unseen or PolicyNotAuthorized(action=base)
         for rule in rules:
             call.authorize(target, rule)

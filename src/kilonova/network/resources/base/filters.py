@@ -45,7 +45,7 @@ def read_filters(call: Call, shape: Shape) -> tuple[Filters, bool]:
                 filters[name] = converted
         else:
             if key in secret:
-                call.authorize({}, f"get_{shape.name}:{key}")
+                call.authorize({}, f"get_{shape.rule_noun}:{key}")
             raise errors.HTTPBadRequest(reason=f"['{key}'] is invalid attribute for filtering")
     return Filters(
         filters=filters,
@@ -104,12 +104,12 @@ def _sorts(given: dict[str, list[str]], known: Mapping[str, Any], shape: Shape) 
     return tuple(sorts.items())
 
 
-def links(call: Call, shape: Shape, items: Sequence[Any], filters: Filters) -> list[Link]:
-    """To the pages beside this one."""
+def links(call: Call, path: str, items: Sequence[Any], filters: Filters) -> list[Link]:
+    """To the pages beside this one; `path` is below `/v2.0/`."""
     if filters.limit is None or not items:
         return []
     kept = [(k, v) for k, v in call.query.multi_items() if k not in ("marker", "page_reverse")]
-    url = f"{call.base_url}/v2.0/{shape.path}?"
+    url = f"{call.base_url}/v2.0/{path}?"
     full = len(items) == filters.limit
     found: list[Link] = []
     if full if not filters.page_reverse else filters.marker is not None:

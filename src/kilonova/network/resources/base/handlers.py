@@ -20,41 +20,14 @@ from kilonova.network.resources.base.shape import Link, Shape
 L = TypeVar("L", bound=Any)
 
 
-class Handlers(Generic[L]):
-    """Of one resource. `logic` lists and shows (ReadLogic) and, where the resource has the shapes for it, creates, updates and
-    deletes with the same arguments as Logic. A resource that does more, or something in its own way, has a subclass."""
+class Replies(Generic[L]):
+    """What a caller is shown of one resource's objects."""
 
     def __init__(self, shape: Shape, logic: L) -> None:
         self.shape, self.logic = shape, logic
 
     def guard(self, call: Call, action: str, body: msgspec.Struct | None = None, *, see: str = "") -> Guard:
         return guard(call, action, self.shape, body, see=see)
-
-    async def list(self, call: Call) -> Reply:
-        filters, possible = read_filters(call, self.shape)
-        project = scope(call)
-        if call.ctx.is_host:
-            possible, project = narrow(self.shape.hosts, call.ctx.grant, filters) and possible, None
-        items = await self.logic.list(filters, project) if possible else []
-        return self.many(call, items, links(call, self.shape, items, filters), filters.fields)
-
-    async def show(self, call: Call, id: str) -> Reply:
-        item = await self.logic.get(id, self.guard(call, "get"))
-        return self.one(call, item, frozenset(call.query.getall("fields", [])))
-
-    async def create(self, call: Call) -> Reply:
-        bodies, bulk = await read_many(call, self.shape, self.logic.deps.options.max_bulk)
-        guards = [self.guard(call, "create", body, see=self.shape.see_new) async for body in yielding(bodies)]
-        items = await self.logic.create(acting(call.ctx), bodies, guards)
-        return self.many(call, items) if bulk else self.one(call, items[0])
-
-    async def update(self, call: Call, id: str) -> Reply:
-        body = await read_one(call, self.shape)
-        return self.one(call, await self.logic.update(call.ctx, id, body, self.guard(call, "update", body)))
-
-    async def delete(self, call: Call, id: str) -> Reply:
-        await self.logic.delete(call.ctx, id, self.guard(call, "delete"))
-        return Reply()
 
     def one(self, call: Call, item: msgspec.Struct, fields: frozenset[str] = frozenset()) -> Reply:
         """An object as this caller may see it; with `fields` these attributes alone."""
@@ -77,3 +50,34 @@ class Handlers(Generic[L]):
             for name in secret.values():
                 setattr(item, name, UNSET)
         return items
+
+
+class Handlers(Replies[L]):
+    """Of one resource. `logic` lists and shows (ReadLogic) and, where the resource has the shapes for it, creates, updates and
+    deletes with the same arguments as Logic. A resource that does more, or something in its own way, has a subclass."""
+
+    async def list(self, call: Call) -> Reply:
+        filters, possible = read_filters(call, self.shape)
+        project = scope(call)
+        if call.ctx.is_host:
+            possible, project = narrow(self.shape.hosts, call.ctx.grant, filters) and possible, None
+        items = await self.logic.list(filters, project) if possible else []
+        return self.many(call, items, links(call, self.shape.path, items, filters), filters.fields)
+
+    async def show(self, call: Call, id: str) -> Reply:
+        item = await self.logic.get(id, self.guard(call, "get"))
+        return self.one(call, item, frozenset(call.query.getall("fields", [])))
+
+    async def create(self, call: Call) -> Reply:
+        bodies, bulk = await read_many(call, self.shape, self.logic.deps.options.max_bulk)
+        guards = [self.guard(call, "create", body, see=self.shape.see_new) async for body in yielding(bodies)]
+        items = await self.logic.create(acting(call.ctx), bodies, guards)
+        return self.many(call, items) if bulk else self.one(call, items[0])
+
+    async def update(self, call: Call, id: str) -> Reply:
+        body = await read_one(call, self.shape)
+        return self.one(call, await self.logic.update(call.ctx, id, body, self.guard(call, "update", body)))
+
+    async def delete(self, call: Call, id: str) -> Reply:
+        await self.logic.delete(call.ctx, id, self.guard(call, "delete"))
+        return Reply()

@@ -21,8 +21,9 @@ from kilonova.core.web import resource
 from kilonova.core.web.app import Route
 from kilonova.core.web.wire import wrapped
 from kilonova.network.deps import Deps
-from kilonova.network.resources.base.handlers import Handlers
+from kilonova.network.resources.base.handlers import Handlers, Replies
 from kilonova.network.resources.base.logic import ReadLogic
+from kilonova.network.resources.base.nested_logic import NestedLogic
 from kilonova.network.resources.base.shape import Shape, list_of
 from kilonova.network.store.objects import Objects
 
@@ -56,8 +57,8 @@ class CrudResource(Shape):
     `more` makes the routes beside these, from the resource's handlers.
     """
 
-    logic: type[ReadLogic[Any, Any]]
-    handlers: type[Handlers[Any]] = Handlers
+    logic: type[ReadLogic[Any, Any]] | type[NestedLogic[Any, Any, Any]]
+    handlers: type[Replies[Any]] = Handlers
     writer: str = ""
     max_body: int = BULK
     deletable: bool = True
@@ -71,25 +72,26 @@ class CrudResource(Shape):
         handlers = api.handlers[self]
         return [*self._crud(handlers), *self.more(handlers)]
 
-    def _crud(self, handlers: Handlers[Any]) -> Iterator[Route]:
-        every, one = f"{V2}/{self.path}", f"{V2}/{self.path}{ID}"
-        name, a, many = self.name, self.a_noun, self.collection.replace("_", " ")
+    def _crud(self, handlers: Any) -> Iterator[Route]:
+        above = f"{self.parent.path}/{{parent_id:str}}/" if self.parent is not None else ""
+        every, one = f"{V2}/{above}{self.path}", f"{V2}/{above}{self.path}{ID}"
+        name, noun, a, many = self.name, self.rule_noun, self.a_noun, self.collection.replace("_", " ")
         shown, listed = self.one | self.one_part, self.many | self.many_parts
-        yield Route("GET", every, handlers.list, f"get_{name}", reply=listed, summary=f"List {many}.")
-        yield Route("GET", one, handlers.show, f"get_{name}", reply=shown, summary=f"Show {a}.")
+        yield Route("GET", every, handlers.list, f"get_{noun}", reply=listed, summary=f"List {many}.")
+        yield Route("GET", one, handlers.show, f"get_{noun}", reply=shown, summary=f"Show {a}.")
         if self.create is not None:
             sent = wrapped(name, self.create) | wrapped(self.collection, list_of(self.create))
             yield Route(
-                "POST", every, handlers.create, self.writer or f"create_{name}", 201, max_body=self.max_body, body=sent,
+                "POST", every, handlers.create, self.writer or f"create_{noun}", 201, max_body=self.max_body, body=sent,
                 reply=self.one | self.many, summary=f"Create {a}, or many.",
             )  # fmt: skip
         if self.update is not None:
             sent = wrapped(name, self.update)
             yield Route(
-                "PUT", one, handlers.update, f"update_{name}", body=sent, reply=self.one, summary=f"Update {a}."
+                "PUT", one, handlers.update, f"update_{noun}", body=sent, reply=self.one, summary=f"Update {a}."
             )
         if self.deletable:
-            yield Route("DELETE", one, handlers.delete, f"delete_{name}", 204, summary=f"Delete {a}.")
+            yield Route("DELETE", one, handlers.delete, f"delete_{noun}", 204, summary=f"Delete {a}.")
 
 
 AnyResource = Resource | CrudResource

@@ -23,6 +23,14 @@ class Link(View):
     href: str
 
 
+@dataclass(frozen=True)
+class Parent:
+    """What objects are below, as in `/v2.0/floatingips/ID/port_forwardings`: its name, and its path below `/v2.0/`."""
+
+    name: str
+    path: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shape:
     """`name`, as in `{"network": {…}}`, `collection`, as in `{"networks": […]}`, and `path` below `/v2.0/` are upstream's. `view`
@@ -34,7 +42,8 @@ class Shape:
 
     `rules` are the resource's policy rules, with upstream's names. An attribute with a rule `get_NAME:ATTRIBUTE` is hidden from
     callers that the rule refuses. `see_new` is the rule for callers that may know of what a new object is made on; for
-    others it does not exist. `hosts` says what compute hosts see of the resource; nothing without.
+    others it does not exist. `hosts` says what compute hosts see of the resource; nothing without. `parent` is what its objects
+    are below; the rules' names begin with its name then.
     """
 
     name: str
@@ -51,6 +60,12 @@ class Shape:
     rules: Mapping[str, str]
     see_new: str = "any_writer"
     hosts: HostAccess | None = None
+    parent: Parent | None = None
+
+    @property
+    def rule_noun(self) -> str:
+        """As rules name it: `network`, `floatingip_port_forwarding`."""
+        return f"{self.parent.name}_{self.name}" if self.parent is not None else self.name
 
     @property
     def a_noun(self) -> str:
@@ -81,7 +96,7 @@ class Shape:
     @cached_property
     def guarded(self) -> dict[str, tuple[str, str]]:
         """wire name → (field name, the rule that one must pass to see it)."""
-        prefix = f"get_{self.name}:"
+        prefix = f"get_{self.rule_noun}:"
         named = {rule.removeprefix(prefix): rule for rule in self.rules if rule.startswith(prefix)}
         return {wire: (self.fields[wire], rule) for wire, rule in named.items()}
 

@@ -23,5 +23,9 @@ class FloatingIPPortAlreadyAssociated(errors.Conflict):
     )
 
 
+class FipInUseByPortForwarding(errors.Conflict):
+    template = "Floating IP {id} in use by Port Forwarding resources."
+
+
 class ExternalIpAddressExhausted(errors.BadRequest):
     template = "Unable to find any IP address on external network {network_id}."

@@ -24,18 +24,21 @@ from kilonova.network.resources.floating_ips.schemas import (
     FloatingIP,
     FloatingIPCreate,
     FloatingIPUpdate,
+    Forwarded,
     PortDetails,
 )
 from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.routers.errors import BadRequest
 from kilonova.network.store import floating_ips as store
+from kilonova.network.store import port_forwardings as forwarding_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.floating_ips import FLOATING_IPS, FloatingIPRow
 from kilonova.network.store.networks import NETWORKS, NetworkRow
+from kilonova.network.store.port_forwardings import ForwardingRow
 from kilonova.network.store.ports import PORTS, PortRow
-from kilonova.network.store.routers import ROUTERS, PlacedAddress, RouterRow
+from kilonova.network.store.routers import PlacedAddress
 
 
 def _bad(reason: str) -> BadRequest:
@@ -49,7 +52,12 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
     async def views(self, connection: Connection, rows: Sequence[FloatingIPRow]) -> Sequence[FloatingIP]:
         tags = await tag_store.tags_of(connection, [row.id for row in rows])
         led = await PORTS.by_ids(connection, {row.fixed_port_id for row in rows if row.fixed_port_id})
-        return [_view(row, tags.get(row.id, []), led.get(row.fixed_port_id or "")) for row in rows]
+        forwarding = [row.id for row in rows if row.router_id and not row.fixed_port_id]
+        forwarded = await forwarding_store.of_floating_ips(connection, forwarding) if forwarding else {}
+        return [
+            _view(row, tags.get(row.id, []), led.get(row.fixed_port_id or ""), forwarded.get(row.id, []))
+            for row in rows
+        ]
 
     @retried
     async def create(
@@ -129,6 +137,8 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
     async def delete(self, ctx: RequestContext, floating_ip_id: str, guard: Guard) -> None:
         async with self.deps.database.transaction() as tx:
             row = await self.guarded(tx.connection, floating_ip_id, guard, lock=True)
+            if await forwarding_store.of_floating_ips(tx.connection, [floating_ip_id]):
+                raise errors.FipInUseByPortForwarding(id=floating_ip_id)
             await FLOATING_IPS.remove(tx.connection, [floating_ip_id])
             await PORTS.remove(tx.connection, [row.floating_port_id])
             await self._announce(tx, ctx, [row])
@@ -142,9 +152,13 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         fixed: str | None,
         seeing: Seeing,
     ) -> None:
-        """To a port's address; to none without a port."""
+        """To a port's address; to none without a port. One with port forwardings leads to no port as a whole."""
         if port_id is None and fixed is not None:
             raise _bad("fixed_ip_address cannot be specified without a port_id")
+        if await forwarding_store.of_floating_ips(tx.connection, [row.id]):
+            if port_id is None:
+                return
+            raise errors.FipInUseByPortForwarding(id=row.id)
         values = dict(store.LOOSE) if port_id is None else await self._target(tx, ctx, row, port_id, fixed, seeing)
         await FLOATING_IPS.change(tx.connection, row.id, values, self.deps.now())
         await self._announce(tx, ctx, [row, await self._row(tx, row.id)])
@@ -170,7 +184,7 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
                 ip_address=row.floating_ip_address, id=row.id, port_id=port_id, fixed_ip=address.ip_address,
                 network_id=row.floating_network_id,
             )  # fmt: skip
-        router = await self._router(tx, row, port, address)
+        router = await router_store.locked_leading_to(tx.connection, address, row.floating_network_id)
         if router is None:
             raise errors.ExternalGatewayForFloatingIPNotFound(
                 network_id=row.floating_network_id, subnet_id=address.id, port_id=port_id
@@ -178,18 +192,6 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         return {
             "fixed_port_id": port_id, "fixed_ip_address": address.ip_address, "router_id": router.id, "status": "ACTIVE",
         }  # fmt: skip
-
-    async def _router(
-        self, tx: Transaction, row: FloatingIPRow, port: PortRow, address: PlacedAddress
-    ) -> RouterRow | None:
-        """The router between the two; until the transaction ends it loses neither its interface nor its gateway."""
-        where = (port.network_id, address.id, row.floating_network_id, address.gateway_ip)
-        found = await router_store.leading_to(tx.connection, *where)
-        if found is None:
-            return None
-        await ROUTERS.get(tx.connection, found.id, lock=True)
-        now = await router_store.leading_to(tx.connection, *where)
-        return now if now is not None and now.id == found.id else None
 
     async def _fixed(self, tx: Transaction, port: PortRow, fixed: str | None) -> PlacedAddress:
         """The port's address with its subnet: the one asked for, or the only one."""
@@ -218,9 +220,8 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
 
     async def _announce(self, tx: Transaction, ctx: RequestContext, rows: Sequence[FloatingIPRow]) -> None:
         """To the hosts of the routers that they go or went through, and to compute, of the ports that they lead or led to."""
-        through = {row.router_id for row in rows if row.router_id}
-        known = await ROUTERS.by_ids(tx.connection, through)
-        await self.deps.announcer.changed(tx, ctx, {router.host_id for router in known.values()})
+        hosts = await router_store.hosts_of(tx.connection, [row.router_id for row in rows])
+        await self.deps.announcer.changed(tx, ctx, hosts)
         led = await PORTS.by_ids(tx.connection, {row.fixed_port_id for row in rows if row.fixed_port_id})
         bound = [port for port in led.values() if port.host_id]
         await self.deps.announcer.events(tx, ctx, port_plan.server_events("network-changed", bound))
@@ -232,10 +233,15 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         return row
 
 
-def _view(row: FloatingIPRow, tags: Sequence[str], port: PortRow | None) -> FloatingIP:
+def _view(
+    row: FloatingIPRow, tags: Sequence[str], port: PortRow | None, forwardings: Sequence[ForwardingRow]
+) -> FloatingIP:
     details = None
     if port is not None:
         details = PortDetails(**{name: getattr(port, name) for name in PortDetails.__struct_fields__})
     same = ("floating_ip_address", "floating_network_id", "router_id", "fixed_port_id", "fixed_ip_address", "status")
     standard = {name: value for name, value in shown(row, tags).items() if name != "name"}
-    return FloatingIP(**standard, **{name: getattr(row, name) for name in same}, port_details=details)
+    return FloatingIP(
+        **standard, **{name: getattr(row, name) for name in same}, port_details=details,
+        port_forwardings=[Forwarded(**{n: getattr(one, n) for n in Forwarded.__struct_fields__}) for one in forwardings],
+    )  # fmt: skip

@@ -38,6 +38,19 @@ class PortDetails(View):
     device_owner: str
 
 
+class Forwarded(View):
+    """A port forwarding of the floating IP."""
+
+    id: str
+    protocol: str
+    external_port: int | None
+    external_port_range: str
+    internal_port_id: str
+    internal_ip_address: str
+    internal_port: int | None
+    internal_port_range: str
+
+
 class FloatingIP(UnnamedView, kw_only=True, rename={"fixed_port_id": "port_id"}):
     floating_ip_address: str
     floating_network_id: str
@@ -46,3 +59,4 @@ class FloatingIP(UnnamedView, kw_only=True, rename={"fixed_port_id": "port_id"})
     fixed_ip_address: str | None
     status: str
     port_details: PortDetails | None
+    port_forwardings: list[Forwarded]

@@ -58,10 +58,10 @@ class PortLogic(ReadLogic[PortRow, Port]):
             moves = changes.get("host_id", row.host_id) != row.host_id
             tunnelled = await overlay.lock(tx.connection, [network]) if moves else []
             before = await self._change_groups(tx, ctx, row, body, changes)
-            readdressed = await self._change_addresses(tx, row, body)
+            readdressed, routing = await self._change_addresses(tx, row, body)
             await PORTS.change(tx.connection, port_id, changes, self.deps.now())
             after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
-            hosts, also = {row.host_id, changes.get("host_id", "")}, set[str]()
+            hosts, also = {row.host_id, changes.get("host_id", "")}, routing
             regrouped = set(after) != set(before)
             if readdressed or regrouped:
                 groups = [*before, *after]
@@ -116,15 +116,14 @@ class PortLogic(ReadLogic[PortRow, Port]):
             await store.set_groups(tx.connection, row.id, wanted)
         return had
 
-    async def _change_addresses(self, tx: Transaction, row: LedToRow, body: PortUpdate) -> bool:
-        """Make the port have the addresses asked for, keeping those it has that fit; whether anything changed."""
+    async def _change_addresses(self, tx: Transaction, row: LedToRow, body: PortUpdate) -> tuple[bool, set[str]]:
+        """Make the port have the addresses asked for, keeping those it has that fit; whether anything changed, and the hosts of
+        routers that led to what is gone."""
         if isinstance(body.fixed_ips, UnsetType):
-            return False
+            return False, set()
         wants = plan.wants(body.fixed_ips, has_subnets=False)
         taken, changed = await readdress(tx.connection, row, wants)
-        if taken:
-            await routed.check_addresses(tx.connection, row, taken)
-        return changed
+        return changed, await routed.lose(self.deps, tx, row, taken) if taken else set()
 
     @retried
     async def delete(self, ctx: RequestContext, port_id: str, guard: Guard) -> None:
