@@ -307,7 +307,7 @@ def _sharing(holder: int) -> list[int]:
 
 
 def _namespace(pid: int) -> str:
-    """The UTS namespace of a running process; "" for the dead, buried or not."""
+    """The UTS namespace of a running process; "" for one that has ended."""
     try:
         return os.readlink(f"/proc/{pid}/ns/uts")
     except OSError:
