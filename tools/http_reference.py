@@ -15,7 +15,7 @@ def http(name: str, routes: Sequence[Route], *, documented: bool) -> list[str]:
     shapes = Shapes(routes)
     rows = [
         (f"`{route.method}`", f"`{template(route.path)}`", route.summary,
-         _declared(route.body, shapes), _declared(route.reply, shapes), _versions(route.since, route.until),
+         _declared(route.body, shapes), _declared(route.reply, shapes), window(route.since, route.until),
          f"`{route.policy}`" if route.policy else "none: public")
         for route in sorted(routes, key=lambda route: (template(route.path), route.method))
     ]  # fmt: skip
@@ -70,8 +70,9 @@ def _window(schema: Any) -> str:
     """The microversions of a field, of each of its types where they differ."""
     parts = [schema] if "x-openstack" in schema or "anyOf" not in schema else schema["anyOf"]
     known = [part.get("x-openstack", {}) for part in parts]
-    return ", ".join(filter(None, (_versions(one.get("min-ver"), one.get("max-ver")) for one in known)))
+    return ", ".join(filter(None, (window(one.get("min-ver"), one.get("max-ver")) for one in known)))
 
 
-def _versions(low: str | None, high: str | None) -> str:
+def window(low: object, high: object) -> str:
+    """Microversions, both ends included, as tables show them; None: no limit."""
     return f"{low or 'first'} to {high}" if high else f"since {low}" if low else ""

@@ -28,7 +28,7 @@ from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import SecretSettings, Settings, load
 from tools.conformance_results import conformance, table
-from tools.http_reference import http
+from tools.http_reference import http, window
 
 TITLES = {
     "identity": "Identity API (Keystone v3)",
@@ -152,6 +152,7 @@ def _states() -> str:
                 "task_state meanwhile",
                 "ends in",
                 "steps on the host",
+                "microversions",
             ),
             [_action(action) for action in built],
         ),
@@ -177,6 +178,7 @@ def _action(action: Action) -> tuple[str, ...]:
         f"`{action.task}`" if action.task else "",
         f"`{action.ends.value}`" if action.ends else "as it was",
         ", ".join(f"`{step.name}`" for step in action.steps),
+        window(action.since, action.until),
     )
 
 
