@@ -148,6 +148,17 @@ def test_guests_get_a_full_name(hostname: str, domain: str, expected: str) -> No
     assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == expected
 
 
+def test_guests_read_their_first_floating_ip() -> None:
+    subnet = models.SubnetInfo(id="s", cidr="10.0.0.0/24")
+    ips = [
+        models.FixedIp(address="10.0.0.5", subnet=subnet),
+        models.FixedIp(address="10.0.0.6", subnet=subnet, floating_ips=["203.0.113.7"]),
+    ]
+    vif = models.Vif(port_id="p", network_id="n", network_name="net", mac_address="fa:16:3e:00:00:01", fixed_ips=ips)
+    assert facts_of(build_of(), [vif]).public_ipv4 == "203.0.113.7"
+    assert facts_of(build_of(), []).public_ipv4 == ""
+
+
 @pytest.mark.parametrize(
     ("given", "bus", "model", "root"),
     [({}, "virtio", "virtio", "vda"), ({"hw_disk_bus": "scsi", "hw_vif_model": "e1000"}, "scsi", "e1000", "sda")],

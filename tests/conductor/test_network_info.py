@@ -267,3 +267,19 @@ async def test_a_launch_whose_ports_do_not_change_asks_nothing(lab: Lab) -> None
     await lab.build([uuid])
     assert (await lab.server(uuid)).vm_state == "active"
     assert net.asked == 0
+
+
+async def test_floating_ips_come_and_go(lab: Lab) -> None:
+    net = await opened(lab)
+    uuid = await running(lab, net)
+    outside = (await net("POST", "networks", network={"name": "public", "router:external": True}))["network"]["id"]
+    await net("POST", "subnets", subnet={"network_id": outside, "ip_version": 4, "cidr": "203.0.113.0/24"})
+    router = (await net("POST", "routers", router={"external_gateway_info": {"network_id": outside}}))["router"]["id"]
+    (vif,) = await known(lab, uuid)
+    await net("PUT", f"routers/{router}/add_router_interface", subnet_id=vif.fixed_ips[0].subnet.id)
+    asked = {"floating_network_id": outside, "port_id": vif.port_id, "project_id": PROJECT}
+    made = (await net("POST", "floatingips", floatingip=asked))["floatingip"]
+    for port_id, shown in ((vif.port_id, [made["floating_ip_address"]]), (None, [])):
+        await net("PUT", f"floatingips/{made['id']}", floatingip={"port_id": port_id})
+        await changed(lab, uuid)
+        assert [ip.floating_ips for vif in await known(lab, uuid) for ip in vif.fixed_ips] == [shown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.harness import CloudProcess
+
+PROVIDER_BRIDGE = "kt-br-ex"
+"""Where the clouds' physical network `public` leads; there while a test needs it."""
 
 
 @contextmanager
@@ -27,6 +31,7 @@ def own_cloud(
         "KILONOVA_DATAPLANE_INSTANCE": instance,
         "KILONOVA_AGENT_INSTANCE_NAME_TEMPLATE": f"{instance}{os.getpid()}-%08x",  # a killed run may have left guests
         "KILONOVA_AGENT_SHUTDOWN_TIMEOUT": "20",
+        "KILONOVA_DATAPLANE_BRIDGE_MAPPINGS": json.dumps({"public": PROVIDER_BRIDGE}),
     } | settings  # fmt: skip
     folder = state or Path(tempfile.mkdtemp(prefix="kilonova-test-", dir="/var/tmp"))
     folder.chmod(0o711)

@@ -30,10 +30,14 @@ class Guest:
             lambda: re.search(pattern, self.console()), lambda: f"no {pattern!r} in:\n{self.console()[-1500:]}", timeout, 0.2
         )  # fmt: skip
 
-    def ssh(self, command: str, *, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+    def words(self, address: str, command: str) -> list[str]:
+        """The command that runs `command` in the guest, which is reached at `address`."""
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=3"]
         flags = [part for option in options for part in ("-o", option)]
-        return self.inside(["ssh", "-i", str(self.guests.key), *flags, f"root@{self.ip}", command], timeout=timeout)
+        return ["ssh", "-i", str(self.guests.key), *flags, f"root@{address}", command]
+
+    def ssh(self, command: str, *, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+        return self.inside(self.words(self.ip, command), timeout=timeout)
 
     def wait_ssh(self, command: str = "true", timeout: float = BOOT) -> str:
         done: subprocess.CompletedProcess[str] = eventually(

@@ -35,6 +35,7 @@ def facts_of(build: ServerBuild, vifs: Sequence[Vif], *, domain: str = "novaloca
         kernel_id=image.kernel.id if image is not None and image.kernel is not None else None,
         ramdisk_id=image.ramdisk.id if image is not None and image.ramdisk is not None else None,
         security_groups=tuple(server.security_groups),
+        public_ipv4=next((address for vif in vifs for ip in vif.fixed_ips for address in ip.floating_ips), ""),
         devices=tuple(_device(vif) for vif in vifs if vif.tag),
     )
 

@@ -98,7 +98,7 @@ LEGACY: dict[str, Field] = {
 ADDRESSED: dict[str, Field] = {
     "fixed_ips": lambda facts: [
         {"address": ip.address, "type": "fixed", "version": ip.subnet.ip_version, "label": vif.network_name,
-         "floating_ips": [], "vif_mac": vif.mac_address, "meta": {}}
+         "floating_ips": ip.floating_ips, "vif_mac": vif.mac_address, "meta": {}}
         for vif in facts.vifs for ip in vif.fixed_ips
     ],
 }  # fmt: skip

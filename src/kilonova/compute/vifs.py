@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from kilonova.compute.models import FixedIp, SubnetInfo, Vif
-from kilonova.network.client import NetworkClient, NetworkRecord, PortRecord, SubnetRecord
+from kilonova.network.client import FloatingIPRecord, NetworkClient, NetworkRecord, PortRecord, SubnetRecord
 
 T = TypeVar("T")
 CHUNK = 100  # ids in one URL
@@ -31,15 +31,34 @@ async def in_parts(ids: Collection[str], ask: Callable[[list[str]], Awaitable[Se
     return [item for answer in await asyncio.gather(*map(ask, parts)) for item in answer]
 
 
-def vif_of(port: PortRecord, networks: Mapping[str, Network], *, tag: str | None, created: bool, active: bool) -> Vif:
-    """`networks` has at least the port's own."""
+def vif_of(
+    port: PortRecord,
+    networks: Mapping[str, Network],
+    *,
+    tag: str | None,
+    created: bool,
+    active: bool,
+    floating: Sequence[FloatingIPRecord] = (),
+) -> Vif:
+    """`networks` has at least the port's own; of `floating` those that lead to it are taken."""
     network, subnets = networks[port.network_id]
     return Vif(
         port_id=port.id,
         network_id=network.id,
         network_name=network.name,
         mac_address=port.mac_address,
-        fixed_ips=[FixedIp(address=ip.ip_address, subnet=_subnet(subnets[ip.subnet_id])) for ip in port.fixed_ips],
+        fixed_ips=[
+            FixedIp(
+                address=ip.ip_address,
+                subnet=_subnet(subnets[ip.subnet_id]),
+                floating_ips=[
+                    one.floating_ip_address
+                    for one in floating
+                    if (one.fixed_port_id, one.fixed_ip_address) == (port.id, ip.ip_address)
+                ],
+            )
+            for ip in port.fixed_ips
+        ],
         mtu=network.mtu,
         vif_type=port.vif_type or "unbound",
         details=port.vif_details or {},

@@ -14,6 +14,7 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
 from kilonova.core.web.wire import View
+from kilonova.network.resources.floating_ips.schemas import FloatingIP as FloatingIPRecord
 from kilonova.network.resources.networks.schemas import Network as NetworkRecord
 from kilonova.network.resources.ports.schemas import WIRE as PORT_WIRE
 from kilonova.network.resources.ports.schemas import Port as PortRecord
@@ -22,8 +23,8 @@ from kilonova.network.resources.security_groups.schemas import Group as Security
 from kilonova.network.resources.subnets.schemas import Subnet as SubnetRecord
 
 __all__ = [
-    "NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord", "SecurityGroupRuleRecord",
-    "SubnetRecord",
+    "FloatingIPRecord", "NetworkClient", "NetworkRecord", "PortRecord", "PortRequest", "SecurityGroupRecord",
+    "SecurityGroupRuleRecord", "SubnetRecord",
 ]  # fmt: skip
 CHUNK = 100  # ids in one URL
 
@@ -46,6 +47,10 @@ class PortBody(View):
 
 class PortsBody(View):
     ports: list[PortRecord]
+
+
+class FloatingIPsBody(View):
+    floatingips: list[FloatingIPRecord]
 
 
 class GroupBody(View):
@@ -117,6 +122,10 @@ class NetworkClient:
         parts = [ids[n : n + CHUNK] for n in range(0, len(ids), CHUNK)]
         found = await asyncio.gather(*(self.ports(ctx, device_id=part) for part in parts))
         return [port for part in found for port in part]
+
+    async def floating_ips(self, ctx: RequestContext | None = None, **filters: Any) -> list[FloatingIPRecord]:
+        """Floating IPs by attribute, e.g. `port_id=[…]`."""
+        return (await self._http.get("/floatingips" + _query(filters), FloatingIPsBody, ctx=ctx)).floatingips
 
     async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]:
         """Security groups by attribute, e.g. `name=[…]`, `id=[…]`, `project_id=…`."""

@@ -49,7 +49,9 @@ class BuildResults:
                     up[uuid] = _active(outcome, now)
                     if (kept := finished_spec(spec)) != spec:
                         specs[uuid] = kept
-                    if row.network_info:  # its ports changed while it was built, perhaps after the host had read them
+                    # its ports changed while it was built, perhaps after the host had read them; or they were there before it,
+                    # and may have floating IPs, which hosts do not read
+                    if row.network_info or any(not vif.created for vif in outcome.network_info):
                         await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
                     self.deps.events.send(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
                 answers.append(answer is not False)

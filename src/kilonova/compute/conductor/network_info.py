@@ -23,7 +23,7 @@ from kilonova.core import errors
 from kilonova.core.batching import Batched, gather_all
 from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
-from kilonova.network.client import NetworkClient, PortRecord, SecurityGroupRecord
+from kilonova.network.client import FloatingIPRecord, NetworkClient, PortRecord, SecurityGroupRecord
 
 Values = dict[str, Any]
 TRIES = 5
@@ -78,15 +78,16 @@ class NetworkInfo:
         if not rows:
             return {}
         ports = {port.id: port for port in await self.network.ports_of(rows)}
-        networks, groups = await asyncio.gather(
+        networks, groups, floating = await asyncio.gather(
             networks_of(self.network, {port.network_id for port in ports.values()}),
             in_parts(
                 {group for port in ports.values() for group in port.security_groups},
                 lambda part: self.network.security_groups(id=part),
             ),
+            in_parts(ports, lambda part: self.network.floating_ips(port_id=part)),
         )
         named = {group.id: group for group in groups}
-        return {uuid: _values(row, ports, networks, named) for uuid, row in rows.items()}
+        return {uuid: _values(row, ports, networks, named, floating) for uuid, row in rows.items()}
 
     async def _write(self, rows: Mapping[str, SpecifiedRow], fresh: Mapping[str, Values]) -> set[str]:
         """Those that are now as they should be; not those that another process has changed since they were read."""
@@ -123,11 +124,12 @@ def _values(
     ports: Mapping[str, PortRecord],
     networks: Mapping[str, Network],
     groups: Mapping[str, SecurityGroupRecord],
+    floating: Sequence[FloatingIPRecord],
 ) -> Values:
     """A server's interfaces in their order, without those whose port is gone or another's; the names of its security groups
     where ports have some."""
     kept = [
-        vif_of(port, networks, tag=known.tag, created=known.created, active=known.active)
+        vif_of(port, networks, tag=known.tag, created=known.created, active=known.active, floating=floating)
         for known in _known(row)
         if (port := ports.get(known.port_id)) is not None and port.device_id == row.uuid and port.network_id in networks
     ]
