@@ -125,3 +125,18 @@ async def test_quota_and_exhaustion(cloud: Cloud) -> None:
     assert (await cloud("POST", "/floatingips", json=body)).status == 201
     refused(await cloud("POST", "/floatingips", json=body), 409, "OverQuota", "floatingip")
     refused(await cloud("POST", "/floatingips", token="admin", json=body), 400, "ExternalIpAddressExhausted")
+
+
+async def test_those_that_lead_nowhere_go_with_their_network(cloud: Cloud) -> None:
+    public, _, port = await scene(cloud)
+    spare = await cloud.make("floatingip", floating_network_id=public["id"])
+    used = await cloud.make("floatingip", floating_network_id=public["id"], port_id=port["id"])
+    refused(await cloud("DELETE", f"/networks/{public['id']}", token="admin"), 409, "NetworkInUse")
+    assert {one["id"] for one in (await cloud("GET", "/floatingips")).json["floatingips"]} == {spare["id"], used["id"]}
+
+    other, _ = await external(cloud, "192.0.2.0/24")
+    await cloud.make("floatingip", floating_network_id=other["id"])
+    assert (await cloud("DELETE", f"/networks/{other['id']}", token="admin")).status == 204
+    assert {one["id"] for one in (await cloud("GET", "/floatingips")).json["floatingips"]} == {spare["id"], used["id"]}
+    held = (await cloud("GET", "/ports?device_owner=network:floatingip", token="admin")).json["ports"]
+    assert {one["device_id"] for one in held} == {spare["id"], used["id"]}

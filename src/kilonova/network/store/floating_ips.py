@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, select, union_all, update
 
 from kilonova.core.db import Connection, rows
+from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.tables import floating_ips, ip_allocations, port_forwardings
@@ -63,6 +64,16 @@ async def leads_to(connection: Connection, network_id: str, port_id: str, ip_add
         floating_ips.c.fixed_ip_address == ip_address,
     )  # fmt: skip
     return rows.first(await connection.execute(query), FloatingIPRow)
+
+
+async def leading_nowhere(connection: Connection, network_id: str) -> Sequence[FloatingIPRow]:
+    """Those of the network that lead to no port, by no router; until the transaction ends they are led to none."""
+    query = select(floating_ips).where(
+        floating_ips.c.floating_network_id == network_id,
+        floating_ips.c.fixed_port_id.is_(None),
+        floating_ips.c.router_id.is_(None),
+    )
+    return rows.every(await connection.execute(locked(query.order_by(floating_ips.c.id))), FloatingIPRow)
 
 
 async def any_through(connection: Connection, router_id: str, subnet_ids: Sequence[str] | None = None) -> bool:

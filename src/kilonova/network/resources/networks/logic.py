@@ -17,10 +17,13 @@ from kilonova.network.resources.base.facts import Facts, facts, network_facts
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate
 from kilonova.network.resources.routers.errors import ExternalNetworkInUse
+from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import networks as store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
+from kilonova.network.store.floating_ips import FLOATING_IPS
 from kilonova.network.store.networks import NetworkRow
+from kilonova.network.store.ports import PORTS
 from kilonova.network.store.routers import gateways_on
 from kilonova.network.store.tags import Condition
 
@@ -80,7 +83,11 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         await self.deps.announcer.changed(tx, ctx, hosts)
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: NetworkRow) -> None:
-        """Its subnets and DHCP's port go with it; anything else on it keeps it."""
+        """Its subnets, DHCP's port and the floating IPs that lead nowhere go with it; anything else on it keeps it."""
+        if row.external:
+            loose = await floating_store.leading_nowhere(tx.connection, row.id)
+            await FLOATING_IPS.remove(tx.connection, [one.id for one in loose])
+            await PORTS.remove(tx.connection, [one.floating_port_id for one in loose])
         used_by = await store.ports_in_use(tx.connection, row.id)
         if used_by:
             raise errors.NetworkInUse(id=row.id, ports=", ".join(used_by))
