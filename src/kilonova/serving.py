@@ -24,7 +24,6 @@ from kilonova.tls import certificate, verify_context
 
 BACKOFF = Backoff(0.1, 3.0)
 LOG_EVERY = 3.0  # seconds between log lines about the same missing dependency
-TRY_TIMEOUT = 10.0  # seconds
 CLOSING = 5.0  # seconds after `drain_timeout` in which connections are closed
 AWAY = (errors.ServiceUnavailable, errors.BusError, TimeoutError, OSError)
 logger = log.get("serve")

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import insert
 
 from kilonova.compute import models, tables
-from kilonova.compute.client import ComputeClient
 from kilonova.compute.models import ExternalEvent, StepRecord
 from kilonova.compute.store import steps
 from tests.compute_api.support import GROUP, port
@@ -330,9 +329,6 @@ async def test_external_events(cloud):
     assert (await cloud("POST", path, token="service", json={"events": events[:1]})).status == 200
     assert (await cloud("POST", path, "2.50", "service", json={"events": events[3:]})).status == 400
     assert (await cloud("POST", path, token="service", json={"events": []})).status == 400
-    client = ComputeClient(cloud.service.core)
-    codes = await client.external_events([ExternalEvent(name="network-changed", server_uuid=here)])
-    assert codes == {here: 200}
 
 
 async def test_changed_ports_are_the_conductors_to_look_at(cloud):

@@ -28,7 +28,6 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str | None = None
     is_service: bool = False  # a Kilonova component acting on its own account
     global_request_id: str | None = None
-    traceparent: str | None = None
     sender: str | None = None
     grant: Grant | None = None
 

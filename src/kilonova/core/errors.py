@@ -56,10 +56,6 @@ class Forbidden(KilonovaError):
     template = "You are not authorized to perform the requested action: {action}."
 
 
-class QuotaExceeded(Forbidden):
-    template = "Quota exceeded for {resource}: Requested {requested}, but already used {used} of {limit} {resource}"
-
-
 class NotFound(KilonovaError):
     status = 404
     template = "The resource could not be found."

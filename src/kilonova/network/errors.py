@@ -37,10 +37,6 @@ class AgentNotFound(NotFound):
     template = "Agent {id} could not be found."
 
 
-class TagResourceNotFound(NotFound):
-    template = "Resource {resource} {id} could not be found."
-
-
 class TagNotFound(NotFound):
     template = "Tag {tag} could not be found."
 
@@ -238,10 +234,6 @@ class InvalidCIDR(BadRequest):
 
 class OverQuota(Conflict):
     template = "Quota exceeded for resources: {overs}."
-
-
-class QuotaResourceUnknown(NotFound):
-    template = "Unknown quota resources {unknown}."
 
 
 class PlugFailed(KilonovaError):

@@ -40,10 +40,6 @@ class InventoryInUse(Conflict):
     template = "Inventory for '{resource_class}' on resource provider '{uuid}' in use."
 
 
-class InventoryNotFound(NotFound):
-    template = "No inventory of class {resource_class} for {uuid}"
-
-
 class InvalidInventory(BadRequest):
     template = "Invalid inventory for '{resource_class}' on resource provider '{uuid}'."
 

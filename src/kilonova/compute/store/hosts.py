@@ -155,12 +155,6 @@ async def node(connection: Connection, host: str) -> NodeRow | None:
     return rows.first(await connection.execute(query), NodeRow)
 
 
-async def node_uuids(connection: Connection) -> dict[str, str]:
-    """host → provider uuid."""
-    found = rows.every(await connection.execute(select(compute_nodes.c.host, compute_nodes.c.uuid)), NodeKey)
-    return {row.host: row.uuid for row in found}
-
-
 async def group(connection: Connection, uuid: str, *, lock: bool = False) -> GroupRow | None:
     """policy and rules; with `lock`, other writers that ask for it wait."""
     query = select(server_groups.c.policy, server_groups.c.rules).where(server_groups.c.uuid == uuid)

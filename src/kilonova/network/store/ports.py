@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, Update, and_, delete, exists, func, or_, select, tuple_, update
@@ -21,7 +21,6 @@ from kilonova.network.tables import (
     port_groups,
     ports,
     router_ports,
-    subnets,
 )
 
 
@@ -196,12 +195,6 @@ async def of_router(connection: Connection, subnet_id: str, ip_address: str) -> 
         .where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.ip_address == ip_address)
     )
     return (await connection.execute(query)).scalar()
-
-
-async def dhcp_networks(connection: Connection, network_ids: Iterable[str]) -> set[str]:
-    """Which of the networks have a subnet with DHCP."""
-    query = select(subnets.c.network_id).where(subnets.c.network_id.in_(list(network_ids)), subnets.c.enable_dhcp)
-    return set((await connection.execute(query)).scalars())
 
 
 async def bound_to(connection: Connection, host: str, port_ids: Sequence[str]) -> Sequence[BoundRow]:

@@ -19,10 +19,6 @@ class MemberLogic:
         self.images = images
         self.database: Database = images.database
 
-    def check_shared(self, image: ImageRecord) -> None:
-        if image.visibility != "shared":
-            raise errors.NotShared
-
     async def list(self, ctx: RequestContext, image: ImageRecord) -> Sequence[MemberRow]:
         """All members for the owner and admins; a member sees itself."""
         async with self.database.reading() as connection:
