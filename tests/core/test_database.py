@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import importlib
 import pkgutil
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -620,6 +621,52 @@ async def test_microseconds_and_long_values_are_kept(blank: Callable[[str], Data
         row = (await connection.execute(select(faults))).one()
         assert (row.created_at, row.details) == (moment, long)
         assert (await connection.execute(select(specs.c.spec))).scalar() == b"\x00\xff" * 100_000
+
+
+async def test_addresses_that_are_there_become_128_bits(blank: Callable[[str], Database], tmp_path: Path) -> None:
+    database, old = blank("network"), tmp_path / "migrations"
+    shutil.copytree(migrations_of("network"), old)
+    for file in (old / "versions").glob("*.py"):
+        if file.name >= "0006":
+            file.unlink()
+    await upgrade(database, old)
+    standard = "id, project_id, name, description, created_at, updated_at, revision_number"
+    plain = "'p', '', '', 'now', 'now', 1"
+    given = [2**24 * 10 + 255, 2**32 - 1, 1]
+    async with database.transaction() as tx:
+        for statement in (
+            f"INSERT INTO networks ({standard}, admin_state_up, shared, external, is_default, mtu, port_security_enabled, "
+            f"status, network_type, availability_zone_hints) VALUES ('n', {plain}, TRUE, FALSE, FALSE, FALSE, 1500, TRUE, "
+            "'ACTIVE', 'vxlan', '[]')",
+            f"INSERT INTO subnets ({standard}, network_id, ip_version, cidr, enable_dhcp, allocation_pools, dns_nameservers, "
+            f"host_routes, service_types, next_address, born) VALUES ('s', {plain}, 'n', 4, '10.0.0.0/8', TRUE, '[]', '[]', "
+            "'[]', '[]', 4294967295, 1)",
+            f"INSERT INTO ports ({standard}, network_id, mac_address, admin_state_up, status, device_id, device_owner, "
+            f"port_security_enabled, allowed_address_pairs, dns_name, host_id, vnic_type, profile) VALUES ('o', {plain}, 'n', "
+            "'m', TRUE, 'DOWN', '', '', TRUE, '[]', '', '', 'normal', '{}')",
+            *(
+                "INSERT INTO ip_allocations (port_id, subnet_id, address, ip_address) "
+                f"VALUES ('o', 's', {address}, '{address}')"
+                for address in given
+            ),
+        ):
+            await tx.connection.execute(text(statement))
+    await upgrade(database, migrations_of("network"))
+    assert await drift(database) == []
+    held, subnets = (database.metadata.tables[name] for name in ("ip_allocations", "subnets"))
+    async with database.transaction() as tx:
+        large = {"port_id": "o", "subnet_id": "s", "address": 2**128 - 1, "ip_address": "large"}
+        await tx.connection.execute(insert(held), [large])
+    async with database.reading() as connection:
+        rows = (await connection.execute(select(held.c.address, held.c.ip_address).order_by(held.c.address))).all()
+        assert [row.address for row in rows] == [1, 2**24 * 10 + 255, 2**32 - 1, 2**128 - 1]
+        assert all(row.ip_address == str(row.address) for row in rows[:3])
+        within = select(held.c.address).where(held.c.address.between(2, 2**32))
+        assert set((await connection.execute(within)).scalars()) == set(given[:2])
+        assert (await connection.execute(select(subnets.c.search_from))).scalar() == 2**32 - 1
+    with pytest.raises(DuplicateRow):
+        async with database.transaction() as tx:
+            await tx.connection.execute(insert(held), [large])
 
 
 # ---- URLs

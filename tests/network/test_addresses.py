@@ -54,7 +54,16 @@ def bodies(network: Any, text: str) -> list[tuple[str, dict[str, Any]]]:
     """(resource, values) in each place of the API that takes an address, a network or a MAC."""
     subnet = {"network_id": network["id"], "cidr": "10.77.0.0/24"}
     port = {"network_id": network["id"]}
+    six = {"network_id": network["id"], "cidr": "fd77::/64", "ip_version": 6}
     return [
+        ("subnet", six | {"cidr": text}),
+        ("subnet", six | {"gateway_ip": text}),
+        ("subnet", six | {"dns_nameservers": [text]}),
+        ("subnet", six | {"host_routes": [{"destination": text, "nexthop": "fd77::9"}]}),
+        ("subnet", six | {"host_routes": [{"destination": "fd78::/64", "nexthop": text}]}),
+        ("subnet", six | {"allocation_pools": [{"start": text, "end": "fd77::9"}]}),
+        ("subnet", six | {"allocation_pools": [{"start": "fd77::9", "end": text}]}),
+        ("subnet", six | {"ipv6_ra_mode": text, "ipv6_address_mode": text}),
         ("subnet", subnet | {"cidr": text}),
         ("subnet", subnet | {"gateway_ip": text}),
         ("subnet", subnet | {"dns_nameservers": [text]}),
@@ -84,7 +93,7 @@ async def test_each_place_refuses_scope_ids_and_the_like(cloud: Cloud, text: str
         assert answer.status == 400, (resource, values, answer.content)
         changed = {"subnet": subnet, "port": port}.get(resource)
         if changed is not None and "cidr" not in {k for k, v in values.items() if v == text}:
-            update = {k: v for k, v in values.items() if k not in ("network_id", "cidr")}
+            update = {k: v for k, v in values.items() if k not in ("network_id", "cidr", "ip_version")}
             answer = await cloud("PUT", f"{path}/{changed['id']}", token="admin", json={resource: update})
             assert answer.status == 400, (resource, update, answer.content)
     for path in (
@@ -158,8 +167,14 @@ async def check(cloud: Cloud) -> None:
     for network in model.networks:
         files = dhcp_files(network, 86400)
         leases, options = files.hosts.split("\n")[:-1], files.options.split("\n")[:-1]
-        assert len(leases) == sum(1 for p in network.ports if not p.device_owner.startswith("network:"))
-        assert len(options) == 5 * len([s for s in network.subnets if s.dhcp_ip])
+        leasing = {
+            s.id for s in network.subnets if s.dhcp_ip and s.ipv6_address_mode not in ("slaac", "dhcpv6-stateless")
+        }
+        guests = [p for p in network.ports if not p.device_owner.startswith("network:")]
+        assert len(leases) == sum(len({ip.subnet_id for ip in p.fixed_ips} & leasing) for p in guests)
+        old = [s for s in network.subnets if s.dhcp_ip and s.ip_version == 4]
+        new = [s for s in network.subnets if s.dhcp_ip and s.ip_version == 6 and s.dns_nameservers]
+        assert len(options) == 5 * len(old) + len(new)
         assert all(LEASE.fullmatch(line) for line in leases), leases
         assert all(OPTION.fullmatch(line) for line in options), options
 
@@ -167,6 +182,7 @@ async def check(cloud: Cloud) -> None:
 async def test_no_text_that_is_taken_adds_a_line(cloud: Cloud):
     """Each example is one text in every place; what is taken is compiled as a host would, and deleted again."""
     network, _ = await cloud.network()
+    await cloud.make("subnet", network_id=network["id"], cidr="fd00::/64", ip_version=6, dns_nameservers=["fd00::53"])
     group = (await cloud.make("security_group", name="g"))["id"]
     await cloud.bound(network, security_groups=[group], dns_name="first")
     loop = asyncio.get_running_loop()

@@ -71,6 +71,7 @@ def _fixed_ip(ip: FixedIp) -> FixedIP:
         dns=tuple(subnet.dns_nameservers),
         routes=tuple(Route(destination=to, gateway=via) for to, via in subnet.host_routes),
         dhcp=subnet.enable_dhcp,
+        ipv6_mode=subnet.ipv6_address_mode,
     )
 
 

@@ -98,6 +98,7 @@ class SubnetInfo(Record, kw_only=True):
     enable_dhcp: bool = True
     dns_nameservers: list[str] = []
     host_routes: list[tuple[str, str]] = []
+    ipv6_address_mode: str | None = None
 
 
 class FixedIp(Record, kw_only=True):

@@ -77,4 +77,5 @@ def _subnet(subnet: SubnetRecord) -> SubnetInfo:
         enable_dhcp=subnet.enable_dhcp,
         dns_nameservers=list(subnet.dns_nameservers),
         host_routes=[(route.destination, route.nexthop) for route in subnet.host_routes],
+        ipv6_address_mode=subnet.ipv6_address_mode,
     )

@@ -30,6 +30,11 @@ def parse_address(text: str) -> IPAddress:
     return ipaddress.ip_address(_checked(text, _ADDRESS, "an IP address"))
 
 
+def address_of(number: int, version: int) -> IPAddress:
+    """Of its number."""
+    return ipaddress.IPv4Address(number) if version == 4 else ipaddress.IPv6Address(number)
+
+
 def parse_network(text: str) -> IPNetwork:
     """Host bits are cleared; a single address is its own network. Raises ValueError."""
     return ipaddress.ip_network(_checked(text, _NETWORK, "an IP network"), strict=False)

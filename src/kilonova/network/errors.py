@@ -124,6 +124,13 @@ class InvalidIpForSubnet(BadRequest):
     template = "IP address {ip_address} is not a valid IP for the specified subnet."
 
 
+class AllocationOnAutoAddressSubnet(InvalidInput):
+    template = (
+        "IPv6 address {ip} cannot be directly assigned to a port on subnet {subnet_id} as the subnet is configured for "
+        "automatic addresses"
+    )
+
+
 class PortIdInUse(Conflict):
     template = "Port id {id} is taken by another port."
 

@@ -1,5 +1,5 @@
 """Tables. An address belongs to one port of a subnet, and a MAC to one port of a network: the UNIQUE constraints say so,
-whatever races. `ip_allocations.address` is the address as a number, so that free ones are found by comparing."""
+whatever races. `ip_allocations.address` is the address as a number of 128 bits, so that free ones are found by comparing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from kilonova.core.db.outbox import outbox_table
-from kilonova.core.db.types import Counter
+from kilonova.core.db.types import Counter, Number128
 
 metadata = MetaData()
 outbox = outbox_table(metadata)
@@ -93,7 +93,11 @@ subnets = Table(
     Column("dns_nameservers", JSON, nullable=False),
     Column("host_routes", JSON, nullable=False),  # [[destination, nexthop], …]
     Column("service_types", JSON, nullable=False),
-    Column("next_address", BigInteger, nullable=False),  # where the search for a free one continues
+    Column(
+        "search_from", Number128, nullable=False, server_default="0" * 32
+    ),  # where that for a free address continues
+    Column("ipv6_ra_mode", String(16)),
+    Column("ipv6_address_mode", String(16)),
     Column("born", BigInteger, nullable=False),  # microseconds: the oldest subnet gives addresses first
     Index("ix_subnets_network", "network_id"),
     Index("ix_subnets_project", "project_id"),
@@ -127,7 +131,7 @@ ip_allocations = Table(
     Column("id", Counter, primary_key=True, autoincrement=True),
     Column("port_id", ForeignKey("ports.id", ondelete="CASCADE"), nullable=False),
     Column("subnet_id", ForeignKey("subnets.id"), nullable=False),
-    Column("address", BigInteger, nullable=False),
+    Column("address", Number128, nullable=False),
     Column("ip_address", String(64), nullable=False),
     UniqueConstraint("subnet_id", "address"),
     Index("ix_ip_allocations_port", "port_id"),

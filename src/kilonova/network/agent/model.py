@@ -50,7 +50,7 @@ class SubnetModel(msgspec.Struct, frozen=True, kw_only=True):
     dns_nameservers: tuple[str, ...] = ()
     host_routes: tuple[tuple[str, str], ...] = ()  # (destination prefix, next hop)
     dhcp_ip: str | None = None  # address of the DHCP port in this subnet
-    ipv6_address_mode: str | None = None  # None (as dhcpv6-stateful), or one of RA_MODES
+    ipv6_address_mode: str | None = None  # None (addresses as with dhcpv6-stateful), or one of RA_MODES
 
 
 class PortModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from kilonova.network.agent.model import (
     SubnetModel,
 )
 from kilonova.network.deps import Deps
-from kilonova.network.hosts.routers import compiled
+from kilonova.network.hosts.routers import compiled, nameservers
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import device_id
 from kilonova.network.ipam.service_ports import ROUTER_OWNERS
@@ -102,7 +102,9 @@ class HostLogic:
 
     async def routers(self, connection: Connection, found: _Found) -> tuple[RouterModel, ...]:
         here = (port.device_owner for port in found.ports if port.host_id == found.host)
-        return await compiled(connection, found.host) if any(owner in ROUTER_OWNERS for owner in here) else ()
+        if not any(owner in ROUTER_OWNERS for owner in here):
+            return ()
+        return await compiled(connection, found.host, self.deps.options.dns_servers)
 
     def _network(
         self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PortRow], placed: _Placed
@@ -150,10 +152,11 @@ def _subnet(row: SubnetRow, dhcp_ip: str | None, dns_servers: Sequence[str]) -> 
         cidr=row.cidr,
         ip_version=row.ip_version,
         gateway_ip=row.gateway_ip,
-        enable_dhcp=row.enable_dhcp,
-        dns_nameservers=tuple(row.dns_nameservers or dns_servers),
+        enable_dhcp=row.enable_dhcp and bool(row.ipv6_address_mode or not row.ipv6_ra_mode),  # else another serves it
+        dns_nameservers=nameservers(row, dns_servers),
         host_routes=tuple((destination, nexthop) for destination, nexthop in row.host_routes),
         dhcp_ip=dhcp_ip,
+        ipv6_address_mode=row.ipv6_address_mode,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from kilonova.core.addresses import parse_network
+from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.db import Connection
 from kilonova.network.agent.model import (
+    AdvertisementModel,
     FloatingIPModel,
     GatewayModel,
     PortForwardingModel,
@@ -21,12 +22,13 @@ from kilonova.network.store import routers as store
 from kilonova.network.store.floating_ips import FloatingIPRow
 from kilonova.network.store.port_forwardings import ForwardingRow, first_last
 from kilonova.network.store.routers import PlacedAddress, RouterPortRow, RouterRow
+from kilonova.network.store.subnets import SubnetRow
 
 Addresses = dict[str, list[PlacedAddress]]
 """By port: its addresses, each with its subnet."""
 
 
-async def compiled(connection: Connection, host: str) -> tuple[RouterModel, ...]:
+async def compiled(connection: Connection, host: str, dns_servers: Sequence[str]) -> tuple[RouterModel, ...]:
     """Four statements, and one for port forwardings, however many there are."""
     found = await store.on_host(connection, host)
     if not found:
@@ -41,14 +43,17 @@ async def compiled(connection: Connection, host: str) -> tuple[RouterModel, ...]
     forwarding = [one.id for several in floating.values() for one in several if one.fixed_port_id is None]
     forwardings = await forwarding_store.of_floating_ips(connection, forwarding) if forwarding else {}
     return tuple(
-        _router(router, held.get(router.id, []), addresses, _floating(floating.get(router.id, []), forwardings))
+        _router(
+            router, held.get(router.id, []), addresses, _floating(floating.get(router.id, []), forwardings), dns_servers
+        )
         for router in found
     )
 
 
 def _router(
-    row: RouterRow, ports: Sequence[RouterPortRow], addresses: Addresses, floating: tuple[FloatingIPModel, ...]
-) -> RouterModel:
+    row: RouterRow, ports: Sequence[RouterPortRow], addresses: Addresses, floating: tuple[FloatingIPModel, ...],
+    dns_servers: Sequence[str],
+) -> RouterModel:  # fmt: skip
     gateway = next((port for port in ports if port.owner == service_ports.GATEWAY), None)
     return RouterModel(
         id=row.id,
@@ -60,6 +65,7 @@ def _router(
                 network_id=port.network_id,
                 mac_address=port.mac_address,
                 addresses=_with_prefix(addresses[port.id]),
+                advertises=_advertised(addresses[port.id], dns_servers),
             )
             for port in ports
             if port.owner == service_ports.INTERFACE and port.admin_state_up and addresses[port.id]
@@ -107,6 +113,21 @@ def _gateway(router: RouterRow, port: RouterPortRow, held: Sequence[PlacedAddres
         addresses=_with_prefix(held),
         next_hops=tuple(hops.values()),
         enable_snat=router.enable_snat,
+    )
+
+
+def nameservers(subnet: SubnetRow, default: Sequence[str]) -> tuple[str, ...]:
+    """The subnet's, or those of the cloud that its guests can reach by its IP version."""
+    if subnet.dns_nameservers:
+        return tuple(subnet.dns_nameservers)
+    return tuple(server for server in default if parse_address(server).version == subnet.ip_version)
+
+
+def _advertised(held: Sequence[PlacedAddress], dns_servers: Sequence[str]) -> tuple[AdvertisementModel, ...]:
+    return tuple(
+        AdvertisementModel(cidr=s.cidr, mode=s.ipv6_ra_mode, dns_nameservers=nameservers(s, dns_servers))
+        for s in held
+        if s.ipv6_ra_mode is not None
     )
 
 

@@ -7,7 +7,8 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.deps import Deps
 from kilonova.network.ipam import service_ports
-from kilonova.network.ipam.addresses import Allocator, Want
+from kilonova.network.ipam.addresses import Allocator, Want, of_mac
+from kilonova.network.ipam.ranges import automatic
 from kilonova.network.store import ports as store
 from kilonova.network.store.ports import PORTS
 
@@ -23,13 +24,13 @@ async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: st
     """Make the network's DHCP port what its subnets ask for: made, given addresses, or deleted. A subnet without a free
     address has to do without DHCP."""
     allocator = await Allocator.on(tx.connection, [network_id])
-    wanted = [s.id for s in allocator.by_network[network_id] if s.enable_dhcp]
+    wanted = {s.id: s for s in allocator.by_network[network_id] if s.enable_dhcp}
     port = await store.dhcp_port(tx.connection, network_id, device_id(network_id))
     if not wanted:
         if port is not None:
             await PORTS.remove(tx.connection, [port.id])
         return
-    port_id = port.id if port is not None else None
+    port_id, mac = (port.id, port.mac_address) if port is not None else (None, "")
     have = (
         {row.subnet_id for row in (await store.addresses_of(tx.connection, [port_id])).get(port_id, [])}
         if port_id
@@ -41,12 +42,13 @@ async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: st
         row = service_ports.columns(
             deps, network_id, OWNER, device_id(network_id), project_id=project_id, status="ACTIVE"
         )
-        port_id = row["id"]
+        port_id, mac = row["id"], row["mac_address"]
         await PORTS.add(tx.connection, [row])
-    async for subnet_id in yielding(wanted):
+    async for subnet_id, subnet in yielding(wanted.items()):
         if subnet_id not in have:
+            want = of_mac(subnet, mac) if automatic(subnet) else Want(subnet_id=subnet_id)
             try:
-                await allocator.give(network_id, [(port_id, Want(subnet_id=subnet_id))])
+                await allocator.give(network_id, [(port_id, want)])
             except errors.IpAddressGenerationFailure:
                 continue
     await allocator.save()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kilonova.core.db import Connection
-from kilonova.network.ipam.addresses import Allocator, Want, text_of
+from kilonova.network.ipam.addresses import Allocator, Want
 from kilonova.network.store import ports as store
 from kilonova.network.store.ports import PortRow
 
@@ -35,4 +35,4 @@ async def readdress(connection: Connection, port: PortRow, wants: Sequence[Want]
 def _satisfies(address: Any, want: Want) -> bool:
     if want.subnet_id is not None and address.subnet_id != want.subnet_id:
         return False
-    return want.address is None or address.ip_address == text_of(want.address)
+    return want.address is None or address.ip_address == str(want.address)

@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.core.db import Transaction
 from kilonova.network.deps import Deps
 from kilonova.network.ipam.addresses import Allocator, Want
-from kilonova.network.store.ports import PORTS
+from kilonova.network.store.ports import PORTS, PortRow
 
 DHCP = "network:dhcp"
 INTERFACE = "network:router_interface"
@@ -31,6 +31,13 @@ def columns(deps: Deps, network_id: str, owner: str, device_id: str, **more: Any
         "status": "DOWN", "device_id": device_id, "device_owner": owner, "port_security_enabled": False,
         "allowed_address_pairs": [], "dns_name": "", "host_id": "", "vnic_type": "normal", "profile": {},
     } | more  # fmt: skip
+
+
+async def add_address(tx: Transaction, port: PortRow, want: Want) -> None:
+    """One more for a port that is there. Raises as Allocator.give does."""
+    allocator = await Allocator.on(tx.connection, [port.network_id])
+    await allocator.give(port.network_id, [(port.id, want)])
+    await allocator.save()
 
 
 async def add(tx: Transaction, row: dict[str, Any], wants: Sequence[Want]) -> list[dict[str, Any]]:

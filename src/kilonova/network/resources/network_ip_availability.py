@@ -10,11 +10,14 @@ from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
 from kilonova.network import errors
 from kilonova.network.deps import Deps
-from kilonova.network.ipam.addresses import pools_of
+from kilonova.network.ipam.ranges import pools_of
 from kilonova.network.resources.base.resource import ID, V2, Api, Extension, Resource
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.subnets import SubnetRow
+
+MOST = 2**64 - 1
+"""JSON readers take no larger number: IPv6 subnets together may have more addresses."""
 
 
 class SubnetIpAvailability(View, kw_only=True):
@@ -76,7 +79,12 @@ class Availability:
 def _of_subnet(row: SubnetRow, used: int) -> SubnetIpAvailability:
     total = sum(pool.size for pool in pools_of(row))
     return SubnetIpAvailability(
-        subnet_id=row.id, subnet_name=row.name, cidr=row.cidr, ip_version=row.ip_version, total_ips=total, used_ips=used
+        subnet_id=row.id,
+        subnet_name=row.name,
+        cidr=row.cidr,
+        ip_version=row.ip_version,
+        total_ips=min(total, MOST),
+        used_ips=used,
     )
 
 
@@ -86,7 +94,7 @@ def _of_network(row: NetworkRow, subnets: Subnets) -> NetworkIpAvailability:
         network_name=row.name,
         project_id=row.project_id,
         tenant_id=row.project_id,
-        total_ips=sum(subnet.total_ips for subnet in subnets),
+        total_ips=min(MOST, sum(subnet.total_ips for subnet in subnets)),
         used_ips=sum(subnet.used_ips for subnet in subnets),
         subnet_ip_availability=subnets,
     )

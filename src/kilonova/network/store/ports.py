@@ -61,6 +61,14 @@ class Allocation(TypedRow):
     ip_address: str
 
 
+class PlacedRow(BoundRow):
+    host_id: str
+    mac_address: str
+
+
+Ports = Sequence[PlacedRow]
+
+
 class MacRow(TypedRow):
     network_id: str
     mac_address: str
@@ -159,6 +167,32 @@ async def take_dhcp_addresses(connection: Connection, subnet_id: str) -> None:
     await connection.execute(
         delete(ip_allocations).where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.port_id.in_(servers))
     )
+
+
+async def take_subnet(connection: Connection, subnet_id: str) -> None:
+    """Give back all addresses of a subnet."""
+    await connection.execute(delete(ip_allocations).where(ip_allocations.c.subnet_id == subnet_id))
+
+
+async def inside(connection: Connection, subnet_id: str) -> Ports:
+    """The ports that have an address in a subnet."""
+    query = _placed().where(exists().where(*_held(subnet_id)))
+    return rows.every(await connection.execute(query), PlacedRow)
+
+
+async def outside(connection: Connection, network_id: str, subnet_id: str, but: Sequence[str]) -> Ports:
+    """The network's ports that have none there, without those of the owners `but`."""
+    query = _placed().where(ports.c.network_id == network_id, ports.c.device_owner.not_in(but))
+    return rows.every(await connection.execute(query.where(~exists().where(*_held(subnet_id)))), PlacedRow)
+
+
+def _placed() -> Select[Any]:
+    names = ("id", "device_id", "device_owner", "status", "host_id", "mac_address")
+    return select(*(ports.c[name] for name in names)).order_by(ports.c.id)
+
+
+def _held(subnet_id: str) -> tuple[Condition, Condition]:
+    return ip_allocations.c.port_id == ports.c.id, ip_allocations.c.subnet_id == subnet_id
 
 
 async def take_address(connection: Connection, port_id: str, ip_addresses: Sequence[str]) -> None:

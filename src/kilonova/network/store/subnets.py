@@ -14,12 +14,12 @@ from kilonova.core.db.prepared import prepared
 from kilonova.network.store import networks as network_store
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.tags import Condition
-from kilonova.network.tables import ip_allocations, networks, ports, subnets
+from kilonova.network.tables import ip_allocations, networks, ports, router_ports, subnets
 
 
 class SubnetRow(StandardRow):
     """`allocation_pools` holds [first, last], `host_routes` [destination, next hop]; the search for a free address continues at
-    `next_address`; `born` is in microseconds."""
+    the number `search_from`; `born` is in microseconds."""
 
     network_id: str
     ip_version: int
@@ -30,7 +30,9 @@ class SubnetRow(StandardRow):
     dns_nameservers: list[str]
     host_routes: list[list[str]]
     service_types: list[str]
-    next_address: int
+    search_from: int
+    ipv6_ra_mode: str | None
+    ipv6_address_mode: str | None
     born: int
 
 
@@ -67,22 +69,24 @@ def _of_networks(network_ids: Any, *, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def advance(connection: Connection, subnet_id: str, next_address: int) -> None:
+async def advance(connection: Connection, subnet_id: str, search_from: int) -> None:
     """Where the next search for a free address begins."""
-    await connection.execute(*_advanced(subnet_id, next_address))
+    await connection.execute(*_advanced(subnet_id, search_from))
 
 
 @prepared
-def _advanced(subnet_id: Any, next_address: Any) -> Update:
-    return update(subnets).where(subnets.c.id == subnet_id).values(next_address=next_address)
+def _advanced(subnet_id: Any, search_from: Any) -> Update:
+    return update(subnets).where(subnets.c.id == subnet_id).values(search_from=search_from)
 
 
-async def in_use(connection: Connection, subnet_id: str) -> bool:
-    query = (
-        select(ports.c.id)
-        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
-        .where(ip_allocations.c.subnet_id == subnet_id, ports.c.device_owner != "network:dhcp")
-    )
+async def in_use(connection: Connection, subnet_id: str, *, automatic: bool) -> bool:
+    """By ports other than DHCP's; in an automatic subnet only routers' count."""
+    held = select(ip_allocations.c.port_id).where(ip_allocations.c.subnet_id == subnet_id)
+    if automatic:
+        query = held.join(router_ports, router_ports.c.port_id == ip_allocations.c.port_id)
+        query = query.where(router_ports.c.owner == "network:router_interface")
+    else:
+        query = held.join(ports, ports.c.id == ip_allocations.c.port_id).where(ports.c.device_owner != "network:dhcp")
     return (await connection.execute(query.limit(1))).first() is not None
 
 

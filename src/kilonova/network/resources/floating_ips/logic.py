@@ -14,7 +14,7 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors as network_errors
 from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Want
-from kilonova.network.ipam.addresses import parse_address as number
+from kilonova.network.ipam.ranges import parse_address as address_of
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown
 from kilonova.network.resources.base.facts import Guard, Seeing, facts, network_facts, owned_by
@@ -39,6 +39,7 @@ from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.port_forwardings import ForwardingRow
 from kilonova.network.store.ports import PORTS, PortRow
 from kilonova.network.store.routers import PlacedAddress
+from kilonova.network.store.subnets import SUBNETS
 
 
 def _bad(reason: str) -> BadRequest:
@@ -111,7 +112,12 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         self, tx: Transaction, network: NetworkRow, floating_ip_id: str, body: FloatingIPCreate
     ) -> tuple[str, str]:
         """The port that holds the address, and the address."""
-        address = number(body.floating_ip_address, "floating_ip_address") if body.floating_ip_address else None
+        address = address_of(body.floating_ip_address, "floating_ip_address") if body.floating_ip_address else None
+        if address is not None and address.version != 4:
+            raise _bad(f"{address} is not an IPv4 address")
+        subnet = await SUBNETS.get(tx.connection, body.subnet_id) if body.subnet_id else None
+        if subnet is not None and subnet.network_id == network.id and subnet.ip_version != 4:
+            raise _bad(f"Subnet {subnet.id} is not an IPv4 subnet")
         row = service_ports.columns(self.deps, network.id, service_ports.FLOATING_IP, floating_ip_id, status="N/A")
         try:
             given = await service_ports.add(tx, row, [Want(subnet_id=body.subnet_id, address=address)])

@@ -153,12 +153,11 @@ class _Batch:
         allocator = await Allocator.on(self.tx.connection, {row["network_id"] for row, _ in self.new})
         wanted: defaultdict[str, list[tuple[str, Want]]] = defaultdict(list)
         async for row, body in yielding(self.new):
-            has_subnets = bool(allocator.by_network[row["network_id"]])
-            wanted[row["network_id"]] += [
-                (row["id"], want) for want in plan.wants(body.fixed_ips, has_subnets=has_subnets)
-            ]
-        for network_id, wants in wanted.items():
-            await allocator.give(network_id, wants)
+            subnets = allocator.by_network[row["network_id"]]
+            wants = plan.wants(body.fixed_ips, subnets, row["mac_address"], row["device_owner"])
+            wanted[row["network_id"]] += [(row["id"], want) for want in wants]
+        for network_id, given in wanted.items():
+            await allocator.give(network_id, given)
         self.addresses = allocator.rows
         self.allocator = allocator
 

@@ -14,6 +14,7 @@ from kilonova.network import errors
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import keep_port
+from kilonova.network.ipam.ranges import automatic
 from kilonova.network.ipam.readdress import readdress
 from kilonova.network.projects import enter
 from kilonova.network.resources.base.facts import Guard, facts
@@ -21,10 +22,11 @@ from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.ports import plan, routed
 from kilonova.network.resources.ports.creation import create
 from kilonova.network.resources.ports.filters import Conditions, conditions
-from kilonova.network.resources.ports.schemas import Port, PortCreate, PortUpdate
+from kilonova.network.resources.ports.schemas import FixedIPIn, Port, PortCreate, PortUpdate
 from kilonova.network.resources.ports.views import binding, views
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
+from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import PORTS, LedToRow, PortRow
 from kilonova.network.store.tags import Condition
@@ -58,7 +60,8 @@ class PortLogic(ReadLogic[PortRow, Port]):
             moves = changes.get("host_id", row.host_id) != row.host_id
             tunnelled = await overlay.lock(tx.connection, [network]) if moves else []
             before = await self._change_groups(tx, ctx, row, body, changes)
-            readdressed, routing = await self._change_addresses(tx, row, body)
+            own_mac = changes.get("mac_address", row.mac_address)
+            readdressed, routing = await self._change_addresses(tx, row, body, own_mac)
             await PORTS.change(tx.connection, port_id, changes, self.deps.now())
             after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
             hosts, also = {row.host_id, changes.get("host_id", "")}, routing
@@ -116,12 +119,19 @@ class PortLogic(ReadLogic[PortRow, Port]):
             await store.set_groups(tx.connection, row.id, wanted)
         return had
 
-    async def _change_addresses(self, tx: Transaction, row: LedToRow, body: PortUpdate) -> tuple[bool, set[str]]:
-        """Make the port have the addresses asked for, keeping those it has that fit; whether anything changed, and the hosts of
-        routers that led to what is gone."""
-        if isinstance(body.fixed_ips, UnsetType):
+    async def _change_addresses(
+        self, tx: Transaction, row: LedToRow, body: PortUpdate, mac: str
+    ) -> tuple[bool, set[str]]:
+        """Make the port have the addresses asked for, keeping those it has that fit, and those of its MAC; whether anything
+        changed, and the hosts of routers that led to what is gone."""
+        if isinstance(body.fixed_ips, UnsetType) and mac == row.mac_address:
             return False, set()
-        wants = plan.wants(body.fixed_ips, has_subnets=False)
+        subnets, asked = await subnet_store.of_networks(tx.connection, [row.network_id]), body.fixed_ips
+        if isinstance(asked, UnsetType):
+            own = {subnet.id for subnet in subnets if automatic(subnet)}
+            held = (await store.addresses_of(tx.connection, [row.id])).get(row.id, [])
+            asked = [FixedIPIn(a.subnet_id, a.ip_address) for a in held if a.subnet_id not in own]
+        wants = plan.wants(asked, subnets, mac, row.device_owner)
         taken, changed = await readdress(tx.connection, row, wants)
         return changed, await routed.lose(self.deps, tx, row, taken) if taken else set()
 

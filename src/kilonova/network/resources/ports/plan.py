@@ -13,10 +13,13 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection
 from kilonova.network import errors
 from kilonova.network.agent.interface import ServerEvent
-from kilonova.network.ipam.addresses import Want, parse_address
+from kilonova.network.ipam.addresses import Want
+from kilonova.network.ipam.ranges import automatic, made_of, parse_address
+from kilonova.network.ipam.service_ports import INTERFACE
 from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow
 from kilonova.network.store.security_groups import GROUPS
+from kilonova.network.store.subnets import SubnetRow
 
 MAX_PAIRS = 10
 COMPUTE = "compute:"
@@ -26,20 +29,34 @@ EVENTS = {
 """Event → its status; "" for none."""
 
 
-def wants(asked: Sequence[FixedIPIn] | UnsetType | None, *, has_subnets: bool) -> list[Want]:
-    """The addresses asked for; one from anywhere when nothing was said and the network has subnets."""
+def wants(
+    asked: Sequence[FixedIPIn] | UnsetType | None, subnets: Sequence[SubnetRow], mac: str, owner: str = ""
+) -> list[Want]:
+    """The addresses asked for; one of each IP version when nothing was said. A port other than a router's has the address of
+    its MAC in each automatic subnet beside them."""
+    known = {} if owner == INTERFACE else {subnet.id: subnet for subnet in subnets if automatic(subnet)}
     if isinstance(asked, UnsetType):
-        return [Want()] if has_subnets else []
-    found: list[Want] = []
-    for item in asked or []:
-        if item.subnet_id is None and item.ip_address is None:
-            raise errors.InvalidInput(reason="IP allocation requires subnet_id or ip_address")
-        address = parse_address(item.ip_address, "fixed_ips") if item.ip_address is not None else None
-        found.append(Want(subnet_id=item.subnet_id, address=address))
+        versions = sorted({subnet.ip_version for subnet in subnets if subnet.id not in known})
+        found = [Want(version=version) for version in versions]
+    else:
+        found = [want for want in map(_want, asked or []) if want.address is not None or want.subnet_id not in known]
+    own = {made_of(subnet, mac): subnet for subnet in known.values()}
     particular = [want.address for want in found if want.address is not None]
     if len(set(particular)) < len(particular):
         raise errors.HTTPBadRequest(reason="Invalid input for fixed_ips. Reason: Duplicate IP address.")
-    return found
+    for address in particular:
+        within = next((s for s in known.values() if address in parse_network(s.cidr)), None)
+        if within is not None and address not in own:
+            raise errors.AllocationOnAutoAddressSubnet(ip=address, subnet_id=within.id)
+    found = [want for want in found if want.address not in own]
+    return found + [Want(subnet_id=subnet.id, address=address) for address, subnet in own.items()]
+
+
+def _want(item: FixedIPIn) -> Want:
+    if item.subnet_id is None and item.ip_address is None:
+        raise errors.InvalidInput(reason="IP allocation requires subnet_id or ip_address")
+    address = parse_address(item.ip_address, "fixed_ips") if item.ip_address is not None else None
+    return Want(subnet_id=item.subnet_id, address=address)
 
 
 def mac(text: str) -> str:

@@ -67,9 +67,9 @@ class Gateways:
     async def _add(self, tx: Transaction, router: RouterRow, network: NetworkRow, asked: GatewayIn) -> str:
         subnets = await subnet_store.of_networks(tx.connection, [network.id])
         await plan.check_subnets(tx.connection, router.id, subnets)
-        wants = port_plan.wants(asked.external_fixed_ips or UNSET, has_subnets=bool(subnets))
         self._check_addresses(asked, subnets)
         row = service_ports.columns(self.deps, network.id, service_ports.GATEWAY, router.id)
+        wants = port_plan.wants(asked.external_fixed_ips or UNSET, subnets, row["mac_address"])
         await service_ports.add(tx, row, wants)
         await store.add_port(tx.connection, router.id, row["id"], service_ports.GATEWAY)
         return str(row["id"])
@@ -77,10 +77,12 @@ class Gateways:
     async def _readdress(self, tx: Transaction, router: RouterRow, asked: GatewayIn) -> None:
         if not asked.external_fixed_ips:
             return
-        self._check_addresses(asked, await subnet_store.of_networks(tx.connection, [str(router.gateway_network_id)]))
+        subnets = await subnet_store.of_networks(tx.connection, [str(router.gateway_network_id)])
+        self._check_addresses(asked, subnets)
         port = await PORTS.get(tx.connection, str(router.gateway_port_id))
         if port is not None:
-            await readdress(tx.connection, port, port_plan.wants(asked.external_fixed_ips, has_subnets=True))
+            wants = port_plan.wants(asked.external_fixed_ips, subnets, port.mac_address)
+            await readdress(tx.connection, port, wants)
 
     @staticmethod
     def _check_addresses(asked: GatewayIn, subnets: Sequence[SubnetRow]) -> None:

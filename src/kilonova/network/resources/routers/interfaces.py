@@ -17,7 +17,6 @@ from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Want
-from kilonova.network.ipam.addresses import parse_address as number
 from kilonova.network.resources.base.facts import Seeing, facts
 from kilonova.network.resources.routers import errors, plan
 from kilonova.network.resources.routers.schemas import Interface, InterfaceIn
@@ -25,7 +24,7 @@ from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import ports as port_store
 from kilonova.network.store import routers as store
 from kilonova.network.store.networks import NETWORKS
-from kilonova.network.store.ports import PORTS
+from kilonova.network.store.ports import PORTS, PortRow
 from kilonova.network.store.routers import RouterRow
 from kilonova.network.store.subnets import SUBNETS, SubnetRow
 
@@ -57,13 +56,26 @@ class Interfaces:
                 f"Cannot add interface to router because subnet {subnet_id} is not owned by project making the request"
             )
             raise Bad(resource="router", reason=reason)
+        _check_advertised(subnet)
         await plan.check_subnets(tx.connection, router.id, [subnet])
+        want = Want(subnet_id=subnet.id, address=parse_address(subnet.gateway_ip))
+        beside = await self._ipv6_port(tx, router, subnet.network_id) if subnet.ip_version == 6 else None
+        if beside is not None:
+            await service_ports.add_address(tx, beside, want)
+            return _view(router, beside.id, subnet.network_id, [subnet.id])
         row = service_ports.columns(
             self.deps, subnet.network_id, service_ports.INTERFACE, router.id, project_id=router.project_id
         )
-        await service_ports.add(tx, row, [Want(subnet_id=subnet.id, address=number(subnet.gateway_ip))])
+        await service_ports.add(tx, row, [want])
         await store.add_port(tx.connection, router.id, row["id"], service_ports.INTERFACE)
         return _view(router, row["id"], subnet.network_id, [subnet.id])
+
+    async def _ipv6_port(self, tx: Transaction, router: RouterRow, network_id: str) -> PortRow | None:
+        """The router's interface that has the network's IPv6 addresses: one has all of them, as one is advertised on."""
+        ports = (await store.ports_of(tx.connection, [router.id])).get(router.id, [])
+        held = {p.id: p for p in ports if (p.network_id, p.owner) == (network_id, service_ports.INTERFACE)}
+        addresses = await store.addresses_of(tx.connection, list(held))
+        return next((held[a.port_id] for a in addresses if a.ip_version == 6), None)
 
     async def _add_port(
         self, tx: Transaction, ctx: RequestContext, router: RouterRow, port_id: str, seeing: Seeing
@@ -81,6 +93,16 @@ class Interfaces:
             raise Bad(resource="router", reason="Router port must have at least one fixed IP")
         if sum(1 for subnet in held if subnet.ip_version == 4) > 1:
             raise Bad(resource="router", reason="Cannot have multiple IPv4 subnets on router port")
+        for subnet in held:
+            _check_advertised(subnet)
+        if any(subnet.ip_version == 6 for subnet in held):
+            beside = await self._ipv6_port(tx, router, port.network_id)
+            if beside is not None:
+                reason = (
+                    f"Router already contains IPv6 port {beside.id} belonging to network id {port.network_id}. Only one IPv6 "
+                    "port from the same network subnet can be connected to a router."
+                )
+                raise Bad(resource="router", reason=reason)
         await plan.check_subnets(tx.connection, router.id, held)
         values = {"device_id": router.id, "device_owner": service_ports.INTERFACE, "port_security_enabled": False}
         await port_store.set_groups(tx.connection, port_id, [])
@@ -111,6 +133,10 @@ class Interfaces:
         if not found:
             raise errors.RouterInterfaceNotFoundForSubnet(id=router.id, subnet_id=subnet_id)
         port = next(port for port in held if port.id == found)
+        if subnet_id and not port_id and len(on[found]) > 1:
+            await self._check_unused(tx, router, [subnet_id])
+            await port_store.take_addresses(tx.connection, found, subnet_id)
+            return _view(router, found, port.network_id, [subnet_id]), Counter()
         await self._check_unused(tx, router, on[found])
         await PORTS.remove(tx.connection, [found])
         return _view(router, found, port.network_id, on[found]), Counter({(port.network_id, port.host_id): -1})
@@ -132,6 +158,13 @@ class Interfaces:
         network = await NETWORKS.get(tx.connection, subnet.network_id, lock=True)
         seeing.subnet(facts(subnet, network), missing)
         return subnet
+
+
+def _check_advertised(subnet: SubnetRow) -> None:
+    """Another router's advertisements are none of ours."""
+    if subnet.ip_version == 6 and subnet.ipv6_ra_mode is None and subnet.ipv6_address_mode is not None:
+        reason = f"IPv6 subnet {subnet.id} configured to receive RAs from an external router cannot be added to Neutron Router."
+        raise Bad(resource="router", reason=reason)
 
 
 def _read(asked: InterfaceIn) -> tuple[str, str]:

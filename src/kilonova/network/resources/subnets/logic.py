@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from kilonova.core.addresses import IPNetwork, parse_network
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.ipam.dhcp_port import keep_port
+from kilonova.network.ipam.ranges import automatic
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard
 from kilonova.network.resources.base.facts import Guard, facts, owned_by, within
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.subnets import plan
+from kilonova.network.resources.subnets.automatic import give_all, take_all
 from kilonova.network.resources.subnets.schemas import HostRoute, Pool, Subnet, SubnetCreate, SubnetUpdate
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as port_store
@@ -27,8 +29,11 @@ from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.subnets import SUBNETS, SubnetRow
 from kilonova.network.store.tags import Condition
 
-Prefixes = list[ipaddress.IPv4Network]
-SHOWN = ("network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types")
+Prefixes = list[IPNetwork]
+SHOWN = (
+    "network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types", "ipv6_ra_mode",
+    "ipv6_address_mode",
+)  # fmt: skip
 
 
 def view(row: SubnetRow, tags: Sequence[str], *, external: bool) -> Subnet:
@@ -68,10 +73,12 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: SubnetRow) -> None:
         """Addresses of DHCP's port go with it; anything else keeps it."""
-        if await store.in_use(tx.connection, row.id):
+        if await store.in_use(tx.connection, row.id, automatic=automatic(row)):
             raise errors.SubnetInUse(id=row.id)
         await SUBNETS.change(tx.connection, row.id, {"enable_dhcp": False}, self.deps.now())
         await keep_port(self.deps, tx, row.network_id, row.project_id)
+        if automatic(row):
+            await take_all(self.deps, tx, ctx, row.id)
         await port_store.take_dhcp_addresses(tx.connection, row.id)
         await self._notify(tx, ctx, row)
 
@@ -100,6 +107,8 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
                     await keep_port(self.deps, tx, network_id, known[network_id].project_id)
                 hosts += await network_store.hosts_of(tx.connection, network_id)
             made = await SUBNETS.by_ids(tx.connection, [row["id"] for row in rows])
+            for subnet in (found for found in made.values() if automatic(found)):
+                await give_all(self.deps, tx, ctx, subnet.network_id, subnet.id)
             await self.deps.announcer.changed(tx, ctx, hosts)
         external = {network_id for network_id, network in known.items() if network.external}
         found = [made[row["id"]] for row in rows]
@@ -111,7 +120,7 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
         return {id: network for id, network in found.items() if network is not None}
 
     async def _cidrs(self, connection: Connection, network_id: str) -> Prefixes:
-        return [ipaddress.IPv4Network(row.cidr) for row in await store.of_networks(connection, [network_id], lock=True)]
+        return [parse_network(row.cidr) for row in await store.of_networks(connection, [network_id], lock=True)]
 
     def _row(
         self, ctx: RequestContext, body: SubnetCreate, guard: Guard, network: NetworkRow | None,
@@ -124,7 +133,7 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
             raise missing
         guard(owned_by(row["project_id"]) | within(network), missing)
         cidr = plan.new_cidr(body)
-        if any(other.overlaps(cidr) for other in taken[network.id]):
+        if any(other.version == cidr.version and other.overlaps(cidr) for other in taken[network.id]):
             raise errors.InvalidInput(
                 reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"
             )
@@ -132,15 +141,17 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
         gateway = plan.gateway(cidr, body.gateway_ip)
         return row | {
             "network_id": network.id,
-            "ip_version": 4,
+            "ip_version": cidr.version,
             "cidr": str(cidr),
             "gateway_ip": gateway,
             "enable_dhcp": body.enable_dhcp,
             "allocation_pools": plan.pools(cidr, gateway, body.allocation_pools or UNSET),
-            "dns_nameservers": plan.nameservers(body.dns_nameservers or []),
-            "host_routes": plan.routes(body.host_routes or []),
+            "dns_nameservers": plan.nameservers(body.dns_nameservers or [], cidr.version),
+            "host_routes": plan.routes(body.host_routes or [], cidr.version),
             "service_types": body.service_types or [],
-            "next_address": 0,
+            "search_from": 0,
+            "ipv6_ra_mode": body.ipv6_ra_mode,
+            "ipv6_address_mode": body.ipv6_address_mode,
             "born": int(self.deps.clock.now().timestamp() * 1_000_000),
         }
 
@@ -159,14 +170,16 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
 
 
 def _changes(row: SubnetRow, body: SubnetUpdate) -> dict[str, Any]:
-    cidr = ipaddress.IPv4Network(row.cidr)
+    cidr = parse_network(row.cidr)
     changes = changes_of(body, ("name", "enable_dhcp", "description"))
+    if body.enable_dhcp is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
+        raise errors.InvalidInput(reason="Cannot disable enable_dhcp with ipv6 attributes set")
     if body.service_types is not UNSET:
         changes["service_types"] = body.service_types or []
     if body.dns_nameservers is not UNSET:
-        changes["dns_nameservers"] = plan.nameservers(body.dns_nameservers or [])
+        changes["dns_nameservers"] = plan.nameservers(body.dns_nameservers or [], cidr.version)
     if body.host_routes is not UNSET:
-        changes["host_routes"] = plan.routes(body.host_routes or [])
+        changes["host_routes"] = plan.routes(body.host_routes or [], cidr.version)
     if body.gateway_ip is UNSET and body.allocation_pools is UNSET:
         return changes
     gateway = row.gateway_ip if isinstance(body.gateway_ip, UnsetType) else plan.gateway(cidr, body.gateway_ip)

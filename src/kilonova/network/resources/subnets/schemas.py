@@ -28,8 +28,12 @@ Routes = Annotated[list[HostRoute], Meta(max_length=256)]
 Nameservers = Annotated[list[Address], Meta(max_length=256)]
 
 
+Mode = Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]
+
+
 class SubnetCreate(StandardCreate, kw_only=True):
-    """`gateway_ip` null means none; left out, the first address."""
+    """`gateway_ip` null means none; left out, the first address. `ipv6_ra_mode` says what a router advertises of the subnet,
+    `ipv6_address_mode` where its guests have their addresses from."""
 
     network_id: Uuid
     cidr: Address | None = None
@@ -40,8 +44,8 @@ class SubnetCreate(StandardCreate, kw_only=True):
     dns_nameservers: Nameservers | None = None
     host_routes: Routes | None = None
     service_types: Names | None = None
-    ipv6_ra_mode: Name | None = None
-    ipv6_address_mode: Name | None = None
+    ipv6_ra_mode: Mode | None = None
+    ipv6_address_mode: Mode | None = None
     subnetpool_id: Name | None = None
     use_default_subnetpool: bool = False
     prefixlen: int | None = None
