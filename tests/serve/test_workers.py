@@ -141,7 +141,7 @@ def work(number):
 raise SystemExit(Supervisor(4, socket.socket(), work).run())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert (run.returncode, run.stdout) == (2, "asked\n"), run.stderr
+    assert (run.returncode, run.stdout.splitlines().count("asked")) == (2, 1), run.stderr
 
 
 def test_a_signal_is_handled_once_while_another_one_comes() -> None:
