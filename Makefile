@@ -5,7 +5,7 @@
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
 # make conformance SUITES=FOLDER   runs other projects' test suites and writes docs/conformance; see docs/explanation/conformance.md
 # make test     everything that is tested, a real guest included           make check: lint, types, contracts alone
-# make test-quick   what needs neither root nor engines nor processes of its own
+# make test-quick   tests/unit, tests/service and tests/component without root and without engines: below two minutes
 SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -29,8 +29,8 @@ cluster-stop: venv
 	@scripts/cluster-stop.sh
 
 grid: system engines venv
-	$(BIN)/python -m tests.cluster.grid
-	ATTACK=all $(BIN)/pytest -q -o timeout=3600 tests/attack
+	$(BIN)/python -m tests.process.cluster.grid
+	ATTACK=all $(BIN)/pytest -q -o timeout=3600 tests/process/attack
 
 bench: system engines venv
 	$(BIN)/python -m benchmarks --rounds 3
@@ -42,7 +42,7 @@ test: system engines venv client
 	@scripts/test.sh
 
 test-quick: venv
-	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not (guest or lab or cluster or engine or process)'
+	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not engine' tests/unit tests/service tests/component
 
 test-databases: system engines venv
 	@scripts/test-databases.sh

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.results import median_ms
 from kilonova.compute.virt.libvirt import daemons
 from kilonova.testing.cluster import Cluster
-from tests.cloud.harness import PASSWORD, Api, CloudProcess
+from tests.process.cloud.harness import PASSWORD, Api, CloudProcess
 
 CLIENT = Path(os.environ.get("KILONOVA_BENCH_CLIENT", "../shared/bench/bench_cloud.py"))
 LEAST = {"flavor": {"name": "least", "vcpus": 1, "ram": 1, "disk": 0}}

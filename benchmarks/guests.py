@@ -29,8 +29,8 @@ from kilonova.cli.trace import timeline
 from kilonova.compute.steps import STEPS
 from kilonova.compute.virt.libvirt.domain_xml import QEMU
 from kilonova.guest.build import build_guest
-from tests.cloud.harness import Api
-from tests.guest_cloud.clouds import own_cloud
+from tests.host.guest_cloud.clouds import own_cloud
+from tests.process.cloud.harness import Api
 
 PER_ROUND = 3  # launches
 POLL = 0.02  # seconds between a client's looks

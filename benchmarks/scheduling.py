@@ -23,8 +23,8 @@ from kilonova.compute.scheduler.plan import Planner
 from kilonova.compute.scheduler.request import FilterRequest
 from kilonova.core import gc_tuning
 from kilonova.placement import tables as placement
-from tests.conductor.lab import CTX, PROJECT, Lab
-from tests.scheduler.hosts import FACTS, host, request
+from tests.component.conductor.lab import CTX, PROJECT, Lab
+from tests.unit.scheduler.hosts import FACTS, host, request
 
 BOUNDS = {100: None, 1000: 2.0, 10000: 10.0}
 REQUESTS, AT_ONCE = 20, 4

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from benchmarks.clouds import workplace
 from benchmarks.results import Row
 from kilonova.testing.memory import pss
-from tests.cloud.harness import CloudProcess
+from tests.process.cloud.harness import CloudProcess
 
 IDLE = 5.0  # seconds after which it counts as idle
 

@@ -3,16 +3,14 @@
 # on both.
 . "$(dirname "$0")/common.sh"
 . scripts/stages.sh
-ALL="tests/core/test_database.py tests/core/test_outbox.py tests/races tests/placement tests/cli/test_db.py tests/identity
-  tests/image tests/network tests/compute_api tests/conductor tests/scheduler/test_manager.py"
-QUICK="tests/core/test_database.py tests/core/test_outbox.py tests/races tests/placement tests/cli/test_db.py"
-# these start servers of their own, of both kinds, and run with the rest
-ELSEWHERE="--ignore=tests/races/test_database_away.py"
+ENGINE="tests/component/core/test_database.py tests/component/core/test_outbox.py tests/component/cli/test_db.py"
+QUICK="$ENGINE tests/service/races tests/service/placement"
+ALL="$ENGINE tests/service tests/component/conductor tests/component/scheduler"
 CHOSEN=$ALL
 if [ "${1:-}" = quick ]; then CHOSEN=$QUICK; shift; fi
 [ $# -gt 0 ] || set -- postgresql mariadb
 for engine in "$@"; do
   # shellcheck disable=SC2086 - lists of words
-  stage "databases on $engine" "$VENV/bin/pytest" -q -n 2 --dist loadfile --database "$engine" $ELSEWHERE $CHOSEN
+  stage "databases on $engine" "$VENV/bin/pytest" -q -n 2 --dist loadfile --database "$engine" $CHOSEN
 done
 stages_end

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -19,9 +18,6 @@ hypothesis.settings.register_profile("calm", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("calm")
 pytest_plugins = ["tests.conftest_guest", "tests.engines", "tests.databases"]
 NEVER_SKIPPED = ("guest", "lab")
-TESTS = Path(__file__).parent
-PROCESSES = ("attack", "cloud", "cluster", "serve", "testing")
-"""Folders whose tests start clouds, or parts of them, as processes of their own."""
 declarations.checked = rows.checked = True
 # the default one draws locals, which takes seconds on a busy machine, longer than some tests wait
 plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -30,12 +26,10 @@ structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plai
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a real engine, and what starts whole processes: `make test-quick` leaves both out."""
+    """Mark what needs a real engine: `make test-quick` leaves it out."""
     for item in items:
         if "engine_folder" in getattr(item, "fixturenames", ()):
             item.add_marker("engine")
-        if item.path.relative_to(TESTS).parts[0] in PROCESSES:
-            item.add_marker("process")
 
 
 @pytest.fixture(autouse=True)

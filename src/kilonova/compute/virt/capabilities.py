@@ -1,7 +1,7 @@
 """What some hypervisors can do and others can't: protocols beside `VirtDriver`, which a driver names among its bases.
 
-Callers ask `isinstance(driver, LogsConsole)`. Each has its tests in `tests/virt/conformance.py`; a driver's test class inherits
-those of its capabilities.
+Callers ask `isinstance(driver, LogsConsole)`. Each has its tests in `tests/unit/virt/conformance.py`; a driver's test class
+inherits those of its capabilities.
 """
 
 from __future__ import annotations

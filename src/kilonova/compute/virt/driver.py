@@ -1,7 +1,7 @@
 """What the compute agent asks of a hypervisor: the driver interface and its typed parts.
 
 A driver is one class with less than twenty methods and an entry in `kilonova.compute.virt.load`. What not every hypervisor can do
-is in `capabilities.py`. Every driver passes `tests/virt/conformance.py`.
+is in `capabilities.py`. Every driver passes `tests/unit/virt/conformance.py`.
 All methods are coroutines; a driver moves blocking calls to threads itself.
 Every mutating method is idempotent: repeating it after a crash is harmless.
 """

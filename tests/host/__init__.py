@@ -1,0 +1,1 @@
+"""Root: namespaces, virtual hosts, guests that boot."""

@@ -1,0 +1,1 @@
+"""Clouds as processes of their own, as a user starts them."""

@@ -1,0 +1,173 @@
+"""A valid body for each route that takes one: what the mutations begin with, and what a caller without rights would send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kilonova.compute.actions.registry import ACTIONS
+from tests.process.attack.world import KEY, NOWHERE, PASSWORD, Place, World
+
+PATCH = "application/openstack-images-v2.1-json-patch"
+NAMED: dict[str, Any] = {"name": "FRESH"}
+LOGIN = {
+    "methods": ["password"],
+    "password": {"user": {"name": "unscoped", "domain": {"id": "default"}, "password": PASSWORD}},
+}
+CREDENTIAL = {
+    "application_credential": {"name": "FRESH", "roles": [{"name": "member"}], "expires_at": "2099-01-01T00:00:00Z"}
+}
+ROUTE = {"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}
+RULE = {"direction": "ingress", "ethertype": "IPv4", "protocol": "udp", "port_range_min": 1, "port_range_max": 2,
+        "remote_ip_prefix": "10.0.0.0/8", "security_group_id": "network security-groups"}  # fmt: skip
+PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "10.9.9.9"}], "mac_address": "fa:16:3e:00:00:99",
+        "device_id": "d", "security_groups": []}  # fmt: skip
+SUBNET = {"name": "x", "cidr": "10.77.0.0/24", "ip_version": 4, "network_id": "network networks", "gateway_ip": "10.77.0.1",
+          "allocation_pools": [{"start": "10.77.0.5", "end": "10.77.0.9"}], "dns_nameservers": ["9.9.9.9"],
+          "host_routes": [{"destination": "10.5.0.0/16", "nexthop": "10.77.0.3"}]}  # fmt: skip
+SERVER = {"name": "x", "imageRef": "image images", "flavorRef": "1", "networks": "none", "metadata": {"a": "b"},
+          "user_data": "aGk=", "min_count": 1, "max_count": 1, "config_drive": False, "description": "d",
+          "security_groups": [{"name": "default"}], "tags": ["a"], "availability_zone": "nova"}  # fmt: skip
+TAGS = {"tags": ["a"]}
+FORWARDING = {"protocol": "tcp", "external_port_range": "2:3", "internal_port": 22, "internal_ip_address": "10.66.0.9",
+              "internal_port_id": "network inside", "description": "x"}  # fmt: skip
+ALLOCATION = {"allocations": {NOWHERE: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
+              "consumer_generation": None, "consumer_type": "INSTANCE"}  # fmt: skip
+
+BODIES: dict[tuple[str, str, str], Any] = {
+    ("identity", "POST", "/v3/auth/tokens"): {"auth": {"identity": LOGIN, "scope": "unscoped"}},
+    ("identity", "POST", "/v2.0/tokens"): {"auth": {"passwordCredentials": {"username": "unscoped", "password": PASSWORD}}},
+    ("identity", "POST", "/v3/users"): {"user": NAMED | {"password": "x", "email": "e", "options": {"lock_password": False}}},
+    ("identity", "PATCH", "/v3/users/*"): {"user": {"description": "x", "enabled": True}},
+    ("identity", "POST", "/v3/users/*/password"): {"user": {"original_password": "x", "password": "y"}},
+    ("identity", "POST", "/v3/groups"): {"group": NAMED | {"description": "x"}},
+    ("identity", "PATCH", "/v3/groups/*"): {"group": {"description": "x"}},
+    ("identity", "POST", "/v3/projects"): {"project": NAMED | {"tags": ["a"], "domain_id": "default", "enabled": True}},
+    ("identity", "PATCH", "/v3/projects/*"): {"project": {"description": "x"}},
+    ("identity", "PUT", "/v3/projects/*/tags"): TAGS,
+    ("identity", "POST", "/v3/domains"): {"domain": NAMED},
+    ("identity", "PATCH", "/v3/domains/*"): {"domain": {"description": "x"}},
+    ("identity", "POST", "/v3/roles"): {"role": NAMED},
+    ("identity", "PATCH", "/v3/roles/*"): {"role": {"description": "x"}},
+    ("identity", "POST", "/v3/regions"): {"region": {"id": "FRESH", "description": "x"}},
+    ("identity", "PUT", "/v3/regions/*"): {"region": {"description": "x"}},
+    ("identity", "PATCH", "/v3/regions/*"): {"region": {"description": "x"}},
+    ("identity", "POST", "/v3/services"): {"service": NAMED | {"type": "x"}},
+    ("identity", "PATCH", "/v3/services/*"): {"service": {"description": "x"}},
+    ("identity", "POST", "/v3/endpoints"): {
+        "endpoint": {"service_id": "identity services", "interface": "public", "url": "http://x"}
+    },
+    ("identity", "PATCH", "/v3/endpoints/*"): {"endpoint": {"url": "http://y"}},
+    ("identity", "POST", "/v3/users/*/application_credentials"): CREDENTIAL,
+    ("identity", "POST", "/v3/users/*/credentials/OS-EC2"): {"tenant_id": "PROJECT"},
+    ("identity", "POST", "/v3/credentials"): {"credential": {"type": "cert", "blob": "x", "user_id": "USER"}},
+    ("identity", "PATCH", "/v3/credentials/*"): {"credential": {"blob": "y"}},
+    ("image", "POST", "/v2/images"): NAMED | {
+        "disk_format": "raw", "container_format": "bare", "min_ram": 1, "min_disk": 1, "tags": ["a"], "protected": False,
+        "visibility": "private", "os_type": "linux",
+    },
+    ("image", "PATCH", "/v2/images/*"): [
+        {"op": "replace", "path": "/name", "value": "x"}, {"op": "add", "path": "/a", "value": "b"}
+    ],
+    ("image", "POST", "/v2/images/*/members"): {"member": "PROJECT"},
+    ("image", "PUT", "/v2/images/*/members/*"): {"status": "accepted"},
+    ("network", "POST", "/v2.0/networks"): {"network": NAMED | {"description": "d", "mtu": 1400, "admin_state_up": True}},
+    ("network", "PUT", "/v2.0/networks/*"): {"network": {"name": "x", "mtu": 1400}},
+    ("network", "POST", "/v2.0/subnets"): {"subnet": SUBNET},
+    ("network", "PUT", "/v2.0/subnets/*"): {"subnet": {"name": "x", "dns_nameservers": ["9.9.9.9"], "gateway_ip": None}},
+    ("network", "POST", "/v2.0/ports"): {"port": PORT | {"network_id": "network networks"}},
+    ("network", "PUT", "/v2.0/ports/*"): {"port": PORT},
+    ("network", "POST", "/v2.0/routers"): {"router": NAMED | {"admin_state_up": True, "external_gateway_info": None}},
+    ("network", "PUT", "/v2.0/routers/*"): {"router": {"name": "x", "routes": [ROUTE]}},
+    ("network", "PUT", "/v2.0/routers/*/add_extraroutes"): {"router": {"routes": [ROUTE]}},
+    ("network", "PUT", "/v2.0/routers/*/remove_extraroutes"): {"router": {"routes": [ROUTE]}},
+    ("network", "PUT", "/v2.0/routers/*/add_router_interface"): {"subnet_id": "network subnets"},
+    ("network", "PUT", "/v2.0/routers/*/remove_router_interface"): {"subnet_id": "network subnets"},
+    ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},
+    ("network", "POST", "/v2.0/floatingips/*/port_forwardings"): {"port_forwarding": FORWARDING},
+    ("network", "PUT", "/v2.0/floatingips/*/port_forwardings/*"): {"port_forwarding": {"external_port": 9}},
+    ("network", "PUT", "/v2.0/floatingips/*"): {"floatingip": {"description": "x", "port_id": None}},
+    ("network", "POST", "/v2.0/security-groups"): {"security_group": NAMED | {"stateful": True}},
+    ("network", "PUT", "/v2.0/security-groups/*"): {"security_group": {"description": "x"}},
+    ("network", "POST", "/v2.0/security-group-rules"): {"security_group_rule": RULE},
+    ("network", "PUT", "/v2.0/agents/*"): {"agent": {"description": "x"}},
+    ("network", "PUT", "/v2.0/quotas/*"): {"quota": {"network": 1000}},
+    ("compute", "POST", "/v2.1/flavors"): {"flavor": NAMED | {"ram": 64, "vcpus": 1, "disk": 1, "swap": 0, "rxtx_factor": 1.0}},
+    ("compute", "PUT", "/v2.1/flavors/*"): {"flavor": {"description": "x"}},
+    ("compute", "POST", "/v2.1/flavors/*/os-extra_specs"): {"extra_specs": {"hw:cpu_policy": "shared"}},
+    ("compute", "PUT", "/v2.1/flavors/*/os-extra_specs/*"): {"hw:cpu_policy": "shared"},
+    ("compute", "POST", "/v2.1/flavors/*/action"): {"addTenantAccess": {"tenant": "PROJECT"}},
+    ("compute", "POST", "/v2.1/servers"): {"server": SERVER},
+    ("compute", "PUT", "/v2.1/servers/*"): {"server": {"name": "x", "description": "d"}},
+    ("compute", "POST", "/v2.1/servers/*/action"): {"os-getConsoleOutput": {"length": 5}},
+    ("compute", "POST", "/v2.1/servers/*/remote-consoles"): {"remote_console": {"protocol": "vnc", "type": "novnc"}},
+    ("compute", "POST", "/v2.1/servers/*/metadata"): {"metadata": {"a": "b"}},
+    ("compute", "PUT", "/v2.1/servers/*/metadata"): {"metadata": {"word": "b"}},
+    ("compute", "PUT", "/v2.1/servers/*/metadata/*"): {"meta": {"word": "b"}},
+    ("compute", "PUT", "/v2.1/servers/*/tags"): {"tags": ["word"]},
+    ("compute", "POST", "/v2.1/os-server-external-events"): {
+        "events": [{"name": "network-changed", "server_uuid": NOWHERE, "tag": "x", "status": "completed"}]
+    },
+    ("compute", "POST", "/v2.1/os-security-groups"): {"security_group": {"name": "FRESH", "description": "x"}},
+    ("compute", "PUT", "/v2.1/os-security-groups/*"): {"security_group": {"name": "FRESH", "description": "x"}},
+    ("compute", "POST", "/v2.1/os-security-group-rules"): {
+        "security_group_rule": {
+            "parent_group_id": "network security-groups", "ip_protocol": "tcp", "from_port": 1, "to_port": 2, "cidr": "10.0.0.0/8"
+        }
+    },
+    ("compute", "POST", "/v2.1/os-keypairs"): {"keypair": NAMED | {"public_key": KEY, "type": "ssh"}},
+    ("compute", "PUT", "/v2.1/os-services/*"): {"status": "enabled"},
+    ("compute", "PUT", "/v2.1/os-quota-sets/*"): {"quota_set": {"instances": 1000, "force": True}},
+    ("compute", "PUT", "/v2.1/os-quota-class-sets/*"): {"quota_class_set": {"instances": 1000}},
+    ("compute", "POST", "/v2.1/os-aggregates"): {"aggregate": NAMED | {"availability_zone": "FRESH"}},
+    ("compute", "PUT", "/v2.1/os-aggregates/*"): {"aggregate": {"name": "FRESH"}},
+    ("compute", "POST", "/v2.1/os-aggregates/*/action"): {"set_metadata": {"metadata": {"a": "b"}}},
+    ("compute", "POST", "/v2.1/os-aggregates/*/images"): {"cache": [{"id": "image images"}]},
+    ("compute", "POST", "/v2.1/os-server-groups"): {"server_group": NAMED | {"policy": "anti-affinity"}},
+    ("placement", "POST", "/resource_providers"): NAMED,
+    ("placement", "PUT", "/resource_providers/*"): NAMED,
+    ("placement", "PUT", "/resource_providers/*/inventories"): {
+        "resource_provider_generation": 0, "inventories": {"VCPU": {"total": 4, "allocation_ratio": 2.0, "reserved": 0}}
+    },
+    ("placement", "PUT", "/allocations/*"): ALLOCATION,
+    ("placement", "POST", "/allocations"): {NOWHERE: ALLOCATION},
+}  # fmt: skip
+"""(service, method, path with `*` for each parameter) → a body. `FRESH` stands for a new name, `PROJECT` and `USER` for
+`member`'s, "SERVICE WORD" for the id of one of these. A route without one gets an empty object."""
+
+
+def body_of(world: World, place: Place) -> Any:
+    """The place's valid body in this world, or None for what takes none."""
+    if not place.writes or place.route.method == "DELETE":
+        return None
+    if place.action:
+        action = ACTIONS.by_wire(place.action)
+        return {place.action: action.example if action else None}
+    body = BODIES.get(place.key, {"tags": ["a"]} if place.route.path.endswith("/tags") else {})
+    text = json.dumps(body).replace('"FRESH"', json.dumps(world.fresh()))
+    text = text.replace('"PROJECT"', f'"{world.projects["owned"]}"').replace('"USER"', f'"{world.users["member"]}"')
+    for service, what in (
+        ("image", "images"),
+        ("network", "networks"),
+        ("network", "subnets"),
+        ("network", "external"),
+        ("network", "inside"),
+        ("network", "security-groups"),
+        ("identity", "services"),
+    ):
+        if f'"{service} {what}"' in text:
+            text = text.replace(f'"{service} {what}"', json.dumps(world.id(service, what)))
+    return json.loads(text)
+
+
+def headers_of(place: Place) -> dict[str, str]:
+    """The version at which the route is there, and the content type it wants."""
+    action = ACTIONS.by_wire(place.action) if place.action else None
+    window = place.route if action is None else action
+    since, until = (str(edge) if edge is not None else None for edge in (window.since, window.until))
+    headers = {"version": until or max(since or "2.1", "2.90", key=lambda v: int(v.split(".")[1]))}
+    if place.key == ("image", "PATCH", "/v2/images/*"):
+        headers["content_type"] = PATCH
+    if place.route.path.endswith("/file"):
+        headers["content_type"] = "application/octet-stream"
+    return headers

@@ -1,0 +1,54 @@
+"""What the metadata service answers to an agent's proxy, which signs which server asks."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+
+import httpx
+import pytest
+
+from kilonova.network.agent.metadata_signature import INSTANCE_ID, SIGNATURE, TENANT_ID, sign_instance
+from tests.process.cloud.harness import Api, CloudProcess
+
+SCRIPT = "#!/bin/sh\necho naïve ☃\n".encode()
+
+
+def ask(cloud: CloudProcess, api: Api, server: str, path: str) -> httpx.Response:
+    secret = json.loads((cloud.state / "secrets.json").read_text())["metadata_secret"]
+    signed = {
+        INSTANCE_ID: server, TENANT_ID: api.project_id, SIGNATURE: sign_instance(secret, server, api.project_id),
+        "Accept-Encoding": "identity",
+    }  # fmt: skip
+    return httpx.get(f"{cloud.url}/metadata{path}", headers=signed, trust_env=False, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(SCRIPT, "text/plain; charset=utf-8"), (gzip.compress(SCRIPT), "application/octet-stream"),
+     (b"\xff\xfe latin", "application/octet-stream"), (b"zero \0 byte", "application/octet-stream")],
+    ids=["text", "gzip", "no UTF-8", "NUL"],
+)  # fmt: skip
+def test_content_types(cloud: CloudProcess, content: bytes, kind: str) -> None:
+    api = cloud.api("demo")
+    server = api.launch(api.image("x"), user_data=base64.b64encode(content).decode())
+    api.wait(server, "ACTIVE")
+    for path in ("/latest/user-data", "/openstack/latest/user_data"):
+        answer = ask(cloud, api, server, path)
+        assert (answer.status_code, answer.content) == (200, content), path
+        assert answer.headers.get_list("content-type") == [kind], path
+    for path in ("/", "/latest/meta-data/", "/latest/meta-data/instance-id", "/openstack"):
+        answer = ask(cloud, api, server, path)
+        assert answer.status_code == 200, path
+        assert answer.headers.get_list("content-type") == ["text/plain; charset=utf-8"], path
+    answer = ask(cloud, api, server, "/openstack/latest/meta_data.json")
+    assert answer.headers.get_list("content-type") == ["application/json"]
+    api.ok("DELETE", "compute", f"/servers/{server}")
+
+
+def test_only_reading_there(cloud: CloudProcess) -> None:
+    api = cloud.api("demo")
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert httpx.request(method, f"{cloud.url}/metadata/latest", trust_env=False).status_code == 405, method
+    assert ask(cloud, api, "5f0c7f0e-0000-4000-8000-000000000000", "/latest/").status_code == 404

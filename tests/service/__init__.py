@@ -1,0 +1,1 @@
+"""One service through its HTTP API, on SQLite, in this process."""

@@ -1,0 +1,1 @@
+"""No database and no HTTP: functions, classes, tables."""

@@ -1,0 +1,460 @@
+"""The pure part: HostModel → text."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from kilonova.network.agent.dhcp.files import dhcp_files
+from kilonova.network.agent.firewall.iptables.compile import Filters, closed, compile_filters, restore_text
+from kilonova.network.agent.firewall.iptables.conntrack import Cut, assign_zones, cuts, permits
+from kilonova.network.agent.firewall.iptables.layer2 import L2, change, script
+from kilonova.network.agent.firewall.iptables.layer2 import closed as close_l2
+from kilonova.network.agent.firewall.iptables.rules import PROTOCOLS, match
+from kilonova.network.agent.model import (
+    AddressPair,
+    FixedIP,
+    HostModel,
+    NetworkModel,
+    PortModel,
+    RuleModel,
+    SecurityGroupModel,
+    bridge_name,
+)
+from kilonova.network.agent.system.names import link_local, readable
+from tests.host.dataplane.lab import group, model, network, new_id, port, rule
+
+NET, GROUP, PORT = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
+
+
+def compiled(state: HostModel) -> Filters:
+    return compile_filters(state, zones=assign_zones([n.id for n in state.networks], {}))
+
+
+def l2_text(filters: Filters) -> str:
+    assert filters.l2 is not None
+    return script(filters.l2, "kn_l2")
+
+
+def one_port(*rules: RuleModel, **words: object) -> HostModel:
+    web = SecurityGroupModel(id=GROUP, rules=rules, members=("198.18.7.10", "fd00:7::a"))
+    net = network(NET)
+    return model(net, (port(net, 10, web, id=PORT, **words),), web)
+
+
+def test_golden_v4() -> None:
+    state = one_port(
+        rule("egress"),
+        rule(protocol="tcp", port_range_min=22, port_range_max=22),
+        rule(remote_group_id=GROUP),
+        rule(protocol="icmp", remote_ip_prefix="198.18.0.0/16"),
+    )
+    zone = assign_zones([NET], {})[NET]
+    assert (
+        restore_text("kn", compiled(state).tables[4], {})
+        == f"""\
+*raw
+:kn-raw - [0:0]
+-I PREROUTING 1 -j kn-raw
+-A kn-raw -i brq11111111-11 -j CT --zone {zone}
+COMMIT
+*filter
+:kn-forward - [0:0]
+:kn-input - [0:0]
+:kn-from - [0:0]
+:kn-to - [0:0]
+:kn-allow - [0:0]
+:kn-o-33333333-33 - [0:0]
+:kn-i-33333333-33 - [0:0]
+:kn-ms-22222222222242228222 - [0:0]
+:kn-gi-22222222222242228222 - [0:0]
+:kn-go-22222222222242228222 - [0:0]
+-I FORWARD 1 -j kn-forward
+-I INPUT 1 -j kn-input
+-A kn-forward -m physdev --physdev-in tap+ -j kn-from
+-A kn-forward -m physdev --physdev-out tap+ --physdev-is-bridged -j kn-to
+-A kn-forward -i brq11111111-11 -m physdev --physdev-is-bridged -j ACCEPT
+-A kn-input -m physdev --physdev-in tap+ -j kn-from
+-A kn-from -m physdev --physdev-in tap33333333-33 -g kn-o-33333333-33
+-A kn-from -i brq11111111-11 -j DROP
+-A kn-to -m physdev --physdev-out tap33333333-33 --physdev-is-bridged -g kn-i-33333333-33
+-A kn-to -o brq11111111-11 -j DROP
+-A kn-allow -j MARK --set-xmark 0x10000/0x10000
+-A kn-o-33333333-33 -j MARK --set-xmark 0x0/0x10000
+-A kn-o-33333333-33 -m conntrack --ctstate INVALID -j DROP
+-A kn-o-33333333-33 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A kn-o-33333333-33 -p udp -m udp --sport 68 --dport 67 -j RETURN
+-A kn-o-33333333-33 -j kn-go-22222222222242228222
+-A kn-o-33333333-33 -m mark --mark 0x10000/0x10000 -j RETURN
+-A kn-o-33333333-33 -j DROP
+-A kn-i-33333333-33 -m conntrack --ctstate INVALID -j DROP
+-A kn-i-33333333-33 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A kn-i-33333333-33 -s 198.18.7.2/32 -p udp -m udp --sport 67 --dport 68 -j ACCEPT
+-A kn-i-33333333-33 -j kn-gi-22222222222242228222
+-A kn-i-33333333-33 -j DROP
+-A kn-ms-22222222222242228222 -s 198.18.7.10/32 -j ACCEPT
+-A kn-gi-22222222222242228222 -p tcp -m tcp --dport 22 -j ACCEPT
+-A kn-gi-22222222222242228222 -j kn-ms-22222222222242228222
+-A kn-gi-22222222222242228222 -s 198.18.0.0/16 -p icmp -j ACCEPT
+-A kn-go-22222222222242228222 -g kn-allow
+COMMIT
+"""
+    )
+
+
+def test_nothing_makes_no_text() -> None:
+    filters = compiled(HostModel())
+    assert filters.l2 is None
+    assert restore_text("kn", filters.tables[4], {}) == ""
+
+
+def test_a_change_of_one_port_writes_only_its_chains() -> None:
+    web = group(rule(protocol="tcp", port_range_min=80, port_range_max=80))
+    net = network()
+    ports = [port(net, number, web) for number in (10, 11, 12)]
+    before = compiled(model(net, tuple(ports[:2]), web)).tables[4]
+    after = compiled(model(net, tuple(ports), web)).tables[4]
+    chains = {line.split()[0][1:] for line in restore_text("kn", after, before).splitlines() if line[0] == ":"}
+    key = ports[2].id[:11]
+    assert chains == {"kn-from", "kn-to", f"kn-i-{key}", f"kn-o-{key}"}
+    assert restore_text("kn", after, after) == ""
+    removal = restore_text("kn", before, after)
+    assert f"-X kn-i-{key}" in removal
+    assert "FORWARD" not in removal
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({}, ""),
+        ({"protocol": "tcp"}, "-p tcp"),
+        ({"protocol": "6", "port_range_min": 1, "port_range_max": 65535}, "-p tcp -m tcp --dport 1:65535"),
+        ({"protocol": "udp", "port_range_min": 53}, "-p udp -m udp --dport 53"),
+        ({"protocol": "sctp", "port_range_min": 1, "port_range_max": 2}, "-p 132 -m multiport --dports 1:2"),
+        ({"protocol": "icmp", "port_range_min": 8, "port_range_max": 0}, "-p icmp -m icmp --icmp-type 8/0"),
+        ({"protocol": "icmp", "port_range_min": 8}, "-p icmp -m icmp --icmp-type 8"),
+        ({"protocol": "icmp", "ethertype": "IPv6"}, "-p ipv6-icmp"),
+        ({"protocol": "icmpv6", "ethertype": "IPv6", "port_range_min": 128}, "-p ipv6-icmp -m icmp6 --icmpv6-type 128"),
+        ({"remote_ip_prefix": "0.0.0.0/0", "protocol": "112"}, "-p 112"),
+        ({"remote_ip_prefix": "10.1.2.3"}, "-s 10.1.2.3/32"),
+        ({"remote_ip_prefix": "10.1.2.3/8", "direction": "egress"}, "-d 10.0.0.0/8"),
+    ],
+)
+def test_rules(words: dict[str, object], expected: str) -> None:
+    assert match(rule(**{"direction": "ingress", **words})) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"protocol": "nosuch"},
+        {"protocol": "256"},
+        {"protocol": "0"},
+        {"protocol": "-1"},
+        {"protocol": "tcp\n-A X"},
+        {"protocol": "icmpv6"},
+        {"protocol": "1", "ethertype": "IPv6"},
+        {"ethertype": "IPv5"},
+        {"direction": "both"},
+        {"port_range_min": 22, "port_range_max": 22},
+        {"protocol": "gre", "port_range_min": 1},
+        {"protocol": "tcp", "port_range_min": 9, "port_range_max": 1},
+        {"protocol": "tcp", "port_range_min": 1, "port_range_max": 70000},
+        {"protocol": "icmp", "port_range_min": 255},
+        {"protocol": "icmp", "port_range_max": 1},
+        {"remote_ip_prefix": "fd00::/64"},
+        {"remote_ip_prefix": "fe80::%lo\n-I INPUT 1 -j ACCEPT\n-A kn-to -s fe80::/64", "ethertype": "IPv6"},
+        {"remote_ip_prefix": "fe80::%eth0/64", "ethertype": "IPv6"},
+        {"remote_ip_prefix": "10.0.0.0/8 -j ACCEPT"},
+        {"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": GROUP},
+        {"remote_group_id": NET},
+    ],
+)
+def test_a_rule_that_cannot_be_expressed_admits_nothing(words: dict[str, object]) -> None:
+    filters = compiled(one_port(rule(**{"direction": "ingress", **words})))
+    assert len(filters.problems) == 1
+    for version in (4, 6):
+        assert filters.tables[version]["filter"]["kn-gi-22222222222242228222"] == ()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"mac_address": "fa:16:3e:00:00:0a drop"},
+        {"mac_address": ""},
+        {"fixed_ips": (FixedIP(subnet_id=NET, ip_address="10.0.0.5 accept"),)},
+        {"fixed_ips": (FixedIP(subnet_id=NET, ip_address="fe80::1%lo\naccept"),)},
+        {"allowed_address_pairs": (AddressPair(ip_address="any"),)},
+        {"allowed_address_pairs": (AddressPair(ip_address="fe80::1%lo } accept"),)},
+    ],
+)
+def test_a_port_that_cannot_be_read_is_closed(words: dict[str, object]) -> None:
+    filters = compiled(one_port(rule("egress"), rule(), **words))
+    for chain in ("kn-i-33333333-33", "kn-o-33333333-33"):
+        assert filters.tables[4]["filter"][chain] == filters.tables[6]["filter"][chain] == ("-j DROP",)
+    assert [line for line in l2_text(filters).splitlines() if line.startswith("add rule")] == [
+        "add rule bridge kn_l2 p-33333333-33 drop"
+    ]
+
+
+def test_a_port_that_is_down_is_closed_also_without_port_security() -> None:
+    filters = compiled(one_port(rule("egress"), rule(), admin_state_up=False, port_security_enabled=False))
+    assert filters.tables[4]["filter"]["kn-i-33333333-33"] == ("-j DROP",)
+    assert 'add element bridge kn_l2 down { "tap33333333-33" }' in l2_text(filters)
+
+
+def test_without_port_security_there_are_no_filters() -> None:
+    filters = compiled(one_port(port_security_enabled=False))
+    chains = filters.tables[4]["filter"]
+    assert "kn-i-33333333-33" not in chains
+    assert chains["kn-from"][0] == "-m physdev --physdev-in tap33333333-33 -j RETURN"
+    assert chains["kn-to"][0] == "-m physdev --physdev-out tap33333333-33 --physdev-is-bridged -j ACCEPT"
+    assert "p-33333333-33" not in l2_text(filters)
+
+
+def test_what_has_no_uuid_is_left_out_and_named() -> None:
+    net, web = network(NET), group()
+    good, bad = port(net, 10, web), port(net, 11, web, id="../x")
+    state = HostModel(
+        networks=(replace(net, ports=(good, bad)), replace(network(), id="brq\n")),
+        security_groups=(web, replace(group(), id="x; reboot")),
+    )
+    kept, faults = readable(state)
+    assert kept == HostModel(networks=(replace(net, ports=(good,)),), security_groups=(web,))
+    assert [(f.kind, f.id, f.lasting) for f in faults] == [
+        ("network", "brq\n", True), ("port", "../x", True), ("security group", "x; reboot", True)
+    ]  # fmt: skip
+    assert "port id '../x' is not a uuid" in str(faults[1])
+    assert readable(kept) == (kept, [])
+
+
+def test_a_refused_rule_closes_its_port_or_admits_nothing() -> None:
+    tables = {"filter": {"kn-i-33333333-33": ("a", "b"), "kn-gi-22222222222242228222": ("a", "b"), "kn-to": ("a",)}}
+    refused = {("kn-i-33333333-33", "a"), ("kn-gi-22222222222242228222", "b")}
+    assert closed("kn", tables, refused)["filter"] == {
+        "kn-i-33333333-33": ("-j DROP",), "kn-gi-22222222222242228222": ("a",), "kn-to": ("a",)
+    }  # fmt: skip
+    table = L2({"tapa": ("x", "y"), "tapb": ("x",)}, frozenset(), {"kn-vx7": ("z",)})
+    assert close_l2(table, {("p-a", "x"), ("t-kn-vx7", "z")}) == L2(
+        {"tapa": ("drop",), "tapb": ("x",)}, frozenset(), {"kn-vx7": ("drop",)}
+    )
+
+
+def test_address_pairs_may_overlap() -> None:
+    pairs = (
+        AddressPair(ip_address="198.18.7.0/24"),
+        AddressPair(ip_address="198.18.7.10"),
+        AddressPair(ip_address="198.18.8.1", mac_address="FA:16:3E:00:00:FF"),
+    )
+    text = l2_text(compiled(one_port(allowed_address_pairs=pairs)))
+    assert "ether saddr fa:16:3e:00:00:0a ip saddr { 198.18.7.0/24 } accept" in text
+    assert "ether saddr fa:16:3e:00:00:ff ip saddr { 198.18.8.1/32 } accept" in text
+
+
+def test_link_local() -> None:
+    assert link_local("fa:16:3e:00:00:0a") == "fe80::f816:3eff:fe00:a"
+
+
+def test_zones_are_kept_and_never_shared() -> None:
+    networks = [new_id() for _ in range(3000)]
+    zones = assign_zones(networks, {})
+    assert len(set(zones.values())) == 3000
+    assert assign_zones(networks[1500:], zones) == {n: zones[n] for n in networks[1500:]}
+
+
+def test_cuts() -> None:
+    ssh = rule(protocol="tcp", port_range_min=22, port_range_max=22)
+    state = one_port(ssh, rule(remote_group_id=GROUP), rule("egress"))
+    zones = assign_zones([NET], {})
+    zone, before = zones[NET], permits(state, zones)
+
+    def after(**words: object) -> list[Cut]:
+        return cuts(before, permits(replace(state, **words), zones))
+
+    web = state.security_groups[0]
+    assert after() == []
+    assert after(security_groups=(replace(web, rules=web.rules[1:]),)) == [Cut(zone, "198.18.7.10", "ingress", 6)]
+    assert after(security_groups=(replace(web, members=()),)) == [
+        Cut(zone, "198.18.7.10", "ingress", peer="198.18.7.10"),
+        Cut(zone, "fd00:7::a", "ingress", peer="fd00:7::a"),
+    ]
+    assert after(networks=()) == [Cut(zone)]
+    net = replace(state.networks[0], ports=(replace(state.networks[0].ports[0], id=NET),))
+    everything = {Cut(zone, ip, way) for ip in ("198.18.7.10", "fd00:7::a") for way in ("ingress", "egress")}
+    assert set(after(networks=(replace(net, ports=(replace(net.ports[0], fixed_ips=()),)),))) == everything
+    opened = one_port(port_security_enabled=False)
+    assert cuts(before, permits(opened, zones)) == []
+    assert set(cuts(permits(opened, zones), before)) == everything
+    assert Cut(zone, "198.18.7.10", "ingress", 6).argv(4) == [
+        "-D",
+        "-f",
+        "ipv4",
+        "-w",
+        str(zone),
+        "-d",
+        "198.18.7.10",
+        "-p",
+        "6",
+    ]
+
+
+# -- properties ------------------------------------------------------------------------------------------------------
+
+ids = st.uuids(version=4).map(str)
+texts = st.one_of(st.none(), st.text(max_size=6), st.sampled_from([*PROTOCOLS, "6", "17", "0", "300"]))
+numbers = st.one_of(st.none(), st.integers(-1, 70000))
+prefixes = st.one_of(
+    st.none(),
+    st.text(max_size=8),
+    st.builds("{}%{}".format, st.ip_addresses(v=6), st.text(max_size=6)),
+    st.ip_addresses().map(str),
+    st.sampled_from(["0.0.0.0/0", "::/0", "10.0.0.0/8"]),
+)
+GROUPS = [str(uuid.UUID(int=n, version=4)) for n in range(1, 4)]
+rules = st.builds(
+    RuleModel,
+    id=ids,
+    direction=st.sampled_from(["ingress", "egress"]),
+    ethertype=st.sampled_from(["IPv4", "IPv6"]),
+    protocol=texts,
+    port_range_min=numbers,
+    port_range_max=numbers,
+    remote_ip_prefix=prefixes,
+    remote_group_id=st.one_of(st.none(), st.sampled_from(GROUPS)),
+)
+groups = st.lists(st.sampled_from(GROUPS), unique=True).flatmap(
+    lambda found: st.tuples(
+        *(
+            st.builds(
+                SecurityGroupModel,
+                id=st.just(g),
+                rules=st.lists(rules, max_size=4).map(tuple),
+                members=st.lists(st.one_of(st.ip_addresses().map(str), st.text(max_size=4)), max_size=3).map(tuple),
+            )
+            for g in found
+        )
+    )
+)
+ports = st.builds(
+    PortModel,
+    id=ids,
+    network_id=ids,
+    project_id=st.just("p"),
+    mac_address=st.one_of(st.just("fa:16:3e:00:00:0a"), st.text(max_size=5)),
+    fixed_ips=st.lists(
+        st.builds(FixedIP, subnet_id=ids, ip_address=st.one_of(st.ip_addresses().map(str), st.text(max_size=4))),
+        max_size=2,
+    ).map(tuple),
+    admin_state_up=st.booleans(),
+    port_security_enabled=st.booleans(),
+    local=st.booleans(),
+    security_groups=st.lists(st.sampled_from(GROUPS), max_size=3).map(tuple),
+)
+states = st.builds(
+    HostModel,
+    security_groups=groups,
+    networks=st.lists(
+        st.builds(NetworkModel, id=ids, project_id=st.just("p"), ports=st.lists(ports, max_size=3).map(tuple)),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@settings(max_examples=150)
+@given(states)
+def test_every_filtered_local_port_has_chains_that_end_in_drop(state: HostModel) -> None:
+    filters = compiled(state)
+    for tables in filters.tables.values():
+        chains = tables.get("filter", {})
+        for net in state.networks:
+            for side, chain in (("-i", "kn-from"), ("-o", "kn-to")):
+                assert f"{side} {bridge_name(net.id)} -j DROP" in chains[chain]
+            for one in net.ports:
+                filtered = one.local and (one.port_security_enabled or not one.admin_state_up)
+                for way, kind, chain in (("in", "o", "kn-from"), ("out", "i", "kn-to")):
+                    name = f"kn-{kind}-{one.id[:11]}"
+                    jumps = [r for r in chains[chain] if f"--physdev-{way} tap{one.id[:11]}" in r]
+                    assert len(jumps) == (1 if one.local else 0)
+                    assert (name in chains) == filtered
+                    if filtered:
+                        assert jumps[0].endswith(f"-g {name}")
+                        assert chains[name][-1] == "-j DROP"
+                        assert not any(r.startswith("-j ACCEPT") for r in chains[name])
+
+
+@settings(max_examples=100)
+@given(states)
+def test_text_is_whole(state: HostModel) -> None:
+    """No line that a value broke in two, no jump to a chain that is not there, no name too long for the kernel."""
+    filters = compiled(state)
+    for tables in filters.tables.values():
+        for chains in tables.values():
+            for name, found in chains.items():
+                assert len(name) <= 28
+                for line in found:
+                    assert "\n" not in line
+                    assert "  " not in line
+                    words = line.split()
+                    target = words[1 + max(i for i, w in enumerate(words) if w in ("-j", "-g"))]
+                    assert target in {"ACCEPT", "DROP", "RETURN", "MARK", "CT"} or target in chains
+    for line in l2_text(filters).splitlines() if filters.l2 else ():
+        assert line.strip()[:1] in set("abcdefghijklmnopqrstuvwxyz}")
+        assert not line.startswith("add rule") or line.endswith(("drop", "accept"))
+
+
+def test_layer_2_changes_by_port() -> None:
+    one, two = L2({"tapa": ("drop",)}), L2({"tapa": ("drop",), "tapb": ("accept", "drop")}, frozenset({"tapb"}))
+    assert change(one, one, "t") == ""
+    assert change(one, two, "t").splitlines() == [
+        "add chain bridge t p-b",
+        "flush chain bridge t p-b",
+        "add rule bridge t p-b accept",
+        "add rule bridge t p-b drop",
+        'add element bridge t ports { "tapb" : jump p-b }',
+        'add element bridge t down { "tapb" }',
+    ]
+    assert change(two, one, "t").splitlines() == [
+        'delete element bridge t ports { "tapb" : jump p-b }',
+        "delete chain bridge t p-b",
+        'delete element bridge t down { "tapb" }',
+    ]
+
+
+@given(st.sets(st.ip_addresses(v=4).map(str), max_size=5), states)
+def test_cutting_never_fails(addresses: set[str], state: HostModel) -> None:
+    zones = assign_zones([n.id for n in state.networks], {})
+    for one in cuts(permits(state, zones), {}):
+        assert one.argv(4)[0] == "-D"
+        assert 0 < one.zone < 65536
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("web", "web.example.com"), ("web.example.org", "web.example.org"), ("", "host-198-18-7-10.example.com")],
+)
+def test_dhcp_names_keep_the_domain_they_came_with(name: str, given: str) -> None:
+    net = network(NET)
+    held = port(net, 10, id=PORT, hostname=name)
+    lines = dhcp_files(replace(net, ports=(held,)), 3600, "example.com").hosts.splitlines()
+    assert lines[0] == f"{held.mac_address},198.18.7.10,{given}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "leased"),
+    [
+        (None, "static", True),
+        ("dhcpv6-stateful", "static", True),
+        ("dhcpv6-stateless", "ra-stateless", False),
+        ("slaac", "", False),
+    ],
+)
+def test_dhcpv6_follows_the_subnets_mode(mode: str | None, kind: str, leased: bool) -> None:
+    base = network(NET)
+    v6 = replace(base.subnets[1], enable_dhcp=True, dhcp_ip="fd00:7::2", ipv6_address_mode=mode)
+    found = dhcp_files(replace(base, subnets=(base.subnets[0], v6), ports=(port(base, 10, id=PORT),)), 3600)
+    assert [one.split(",")[2] for one in found.ranges[1:]] == ([kind] if kind else [])
+    assert ("fd00:7::a" in found.leases, "198.18.7.10" in found.leases) == (leased, True)
