@@ -8,39 +8,37 @@ from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ImageReader, NetworkAccess, ProjectReader
-from kilonova.compute.resources import (
-    availability_zones,
-    extensions,
-    external_events,
-    flavor_access,
-    flavor_extra_specs,
-    hosts,
-    migrations,
-    planned,
-    server_diagnostics,
-    server_interfaces,
-    server_ips,
-    server_metadata,
-    server_security_groups,
-    server_tags,
-    versions,
-    volume_attachments,
-)
-from kilonova.compute.resources.aggregates import routes as aggregates
-from kilonova.compute.resources.base import Deps
-from kilonova.compute.resources.flavors import routes as flavors
+from kilonova.compute.resources.aggregates.routes import AGGREGATES
+from kilonova.compute.resources.availability_zones import AVAILABILITY_ZONES
+from kilonova.compute.resources.base import Deps, Resource
+from kilonova.compute.resources.extensions import EXTENSIONS
+from kilonova.compute.resources.external_events import EXTERNAL_EVENTS
+from kilonova.compute.resources.flavor_access import FLAVOR_ACCESS
+from kilonova.compute.resources.flavor_extra_specs import FLAVOR_EXTRA_SPECS
 from kilonova.compute.resources.flavors.logic import FlavorLogic
-from kilonova.compute.resources.hypervisors import routes as hypervisors
-from kilonova.compute.resources.instance_actions import routes as instance_actions
-from kilonova.compute.resources.key_pairs import routes as key_pairs
-from kilonova.compute.resources.quotas import routes as quotas
-from kilonova.compute.resources.security_groups import routes as security_groups
-from kilonova.compute.resources.server_actions import routes as server_actions
-from kilonova.compute.resources.server_groups import routes as server_groups
-from kilonova.compute.resources.servers import routes as servers
-from kilonova.compute.resources.services import routes as services
-from kilonova.compute.resources.usage import routes as usage
-from kilonova.compute.web.legacy_urls import VERSIONS, LegacyUrls, nouns_of, within_project
+from kilonova.compute.resources.flavors.routes import FLAVORS
+from kilonova.compute.resources.hosts import HOSTS
+from kilonova.compute.resources.hypervisors.routes import HYPERVISORS
+from kilonova.compute.resources.instance_actions.routes import INSTANCE_ACTIONS
+from kilonova.compute.resources.key_pairs.routes import KEY_PAIRS
+from kilonova.compute.resources.migrations import MIGRATIONS
+from kilonova.compute.resources.planned import PLANNED
+from kilonova.compute.resources.quotas.routes import QUOTAS
+from kilonova.compute.resources.security_groups.routes import SECURITY_GROUPS
+from kilonova.compute.resources.server_actions.routes import SERVER_ACTIONS
+from kilonova.compute.resources.server_diagnostics import SERVER_DIAGNOSTICS
+from kilonova.compute.resources.server_groups.routes import SERVER_GROUPS
+from kilonova.compute.resources.server_interfaces import SERVER_INTERFACES
+from kilonova.compute.resources.server_ips import SERVER_IPS
+from kilonova.compute.resources.server_metadata import SERVER_METADATA
+from kilonova.compute.resources.server_security_groups import SERVER_SECURITY_GROUPS
+from kilonova.compute.resources.server_tags import SERVER_TAGS
+from kilonova.compute.resources.servers.routes import SERVERS
+from kilonova.compute.resources.services.routes import SERVICES
+from kilonova.compute.resources.usage.routes import USAGE
+from kilonova.compute.resources.versions import MICROVERSIONS, VERSIONS
+from kilonova.compute.resources.volume_attachments import VOLUME_ATTACHMENTS
+from kilonova.compute.web.legacy_urls import PREFIXES, LegacyUrls, nouns_of, within_project
 from kilonova.compute.web.parameters import within_parameters
 from kilonova.core.db import Database
 from kilonova.core.service import Core
@@ -51,16 +49,36 @@ from kilonova.identity.client import IdentityClient
 from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
 
-RESOURCES = tuple(
-    module.RESOURCE
-    for module in (
-        versions, extensions, flavors, flavor_extra_specs, flavor_access, key_pairs,
-        servers, server_actions, server_metadata, server_tags, server_ips, server_interfaces, server_security_groups,
-        server_diagnostics, volume_attachments, instance_actions, external_events, security_groups, server_groups,
-        services, availability_zones, hosts, hypervisors, migrations, aggregates, quotas, usage,
-        planned,
-    )
-)  # fmt: skip
+RESOURCES: tuple[Resource, ...] = (
+    VERSIONS,
+    EXTENSIONS,
+    FLAVORS,
+    FLAVOR_EXTRA_SPECS,
+    FLAVOR_ACCESS,
+    KEY_PAIRS,
+    SERVERS,
+    SERVER_ACTIONS,
+    SERVER_METADATA,
+    SERVER_TAGS,
+    SERVER_IPS,
+    SERVER_INTERFACES,
+    SERVER_SECURITY_GROUPS,
+    SERVER_DIAGNOSTICS,
+    VOLUME_ATTACHMENTS,
+    INSTANCE_ACTIONS,
+    EXTERNAL_EVENTS,
+    SECURITY_GROUPS,
+    SERVER_GROUPS,
+    SERVICES,
+    AVAILABILITY_ZONES,
+    HOSTS,
+    HYPERVISORS,
+    MIGRATIONS,
+    AGGREGATES,
+    QUOTAS,
+    USAGE,
+    PLANNED,
+)
 RULES = rules_of(RESOURCES)
 PARAMETERS = {route: known for resource in RESOURCES for route, known in resource.parameters.items()}
 
@@ -70,7 +88,7 @@ class ComputeApiService:
     has its own. `images`, `networks` and `projects` replace the services' clients in tests."""
 
     prefix = "/compute"
-    roots = VERSIONS  # as http://HOST:8774/v1.1/PROJECT/servers of old
+    roots = PREFIXES  # as http://HOST:8774/v1.1/PROJECT/servers of old
 
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
@@ -90,7 +108,7 @@ class ComputeApiService:
         )  # fmt: skip
         self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
         policy = core.policy("compute", RULES, project_scope=True)
-        web = core.web("compute", compute_format, policy, microversions=versions.MICROVERSIONS)
+        web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
         guarded = [within_project(within_parameters(route, PARAMETERS)) for route in self.routes]
         self.app = LegacyUrls(build_app(web, guarded), nouns_of(self.routes))
 

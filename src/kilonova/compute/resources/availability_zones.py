@@ -73,4 +73,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+AVAILABILITY_ZONES = Resource(routes, RULES)

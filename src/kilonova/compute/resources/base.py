@@ -37,7 +37,7 @@ class Deps:
 
 @dataclass(frozen=True)
 class Resource(resource.Resource[Deps]):
-    """`parameters` are the query parameters of its routes, as `GET /flavors` → Known; a
-    GET that is not there has none."""
+    """`parameters` are the query parameters of its routes, as `GET /flavors` → Known; a GET that is not
+    there has none."""
 
     parameters: Parameters = field(default_factory=dict)

@@ -70,4 +70,4 @@ def routes(deps: Deps) -> list[Route]:
     ]
 
 
-RESOURCE = Resource(routes, {RULE: ANYONE})
+EXTENSIONS = Resource(routes, {RULE: ANYONE})

@@ -145,4 +145,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, {RULE: ADMIN})
+EXTERNAL_EVENTS = Resource(routes, {RULE: ADMIN})

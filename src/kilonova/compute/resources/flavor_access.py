@@ -137,4 +137,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+FLAVOR_ACCESS = Resource(routes, RULES)

@@ -132,4 +132,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+FLAVOR_EXTRA_SPECS = Resource(routes, RULES)

@@ -47,4 +47,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+HOSTS = Resource(routes, RULES)

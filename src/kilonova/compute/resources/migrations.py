@@ -132,4 +132,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+MIGRATIONS = Resource(routes, RULES, PARAMETERS)

@@ -34,7 +34,7 @@ class Planned(NamedTuple):
     since: str | None = None
 
 
-PLANNED = (
+NOT_BUILT = (
     Planned("POST", "/remote-consoles", f"{R}:os-remote-consoles", "A remote console", "2.6"),
     Planned("POST", "/os-interface", f"{R}:os-attach-interfaces:create", "Attaching an interface"),
     Planned("DELETE", "/os-interface/{port_id:str}", f"{R}:os-attach-interfaces:delete", "Detaching an interface"),
@@ -65,7 +65,7 @@ def routes(deps: Deps) -> list[Route]:
                 one.method, SERVER + one.path, _answer(one.what), one.rule, since=one.since,
                 summary=f"{one.what}: not available yet, 501.",
             )
-            for one in PLANNED
+            for one in NOT_BUILT
         ),
     )  # fmt: skip
 
@@ -77,4 +77,4 @@ def _answer(what: str) -> Handler:
     return not_built
 
 
-RESOURCE = Resource(routes, RULES)
+PLANNED = Resource(routes, RULES)

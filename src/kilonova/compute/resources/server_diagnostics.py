@@ -154,4 +154,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, {RULE: ADMIN})
+SERVER_DIAGNOSTICS = Resource(routes, {RULE: ADMIN})

@@ -83,4 +83,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+SERVER_INTERFACES = Resource(routes, RULES)

@@ -55,4 +55,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+SERVER_IPS = Resource(routes, RULES)

@@ -149,4 +149,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+SERVER_METADATA = Resource(routes, RULES)

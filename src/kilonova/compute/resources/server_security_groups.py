@@ -122,4 +122,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+SERVER_SECURITY_GROUPS = Resource(routes, RULES)

@@ -141,4 +141,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+SERVER_TAGS = Resource(routes, RULES)

@@ -112,4 +112,4 @@ def routes(deps: Deps) -> list[Route]:
     ]
 
 
-RESOURCE = Resource(routes, {})
+VERSIONS = Resource(routes, {})

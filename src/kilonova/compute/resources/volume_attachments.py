@@ -80,4 +80,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+VOLUME_ATTACHMENTS = Resource(routes, RULES, PARAMETERS)

@@ -16,7 +16,7 @@ from kilonova.core.web.call import LENIENT, Call, Reply
 from kilonova.core.web.transport import ASGIApp
 
 CURRENT, LEGACY = "/v2.1", ("/v2", "/v1.1")
-VERSIONS = (CURRENT, *LEGACY)
+PREFIXES = (CURRENT, *LEGACY)
 PATH = re.compile(r"(/v2\.1|/v2|/v1\.1)(?:/([0-9A-Za-z_.~-]{1,64}))?(/.*)", re.DOTALL)
 VERSION_HEADERS = frozenset([b"openstack-api-version", b"x-openstack-nova-api-version"])
 ROOT, PROJECT = "kilonova_root", "kilonova_url_project"

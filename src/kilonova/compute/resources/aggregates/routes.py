@@ -36,4 +36,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+AGGREGATES = Resource(routes, RULES)

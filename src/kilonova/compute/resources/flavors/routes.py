@@ -34,4 +34,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, {"GET /flavors": LISTED, "GET /flavors/detail": LISTED})
+FLAVORS = Resource(routes, RULES, {"GET /flavors": LISTED, "GET /flavors/detail": LISTED})

@@ -50,4 +50,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+HYPERVISORS = Resource(routes, RULES, PARAMETERS)

@@ -38,4 +38,4 @@ def routes(deps: Deps) -> list[Route]:
     )  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+INSTANCE_ACTIONS = Resource(routes, RULES, PARAMETERS)

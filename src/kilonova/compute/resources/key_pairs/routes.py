@@ -32,4 +32,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+KEY_PAIRS = Resource(routes, RULES, PARAMETERS)

@@ -56,4 +56,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+QUOTAS = Resource(routes, RULES, PARAMETERS)

@@ -41,4 +41,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES)
+SECURITY_GROUPS = Resource(routes, RULES)

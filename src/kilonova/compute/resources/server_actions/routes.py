@@ -55,4 +55,4 @@ def _replies() -> Any:
     return reduce(or_, {action.reply for action in ACTIONS if action.reply is not None}, None)
 
 
-RESOURCE = Resource(routes, RULES)
+SERVER_ACTIONS = Resource(routes, RULES)

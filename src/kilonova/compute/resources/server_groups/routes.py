@@ -27,4 +27,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+SERVER_GROUPS = Resource(routes, RULES, PARAMETERS)

@@ -49,4 +49,4 @@ def _handlers(deps: Deps) -> Servers:
     )
 
 
-RESOURCE = Resource(routes, RULES, {"GET /servers": None, "GET /servers/detail": None})
+SERVERS = Resource(routes, RULES, {"GET /servers": None, "GET /servers/detail": None})

@@ -25,4 +25,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, {"GET /os-services": known("2.75", "host", "binary")})
+SERVICES = Resource(routes, RULES, {"GET /os-services": known("2.75", "host", "binary")})

@@ -30,4 +30,4 @@ def routes(deps: Deps) -> list[Route]:
     ]  # fmt: skip
 
 
-RESOURCE = Resource(routes, RULES, PARAMETERS)
+USAGE = Resource(routes, RULES, PARAMETERS)
