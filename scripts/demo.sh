@@ -53,8 +53,8 @@ wait_active() {  # wait_active SERVER
 
 address_of() { openstack server show "$1" -f json -c addresses | grep -oE '10\.77\.0\.[0-9]+' | head -1; }
 
-login_to() {  # login_to ADDRESS NETWORK_ID: set `login` to the words that log in from the network's namespace
-  login=(ip netns exec "qdhcp-$2" ssh -i "$KEY" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+login_to() {  # login_to ADDRESS [NETWORK_ID]: set `login` to the words that log in, from here or from the network's namespace
+  login=(${2:+ip netns exec "qdhcp-$2"} ssh -i "$KEY" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
     -o LogLevel=ERROR -o ConnectTimeout=3 "root@$1")
 }
 

@@ -2,6 +2,7 @@
 # From an installed program to a real guest that answers by ssh. A second run reuses what exists.
 . "$(dirname "$0")/common.sh"
 . scripts/demo.sh
+. scripts/outside.sh
 [ "$(id -u)" = 0 ] || die "real guests need root (without it: $VENV/bin/kilonova up --driver fake)"
 GUEST=$STATE/guest KEY=$STATE/demo-key
 SERVER=${SERVER:-demo-1}
@@ -39,18 +40,23 @@ fi
 say "flavor"
 demo_flavor
 
+say "external network"
+make_outside
+demo_public
+
 export OS_CLOUD=kilonova
-say "network, key pair, security group rules"
+say "network, router, key pair, security group rules"
 demo_network
+demo_router
 demo_key
 demo_rules default
 
 launch "$SERVER"
 wait_active "$SERVER"
-ip=$(address_of "$SERVER")
-login_to "$ip" "$(openstack network show demo-net -f value -c id)"
+ip=$(floating_ip_of "$SERVER")
+login_to "$ip"
 wait_login "$SERVER" "${login[@]}"
-say "logged in to $ip by ssh with the injected key; the guest says:"
+say "logged in to its floating IP $ip by ssh with the injected key; the guest says:"
 "${login[@]}" 'echo "  $(hostname), kernel $(uname -r), up $(cut -d" " -f1 /proc/uptime) s"' </dev/null
 
 echo; kilonova trace "$SERVER" --state "$STATE"
