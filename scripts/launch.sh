@@ -11,8 +11,11 @@ say "building the guest image"
 mkdir -p "$STATE"
 kilonova image build-guest "$GUEST" >/dev/null
 
-if [ -e "$STATE/kilonova.json" ] && kill -0 "$(sed 's/.*"pid": *\([0-9]*\).*/\1/' "$STATE/kilonova.json")" 2>/dev/null; then
+pid=$(sed 's/.*"pid": *\([0-9]*\).*/\1/' "$STATE/kilonova.json" 2>/dev/null || :)
+if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
   say "the cloud runs already"
+  grep -qz '^KILONOVA_DATAPLANE_BRIDGE_MAPPINGS=' "/proc/$pid/environ" \
+    || die "it was started without a bridge for floating IPs: stop it (make stop), then make launch again"
 else
   say "starting the cloud"
   kilonova up --detach --state "$STATE"
