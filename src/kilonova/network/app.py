@@ -29,6 +29,7 @@ from kilonova.network.resources.networks.routes import NETWORKS
 from kilonova.network.resources.port_forwardings.routes import PORT_FORWARDINGS
 from kilonova.network.resources.ports.routes import PORTS
 from kilonova.network.resources.quotas.routes import QUOTAS
+from kilonova.network.resources.rbac_policies.routes import RBAC_POLICIES
 from kilonova.network.resources.routers.routes import ROUTERS
 from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES
 from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS
@@ -48,6 +49,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     PORT_FORWARDINGS,
     SECURITY_GROUPS,
     SECURITY_GROUP_RULES,
+    RBAC_POLICIES,
     AGENTS,
     AVAILABILITY_ZONES,
     QUOTAS,

@@ -26,7 +26,7 @@ async def enter(deps: Deps, tx: Transaction, project_id: str) -> str:
     now, group_id = deps.now(), deps.clock.uuid()
     group = {
         "id": group_id, "project_id": project_id, "name": "default", "description": "Default security group",
-        "created_at": now, "updated_at": now, "revision_number": 1, "stateful": True,
+        "created_at": now, "updated_at": now, "revision_number": 1, "stateful": True, "shared_with": [],
     }  # fmt: skip
     await store.add(tx.connection, project_id, group_id)
     await GROUPS.add(tx.connection, [group])

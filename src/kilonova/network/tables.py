@@ -67,6 +67,8 @@ networks = Table(
     Column("admin_state_up", Boolean, nullable=False),
     Column("shared", Boolean, nullable=False),
     Column("external", Boolean, nullable=False),
+    Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies: projects, or "*"
+    Column("external_to", JSON, nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("mtu", Integer, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
@@ -142,6 +144,7 @@ security_groups = Table(
     metadata,
     *_standard(),
     Column("stateful", Boolean, nullable=False),
+    Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
     Index("ix_security_groups_project", "project_id", "name"),
 )
 
@@ -235,6 +238,20 @@ port_forwardings = Table(
     Column("description", String(255), nullable=False),
     Index("ix_port_forwardings_floatingip", "floatingip_id"),
     Index("ix_port_forwardings_port", "internal_port_id"),
+)
+
+rbac_policies = Table(
+    "rbac_policies",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(255), nullable=False),
+    Column("object_type", String(32), nullable=False),
+    Column("object_id", String(36), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("target_project", String(255), nullable=False),  # "*": every project
+    UniqueConstraint("object_id", "action", "target_project"),
+    Index("ix_rbac_policies_project", "project_id"),
+    Index("ix_rbac_policies_target", "target_project", "object_type"),
 )
 
 agents = Table(

@@ -29,6 +29,8 @@ SERVER = {"name": "x", "imageRef": "image images", "flavorRef": "1", "networks":
           "user_data": "aGk=", "min_count": 1, "max_count": 1, "config_drive": False, "description": "d",
           "security_groups": [{"name": "default"}], "tags": ["a"], "availability_zone": "nova"}  # fmt: skip
 TAGS = {"tags": ["a"]}
+SHARING = {"object_type": "security_group", "object_id": "network security-groups", "action": "access_as_shared",
+           "target_project": NOWHERE}  # fmt: skip
 FORWARDING = {"protocol": "tcp", "external_port_range": "2:3", "internal_port": 22, "internal_ip_address": "10.66.0.9",
               "internal_port_id": "network inside", "description": "x"}  # fmt: skip
 ALLOCATION = {"allocations": {NOWHERE: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
@@ -83,6 +85,8 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "PUT", "/v2.0/routers/*/remove_extraroutes"): {"router": {"routes": [ROUTE]}},
     ("network", "PUT", "/v2.0/routers/*/add_router_interface"): {"subnet_id": "network subnets"},
     ("network", "PUT", "/v2.0/routers/*/remove_router_interface"): {"subnet_id": "network subnets"},
+    ("network", "POST", "/v2.0/rbac-policies"): {"rbac_policy": SHARING},
+    ("network", "PUT", "/v2.0/rbac-policies/*"): {"rbac_policy": {"target_project": NOWHERE}},
     ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},
     ("network", "POST", "/v2.0/floatingips/*/port_forwardings"): {"port_forwarding": FORWARDING},
     ("network", "PUT", "/v2.0/floatingips/*/port_forwardings/*"): {"port_forwarding": {"external_port": 9}},

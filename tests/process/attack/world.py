@@ -265,7 +265,8 @@ class World:
         project = self.projects["owned"]
         quotas = {"quota_set": dict.fromkeys(("cores", "ram", "key_pairs", "server_groups"), -1) | {"instances": 200}}
         self.ok("admin", "PUT", f"/compute/v2.1/os-quota-sets/{project}", quotas)
-        kinds = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip")
+        kinds = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip",
+                 "rbac_policy")  # fmt: skip
         self.ok("admin", "PUT", f"/network/v2.0/quotas/{project}", {"quota": dict.fromkeys(kinds, -1)})
 
     def server_now(self, server: str) -> dict[str, Any]:
@@ -321,7 +322,8 @@ def _key_pair(world: World) -> str:
 
 
 def _external(world: World) -> str:
-    wanted = {"network": {"name": world.fresh(), "router:external": True}}
+    project = world.projects["services"]  # its RBAC policy counts there
+    wanted = {"network": {"name": world.fresh(), "router:external": True, "project_id": project}}
     network = str(world.ok("admin", "POST", "/network/v2.0/networks", wanted)["network"]["id"])
     subnet = {"network_id": network, "cidr": "198.51.100.0/24", "ip_version": 4}
     world.ok("admin", "POST", "/network/v2.0/subnets", {"subnet": subnet})
@@ -419,6 +421,15 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "floatingips"): made(
         "/network/v2.0/floatingips", lambda w: {"floatingip": {"floating_network_id": w.id("network", "external")}}
     ),
+    ("network", "rbac-policies"): made(
+        "/network/v2.0/rbac-policies",
+        lambda w: {
+            "rbac_policy": {
+                "object_type": "network", "object_id": w.id("network", "networks"), "action": "access_as_shared",
+                "target_project": w.projects["services"],
+            }
+        },
+    ),
     ("network", "inside"): _inside,
     ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,
@@ -446,6 +457,7 @@ PRIVATE = {
     ("network", what)
     for what in (
         "networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas", "routers", "floatingips",
+        "rbac-policies",
     )
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

@@ -293,7 +293,7 @@ async def test_quotas(cloud: Cloud):
     changed = await cloud("PUT", path, token="admin", json={"quota": {"network": 2, "subnet": -1, "port": 0}})
     assert changed.json["quota"] == {
         "network": 2, "subnet": -1, "port": 0, "security_group": 10, "security_group_rule": 100,
-        "router": 10, "floatingip": 50,
+        "router": 10, "floatingip": 50, "rbac_policy": 10,
     }  # fmt: skip
     network, _ = await cloud.network()
     await cloud.make("network")

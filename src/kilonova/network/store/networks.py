@@ -10,6 +10,7 @@ from sqlalchemy import Select, delete, exists, func, or_, select
 from kilonova.core.db import Connection
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
+from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.tags import Condition
 from kilonova.network.tables import networks, ports
@@ -19,6 +20,8 @@ class NetworkRow(StandardRow):
     admin_state_up: bool
     shared: bool
     external: bool
+    shared_with: list[str]
+    external_to: list[str]
     is_default: bool
     mtu: int
     port_security_enabled: bool
@@ -33,8 +36,8 @@ NETWORKS = Objects(networks, NetworkRow)
 
 
 def seen_by(project_id: str | None) -> Condition:
-    """A project sees its own networks, shared and external ones."""
-    return or_(networks.c.project_id == project_id, networks.c.shared, networks.c.external)
+    """A project sees its own networks, and those that are shared with it or external to it."""
+    return or_(networks.c.project_id == project_id, networks.c.id.in_(rbac_store.seen_by("network", project_id)))
 
 
 async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:
@@ -53,12 +56,10 @@ async def ports_in_use(connection: Connection, network_id: str) -> Sequence[str]
     return (await connection.execute(query)).scalars().all()
 
 
-async def foreign_ports(connection: Connection, network_id: str, project_id: str) -> bool:
-    """Whether another project has ports on the network."""
-    query = select(ports.c.id).where(
-        ports.c.network_id == network_id, ports.c.project_id != project_id, ~ports.c.device_owner.like("network:%")
-    )
-    return (await connection.execute(query.limit(1))).first() is not None
+async def port_owners(connection: Connection, network_id: str) -> set[str]:
+    """Projects that have ports on the network."""
+    query = select(ports.c.project_id).where(ports.c.network_id == network_id, ~ports.c.device_owner.like("network:%"))
+    return set((await connection.execute(query.distinct())).scalars())
 
 
 async def delete_dhcp_ports(connection: Connection, network_id: str) -> None:

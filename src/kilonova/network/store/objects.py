@@ -101,13 +101,13 @@ class Objects(Generic[R]):
             await connection.execute(insert(self.table), list(new))
 
     async def change(self, connection: Connection, object_id: str, values: Mapping[str, Any], now: str) -> None:
-        """New values, with the next revision."""
+        """New values, with the next revision of what has revisions."""
         table = self.table
-        stamps = {"updated_at": now, "revision_number": table.c.revision_number + 1}
-        await connection.execute(update(table).where(table.c.id == object_id).values(**values, **stamps))
+        stamps = {"updated_at": now, "revision_number": table.c.revision_number + 1} if "updated_at" in table.c else {}
+        await self.set(connection, object_id, {**values, **stamps})
 
     async def set(self, connection: Connection, object_id: str, values: Mapping[str, Any]) -> None:
-        """New values, of what has no revisions."""
+        """New values, beside a change that gives the next revision."""
         if values:
             await connection.execute(update(self.table).where(self.table.c.id == object_id).values(**values))
 

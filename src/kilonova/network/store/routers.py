@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select, union, update
 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
@@ -106,6 +106,15 @@ async def gateways_on(connection: Connection, network_id: str) -> bool:
         if (await connection.execute(select(table.c.id).where(column == network_id).limit(1))).first() is not None:
             return True
     return False
+
+
+async def gateway_owners(connection: Connection, network_id: str) -> set[str]:
+    """Projects whose routers have their gateway, or whose floating IPs their address, on the network."""
+    query = union(
+        select(routers.c.project_id).where(routers.c.gateway_network_id == network_id),
+        select(floating_ips.c.project_id).where(floating_ips.c.floating_network_id == network_id),
+    )
+    return set((await connection.execute(query)).scalars())
 
 
 async def leading_to(

@@ -9,15 +9,32 @@ from sqlalchemy import Select, or_, select
 
 from kilonova.core.db import Connection
 from kilonova.core.db.prepared import prepared
+from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store.objects import Objects, StandardRow
+from kilonova.network.store.tags import Condition
 from kilonova.network.tables import agents, port_groups, ports, security_group_rules, security_groups
 
 
 class GroupRow(StandardRow):
     stateful: bool
+    shared_with: list[str]
 
 
 GROUPS = Objects(security_groups, GroupRow)
+
+
+def seen_by(project_id: str | None) -> Condition:
+    """A project sees its own groups, and those that are shared with it."""
+    shared = rbac_store.seen_by("security_group", project_id)
+    return or_(security_groups.c.project_id == project_id, security_groups.c.id.in_(shared))
+
+
+async def users_of(connection: Connection, group_id: str) -> set[str]:
+    """Projects that have ports in the group."""
+    query = select(ports.c.project_id).join(port_groups, port_groups.c.port_id == ports.c.id)
+    return set(
+        (await connection.execute(query.where(port_groups.c.security_group_id == group_id).distinct())).scalars()
+    )
 
 
 async def in_use(connection: Connection, group_id: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -14,6 +15,7 @@ from kilonova.core.web.call import Call
 from kilonova.network.resources.base.facts import Facts, Guard, Seeing
 from kilonova.network.resources.base.grants import covers
 from kilonova.network.resources.base.shape import Shape
+from kilonova.network.store.rbac_policies import EVERYONE
 
 
 def hidden(call: Call, shape: Shape) -> dict[str, str]:
@@ -36,7 +38,7 @@ def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = N
     rules = [rule for rule in wanted if rule in shape.rules]
 
     def check(target: Facts, unseen: KilonovaError | None) -> None:
-        held = target.pop("object", None)
+        held = _resolved(call, target)
         sees = not call.ctx.is_host or covers(shape.hosts, call.ctx.grant, action, held, body)
         if not sees or not call.allowed(see or f"get_{shape.rule_noun}", target):
             raise unseen or PolicyNotAuthorized(action=base)
@@ -48,16 +50,25 @@ def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = N
 
 def seeing(call: Call) -> Seeing:
     """What the caller may see beside the object of the request."""
-    return Seeing(network=_sees(call, "get_network"), subnet=_sees(call, "get_subnet"), port=_sees(call, "get_port"))
+    names = ("network", "subnet", "port", "security_group")
+    return Seeing(**{name: _sees(call, f"get_{name}") for name in names})
 
 
 def _sees(call: Call, rule: str) -> Guard:
     def check(target: Facts, unseen: KilonovaError | None) -> None:
-        target.pop("object", None)
+        _resolved(call, target)
         if call.ctx.is_host or not call.allowed(rule, target):
             raise unseen or PolicyNotAuthorized(action=rule)
 
     return check
+
+
+def _resolved(call: Call, target: Facts) -> Any:
+    """Makes of the facts what rules see; the object that they are of."""
+    for name in ("shared", "router:external"):
+        if isinstance(projects := target.get(name), list):
+            target[name] = not {EVERYONE, call.ctx.project_id}.isdisjoint(projects)
+    return target.pop("object", None)
 
 
 @lru_cache

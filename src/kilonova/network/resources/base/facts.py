@@ -12,7 +12,8 @@ from kilonova.network.store.objects import OwnedRow
 
 Facts = dict[str, Any]
 """project_id, tenant_id, shared, router:external, network:project_id, network_device. `object` is not for rules: the row, or the
-body of what is to be made."""
+body of what is to be made. `shared` and `router:external` are lists of projects, or False: rules see whether the caller's
+project or "*" is among them."""
 Guard = Callable[[Facts, KilonovaError | None], None]
 """Refuses callers that may not act on an object. The error given is raised for those that may not even see it; without one
 they get 403."""
@@ -24,6 +25,7 @@ class Seeing:
 
     network: Guard
     subnet: Guard
+    security_group: Guard
     port: Guard
 
 
@@ -38,7 +40,7 @@ def facts(row: OwnedRow, network: NetworkRow | None = None) -> Facts:
 
 
 def network_facts(network: NetworkRow) -> Facts:
-    return {"shared": network.shared, "router:external": network.external}
+    return {"shared": network.shared_with, "router:external": network.external_to}
 
 
 def within(network: NetworkRow) -> Facts:

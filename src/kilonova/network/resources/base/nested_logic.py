@@ -88,7 +88,8 @@ class NestedLogic(Generic[P, R, V]):
         async with self.deps.database.transaction() as tx:
             parent = await self._parent(tx.connection, parent_id, guard, lock=True)
             row = await self._row(tx.connection, parent_id, object_id)
-            await self.objects.set(tx.connection, object_id, await self.changes(tx, parent, row, body, seeing))
+            changes = await self.changes(tx, parent, row, body, seeing)
+            await self.objects.change(tx.connection, object_id, changes, self.deps.now())
             await self._done(tx, ctx, parent)
             now = await self._row(tx.connection, parent_id, object_id)
             return (await self.views(tx.connection, [now]))[0]

@@ -15,15 +15,18 @@ from kilonova.network.hosts.overlay import VXLAN
 from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.facts import Facts, facts, network_facts
 from kilonova.network.resources.base.logic import Logic
-from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate
+from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate, SharedNetwork
+from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.routers.errors import ExternalNetworkInUse
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import networks as store
+from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.floating_ips import FLOATING_IPS
 from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import PORTS
+from kilonova.network.store.rbac_policies import EVERYONE, SHARED
 from kilonova.network.store.routers import gateways_on
 from kilonova.network.store.tags import Condition
 
@@ -34,9 +37,11 @@ SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "ph
 
 
 def view(row: NetworkRow, subnet_ids: Sequence[str], tags: Sequence[str], zone: str) -> Network:
-    values = {name: getattr(row, name) for name in SHOWN}
+    values: dict[str, Any] = {name: getattr(row, name) for name in SHOWN}
     zones = [zone] if subnet_ids else []
-    return Network(**shown(row, tags), **values, subnets=list(subnet_ids), availability_zones=zones)
+    values |= shown(row, tags) | {"subnets": list(subnet_ids), "availability_zones": zones}
+    partly = row.shared_with and not row.shared
+    return SharedNetwork(**values, shared_with=row.shared_with) if partly else Network(**values)
 
 
 class NetworkLogic(Logic[NetworkRow, Network]):
@@ -45,6 +50,9 @@ class NetworkLogic(Logic[NetworkRow, Network]):
 
     def seen_by(self, project_id: str) -> Condition:
         return store.seen_by(project_id)
+
+    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
+        return sharing.conditions(self.objects, "network", filters)
 
     def facts(self, row: NetworkRow) -> Facts:
         return facts(row) | network_facts(row)
@@ -67,18 +75,32 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             raise errors.FlatNetworkInUse(physical_network=min(used))
         await self._segment(tx.connection, rows)
         await super().add(tx, rows)
+        for row in rows:
+            for action, column in sharing.NETWORK.columns.items():
+                if row[column]:
+                    await sharing.add(self.deps, tx, "network", row["id"], row["project_id"], action)
 
     async def changes(self, tx: Transaction, row: NetworkRow, body: NetworkUpdate) -> dict[str, Any]:
         changes = changes_of(body)
         self._check_mtu(changes.get("mtu"), row.network_type)
-        unshared = row.shared and changes.get("shared") is False
-        if unshared and await store.foreign_ports(tx.connection, row.id, row.project_id):
-            raise errors.InvalidSharedSetting(id=row.id)
+        shared = changes.get("shared", row.shared)
+        if shared != row.shared:
+            left = [one for one in row.shared_with if one != EVERYONE]
+            changes["shared_with"] = [*left, EVERYONE] if shared else left
+            if not shared and await sharing.NETWORK.users(tx.connection, row, SHARED, left):
+                raise errors.InvalidSharedSetting(id=row.id)
         if row.external and changes.get("external") is False and await gateways_on(tx.connection, row.id):
             raise ExternalNetworkInUse(id=row.id)
+        if changes.get("external", row.external) != row.external:
+            changes["external_to"] = [EVERYONE] if changes["external"] else []
         return changes
 
     async def changed(self, tx: Transaction, ctx: RequestContext, row: NetworkRow, changes: Mapping[str, Any]) -> None:
+        for action, column in sharing.NETWORK.columns.items():
+            now, had = set(changes.get(column, getattr(row, column))), set(getattr(row, column))
+            for _ in now - had:  # EVERYONE: other targets are policies' own
+                await sharing.add(self.deps, tx, "network", row.id, row.project_id, action)
+            await rbac_store.remove(tx.connection, row.id, action, had - now)
         hosts = await store.hosts_of(tx.connection, row.id) if "mtu" in changes else []
         await self.deps.announcer.changed(tx, ctx, hosts)
 
@@ -93,6 +115,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             raise errors.NetworkInUse(id=row.id, ports=", ".join(used_by))
         subnets = (await subnet_store.ids_of(tx.connection, [row.id])).get(row.id, [])
         await store.delete_dhcp_ports(tx.connection, row.id)
+        await rbac_store.remove_all(tx.connection, row.id)
         await subnet_store.SUBNETS.remove(tx.connection, subnets)
 
     def new(self, ctx: RequestContext, body: NetworkCreate) -> dict[str, Any]:
@@ -112,6 +135,8 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             standard(self.deps, ctx, body)
             | {name: getattr(body, name) for name in PLAIN}
             | {
+                "shared_with": [EVERYONE] if body.shared else [],
+                "external_to": [EVERYONE] if body.external else [],
                 "mtu": body.mtu or self._largest_mtu(kind),
                 "status": "ACTIVE",
                 "network_type": kind,

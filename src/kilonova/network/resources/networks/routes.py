@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kilonova.network.resources.base.grants import HostAccess
 from kilonova.network.resources.base.resource import CrudResource, Extension
+from kilonova.network.resources.base.shared_handlers import SharedHandlers
 from kilonova.network.resources.networks.logic import NetworkLogic
 from kilonova.network.resources.networks.policies import RULES
 from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate
@@ -17,6 +18,7 @@ NETWORKS = CrudResource(
     update=NetworkUpdate,
     constant={"ipv4_address_scope": None, "ipv6_address_scope": None},
     rules=RULES,
+    handlers=SharedHandlers,
     writer="any_writer",
     hosts=HostAccess("id", "networks"),
     logic=NetworkLogic,

@@ -60,3 +60,9 @@ class Network(StandardView, kw_only=True, rename=WIRE):
     network_type: str | UnsetType | None = UNSET
     physical_network: str | UnsetType | None = UNSET
     segmentation_id: int | UnsetType | None = UNSET
+
+
+class SharedNetwork(Network, kw_only=True, rename=WIRE):
+    """One that is shared with these projects, not with every one."""
+
+    shared_with: list[str]

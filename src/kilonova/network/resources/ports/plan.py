@@ -18,7 +18,8 @@ from kilonova.network.ipam.ranges import automatic, made_of, parse_address
 from kilonova.network.ipam.service_ports import INTERFACE
 from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow
-from kilonova.network.store.security_groups import GROUPS
+from kilonova.network.store.rbac_policies import EVERYONE
+from kilonova.network.store.security_groups import GROUPS, GroupRow
 from kilonova.network.store.subnets import SubnetRow
 
 MAX_PAIRS = 10
@@ -130,11 +131,17 @@ def check_security(*, enabled: bool, groups: Sequence[str], pairs: Sequence[Any]
         raise errors.AddressPairAndPortSecurityRequired
 
 
+def usable(group: GroupRow, projects: set[str | None]) -> bool:
+    """Whether the group is shared with one of the projects."""
+    return not projects.isdisjoint(group.shared_with) or EVERYONE in group.shared_with
+
+
 async def check_groups(connection: Connection, ctx: RequestContext, project_id: str, group_ids: Sequence[str]) -> None:
     """Raises SecurityGroupNotFound for groups that are not there or that the caller may not use."""
     if not group_ids:
         return
     known = await GROUPS.by_ids(connection, group_ids)
     for group_id in group_ids:
-        if group_id not in known or not (ctx.is_admin or known[group_id].project_id in (project_id, ctx.project_id)):
+        group, projects = known.get(group_id), {project_id, ctx.project_id}
+        if group is None or not (ctx.is_admin or projects & {group.project_id} or usable(group, projects)):
             raise errors.SecurityGroupNotFound(id=group_id)

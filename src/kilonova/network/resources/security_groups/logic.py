@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kilonova.core.context import RequestContext
@@ -11,15 +11,20 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.hosts.security_groups import rules_changed
 from kilonova.network.resources.base.columns import changes_of, shown, standard
+from kilonova.network.resources.base.facts import Facts, facts
 from kilonova.network.resources.base.logic import Logic
+from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.security_group_rules import plan
-from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate
+from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate, SharedGroup
 from kilonova.network.store import projects as project_store
+from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import security_group_rules as rule_store
 from kilonova.network.store import security_groups as store
 from kilonova.network.store import tags as tag_store
-from kilonova.network.store.security_group_rules import RULES
+from kilonova.network.store.rbac_policies import EVERYONE
+from kilonova.network.store.security_group_rules import RULES, RuleRow
 from kilonova.network.store.security_groups import GROUPS, GroupRow
+from kilonova.network.store.tags import Condition
 
 
 class SecurityGroupLogic(Logic[GroupRow, Group]):
@@ -30,18 +35,20 @@ class SecurityGroupLogic(Logic[GroupRow, Group]):
     async def views(self, connection: Connection, rows: Sequence[GroupRow]) -> Sequence[Group]:
         ids = [row.id for row in rows]
         held, tags = await rule_store.of_groups(connection, ids), await tag_store.tags_of(connection, ids)
-        return [
-            Group(
-                **shown(row, tags.get(row.id, [])),
-                stateful=row.stateful,
-                security_group_rules=[plan.view(rule) for rule in held.get(row.id, [])],
-            )
-            async for row in yielding(rows)
-        ]
+        return [_view(row, held.get(row.id, []), tags.get(row.id, [])) async for row in yielding(rows)]
+
+    def seen_by(self, project_id: str) -> Condition:
+        return store.seen_by(project_id)
+
+    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
+        return sharing.conditions(self.objects, "security_group", filters)
+
+    def facts(self, row: GroupRow) -> Facts:
+        return facts(row) | {"shared": row.shared_with}
 
     def new(self, ctx: RequestContext, body: GroupCreate) -> dict[str, Any]:
         _check_name(body.name)
-        return standard(self.deps, ctx, body) | {"stateful": body.stateful}
+        return standard(self.deps, ctx, body) | {"stateful": body.stateful, "shared_with": []}
 
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         await super().add(tx, rows)
@@ -68,7 +75,15 @@ class SecurityGroupLogic(Logic[GroupRow, Group]):
             await project_store.leave(tx.connection, row.id)
         if await store.in_use(tx.connection, row.id):
             raise errors.SecurityGroupInUse(id=row.id)
+        await rbac_store.remove_all(tx.connection, row.id)
         await rules_changed(self.deps, tx, ctx, row.id)  # groups whose rules referred to it lose those rules
+
+
+def _view(row: GroupRow, rules: Sequence[RuleRow], tags: Sequence[str]) -> Group:
+    values = shown(row, tags) | {"stateful": row.stateful, "shared": EVERYONE in row.shared_with}
+    values["security_group_rules"] = [plan.view(rule) for rule in rules]
+    partly = row.shared_with and not values["shared"]
+    return SharedGroup(**values, shared_with=row.shared_with) if partly else Group(**values)
 
 
 def _check_name(name: str) -> None:

@@ -22,3 +22,9 @@ class Group(StandardView, kw_only=True):
     stateful: bool = True
     shared: bool = False
     security_group_rules: list[Rule] = msgspec.field(default_factory=list)
+
+
+class SharedGroup(Group, kw_only=True):
+    """One that is shared with these projects, not with every one."""
+
+    shared_with: list[str]

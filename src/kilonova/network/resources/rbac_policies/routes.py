@@ -1,0 +1,33 @@
+"""RBAC policies: what the API knows of them."""
+
+from __future__ import annotations
+
+from kilonova.network.resources.base.resource import CrudResource, Extension
+from kilonova.network.resources.rbac_policies.handlers import RbacPolicyHandlers
+from kilonova.network.resources.rbac_policies.logic import RbacPolicyLogic
+from kilonova.network.resources.rbac_policies.policies import RULES
+from kilonova.network.resources.rbac_policies.schemas import RbacPolicy, RbacPolicyCreate, RbacPolicyUpdate
+
+RBAC_POLICIES = CrudResource(
+    name="rbac_policy",
+    collection="rbac_policies",
+    path="rbac-policies",
+    view=RbacPolicy,
+    create=RbacPolicyCreate,
+    update=RbacPolicyUpdate,
+    unsorted=frozenset({"target_tenant"}),
+    rules=RULES,
+    logic=RbacPolicyLogic,
+    handlers=RbacPolicyHandlers,
+    quota=True,
+    extensions=(
+        Extension(
+            "rbac-policies", "RBAC Policies", "2015-06-17T12:15:12-00:00",
+            "Networks and security groups shared with single projects",
+        ),
+        Extension(
+            "rbac-security-groups", "Add security_group type to network RBAC", "2019-02-14T00:00:00-00:00",
+            "Security groups shared with single projects",
+        ),
+    ),
+)  # fmt: skip

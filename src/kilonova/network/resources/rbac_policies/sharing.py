@@ -1,0 +1,80 @@
+"""What can be shared, and what sharing it means to the object itself. An object's row names the targets of its policies, so that
+reading it tells who may see it; whoever writes a policy has locked the object."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kilonova.core.db import Connection, Transaction
+from kilonova.core.errors import KilonovaError
+from kilonova.network import errors
+from kilonova.network.deps import Deps
+from kilonova.network.store import networks as network_store
+from kilonova.network.store import routers as router_store
+from kilonova.network.store import security_groups as group_store
+from kilonova.network.store.networks import NETWORKS
+from kilonova.network.store.objects import Objects
+from kilonova.network.store.rbac_policies import EVERYONE, EXTERNAL, POLICIES, SHARED, seen_by
+from kilonova.network.store.security_groups import GROUPS
+from kilonova.network.store.tags import Condition
+
+Users = Callable[[Connection, str], Awaitable[set[str]]]
+"""The projects that use an object."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`columns`: action → the object's column with its targets; `used_by`: action → the projects that depend on it."""
+
+    objects: Objects[Any]
+    missing: type[KilonovaError]
+    columns: Mapping[str, str]
+    used_by: Mapping[str, Users]
+
+    async def users(self, connection: Connection, row: Any, action: str, targets: Sequence[str]) -> set[str]:
+        """Projects that depend on it and would be left without the right to: the owner and the remaining targets have it."""
+        if EVERYONE in targets:
+            return set()
+        return await self.used_by[action](connection, row.id) - {row.project_id, *targets}
+
+
+NETWORK = Kind(
+    NETWORKS,
+    errors.NetworkNotFound,
+    {SHARED: "shared_with", EXTERNAL: "external_to"},
+    {SHARED: network_store.port_owners, EXTERNAL: router_store.gateway_owners},
+)
+KINDS: dict[str, Kind] = {
+    "network": NETWORK,
+    "security_group": Kind(
+        GROUPS, errors.SecurityGroupNotFound, {SHARED: "shared_with"}, {SHARED: group_store.users_of}
+    ),
+}
+"""By object type."""
+
+
+async def add(
+    deps: Deps, tx: Transaction, object_type: str, object_id: str, project_id: str, action: str, target: str = EVERYONE
+) -> str:
+    """A new policy's id."""
+    row = {
+        "id": deps.clock.uuid(), "project_id": project_id, "object_type": object_type, "object_id": object_id,
+        "action": action, "target_project": target,
+    }  # fmt: skip
+    await POLICIES.add(tx.connection, [row])
+    return str(row["id"])
+
+
+def conditions(objects: Objects[Any], object_type: str, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
+    """What filters ask for; `shared` means with the project `shared_to`."""
+    found = objects.conditions(
+        {name: values for name, values in filters.items() if name not in ("shared", "shared_to")}
+    )
+    wanted = set(filters.get("shared", ()))
+    if len(wanted) == 1:
+        (project_id,) = filters.get("shared_to", [None])
+        shared = objects.table.c.id.in_(seen_by(object_type, project_id, SHARED))
+        found.append(shared if True in wanted else ~shared)
+    return found
