@@ -67,7 +67,7 @@ RULES = BASE_RULES | rules_of(RESOURCES)
 
 
 class IdentityService:
-    """`tokens`, `authenticator` and `bootstrap` are for the process that holds identity."""
+    """`tokens`, `keys`, `authenticator` and `bootstrap` are for the process that holds identity."""
 
     prefix = "/identity"
 
@@ -75,12 +75,12 @@ class IdentityService:
         self.options = options = options or IdentityOptions()
         self.core = core
         self.database = core.database("identity", metadata)
-        self._keys = KeyRepository(
+        self.keys = KeyRepository(
             Path(options.key_dir or core.state_dir / "fernet-keys"), core.clock, max_active=options.max_active_keys
         )
         folder = Path(options.credential_key_dir or core.state_dir / "credential-keys")
         self._credential_keys = KeyRepository(folder, core.clock, max_active=options.max_active_keys)
-        provider: TokenProvider = FernetProvider(self._keys)
+        provider: TokenProvider = FernetProvider(self.keys)
         if options.token_provider == "uuid":  # noqa: S105
             provider = UuidProvider(self.database, core.clock)
         revocations = Revocations(core.clock, core.bus, core.cache, options)
@@ -103,7 +103,7 @@ class IdentityService:
         if self.options.flush_interval:
             self._flushes.start()
         await asyncio.gather(
-            asyncio.to_thread(self._keys.create),
+            asyncio.to_thread(self.keys.create),
             asyncio.to_thread(self._credential_keys.create),
             self.passwords.prepare(),
         )
@@ -115,11 +115,6 @@ class IdentityService:
     async def flush(self) -> None:
         """Remove what has expired."""
         await flush(self.database, self.core.clock)
-
-    def rotate_keys(self) -> int:
-        """Encrypt tokens with the next Fernet key from now on; its number. Rotate at most `max_active_keys` - 2 times within
-        a token's life, or tokens die before their time."""
-        return self._keys.rotate()
 
     async def bootstrap(
         self, admin_password: str, demo_password: str, service_password: str, endpoints: list[CatalogEntry],

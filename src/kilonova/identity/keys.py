@@ -18,7 +18,7 @@ RECHECK = 5.0  # seconds between looks for rotated keys
 
 
 class KeyRepository:
-    """`sealed` and `opened` follow rotations made by other processes."""
+    """`seal` and `open` follow rotations made by other processes."""
 
     def __init__(self, folder: Path, clock: Clock, *, max_active: int) -> None:
         self.folder, self.clock, self.max_active = folder, clock, max_active
@@ -35,12 +35,15 @@ class KeyRepository:
         self._load()
 
     def rotate(self) -> int:
-        """The staged key becomes primary, a new one is staged, the oldest beyond `max_active` go. The primary's number."""
+        """The staged key becomes primary, a new one is staged, the oldest beyond `max_active` go. The primary's number.
+        A rotation that was cut off half way is finished by the next one."""
         numbers = self._numbers()
-        primary = max(numbers) + 1
-        os.rename(self.folder / "0", self.folder / str(primary))
+        primary = max(numbers)
+        if 0 in numbers:  # else a rotation was cut off after this
+            primary += 1
+            os.rename(self.folder / "0", self.folder / str(primary))
         self._write(0)
-        kept = sorted(n for n in [*numbers, primary] if n)
+        kept = sorted({*numbers, primary} - {0})
         for number in kept[: max(0, len(kept) + 1 - self.max_active)]:
             (self.folder / str(number)).unlink()
         self._load()

@@ -45,12 +45,21 @@ def test_keys_are_private_and_rotate(tmp_path: Path):
     assert other.open(old) is None
 
 
+def test_a_rotation_that_was_cut_off_is_finished_by_the_next(tmp_path: Path):
+    keys = KeyRepository(tmp_path / "keys", MovedClock(), max_active=3)
+    keys.create()
+    keys.rotate()
+    os.rename(keys.folder / "0", keys.folder / "3")  # what a rotation does first
+    assert keys.rotate() == 3
+    assert sorted(path.name for path in keys.folder.iterdir()) == ["0", "2", "3"]
+
+
 async def test_tokens_outlive_a_rotation(identity):
     token = await identity.login("demo", "demo-pw", "demo")
-    identity.service.rotate_keys()
+    identity.service.keys.rotate()
     assert (await identity.api("GET", "/auth/projects", token=token)).status == 200
     fresh = await identity.login("demo", "demo-pw", "demo")
-    identity.service.rotate_keys()
+    identity.service.keys.rotate()
     assert (await identity.api("GET", "/auth/projects", token=token)).status == 401
     assert (await identity.api("GET", "/auth/projects", token=fresh)).status == 200
 
