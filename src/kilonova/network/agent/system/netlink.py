@@ -55,6 +55,12 @@ def delete(ip: IPRoute, index: int) -> None:
             raise
 
 
+def address_words(address: str) -> dict[str, str | int]:
+    """`10.0.0.1/24` as the library's arguments for an address."""
+    ip, _, length = address.partition("/")
+    return {"address": ip, "prefixlen": int(length)}
+
+
 def quiet_ipv6(name: str) -> None:
     """No IPv6 of the host's own on a device that only carries guests' frames."""
     write_setting(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1")

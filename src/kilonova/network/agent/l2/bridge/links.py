@@ -30,7 +30,7 @@ from kilonova.network.agent.system.names import (
     outward_link,
     physical_link,
 )
-from kilonova.network.agent.system.netlink import Link, delete, quiet_ipv6, read, route, write_setting
+from kilonova.network.agent.system.netlink import Link, address_words, delete, quiet_ipv6, read, route, write_setting
 
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
@@ -234,16 +234,11 @@ def _inner(name: str, wanted: Wiring) -> None:
         ip.link("set", index=index, mtu=wanted.mtu, state="up")
         there = {f"{a.get('address')}/{a['prefixlen']}" for a in ip.get_addr(index=index) if a["scope"] != 253}
         for address in there - set(wanted.addresses):
-            ip.addr("del", index=index, **_words(address))
+            ip.addr("del", index=index, **address_words(address))
         for address in wanted.addresses:
             if address not in there:
-                ip.addr("add", index=index, **_words(address))
+                ip.addr("add", index=index, **address_words(address))
     _finish_checksums(name)
-
-
-def _words(address: str) -> dict[str, str | int]:
-    ip, _, length = address.partition("/")
-    return {"address": ip, "prefixlen": int(length)}
 
 
 def _finish_checksums(name: str) -> None:

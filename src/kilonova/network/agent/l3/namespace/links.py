@@ -21,7 +21,7 @@ from kilonova.network.agent.l3.namespace.plan import Device, Plan, Route
 from kilonova.network.agent.model import router_namespace, tap_name
 from kilonova.network.agent.system import netns
 from kilonova.network.agent.system.names import check_uuid, router_alias
-from kilonova.network.agent.system.netlink import Link, delete, quiet_ipv6, read, route, write_setting
+from kilonova.network.agent.system.netlink import Link, address_words, delete, quiet_ipv6, read, route, write_setting
 
 T = TypeVar("T")
 OURS = 4  # RTPROT_STATIC: the routes that are made and removed here
@@ -180,20 +180,15 @@ def _configure(devices: Iterable[Device]) -> dict[str, list[str]]:
                 ip.link("set", index=index, mtu=device.mtu, state="up")
             there = {f"{a.get('address')}/{a['prefixlen']}" for a in _addresses(ip, index)}
             for address in there - set(device.addresses):
-                ip.addr("del", index=index, **_words(address))
+                ip.addr("del", index=index, **address_words(address))
             fresh[device.name] = [address for address in device.addresses if address not in there]
             for address in fresh[device.name]:
-                ip.addr("add", index=index, **_words(address))
+                ip.addr("add", index=index, **address_words(address))
     return {name: found for name, found in fresh.items() if found}
 
 
 def _addresses(ip: IPRoute, index: int) -> list[Any]:
     return [address for address in ip.get_addr(index=index) if address["scope"] != LINK_SCOPE]
-
-
-def _words(address: str) -> dict[str, str | int]:
-    ip, _, length = address.partition("/")
-    return {"address": ip, "prefixlen": int(length)}
 
 
 def _routes(wanted: Iterable[Route]) -> Iterator[str]:
