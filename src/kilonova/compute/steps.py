@@ -64,6 +64,7 @@ SHUT_OFF = LAUNCH[: LAUNCH.index(DEFINE) + 1]
 STEPS: tuple[Step, ...] = (*BEFORE, *LAUNCH, ACTIVE)
 """A whole launch."""
 
+REFRESH = _on_host("refresh_network", 120, "networking:Refresh", "the server's ports could not be read")
 DESTROY = _on_host("destroy", 120, "power:Destroy", "the hypervisor could not stop the guest")
 POWER_OFF = _on_host("power_off", 3600, "power:PowerOff", "the hypervisor could not stop the guest")
 UNPLUG = _on_host("unplug", 60, "networking:Unplug", "unplugging the ports from the host's network failed")
@@ -73,13 +74,10 @@ UNPAUSE = _on_host("unpause", 60, "power:Unpause", "the hypervisor could not let
 SUSPEND = _on_host("suspend", 3600, "power:Suspend", "the hypervisor could not save the guest's memory")
 RESTORE = _on_host("restore", 3600, "power:Restore", "the hypervisor could not restore the guest's memory")
 CRASH_DUMP = _on_host("crash_dump", 60, "power:CrashDump", "the hypervisor could not interrupt the guest")
-REFRESH = _on_host("refresh_network", 120, "networking:Refresh", "the server's ports could not be read")
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
-BY_NAME: dict[str, Step] = {
-    step.name: step
-    for step in (*STEPS, REFRESH, DESTROY, POWER_OFF, UNPLUG, SOFT_REBOOT, PAUSE, UNPAUSE, SUSPEND, RESTORE, CRASH_DUMP)
-}
+BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, *globals().values()) if isinstance(step, Step)}
+"""Every step of this module: those of a launch in their order, then the others as they are written here."""
 ORDER: dict[str, int] = {name: place for place, name in enumerate(BY_NAME)}
 """Step → its place, for steps that began at the same moment."""

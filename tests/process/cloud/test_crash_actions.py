@@ -16,6 +16,7 @@ import pytest
 from kilonova.compute.actions.base import Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.states import Vm, status
+from kilonova.compute.steps import ORDER
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.fake_hypervisor import Entry
 from kilonova.hosts import journal_path
@@ -39,6 +40,10 @@ WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "
 
 def test_every_action_of_a_host_is_tried() -> None:
     assert {action.name for action in ON_HOST} | {"delete"} == MIDDLE.keys()
+
+
+def test_every_step_of_an_action_has_a_place_in_timelines() -> None:
+    assert ACTIONS.steps.keys() <= ORDER.keys()
 
 
 class Seed(msgspec.Struct):
