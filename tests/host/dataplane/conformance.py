@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import stat
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,11 +18,12 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.metadata.proxy import MetadataUpstream
 from kilonova.network.agent.metadata_signature import sign_instance
-from kilonova.network.agent.model import AddressPair, tap_name
+from kilonova.network.agent.model import AddressPair, NetworkModel, tap_name
 from kilonova.network.agent.options import DataPlaneOptions
 from tests.eventually import until
 from tests.host.dataplane.conftest import Lab
 from tests.host.dataplane.lab import SOON, Guest, arp, group, icmp6, model, network, new_id, port, rule, udp4
+from tests.host.dataplane.routing import DHCP_6, SOLICIT
 
 do = asyncio.to_thread
 
@@ -384,6 +387,41 @@ class DhcpConformance:
         second = port(net, 10, mac_address="fa:16:3e:00:00:bb", hostname="second")
         await plane.apply(model(net, (second,)))
         assert (await do(client.ask, lab.guest(second, static=False)))["ip"] == "198.18.7.10"
+
+    async def test_a_guest_gets_its_ipv6_address(self, lab: Lab) -> None:
+        plane, net = await lab.plane(), ipv6("dhcpv6-stateful")
+        one, stranger = port(net, 10), replace(port(net, 11), fixed_ips=())
+        await plane.apply(model(net, (one, stranger)))
+        guest = lab.guest(one, static=False)
+        answer = await do(asked_6, guest, "solicit")
+        assert socket.inet_pton(socket.AF_INET6, "fd00:7::a").hex() in answer
+        assert socket.inet_pton(socket.AF_INET6, "fd00:7::53").hex() in answer
+        assert await do(asked_6, lab.guest(stranger, static=False), "solicit") == "nothing"
+
+    async def test_a_guest_that_made_its_address_gets_the_rest(self, lab: Lab) -> None:
+        """And the namespace of DHCP is no router: only routers advertise."""
+        plane, net = await lab.plane(), ipv6("dhcpv6-stateless")
+        one = port(net, 10)
+        await plane.apply(model(net, (one,)))
+        guest = lab.guest(one, static=False)
+        assert socket.inet_pton(socket.AF_INET6, "fd00:7::53").hex() in await do(asked_6, guest, "information")
+        assert "default" not in await do(guest.inside, "ip", "-6", "route")
+        with guest.sniffing() as seen:
+            assert await do(partial(guest.inside, "timeout", "3", "python3", "-c", SOLICIT, check=False)) == ""
+        assert [
+            frame for frame in seen if frame[24:28] == "86dd" and frame[40:42] == "3a" and frame[108:110] == "86"
+        ] == []
+
+
+def ipv6(mode: str) -> NetworkModel:
+    base = network()
+    words = {"enable_dhcp": True, "dhcp_ip": "fd00:7::2", "dns_nameservers": ("fd00:7::53",), "ipv6_address_mode": mode}
+    return replace(base, subnets=(base.subnets[0], replace(base.subnets[1], **words)))
+
+
+def asked_6(guest: Guest, kind: str) -> str:
+    """What DHCPv6 answers (hex), or "nothing"."""
+    return guest.inside("python3", "-c", DHCP_6, "3", kind).strip()
 
 
 class MetadataConformance:

@@ -246,7 +246,7 @@ async def test_what_a_host_is_told(cloud: Cloud):
     assert set(files.leases) == {first, second}
     assert f"{MAC},[{second}],host-{second.replace(':', '-')}\n" in files.hosts
     assert f"tag:{stateful['id']},option6:dns-server,[fd00::53]\n" in files.options
-    assert f"--dhcp-range=set:{stateless['id']},fd00:2::,ra-stateless,64,600s" in files.ranges
+    assert f"--dhcp-range=set:{stateless['id']},fd00:2::,static,64,600s" in files.ranges
     assert not any(slaac["id"] in one for one in files.ranges)
 
 

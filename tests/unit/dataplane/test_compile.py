@@ -448,7 +448,7 @@ def test_dhcp_names_keep_the_domain_they_came_with(name: str, given: str) -> Non
     [
         (None, "static", True),
         ("dhcpv6-stateful", "static", True),
-        ("dhcpv6-stateless", "ra-stateless", False),
+        ("dhcpv6-stateless", "static", False),
         ("slaac", "", False),
     ],
 )

@@ -54,8 +54,7 @@ def _text(lines: list[str]) -> str:
 def _range(subnet: SubnetModel, lease_time: int) -> str:
     cidr = clean_network(subnet.cidr)
     size = str(cidr.netmask) if cidr.version == 4 else str(cidr.prefixlen)
-    kind = "ra-stateless" if subnet.ipv6_address_mode == STATELESS else "static"
-    return f"--dhcp-range=set:{subnet.id},{cidr.network_address},{kind},{size},{lease_time}s"
+    return f"--dhcp-range=set:{subnet.id},{cidr.network_address},static,{size},{lease_time}s"
 
 
 def _host_lines(port: PortModel, subnets: set[str], domain: str) -> list[tuple[str, str, str]]:
@@ -101,7 +100,9 @@ def _options(network: NetworkModel, subnet: SubnetModel, domain: str) -> list[st
 
 
 def arguments(network: NetworkModel, files: DhcpFiles, folder: str, user: str) -> list[str]:
-    """The command line; a running dnsmasq with just this one is taken over."""
+    """The command line; a running dnsmasq with just this one is taken over. Guests that make their addresses have no lease and
+    are unknown: they may ask for the rest."""
+    stateless = any(subnet.ipv6_address_mode == STATELESS for subnet in served(network))
     return [
         "dnsmasq",
         "--conf-file=/dev/null",
@@ -118,7 +119,7 @@ def arguments(network: NetworkModel, files: DhcpFiles, folder: str, user: str) -
         "--except-interface=lo",
         "--dhcp-authoritative",
         "--dhcp-no-override",
-        "--dhcp-ignore=tag:!known",
+        "--dhcp-ignore=tag:!known" + (",tag:!dhcpv6" if stateless else ""),
         "--dhcp-lease-max=65536",
         "--quiet-dhcp",
         "--quiet-dhcp6",
