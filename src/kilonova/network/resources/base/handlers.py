@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.yielding import yielding
-from kilonova.network.resources.base.access import guard, hidden, scope
+from kilonova.network.resources.base.access import guard, hidden, scope, seeing
 from kilonova.network.resources.base.bodies import read_many, read_one
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.filters import links, read_filters
@@ -86,3 +86,19 @@ class Handlers(Replies[L]):
     async def delete(self, call: Call, id: str) -> Reply:
         await self.logic.delete(call.ctx, id, self.guard(call, "delete"))
         return Reply()
+
+
+class SeeingHandlers(Handlers[L]):
+    """Of a resource whose requests name other objects: `create` and `update` of its logic also take what the caller may see of
+    these."""
+
+    async def create(self, call: Call) -> Reply:
+        bodies, bulk = await read_many(call, self.shape, self.logic.deps.options.max_bulk)
+        guards = [self.guard(call, "create", body, see=self.shape.see_new) async for body in yielding(bodies)]
+        items = await self.logic.create(call.ctx, bodies, guards, seeing(call))
+        return self.many(call, items) if bulk else self.one(call, items[0])
+
+    async def update(self, call: Call, id: str) -> Reply:
+        body = await read_one(call, self.shape)
+        item = await self.logic.update(call.ctx, id, body, self.guard(call, "update", body), seeing(call))
+        return self.one(call, item)

@@ -17,8 +17,9 @@ from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import parse_address as address_of
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown
-from kilonova.network.resources.base.facts import Guard, Seeing, facts, network_facts, owned_by
+from kilonova.network.resources.base.facts import Guard, Seeing, owned_by
 from kilonova.network.resources.base.logic import ReadLogic
+from kilonova.network.resources.base.visible import visible_network, visible_port
 from kilonova.network.resources.floating_ips import errors
 from kilonova.network.resources.floating_ips.schemas import (
     FloatingIP,
@@ -35,7 +36,7 @@ from kilonova.network.store import routers as router_store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.floating_ips import FLOATING_IPS, FloatingIPRow
-from kilonova.network.store.networks import NETWORKS, NetworkRow
+from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.port_forwardings import ForwardingRow
 from kilonova.network.store.ports import PORTS, PortRow
 from kilonova.network.store.routers import PlacedAddress
@@ -96,11 +97,7 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
 
     async def _network(self, tx: Transaction, body: FloatingIPCreate, seeing: Seeing) -> NetworkRow:
         network_id = body.floating_network_id
-        missing = network_errors.NetworkNotFound(id=network_id)
-        network = await NETWORKS.get(tx.connection, network_id)
-        if network is None:
-            raise missing
-        seeing.network(facts(network) | network_facts(network), missing)
+        network = await visible_network(tx.connection, network_id, seeing)
         if not network.external:
             raise _bad(f"Network {network_id} is not a valid external network")
         subnets = await subnet_store.of_networks(tx.connection, [network_id])
@@ -173,12 +170,7 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         self, tx: Transaction, ctx: RequestContext, row: FloatingIPRow, port_id: str, fixed: str | None, seeing: Seeing
     ) -> dict[str, Any]:
         """The columns of one that leads to this port."""
-        missing = network_errors.PortNotFound(id=port_id)
-        port = await PORTS.get(tx.connection, port_id, lock=True)
-        if port is None:
-            raise missing
-        network = await NETWORKS.get(tx.connection, port.network_id)
-        seeing.port(facts(port, network) | {"shared": False, "router:external": False}, missing)
+        port = await visible_port(tx.connection, port_id, seeing)
         if port.project_id != row.project_id and not ctx.is_admin:
             raise _bad(
                 f"Cannot process floating IP association with Port {port_id}, since that port is owned by a different project"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kilonova.core.addresses import parse_address
+from kilonova.network.resources.base.handlers import SeeingHandlers
 from kilonova.network.resources.base.resource import CrudResource, Extension
-from kilonova.network.resources.floating_ips.handlers import FloatingIPHandlers
 from kilonova.network.resources.floating_ips.logic import FloatingIPLogic
 from kilonova.network.resources.floating_ips.policies import RULES
 from kilonova.network.resources.floating_ips.schemas import FloatingIP, FloatingIPCreate, FloatingIPUpdate
@@ -19,7 +19,7 @@ FLOATING_IPS = CrudResource(
     addresses={"floating_ip_address": parse_address, "fixed_ip_address": parse_address},
     rules=RULES,
     logic=FloatingIPLogic,
-    handlers=FloatingIPHandlers,
+    handlers=SeeingHandlers,
     quota=True,
     extensions=(
         Extension(

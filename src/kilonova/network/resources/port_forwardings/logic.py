@@ -10,8 +10,9 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
 from kilonova.network import errors as network_errors
 from kilonova.network.resources.base.columns import changes_of
-from kilonova.network.resources.base.facts import Seeing, facts
+from kilonova.network.resources.base.facts import Seeing
 from kilonova.network.resources.base.nested_logic import NestedLogic
+from kilonova.network.resources.base.visible import visible_port
 from kilonova.network.resources.floating_ips.errors import FloatingIPNotFound, FloatingIPPortAlreadyAssociated
 from kilonova.network.resources.port_forwardings import errors, plan
 from kilonova.network.resources.port_forwardings.plan import bad
@@ -24,9 +25,7 @@ from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import port_forwardings as store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store.floating_ips import FLOATING_IPS, LOOSE, FloatingIPRow
-from kilonova.network.store.networks import NETWORKS
 from kilonova.network.store.port_forwardings import FORWARDINGS, ForwardingRow
-from kilonova.network.store.ports import PORTS
 
 TARGET = ("protocol", "internal_port_id", "internal_ip_address")
 
@@ -82,12 +81,7 @@ class PortForwardingLogic(NestedLogic[FloatingIPRow, ForwardingRow, PortForwardi
     ) -> None:
         """The port can be reached from the floating IP, and neither of the two is bound as a whole."""
         port_id, address = columns["internal_port_id"], columns["internal_ip_address"]
-        missing = network_errors.PortNotFound(id=port_id)
-        port = await PORTS.get(tx.connection, port_id, lock=True)
-        if port is None:
-            raise missing
-        network = await NETWORKS.get(tx.connection, port.network_id)
-        seeing.port(facts(port, network) | {"shared": False, "router:external": False}, missing)
+        await visible_port(tx.connection, port_id, seeing)
         if parent.fixed_port_id is not None:
             raise FloatingIPPortAlreadyAssociated(
                 ip_address=parent.floating_ip_address, id=parent.id, port_id=port_id, fixed_ip=address,

@@ -13,14 +13,15 @@ from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.readdress import readdress
-from kilonova.network.resources.base.facts import Seeing, facts, network_facts
+from kilonova.network.resources.base.facts import Seeing
+from kilonova.network.resources.base.visible import visible_network
 from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.routers import errors, plan
 from kilonova.network.resources.routers.schemas import GatewayIn
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import routers as store
 from kilonova.network.store import subnets as subnet_store
-from kilonova.network.store.networks import NETWORKS, NetworkRow
+from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import PORTS
 from kilonova.network.store.routers import ROUTERS, RouterRow
 from kilonova.network.store.subnets import SubnetRow
@@ -55,11 +56,7 @@ class Gateways:
         return left
 
     async def _network(self, tx: Transaction, network_id: str, seeing: Seeing) -> NetworkRow:
-        missing = network_errors.NetworkNotFound(id=network_id)
-        network = await NETWORKS.get(tx.connection, network_id, lock=True)
-        if network is None:
-            raise missing
-        seeing.network(facts(network) | network_facts(network), missing)
+        network = await visible_network(tx.connection, network_id, seeing, lock=True)
         if not network.external:
             raise errors.BadRequest(resource="router", reason=f"Network {network_id} is not an external network")
         return network

@@ -1,28 +1,16 @@
-"""Routers over HTTP: what the request names beside the router must be visible to the caller."""
+"""Routers over HTTP: their interfaces and routes."""
 
 from __future__ import annotations
 
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.yielding import yielding
 from kilonova.network.resources.base.access import seeing
-from kilonova.network.resources.base.bodies import read_many, read_one, read_shape
-from kilonova.network.resources.base.handlers import Handlers
+from kilonova.network.resources.base.bodies import read_one, read_shape
+from kilonova.network.resources.base.handlers import SeeingHandlers
 from kilonova.network.resources.routers.logic import RouterLogic
 from kilonova.network.resources.routers.schemas import InterfaceIn, RoutesIn
 
 
-class RouterHandlers(Handlers[RouterLogic]):
-    async def create(self, call: Call) -> Reply:
-        bodies, bulk = await read_many(call, self.shape, self.logic.deps.options.max_bulk)
-        guards = [self.guard(call, "create", body, see=self.shape.see_new) async for body in yielding(bodies)]
-        items = await self.logic.create(call.ctx, bodies, guards, seeing(call))
-        return self.many(call, items) if bulk else self.one(call, items[0])
-
-    async def update(self, call: Call, id: str) -> Reply:
-        body = await read_one(call, self.shape)
-        item = await self.logic.update(call.ctx, id, body, self.guard(call, "update", body), seeing(call))
-        return self.one(call, item)
-
+class RouterHandlers(SeeingHandlers[RouterLogic]):
     async def add_interface(self, call: Call, id: str) -> Reply:
         asked = await read_shape(call, self.shape, InterfaceIn)
         allowed = self.guard(call, "add_router_interface")

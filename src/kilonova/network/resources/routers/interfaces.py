@@ -18,6 +18,7 @@ from kilonova.network.hosts import overlay
 from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.resources.base.facts import Seeing, facts
+from kilonova.network.resources.base.visible import visible_port
 from kilonova.network.resources.routers import errors, plan
 from kilonova.network.resources.routers.schemas import Interface, InterfaceIn
 from kilonova.network.store import floating_ips as floating_store
@@ -80,12 +81,7 @@ class Interfaces:
     async def _add_port(
         self, tx: Transaction, ctx: RequestContext, router: RouterRow, port_id: str, seeing: Seeing
     ) -> Interface:
-        missing = network_errors.PortNotFound(id=port_id)
-        port = await PORTS.get(tx.connection, port_id, lock=True)
-        if port is None:
-            raise missing
-        network = await NETWORKS.get(tx.connection, port.network_id)
-        seeing.port(facts(port, network) | {"shared": False, "router:external": False}, missing)
+        port = await visible_port(tx.connection, port_id, seeing)
         if port.device_id or await store.router_of_port(tx.connection, port_id):
             raise errors.PortInUse(id=port_id, network_id=port.network_id, device_id=port.device_id)
         held = await store.addresses_of(tx.connection, [port_id])
