@@ -17,6 +17,7 @@ from kilonova.network.hosts.compute_events import ComputeEvents, ComputeNotifier
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
+from kilonova.network.resources.address_groups.routes import ADDRESS_GROUPS
 from kilonova.network.resources.agents.logic import AgentLogic
 from kilonova.network.resources.agents.routes import AGENTS
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
@@ -49,6 +50,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     PORT_FORWARDINGS,
     SECURITY_GROUPS,
     SECURITY_GROUP_RULES,
+    ADDRESS_GROUPS,
     RBAC_POLICIES,
     AGENTS,
     AVAILABILITY_ZONES,

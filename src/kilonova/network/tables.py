@@ -148,6 +148,14 @@ security_groups = Table(
     Index("ix_security_groups_project", "project_id", "name"),
 )
 
+address_groups = Table(
+    "address_groups",
+    metadata,
+    *_standard(),
+    Column("addresses", JSON, nullable=False),  # prefixes, without host bits
+    Index("ix_address_groups_project", "project_id"),
+)
+
 security_group_rules = Table(
     "security_group_rules",
     metadata,
@@ -161,6 +169,9 @@ security_group_rules = Table(
     Column("port_range_max", Integer),
     Column("remote_ip_prefix", String(64)),
     Column("remote_group_id", ForeignKey("security_groups.id", ondelete="CASCADE")),
+    Column(
+        "remote_address_group_id", String(36)
+    ),  # the address group is locked when it is named, and when it is deleted
     Column("description", String(255), nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
@@ -168,6 +179,7 @@ security_group_rules = Table(
     Column("signature", String(255), nullable=False),  # what makes two rules of a group the same
     UniqueConstraint("security_group_id", "signature"),
     Index("ix_security_group_rules_remote", "remote_group_id"),
+    Index("ix_security_group_rules_addresses", "remote_address_group_id"),
     Index("ix_security_group_rules_project", "project_id"),
 )
 

@@ -282,6 +282,9 @@ def test_cuts() -> None:
         Cut(zone, "198.18.7.10", "ingress", peer="198.18.7.10"),
         Cut(zone, "fd00:7::a", "ingress", peer="fd00:7::a"),
     ]
+    prefix = replace(web, members=(*web.members, "10.9.0.0/24"))  # of an address group
+    wider = permits(replace(state, security_groups=(prefix,)), zones)
+    assert cuts(wider, before) == [Cut(zone, "198.18.7.10", "ingress", peer="10.9.0.0/24")]
     assert after(networks=()) == [Cut(zone)]
     net = replace(state.networks[0], ports=(replace(state.networks[0].ports[0], id=NET),))
     everything = {Cut(zone, ip, way) for ip in ("198.18.7.10", "fd00:7::a") for way in ("ingress", "egress")}

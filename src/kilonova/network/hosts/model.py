@@ -30,6 +30,7 @@ from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.security_group_rules import plan as rule_plan
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
+from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
 from kilonova.network.store.hosts import PortGroup
 from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import Allocation, PortRow
@@ -37,6 +38,7 @@ from kilonova.network.store.security_group_rules import RuleRow
 from kilonova.network.store.subnets import SubnetRow
 
 T = TypeVar("T", bound=TypedRow)
+SINGLE = ("/32", "/128")  # of an IPv4 address, of an IPv6 address
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,16 @@ class HostLogic:
         return tuple(self._network(n, subnets.get(n.id, []), by_network[n.id], placed) for n in networks)
 
     async def security_groups(self, connection: Connection, found: _Found) -> tuple[SecurityGroupModel, ...]:
-        """Those of the host's ports, and those that their rules refer to."""
+        """Those of the host's ports, and those that their rules refer to. To a host an address group is a group with members."""
         if not found.ports:
             return ()
         rules = _by(await store.rules_on(connection, found.host), "security_group_id")
         remote = sorted({r.remote_group_id for rs in rules.values() for r in rs if r.remote_group_id})
         members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
+        named = {r.remote_address_group_id for rs in rules.values() for r in rs if r.remote_address_group_id}
+        addresses = await ADDRESS_GROUPS.by_ids(connection, named) if named else {}
         used = {row.security_group_id for rows in found.groups.values() for row in rows} | set(remote)
-        return tuple(
+        groups = tuple(
             SecurityGroupModel(
                 id=group,
                 rules=tuple(_rule(row) for row in rules.get(group, [])),
@@ -99,6 +103,7 @@ class HostLogic:
             )
             for group in sorted(used)
         )
+        return groups + tuple(_address_group(addresses[one]) for one in sorted(addresses))
 
     async def routers(self, connection: Connection, found: _Found) -> tuple[RouterModel, ...]:
         here = (port.device_owner for port in found.ports if port.host_id == found.host)
@@ -180,6 +185,12 @@ def _port(row: PortRow, placed: _Placed) -> PortModel:
     )
 
 
+def _address_group(row: AddressGroupRow) -> SecurityGroupModel:
+    return SecurityGroupModel(
+        id=row.id, members=tuple(text.removesuffix(SINGLE[":" in text]) for text in row.addresses)
+    )
+
+
 def _rule(row: RuleRow) -> RuleModel:
     protocol = row.protocol
     if row.ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
@@ -193,7 +204,7 @@ def _rule(row: RuleRow) -> RuleModel:
         port_range_max=row.port_range_max,
         remote_ip_prefix=rule_plan.normalized(row.remote_ip_prefix)
         or row.remote_ip_prefix,  # the agent names what it can't read
-        remote_group_id=row.remote_group_id,
+        remote_group_id=row.remote_group_id or row.remote_address_group_id,
     )
 
 

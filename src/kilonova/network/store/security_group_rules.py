@@ -28,6 +28,7 @@ class RuleRow(RuleKey, OwnedRow):
     port_range_max: int | None
     remote_ip_prefix: str | None
     remote_group_id: str | None
+    remote_address_group_id: str | None
     description: str
     created_at: str
     updated_at: str

@@ -42,6 +42,16 @@ async def in_use(connection: Connection, group_id: str) -> bool:
     return (await connection.execute(query)).first() is not None
 
 
+def groups_naming(address_group_id: str) -> Select[tuple[str]]:
+    """The groups with rules that refer to an address group, as a part of a query."""
+    named = security_group_rules.c.remote_address_group_id == address_group_id
+    return select(security_group_rules.c.security_group_id).where(named)
+
+
+async def names_address_group(connection: Connection, address_group_id: str) -> bool:
+    return (await connection.execute(groups_naming(address_group_id).limit(1))).first() is not None
+
+
 def groups_of_port(port_id: str) -> Select[tuple[str]]:
     """The groups of a port, as a part of a query."""
     return select(port_groups.c.security_group_id).where(port_groups.c.port_id == port_id)

@@ -11,12 +11,14 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.hosts.security_groups import rules_changed
 from kilonova.network.projects import make_room
+from kilonova.network.resources.address_groups.errors import AddressGroupNotFound
 from kilonova.network.resources.base.columns import owner
 from kilonova.network.resources.base.facts import Guard, facts
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.security_group_rules import plan
 from kilonova.network.resources.security_group_rules.schemas import Rule, RuleCreate
 from kilonova.network.store import security_group_rules as store
+from kilonova.network.store.address_groups import ADDRESS_GROUPS
 from kilonova.network.store.security_group_rules import RULES, RuleRow
 from kilonova.network.store.security_groups import GROUPS
 from kilonova.network.store.tags import Condition
@@ -46,6 +48,7 @@ class SecurityGroupRuleLogic(Logic[RuleRow, Rule]):
             raise errors.DuplicateSecurityGroupRuleInPost
         async with self.deps.database.transaction() as tx:
             await self._into_groups(tx.connection, ctx, rows, guards)
+            await self._check_addresses(tx, ctx, rows)
             await make_room(self.deps, tx, [row["project_id"] for row in rows], {RULES: 1})
             await self._check_new(tx.connection, rows)
             await RULES.add(tx.connection, rows)
@@ -70,6 +73,13 @@ class SecurityGroupRuleLogic(Logic[RuleRow, Rule]):
         for group_id in remote:
             if group_id not in known or not (ctx.is_admin or known[group_id].project_id == ctx.project_id):
                 raise errors.SecurityGroupNotFound(id=group_id)
+
+    async def _check_addresses(self, tx: Transaction, ctx: RequestContext, rows: Sequence[dict[str, Any]]) -> None:
+        """Address groups must be the caller's; until the transaction ends none of them is deleted."""
+        for group_id in sorted({row["remote_address_group_id"] for row in rows if row["remote_address_group_id"]}):
+            group = await ADDRESS_GROUPS.get(tx.connection, group_id, lock=True)
+            if group is None or not (ctx.is_admin or group.project_id == ctx.project_id):
+                raise AddressGroupNotFound(id=group_id)
 
     async def _check_new(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         asked = {(row["security_group_id"], row["signature"]) for row in rows}

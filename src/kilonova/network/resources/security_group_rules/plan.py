@@ -19,7 +19,7 @@ PROTOCOLS = {
 WITH_PORTS = {6, 17, 33, 132, 136}
 ICMP = {1, 58}
 ONLY_IPV6 = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
-COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr", "remote_address_group_id"}]
+COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr"}]
 DEFAULT_RULES = [
     ("egress", "IPv4", False),
     ("egress", "IPv6", False),
@@ -41,7 +41,8 @@ def values_of(body: RuleCreate) -> dict[str, Any]:
     if protocol in ONLY_IPV6 and ethertype == "IPv4":
         raise errors.SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=protocol)
     _check_range(protocol, body.port_range_min, body.port_range_max)
-    if body.remote_ip_prefix is not None and body.remote_group_id is not None:
+    remotes = (body.remote_ip_prefix, body.remote_group_id, body.remote_address_group_id)
+    if sum(remote is not None for remote in remotes) > 1:
         raise errors.SecurityGroupMultipleRemoteEntites
     return {
         "direction": body.direction,
@@ -51,6 +52,7 @@ def values_of(body: RuleCreate) -> dict[str, Any]:
         "port_range_max": body.port_range_max,
         "remote_ip_prefix": _prefix(body.remote_ip_prefix, ethertype),
         "remote_group_id": body.remote_group_id,
+        "remote_address_group_id": body.remote_address_group_id,
         "description": body.description or "",
     }
 
@@ -61,7 +63,8 @@ def new_rule(deps: Deps, group_id: str, project_id: str, **values: Any) -> dict[
     rule: dict[str, Any] = {
         "id": deps.clock.uuid(), "project_id": project_id, "security_group_id": group_id, "direction": "egress",
         "ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None, "remote_ip_prefix": None,
-        "remote_group_id": None, "description": "", "created_at": now, "updated_at": now, "revision_number": 0,
+        "remote_group_id": None, "remote_address_group_id": None, "description": "",
+        "created_at": now, "updated_at": now, "revision_number": 0,
     }  # fmt: skip
     rule |= values
     return rule | {"signature": signature(rule)}
@@ -87,7 +90,8 @@ def signature(values: dict[str, Any]) -> str:
         values["direction"], values["ethertype"], number, values["port_range_min"], values["port_range_max"],
         None if prefix in ANYWHERE else prefix, values["remote_group_id"],
     )  # fmt: skip
-    return "|".join("" if part is None else str(part) for part in parts)
+    addresses = [values["remote_address_group_id"]] if values["remote_address_group_id"] else []
+    return "|".join("" if part is None else str(part) for part in (*parts, *addresses))
 
 
 def number_of(protocol: str | None) -> int | None:

@@ -16,7 +16,6 @@ SECURITY_GROUP_RULES = CrudResource(
     view=Rule,
     create=RuleCreate,
     addresses={"remote_ip_prefix": parse_interface},
-    constant={"remote_address_group_id": None},
     derived=frozenset({"normalized_cidr"}),
     rules=RULES,
     see_new="get_security_group",

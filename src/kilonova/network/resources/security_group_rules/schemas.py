@@ -17,7 +17,7 @@ class RuleCreate(Body, kw_only=True):
     port_range_max: int | None = None
     remote_ip_prefix: Name | None = None
     remote_group_id: Uuid | None = None
-    remote_address_group_id: None = None
+    remote_address_group_id: Uuid | None = None
     description: Text | None = ""
     project_id: ProjectId | None = None
     tenant_id: ProjectId | None = None
@@ -40,4 +40,4 @@ class Rule(View, kw_only=True):
     created_at: str
     updated_at: str
     revision_number: int
-    remote_address_group_id: str | None = None
+    remote_address_group_id: str | None

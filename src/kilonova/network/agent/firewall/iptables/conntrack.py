@@ -13,7 +13,7 @@ import msgspec
 from kilonova.network.agent.firewall.iptables.rules import match, protocol_number, version_of
 from kilonova.network.agent.model import HostModel, PortModel, RuleModel
 from kilonova.network.agent.system.commands import run
-from kilonova.network.agent.system.names import clean_ip, memo
+from kilonova.network.agent.system.names import clean_ip, clean_network, memo
 
 ENTRY = re.compile(r"^.*?src=(\S+) dst=(\S+)", re.M)  # the first direction of each connection
 
@@ -123,6 +123,11 @@ def cuts(old: dict[str, Permits], new: dict[str, Permits]) -> list[Cut]:
     return list(found)
 
 
+def _peer(member: str) -> str:
+    """As conntrack takes it: an address, or a prefix."""
+    return str(clean_network(member)) if "/" in member else clean_ip(member)
+
+
 def _port_cuts(ip: str, before: Permits, after: Permits) -> Iterable[Cut]:
     if after.rules is None:
         return
@@ -136,7 +141,7 @@ def _port_cuts(ip: str, before: Permits, after: Permits) -> Iterable[Cut]:
     for direction, member in sorted(before.peers - after.peers):
         with contextlib.suppress(ValueError):  # no rule was written for what is no address
             if (":" in member) == (":" in ip):
-                yield Cut(before.zone, ip, direction, peer=clean_ip(member))
+                yield Cut(before.zone, ip, direction, peer=_peer(member))
 
 
 async def cut(found: list[Cut], timeout: float) -> None:

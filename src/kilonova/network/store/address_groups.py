@@ -1,0 +1,15 @@
+"""SQL of address groups."""
+
+from __future__ import annotations
+
+from kilonova.network.store.objects import Objects, StandardRow
+from kilonova.network.tables import address_groups
+
+
+class AddressGroupRow(StandardRow):
+    """`addresses` are prefixes without host bits."""
+
+    addresses: list[str]
+
+
+ADDRESS_GROUPS = Objects(address_groups, AddressGroupRow)
