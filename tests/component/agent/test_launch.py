@@ -13,10 +13,13 @@ from kilonova.compute import models
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.runner import SHOWN_AFTER
 from kilonova.compute.guest_facts import facts_of
+from kilonova.compute.vifs import _subnet
 from kilonova.compute.virt.driver import GuestSpec, PowerState
 from kilonova.compute.virt.fake import FakeDriver
 from kilonova.compute.virt.fake_options import FakeOptions
+from kilonova.compute.virt.personalise import network_data
 from kilonova.core import errors
+from kilonova.network.client import SubnetRecord
 from tests.component.agent.lab import CREATED, CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id
 from tests.eventually import PATIENCE, until
 
@@ -146,6 +149,21 @@ async def test_steps_are_undone_in_reverse(lab: Lab, monkeypatch: pytest.MonkeyP
 def test_guests_get_a_full_name(hostname: str, domain: str, expected: str) -> None:
     """In the config drive and by the metadata service alike."""
     assert facts_of(build_of(hostname=hostname), [], domain=domain).hostname == expected
+
+
+@pytest.mark.parametrize("mode", ["slaac", "dhcpv6-stateless", "dhcpv6-stateful", None])
+def test_guests_read_where_their_ipv6_addresses_come_from(mode: str | None) -> None:
+    """From what the network service says of a subnet to `network_data.json`."""
+    record = SubnetRecord(
+        id="s", name="", description="", project_id="p", tenant_id="p", created_at="", updated_at="", revision_number=1,
+        network_id="n", ip_version=6, cidr="fd00:1::/64", gateway_ip="fd00:1::1", enable_dhcp=True, allocation_pools=[],
+        dns_nameservers=[], host_routes=[], ipv6_address_mode=mode,
+    )  # fmt: skip
+    ips = [models.FixedIp(address="fd00:1::5", subnet=_subnet(record))]
+    vif = models.Vif(port_id="p", network_id="n", network_name="net", mac_address="fa:16:3e:00:00:01", fixed_ips=ips)
+    (shown,) = network_data(facts_of(build_of(), [vif]))["networks"]
+    assert shown["type"] == (f"ipv6_{mode}" if mode else "ipv6")
+    assert shown.get("ip_address") == (None if mode == "dhcpv6-stateful" else "fd00:1::5")
 
 
 def test_guests_read_their_first_floating_ip() -> None:
