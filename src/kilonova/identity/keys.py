@@ -79,12 +79,19 @@ class KeyRepository:
         finally:
             os.unlink(scratch)
 
+    def _read(self) -> dict[int, Fernet]:
+        return {number: Fernet((self.folder / str(number)).read_bytes()) for number in self._numbers()}
+
     def _load(self) -> MultiFernet:
-        numbers = sorted(self._numbers())
+        try:
+            keys = self._read()
+        except FileNotFoundError:  # a rotation came between the listing and the reading
+            keys = self._read()
+        numbers = sorted(keys)
         if not numbers:
             raise FileNotFoundError(f"no keys in {self.folder}")
         order = sorted(numbers[1:] or numbers, reverse=True) + (numbers[:1] if len(numbers) > 1 else [])
-        self._crypt = MultiFernet([Fernet((self.folder / str(n)).read_bytes()) for n in order])
+        self._crypt = MultiFernet([keys[number] for number in order])
         self._names, self._looked = numbers, self.clock.monotonic()
         return self._crypt
 

@@ -54,6 +54,20 @@ def test_a_rotation_that_was_cut_off_is_finished_by_the_next(tmp_path: Path):
     assert sorted(path.name for path in keys.folder.iterdir()) == ["0", "2", "3"]
 
 
+def test_keys_are_read_while_another_process_rotates_them(tmp_path: Path, monkeypatch):
+    keys = KeyRepository(tmp_path / "keys", MovedClock(), max_active=3)
+    keys.create()
+    sealed = keys.seal(b"text")
+    listed = keys._numbers()
+    for _ in range(2):
+        keys.rotate()
+    reader = KeyRepository(keys.folder, MovedClock(), max_active=3)
+    listings = [listed, keys._numbers()]
+    monkeypatch.setattr(reader, "_numbers", lambda: listings.pop(0) if len(listings) > 1 else listings[0])
+    assert reader.open(sealed) is None, "its key was removed"
+    assert reader.open(keys.seal(b"new")) == b"new"
+
+
 async def test_tokens_outlive_a_rotation(identity):
     token = await identity.login("demo", "demo-pw", "demo")
     identity.service.keys.rotate()
