@@ -76,6 +76,10 @@ class SubnetInUse(Conflict):
     template = "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
 
 
+class NetworkMTUSubnetConflict(Conflict):
+    template = "MTU of {id} is not valid, subnet requires a minimum of {mtu}"
+
+
 class GatewayIpInUse(Conflict):
     template = "Current gateway ip {ip_address} already in use by port {port_id}. Unable to update."
 

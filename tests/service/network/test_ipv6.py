@@ -129,6 +129,16 @@ async def test_an_unknown_mode_is_refused_and_none_changes_later(cloud: Cloud):
     assert (await cloud("GET", f"/subnets/{made['id']}")).json["subnet"] == made
 
 
+async def test_a_network_of_small_packets_has_no_ipv6(cloud: Cloud):
+    network = await cloud.make("network", name="small", mtu=1279)
+    body = {"network_id": network["id"], "cidr": "fd00:1::/64", "ip_version": 6}
+    answer = await cloud("POST", "/subnets", json={"subnet": body})
+    assert (answer.status, answer.json["NeutronError"]["type"]) == (409, "NetworkMTUSubnetConflict")
+    assert answer.json["NeutronError"]["message"] == (
+        f"MTU of {network['id']} is not valid, subnet requires a minimum of 1280"
+    )
+
+
 async def test_overlap_is_of_one_version(cloud: Cloud):
     network, _ = await cloud.network("10.0.0.0/24")
     await subnet(cloud, network, "fd00:1::/64")

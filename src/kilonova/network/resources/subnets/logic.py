@@ -133,6 +133,8 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
             raise missing
         guard(owned_by(row["project_id"]) | within(network), missing)
         cidr = plan.new_cidr(body)
+        if cidr.version == 6 and network.mtu < plan.IPV6_MTU:
+            raise errors.NetworkMTUSubnetConflict(id=network.id, mtu=plan.IPV6_MTU)
         if any(other.version == cidr.version and other.overlaps(cidr) for other in taken[network.id]):
             raise errors.InvalidInput(
                 reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"

@@ -16,6 +16,7 @@ from kilonova.network.resources.subnets.schemas import HostRoute, Pool, SubnetCr
 MAX_NAMESERVERS = 5
 MAX_ROUTES = 20
 LONGEST_WITH_DHCP = 126  # IPv6 prefix length
+IPV6_MTU = 1280  # the least that IPv6 works with
 
 
 def new_cidr(body: SubnetCreate) -> IPNetwork:
