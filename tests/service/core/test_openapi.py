@@ -91,7 +91,9 @@ async def out_of_range(call: Call) -> Reply:
 
 
 ROUTES = [
-    Route("GET", "/toys", listing, "toy:any", reply=Toys, summary="List toys."),
+    Route(
+        "GET", "/toys", listing, "toy:any", reply=Toys, summary="List toys.", query={"limit": "2.1", "colour": "2.3"}
+    ),
     Route(
         "POST", "/toys/{toy_id:str}/paint", paint, "toy:any", 201, body=Paint, reply=wrapped("toy", Toy), since="2.2"
     ),
@@ -153,6 +155,11 @@ async def test_an_operation_has_its_parts(api):
     assert painting["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Paint"}
     assert {"201", "400", "401", "403", "404", "409"} == set(painting["responses"])
     assert made["paths"]["/toys"]["get"]["summary"] == "List toys."
+    text = {"in": "query", "schema": {"type": "string"}}
+    assert made["paths"]["/toys"]["get"]["parameters"][:-1] == [
+        {"name": "colour", **text, "x-openstack": {"min-ver": "2.3"}},
+        {"name": "limit", **text},
+    ]
     picture = made["paths"]["/picture"]["put"]
     assert "security" not in picture
     assert [*picture["requestBody"]["content"]] == ["application/octet-stream"]

@@ -38,3 +38,11 @@ async def test_its_document_is_valid(service):
     operations = [(path, method) for path, methods in answer.json["paths"].items() for method in methods]
     assert len(operations) == len(service.routes)
     assert [name for name in answer.json["components"]["schemas"] if "." in name] == []
+
+
+async def test_computes_document_has_the_query_parameters(every_service):
+    client = Client(AsgiTransport(Gateway({"/compute": every_service["/compute"].app})))
+    made = (await client("GET", "/compute/openapi.json", token=None)).json
+    listed = {one["name"]: one for one in made["paths"]["/v2.1/flavors"]["get"]["parameters"] if "name" in one}
+    assert {"limit", "marker", "minRam", "minDisk", "is_public", "sort_key", "sort_dir", "name"} == listed.keys()
+    assert listed["name"]["x-openstack"] == {"min-ver": "2.102"}

@@ -39,7 +39,7 @@ NONE = known("2.102")  # of all other routes that read
 
 
 def within_parameters(route: Route, parameters: Parameters) -> Route:
-    """The route, refusing parameters that are not its own."""
+    """The route, refusing parameters that are not its own, and with these in documents."""
     default = NONE if route.method == "GET" else None
     its_own = parameters.get(f"{route.method} {route.path.removeprefix(CURRENT)}", default)
     return route if its_own is None or route.public else _refusing(route, its_own)
@@ -58,4 +58,6 @@ def _refusing(route: Route, its_own: Known) -> Route:
                 raise UnknownParameters(names=f"{names} {'was' if len(strange) == 1 else 'were'}")
         return await handler(call, **params)
 
-    return msgspec.structs.replace(route, handler=checked)
+    return msgspec.structs.replace(
+        route, handler=checked, query={name: str(version) for name, version in its_own.names.items()}
+    )

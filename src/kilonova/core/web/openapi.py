@@ -64,6 +64,16 @@ def _operation(web: Web, route: Route, shapes: Shapes) -> Json:
     parameters: list[Json] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
     ]
+    lowest = str(web.microversions.low) if web.microversions is not None else None
+    parameters += [
+        {
+            "name": name,
+            "in": "query",
+            "schema": {"type": "string"},
+            **microversions(since if since != lowest else None, None),
+        }
+        for name, since in sorted(route.query.items())
+    ]
     if web.microversions is not None:
         parameters.append({"$ref": "#/components/parameters/microversion"})
     made: Json = {
