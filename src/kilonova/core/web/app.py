@@ -46,8 +46,8 @@ class Route(msgspec.Struct, frozen=True):
     `status` is the reply's when the handler names none; `max_body` caps the body in bytes (None: the handler streams it);
     `public` routes are answered without a token (a valid one is still read). `since`/`until` are microversions outside
     of which the route does not exist. `body` and `reply` are the shapes (a Struct, or a union of them) of what is sent and of
-    what is answered, None where there is none; `summary` says in one line what the route does; `query` are the parameters after the
-    `?`, each with the microversion since which it is there. Documents are made of the four.
+    what is answered, None where there is none; `summary` says in one line what the route does; `query` are the parameters after
+    the `?`, each with the microversion since which it is there. Documents are made of the four.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
