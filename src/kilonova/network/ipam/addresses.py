@@ -71,7 +71,7 @@ class Allocator:
             self._note(port_id, *chosen[n])
 
     def give_new(self, subnet_id: str, wants: Iterable[tuple[str, Want]]) -> None:
-        """Addresses of a new subnet that nobody else can have, as they are made of the ports' MACs: none is looked for."""
+        """Addresses of a new subnet, made of the ports' MACs, so that no other port can have them: nothing is looked for."""
         for port_id, want in wants:
             self._note(port_id, subnet_id, int(want.address or 0))
 
