@@ -10,11 +10,19 @@ import pytest
 from kilonova.testing.cluster import PASSWORD
 from kilonova.testing.engines import free_port
 from tests.eventually import eventually
+from tests.process.cloud.harness import Api
 from tests.process.cluster.scene import Scene
 from tests.process.serve.processes import Served, is_ready, write_toml
 
 pytestmark = pytest.mark.cluster
 SQL = re.compile(r"\b(sqlalchemy|alembic|asyncpg|asyncmy|sqlite3|kilonova\.core\.db)\b")
+
+
+def launched_and_deleted(api: Api, image: str, host: str, **fields: str) -> None:
+    server = api.launch(image, "none", **fields)
+    assert api.wait(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"] == host
+    api.ok("DELETE", "compute", f"/servers/{server}")
+    api.wait_gone(server)
 
 
 @pytest.mark.parametrize("host", ["bare-host"])
@@ -42,13 +50,16 @@ def test_a_launch_through_agents_without_a_database(scene: Scene, tmp_path: Path
     with agents[0], agents[1]:
         for agent, port in zip(agents, ports.values(), strict=True):
             eventually(lambda port=port: is_ready(port), agent.words)
-        server = scene.admin.launch(scene.admin.image("bare"), "none", availability_zone=f"nova:{host}")
-        assert scene.admin.wait(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"] == host
-        scene.admin.ok("DELETE", "compute", f"/servers/{server}")
-        scene.admin.wait_gone(server)
+        image = scene.admin.image("bare")
+        launched_and_deleted(scene.admin, image, host, availability_zone=f"nova:{host}")
         assert [agent.terminate() for agent in agents] == [0, 0]
+    # no launch of the next tests may go there: a scheduler hears at its next launch that a host is disabled, and seconds later
+    # that it is deleted
     (service,) = scene.admin.ok("GET", "compute", f"/os-services?host={host}&binary=nova-compute")["services"]
-    scene.admin.ok("DELETE", "compute", f"/os-services/{service['id']}")  # no launch of the next tests shall go there
+    path = f"/os-services/{service['id']}"
+    scene.admin.ok("PUT", "compute", path, {"status": "disabled"})
+    launched_and_deleted(scene.admin, image, "host1")
+    scene.admin.ok("DELETE", "compute", path)
     for agent in agents:
         assert "kilonova.core.bus" in agent.words()  # imports are printed
         assert SQL.findall(agent.words()) == []
