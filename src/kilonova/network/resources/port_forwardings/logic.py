@@ -114,7 +114,7 @@ class PortForwardingLogic(NestedLogic[FloatingIPRow, ForwardingRow, PortForwardi
             )
 
     async def changed(self, tx: Transaction, ctx: RequestContext, parent: FloatingIPRow) -> None:
-        """A floating IP without any goes through no router; the router's host is told."""
+        """A floating IP without any goes through no router; the router's host gets a message."""
         now = await FLOATING_IPS.get(tx.connection, parent.id) or parent
         if not await store.of_floating_ips(tx.connection, [parent.id]):
             await FLOATING_IPS.set(tx.connection, parent.id, LOOSE)

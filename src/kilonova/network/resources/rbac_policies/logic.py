@@ -101,7 +101,7 @@ class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
         return held
 
     async def _set(self, tx: Transaction, kind: Kind, held: Any, action: str, targets: Sequence[str]) -> None:
-        """The object's own record of whom it is shared with."""
+        """The object's own record of the projects that it is shared with."""
         values: dict[str, Any] = {kind.columns[action]: list(targets)}
         if kind is sharing.NETWORK:
             values |= {"external": bool(targets)} if action == EXTERNAL else {"shared": EVERYONE in targets}

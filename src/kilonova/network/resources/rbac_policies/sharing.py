@@ -1,5 +1,5 @@
 """What can be shared, and what sharing it means to the object itself. An object's row names the targets of its policies, so that
-reading it tells who may see it; whoever writes a policy has locked the object."""
+reading it shows which projects may see it; a writer of a policy has locked the object."""
 
 from __future__ import annotations
 
