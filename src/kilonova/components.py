@@ -22,8 +22,9 @@ from kilonova.core.grants import Grants
 from kilonova.core.notify import open_notifier
 from kilonova.core.service import Core, Service
 from kilonova.core.web.transport import Transport
-from kilonova.identity.client import COMPUTE_USER, RemoteAuthenticator, ServiceAccount, ServiceCredentials
+from kilonova.identity.client import RemoteAuthenticator
 from kilonova.identity.interface import IdentityEvents
+from kilonova.identity.service_account import COMPUTE_USER, ServiceAccount, ServiceCredentials
 from kilonova.precheck import policy_dir
 from kilonova.settings import SecretSettings, Settings
 

@@ -9,7 +9,7 @@ import httpx
 from kilonova.cli.common import running
 from kilonova.cli.credentials import login, password_of
 from kilonova.core.errors import CannotStart
-from kilonova.identity.client import CONTROL_USER
+from kilonova.identity.service_account import CONTROL_USER
 from kilonova.settings import Settings
 from kilonova.tls import verify_context
 

@@ -11,7 +11,7 @@ import typer
 from kilonova import secrets_file
 from kilonova.cli.common import CONFIG, STATE, running, settings_of
 from kilonova.core.errors import CannotStart
-from kilonova.identity.client import CONTROL_USER
+from kilonova.identity.service_account import CONTROL_USER
 from kilonova.settings import Settings
 
 USERS = ("admin", "demo")

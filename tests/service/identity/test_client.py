@@ -14,8 +14,9 @@ from kilonova.core.bus import MemoryBus
 from kilonova.core.clock import Clock
 from kilonova.core.context import service_context
 from kilonova.core.web.transport import Answer, Content, Transport
-from kilonova.identity.client import IdentityClient, RemoteAuthenticator, ServiceAccount, ServiceCredentials
+from kilonova.identity.client import IdentityClient, RemoteAuthenticator
 from kilonova.identity.interface import IdentityEvents, Revoked
+from kilonova.identity.service_account import ServiceAccount, ServiceCredentials
 from tests.eventually import until
 from tests.service.identity.conftest import Identity, MovedClock
 from tests.support import BASE

@@ -19,10 +19,11 @@ from structlog.testing import capture_logs
 from kilonova.core import errors
 from kilonova.core.cache import Cache, MemcachedCache, SealedCache, open_cache
 from kilonova.core.context import service_context
-from kilonova.identity.client import RemoteAuthenticator, ServiceAccount, ServiceCredentials, _name
+from kilonova.identity.client import RemoteAuthenticator, _name
 from kilonova.identity.flush import flush
 from kilonova.identity.interface import REVOCATION_EPOCH, RevocationList, Revoked
 from kilonova.identity.revocation_log import RevocationLog
+from kilonova.identity.service_account import ServiceAccount, ServiceCredentials
 from kilonova.testing.engines import Memcached
 from tests.service.identity.conftest import Identity, MovedClock, start
 from tests.service.identity.test_client import URL, Counting
