@@ -142,7 +142,8 @@ def _detach(settings: Settings) -> None:
     while running(settings.state_dir) is None:
         if process.poll() is not None:
             tail = log_path.read_text(errors="replace").strip().splitlines()[-1:]
-            raise CannotStart(f"it ended at once: {' '.join(tail)} (all of it: {log_path})")
+            reason = " ".join(tail).removeprefix("kilonova: ")
+            raise CannotStart(f"it ended at once: {reason} (all of it: {log_path})")
         if SYSTEM.monotonic() > until:
             process.terminate()
             raise CannotStart(f"not ready within {READY_TIMEOUT:g} s; see {log_path}")

@@ -122,7 +122,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         kind = body.network_type or self.deps.options.network_type
         if kind not in TYPES:
             raise errors.InvalidInput(
-                reason=f"provider:network_type {kind!r} is not supported, only {' and '.join(map(repr, TYPES))} are"
+                reason=f"provider:network_type {kind!r} is not supported, only {', '.join(map(repr, TYPES))} are"
             )
         if kind == FLAT and not body.physical_network:
             raise errors.InvalidInput(reason="physical_network required for flat provider network")
