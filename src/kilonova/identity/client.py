@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TypeVar
 
 import msgspec
 
@@ -22,7 +21,6 @@ from kilonova.identity.interface import REVOCATION_EPOCH, IdentityEvents, Revoca
 from kilonova.identity.resources.auth.schemas import TokenReply, TokenView
 from kilonova.identity.revocation_log import RevocationLog
 
-T = TypeVar("T")
 SERVICE_ROLE = "service"
 
 

@@ -9,7 +9,7 @@ from kilonova.core import errors
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Version
 from kilonova.placement.resources.allocations import schemas as shapes
-from kilonova.placement.resources.allocations.logic import AllocationLogic
+from kilonova.placement.resources.allocations.logic import UNKNOWN, AllocationLogic
 from kilonova.placement.resources.allocations.query import project_of, read_usages
 
 GENERATIONS_SINCE, BY_TYPE_SINCE = Version(1, 28), Version(1, 38)
@@ -30,7 +30,7 @@ class Allocations:
         body = shapes.Allocations(allocations=held)
         if known is not None:
             body.project_id, body.user_id = known.project_id, known.user_id
-            body.consumer_generation, body.consumer_type = known.generation, known.consumer_type or "unknown"
+            body.consumer_generation, body.consumer_type = known.generation, known.consumer_type or UNKNOWN
         return Reply(body)
 
     async def replace(self, call: Call, consumer: str) -> Reply:
