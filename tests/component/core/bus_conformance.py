@@ -323,8 +323,13 @@ class BusConformance:
 
     async def test_no_more_at_once_than_agreed(self, bus: Bus) -> None:
         painter = await self.painter(bus, concurrency=2)
+        painter.go.clear()
         for n in range(8):
-            await bus.client(PaintAPI).paint(CTX, str(n), 0.01)
+            await bus.client(PaintAPI).paint(CTX, str(n))
+        await until(lambda: painter.at_once == 2)
+        await asyncio.sleep(0.1)  # in which a third one would begin
+        assert painter.most_at_once == 2
+        painter.go.set()
         await until(lambda: len(painter.painted) == 8)
         assert painter.most_at_once == 2
 

@@ -25,7 +25,7 @@ FILE = re.compile(
     r"`((?:[\w.*-]+/)*[a-z_*][\w.*-]*\.(?:py|sh)|(?:[\w.*-]+/)+[\w.*-]+\.(?:cfg|conf|toml|md))(?:::\w+)?`"
 )
 END = "@@ command ended"
-CLIENT = Path(os.environ.get("CLIENT", ROOT / ".venv-client")) / "bin"
+CLIENT = ROOT / os.environ.get("CLIENT", ".venv-client") / "bin"
 
 
 def steps(page: str) -> Iterator[tuple[str, list[str]]]:
