@@ -40,4 +40,4 @@ class Rule(View, kw_only=True):
     created_at: str
     updated_at: str
     revision_number: int
-    remote_address_group_id: str | None
+    remote_address_group_id: str | None = None
