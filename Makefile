@@ -42,7 +42,7 @@ test: system engines venv client
 	@scripts/test.sh
 
 test-quick: venv
-	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not engine' tests/unit tests/service tests/component
+	$(BIN)/pytest -q -n 3 --dist worksteal -m 'not engine' tests/unit tests/service tests/component
 
 test-databases: system engines venv
 	@scripts/test-databases.sh

@@ -21,7 +21,12 @@ from tests.eventually import until
 from tests.service.identity.conftest import MovedClock
 
 pytestmark = pytest.mark.usefixtures("patient")
-KINDS = ["memory", "memcached", "sealed-memory", "sealed-memcached"]
+KINDS = [
+    "memory",
+    pytest.param("memcached", marks=pytest.mark.engine),
+    "sealed-memory",
+    pytest.param("sealed-memcached", marks=pytest.mark.engine),
+]
 
 
 @pytest.fixture(params=KINDS)
