@@ -68,8 +68,8 @@ class Cloud:
 
     async def make(self, resource: str, token: str = "member", **values: Any) -> Any:
         """A new object; fails the test when it is refused."""
-        path = {"security_group": "security-groups", "security_group_rule": "security-group-rules"}
-        answer = await self("POST", "/" + path.get(resource, resource + "s"), token=token, json={resource: values})
+        path = f"/{resource.replace('_', '-')}s"
+        answer = await self("POST", path, token=token, json={resource: values})
         assert answer.status == 201, answer.content
         return answer.json[resource]
 

@@ -70,7 +70,7 @@ async def test_a_network_lives(cloud: Cloud):
         "",
     )
     assert changed["subnets"] == [subnet["id"]]
-    assert changed["revision_number"] == 2
+    assert changed["revision_number"] == 3  # its subnet was the second
     port = await cloud.make("port", network_id=made["id"])
     refused = await cloud("DELETE", f"/networks/{made['id']}")
     assert (refused.status, refused.json["NeutronError"]["type"]) == (409, "NetworkInUse")

@@ -20,6 +20,10 @@ COMMON = (
     Extension("filter-validation", "Filter parameters validation", "2018-07-04T10:00:00-00:00", "Unknown filters are refused"),
     Extension("pagination", "Pagination support", "2016-06-12T00:00:00-00:00", "Lists in pages"),
     Extension("project-id", "project_id field enabled", "2016-09-09T09:09:09-09:09", "project_id beside tenant_id"),
+    Extension(
+        "revision-if-match", "If-Match constraints based on revision_number", "2016-12-11T00:00:00-00:00",
+        "Changes only of what has the revision that the header If-Match names",
+    ),
     Extension("sort-key-validation", "Sort keys validation", "2018-07-04T10:00:00-00:00", "Unknown sort keys are refused"),
     Extension("sorting", "Sorting support", "2016-06-12T00:00:00-00:00", "Lists in any order"),
     Extension("standard-attr-description", "standard-attr-description", "2016-02-10T10:00:00-00:00", "Descriptions"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from kilonova.core import errors as core_errors
-from kilonova.core.db import retried
+from kilonova.core.db import Connection, retried
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.validation_errors import violation_of
@@ -38,38 +39,43 @@ class TagLogic:
     async def of(self, object_id: str, guard: Guard) -> Names:
         return list((await self.owner.get(object_id, guard)).tags)
 
+    @asynccontextmanager
+    async def _changing(self, object_id: str, guard: Guard) -> AsyncIterator[Connection]:
+        """The object has its next revision, and no other tags than before until the transaction ends."""
+        async with self.database.transaction() as tx:
+            await self.owner.guarded(tx.connection, object_id, guard, lock=True)
+            await self.owner.objects.change(tx.connection, object_id, {}, self.owner.deps.now())
+            yield tx.connection
+
     @retried
     async def replace(self, object_id: str, tags: Sequence[str], guard: Guard) -> Names:
-        await self.owner.get(object_id, guard)
-        async with self.database.transaction() as tx:
-            await store.remove_all(tx.connection, [object_id])
+        async with self._changing(object_id, guard) as connection:
+            await store.remove_all(connection, [object_id])
             if tags:
-                await store.add(tx.connection, [(object_id, tag) for tag in tags])
+                await store.add(connection, [(object_id, tag) for tag in tags])
         return sorted(set(tags))
 
     @retried
     async def add(self, object_id: str, tags: Sequence[str], guard: Guard) -> Names:
         """Adding one that is there already is no error."""
-        have = await self.of(object_id, guard)
-        every = sorted({*have, *tags})
-        if len(every) > MAX_TAGS:
-            raise errors.HTTPBadRequest(reason=f"The number of tags exceed the per-resource limit of {MAX_TAGS}")
-        async with self.database.transaction() as tx:
-            await store.add(tx.connection, [(object_id, tag) for tag in tags])
+        async with self._changing(object_id, guard) as connection:
+            have = (await store.tags_of(connection, [object_id])).get(object_id, [])
+            every = sorted({*have, *tags})
+            if len(every) > MAX_TAGS:
+                raise errors.HTTPBadRequest(reason=f"The number of tags exceed the per-resource limit of {MAX_TAGS}")
+            await store.add(connection, [(object_id, tag) for tag in tags])
         return every
 
     @retried
     async def remove(self, object_id: str, tag: str, guard: Guard) -> None:
-        await self.owner.get(object_id, guard)
-        async with self.database.transaction() as tx:
-            if not await store.remove(tx.connection, object_id, [tag]):
+        async with self._changing(object_id, guard) as connection:
+            if not await store.remove(connection, object_id, [tag]):
                 raise errors.TagNotFound(tag=tag)
 
     @retried
     async def clear(self, object_id: str, guard: Guard) -> None:
-        await self.owner.get(object_id, guard)
-        async with self.database.transaction() as tx:
-            await store.remove_all(tx.connection, [object_id])
+        async with self._changing(object_id, guard) as connection:
+            await store.remove_all(connection, [object_id])
 
 
 class Tags:

@@ -14,6 +14,7 @@ from kilonova.core.policy import PolicyNotAuthorized
 from kilonova.core.web.call import Call
 from kilonova.network.resources.base.facts import Facts, Guard, Seeing
 from kilonova.network.resources.base.grants import covers
+from kilonova.network.resources.base.revisions import check_revision, wanted_revision
 from kilonova.network.resources.base.shape import Shape
 from kilonova.network.store.rbac_policies import EVERYONE
 
@@ -32,10 +33,12 @@ def scope(call: Call) -> str | None:
 
 def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = None, *, see: str = "") -> Guard:
     """Refuses callers that may not see the object (or, for a new one, what it is made on: rule `see`), may not do `action` with
-    it (`update`, or the whole name of a rule: `add_router_interface`), or may not set one of the attributes that `body` sets."""
+    it (`update`, or the whole name of a rule: `add_router_interface`), or may not set one of the attributes that `body` sets.
+    Then refuses what has another revision than the header If-Match asks for."""
     base = action if action in shape.rules else f"{action}_{shape.rule_noun}"
     wanted = [base, *(f"{base}:{name}" for name in (_set_in(body) if body is not None else ()))]
     rules = [rule for rule in wanted if rule in shape.rules]
+    revision = wanted_revision(call, shape)
 
     def check(target: Facts, unseen: KilonovaError | None) -> None:
         held = _resolved(call, target)
@@ -44,6 +47,7 @@ def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = N
             raise unseen or PolicyNotAuthorized(action=base)
         for rule in rules:
             call.authorize(target, rule)
+        check_revision(revision, held)
 
     return check
 

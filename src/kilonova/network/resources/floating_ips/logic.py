@@ -17,6 +17,7 @@ from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import parse_address as address_of
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown
+from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.resources.base.facts import Guard, Seeing, owned_by
 from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.base.visible import visible_network, visible_port
@@ -29,7 +30,6 @@ from kilonova.network.resources.floating_ips.schemas import (
     PortDetails,
 )
 from kilonova.network.resources.ports import plan as port_plan
-from kilonova.network.resources.routers.errors import BadRequest
 from kilonova.network.store import floating_ips as store
 from kilonova.network.store import port_forwardings as forwarding_store
 from kilonova.network.store import routers as router_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from kilonova.network.resources.routers.errors import BadRequest
+from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.store.port_forwardings import ForwardingRow, first_last
 
 SIDES = ("external", "internal")

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from kilonova.core.db import Transaction
 from kilonova.network.deps import Deps
 from kilonova.network.ipam import service_ports
-from kilonova.network.resources.routers.errors import BadRequest, ServicePortInUse
+from kilonova.network.resources.base.errors import BadRequest
+from kilonova.network.resources.routers.errors import ServicePortInUse
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import port_forwardings as forwarding_store
 from kilonova.network.store import routers as router_store

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from kilonova.core import errors
-
-
-class BadRequest(errors.BadRequest):
-    template = "Bad {resource} request: {reason}."
+from kilonova.network.resources.base.errors import BadRequest as BadRequest
 
 
 class RouterNotFound(errors.NotFound):

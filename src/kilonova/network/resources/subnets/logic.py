@@ -83,6 +83,8 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
         await self._notify(tx, ctx, row)
 
     async def _notify(self, tx: Transaction, ctx: RequestContext, row: SubnetRow) -> None:
+        """The network has its next revision, and its hosts get a message."""
+        await NETWORKS.change(tx.connection, row.network_id, {}, self.deps.now())
         hosts = await network_store.hosts_of(tx.connection, row.network_id)
         await self.deps.announcer.changed(tx, ctx, hosts)
 
@@ -106,6 +108,7 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
                 if any(row["enable_dhcp"] for row in rows if row["network_id"] == network_id):
                     await keep_port(self.deps, tx, network_id, known[network_id].project_id)
                 hosts += await network_store.hosts_of(tx.connection, network_id)
+                await NETWORKS.change(tx.connection, network_id, {}, self.deps.now())
             made = await SUBNETS.by_ids(tx.connection, [row["id"] for row in rows])
             for subnet in (found for found in made.values() if automatic(found)):
                 await give_all(self.deps, tx, ctx, subnet.network_id, subnet.id)
@@ -161,13 +164,12 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
         """With `lock`, changes of this network's subnets are serialized."""
         missing = errors.SubnetNotFound(id=subnet_id)
         row = await SUBNETS.get(connection, subnet_id)
-        if row is None:
-            raise missing
-        guard(facts(row, await NETWORKS.get(connection, row.network_id, lock=lock)), missing)
+        network = await NETWORKS.get(connection, row.network_id, lock=lock) if row is not None else None
         if lock:
             row = await SUBNETS.get(connection, subnet_id, lock=True)  # as it is now that it is our turn
         if row is None:
             raise missing
+        guard(facts(row, network), missing)
         return row
 
 
