@@ -18,6 +18,7 @@ from kilonova.network.hosts.model import HostLogic
 from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
 from kilonova.network.resources.address_groups.routes import ADDRESS_GROUPS
+from kilonova.network.resources.address_scopes.routes import ADDRESS_SCOPES
 from kilonova.network.resources.agents.logic import AgentLogic
 from kilonova.network.resources.agents.routes import AGENTS
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
@@ -51,6 +52,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     SECURITY_GROUPS,
     SECURITY_GROUP_RULES,
     ADDRESS_GROUPS,
+    ADDRESS_SCOPES,
     RBAC_POLICIES,
     AGENTS,
     AVAILABILITY_ZONES,

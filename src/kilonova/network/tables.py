@@ -266,6 +266,17 @@ rbac_policies = Table(
     Index("ix_rbac_policies_target", "target_project", "object_type"),
 )
 
+address_scopes = Table(
+    "address_scopes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("ip_version", Integer, nullable=False),
+    Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
+    Index("ix_address_scopes_project", "project_id"),
+)
+
 agents = Table(
     "agents",
     metadata,

@@ -89,6 +89,8 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "PUT", "/v2.0/address-groups/*"): {"address_group": NAMED},
     ("network", "PUT", "/v2.0/address-groups/*/add_addresses"): {"addresses": ["10.4.0.0/24"]},
     ("network", "PUT", "/v2.0/address-groups/*/remove_addresses"): {"addresses": ["10.3.0.0/24"]},
+    ("network", "POST", "/v2.0/address-scopes"): {"address_scope": NAMED | {"ip_version": 4, "shared": False}},
+    ("network", "PUT", "/v2.0/address-scopes/*"): {"address_scope": NAMED},
     ("network", "POST", "/v2.0/rbac-policies"): {"rbac_policy": SHARING},
     ("network", "PUT", "/v2.0/rbac-policies/*"): {"rbac_policy": {"target_project": NOWHERE}},
     ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},

@@ -433,6 +433,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "address-groups"): made(
         "/network/v2.0/address-groups", _named("address_group", addresses=["10.3.0.0/24"])
     ),
+    ("network", "address-scopes"): made(
+        "/network/v2.0/address-scopes", _named("address_scope", ip_version=4)
+    ),
     ("network", "inside"): _inside,
     ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,
@@ -460,7 +463,7 @@ PRIVATE = {
     ("network", what)
     for what in (
         "networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas", "routers", "floatingips",
-        "rbac-policies", "address-groups",
+        "rbac-policies", "address-groups", "address-scopes",
     )
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

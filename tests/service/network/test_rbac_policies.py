@@ -127,6 +127,33 @@ async def test_external_to_one_project(cloud: Cloud) -> None:
     assert (await cloud("GET", f"/networks/{public['id']}", token="foreign")).status == 404
 
 
+async def test_owners_make_their_networks_external_to_single_projects(cloud: Cloud) -> None:
+    theirs = await foreign_project(cloud)
+    network, _ = await cloud.network("203.0.113.0/24")
+    assert (await share(cloud, network, "*", action=EXTERNAL)).status == 403
+    policy = await shared(cloud, network, theirs, action=EXTERNAL)
+    assert (await cloud("GET", f"/networks/{network['id']}")).json["network"]["router:external"] is True
+    router = await cloud.make("router", "foreign", external_gateway_info={"network_id": network["id"]})
+    path = f"/rbac-policies/{policy['id']}"
+    refused(await cloud("DELETE", path), 409, "RbacPolicyInUse", network["id"])
+    assert (await cloud("DELETE", f"/routers/{router['id']}", token="foreign")).status == 204
+    assert (await cloud("DELETE", path)).status == 204
+    assert (await cloud("GET", f"/networks/{network['id']}")).json["network"]["router:external"] is False
+    refused(await cloud("GET", f"/networks/{network['id']}", token="foreign"), 404, "NetworkNotFound")
+
+
+async def test_the_default_external_network_stays_external_to_every_project(cloud: Cloud) -> None:
+    theirs = await foreign_project(cloud)
+    public = await cloud.make("network", "admin", **{"router:external": True, "is_default": True})
+    (policy,) = (await cloud("GET", "/rbac-policies", token="admin")).json["rbac_policies"]
+    path = f"/rbac-policies/{policy['id']}"
+    await shared(cloud, public, theirs, "admin", action=EXTERNAL)
+    refused(await cloud("DELETE", path, token="admin"), 409, "RbacPolicyInUse", "shared to everyone")
+    off = {"network": {"is_default": False}}
+    assert (await cloud("PUT", f"/networks/{public['id']}", token="admin", json=off)).status == 200
+    assert (await cloud("DELETE", path, token="admin")).status == 204
+
+
 async def test_a_security_group_shared_with_one_project(cloud: Cloud) -> None:
     theirs = await foreign_project(cloud)
     group = await cloud.make("security_group", name="web")
@@ -160,7 +187,6 @@ async def test_what_is_refused(cloud: Cloud) -> None:
     refused(await share(cloud, network, "me"), 400, "HTTPBadRequest", "target_project")
     refused(await share(cloud, network, theirs, action="access_as_owner"), 400, "HTTPBadRequest", "action")
     refused(await share(cloud, network, theirs, kind="router"), 400, "HTTPBadRequest", "object_type")
-    refused(await share(cloud, network, theirs, action=EXTERNAL), 400, "InvalidInput", "Only admins")
     refused(
         await share(cloud, group, theirs, "admin", EXTERNAL, "security_group"), 400, "InvalidInput", "Valid actions"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, or_, select
+from sqlalchemy import Select, delete, exists, func, select
 
 from kilonova.core.db import Connection
 from kilonova.core.db.locks import locked
@@ -37,7 +37,7 @@ NETWORKS = Objects(networks, NetworkRow)
 
 def seen_by(project_id: str | None) -> Condition:
     """A project sees its own networks, and those that are shared with it or external to it."""
-    return or_(networks.c.project_id == project_id, networks.c.id.in_(rbac_store.seen_by("network", project_id)))
+    return rbac_store.visible(NETWORKS, "network", project_id)
 
 
 async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:

@@ -41,6 +41,12 @@ class StandardRow(OwnedRow):
     revision_number: int
 
 
+class SharedRow(OwnedRow):
+    """Of those that RBAC policies share: `shared_with` holds the targets, projects or "*"."""
+
+    shared_with: list[str]
+
+
 class Objects(Generic[R]):
     """The objects in one table, by their column `id`; `row` says what their rows have."""
 

@@ -9,24 +9,15 @@ from sqlalchemy import Select, or_, select
 
 from kilonova.core.db import Connection
 from kilonova.core.db.prepared import prepared
-from kilonova.network.store import rbac_policies as rbac_store
-from kilonova.network.store.objects import Objects, StandardRow
-from kilonova.network.store.tags import Condition
+from kilonova.network.store.objects import Objects, SharedRow, StandardRow
 from kilonova.network.tables import agents, port_groups, ports, security_group_rules, security_groups
 
 
-class GroupRow(StandardRow):
+class GroupRow(StandardRow, SharedRow):
     stateful: bool
-    shared_with: list[str]
 
 
 GROUPS = Objects(security_groups, GroupRow)
-
-
-def seen_by(project_id: str | None) -> Condition:
-    """A project sees its own groups, and those that are shared with it."""
-    shared = rbac_store.seen_by("security_group", project_id)
-    return or_(security_groups.c.project_id == project_id, security_groups.c.id.in_(shared))
 
 
 async def users_of(connection: Connection, group_id: str) -> set[str]:

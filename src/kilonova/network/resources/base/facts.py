@@ -27,6 +27,7 @@ class Seeing:
     subnet: Guard
     security_group: Guard
     port: Guard
+    address_scope: Guard
 
 
 def owned_by(project_id: str) -> Facts:

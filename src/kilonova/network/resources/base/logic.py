@@ -77,9 +77,23 @@ class ReadLogic(Generic[R, V]):
         return row
 
 
-class Logic(ReadLogic[R, V]):
-    """Objects of a project that are one row each are also made, changed and deleted here. A subclass says the columns of a new
-    one, and what else happens then; one whose objects are more than that has methods of its own."""
+class DeletingLogic(ReadLogic[R, V]):
+    """Objects that are one row each are also deleted here."""
+
+    async def removing(self, tx: Transaction, ctx: RequestContext, row: R) -> None:
+        """What else goes with an object. Raises what keeps it."""
+
+    @retried
+    async def delete(self, ctx: RequestContext, object_id: str, guard: Guard) -> None:
+        async with self.deps.database.transaction() as tx:
+            row = await self.guarded(tx.connection, object_id, guard, lock=True)
+            await self.removing(tx, ctx, row)
+            await self.objects.remove(tx.connection, [object_id])
+
+
+class Logic(DeletingLogic[R, V]):
+    """Objects of a project that are one row each are also made and changed here. A subclass says the columns of a new one, and
+    what else happens then; one whose objects are more than that, or name other objects, has methods of its own."""
 
     needs: ClassVar[Mapping[Objects[Any], int]] = {}
     """How many rows of what else quotas count one new object takes."""
@@ -98,9 +112,6 @@ class Logic(ReadLogic[R, V]):
 
     async def changed(self, tx: Transaction, ctx: RequestContext, row: R, changes: Mapping[str, Any]) -> None:
         """What else a change brings about; `row` is as it was."""
-
-    async def removing(self, tx: Transaction, ctx: RequestContext, row: R) -> None:
-        """What else goes with an object. Raises what keeps it."""
 
     async def new_views(self, connection: Connection, rows: Sequence[R]) -> Sequence[V]:
         return await self.views(connection, rows)
@@ -126,10 +137,3 @@ class Logic(ReadLogic[R, V]):
             await self.changed(tx, ctx, row, changes)
             now = await self.objects.get(tx.connection, object_id)
             return (await self.views(tx.connection, [now or row]))[0]
-
-    @retried
-    async def delete(self, ctx: RequestContext, object_id: str, guard: Guard) -> None:
-        async with self.deps.database.transaction() as tx:
-            row = await self.guarded(tx.connection, object_id, guard, lock=True)
-            await self.removing(tx, ctx, row)
-            await self.objects.remove(tx.connection, [object_id])

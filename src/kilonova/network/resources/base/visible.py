@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from kilonova.core.db import Connection
+from kilonova.core.errors import KilonovaError
 from kilonova.network.errors import NetworkNotFound, PortNotFound
-from kilonova.network.resources.base.facts import Seeing, facts, network_facts
+from kilonova.network.resources.base.facts import Guard, Seeing, facts, network_facts
 from kilonova.network.store.networks import NETWORKS, NetworkRow
+from kilonova.network.store.objects import Objects, SharedRow
 from kilonova.network.store.ports import PORTS, PortRow
+
+S = TypeVar("S", bound=SharedRow)
 
 
 async def visible_network(connection: Connection, network_id: str, seeing: Seeing, *, lock: bool = False) -> NetworkRow:
@@ -17,6 +23,23 @@ async def visible_network(connection: Connection, network_id: str, seeing: Seein
         raise missing
     seeing.network(facts(network) | network_facts(network), missing)
     return network
+
+
+async def visible_shared(
+    connection: Connection,
+    objects: Objects[S],
+    object_id: str,
+    sees: Guard,
+    missing: KilonovaError,
+    *,
+    lock: bool = False,
+) -> S:
+    """What RBAC policies share. `sees` is its guard in Seeing; raises `missing`."""
+    row = await objects.get(connection, object_id, lock=lock)
+    if row is None:
+        raise missing
+    sees(facts(row) | {"shared": row.shared_with}, missing)
+    return row
 
 
 async def visible_port(connection: Connection, port_id: str, seeing: Seeing) -> PortRow:

@@ -75,10 +75,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             raise errors.FlatNetworkInUse(physical_network=min(used))
         await self._segment(tx.connection, rows)
         await super().add(tx, rows)
-        for row in rows:
-            for action, column in sharing.NETWORK.columns.items():
-                if row[column]:
-                    await sharing.add(self.deps, tx, "network", row["id"], row["project_id"], action)
+        await sharing.publish(self.deps, tx, "network", rows)
 
     async def changes(self, tx: Transaction, row: NetworkRow, body: NetworkUpdate) -> dict[str, Any]:
         changes = changes_of(body)

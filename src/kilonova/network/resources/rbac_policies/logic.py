@@ -11,8 +11,9 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors as network_errors
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import owner
-from kilonova.network.resources.base.facts import Facts, Guard, Seeing, facts, network_facts, owned_by
-from kilonova.network.resources.base.logic import Logic
+from kilonova.network.resources.base.facts import Facts, Guard, Seeing, owned_by
+from kilonova.network.resources.base.logic import DeletingLogic
+from kilonova.network.resources.base.visible import visible_network, visible_shared
 from kilonova.network.resources.rbac_policies import errors, sharing
 from kilonova.network.resources.rbac_policies.schemas import RbacPolicy, RbacPolicyCreate, RbacPolicyUpdate
 from kilonova.network.resources.rbac_policies.sharing import KINDS, Kind
@@ -32,7 +33,7 @@ def _target(body: RbacPolicyCreate | RbacPolicyUpdate) -> str:
     return target
 
 
-class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
+class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
     objects = POLICIES
     missing = errors.RbacPolicyNotFound
 
@@ -51,7 +52,7 @@ class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
         return super().conditions({ALIASES.get(name, name): values for name, values in filters.items()})
 
     @retried
-    async def create_seeing(
+    async def create(
         self, ctx: RequestContext, bodies: Sequence[RbacPolicyCreate], guards: Sequence[Guard], seeing: Seeing
     ) -> Sequence[RbacPolicy]:
         """All or none; `guards` holds one for each body."""
@@ -72,10 +73,8 @@ class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
     ) -> str:
         kind, target = KINDS[body.object_type], _target(body)
         held = await self._object(tx, kind, body, seeing)
-        if not ctx.is_admin and (held.project_id != ctx.project_id or body.action == EXTERNAL):
-            raise network_errors.InvalidInput(
-                reason="Only admins can manipulate policies on objects they do not own, or make networks external"
-            )
+        if not ctx.is_admin and held.project_id != ctx.project_id:
+            raise network_errors.InvalidInput(reason="Only admins can manipulate policies on objects they do not own")
         targets = getattr(held, kind.columns[body.action])
         if target in targets:
             raise errors.DuplicateRbacPolicy
@@ -85,20 +84,15 @@ class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
 
     async def _object(self, tx: Transaction, kind: Kind, body: RbacPolicyCreate, seeing: Seeing) -> Any:
         """Locked, so that two policies of one object are written one after the other."""
-        missing = kind.missing(id=body.object_id)
         if body.action not in kind.columns:
             raise network_errors.InvalidInput(
                 reason=f"Invalid action '{body.action}' for object type '{body.object_type}'. Valid actions: "
                 f"{', '.join(kind.columns)}"
             )
-        held = await kind.objects.get(tx.connection, body.object_id, lock=True)
-        if held is None:
-            raise missing
         if kind is sharing.NETWORK:
-            seeing.network(facts(held) | network_facts(held), missing)
-        else:
-            seeing.security_group(facts(held) | {"shared": held.shared_with}, missing)
-        return held
+            return await visible_network(tx.connection, body.object_id, seeing, lock=True)
+        sees, missing = getattr(seeing, body.object_type), kind.missing(id=body.object_id)
+        return await visible_shared(tx.connection, kind.objects, body.object_id, sees, missing, lock=True)
 
     async def _set(self, tx: Transaction, kind: Kind, held: Any, action: str, targets: Sequence[str]) -> None:
         """The object's own record of the projects that it is shared with."""
@@ -108,7 +102,9 @@ class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
         await kind.objects.change(tx.connection, held.id, values, self.deps.now())
 
     @retried
-    async def update(self, ctx: RequestContext, object_id: str, body: RbacPolicyUpdate, guard: Guard) -> RbacPolicy:
+    async def update(
+        self, ctx: RequestContext, object_id: str, body: RbacPolicyUpdate, guard: Guard, seeing: Seeing
+    ) -> RbacPolicy:
         async with self.deps.database.transaction() as tx:
             target = _target(body)
 
@@ -140,6 +136,10 @@ class RbacPolicyLogic(Logic[RbacRow, RbacPolicy]):
             users &= {row.target_project}
         if users:
             raise errors.RbacPolicyInUse(object_id=held.id, details=f"project {min(users)} uses it")
+        if row.action == EXTERNAL and row.target_project == EVERYONE and held.is_default:
+            raise errors.RbacPolicyInUse(
+                object_id=held.id, details="Default external networks must be shared to everyone."
+            )
         if row.action == EXTERNAL and not left and await kind.used_by[EXTERNAL](tx.connection, held.id):
             raise errors.RbacPolicyInUse(
                 object_id=held.id, details=f"routers or floating IPs of {held.project_id} use it"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kilonova.network.resources.base.handlers import SeeingHandlers
 from kilonova.network.resources.base.resource import CrudResource, Extension
-from kilonova.network.resources.rbac_policies.handlers import RbacPolicyHandlers
 from kilonova.network.resources.rbac_policies.logic import RbacPolicyLogic
 from kilonova.network.resources.rbac_policies.policies import RULES
 from kilonova.network.resources.rbac_policies.schemas import RbacPolicy, RbacPolicyCreate, RbacPolicyUpdate
@@ -18,7 +18,7 @@ RBAC_POLICIES = CrudResource(
     unsorted=frozenset({"target_tenant"}),
     rules=RULES,
     logic=RbacPolicyLogic,
-    handlers=RbacPolicyHandlers,
+    handlers=SeeingHandlers,
     quota=True,
     extensions=(
         Extension(
@@ -28,6 +28,10 @@ RBAC_POLICIES = CrudResource(
         Extension(
             "rbac-security-groups", "Add security_group type to network RBAC", "2019-02-14T00:00:00-00:00",
             "Security groups shared with single projects",
+        ),
+        Extension(
+            "rbac-address-scope", "Add address_scope type to RBAC", "2020-02-12T00:00:00-00:00",
+            "Address scopes shared with single projects",
         ),
     ),
 )  # fmt: skip

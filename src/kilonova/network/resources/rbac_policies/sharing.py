@@ -11,9 +11,12 @@ from kilonova.core.db import Connection, Transaction
 from kilonova.core.errors import KilonovaError
 from kilonova.network import errors
 from kilonova.network.deps import Deps
+from kilonova.network.resources.address_scopes.errors import AddressScopeNotFound
+from kilonova.network.store import address_scopes as scope_store
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import security_groups as group_store
+from kilonova.network.store.address_scopes import ADDRESS_SCOPES
 from kilonova.network.store.networks import NETWORKS
 from kilonova.network.store.objects import Objects
 from kilonova.network.store.rbac_policies import EVERYONE, EXTERNAL, POLICIES, SHARED, seen_by
@@ -51,6 +54,9 @@ KINDS: dict[str, Kind] = {
     "security_group": Kind(
         GROUPS, errors.SecurityGroupNotFound, {SHARED: "shared_with"}, {SHARED: group_store.users_of}
     ),
+    "address_scope": Kind(
+        ADDRESS_SCOPES, AddressScopeNotFound, {SHARED: "shared_with"}, {SHARED: scope_store.users_of}
+    ),
 }
 """By object type."""
 
@@ -65,6 +71,14 @@ async def add(
     }  # fmt: skip
     await POLICIES.add(tx.connection, [row])
     return str(row["id"])
+
+
+async def publish(deps: Deps, tx: Transaction, object_type: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Policies of new objects that every project may see."""
+    for row in rows:
+        for action, column in KINDS[object_type].columns.items():
+            if row[column]:
+                await add(deps, tx, object_type, row["id"], row["project_id"], action)
 
 
 def conditions(objects: Objects[Any], object_type: str, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:

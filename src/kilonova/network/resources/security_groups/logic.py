@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kilonova.core.context import RequestContext
@@ -11,9 +11,8 @@ from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.hosts.security_groups import rules_changed
 from kilonova.network.resources.base.columns import changes_of, shown, standard
-from kilonova.network.resources.base.facts import Facts, facts
 from kilonova.network.resources.base.logic import Logic
-from kilonova.network.resources.rbac_policies import sharing
+from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.resources.security_group_rules import plan
 from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate, SharedGroup
 from kilonova.network.store import projects as project_store
@@ -24,10 +23,10 @@ from kilonova.network.store import tags as tag_store
 from kilonova.network.store.rbac_policies import EVERYONE
 from kilonova.network.store.security_group_rules import RULES, RuleRow
 from kilonova.network.store.security_groups import GROUPS, GroupRow
-from kilonova.network.store.tags import Condition
 
 
-class SecurityGroupLogic(Logic[GroupRow, Group]):
+class SecurityGroupLogic(SharedLogic[GroupRow, Group], Logic[GroupRow, Group]):
+    object_type = "security_group"
     objects = GROUPS
     missing = errors.SecurityGroupNotFound
     needs = {RULES: 2}  # noqa: RUF012
@@ -36,15 +35,6 @@ class SecurityGroupLogic(Logic[GroupRow, Group]):
         ids = [row.id for row in rows]
         held, tags = await rule_store.of_groups(connection, ids), await tag_store.tags_of(connection, ids)
         return [_view(row, held.get(row.id, []), tags.get(row.id, [])) async for row in yielding(rows)]
-
-    def seen_by(self, project_id: str) -> Condition:
-        return store.seen_by(project_id)
-
-    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
-        return sharing.conditions(self.objects, "security_group", filters)
-
-    def facts(self, row: GroupRow) -> Facts:
-        return facts(row) | {"shared": row.shared_with}
 
     def new(self, ctx: RequestContext, body: GroupCreate) -> dict[str, Any]:
         _check_name(body.name)
