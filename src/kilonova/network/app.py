@@ -24,6 +24,7 @@ from kilonova.network.resources.agents.routes import AGENTS
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.network.resources.base import policies as base
 from kilonova.network.resources.base.resource import AnyResource, Api, counted
+from kilonova.network.resources.default_security_group_rules.routes import DEFAULT_SECURITY_GROUP_RULES
 from kilonova.network.resources.discovery import DISCOVERY
 from kilonova.network.resources.floating_ips.routes import FLOATING_IPS
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
@@ -51,6 +52,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     PORT_FORWARDINGS,
     SECURITY_GROUPS,
     SECURITY_GROUP_RULES,
+    DEFAULT_SECURITY_GROUP_RULES,
     ADDRESS_GROUPS,
     ADDRESS_SCOPES,
     RBAC_POLICIES,

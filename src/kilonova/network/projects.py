@@ -10,6 +10,7 @@ from kilonova.core.db import Transaction, retried
 from kilonova.network import errors
 from kilonova.network.deps import Deps
 from kilonova.network.resources.security_group_rules.plan import first_rules
+from kilonova.network.store import default_security_group_rules as default_rules
 from kilonova.network.store import projects as store
 from kilonova.network.store import quotas as quota_store
 from kilonova.network.store.objects import Objects
@@ -30,7 +31,8 @@ async def enter(deps: Deps, tx: Transaction, project_id: str) -> str:
     }  # fmt: skip
     await store.add(tx.connection, project_id, group_id)
     await GROUPS.add(tx.connection, [group])
-    await RULES.add(tx.connection, first_rules(deps, group_id, project_id, default=True))
+    first = await default_rules.first(tx.connection, default=True)
+    await RULES.add(tx.connection, first_rules(deps, group_id, project_id, first))
     return group_id
 
 

@@ -183,6 +183,30 @@ security_group_rules = Table(
     Index("ix_security_group_rules_project", "project_id"),
 )
 
+# What new security groups begin with. A signature (as of security_group_rules) is unique among those of one kind of groups.
+default_security_group_rules = Table(
+    "default_security_group_rules",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("direction", String(8), nullable=False),
+    Column("ethertype", String(8), nullable=False),
+    Column("protocol", String(40)),
+    Column("port_range_min", Integer),
+    Column("port_range_max", Integer),
+    Column("remote_ip_prefix", String(64)),
+    Column("remote_group_id", ForeignKey("security_groups.id", ondelete="CASCADE")),
+    Column("remote_is_parent", Boolean, nullable=False),
+    Column("remote_address_group_id", String(36)),
+    Column("description", String(255), nullable=False),
+    Column("used_in_default_sg", Boolean, nullable=False),
+    Column("used_in_non_default_sg", Boolean, nullable=False),
+    Column("default_signature", String(255), unique=True),  # None unless used in default groups
+    Column("other_signature", String(255), unique=True),  # None unless used in others
+    Column("created_at", String(32), nullable=False),
+    Index("ix_default_security_group_rules_group", "remote_group_id"),
+    Index("ix_default_security_group_rules_addresses", "remote_address_group_id"),
+)
+
 port_groups = Table(
     "port_security_groups",
     metadata,

@@ -20,6 +20,8 @@ CREDENTIAL = {
 ROUTE = {"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}
 RULE = {"direction": "ingress", "ethertype": "IPv4", "protocol": "udp", "port_range_min": 1, "port_range_max": 2,
         "remote_ip_prefix": "10.0.0.0/8", "security_group_id": "network security-groups"}  # fmt: skip
+FIRST_RULE = {"direction": "ingress", "ethertype": "IPv6", "protocol": "tcp", "port_range_min": 5, "port_range_max": 6,
+              "remote_group_id": "PARENT", "used_in_default_sg": False, "used_in_non_default_sg": False}  # fmt: skip
 PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "10.9.9.9"}], "mac_address": "fa:16:3e:00:00:99",
         "device_id": "d", "security_groups": []}  # fmt: skip
 SUBNET = {"name": "x", "cidr": "10.77.0.0/24", "ip_version": 4, "network_id": "network networks", "gateway_ip": "10.77.0.1",
@@ -100,6 +102,7 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "POST", "/v2.0/security-groups"): {"security_group": NAMED | {"stateful": True}},
     ("network", "PUT", "/v2.0/security-groups/*"): {"security_group": {"description": "x"}},
     ("network", "POST", "/v2.0/security-group-rules"): {"security_group_rule": RULE},
+    ("network", "POST", "/v2.0/default-security-group-rules"): {"default_security_group_rule": FIRST_RULE},
     ("network", "PUT", "/v2.0/agents/*"): {"agent": {"description": "x"}},
     ("network", "PUT", "/v2.0/quotas/*"): {"quota": {"network": 1000}},
     ("compute", "POST", "/v2.1/flavors"): {"flavor": NAMED | {"ram": 64, "vcpus": 1, "disk": 1, "swap": 0, "rxtx_factor": 1.0}},

@@ -415,6 +415,16 @@ MAKERS: dict[tuple[str, str], Maker] = {
             }
         },
     ),
+    ("network", "default-security-group-rules"): made(
+        "/network/v2.0/default-security-group-rules",
+        lambda w: {
+            "default_security_group_rule": {
+                "direction": "ingress", "protocol": "tcp", "port_range_min": next(w.numbers) % 60000 + 1, "port_range_max": 65000,
+                "used_in_default_sg": False, "used_in_non_default_sg": False,
+            }
+        },
+        "admin",
+    ),
     ("network", "quotas"): lambda w: w.projects["owned"],
     ("network", "external"): _external,
     ("network", "routers"): made("/network/v2.0/routers", _named("router")),

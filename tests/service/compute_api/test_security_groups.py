@@ -57,14 +57,16 @@ async def test_rules(cloud):
         "id": "", "parent_group_id": one["id"], "ip_protocol": "tcp", "from_port": 22, "to_port": 23,
         "ip_range": {"cidr": "0.0.0.0/0"}, "group": {},
     }  # fmt: skip
-    assert (await rule(cidr="10.0.0.0/8")).json["security_group_rule"]["ip_range"] == {"cidr": "10.0.0.0/8"}
+    for cidr in ("10.0.0.0/8", "10.9.0.5/24", "::/0"):
+        shown = (await rule(cidr=cidr)).json["security_group_rule"]["ip_range"]
+        assert shown == {"cidr": cidr}
     from_group = (await rule(group_id=GROUP)).json["security_group_rule"]
     assert (from_group["group"], from_group["ip_range"]) == ({"name": "default", "tenant_id": PROJECT}, {})
     ping = (await rule(ip_protocol="icmp", from_port=-1, to_port=-1)).json["security_group_rule"]
     assert (ping["from_port"], ping["to_port"]) == (-1, -1)
-    assert len((await cloud("GET", f"{PATH}/{one['id']}", "2.1")).json["security_group"]["rules"]) == 4
+    assert len((await cloud("GET", f"{PATH}/{one['id']}", "2.1")).json["security_group"]["rules"]) == 6
     assert (await cloud("DELETE", f"{RULES}/{ping['id']}", "2.1")).status == 202
-    assert len((await cloud("GET", f"{PATH}/{one['id']}", "2.1")).json["security_group"]["rules"]) == 3
+    assert len((await cloud("GET", f"{PATH}/{one['id']}", "2.1")).json["security_group"]["rules"]) == 5
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ async def test_rules(cloud):
     [
         ({"parent_group_id": 12}, 400), ({"parent_group_id": str(uuid.UUID(int=99))}, 404), ({"from_port": 70000}, 400),
         ({"to_port": "x"}, 400), ({"colour": 1}, 400), ({"cidr": "fe80::%lo\n/64"}, 400),
-        ({"cidr": "10.0.0.0/33"}, 400), ({"group_id": "../x"}, 400),
+        ({"cidr": "10.0.0.0/33"}, 400), ({"cidr": "10.0.0.0/0"}, 400), ({"group_id": "../x"}, 400),
     ],
 )  # fmt: skip
 async def test_wrong_rules(cloud, fields, status):

@@ -10,7 +10,7 @@ from uuid import UUID
 from kilonova.compute.peers import NetworkAccess
 from kilonova.compute.resources.security_groups import errors
 from kilonova.compute.resources.security_groups.schemas import Rule
-from kilonova.core.addresses import parse_network
+from kilonova.core.addresses import parse_interface
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import BadRequest, Conflict
 from kilonova.network.client import SecurityGroupRecord, SecurityGroupRuleRecord
@@ -89,9 +89,12 @@ def _uuid(text: str) -> str:
 
 def _prefix(text: str) -> str:
     try:
-        return str(parse_network(text))
+        found = parse_interface(text)  # host bits stay, as a client sees them in the network service's rule
     except ValueError:
         raise BadRequest(f"Invalid CIDR {text!r}: it must be an IP network such as 10.0.0.0/8") from None
+    if found.network.prefixlen == 0 and str(found) not in ANY_ADDRESS.values():
+        raise BadRequest(f"Bad prefix for network in cidr {text}")
+    return str(found)
 
 
 def _port(value: str | int | None) -> int | None:

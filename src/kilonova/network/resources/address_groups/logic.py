@@ -14,6 +14,7 @@ from kilonova.network.resources.address_groups.schemas import MAX_ADDRESSES, Add
 from kilonova.network.resources.base.columns import shown, standard
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.logic import Logic
+from kilonova.network.store import default_security_group_rules as default_rules
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
@@ -44,7 +45,8 @@ class AddressGroupLogic(Logic[AddressGroupRow, AddressGroup]):
         return standard(self.deps, ctx, body) | {"addresses": prefixes(body.addresses or [])}
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: AddressGroupRow) -> None:
-        if await group_store.names_address_group(tx.connection, row.id):
+        named = await group_store.names_address_group(tx.connection, row.id)
+        if named or await default_rules.names_address_group(tx.connection, row.id):
             raise errors.AddressGroupInUse(id=row.id)
 
     @retried

@@ -95,12 +95,13 @@ class Logic(DeletingLogic[R, V]):
     """Objects of a project that are one row each are also made and changed here. A subclass says the columns of a new one, and
     what else happens then; one whose objects are more than that, or name other objects, has methods of its own."""
 
-    needs: ClassVar[Mapping[Objects[Any], int]] = {}
-    """How many rows of what else quotas count one new object takes."""
-
     def new(self, ctx: RequestContext, body: Any) -> dict[str, Any]:
         """The columns of a new object."""
         raise NotImplementedError
+
+    async def needs(self, connection: Connection) -> Mapping[Objects[Any], int]:
+        """How many rows of what else quotas count one new object takes."""
+        return {}
 
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         """Write new rows."""
@@ -123,7 +124,8 @@ class Logic(DeletingLogic[R, V]):
             guard(owned_by(owner(ctx, body)), None)
         rows = [self.new(ctx, body) async for body in yielding(bodies)]
         async with self.deps.database.transaction() as tx:
-            await make_room(self.deps, tx, [row["project_id"] for row in rows], {self.objects: 1, **self.needs})
+            needs = {self.objects: 1, **await self.needs(tx.connection)}
+            await make_room(self.deps, tx, [row["project_id"] for row in rows], needs)
             await self.add(tx, rows)
             made = await self.objects.by_ids(tx.connection, [row["id"] for row in rows])
             return await self.new_views(tx.connection, [made[row["id"]] for row in rows])

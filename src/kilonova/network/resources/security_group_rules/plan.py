@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from kilonova.core.addresses import parse_interface, parse_network
 from kilonova.network import errors
 from kilonova.network.deps import Deps
+from kilonova.network.resources.default_security_group_rules.schemas import DefaultRuleCreate
 from kilonova.network.resources.security_group_rules.schemas import Rule, RuleCreate
+from kilonova.network.store.default_security_group_rules import DefaultRuleRow
 from kilonova.network.store.security_group_rules import RuleRow
 
 PROTOCOLS = {
@@ -20,17 +23,14 @@ WITH_PORTS = {6, 17, 33, 132, 136}
 ICMP = {1, 58}
 ONLY_IPV6 = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
 COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr"}]
-DEFAULT_RULES = [
-    ("egress", "IPv4", False),
-    ("egress", "IPv6", False),
-    ("ingress", "IPv4", True),
-    ("ingress", "IPv6", True),
-]
-"""(direction, ethertype, only from the same group) of the default group; other groups get the egress ones."""
+COPIED = (
+    "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_address_group_id",
+)  # fmt: skip
+"""What a rule has of the default one that it is made of."""
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 
 
-def values_of(body: RuleCreate) -> dict[str, Any]:
+def values_of(body: RuleCreate | DefaultRuleCreate) -> dict[str, Any]:
     """A new rule's own columns. Raises a 400 of upstream's type for what makes no sense."""
     if body.direction not in ("ingress", "egress"):
         raise errors.HTTPBadRequest(
@@ -70,15 +70,14 @@ def new_rule(deps: Deps, group_id: str, project_id: str, **values: Any) -> dict[
     return rule | {"signature": signature(rule)}
 
 
-def first_rules(deps: Deps, group_id: str, project_id: str, *, default: bool) -> list[dict[str, Any]]:
-    """The rules that a new group begins with."""
+def first_rules(deps: Deps, group_id: str, project_id: str, first: Sequence[DefaultRuleRow]) -> list[dict[str, Any]]:
+    """The rules that a new group begins with, made of the default ones."""
     return [
         new_rule(
-            deps, group_id, project_id, direction=direction, ethertype=ethertype,
-            remote_group_id=group_id if same else None,
+            deps, group_id, project_id, **{name: getattr(rule, name) for name in COPIED},
+            remote_group_id=group_id if rule.remote_is_parent else rule.remote_group_id,
         )
-        for direction, ethertype, same in DEFAULT_RULES
-        if default or not same
+        for rule in first
     ]  # fmt: skip
 
 

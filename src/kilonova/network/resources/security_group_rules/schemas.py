@@ -6,21 +6,24 @@ from kilonova.core.web.wire import Body, View
 from kilonova.network.resources.base.schemas import Name, ProjectId, Text, Uuid
 
 
-class RuleCreate(Body, kw_only=True):
+class RuleIn(Body, kw_only=True):
     """For icmp the port range is type and code. `protocol` is a name or a number."""
 
-    security_group_id: Uuid
     direction: Name
     ethertype: Name | None = "IPv4"
     protocol: Name | int | None = None
     port_range_min: int | None = None
     port_range_max: int | None = None
     remote_ip_prefix: Name | None = None
-    remote_group_id: Uuid | None = None
     remote_address_group_id: Uuid | None = None
     description: Text | None = ""
     project_id: ProjectId | None = None
     tenant_id: ProjectId | None = None
+
+
+class RuleCreate(RuleIn, kw_only=True):
+    security_group_id: Uuid
+    remote_group_id: Uuid | None = None
 
 
 class Rule(View, kw_only=True):

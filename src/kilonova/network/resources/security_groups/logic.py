@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kilonova.core.context import RequestContext
@@ -15,11 +15,13 @@ from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.resources.security_group_rules import plan
 from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate, SharedGroup
+from kilonova.network.store import default_security_group_rules as default_rules
 from kilonova.network.store import projects as project_store
 from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import security_group_rules as rule_store
 from kilonova.network.store import security_groups as store
 from kilonova.network.store import tags as tag_store
+from kilonova.network.store.objects import Objects
 from kilonova.network.store.rbac_policies import EVERYONE
 from kilonova.network.store.security_group_rules import RULES, RuleRow
 from kilonova.network.store.security_groups import GROUPS, GroupRow
@@ -29,7 +31,6 @@ class SecurityGroupLogic(SharedLogic[GroupRow, Group], Logic[GroupRow, Group]):
     object_type = "security_group"
     objects = GROUPS
     missing = errors.SecurityGroupNotFound
-    needs = {RULES: 2}  # noqa: RUF012
 
     async def views(self, connection: Connection, rows: Sequence[GroupRow]) -> Sequence[Group]:
         ids = [row.id for row in rows]
@@ -40,12 +41,16 @@ class SecurityGroupLogic(SharedLogic[GroupRow, Group], Logic[GroupRow, Group]):
         _check_name(body.name)
         return standard(self.deps, ctx, body) | {"stateful": body.stateful, "shared_with": []}
 
+    async def needs(self, connection: Connection) -> Mapping[Objects[Any], int]:
+        return {RULES: await default_rules.count(connection)}
+
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         await super().add(tx, rows)
+        first = await default_rules.first(tx.connection, default=False)
         rules = [
             rule
             async for row in yielding(rows)
-            for rule in plan.first_rules(self.deps, row["id"], row["project_id"], default=False)
+            for rule in plan.first_rules(self.deps, row["id"], row["project_id"], first)
         ]
         await RULES.add(tx.connection, rules)
 
