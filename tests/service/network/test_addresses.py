@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from kilonova.core.addresses import parse_address, parse_interface, parse_mac, parse_network
 from kilonova.core.context import service_context
 from kilonova.network.agent.dhcp.files import dhcp_files
-from kilonova.network.agent.firewall.iptables.compile import compile_filters, restore_text
+from kilonova.network.agent.firewall.iptables.compile import compile_filters
 from kilonova.network.agent.firewall.iptables.conntrack import assign_zones
 from kilonova.network.agent.firewall.iptables.layer2 import script
+from kilonova.network.agent.firewall.iptables.restore import restore_text
 from kilonova.network.agent.interface import NetworkPluginAPI
 from tests.service.network.conftest import HOST, Cloud
 

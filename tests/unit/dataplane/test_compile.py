@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kilonova.network.agent.dhcp.files import dhcp_files
-from kilonova.network.agent.firewall.iptables.compile import Filters, closed, compile_filters, restore_text
-from kilonova.network.agent.firewall.iptables.conntrack import Cut, assign_zones, cuts, permits
+from kilonova.network.agent.firewall.iptables.compile import Filters, Tables, compile_filters
+from kilonova.network.agent.firewall.iptables.conntrack import Cut, Permissions, Permits, assign_zones, cuts, entries
 from kilonova.network.agent.firewall.iptables.layer2 import L2, change, script
 from kilonova.network.agent.firewall.iptables.layer2 import closed as close_l2
+from kilonova.network.agent.firewall.iptables.restore import closed, restore_text
 from kilonova.network.agent.firewall.iptables.rules import PROTOCOLS, match
 from kilonova.network.agent.model import (
     AddressPair,
@@ -29,10 +30,15 @@ from kilonova.network.agent.system.names import link_local, readable
 from tests.host.dataplane.lab import group, model, network, new_id, port, rule
 
 NET, GROUP, PORT = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
+PERMISSIONS = Permissions()
 
 
 def compiled(state: HostModel) -> Filters:
     return compile_filters(state, zones=assign_zones([n.id for n in state.networks], {}))
+
+
+def allowing(state: HostModel, zones: dict[str, int]) -> dict[str, Permits]:
+    return PERMISSIONS.of(state, zones)
 
 
 def l2_text(filters: Filters) -> str:
@@ -270,10 +276,10 @@ def test_cuts() -> None:
     ssh = rule(protocol="tcp", port_range_min=22, port_range_max=22)
     state = one_port(ssh, rule(remote_group_id=GROUP), rule("egress"))
     zones = assign_zones([NET], {})
-    zone, before = zones[NET], permits(state, zones)
+    zone, before = zones[NET], allowing(state, zones)
 
     def after(**words: object) -> list[Cut]:
-        return cuts(before, permits(replace(state, **words), zones))
+        return cuts(before, allowing(replace(state, **words), zones))
 
     web = state.security_groups[0]
     assert after() == []
@@ -283,15 +289,15 @@ def test_cuts() -> None:
         Cut(zone, "fd00:7::a", "ingress", peer="fd00:7::a"),
     ]
     prefix = replace(web, members=(*web.members, "10.9.0.0/24"))  # of an address group
-    wider = permits(replace(state, security_groups=(prefix,)), zones)
+    wider = allowing(replace(state, security_groups=(prefix,)), zones)
     assert cuts(wider, before) == [Cut(zone, "198.18.7.10", "ingress", peer="10.9.0.0/24")]
     assert after(networks=()) == [Cut(zone)]
     net = replace(state.networks[0], ports=(replace(state.networks[0].ports[0], id=NET),))
     everything = {Cut(zone, ip, way) for ip in ("198.18.7.10", "fd00:7::a") for way in ("ingress", "egress")}
     assert set(after(networks=(replace(net, ports=(replace(net.ports[0], fixed_ips=()),)),))) == everything
     opened = one_port(port_security_enabled=False)
-    assert cuts(before, permits(opened, zones)) == []
-    assert set(cuts(permits(opened, zones), before)) == everything
+    assert cuts(before, allowing(opened, zones)) == []
+    assert set(cuts(allowing(opened, zones), before)) == everything
     assert Cut(zone, "198.18.7.10", "ingress", 6).argv(4) == [
         "-D",
         "-f",
@@ -427,10 +433,85 @@ def test_layer_2_changes_by_port() -> None:
     ]
 
 
+def test_a_cut_is_made_only_where_there_is_such_a_connection() -> None:
+    there = entries(
+        "tcp 6 59 src=10.0.0.5 dst=10.0.0.9 sport=1 dport=2 src=10.0.0.9 dst=10.0.0.5\nudp 17 src=fd00::5 dst=fd00::9"
+    )
+    assert Cut(1).hits(there)
+    assert not Cut(1).hits(entries(""))
+    assert Cut(1, "10.0.0.9", "ingress").hits(there)
+    assert Cut(1, "10.0.0.5", "egress", 6).hits(there)
+    assert not Cut(1, "10.0.0.9", "egress").hits(there)
+    assert not Cut(1, "10.0.0.5", "ingress").hits(there)
+    assert Cut(1, "10.0.0.9", "ingress", peer="10.0.0.5").hits(there)
+    assert Cut(1, "fd00::5", "egress", peer="fd00::9").hits(there)
+    assert not Cut(1, "10.0.0.9", "ingress", peer="10.0.0.6").hits(there)
+    assert Cut(1, "10.0.0.9", "ingress", peer="10.0.0.0/24").hits(there)  # the tool looks closer
+
+
+def test_what_a_group_loses_is_cut_at_each_of_its_ports_that_has_it_from_no_other() -> None:
+    net = network(NET)
+    peers = SecurityGroupModel(id=GROUP, rules=(rule(remote_group_id=GROUP),), members=("198.18.7.10", "198.18.7.99"))
+    other = SecurityGroupModel(id=PORT, rules=(rule(remote_group_id=PORT),), members=("198.18.7.99",))
+    some = tuple(port(net, number, *([peers, other] if number == 12 else [peers])) for number in (10, 11, 12))
+    state = model(net, some, peers, other)
+    zones = assign_zones([NET], {})
+    fewer = replace(state, security_groups=(replace(peers, members=("198.18.7.10",)), other))
+    assert cuts(allowing(state, zones), allowing(fewer, zones)) == [
+        Cut(zones[NET], f"198.18.7.{number}", "ingress", peer="198.18.7.99") for number in (10, 11)
+    ]
+    assert cuts(allowing(fewer, zones), allowing(state, zones)) == []
+
+
+def restored(old: tuple[str, ...], text: str, chain: str) -> tuple[str, ...]:
+    """What a chain has after iptables-restore read the text."""
+    rules = [] if f":{chain} - [0:0]" in text.splitlines() else [*old]
+    for line in text.splitlines():
+        verb, _, rest = line.partition(f" {chain} ")
+        if verb == "-A":
+            rules.append(rest)
+        elif verb == "-D":
+            rules.remove(rest)
+        elif verb == "-I":
+            at, _, new = rest.partition(" ")
+            rules.insert(int(at) - 1, new)
+    return tuple(rules)
+
+
+lists = st.lists(st.integers(0, 60).map(lambda n: f"-s 10.0.0.{n} -j ACCEPT"), max_size=60).map(tuple)
+mostly = st.lists(st.integers(0, 60), unique=True, min_size=30, max_size=60)
+
+
+@given(st.one_of(st.tuples(lists, lists), mostly.flatmap(lambda every: st.tuples(_few_less(every), _few_less(every)))))
+def test_a_changed_chain_becomes_what_it_must_be(pair: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+    old, new = pair
+    text = restore_text("kn", {"filter": {"kn-x": new}}, {"filter": {"kn-x": old}})
+    assert restored(old, text, "kn-x") == new
+
+
+def _few_less(numbers: list[int]) -> st.SearchStrategy[tuple[str, ...]]:
+    lost = st.sets(st.sampled_from(numbers), max_size=3)
+    return lost.map(lambda gone: tuple(f"-s 10.0.0.{n} -j ACCEPT" for n in numbers if n not in gone))
+
+
+def test_one_more_port_among_many_writes_few_lines() -> None:
+    net = network(NET)
+    web = SecurityGroupModel(id=GROUP, rules=(rule(remote_group_id=GROUP),))
+    ports = [port(net, number, web) for number in range(3, 203)]
+
+    def tables(count: int) -> Tables:
+        some = tuple(sorted(ports[:count], key=lambda p: p.id))
+        members = tuple(p.fixed_ips[0].ip_address for p in some)
+        return compiled(model(net, some, replace(web, members=members))).tables[4]
+
+    for old, new in ((199, 200), (200, 199)):
+        assert len(restore_text("kn", tables(new), tables(old)).splitlines()) < 30
+
+
 @given(st.sets(st.ip_addresses(v=4).map(str), max_size=5), states)
 def test_cutting_never_fails(addresses: set[str], state: HostModel) -> None:
     zones = assign_zones([n.id for n in state.networks], {})
-    for one in cuts(permits(state, zones), {}):
+    for one in cuts(allowing(state, zones), {}):
         assert one.argv(4)[0] == "-D"
         assert 0 < one.zone < 65536
 

@@ -13,6 +13,7 @@ from kilonova.network.agent.system.names import (
     clean_mac,
     clean_network,
     inner_link,
+    memo,
 )
 
 STATELESS = "dhcpv6-stateless"
@@ -36,7 +37,7 @@ def served(network: NetworkModel) -> list[SubnetModel]:
 def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> DhcpFiles:
     """Raises ValueError for a subnet that can't be read; a port that can't be read gets no lease."""
     subnets = served(network)
-    leasing = {s.id for s in subnets if s.ipv6_address_mode != STATELESS}
+    leasing = frozenset(s.id for s in subnets if s.ipv6_address_mode != STATELESS)
     lines: list[str] = []
     leases: dict[str, str] = {}
     for port in network.ports:
@@ -57,10 +58,11 @@ def _range(subnet: SubnetModel, lease_time: int) -> str:
     return f"--dhcp-range=set:{subnet.id},{cidr.network_address},static,{size},{lease_time}s"
 
 
-def _host_lines(port: PortModel, subnets: set[str], domain: str) -> list[tuple[str, str, str]]:
+@memo
+def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[tuple[str, str, str], ...]:
     """(MAC, address, line): the first address of the port in each subnet, as DHCP hands out one."""
     if port.device_owner.startswith("network:"):
-        return []
+        return ()
     found: dict[str, tuple[str, str, str]] = {}
     try:
         mac = clean_mac(port.mac_address)
@@ -70,8 +72,8 @@ def _host_lines(port: PortModel, subnets: set[str], domain: str) -> list[tuple[s
                 written = f"[{ip}]" if ":" in ip else ip
                 found[fixed.subnet_id] = mac, ip, clean_line(f"{mac},{written},{hostname(port, ip, domain)}")
     except ValueError:
-        return []
-    return list(found.values())
+        return ()
+    return tuple(found.values())
 
 
 def hostname(port: PortModel, ip: str, domain: str) -> str:

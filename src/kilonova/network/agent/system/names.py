@@ -6,7 +6,6 @@ import functools
 import ipaddress
 import re
 import uuid
-from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -36,15 +35,12 @@ def readable(state: HostModel) -> tuple[HostModel, list[Fault]]:
     that is. A port that is not in the state may neither send nor receive."""
     faults: list[Fault] = []
 
-    def keep(kind: str, items: Iterable[T]) -> tuple[T, ...]:
-        kept = []
-        for item in items:
-            try:
-                check_uuid(kind, item.id)
-                kept.append(item)
-            except DataPlaneError as why:
-                faults.append(Fault(kind=kind, id=item.id, reason=str(why), lasting=True))
-        return tuple(kept)
+    def keep(kind: str, items: tuple[T, ...]) -> tuple[T, ...]:
+        if all(is_uuid(item.id) for item in items):
+            return items
+        bad = [item.id for item in items if not is_uuid(item.id)]
+        faults.extend(Fault(kind=kind, id=id, reason=f"{kind} id {id!r} is not a uuid", lasting=True) for id in bad)
+        return tuple(item for item in items if is_uuid(item.id))
 
     networks = tuple(
         replace(network, ports=keep("port", network.ports), subnets=keep("subnet", network.subnets))
@@ -57,12 +53,18 @@ def readable(state: HostModel) -> tuple[HostModel, list[Fault]]:
 
 
 def check_uuid(what: str, value: str) -> str:
+    if not is_uuid(value):
+        raise DataPlaneError(f"{what} id {value!r} is not a uuid")
+    return value
+
+
+@memo
+def is_uuid(value: str) -> bool:
+    """As ids are written: lower case, with hyphens."""
     try:
-        if str(uuid.UUID(value)) == value:
-            return value
+        return str(uuid.UUID(value)) == value
     except ValueError:
-        pass
-    raise DataPlaneError(f"{what} id {value!r} is not a uuid")
+        return False
 
 
 @memo

@@ -7,7 +7,7 @@ docs/explanation/network.md draws the chains. A rule that can't be expressed is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -23,11 +23,10 @@ from kilonova.network.agent.model import (
     bridge_name,
     tap_name,
 )
-from kilonova.network.agent.system.names import clean_ip, clean_mac, clean_network, hex_id, link_local
+from kilonova.network.agent.system.names import clean_ip, clean_mac, clean_network, hex_id, link_local, memo
 
 Chains = dict[str, tuple[str, ...]]  # chain → rules without "-A chain"
 Tables = dict[str, Chains]  # raw, filter
-BUILTIN = {"raw": {"PREROUTING": "raw"}, "filter": {"FORWARD": "forward", "INPUT": "input"}}
 
 # Neighbour discovery and multicast listeners: without them IPv6 does not work at all. Advertisements of routers and
 # forged neighbours from guests are dropped at layer 2.
@@ -43,48 +42,86 @@ class Filters(msgspec.Struct, frozen=True):
     problems: tuple[Fault, ...]
 
 
+class Names(msgspec.Struct, frozen=True):
+    """Of chains, with the bit that marks what an egress rule allows."""
+
+    prefix: str
+    mark: int
+
+    def chain(self, kind: str, key: str = "") -> str:
+        return f"{self.prefix}-{kind}-{key}" if key else f"{self.prefix}-{kind}"
+
+    @property
+    def bit(self) -> str:
+        return f"0x{self.mark:x}/0x{self.mark:x}"
+
+
+class PortPart(msgspec.Struct, frozen=True):
+    """What a local port has in one family: its chains, and a rule in each of the chains that lead to them."""
+
+    chains: tuple[tuple[str, tuple[str, ...]], ...]
+    sent: str
+    received: str
+
+
 class Compiler:
     """One compilation; `zones` gives each network its conntrack zone."""
 
-    def __init__(self, state: HostModel, zones: Mapping[str, int], prefix: str, mark: int) -> None:
-        self.state, self.zones, self.prefix = state, zones, prefix
-        self.bit = f"0x{mark:x}/0x{mark:x}"
-        self.clear = f"-j MARK --set-xmark 0x0/0x{mark:x}"
+    def __init__(self, state: HostModel, zones: Mapping[str, int], names: Names) -> None:
+        self.state, self.zones, self.names = state, zones, names
+        self.chain = names.chain
         self.groups = {g.id: g for g in state.security_groups}
         self.problems: dict[Fault, None] = {}
 
     def compile(self) -> Filters:
         if not self.state.networks:
             return Filters({4: {}, 6: {}}, None, ())
-        tables = {version: self.tables(version) for version in (4, 6)}
-        return Filters(tables, layer2.compile_l2(self.state, self.prefix), tuple(self.problems))
+        tables = self.tables()
+        return Filters(tables, layer2.compile_l2(self.state, self.names.prefix), tuple(self.problems))
 
     def problem(self, kind: str, id: str, reason: str) -> None:
         self.problems[Fault(kind=kind, id=id, reason=reason, lasting=True)] = None
 
-    def chain(self, kind: str, key: str = "") -> str:
-        return f"{self.prefix}-{kind}-{key}" if key else f"{self.prefix}-{kind}"
-
-    def tables(self, version: int) -> Tables:
+    def tables(self) -> dict[int, Tables]:
+        """Both families, each port looked at once."""
         raw = tuple(f"-i {bridge_name(n.id)} -j CT --zone {self.zones[n.id]}" for n in self.state.networks)
+        ports: dict[int, Chains] = {4: {}, 6: {}}
+        sent: dict[int, list[str]] = {4: [], 6: []}
+        received: dict[int, list[str]] = {4: [], 6: []}
+        used: dict[str, None] = {}
+        for network in self.state.networks:
+            servers = {version: dhcp_servers(network, version) for version in ports}
+            for port in network.ports:
+                if port.local:
+                    groups = self.port_groups(port)
+                    used.update(dict.fromkeys(groups))
+                    for version, chains in ports.items():
+                        part = compile_port(port, groups, servers[version], version, self.names)
+                        chains.update(part.chains)
+                        sent[version].append(part.sent)
+                        received[version].append(part.received)
+        return {
+            version: {
+                "raw": {self.chain("raw"): raw},
+                "filter": self.filter_table(version, ports[version], sent[version], received[version], used),
+            }
+            for version in ports
+        }
+
+    def filter_table(
+        self, version: int, ports: Chains, sent: list[str], received: list[str], used: Iterable[str]
+    ) -> Chains:
         chains: Chains = {
             self.chain("forward"): self.forward(),
             self.chain("input"): (f"-m physdev --physdev-in tap+ -j {self.chain('from')}",),
-            self.chain("from"): self.dispatch("in"),
-            self.chain("to"): self.dispatch("out"),
-            self.chain("allow"): (f"-j MARK --set-xmark {self.bit}",),
+            self.chain("from"): (*sent, *self.unknown("-i")),
+            self.chain("to"): (*received, *self.unknown("-o")),
+            self.chain("allow"): (f"-j MARK --set-xmark {self.names.bit}",),
+            **ports,
         }
-        used: dict[str, None] = {}
-        for network in self.state.networks:
-            for port in network.ports:
-                if port.local and (port.port_security_enabled or not port.admin_state_up):
-                    used.update(dict.fromkeys(self.port_groups(port)))
-                    key = port.id[:11]
-                    chains[self.chain("o", key)] = self.from_port(port, version)
-                    chains[self.chain("i", key)] = self.to_port(network, port, version)
         for group_id in used:
             self.add_group(chains, self.groups[group_id], version)
-        return {"raw": {self.chain("raw"): raw}, "filter": chains}
+        return chains
 
     def forward(self) -> tuple[str, ...]:
         """Source's egress first, which returns what it allows; then the target's ingress; the rest of a bridge's
@@ -95,65 +132,22 @@ class Compiler:
             *(f"-i {bridge_name(n.id)} -m physdev --physdev-is-bridged -j ACCEPT" for n in self.state.networks),
         )
 
-    def dispatch(self, way: str) -> tuple[str, ...]:
-        """A goto for each port with filters; unknown taps of our bridges may send nothing."""
-        kind, open_verdict, side = ("o", "RETURN", "-i") if way == "in" else ("i", "ACCEPT", "-o")
-        suffix = "" if way == "in" else " --physdev-is-bridged"
-        rules = []
-        for port in self.local_ports():
-            secured = port.port_security_enabled or not port.admin_state_up
-            verdict = f"-g {self.chain(kind, port.id[:11])}" if secured else f"-j {open_verdict}"
-            rules.append(f"-m physdev --physdev-{way} {tap_name(port.id)}{suffix} {verdict}")
-        return (*rules, *(f"{side} {bridge_name(n.id)} -j DROP" for n in self.state.networks))
+    def unknown(self, side: str) -> Iterable[str]:
+        """Taps that are no port's may send and receive nothing on our bridges."""
+        return (f"{side} {bridge_name(n.id)} -j DROP" for n in self.state.networks)
 
-    def local_ports(self) -> Iterable[PortModel]:
-        return (p for n in self.state.networks for p in n.ports if p.local)
-
-    def port_groups(self, port: PortModel) -> list[str]:
+    def port_groups(self, port: PortModel) -> tuple[str, ...]:
+        """Those of its groups that are known; names what is wrong with the port."""
+        if not filtered(port):
+            return ()
+        if problem := layer2.unusable(port):
+            self.problem("port", port.id, f"{problem}; everything is dropped")
+        if all(map(self.groups.__contains__, port.security_groups)):
+            return port.security_groups
         for group_id in port.security_groups:
             if group_id not in self.groups:
                 self.problem("security group", group_id, f"not in the state; port {port.id} is in it")
-        return [g for g in port.security_groups if g in self.groups]
-
-    def usable(self, port: PortModel) -> bool:
-        """Whether traffic may be let through at all."""
-        problem = layer2.unusable(port)
-        if problem:
-            self.problem("port", port.id, f"{problem}; everything is dropped")
-        return port.admin_state_up and not problem
-
-    def from_port(self, port: PortModel, version: int) -> tuple[str, ...]:
-        if not self.usable(port):
-            return ("-j DROP",)
-        return (
-            self.clear,
-            *essentials(version, ND_FROM_GUEST, "RETURN"),
-            "-m conntrack --ctstate INVALID -j DROP",
-            "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
-            f"-p udp -m udp --sport {68 if version == 4 else 546} --dport {67 if version == 4 else 547} -j RETURN",
-            *(
-                rule
-                for group in self.port_groups(port)
-                for rule in (f"-j {self.chain('go', hex_id(group))}", f"-m mark --mark {self.bit} -j RETURN")
-            ),
-            "-j DROP",
-        )
-
-    def to_port(self, network: NetworkModel, port: PortModel, version: int) -> tuple[str, ...]:
-        if not self.usable(port):
-            return ("-j DROP",)
-        ports = (67, 68) if version == 4 else (547, 546)
-        return (
-            *essentials(version, ND_TO_GUEST, "ACCEPT"),
-            "-m conntrack --ctstate INVALID -j DROP",
-            "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-            *(
-                f"-s {source} -p udp -m udp --sport {ports[0]} --dport {ports[1]} -j ACCEPT"
-                for source in dhcp_servers(network, version)
-            ),
-            *(f"-j {self.chain('gi', hex_id(group))}" for group in self.port_groups(port)),
-            "-j DROP",
-        )
+        return tuple(g for g in port.security_groups if g in self.groups)
 
     def add_group(self, chains: Chains, group: SecurityGroupModel, version: int) -> None:
         """The group's two chains, shared by its ports, and those of the members its rules refer to."""
@@ -182,17 +176,80 @@ class Compiler:
         name = self.chain("ms" if ingress else "md", hex_id(rule.remote_group_id))
         if name not in chains:
             members = self.members(rule.remote_group_id, version)
-            chains[name] = tuple(f"{'-s' if ingress else '-d'} {member} {allow}" for member in members)
+            chains[name] = tuple(_member_rule("-s" if ingress else "-d", member, allow) for member in members)
         return f"-j {name}"
 
     def members(self, group_id: str, version: int) -> list[str]:
-        found = []
+        found: dict[str, None] = {}
         for text in self.groups[group_id].members:
             try:
-                found.append(clean_network(text))
+                if (member := _member(text))[1] == version:
+                    found[member[0]] = None
             except ValueError:
                 self.problem("security group", group_id, f"member {text!r} is no address")
-        return [str(m) for m in dict.fromkeys(found) if m.version == version]
+        return list(found)
+
+
+@memo
+def _member(text: str) -> tuple[str, int]:
+    """An address or prefix as iptables prints it, and its version; raises ValueError."""
+    network = clean_network(text)
+    return str(network), network.version
+
+
+@memo
+def _member_rule(side: str, member: str, verdict: str) -> str:
+    return f"{side} {member} {verdict}"
+
+
+def filtered(port: PortModel) -> bool:
+    return port.port_security_enabled or not port.admin_state_up
+
+
+@memo
+def compile_port(
+    port: PortModel, groups: tuple[str, ...], dhcp: tuple[str, ...], version: int, names: Names
+) -> PortPart:
+    """`groups` are those of its groups that have chains, `dhcp` the addresses that DHCP answers come from."""
+    key, tap = port.id[:11], tap_name(port.id)
+    sent, received = f"-m physdev --physdev-in {tap}", f"-m physdev --physdev-out {tap} --physdev-is-bridged"
+    if not filtered(port):
+        return PortPart((), f"{sent} -j RETURN", f"{received} -j ACCEPT")
+    outward, inward = names.chain("o", key), names.chain("i", key)
+    usable = port.admin_state_up and not layer2.unusable(port)
+    chains = (
+        (outward, from_port(groups, version, names) if usable else ("-j DROP",)),
+        (inward, to_port(groups, dhcp, version, names) if usable else ("-j DROP",)),
+    )
+    return PortPart(chains, f"{sent} -g {outward}", f"{received} -g {inward}")
+
+
+def from_port(groups: tuple[str, ...], version: int, names: Names) -> tuple[str, ...]:
+    return (
+        f"-j MARK --set-xmark 0x0/0x{names.mark:x}",
+        *essentials(version, ND_FROM_GUEST, "RETURN"),
+        "-m conntrack --ctstate INVALID -j DROP",
+        "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+        f"-p udp -m udp --sport {68 if version == 4 else 546} --dport {67 if version == 4 else 547} -j RETURN",
+        *(
+            rule
+            for group in groups
+            for rule in (f"-j {names.chain('go', hex_id(group))}", f"-m mark --mark {names.bit} -j RETURN")
+        ),
+        "-j DROP",
+    )
+
+
+def to_port(groups: tuple[str, ...], dhcp: tuple[str, ...], version: int, names: Names) -> tuple[str, ...]:
+    ports = (67, 68) if version == 4 else (547, 546)
+    return (
+        *essentials(version, ND_TO_GUEST, "ACCEPT"),
+        "-m conntrack --ctstate INVALID -j DROP",
+        "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        *(f"-s {source} -p udp -m udp --sport {ports[0]} --dport {ports[1]} -j ACCEPT" for source in dhcp),
+        *(f"-j {names.chain('gi', hex_id(group))}" for group in groups),
+        "-j DROP",
+    )
 
 
 def essentials(version: int, kinds: tuple[int, ...], verdict: str) -> list[str]:
@@ -204,54 +261,17 @@ def essentials(version: int, kinds: tuple[int, ...], verdict: str) -> list[str]:
     ]
 
 
-def dhcp_servers(network: NetworkModel, version: int) -> list[str]:
+def dhcp_servers(network: NetworkModel, version: int) -> tuple[str, ...]:
     """Addresses that DHCP answers may come from, with prefix length."""
     try:
         if version == 4:
             found = [clean_ip(s.dhcp_ip) for s in network.subnets if s.dhcp_ip and s.ip_version == 4 and s.enable_dhcp]
-            return [f"{ip}/32" for ip in dict.fromkeys(found)]
-        return [f"{link_local(clean_mac(network.dhcp_mac))}/128"] if network.dhcp_mac else []
+            return tuple(f"{ip}/32" for ip in dict.fromkeys(found))
+        return (f"{link_local(clean_mac(network.dhcp_mac))}/128",) if network.dhcp_mac else ()
     except ValueError:
-        return []
-
-
-def closed(prefix: str, tables: Tables, refused: Collection[tuple[str, str]]) -> Tables:
-    """Without the refused (chain, rule): a port's chain that had one drops everything, a group's admits what its other rules
-    admit."""
-    if not refused:
-        return tables
-    ports = (f"{prefix}-i-", f"{prefix}-o-")
-    chains = {}
-    for chain, rules in tables.get("filter", {}).items():
-        kept = tuple(rule for rule in rules if (chain, rule) not in refused)
-        chains[chain] = ("-j DROP",) if len(kept) < len(rules) and chain.startswith(ports) else kept
-    return tables | {"filter": chains}
+        return ()
 
 
 def compile_filters(state: HostModel, *, zones: Mapping[str, int], prefix: str = "kn", mark: int = 0x10000) -> Filters:
     """All filters of a host; the ids in `state` are uuids (see `names.readable`)."""
-    return Compiler(state, zones, prefix, mark).compile()
-
-
-def restore_text(prefix: str, new: Tables, old: Mapping[str, Mapping[str, tuple[str, ...] | None]]) -> str:
-    """What `iptables-restore --noflush` reads to get from `old` to `new` in one step, "" when they are equal.
-
-    A chain in `old` whose rules are unknown (None) is written again; with `old` empty the text is complete. The jumps
-    from the built-in chains are set when `old` lacks the chain they lead to."""
-    return "".join(_table(prefix, table, new.get(table, {}), old.get(table, {})) for table in BUILTIN)
-
-
-def _table(prefix: str, table: str, new: Chains, old: Mapping[str, tuple[str, ...] | None]) -> str:
-    changed = [c for c in new if old.get(c) is None or old[c] != new[c]]
-    gone = [c for c in old if c not in new]
-    if not changed and not gone:
-        return ""
-    lines = [f"*{table}", *(f":{chain} - [0:0]" for chain in (*changed, *gone))]
-    for builtin, kind in BUILTIN[table].items():
-        hook = f"{prefix}-{kind}"
-        if hook in gone:
-            lines.append(f"-D {builtin} -j {hook}")
-        elif hook in new and hook not in old:
-            lines.append(f"-I {builtin} 1 -j {hook}")
-    lines += [f"-A {chain} {rule}" for chain in changed for rule in new[chain]]
-    return "\n".join([*lines, *(f"-X {chain}" for chain in gone), "COMMIT", ""])
+    return Compiler(state, zones, Names(prefix, mark)).compile()

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from kilonova.core import log
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.firewall.iptables import layer2
-from kilonova.network.agent.firewall.iptables.compile import BUILTIN, Chains, Filters, Tables, closed, restore_text
+from kilonova.network.agent.firewall.iptables.compile import Chains, Filters, Tables
+from kilonova.network.agent.firewall.iptables.restore import BUILTIN, closed, restore_text
 from kilonova.network.agent.system.commands import Refused, run
 from kilonova.network.agent.system.names import LINE, chain_owner
 

@@ -37,6 +37,7 @@ class IptablesFirewall(Firewall):
         self.zones: dict[str, int] = {}
         self._state = HostModel()
         self._applied_file = Path(options.state_dir) / "applied.json"
+        self._permissions = conntrack.Permissions()
         self._can_cut = False
 
     async def open(self) -> set[str]:
@@ -63,7 +64,8 @@ class IptablesFirewall(Firewall):
             return faults
         try:
             if self._can_cut:
-                cuts = conntrack.cuts(conntrack.permits(before, zones), conntrack.permits(state, self.zones))
+                old, new = self._permissions.of(before, zones), self._permissions.of(state, self.zones)
+                cuts = conntrack.cuts(old, new)
                 await conntrack.cut(cuts, self.options.command_timeout)
             await asyncio.to_thread(write, self._applied_file, msgspec.json.encode(state).decode())
             self._state = state
