@@ -19,6 +19,7 @@ from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
 from kilonova.network.resources.address_groups.routes import ADDRESS_GROUPS
 from kilonova.network.resources.address_scopes.routes import ADDRESS_SCOPES
+from kilonova.network.resources.agent_schedulers.routes import AGENT_SCHEDULERS
 from kilonova.network.resources.agents.logic import AgentLogic
 from kilonova.network.resources.agents.routes import AGENTS
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
@@ -26,6 +27,7 @@ from kilonova.network.resources.base import policies as base
 from kilonova.network.resources.base.resource import AnyResource, Api, counted
 from kilonova.network.resources.default_security_group_rules.routes import DEFAULT_SECURITY_GROUP_RULES
 from kilonova.network.resources.discovery import DISCOVERY
+from kilonova.network.resources.flavors.routes import FLAVORS
 from kilonova.network.resources.floating_ips.routes import FLOATING_IPS
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
 from kilonova.network.resources.networks.routes import NETWORKS
@@ -36,6 +38,7 @@ from kilonova.network.resources.rbac_policies.routes import RBAC_POLICIES
 from kilonova.network.resources.routers.routes import ROUTERS
 from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES
 from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS
+from kilonova.network.resources.service_profiles.routes import SERVICE_PROFILES
 from kilonova.network.resources.subnets.routes import SUBNETS
 from kilonova.network.resources.tags import TAGS
 from kilonova.network.tables import metadata, outbox
@@ -57,7 +60,10 @@ RESOURCES: tuple[AnyResource, ...] = (
     ADDRESS_SCOPES,
     RBAC_POLICIES,
     AGENTS,
+    AGENT_SCHEDULERS,
     AVAILABILITY_ZONES,
+    FLAVORS,
+    SERVICE_PROFILES,
     QUOTAS,
     TAGS,
 )

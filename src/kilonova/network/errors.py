@@ -9,6 +9,10 @@ class HTTPBadRequest(BadRequest):
     template = "{reason}"
 
 
+class Invalid(BadRequest):
+    template = "{reason}"
+
+
 class InvalidInput(BadRequest):
     template = "Invalid input for operation: {reason}."
 

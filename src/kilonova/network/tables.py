@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from kilonova.core.db.outbox import outbox_table
@@ -222,6 +223,7 @@ routers = Table(
     Column("admin_state_up", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
     Column("host_id", String(255), nullable=False),  # where it is made; "" while no host can
+    Column("withdrawn", Boolean, nullable=False, server_default=false()),  # an administrator took it from its host
     Column("gateway_port_id", String(36)),
     Column("gateway_network_id", ForeignKey("networks.id")),
     Column("enable_snat", Boolean, nullable=False),
@@ -317,4 +319,32 @@ agents = Table(
     Column("started_at", String(32), nullable=False),
     Column("heartbeat_timestamp", String(32), nullable=False),
     UniqueConstraint("agent_type", "host"),
+)
+
+flavors = Table(
+    "flavors",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("description", String(1024), nullable=False),
+    Column("service_type", String(36), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+)
+
+service_profiles = Table(
+    "service_profiles",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("description", String(1024), nullable=False),
+    Column("driver", String(1024), nullable=False),
+    Column("metainfo", String(4096), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+)
+
+flavor_service_profiles = Table(
+    "flavor_service_profiles",
+    metadata,
+    Column("flavor_id", ForeignKey("flavors.id", ondelete="CASCADE"), primary_key=True),
+    Column("service_profile_id", ForeignKey("service_profiles.id"), primary_key=True),
+    Index("ix_flavor_service_profiles_profile", "service_profile_id"),
 )

@@ -446,6 +446,10 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "address-scopes"): made(
         "/network/v2.0/address-scopes", _named("address_scope", ip_version=4)
     ),
+    ("network", "flavors"): made("/network/v2.0/flavors", _named("flavor", service_type="FLAVORS"), "admin"),
+    ("network", "service_profiles"): made(
+        "/network/v2.0/service_profiles", lambda w: {"service_profile": {"metainfo": "x"}}, "admin"
+    ),
     ("network", "inside"): _inside,
     ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,

@@ -12,7 +12,7 @@ from kilonova.core import errors
 from kilonova.core.context import service_context
 from kilonova.core.retry import Backoff
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
-from kilonova.network.agent.interface import NetworkAgentAPI, NetworkPluginAPI
+from kilonova.network.agent.interface import AGENT_TYPE, L3_AGENT, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
 from kilonova.network.hosts import compute_events
@@ -343,8 +343,9 @@ async def test_one_faulty_port_keeps_no_other_from_its_guest(cloud: Cloud):
 
 
 async def shown_faults(cloud: Cloud) -> list[str]:
-    (agent,) = (await cloud("GET", "/agents", token="admin")).json["agents"]
-    return agent["configurations"]["faults"]
+    one, other = (await cloud("GET", "/agents", token="admin")).json["agents"]
+    assert one["configurations"] == other["configurations"]
+    return one["configurations"]["faults"]
 
 
 @pytest.mark.parametrize(
@@ -402,16 +403,18 @@ async def test_agents_are_listed_with_their_heartbeat(cloud: Cloud):
     await cloud.agent()
 
     async def there() -> bool:
-        return len((await cloud("GET", "/agents", token="admin")).json["agents"]) == 1
+        return len((await cloud("GET", "/agents", token="admin")).json["agents"]) == 2
 
     await until(there)
-    (agent,) = (await cloud("GET", "/agents", token="admin")).json["agents"]
+    by_type = {one["agent_type"]: one for one in (await cloud("GET", "/agents", token="admin")).json["agents"]}
+    assert set(by_type) == {AGENT_TYPE, L3_AGENT}  # the host makes routers
+    agent = by_type[AGENT_TYPE]
     assert (agent["host"], agent["alive"], agent["admin_state_up"]) == (HOST, True, True)
     assert agent["configurations"]["driver"] == "noop"
     assert (agent["configurations"]["routers"], agent["configurations"]["bridge_mappings"]) == (True, {})
     found = await cloud("GET", f"/agents/{agent['id']}", token="admin")
     assert found.json["agent"] == agent
-    lists = {"host=elsewhere": 0, "alive=true": 1, "alive=false": 0, "alive=true&alive=false": 1}
+    lists = {"host=elsewhere": 0, "alive=true": 2, "alive=false": 0, "alive=true&alive=false": 2}
     for query, there_are in lists.items():
         assert len((await cloud("GET", f"/agents?{query}", token="admin")).json["agents"]) == there_are, query
     refused = await cloud("GET", "/agents?sort_key=alive", token="admin")

@@ -218,7 +218,7 @@ async def test_an_agent_that_comes_later_or_with_another_address(cloud: Cloud):
     cloud.agents.remove(agent)
     await cloud.agent("host-2", IPS["host-2"])
     await until(lambda: peers(one, network) == {IPS["host-2"]})
-    (found,) = (await cloud("GET", "/agents?host=host-2", token="admin")).json["agents"]
+    found, _ = (await cloud("GET", "/agents?host=host-2", token="admin")).json["agents"]
     assert (found["alive"], found["configurations"]["tunneling_ip"]) == (True, IPS["host-2"])
     assert found["configurations"]["tunnel_types"] == ["vxlan"]
 

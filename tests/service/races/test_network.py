@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kilonova.core.context import service_context
-from kilonova.network.agent.interface import AgentState
+from kilonova.network.agent.interface import L3_AGENT, ROUTERS, AgentState
 from kilonova.network.app import NetworkService
 from kilonova.network.options import NetworkOptions
 from tests.service.races.conftest import Replicas, asked
@@ -147,13 +147,13 @@ async def test_a_group_in_use_is_not_deleted_from_under_a_port(network: Replicas
 
 async def test_agents_that_report_for_the_first_time_at_once(network: Replicas) -> None:
     state = AgentState(
-        agent_type="x", binary="b", host="h", availability_zone="nova", started_at="2026-01-01T00:00:00Z"
+        agent_type="x", binary="b", host="h", started_at="2026-01-01T00:00:00Z", configurations={ROUTERS: True}
     )
     await asyncio.gather(
         *(network.services[n % 2]._plugin.report_state(service_context("req-1"), state) for n in range(8))
     )
     agents = (await network[0]("GET", f"{V2}/agents")).json["agents"]
-    assert [agent["host"] for agent in agents] == ["h"]
+    assert sorted((agent["host"], agent["agent_type"]) for agent in agents) == [("h", L3_AGENT), ("h", "x")]
 
 
 async def test_networks_with_tunnels_get_different_segments(

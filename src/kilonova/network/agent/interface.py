@@ -13,6 +13,7 @@ from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.model import HostModel
 
 AGENT_TYPE = "Kilonova network agent"
+L3_AGENT = "L3 agent"  # what the agent of a host that makes routers is also shown as, for clients that look for one
 FIRST_SECTIONS = ("networks", "security_groups")  # what agents of the first release ask for, without saying so
 TUNNEL_IP = "tunneling_ip"  # where an agent's configurations say how the other hosts reach it
 BRIDGE_MAPPINGS = "bridge_mappings"  # … which physical networks it is on: {"public": "br-ex"}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
-from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS
+from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS, L3_AGENT
 from kilonova.network.agent.interface import ROUTERS as MAKES_ROUTERS
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
+from kilonova.network.store import agents as agent_store
 from kilonova.network.store import routers as store
-from kilonova.network.store.networks import NETWORKS
-from kilonova.network.store.routers import ROUTERS, RouterRow
+from kilonova.network.store.networks import NETWORKS, NetworkRow
+from kilonova.network.store.routers import ROUTERS, RouterPortRow, RouterRow
+
+Held = Mapping[str, Sequence[RouterPortRow]]
+"""By router: its ports."""
 
 
 def suits(configurations: Mapping[str, Any], physical: Collection[str]) -> bool:
@@ -22,23 +26,30 @@ def suits(configurations: Mapping[str, Any], physical: Collection[str]) -> bool:
     return bool(configurations.get(MAKES_ROUTERS)) and set(physical) <= set(configurations.get(BRIDGE_MAPPINGS) or {})
 
 
-async def choose(deps: Deps, connection: Connection, physical: Collection[str]) -> str:
-    """The living host with the fewest routers; "" where there is none."""
-    agents = await store.living_agents(connection, AGENT_TYPE, deps.alive_since())
-    hosts = [agent.host for agent in agents if suits(agent.configurations, physical)]
-    if len(hosts) < 2:
-        return hosts[0] if hosts else ""
-    used = await store.count_by_host(connection)
-    return min(hosts, key=lambda host: (used.get(host, 0), host))
+class Hosts:
+    """The living hosts that may be given routers, with the number of routers of each."""
+
+    def __init__(self, configurations: Mapping[str, Mapping[str, Any]], used: Mapping[str, int]) -> None:
+        self._configurations, self._used = configurations, Counter(used)
+
+    @classmethod
+    async def read(cls, deps: Deps, connection: Connection) -> Hosts:
+        agents = await agent_store.placeable(connection, L3_AGENT, deps.alive_since())
+        used = await store.count_by_host(connection) if len(agents) > 1 else {}
+        return cls({agent.host: agent.configurations for agent in agents}, used)
+
+    def take(self, physical: Collection[str]) -> str:
+        """The host with the fewest, which has one more now; "" where none can make it."""
+        fit = [host for host, configurations in self._configurations.items() if suits(configurations, physical)]
+        host = min(fit, key=lambda host: (self._used[host], host), default="")
+        self._used[host] += 1
+        return host
 
 
-async def _host(deps: Deps, connection: Connection, router: RouterRow, physical: Collection[str]) -> str:
-    """Where it is, as long as that host serves; it stays where it is while its host is down."""
-    if router.host_id:
-        known = await store.agent_of_host(connection, AGENT_TYPE, router.host_id)
-        if known is not None and suits(known.configurations, physical):
-            return str(router.host_id)
-    return await choose(deps, connection, physical)
+def physical_networks(ports: Iterable[RouterPortRow], known: Mapping[str, NetworkRow]) -> set[str]:
+    """The physical networks that a router with these ports is on."""
+    names = (known[port.network_id].physical_network for port in ports if port.network_id in known)
+    return {name for name in names if name}
 
 
 async def settle(
@@ -49,25 +60,63 @@ async def settle(
     router = await ROUTERS.get(tx.connection, router_id, lock=True)
     if router is None:
         return
-    held = (await store.ports_of(tx.connection, [router_id])).get(router_id, [])
-    known = await NETWORKS.by_ids(tx.connection, {port.network_id for port in held})
-    physical = {network.physical_network for network in known.values() if network.physical_network}
-    host = await _host(deps, tx.connection, router, physical)
-    moved = [port for port in held if port.host_id != host]
+    held, known = await read_ports(tx.connection, [router_id])
+    host = await _host(deps, tx.connection, router, physical_networks(held.get(router_id, ()), known))
+    await place(deps, tx, ctx, [(router, host)], held, known, left)
+
+
+async def _host(deps: Deps, connection: Connection, router: RouterRow, physical: Collection[str]) -> str:
+    """Where it is, as long as that host serves; it stays where it is while its host is down."""
+    if router.host_id:
+        known = await agent_store.agent_of(connection, AGENT_TYPE, router.host_id)
+        if known is not None and suits(known.configurations, physical):
+            return str(router.host_id)
+    return (await Hosts.read(deps, connection)).take(physical)
+
+
+async def read_ports(connection: Connection, router_ids: Sequence[str]) -> tuple[Held, dict[str, NetworkRow]]:
+    """The routers' ports, and the networks of these by id."""
+    held = await store.ports_of(connection, router_ids)
+    return held, await NETWORKS.by_ids(connection, {port.network_id for ports in held.values() for port in ports})
+
+
+async def settle_unplaced(deps: Deps, tx: Transaction, ctx: RequestContext, configurations: Mapping[str, Any]) -> None:
+    """A host with these configurations lives: the routers that no host makes and this one can are placed."""
+    mapped = configurations.get(BRIDGE_MAPPINGS) or {}
+    waiting = await store.unplaced(tx.connection, list(mapped))
+    if not waiting:
+        return
+    held, known = await read_ports(tx.connection, [router.id for router in waiting])
+    hosts = await Hosts.read(deps, tx.connection)
+    chosen = [(router, hosts.take(physical_networks(held.get(router.id, ()), known))) for router in waiting]
+    await place(deps, tx, ctx, [(router, host) for router, host in chosen if host], held, known)
+
+
+async def place(
+    deps: Deps, tx: Transaction, ctx: RequestContext, chosen: Sequence[tuple[RouterRow, str]], held: Held,
+    known: Mapping[str, NetworkRow], left: overlay.Bound | None = None,
+) -> None:  # fmt: skip
+    """Bind these locked routers and all their ports to the hosts chosen ("": none), and announce it: a fixed number of statements
+    a host."""
+    if not chosen:
+        return
     bound: overlay.Bound = Counter(left or {})
-    for port in moved:
-        bound.update({(port.network_id, port.host_id): -1, (port.network_id, host): 1})
+    routers, moved = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    told: set[str] = set()
+    for router, host in chosen:
+        told |= {host, router.host_id}
+        if host != router.host_id:
+            routers[host].append(router.id)
+        for port in held.get(router.id, ()):
+            if port.host_id != host:
+                bound.update({(port.network_id, port.host_id): -1, (port.network_id, host): 1})
+                moved[host].append(port.id)
+                told.add(port.host_id)
     tunnelled = await overlay.lock(tx.connection, known.values())
-    if moved:
-        await store.bind_ports(tx.connection, [port.id for port in moved], host, deps.now())
-    if host != router.host_id:
-        await store.place(tx.connection, router_id, host)
+    for host, port_ids in moved.items():
+        await store.bind_ports(tx.connection, port_ids, host, deps.now())
+    for host, router_ids in routers.items():
+        await store.place(tx.connection, router_ids, host)
     also = await overlay.hosts_to_notify(tx.connection, tunnelled, bound, moved=True)
-    hosts = {host, router.host_id, *(port.host_id for port in moved)}
-    await deps.announcer.changed(tx, ctx, hosts, [port.id for port in moved], also=also)
-
-
-async def settle_unplaced(deps: Deps, tx: Transaction, ctx: RequestContext) -> None:
-    """A host that makes routers has come: those that had none are placed."""
-    for router in await store.unplaced(tx.connection):
-        await settle(deps, tx, ctx, router.id)
+    every = [port_id for port_ids in moved.values() for port_id in port_ids]
+    await deps.announcer.changed(tx, ctx, told, every, also=also)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -38,17 +38,33 @@ def alive(since: str, *, alive: bool) -> Condition:
     return beats if alive else ~beats
 
 
-async def heartbeat(connection: Connection, key: tuple[str, str], values: dict[str, Any]) -> bool:
-    """Renew the agent (type, host); False when it is not known yet."""
-    result = await connection.execute(
-        update(agents).where(agents.c.agent_type == key[0], agents.c.host == key[1]).values(**values)
-    )
-    return result.rowcount > 0
+async def heartbeat(connection: Connection, ids: Sequence[str], values: dict[str, Any]) -> None:
+    await connection.execute(update(agents).where(agents.c.id.in_(ids)).values(**values))
+
+
+async def of_host(connection: Connection, host: str, types: Sequence[str]) -> Sequence[AgentRow]:
+    """The host's agents of these types."""
+    query = select(agents).where(agents.c.host == host, agents.c.agent_type.in_(types))
+    return rows.every(await connection.execute(query), AgentRow)
 
 
 async def agent_of(connection: Connection, agent_type: str, host: str) -> AgentRow | None:
-    query = select(agents).where(agents.c.agent_type == agent_type, agents.c.host == host)
-    return rows.first(await connection.execute(query), AgentRow)
+    return next(iter(await of_host(connection, host, [agent_type])), None)
+
+
+async def of_hosts(connection: Connection, agent_type: str, hosts: Collection[str]) -> Sequence[AgentRow]:
+    """These hosts' agents of a type."""
+    query = select(agents).where(agents.c.agent_type == agent_type, agents.c.host.in_(list(hosts)))
+    return rows.every(await connection.execute(query.order_by(agents.c.host)), AgentRow)
+
+
+async def placeable(connection: Connection, agent_type: str, since: str) -> Sequence[AgentRow]:
+    """Agents of a type with a heartbeat since then, on hosts of which no agent is administratively down."""
+    down = select(agents.c.host).where(~agents.c.admin_state_up)
+    query = select(agents).where(
+        agents.c.agent_type == agent_type, agents.c.heartbeat_timestamp >= since, agents.c.host.not_in(down)
+    )
+    return rows.every(await connection.execute(query), AgentRow)
 
 
 async def change(connection: Connection, agent_id: str, values: dict[str, Any]) -> None:

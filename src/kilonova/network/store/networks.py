@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, delete, exists, func, select
 
-from kilonova.core.db import Connection
+from kilonova.core.db import Connection, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
 from kilonova.network.store import rbac_policies as rbac_store
@@ -73,6 +73,23 @@ async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
     """Hosts that have ports of the network."""
     query = select(ports.c.host_id).where(ports.c.network_id == network_id, ports.c.host_id != "").distinct()
     return (await connection.execute(query)).scalars().all()
+
+
+def _with_dhcp() -> Select[Any]:
+    return select(ports.c.network_id).where(ports.c.device_owner == "network:dhcp")
+
+
+async def with_dhcp_on(connection: Connection, host: str) -> Sequence[NetworkRow]:
+    """Networks that the host serves DHCP for: it has ports of them."""
+    here = select(ports.c.network_id).where(ports.c.host_id == host)
+    query = select(networks).where(networks.c.id.in_(here), networks.c.id.in_(_with_dhcp())).order_by(networks.c.id)
+    return rows.every(await connection.execute(query), NetworkRow)
+
+
+async def dhcp_hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
+    """Hosts that serve DHCP for the network."""
+    served = await connection.execute(_with_dhcp().where(ports.c.network_id == network_id).limit(1))
+    return await hosts_of(connection, network_id) if served.first() is not None else []
 
 
 async def lock(connection: Connection, network_ids: Iterable[str]) -> None:

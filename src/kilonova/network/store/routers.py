@@ -8,20 +8,23 @@ from typing import Any
 
 from sqlalchemy import Select, func, select, union, update
 
-from kilonova.core.db import Connection, TypedRow, rows
+from kilonova.core.db import Connection, rows
+from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.ports import PortRow
 from kilonova.network.store.subnets import SubnetRow
-from kilonova.network.tables import agents, floating_ips, ip_allocations, ports, router_ports, routers, subnets
+from kilonova.network.tables import floating_ips, ip_allocations, networks, ports, router_ports, routers, subnets
 
 
 class RouterRow(StandardRow):
-    """`routes` holds [destination, nexthop]; `host_id` is "" while no host makes it."""
+    """`routes` holds [destination, nexthop]; `host_id` is "" while no host makes it, and it is `withdrawn` where an administrator
+    wanted that."""
 
     admin_state_up: bool
     status: str
     host_id: str
+    withdrawn: bool
     gateway_port_id: str | None
     gateway_network_id: str | None
     enable_snat: bool
@@ -41,11 +44,6 @@ class PlacedAddress(SubnetRow):
 
     port_id: str
     ip_address: str
-
-
-class AgentRow(TypedRow):
-    host: str
-    configurations: dict[str, Any]
 
 
 ROUTERS = Objects(routers, RouterRow)
@@ -97,17 +95,6 @@ async def router_of_port(connection: Connection, port_id: str) -> str | None:
     return (await connection.execute(query)).scalar()
 
 
-async def gateways_on(connection: Connection, network_id: str) -> bool:
-    """Whether a router has its gateway, or a floating IP its address, on the network."""
-    for table, column in (
-        (routers, routers.c.gateway_network_id),
-        (floating_ips, floating_ips.c.floating_network_id),
-    ):
-        if (await connection.execute(select(table.c.id).where(column == network_id).limit(1))).first() is not None:
-            return True
-    return False
-
-
 async def gateway_owners(connection: Connection, network_id: str) -> set[str]:
     """Projects whose routers have their gateway, or whose floating IPs their address, on the network."""
     query = union(
@@ -147,22 +134,22 @@ async def locked_leading_to(connection: Connection, address: PlacedAddress, exte
     return now if now is not None and now.id == found.id else None
 
 
-async def unplaced(connection: Connection) -> Sequence[RouterRow]:
-    """Routers that no host makes."""
-    return rows.every(await connection.execute(*_unplaced("")), RouterRow)
+async def unplaced(connection: Connection, mapped: Sequence[str]) -> Sequence[RouterRow]:
+    """Routers that no host makes, and that are on no other physical networks than these: up to 200, locked. Those that an
+    administrator took from their host wait for a change of theirs."""
+    return rows.every(await connection.execute(*_unplaced("", mapped)), RouterRow)
 
 
 @prepared
-def _unplaced(host: Any) -> Select[Any]:
-    return select(routers).where(routers.c.host_id == host).order_by(routers.c.id).limit(200)
-
-
-async def living_agents(connection: Connection, agent_type: str, since: str) -> Sequence[AgentRow]:
-    """Those that are administratively up, too."""
-    query = select(agents.c.host, agents.c.configurations).where(
-        agents.c.agent_type == agent_type, agents.c.admin_state_up, agents.c.heartbeat_timestamp >= since
+def _unplaced(host: Any, mapped: Any) -> Select[Any]:
+    elsewhere = (
+        select(router_ports.c.router_id)
+        .join(ports, ports.c.id == router_ports.c.port_id)
+        .join(networks, networks.c.id == ports.c.network_id)
+        .where(networks.c.physical_network.is_not(None), networks.c.physical_network.not_in(mapped))
     )
-    return rows.every(await connection.execute(query), AgentRow)
+    free = routers.c.host_id == host, ~routers.c.withdrawn, routers.c.id.not_in(elsewhere)
+    return locked(select(routers).where(*free).order_by(routers.c.id).limit(200))
 
 
 async def count_by_host(connection: Connection) -> dict[str, int]:
@@ -186,12 +173,6 @@ def _on_host(host: Any) -> Select[Any]:
     return select(routers).where(routers.c.host_id == host).order_by(routers.c.id)
 
 
-async def place(connection: Connection, router_id: str, host: str) -> None:
-    await connection.execute(update(routers).where(routers.c.id == router_id).values(host_id=host))
-
-
-async def agent_of_host(connection: Connection, agent_type: str, host: str) -> AgentRow | None:
-    query = select(agents.c.host, agents.c.configurations).where(
-        agents.c.agent_type == agent_type, agents.c.host == host
-    )
-    return rows.first(await connection.execute(query), AgentRow)
+async def place(connection: Connection, router_ids: Sequence[str], host: str, *, withdrawn: bool = False) -> None:
+    change = update(routers).where(routers.c.id.in_(router_ids))
+    await connection.execute(change.values(host_id=host, withdrawn=withdrawn))

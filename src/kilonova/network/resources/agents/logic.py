@@ -9,7 +9,7 @@ from kilonova.core.clock import iso, parse_iso
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
 from kilonova.network import errors
-from kilonova.network.agent.interface import ROUTERS, TUNNEL_IP, AgentState
+from kilonova.network.agent.interface import L3_AGENT, ROUTERS, TUNNEL_IP, AgentState
 from kilonova.network.hosts.router_hosts import settle_unplaced
 from kilonova.network.resources.agents.schemas import Agent, AgentUpdate
 from kilonova.network.resources.base.columns import changes_of
@@ -59,7 +59,8 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
 
     @retried
     async def heartbeat(self, ctx: RequestContext, state: AgentState) -> None:
-        """Hosts with tunnels to this one get a message when its tunnel address is new or has changed."""
+        """The agent of a host that makes routers is kept as two. When its tunnel address is new or another one, hosts with
+        tunnels to it get a message."""
         now = self.deps.now()
         values: dict[str, Any] = {
             "binary": state.binary,
@@ -68,17 +69,20 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
             "started_at": iso(parse_iso(state.started_at)),
             "heartbeat_timestamp": now,
         }
+        types = [state.agent_type, *([L3_AGENT] if state.configurations.get(ROUTERS) else [])]
         async with self.deps.database.transaction() as tx:
-            known = await store.agent_of(tx.connection, state.agent_type, state.host)
-            before = known.configurations.get(TUNNEL_IP) if known is not None else None
+            known = {row.agent_type: row for row in await store.of_host(tx.connection, state.host, types)}
+            own = known.get(state.agent_type)
+            before = own.configurations.get(TUNNEL_IP) if own is not None else None
             if (before or "") != (state.configurations.get(TUNNEL_IP) or ""):
                 await self.deps.announcer.changed(tx, ctx, await network_store.beside(tx.connection, state.host))
-            if not await store.heartbeat(tx.connection, (state.agent_type, state.host), values):
-                new = {"id": self.deps.clock.uuid(), "agent_type": state.agent_type, "host": state.host}
-                rest = {"topic": TOPIC, "admin_state_up": True, "description": "", "created_at": now}
-                await AGENTS.add(tx.connection, [values | new | rest])
-            if state.configurations.get(ROUTERS):
-                await settle_unplaced(self.deps, tx, ctx)
+            if known:
+                await store.heartbeat(tx.connection, [row.id for row in known.values()], values)
+            rest = {"host": state.host, "topic": TOPIC, "admin_state_up": True, "description": "", "created_at": now}
+            new = [{"id": self.deps.clock.uuid(), "agent_type": kind} for kind in types if kind not in known]
+            await AGENTS.add(tx.connection, [values | rest | one for one in new])
+            if L3_AGENT in types and all(row.admin_state_up for row in known.values()):
+                await settle_unplaced(self.deps, tx, ctx, state.configurations)
 
     def _view(self, row: AgentRow) -> Agent:
         times: dict[str, Any] = {name: parse_iso(getattr(row, name)).strftime("%Y-%m-%d %H:%M:%S") for name in TIMES}

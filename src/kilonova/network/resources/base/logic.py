@@ -92,7 +92,7 @@ class DeletingLogic(ReadLogic[R, V]):
 
 
 class Logic(DeletingLogic[R, V]):
-    """Objects of a project that are one row each are also made and changed here. A subclass says the columns of a new one, and
+    """Objects that are one row each are also made and changed here. A subclass says the columns of a new one, and
     what else happens then; one whose objects are more than that, or name other objects, has methods of its own."""
 
     def new(self, ctx: RequestContext, body: Any) -> dict[str, Any]:
@@ -121,11 +121,12 @@ class Logic(DeletingLogic[R, V]):
     async def create(self, ctx: RequestContext, bodies: Sequence[Any], guards: Sequence[Guard]) -> Sequence[V]:
         """All or none; `guards` holds one for each body."""
         async for body, guard in yielding(zip(bodies, guards, strict=True)):
-            guard(owned_by(owner(ctx, body)), None)
+            guard(owned_by(owner(ctx, body)) if self.owned else {}, None)
         rows = [self.new(ctx, body) async for body in yielding(bodies)]
         async with self.deps.database.transaction() as tx:
-            needs = {self.objects: 1, **await self.needs(tx.connection)}
-            await make_room(self.deps, tx, [row["project_id"] for row in rows], needs)
+            if self.owned:
+                needs = {self.objects: 1, **await self.needs(tx.connection)}
+                await make_room(self.deps, tx, [row["project_id"] for row in rows], needs)
             await self.add(tx, rows)
             made = await self.objects.by_ids(tx.connection, [row["id"] for row in rows])
             return await self.new_views(tx.connection, [made[row["id"]] for row in rows])

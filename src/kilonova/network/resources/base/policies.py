@@ -6,6 +6,7 @@ from __future__ import annotations
 SERVICE = "rule:service_api"  # an admin, or a compute host with a grant for what it asks about
 NET_MEMBER = "rule:network_member"
 NET_READER = "rule:network_reader"
+MANAGER_OR_OWNER = "role:manager and rule:owner or rule:admin_required"
 SEEN = "rule:shared or rule:external"
 
 RULES: dict[str, str] = {

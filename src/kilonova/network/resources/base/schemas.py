@@ -13,7 +13,9 @@ ONE_LINE, LINES = "text without control characters", "text without control chara
 # no control characters: names end up in logs and terminals, and no database keeps NUL; texts may have lines
 LINE = r"\A[^\x00-\x1f\x7f]*\Z"
 Name = Annotated[str, Meta(max_length=255, pattern=LINE, description=ONE_LINE)]
-Text = Annotated[str, Meta(max_length=255, pattern=r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z", description=LINES)]
+SEVERAL_LINES = r"\A[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*\Z"
+Text = Annotated[str, Meta(max_length=255, pattern=SEVERAL_LINES, description=LINES)]
+LongText = Annotated[str, Meta(max_length=1024, pattern=SEVERAL_LINES, description=LINES)]
 Uuid = Annotated[
     str,
     Meta(

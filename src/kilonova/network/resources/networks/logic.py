@@ -27,7 +27,7 @@ from kilonova.network.store.floating_ips import FLOATING_IPS
 from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import PORTS
 from kilonova.network.store.rbac_policies import EVERYONE, SHARED
-from kilonova.network.store.routers import gateways_on
+from kilonova.network.store.routers import gateway_owners
 from kilonova.network.store.tags import Condition
 
 FLAT = "flat"
@@ -86,7 +86,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             changes["shared_with"] = [*left, EVERYONE] if shared else left
             if not shared and await sharing.NETWORK.users(tx.connection, row, SHARED, left):
                 raise errors.InvalidSharedSetting(id=row.id)
-        if row.external and changes.get("external") is False and await gateways_on(tx.connection, row.id):
+        if row.external and changes.get("external") is False and await gateway_owners(tx.connection, row.id):
             raise ExternalNetworkInUse(id=row.id)
         if changes.get("external", row.external) != row.external:
             changes["external_to"] = [EVERYONE] if changes["external"] else []
