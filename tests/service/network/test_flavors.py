@@ -15,7 +15,10 @@ async def flavor(cloud: Cloud, **values: Any) -> Any:
 
 
 async def profile(cloud: Cloud, **values: Any) -> Any:
-    return await cloud.make("service_profile", "admin", **({"metainfo": '{"data": "value"}'} | values))
+    body = {"service_profile": {"metainfo": '{"data": "value"}'} | values}
+    answer = await cloud("POST", "/service_profiles", token="admin", json=body)
+    assert answer.status == 201, answer.content
+    return answer.json["service_profile"]
 
 
 async def associate(cloud: Cloud, a_flavor: Any, profile_id: str, token: str = "admin") -> Any:
