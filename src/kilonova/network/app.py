@@ -39,6 +39,7 @@ from kilonova.network.resources.routers.routes import ROUTERS
 from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES
 from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS
 from kilonova.network.resources.service_profiles.routes import SERVICE_PROFILES
+from kilonova.network.resources.subnetpools.routes import SUBNETPOOLS
 from kilonova.network.resources.subnets.routes import SUBNETS
 from kilonova.network.resources.tags import TAGS
 from kilonova.network.tables import metadata, outbox
@@ -49,6 +50,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     NETWORKS,
     NETWORK_IP_AVAILABILITY,
     SUBNETS,
+    SUBNETPOOLS,
     PORTS,
     ROUTERS,
     FLOATING_IPS,

@@ -21,6 +21,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: Annotated[tuple[str, ...], doc("Name servers of subnets that name none.")] = ()
     quota_network: Annotated[int, doc("Networks of a project; -1: any number.", ge=-1)] = 100
     quota_subnet: Annotated[int, doc("Subnets of a project.", ge=-1)] = 100
+    quota_subnetpool: Annotated[int, doc("Subnet pools of a project.", ge=-1)] = -1
     quota_port: Annotated[int, doc("Ports of a project.", ge=-1)] = 500
     quota_security_group: Annotated[int, doc("Security groups of a project.", ge=-1)] = 10
     quota_security_group_rule: Annotated[int, doc("Rules of all security groups of a project.", ge=-1)] = 100

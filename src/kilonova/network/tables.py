@@ -88,6 +88,7 @@ subnets = Table(
     metadata,
     *_standard(),
     Column("network_id", ForeignKey("networks.id"), nullable=False),
+    Column("subnetpool_id", String(36)),  # the pool is locked when it is named, and when it is deleted
     Column("ip_version", Integer, nullable=False),
     Column("cidr", String(64), nullable=False),
     Column("gateway_ip", String(64)),
@@ -104,6 +105,7 @@ subnets = Table(
     Column("born", BigInteger, nullable=False),  # microseconds: the oldest subnet gives addresses first
     Index("ix_subnets_network", "network_id"),
     Index("ix_subnets_project", "project_id"),
+    Index("ix_subnets_pool", "subnetpool_id"),
 )
 
 ports = Table(
@@ -301,6 +303,24 @@ address_scopes = Table(
     Column("ip_version", Integer, nullable=False),
     Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
     Index("ix_address_scopes_project", "project_id"),
+)
+
+subnetpools = Table(
+    "subnetpools",
+    metadata,
+    *_standard(),
+    Column("ip_version", Integer, nullable=False),
+    Column("prefixes", JSON, nullable=False),  # none overlaps another
+    Column("min_prefixlen", Integer, nullable=False),
+    Column("max_prefixlen", Integer, nullable=False),
+    Column("default_prefixlen", Integer, nullable=False),
+    Column("default_quota", Integer),
+    Column("is_default", Boolean, nullable=False),
+    Column("default_for", Integer, unique=True),  # the IP version of a default one: there is one of each
+    Column("address_scope_id", ForeignKey("address_scopes.id")),
+    Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
+    Index("ix_subnetpools_project", "project_id"),
+    Index("ix_subnetpools_scope", "address_scope_id"),
 )
 
 agents = Table(

@@ -27,6 +27,7 @@ PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "
 SUBNET = {"name": "x", "cidr": "10.77.0.0/24", "ip_version": 4, "network_id": "network networks", "gateway_ip": "10.77.0.1",
           "allocation_pools": [{"start": "10.77.0.5", "end": "10.77.0.9"}], "dns_nameservers": ["9.9.9.9"],
           "host_routes": [{"destination": "10.5.0.0/16", "nexthop": "10.77.0.3"}]}  # fmt: skip
+POOL = NAMED | {"prefixes": ["10.8.0.0/16"]}
 SERVER = {"name": "x", "imageRef": "image images", "flavorRef": "1", "networks": "none", "metadata": {"a": "b"},
           "user_data": "aGk=", "min_count": 1, "max_count": 1, "config_drive": False, "description": "d",
           "security_groups": [{"name": "default"}], "tags": ["a"], "availability_zone": "nova"}  # fmt: skip
@@ -93,6 +94,10 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "PUT", "/v2.0/address-groups/*/remove_addresses"): {"addresses": ["10.3.0.0/24"]},
     ("network", "POST", "/v2.0/address-scopes"): {"address_scope": NAMED | {"ip_version": 4, "shared": False}},
     ("network", "PUT", "/v2.0/address-scopes/*"): {"address_scope": NAMED},
+    ("network", "POST", "/v2.0/subnetpools"): {"subnetpool": POOL | {"min_prefixlen": 20, "address_scope_id": None}},
+    ("network", "PUT", "/v2.0/subnetpools/*"): {"subnetpool": POOL | {"default_prefixlen": 26, "default_quota": 9}},
+    ("network", "PUT", "/v2.0/subnetpools/*/add_prefixes"): {"prefixes": ["10.9.0.0/24"]},
+    ("network", "PUT", "/v2.0/subnetpools/*/remove_prefixes"): {"prefixes": ["10.8.1.0/24"]},
     ("network", "POST", "/v2.0/rbac-policies"): {"rbac_policy": SHARING},
     ("network", "PUT", "/v2.0/rbac-policies/*"): {"rbac_policy": {"target_project": NOWHERE}},
     ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},

@@ -450,6 +450,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "service_profiles"): made(
         "/network/v2.0/service_profiles", lambda w: {"service_profile": {"metainfo": "x"}}, "admin"
     ),
+    ("network", "subnetpools"): made(
+        "/network/v2.0/subnetpools", _named("subnetpool", prefixes=["10.8.0.0/16"])
+    ),
     ("network", "inside"): _inside,
     ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,
@@ -477,7 +480,7 @@ PRIVATE = {
     ("network", what)
     for what in (
         "networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas", "routers", "floatingips",
-        "rbac-policies", "address-groups", "address-scopes",
+        "rbac-policies", "address-groups", "address-scopes", "subnetpools",
     )
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

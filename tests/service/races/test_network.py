@@ -108,6 +108,66 @@ async def test_one_subnet_of_overlapping_ones(network: Replicas) -> None:
     assert len([p for p in await ports_of(network, network_id=made["id"]) if p["device_owner"] == "network:dhcp"]) == 1
 
 
+async def a_pool(network: Replicas, **values: Any) -> str:
+    wanted = {"name": "pool", "prefixes": ["10.8.0.0/28"], "min_prefixlen": 24} | values
+    return str((await make(network, "subnetpool", "admin", **wanted))["id"])
+
+
+async def from_pool(network: Replicas, pool_id: str, times: int, **values: Any) -> list[dict[str, Any]]:
+    """Requests for subnets from the pool, each on a network of its own."""
+    wanted = []
+    for n in range(times):
+        made = await make(network, "network", name=f"n{n}")
+        body = {"network_id": made["id"], "ip_version": 4, "subnetpool_id": pool_id, "enable_dhcp": False} | values
+        wanted.append({"method": "POST", "path": f"{V2}/subnets", "token": "member", "json": {"subnet": body}})
+    return wanted
+
+
+async def test_no_prefix_of_a_pool_is_given_twice_and_none_is_left_out(network: Replicas) -> None:
+    pool_id = await a_pool(network, shared=True)
+    wanted = await from_pool(network, pool_id, 12, prefixlen=31)
+    assert await network.statuses(*wanted) == Counter({201: 8, 409: 4})
+    subnets = (await network[1]("GET", f"{V2}/subnets?subnetpool_id={pool_id}", token="member")).json["subnets"]
+    assert sorted(subnet["cidr"] for subnet in subnets) == sorted(f"10.8.0.{n}/31" for n in range(0, 16, 2))
+
+
+async def test_a_pool_goes_or_keeps_its_prefixes(network: Replicas) -> None:
+    for round in range(4):
+        pool_id = await a_pool(network, shared=True)
+        (create,) = await from_pool(network, pool_id, 1, prefixlen=29)
+        path = f"{V2}/subnetpools/{pool_id}"
+        delete = {"method": "DELETE", "path": path, "token": "admin"}
+        shrink = {
+            "method": "PUT",
+            "path": f"{path}/remove_prefixes",
+            "token": "admin",
+            "json": {"prefixes": ["10.8.0.0/28"]},
+        }
+        other = (delete, shrink)[round % 2]
+        made, changed = await network.all_at_once(create, other)
+        gone = (404, 204) if other is delete else (409, 200)
+        assert (made.status, changed.status) in {(201, 400), gone}, (made.content, changed.content)
+
+
+async def test_pools_that_enter_one_scope_do_not_overlap(network: Replicas) -> None:
+    scope = await network[0]("POST", f"{V2}/address-scopes", json={"address_scope": {"name": "s", "ip_version": 4}})
+    scope_id = scope.json["address_scope"]["id"]
+    body = {"name": "p", "prefixes": ["10.8.0.0/24"], "address_scope_id": scope_id}
+    created = asked("POST", [f"{V2}/subnetpools"] * 4, "admin", json={"subnetpool": body})
+    assert await network.statuses(*created) == Counter({201: 1, 409: 3})
+    late = [await a_pool(network, prefixes=["10.9.0.0/24"]) for _ in range(4)]
+    moved = {"subnetpool": {"address_scope_id": scope_id}}
+    entered = asked("PUT", [f"{V2}/subnetpools/{pool_id}" for pool_id in late], "admin", json=moved)
+    assert await network.statuses(*entered) == Counter({200: 1, 409: 3})
+
+
+async def test_one_default_pool(network: Replicas) -> None:
+    pools = [await a_pool(network) for _ in range(5)]
+    paths = [f"{V2}/subnetpools/{pool_id}" for pool_id in pools]
+    body = {"subnetpool": {"is_default": True}}
+    assert await network.statuses(*asked("PUT", paths, "admin", json=body)) == Counter({200: 1, 400: 4})
+
+
 @pytest.mark.parametrize("round", range(3))
 async def test_a_network_goes_or_keeps_its_new_port(network: Replicas, round: int) -> None:
     network_id = await a_network(network)

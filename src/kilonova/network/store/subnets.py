@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Select, Update, func, or_, select, update
 
-from kilonova.core.db import Connection, rows
+from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
 from kilonova.network.store import networks as network_store
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.tags import Condition
-from kilonova.network.tables import ip_allocations, networks, ports, router_ports, subnets
+from kilonova.network.tables import ip_allocations, networks, ports, router_ports, subnetpools, subnets
 
 
 class SubnetRow(StandardRow):
@@ -22,6 +22,7 @@ class SubnetRow(StandardRow):
     the number `search_from`; `born` is in microseconds."""
 
     network_id: str
+    subnetpool_id: str | None
     ip_version: int
     cidr: str
     gateway_ip: str | None
@@ -34,6 +35,15 @@ class SubnetRow(StandardRow):
     ipv6_ra_mode: str | None
     ipv6_address_mode: str | None
     born: int
+
+
+class PlacedRow(TypedRow):
+    """A subnet on its network, with the address scope that its prefix is from."""
+
+    network_id: str
+    id: str
+    ip_version: int
+    address_scope_id: str | None
 
 
 SUBNETS = Objects(subnets, SubnetRow)
@@ -61,6 +71,24 @@ def _ids_of(network_ids: Any) -> Select[Any]:
 async def of_networks(connection: Connection, network_ids: Iterable[str], *, lock: bool = False) -> Sequence[SubnetRow]:
     """Subnets of networks, oldest first; locked, so that allocations of addresses are serialized."""
     return rows.every(await connection.execute(*_of_networks(list(network_ids), lock=lock)), SubnetRow)
+
+
+async def with_scopes(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[PlacedRow]]:
+    """By network, oldest first."""
+    found: defaultdict[str, list[PlacedRow]] = defaultdict(list)
+    for row in rows.every(await connection.execute(*_with_scopes(list(network_ids))), PlacedRow):
+        found[row.network_id].append(row)
+    return found
+
+
+@prepared
+def _with_scopes(network_ids: Any) -> Select[Any]:
+    query = (
+        select(subnets.c.network_id, subnets.c.id, subnets.c.ip_version, subnetpools.c.address_scope_id)
+        .outerjoin(subnetpools, subnetpools.c.id == subnets.c.subnetpool_id)
+        .where(subnets.c.network_id.in_(network_ids))
+    )
+    return query.order_by(subnets.c.born, subnets.c.id)
 
 
 @prepared

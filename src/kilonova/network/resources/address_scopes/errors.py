@@ -16,5 +16,15 @@ class AddressScopeInUse(errors.Conflict):
     )
 
 
+class AddressScopePrefixConflict(errors.Conflict):
+    template = "Failed to associate address scope: subnetpools within an address scope must have unique prefixes."
+
+
+class NetworkAddressScopeAffinityError(errors.BadRequest):
+    template = (
+        "Subnets of the same address family hosted on the same network must all participate in the same address scope."
+    )
+
+
 class AddressScopeUpdateError(errors.BadRequest):
     template = "Unable to update address scope {id} : {reason}."

@@ -28,6 +28,7 @@ class Seeing:
     security_group: Guard
     port: Guard
     address_scope: Guard
+    subnetpool: Guard
 
 
 def owned_by(project_id: str) -> Facts:

@@ -88,15 +88,18 @@ class Handlers(Replies[L]):
         return Reply()
 
 
-class SeeingHandlers(Handlers[L]):
-    """Of a resource whose requests name other objects: `create` and `update` of its logic also take what the caller may see of
-    these."""
+class SeeingCreateHandlers(Handlers[L]):
+    """Of a resource whose new objects name others: `create` of its logic also takes what the caller may see of these."""
 
     async def create(self, call: Call) -> Reply:
         bodies, bulk = await read_many(call, self.shape, self.logic.deps.options.max_bulk)
         guards = [self.guard(call, "create", body, see=self.shape.see_new) async for body in yielding(bodies)]
         items = await self.logic.create(call.ctx, bodies, guards, seeing(call))
         return self.many(call, items) if bulk else self.one(call, items[0])
+
+
+class SeeingHandlers(SeeingCreateHandlers[L]):
+    """The same, of one whose updates name others too."""
 
     async def update(self, call: Call, id: str) -> Reply:
         body = await read_one(call, self.shape)

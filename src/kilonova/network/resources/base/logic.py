@@ -91,9 +91,30 @@ class DeletingLogic(ReadLogic[R, V]):
             await self.objects.remove(tx.connection, [object_id])
 
 
-class Logic(DeletingLogic[R, V]):
-    """Objects that are one row each are also made and changed here. A subclass says the columns of a new one, and
-    what else happens then; one whose objects are more than that, or name other objects, has methods of its own."""
+class ChangingLogic(DeletingLogic[R, V]):
+    """And changed. A subclass says what else happens then."""
+
+    async def changes(self, tx: Transaction, row: R, body: Any) -> dict[str, Any]:
+        """The new values of columns. Raises what speaks against them."""
+        return changes_of(body)
+
+    async def changed(self, tx: Transaction, ctx: RequestContext, row: R, changes: Mapping[str, Any]) -> None:
+        """What else a change brings about; `row` is as it was."""
+
+    @retried
+    async def update(self, ctx: RequestContext, object_id: str, body: Any, guard: Guard) -> V:
+        async with self.deps.database.transaction() as tx:
+            row = await self.guarded(tx.connection, object_id, guard, lock=True)
+            changes = await self.changes(tx, row, body)
+            await self.objects.change(tx.connection, object_id, changes, self.deps.now())
+            await self.changed(tx, ctx, row, changes)
+            now = await self.objects.get(tx.connection, object_id)
+            return (await self.views(tx.connection, [now or row]))[0]
+
+
+class Logic(ChangingLogic[R, V]):
+    """And made. A subclass says the columns of a new one. Objects that are more than a row, or name others, have methods of
+    their own."""
 
     def new(self, ctx: RequestContext, body: Any) -> dict[str, Any]:
         """The columns of a new object."""
@@ -106,13 +127,6 @@ class Logic(DeletingLogic[R, V]):
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         """Write new rows."""
         await self.objects.add(tx.connection, rows)
-
-    async def changes(self, tx: Transaction, row: R, body: Any) -> dict[str, Any]:
-        """The new values of columns. Raises what speaks against them."""
-        return changes_of(body)
-
-    async def changed(self, tx: Transaction, ctx: RequestContext, row: R, changes: Mapping[str, Any]) -> None:
-        """What else a change brings about; `row` is as it was."""
 
     async def new_views(self, connection: Connection, rows: Sequence[R]) -> Sequence[V]:
         return await self.views(connection, rows)
@@ -130,13 +144,3 @@ class Logic(DeletingLogic[R, V]):
             await self.add(tx, rows)
             made = await self.objects.by_ids(tx.connection, [row["id"] for row in rows])
             return await self.new_views(tx.connection, [made[row["id"]] for row in rows])
-
-    @retried
-    async def update(self, ctx: RequestContext, object_id: str, body: Any, guard: Guard) -> V:
-        async with self.deps.database.transaction() as tx:
-            row = await self.guarded(tx.connection, object_id, guard, lock=True)
-            changes = await self.changes(tx, row, body)
-            await self.objects.change(tx.connection, object_id, changes, self.deps.now())
-            await self.changed(tx, ctx, row, changes)
-            now = await self.objects.get(tx.connection, object_id)
-            return (await self.views(tx.connection, [now or row]))[0]

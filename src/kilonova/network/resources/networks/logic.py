@@ -28,6 +28,7 @@ from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import PORTS
 from kilonova.network.store.rbac_policies import EVERYONE, SHARED
 from kilonova.network.store.routers import gateway_owners
+from kilonova.network.store.subnets import PlacedRow
 from kilonova.network.store.tags import Condition
 
 FLAT = "flat"
@@ -36,10 +37,15 @@ PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_en
 SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id")
 
 
-def view(row: NetworkRow, subnet_ids: Sequence[str], tags: Sequence[str], zone: str) -> Network:
+def view(row: NetworkRow, subnets: Sequence[PlacedRow], tags: Sequence[str], zone: str) -> Network:
     values: dict[str, Any] = {name: getattr(row, name) for name in SHOWN}
-    zones = [zone] if subnet_ids else []
-    values |= shown(row, tags) | {"subnets": list(subnet_ids), "availability_zones": zones}
+    zones = [zone] if subnets else []
+    values |= shown(row, tags) | {"subnets": [subnet.id for subnet in subnets], "availability_zones": zones}
+    values |= {
+        f"ipv{subnet.ip_version}_address_scope": subnet.address_scope_id
+        for subnet in subnets
+        if subnet.address_scope_id
+    }
     partly = row.shared_with and not row.shared
     return SharedNetwork(**values, shared_with=row.shared_with) if partly else Network(**values)
 
@@ -59,7 +65,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
 
     async def views(self, connection: Connection, rows: Sequence[NetworkRow]) -> Sequence[Network]:
         ids = [row.id for row in rows]
-        subnets, tags = await subnet_store.ids_of(connection, ids), await tag_store.tags_of(connection, ids)
+        subnets, tags = await subnet_store.with_scopes(connection, ids), await tag_store.tags_of(connection, ids)
         zone = self.deps.options.availability_zone
         return [view(row, subnets.get(row.id, []), tags.get(row.id, []), zone) for row in rows]
 

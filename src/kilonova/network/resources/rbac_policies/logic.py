@@ -78,6 +78,7 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
         targets = getattr(held, kind.columns[body.action])
         if target in targets:
             raise errors.DuplicateRbacPolicy
+        await self._check_target(tx, kind, held, target)
         made = await sharing.add(self.deps, tx, body.object_type, held.id, project_id, body.action, target)
         await self._set(tx, kind, held, body.action, [*targets, target])
         return made
@@ -94,6 +95,13 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
         sees, missing = getattr(seeing, body.object_type), kind.missing(id=body.object_id)
         return await visible_shared(tx.connection, kind.objects, body.object_id, sees, missing, lock=True)
 
+    async def _check_target(self, tx: Transaction, kind: Kind, held: Any, target: str) -> None:
+        reason = await kind.refusal(tx.connection, held, target) if kind.refusal is not None else None
+        if reason is not None:
+            raise network_errors.InvalidInput(
+                reason=f"Failed to create RBAC policy on object {held.id} because {reason}"
+            )
+
     async def _set(self, tx: Transaction, kind: Kind, held: Any, action: str, targets: Sequence[str]) -> None:
         """The object's own record of the projects that it is shared with."""
         values: dict[str, Any] = {kind.columns[action]: list(targets)}
@@ -102,9 +110,7 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
         await kind.objects.change(tx.connection, held.id, values, self.deps.now())
 
     @retried
-    async def update(
-        self, ctx: RequestContext, object_id: str, body: RbacPolicyUpdate, guard: Guard, seeing: Seeing
-    ) -> RbacPolicy:
+    async def update(self, ctx: RequestContext, object_id: str, body: RbacPolicyUpdate, guard: Guard) -> RbacPolicy:
         async with self.deps.database.transaction() as tx:
             target = _target(body)
 
@@ -130,6 +136,8 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
         targets = getattr(held, kind.columns[row.action])
         if instead in targets:
             raise errors.DuplicateRbacPolicy
+        if instead is not None:
+            await self._check_target(tx, kind, held, instead)
         left = [one for one in targets if one != row.target_project] + ([instead] if instead is not None else [])
         users = await kind.users(tx.connection, held, row.action, left)
         if row.target_project != EVERYONE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.network.resources.base.handlers import SeeingHandlers
+from kilonova.network.resources.base.handlers import SeeingCreateHandlers
 from kilonova.network.resources.base.resource import CrudResource, Extension
 from kilonova.network.resources.rbac_policies.logic import RbacPolicyLogic
 from kilonova.network.resources.rbac_policies.policies import RULES
@@ -18,12 +18,16 @@ RBAC_POLICIES = CrudResource(
     unsorted=frozenset({"target_tenant"}),
     rules=RULES,
     logic=RbacPolicyLogic,
-    handlers=SeeingHandlers,
+    handlers=SeeingCreateHandlers,
     quota=True,
     extensions=(
         Extension(
             "rbac-policies", "RBAC Policies", "2015-06-17T12:15:12-00:00",
             "Networks and security groups shared with single projects",
+        ),
+        Extension(
+            "rbac-subnetpool", "Add subnetpool type to RBAC", "2020-02-05T00:00:00-00:00",
+            "Subnet pools shared with single projects",
         ),
         Extension(
             "rbac-security-groups", "Add security_group type to network RBAC", "2019-02-14T00:00:00-00:00",

@@ -12,15 +12,18 @@ from kilonova.core.errors import KilonovaError
 from kilonova.network import errors
 from kilonova.network.deps import Deps
 from kilonova.network.resources.address_scopes.errors import AddressScopeNotFound
+from kilonova.network.resources.subnetpools.errors import SubnetPoolNotFound
 from kilonova.network.store import address_scopes as scope_store
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import security_groups as group_store
+from kilonova.network.store import subnetpools as pool_store
 from kilonova.network.store.address_scopes import ADDRESS_SCOPES
 from kilonova.network.store.networks import NETWORKS
 from kilonova.network.store.objects import Objects
 from kilonova.network.store.rbac_policies import EVERYONE, EXTERNAL, POLICIES, SHARED, seen_by
 from kilonova.network.store.security_groups import GROUPS
+from kilonova.network.store.subnetpools import SUBNETPOOLS, SubnetPoolRow
 from kilonova.network.store.tags import Condition
 
 Users = Callable[[Connection, str], Awaitable[set[str]]]
@@ -29,18 +32,27 @@ Users = Callable[[Connection, str], Awaitable[set[str]]]
 
 @dataclass(frozen=True)
 class Kind:
-    """`columns`: action → the object's column with its targets; `used_by`: action → the projects that depend on it."""
+    """`columns`: action → the object's column with its targets; `used_by`: action → the projects that depend on it;
+    `refusal`: why the object cannot be shared with a target."""
 
     objects: Objects[Any]
     missing: type[KilonovaError]
     columns: Mapping[str, str]
     used_by: Mapping[str, Users]
+    refusal: Callable[[Connection, Any, str], Awaitable[str | None]] | None = None
 
     async def users(self, connection: Connection, row: Any, action: str, targets: Sequence[str]) -> set[str]:
         """Projects that depend on it and would be left without the right to: the owner and the remaining targets have it."""
         if EVERYONE in targets:
             return set()
         return await self.used_by[action](connection, row.id) - {row.project_id, *targets}
+
+
+async def _without_scope(connection: Connection, pool: SubnetPoolRow, target: str) -> str | None:
+    scope = await ADDRESS_SCOPES.get(connection, pool.address_scope_id) if pool.address_scope_id is not None else None
+    if scope is None or {EVERYONE, target} & {scope.project_id, *scope.shared_with}:
+        return None
+    return "target project doesn't have access to associated address scope."
 
 
 NETWORK = Kind(
@@ -53,6 +65,9 @@ KINDS: dict[str, Kind] = {
     "network": NETWORK,
     "security_group": Kind(
         GROUPS, errors.SecurityGroupNotFound, {SHARED: "shared_with"}, {SHARED: group_store.users_of}
+    ),
+    "subnetpool": Kind(
+        SUBNETPOOLS, SubnetPoolNotFound, {SHARED: "shared_with"}, {SHARED: pool_store.users_of}, _without_scope
     ),
     "address_scope": Kind(
         ADDRESS_SCOPES, AddressScopeNotFound, {SHARED: "shared_with"}, {SHARED: scope_store.users_of}

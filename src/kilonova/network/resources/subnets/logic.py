@@ -16,10 +16,11 @@ from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard
-from kilonova.network.resources.base.facts import Guard, facts, owned_by, within
-from kilonova.network.resources.base.logic import Logic
+from kilonova.network.resources.base.facts import Guard, Seeing, facts, owned_by, within
+from kilonova.network.resources.base.logic import ChangingLogic
 from kilonova.network.resources.subnets import plan
 from kilonova.network.resources.subnets.automatic import give_all, take_all
+from kilonova.network.resources.subnets.pools import Pools, pool_of
 from kilonova.network.resources.subnets.schemas import HostRoute, Pool, Subnet, SubnetCreate, SubnetUpdate
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as port_store
@@ -29,10 +30,9 @@ from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.subnets import SUBNETS, SubnetRow
 from kilonova.network.store.tags import Condition
 
-Prefixes = list[IPNetwork]
 SHOWN = (
-    "network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types", "ipv6_ra_mode",
-    "ipv6_address_mode",
+    "network_id", "subnetpool_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types",
+    "ipv6_ra_mode", "ipv6_address_mode",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def view(row: SubnetRow, tags: Sequence[str], *, external: bool) -> Subnet:
     )
 
 
-class SubnetLogic(Logic[SubnetRow, Subnet]):
+class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
     objects = SUBNETS
     missing = errors.SubnetNotFound
 
@@ -90,61 +90,69 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
 
     @retried
     async def create(
-        self, ctx: RequestContext, bodies: Sequence[SubnetCreate], guards: Sequence[Guard]
+        self, ctx: RequestContext, bodies: Sequence[SubnetCreate], guards: Sequence[Guard], seeing: Seeing
     ) -> Sequence[Subnet]:
         """All or none; `guards` holds one for each body."""
         owners = [owner(ctx, body) for body in bodies]
         async with self.deps.database.transaction() as tx:
             await make_room(self.deps, tx, owners, {SUBNETS: 1})
             known = await self._networks(tx.connection, bodies)
-            taken = {network.id: await self._cidrs(tx.connection, network.id) for network in known.values()}
-            rows: list[dict[str, Any]] = []
-            async for body, guard in yielding(zip(bodies, guards, strict=True)):
-                row = self._row(ctx, body, guard, known.get(body.network_id), taken)
-                rows.append(row | {"born": row["born"] + len(rows)})  # the first of a request is the oldest
-            await SUBNETS.add(tx.connection, rows)
-            hosts: list[str] = []
-            for network_id in dict.fromkeys(row["network_id"] for row in rows):
-                if any(row["enable_dhcp"] for row in rows if row["network_id"] == network_id):
-                    await keep_port(self.deps, tx, network_id, known[network_id].project_id)
-                hosts += await network_store.hosts_of(tx.connection, network_id)
-                await NETWORKS.change(tx.connection, network_id, {}, self.deps.now())
-            made = await SUBNETS.by_ids(tx.connection, [row["id"] for row in rows])
-            for subnet in (found for found in made.values() if automatic(found)):
-                await give_all(self.deps, tx, ctx, subnet.network_id, subnet.id)
-            await self.deps.announcer.changed(tx, ctx, hosts)
+            for body, project_id, guard in zip(bodies, owners, guards, strict=True):
+                _check_network(known, body.network_id, project_id, guard)
+            found = await self.add(tx, ctx, bodies, known, seeing)
         external = {network_id for network_id, network in known.items() if network.external}
-        found = [made[row["id"]] for row in rows]
         return [view(row, [], external=row.network_id in external) async for row in yielding(found)]
+
+    async def add(
+        self, tx: Transaction, ctx: RequestContext, bodies: Sequence[SubnetCreate], known: Mapping[str, NetworkRow],
+        seeing: Seeing,
+    ) -> Sequence[SubnetRow]:  # fmt: skip
+        """New subnets on networks that are locked, by the id that a body names."""
+        held = {
+            network.id: await store.of_networks(tx.connection, [network.id], lock=True) for network in known.values()
+        }
+        taken = {network_id: [parse_network(row.cidr) for row in subnets] for network_id, subnets in held.items()}
+        cidrs = [plan.given_cidr(body) async for body in yielding(bodies)]
+        wanted = [await pool_of(tx.connection, body, seeing) for body in bodies]
+        pools = await Pools.of(tx.connection, wanted, held)
+        rows: list[dict[str, Any]] = []
+        async for body, pool_id, cidr in yielding(zip(bodies, wanted, cidrs, strict=True)):
+            network = known[body.network_id]
+            new = pools.take(network, body, owner(ctx, body), pool_id, cidr)
+            row = self._row(ctx, body, network, new, taken[network.id]) | {"subnetpool_id": pool_id}
+            rows.append(row | {"born": row["born"] + len(rows)})  # the first of a request is the oldest
+        await SUBNETS.add(tx.connection, rows)
+        hosts: list[str] = []
+        for network_id in dict.fromkeys(row["network_id"] for row in rows):
+            if any(row["enable_dhcp"] for row in rows if row["network_id"] == network_id):
+                await keep_port(self.deps, tx, network_id, known[network_id].project_id)
+            hosts += await network_store.hosts_of(tx.connection, network_id)
+            await NETWORKS.change(tx.connection, network_id, {}, self.deps.now())
+        made = await SUBNETS.by_ids(tx.connection, [row["id"] for row in rows])
+        for subnet in (found for found in made.values() if automatic(found)):
+            await give_all(self.deps, tx, ctx, subnet.network_id, subnet.id)
+        await self.deps.announcer.changed(tx, ctx, hosts)
+        return [made[row["id"]] for row in rows]
 
     async def _networks(self, connection: Connection, bodies: Sequence[SubnetCreate]) -> dict[str, NetworkRow]:
         """By the id that a body names it by. Locked in one order, so that two requests never wait for each other."""
         found = {id: await NETWORKS.get(connection, id, lock=True) for id in sorted({b.network_id for b in bodies})}
         return {id: network for id, network in found.items() if network is not None}
 
-    async def _cidrs(self, connection: Connection, network_id: str) -> Prefixes:
-        return [parse_network(row.cidr) for row in await store.of_networks(connection, [network_id], lock=True)]
-
     def _row(
-        self, ctx: RequestContext, body: SubnetCreate, guard: Guard, network: NetworkRow | None,
-        taken: dict[str, Prefixes],
-    ) -> dict[str, Any]:  # fmt: skip
+        self, ctx: RequestContext, body: SubnetCreate, network: NetworkRow, cidr: IPNetwork, taken: list[IPNetwork]
+    ) -> dict[str, Any]:
         """A new subnet's columns; its prefix joins those `taken` on its network."""
-        row = standard(self.deps, ctx, body)
-        missing = errors.NetworkNotFound(id=body.network_id)
-        if network is None:
-            raise missing
-        guard(owned_by(row["project_id"]) | within(network), missing)
-        cidr = plan.new_cidr(body)
+        plan.check_cidr(cidr, body)
         if cidr.version == 6 and network.mtu < plan.IPV6_MTU:
             raise errors.NetworkMTUSubnetConflict(id=network.id, mtu=plan.IPV6_MTU)
-        if any(other.version == cidr.version and other.overlaps(cidr) for other in taken[network.id]):
+        if any(other.version == cidr.version and other.overlaps(cidr) for other in taken):
             raise errors.InvalidInput(
                 reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"
             )
-        taken[network.id].append(cidr)
+        taken.append(cidr)
         gateway = plan.gateway(cidr, body.gateway_ip)
-        return row | {
+        return standard(self.deps, ctx, body) | {
             "network_id": network.id,
             "ip_version": cidr.version,
             "cidr": str(cidr),
@@ -171,6 +179,13 @@ class SubnetLogic(Logic[SubnetRow, Subnet]):
             raise missing
         guard(facts(row, network), missing)
         return row
+
+
+def _check_network(known: Mapping[str, NetworkRow], network_id: str, project_id: str, guard: Guard) -> None:
+    missing = errors.NetworkNotFound(id=network_id)
+    if network_id not in known:
+        raise missing
+    guard(owned_by(project_id) | within(known[network_id]), missing)
 
 
 def _changes(row: SubnetRow, body: SubnetUpdate) -> dict[str, Any]:

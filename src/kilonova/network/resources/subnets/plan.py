@@ -11,6 +11,7 @@ from kilonova.core import addresses
 from kilonova.core.addresses import IPAddress, IPNetwork, parse_network
 from kilonova.network import errors
 from kilonova.network.ipam.ranges import Range, parse_address, text_of, usable, whole, without
+from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.resources.subnets.schemas import HostRoute, Pool, SubnetCreate
 
 MAX_NAMESERVERS = 5
@@ -19,19 +20,41 @@ LONGEST_WITH_DHCP = 126  # IPv6 prefix length
 IPV6_MTU = 1280  # the least that IPv6 works with
 
 
-def new_cidr(body: SubnetCreate) -> IPNetwork:
-    """The prefix of a new subnet. Raises InvalidInput and, for what this service cannot do yet, says so."""
-    if body.subnetpool_id or body.use_default_subnetpool or body.prefixlen is not None:
-        raise errors.HTTPBadRequest(reason="subnet pools are not supported: name a cidr")
+def given_cidr(body: SubnetCreate) -> IPNetwork | None:
+    """The prefix that a new subnet names; None where it shall have one from a pool. Raises BadRequest, InvalidInput and, for what
+    this service cannot do yet, says so."""
     if body.segment_id:
         raise errors.HTTPBadRequest(reason="segments are not supported")
+    reason = _unclear(body)
+    if reason is not None:
+        raise BadRequest(resource="subnets", reason=reason)
     if body.cidr is None:
-        raise errors.HTTPBadRequest(reason="a subnetpool must be specified in the absence of a cidr")
+        return None
     cidr = _network(body.cidr, "cidr", body.ip_version)
+    check_cidr(cidr, body)
+    return cidr
+
+
+def _unclear(body: SubnetCreate) -> str | None:
+    """What speaks against the ways by which it says where its prefix comes from."""
+    for found, reason in (
+        (body.cidr is not None and body.prefixlen is not None, "cidr and prefixlen must not be supplied together"),
+        (
+            body.subnetpool_id is not None and body.use_default_subnetpool,
+            "subnetpool_id and use_default_subnetpool cannot both be specified",
+        ),
+        (body.cidr is None and body.allocation_pools, "allocation_pools allowed only for specific subnet requests."),
+    ):
+        if found:
+            return reason
+    return None
+
+
+def check_cidr(cidr: IPNetwork, body: SubnetCreate) -> None:
+    """Raises InvalidInput."""
     reason = _unfit(cidr) or _mismatch(cidr, body)
     if reason is not None:
         raise errors.InvalidInput(reason=reason)
-    return cidr
 
 
 def _network(text: str, what: str, version: int, name: str = "") -> IPNetwork:
@@ -90,7 +113,7 @@ def _mismatch(cidr: IPNetwork, body: SubnetCreate) -> str | None:
         )
     if named and "dhcpv6-stateful" not in named.values() and cidr.prefixlen != 64:
         return (
-            f"Invalid CIDR {body.cidr} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires the "
+            f"Invalid CIDR {cidr} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires the "
             "prefix to be /64"
         )
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kilonova.core.addresses import parse_address, parse_network
 from kilonova.network.resources.base.grants import HostAccess
+from kilonova.network.resources.base.handlers import SeeingCreateHandlers
 from kilonova.network.resources.base.resource import CrudResource, Extension
 from kilonova.network.resources.subnets.logic import SubnetLogic
 from kilonova.network.resources.subnets.policies import RULES
@@ -18,10 +19,10 @@ SUBNETS = CrudResource(
     update=SubnetUpdate,
     addresses={"cidr": parse_network, "gateway_ip": parse_address},
     derived=frozenset({"router:external"}),
-    constant={"subnetpool_id": None},
     rules=RULES,
     writer="any_writer",
     see_new="see_network",
+    handlers=SeeingCreateHandlers,
     hosts=HostAccess("network_id", "networks"),
     logic=SubnetLogic,
     quota=True,

@@ -33,7 +33,8 @@ Mode = Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]
 
 class SubnetCreate(StandardCreate, kw_only=True):
     """`gateway_ip` null means none; left out, the first address. `ipv6_ra_mode` says what a router advertises of the subnet,
-    `ipv6_address_mode` where its guests have their addresses from."""
+    `ipv6_address_mode` where its guests have their addresses from. Without a `cidr` the subnet has a prefix of the length
+    `prefixlen` from a subnet pool."""
 
     network_id: Uuid
     cidr: Address | None = None
@@ -46,9 +47,9 @@ class SubnetCreate(StandardCreate, kw_only=True):
     service_types: Names | None = None
     ipv6_ra_mode: Mode | None = None
     ipv6_address_mode: Mode | None = None
-    subnetpool_id: Name | None = None
+    subnetpool_id: Uuid | None = None
     use_default_subnetpool: bool = False
-    prefixlen: int | None = None
+    prefixlen: Annotated[int, Meta(ge=0, le=128)] | None = None
     segment_id: Name | None = None
     dns_publish_fixed_ip: Literal[False] = False
 
