@@ -121,6 +121,7 @@ ports = Table(
     Column("port_security_enabled", Boolean, nullable=False),
     Column("allowed_address_pairs", JSON, nullable=False),  # [[ip_address, mac_address], …]
     Column("dns_name", String(255), nullable=False),
+    Column("extra_dhcp_opts", JSON, nullable=False),  # [[name, value, IP version], …]
     Column("host_id", String(255), nullable=False),
     Column("vnic_type", String(64), nullable=False),
     Column("profile", JSON, nullable=False),

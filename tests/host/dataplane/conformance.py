@@ -48,7 +48,7 @@ class Client:
         self.script.write_text('#!/bin/sh\n[ "$1" = bound ] && env | grep -v ^PATH | sed "s/^/GOT /"\nexit 0\n')
         self.script.chmod(self.script.stat().st_mode | stat.S_IXUSR)
 
-    def ask(self, guest: Guest) -> dict[str, str]:
+    def ask(self, guest: Guest, *options: str) -> dict[str, str]:
         out = guest.inside(
             "busybox",
             "udhcpc",
@@ -71,6 +71,7 @@ class Client:
             "dns",
             "-O",
             "0xf9",
+            *(word for option in options for word in ("-O", option)),
             check=False,
         )
         return dict(re.findall(r"^GOT (\w+)=(.*)$", out, re.M))

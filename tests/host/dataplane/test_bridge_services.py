@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.composed import ComposedDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
-from kilonova.network.agent.model import HostModel, dhcp_namespace
+from kilonova.network.agent.model import DhcpOption, HostModel, dhcp_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.registry import compose
 from kilonova.network.agent.system.daemons import command_line
@@ -66,6 +66,36 @@ async def test_a_new_lease_needs_no_new_dnsmasq(lab: Lab, client: Client) -> Non
     assert len(processes(net.id)) == 1
     assert processes(net.id) != pids
     assert (await do(client.ask, lab.guest(one, static=False)))["subnet"] == "255.255.0.0"
+
+
+async def test_a_port_has_options_of_its_own(lab: Lab, client: Client) -> None:
+    plane, net = await lab.plane(), network()
+    own = (
+        DhcpOption(name="tftp-server", value="boot.example.org"),
+        DhcpOption(name="67", value="pxelinux.0"),
+        DhcpOption(name="ntp-server", value="198.18.7.8,198.18.7.9"),
+        DhcpOption(name="dns-server", value="198.18.7.99"),  # its subnet says another
+        DhcpOption(name="router", value=""),
+        DhcpOption(name="server-ip-address", value="2015::badd"),  # no IPv4 address: not told
+    )
+    one, two = port(net, 10, dhcp_options=own), port(net, 11)
+    await plane.apply(model(net, (one, two)))
+    guest = lab.guest(one, static=False)
+    first = await do(client.ask, guest, "tftp", "bootfile", "ntpsrv")
+    second = await do(client.ask, lab.guest(two, static=False), "tftp", "bootfile", "ntpsrv")
+    assert (first["tftp"], first["bootfile"], first["ntpsrv"]) == (
+        "boot.example.org",
+        "pxelinux.0",
+        "198.18.7.8 198.18.7.9",
+    )
+    assert (first["dns"], "router" in first) == ("198.18.7.99", False)
+    assert {"tftp", "bootfile", "ntpsrv"}.isdisjoint(second)
+    assert (second["dns"], second["router"]) == ("198.18.7.53", "198.18.7.1")
+    pids = processes(net.id)
+    await plane.apply(model(net, (replace(one, dhcp_options=own[2:3]), two)))
+    again = await do(client.ask, guest, "tftp", "ntpsrv")
+    assert ("tftp" in again, again["ntpsrv"], again["dns"]) == (False, "198.18.7.8 198.18.7.9", "198.18.7.53")
+    assert processes(net.id) == pids  # a signal is enough
 
 
 async def test_a_dead_dnsmasq_is_started_again(lab: Lab) -> None:

@@ -23,7 +23,8 @@ RULE = {"direction": "ingress", "ethertype": "IPv4", "protocol": "udp", "port_ra
 FIRST_RULE = {"direction": "ingress", "ethertype": "IPv6", "protocol": "tcp", "port_range_min": 5, "port_range_max": 6,
               "remote_group_id": "PARENT", "used_in_default_sg": False, "used_in_non_default_sg": False}  # fmt: skip
 PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "10.9.9.9"}], "mac_address": "fa:16:3e:00:00:99",
-        "device_id": "d", "security_groups": []}  # fmt: skip
+        "device_id": "d", "security_groups": [],
+        "extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1400", "ip_version": 4}]}  # fmt: skip
 SUBNET = {"name": "x", "cidr": "10.77.0.0/24", "ip_version": 4, "network_id": "network networks", "gateway_ip": "10.77.0.1",
           "allocation_pools": [{"start": "10.77.0.5", "end": "10.77.0.9"}], "dns_nameservers": ["9.9.9.9"],
           "host_routes": [{"destination": "10.5.0.0/16", "nexthop": "10.77.0.3"}]}  # fmt: skip

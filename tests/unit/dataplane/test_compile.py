@@ -18,6 +18,7 @@ from kilonova.network.agent.firewall.iptables.restore import closed, restore_tex
 from kilonova.network.agent.firewall.iptables.rules import PROTOCOLS, match
 from kilonova.network.agent.model import (
     AddressPair,
+    DhcpOption,
     FixedIP,
     HostModel,
     NetworkModel,
@@ -525,6 +526,37 @@ def test_dhcp_names_keep_the_domain_they_came_with(name: str, given: str) -> Non
     held = port(net, 10, id=PORT, hostname=name)
     lines = dhcp_files(replace(net, ports=(held,)), 3600, "example.com").hosts.splitlines()
     assert lines[0] == f"{held.mac_address},198.18.7.10,{given}"
+
+
+def test_dhcp_options_of_one_port() -> None:
+    net = network(NET)
+    options = (
+        DhcpOption(name="bootfile-name", value="pxelinux.0"),
+        DhcpOption(name="router", value=""),
+        DhcpOption(name="121", value="10.0.0.0/8,198.18.7.3"),
+        DhcpOption(name="ntp-server", value="fd00::1,fd00::2", ip_version=6),
+        DhcpOption(name="ntp-server", value="fd00::1"),  # not for DHCPv4
+    )
+    held = port(net, 10, id=PORT, dhcp_options=options)
+    files = dhcp_files(replace(net, ports=(held, port(net, 11))), 3600)
+    assert files.hosts.splitlines()[0] == f"{held.mac_address},198.18.7.10,guest10"
+    assert files.tags == (f"--dhcp-mac=set:{PORT},{held.mac_address}",)
+    away = dhcp_files(replace(net, ports=(replace(held, local=False),)), 3600)
+    assert (away.tags, PORT in away.options) == ((), False)
+    assert files.options.splitlines()[-5:] == [
+        f"tag:{PORT},option:bootfile-name,pxelinux.0",
+        f"tag:{PORT},option:router",
+        f"tag:{PORT},option:classless-static-route,10.0.0.0/8,198.18.7.3",
+        f"tag:{PORT},249,10.0.0.0/8,198.18.7.3",
+        f"tag:{PORT},option6:ntp-server,[fd00::1],[fd00::2]",
+    ]
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a,b", "a#b", 'a"b', "a\\b", "a\x00b", "", "ä", "a" * 256])
+def test_a_dhcp_option_that_is_no_line_is_not_written(value: str) -> None:
+    net = network(NET)
+    held = port(net, 10, id=PORT, dhcp_options=(DhcpOption(name="tftp-server", value=value),))
+    assert f"tag:{PORT}" not in dhcp_files(replace(net, ports=(held,)), 3600).options
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,14 @@ class SubnetModel(msgspec.Struct, frozen=True, kw_only=True):
     ipv6_address_mode: str | None = None  # None (addresses as with dhcpv6-stateful), or one of RA_MODES
 
 
+class DhcpOption(msgspec.Struct, frozen=True, kw_only=True):
+    """What DHCP tells a port beside, or instead of, what its subnet says. `value` "": nothing, whatever the subnet says."""
+
+    name: str
+    value: str
+    ip_version: int = 4
+
+
 class PortModel(msgspec.Struct, frozen=True, kw_only=True):
     """A port bound to this host, or (`local=False`) one of the same network elsewhere, known for its DHCP lease."""
 
@@ -68,6 +76,7 @@ class PortModel(msgspec.Struct, frozen=True, kw_only=True):
     port_security_enabled: bool = True
     security_groups: tuple[str, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
+    dhcp_options: tuple[DhcpOption, ...] = ()
     local: bool = True
     tunnel_ip: str = ""  # of the other host that it is on
 

@@ -12,6 +12,7 @@ from kilonova.core.db import Connection, TypedRow, retried
 from kilonova.network.agent.interface import AGENT_TYPE, FIRST_SECTIONS, TUNNEL_IP
 from kilonova.network.agent.model import (
     AddressPair,
+    DhcpOption,
     FixedIP,
     HostModel,
     NetworkModel,
@@ -176,6 +177,7 @@ def _port(row: PortRow, placed: _Placed) -> PortModel:
         device_id=row.device_id,
         device_owner=row.device_owner,
         hostname=row.dns_name,
+        dhcp_options=tuple(DhcpOption(name=n, value=v, ip_version=i) for n, v, i in row.extra_dhcp_opts),
         admin_state_up=row.admin_state_up,
         port_security_enabled=row.port_security_enabled,
         security_groups=tuple(g.security_group_id for g in groups.get(row.id, [])),

@@ -31,7 +31,7 @@ class BoundRow(ObjectRow):
 
 
 class PortRow(BoundRow, StandardRow):
-    """`allowed_address_pairs` holds [ip_address, mac_address]."""
+    """`allowed_address_pairs` holds [ip_address, mac_address], `extra_dhcp_opts` [name, value, IP version]."""
 
     network_id: str
     mac_address: str
@@ -39,6 +39,7 @@ class PortRow(BoundRow, StandardRow):
     port_security_enabled: bool
     allowed_address_pairs: list[list[str]]
     dns_name: str
+    extra_dhcp_opts: list[tuple[str, str, int]]
     host_id: str
     vnic_type: str
     profile: dict[str, Any]

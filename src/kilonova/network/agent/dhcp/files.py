@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kilonova.network.agent.dhcp.options import lines as option_lines
 from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel
 from kilonova.network.agent.system.names import (
     HOSTNAME,
@@ -20,10 +21,12 @@ STATELESS = "dhcpv6-stateless"
 
 
 class DhcpFiles(msgspec.Struct, frozen=True):
-    """`ranges` go on the command line: when they change, dnsmasq is started anew. `leases` maps an address to the MAC
-    it is kept for."""
+    """`ranges` and `tags` go on the command line: when they change, dnsmasq is started anew. `leases` maps an address to the
+    MAC it is kept for. Tags stand for ports that have options of their own; they are no part of `hosts`, as dnsmasq 2.90
+    crashes when it reads such a file again."""
 
     ranges: tuple[str, ...]
+    tags: tuple[str, ...]
     hosts: str
     options: str
     leases: dict[str, str]
@@ -45,7 +48,10 @@ def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> 
             lines.append(line)
             leases[ip] = mac
     options = [line for subnet in subnets for line in _options(network, subnet, dns_domain)]
-    return DhcpFiles(tuple(_range(s, lease_time) for s in subnets), _text(lines), _text(options), leases)
+    special = [port for port in network.ports if port.dhcp_options and port.local]
+    tags = tuple(tag for port in special for tag in _tag(port))
+    options += [line for port in special for line in _port_options(port)]  # of two for one option the last counts
+    return DhcpFiles(tuple(_range(s, lease_time) for s in subnets), tags, _text(lines), _text(options), leases)
 
 
 def _text(lines: list[str]) -> str:
@@ -79,6 +85,22 @@ def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[
 def hostname(port: PortModel, ip: str, domain: str) -> str:
     name = port.hostname if HOSTNAME.fullmatch(port.hostname) else f"host-{ip.replace('.', '-').replace(':', '-')}"
     return f"{name}.{domain}" if domain and "." not in name else name
+
+
+def _tag(port: PortModel) -> list[str]:
+    """By the MAC, which the filters hold guests to."""
+    try:
+        return [f"--dhcp-mac=set:{port.id},{clean_mac(port.mac_address)}"]
+    except ValueError:
+        return []
+
+
+def _port_options(port: PortModel) -> list[str]:
+    """None of a port with one that cannot be read."""
+    try:
+        return option_lines(port.id, port.dhcp_options)
+    except ValueError:
+        return []
 
 
 def _options(network: NetworkModel, subnet: SubnetModel, domain: str) -> list[str]:
@@ -126,4 +148,5 @@ def arguments(network: NetworkModel, files: DhcpFiles, folder: str, user: str) -
         "--quiet-dhcp",
         "--quiet-dhcp6",
         *files.ranges,
+        *files.tags,
     ]

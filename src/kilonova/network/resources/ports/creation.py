@@ -129,7 +129,8 @@ class _Batch:
         row |= {
             "network_id": network.id, "mac_address": mac, "admin_state_up": body.admin_state_up, "status": "DOWN",
             "device_id": body.device_id or "", "device_owner": owner, "port_security_enabled": secured,
-            "allowed_address_pairs": pairs, "dns_name": body.dns_name, "host_id": body.host_id or "",
+            "allowed_address_pairs": pairs, "dns_name": body.dns_name,
+            "extra_dhcp_opts": plan.dhcp_opts(body.extra_dhcp_opts), "host_id": body.host_id or "",
             "vnic_type": body.vnic_type, "profile": body.profile or {},
         }  # fmt: skip
 

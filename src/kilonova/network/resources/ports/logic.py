@@ -96,6 +96,8 @@ class PortLogic(ReadLogic[PortRow, Port]):
             if await store.macs_taken(tx.connection, [(row.network_id, mac)], [row.id]):
                 raise errors.MacAddressInUse(network_id=row.network_id, mac=mac)
             changes["mac_address"] = mac
+        if body.extra_dhcp_opts is not UNSET:
+            changes["extra_dhcp_opts"] = plan.dhcp_opts(body.extra_dhcp_opts, row.extra_dhcp_opts)
         if body.allowed_address_pairs is not UNSET:
             own = changes.get("mac_address", row.mac_address)
             changes["allowed_address_pairs"] = plan.pairs(body.allowed_address_pairs, own)

@@ -12,17 +12,18 @@ from kilonova.core.addresses import parse_mac, parse_network
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection
 from kilonova.network import errors
+from kilonova.network.agent.dhcp import options as dhcp_options
 from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import automatic, made_of, parse_address
 from kilonova.network.ipam.service_ports import INTERFACE
-from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, FixedIPIn
+from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, DhcpOptIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow
 from kilonova.network.store.rbac_policies import EVERYONE
 from kilonova.network.store.security_groups import GROUPS, GroupRow
 from kilonova.network.store.subnets import SubnetRow
 
-MAX_PAIRS = 10
+MAX_PAIRS, MAX_OPTS = 10, 64
 COMPUTE = "compute:"
 EVENTS = {
     "network-changed": "", "network-vif-deleted": "", "network-vif-plugged": "completed", "network-vif-unplugged": "completed",
@@ -93,6 +94,29 @@ def pairs(asked: Sequence[AddressPairIn] | UnsetType | None, own_mac: str) -> li
             raise errors.DuplicateAddressPairInRequest(ip_address=pair[0], mac_address=pair[1])
         found.append(pair)
     return found
+
+
+def dhcp_opts(
+    asked: Sequence[DhcpOptIn] | UnsetType | None, have: Iterable[tuple[str, str, int]] = ()
+) -> list[tuple[str, str, int]]:
+    """(name, value, IP version) of each option, with what is asked for set or, without a value, taken away."""
+    kept = {(name, version): value for name, value, version in have}
+    asked = [] if isinstance(asked, UnsetType) or asked is None else asked
+    names = [(item.opt_name, item.ip_version) for item in asked]
+    try:
+        if len(set(names)) < len(names):
+            raise ValueError("an option is named twice")
+        for key, item in zip(names, asked, strict=True):
+            if item.opt_value is None:
+                kept.pop(key, None)
+            else:
+                dhcp_options.check(item.opt_name, item.opt_value, item.ip_version)
+                kept[key] = item.opt_value
+        if len(kept) > MAX_OPTS:
+            raise ValueError(f"a port has at most {MAX_OPTS} options")
+    except ValueError as why:
+        raise errors.HTTPBadRequest(reason=f"Invalid input for extra_dhcp_opts. Reason: {why}.") from None
+    return [(name, value, version) for (name, version), value in kept.items()]
 
 
 def server_events(name: str, ports: Iterable[BoundRow]) -> list[ServerEvent]:

@@ -34,6 +34,9 @@ PORTS = CrudResource(
         ),
         Extension("binding", "Port Binding", "2014-02-03T10:00:00-00:00", "Ports are bound to hosts"),
         Extension(
+            "extra_dhcp_opt", "Neutron Extra DHCP options", "2013-03-17T12:00:00-00:00", "DHCP options of single ports"
+        ),
+        Extension(
             "ip-substring-filtering", "IP address substring filtering", "2017-11-28T09:00:00-00:00",
             "Ports by a part of an address",
         ),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
-from kilonova.network.resources.base.schemas import Name, StandardCreate, StandardUpdate, StandardView, Tags, Uuid
+from kilonova.network.resources.base.schemas import (
+    LINE,
+    ONE_LINE,
+    Name,
+    StandardCreate,
+    StandardUpdate,
+    StandardView,
+    Tags,
+    Uuid,
+)
 from kilonova.network.resources.subnets.schemas import Address
 
 Mac = Annotated[
@@ -17,6 +26,8 @@ Mac = Annotated[
 ]
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DnsName = Annotated[str, Meta(max_length=255, pattern=rf"\A(?:{_LABEL}(?:\.{_LABEL})*)?\Z", description="a DNS name")]
+OptName = Annotated[str, Meta(min_length=1, max_length=64, pattern=LINE, description=ONE_LINE)]
+OptValue = Annotated[str, Meta(max_length=255, pattern=LINE, description=ONE_LINE)]
 VNIC_TYPES = ("normal",)
 WIRE = {
     "host_id": "binding:host_id",
@@ -38,8 +49,17 @@ class AddressPairIn(Body):
     mac_address: Mac | None = None
 
 
+class DhcpOptIn(Body):
+    """`opt_value` null takes it away again."""
+
+    opt_name: OptName
+    opt_value: OptValue | None
+    ip_version: Literal[4, 6] = 4
+
+
 FixedIPs = Annotated[list[FixedIPIn], Meta(max_length=32)]
 Pairs = Annotated[list[AddressPairIn], Meta(max_length=64)]
+DhcpOpts = Annotated[list[DhcpOptIn], Meta(max_length=64)]
 Groups = Annotated[list[Uuid], Meta(max_length=64)]
 
 
@@ -57,6 +77,7 @@ class PortCreate(StandardCreate, kw_only=True, rename=WIRE):
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     dns_name: DnsName = ""
+    extra_dhcp_opts: DhcpOpts | None = None
     host_id: Name | None = ""
     vnic_type: Name = "normal"
     profile: dict[str, Any] | None = msgspec.field(default_factory=dict)
@@ -73,6 +94,7 @@ class PortUpdate(StandardUpdate, rename=WIRE):
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
     dns_name: DnsName | UnsetType = UNSET
+    extra_dhcp_opts: DhcpOpts | UnsetType | None = UNSET
     host_id: Name | UnsetType | None = UNSET
     vnic_type: Name | UnsetType = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
@@ -86,6 +108,12 @@ class FixedIP(View):
 class AddressPair(View):
     ip_address: str
     mac_address: str
+
+
+class DhcpOpt(View):
+    opt_name: str
+    opt_value: str
+    ip_version: int
 
 
 class Port(StandardView, kw_only=True, rename=WIRE):
@@ -103,6 +131,7 @@ class Port(StandardView, kw_only=True, rename=WIRE):
     allowed_address_pairs: list[AddressPair]
     vnic_type: str = "normal"
     dns_name: str = ""
+    extra_dhcp_opts: list[DhcpOpt] = msgspec.field(default_factory=list)
     host_id: str | UnsetType = UNSET
     profile: dict[str, Any] | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET

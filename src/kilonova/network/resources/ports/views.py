@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.core.db import Connection
 from kilonova.network.agent.model import bridge_name, tap_name
 from kilonova.network.resources.base.columns import shown
-from kilonova.network.resources.ports.schemas import AddressPair, FixedIP, Port
+from kilonova.network.resources.ports.schemas import AddressPair, DhcpOpt, FixedIP, Port
 from kilonova.network.store import ports as store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.ports import Allocation, PortRow
@@ -26,6 +26,7 @@ def view(row: PortRow, addresses: Sequence[Allocation], groups: Sequence[str], t
         fixed_ips=[FixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses],
         security_groups=list(groups),
         allowed_address_pairs=[AddressPair(ip_address=ip, mac_address=mac) for ip, mac in row.allowed_address_pairs],
+        extra_dhcp_opts=[DhcpOpt(opt_name=n, opt_value=v, ip_version=i) for n, v, i in row.extra_dhcp_opts],
         **binding(row),
     )
 
