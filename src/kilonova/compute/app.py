@@ -7,7 +7,7 @@ import socket
 from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.peers import ImageReader, NetworkAccess, ProjectReader
+from kilonova.compute.peers import ImageAccess, NetworkAccess, ProjectReader
 from kilonova.compute.resources.aggregates.routes import AGGREGATES
 from kilonova.compute.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.compute.resources.base import Deps, Resource
@@ -92,7 +92,7 @@ class ComputeApiService:
 
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
-        images: ImageReader | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
+        images: ImageAccess | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
         self._own: ComputeDatabase | None = None

@@ -31,6 +31,7 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
         host=host,
         project=server.project_id,
         images=tuple(_images(spec.image)),
+        fills=(spec.snapshot.image,) if spec.snapshot is not None else (),
         networks=tuple(dict.fromkeys(want.network_id for want in spec.networks if want.network_id)),
         made=tuple(made),
         given=tuple(given),

@@ -64,6 +64,15 @@ class PersonalityFile(Record, kw_only=True):
     contents: bytes
 
 
+class Snapshot(Record, kw_only=True):
+    """An image that is being made of a server's disk. A backup has a type, and only the newest `rotation` of that type stay."""
+
+    image: str
+    disk_format: str = "qcow2"
+    backup_type: str | None = None
+    rotation: int = 0
+
+
 class RequestSpec(Record, kw_only=True):
     """All that a launch needs and the server's row doesn't hold; kept for rebuilds and moves."""
 
@@ -86,6 +95,7 @@ class RequestSpec(Record, kw_only=True):
     failed_details: dict[str, str] = {}  # host → what admins may read of it
     alternates: list[str] = []  # hosts still to try when this attempt fails, best first
     keep_claim_on: str | None = None  # a host whose claim stays beside the new one, until a move ended
+    snapshot: Snapshot | None = None  # until the action that makes it has ended
 
 
 class SubnetInfo(Record, kw_only=True):

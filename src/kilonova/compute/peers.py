@@ -17,6 +17,16 @@ class ImageReader(Protocol):
         """As the caller may see it; raises NotFound."""
 
 
+class ImageAccess(ImageReader, Protocol):
+    """What actions do with images beside it."""
+
+    async def create(
+        self, ctx: RequestContext | None, properties: dict[str, str], **attributes: Any
+    ) -> ImageRecord: ...
+    async def share(self, ctx: RequestContext | None, image_id: str, project_id: str) -> None: ...
+    async def delete(self, ctx: RequestContext | None, image_id: str) -> None: ...
+
+
 class ProjectReader(Protocol):
     """The part of IdentityClient that the API uses."""
 

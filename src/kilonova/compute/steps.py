@@ -77,6 +77,12 @@ CRASH_DUMP = _on_host("crash_dump", 60, "power:CrashDump", "the hypervisor could
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
+SNAPSHOT = _on_host("snapshot", 7200, "snapshot:TakeSnapshot", "copying the server's disk failed", "image_snapshot")
+PACK = _on_host("pack", 7200, "snapshot:Pack", "making an image of the server's disk failed", "image_pending_upload")
+UPLOAD = _on_host("upload", 14400, "snapshot:Upload", "uploading the image failed", "image_uploading")
+MAKE_IMAGE = (SNAPSHOT, PACK, UPLOAD)
+"""The root disk as an image in the image service."""
+
 BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, *globals().values()) if isinstance(step, Step)}
 """Every step of this module: those of a launch in their order, then the others as they are written here."""
 ORDER: dict[str, int] = {name: place for place, name in enumerate(BY_NAME)}

@@ -18,14 +18,15 @@ MAC = 32  # bytes
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`made` are ids of ports that compute makes for the server, `given` of the user's; `hosts` are those that its ports may be
-    bound to: its own, and the one it comes from. `until` is in epoch seconds: afterwards only what is bound to the hosts may
-    be let go of, and no image be read."""
+    """`images` may be read, `fills` may be given their data. `made` are ids of ports that compute makes for the server, `given`
+    of the user's; `hosts` are those that its ports may be bound to: its own, and the one it comes from. `until` is in epoch
+    seconds: afterwards only what is bound to the hosts may be let go of, and no image be read or filled."""
 
     server: str
     host: str
     project: str
     images: tuple[str, ...] = ()
+    fills: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
     given: tuple[str, ...] = ()

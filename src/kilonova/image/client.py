@@ -96,6 +96,10 @@ class ImageClient:
         data, _ = await self._http.request("PATCH", path, ctx=ctx, body=body, headers=headers)
         return from_flat(msgspec.json.decode(data))
 
+    async def share(self, ctx: RequestContext | None, image_id: str, project_id: str) -> None:
+        """Make a project a member of a shared image."""
+        await self._http.request("POST", f"{_path(image_id)}/members", ctx=ctx, body={"member": project_id})
+
     async def delete(self, ctx: RequestContext | None, image_id: str) -> None:
         """Nothing happens when there is none."""
         try:

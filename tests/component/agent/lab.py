@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -263,8 +265,34 @@ class Wiring(NetworkAgentAPI):
 
 
 class Image:
+    """The image service's client. `held`: id → status of images that wait for their data, or have them; uploads fail with `fail`,
+    and the next `breaks` of them break off."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, str] = {}
+        self.data: dict[str, bytes] = {}
+        self.fail: Exception | None = None
+        self.breaks = 0
+
     def granted(self, grant: str) -> Image:
         return self
+
+    async def get(self, ctx: RequestContext | None, image_id: str) -> Any:
+        status = self.held[image_id]
+        if status == "saving":
+            self.held[image_id] = "queued"  # seen at last
+        return SimpleNamespace(status=status)
+
+    async def upload(self, ctx: RequestContext | None, image_id: str, data: AsyncIterator[bytes], *, size: int) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.held[image_id] = "saving"
+        if self.breaks:
+            self.breaks -= 1
+            raise errors.ServiceUnavailable(reason="the connection broke")
+        self.data[image_id] = b"".join([piece async for piece in data])
+        assert len(self.data[image_id]) == size
+        self.held[image_id] = "active"
 
     async def download(self, image_id: str) -> Any:
         raise AssertionError("the fake disk store downloads nothing")
@@ -279,6 +307,7 @@ class Lab:
             **{"vif_plugging_timeout": 20.0, "running_timeout": 20.0, "service_patience": 0.5, **options}
         )
         self.conductor, self.network, self.wiring = Conductor(), Network(), Wiring(self)
+        self.image = Image()
         self.hypervisor = FakeHypervisor(clock=self.clock)
         self.faults = Faults()
         self.agent: ComputeAgent | None = None
@@ -294,7 +323,7 @@ class Lab:
         self.driver = driver or FakeDriver(HOST, self.hypervisor, FakeOptions(**fake))
         self.journal = Journal(self.path / "journal.jsonl", self.clock)
         self.agent = agent = ComputeAgent(core, HOST, self.driver, self.journal, self.options)
-        clients: dict[str, Any] = {"network": self.network, "image": Image()}
+        clients: dict[str, Any] = {"network": self.network, "image": self.image}
         agent.manager.host = dataclasses.replace(agent.manager.host, **clients)
         if serve:
             await agent.start()

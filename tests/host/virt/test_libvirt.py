@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ from kilonova.compute.virt.driver import (  # noqa: E402
     VirtError,
 )
 from kilonova.compute.virt.fake import FakeDiskStore, FakeHypervisor, FakeOptions  # noqa: E402
-from kilonova.compute.virt.libvirt import domains  # noqa: E402
+from kilonova.compute.virt.libvirt import disk_copy, domains  # noqa: E402
 from kilonova.compute.virt.libvirt.connection import Connection  # noqa: E402
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons  # noqa: E402
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver  # noqa: E402
@@ -43,8 +44,10 @@ from tests.eventually import PATIENCE, until  # noqa: E402
 from tests.host.virt.boot_sectors import GREETING, boot_disk  # noqa: E402
 from tests.unit.virt.conformance import (  # noqa: E402
     Conformance,
+    CopiesDisksConformance,
     DiagnosesConformance,
     LogsConsoleConformance,
+    MakeCopy,
     MakeGuest,
     OffersConsolesConformance,
     SuspendsConformance,
@@ -135,9 +138,68 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
 
 class TestLibvirt(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    DiagnosesConformance,
+    DiagnosesConformance, CopiesDisksConformance,
 ):  # fmt: skip
-    pass
+    @pytest.fixture
+    def copy(self, folder: Path) -> MakeCopy:
+        return copies_in(folder)
+
+
+def copies_in(folder: Path) -> MakeCopy:
+    numbers = itertools.count()
+
+    def copy(guest: GuestSpec) -> tuple[FileSource, FileSource]:
+        source = guest.disks[0].source
+        target = folder / f"copy-{next(numbers)}.qcow2"
+        size = str(source.path.stat().st_size)
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", target, size], check=True, timeout=60)
+        shutil.chown(target, "libvirt-qemu")
+        return source, FileSource(path=target, format="qcow2")
+
+    return copy
+
+
+def block_jobs(server: str, disk: Path) -> dict[str, Any]:
+    with raw_connection() as conn:
+        return dict(conn.lookupByUUIDString(server).blockJobInfo(str(disk), 0))
+
+
+async def test_a_copied_disk_is_the_disk(driver: LibvirtDriver, make_guest: MakeGuest, folder: Path) -> None:
+    guest = make_guest()
+    disk, target = copies_in(folder)(guest)
+    with disk.path.open("r+b") as file:
+        file.seek(100 << 10)
+        file.write(b"written before" * 100)
+    await boot(driver, guest)
+    await driver.copy_disk(guest.uuid, disk, target, quiesce=False)
+    assert block_jobs(guest.uuid, disk.path) == {}
+    raw = folder / "copy.raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", target.path, raw], check=True, timeout=60)
+    assert raw.read_bytes() == disk.path.read_bytes()
+    assert b"written before" in raw.read_bytes()
+
+
+async def test_a_copy_that_is_cut_off_leaves_no_job(
+    driver: LibvirtDriver, make_guest: MakeGuest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that a killed process left is ended before the next begins."""
+    guest = make_guest()
+    copies = copies_in(folder)
+    disk, target = copies(guest)
+    await boot(driver, guest)
+    monkeypatch.setattr(disk_copy, "_is_ready", lambda domain, path: False)
+    copying = asyncio.ensure_future(driver.copy_disk(guest.uuid, disk, target, quiesce=False))
+    await until(lambda: block_jobs(guest.uuid, disk.path) != {})
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    assert block_jobs(guest.uuid, disk.path) == {}
+    monkeypatch.undo()
+    with raw_connection() as conn:
+        domain = conn.lookupByUUIDString(guest.uuid)
+        disk_copy._begin(domain, path=str(disk.path), target=copies(guest)[1])
+    await driver.copy_disk(guest.uuid, disk, copies(guest)[1], quiesce=False)
+    assert block_jobs(guest.uuid, disk.path) == {}
 
 
 class TestLibvirtWhoseEventsComeLate(

@@ -31,7 +31,8 @@ MIDDLE = {
     "stop": ("shutdown", "power_off"), "start": ("start", "start"), "reboot": ("start", "soft_reboot"),
     "reboot_hard": ("start", "start"), "pause": ("pause", "pause"), "unpause": ("resume", "unpause"),
     "suspend": ("suspend", "suspend"), "resume": ("restore", "restore"),
-    "trigger_crash_dump": ("trigger_crash_dump", "crash_dump"), "delete": ("undefine", ""),
+    "trigger_crash_dump": ("trigger_crash_dump", "crash_dump"), "createImage": ("copy_disk", "snapshot"),
+    "createBackup": ("export", "pack"), "delete": ("undefine", ""),
 }  # fmt: skip
 """The driver's operation in the middle of each action (for the reboots the guest is off already), and the step that does it."""
 WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend"}

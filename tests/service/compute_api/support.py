@@ -40,10 +40,26 @@ def image(image_id: str = IMAGE, **more: Any) -> ImageRecord:
 
 
 class Images:
-    """`held` maps ids to records; like the image service it hides what is not there."""
+    """`held` maps ids to records; like the image service it hides what is not there. `refuses` is what it says to new ones."""
 
     def __init__(self) -> None:
         self.held = {IMAGE: image()}
+        self.shared: list[tuple[str, str]] = []
+        self.refuses: Exception | None = None
+
+    async def create(self, ctx: Any, properties: dict[str, str], **attributes: Any) -> ImageRecord:
+        if self.refuses is not None:
+            raise self.refuses
+        fields = {"status": "queued", "owner": ctx.project_id, "size": None, "properties": properties} | attributes
+        made = image(str(uuid.uuid4()), **fields)
+        self.held[made.id] = made
+        return made
+
+    async def share(self, ctx: Any, image_id: str, project_id: str) -> None:
+        self.shared.append((image_id, project_id))
+
+    async def delete(self, ctx: Any, image_id: str) -> None:
+        self.held.pop(image_id, None)
 
     async def get(self, ctx: Any, image_id: str) -> ImageRecord:
         if image_id not in self.held:

@@ -59,3 +59,32 @@ async def test_a_deactivated_image_is_still_for_servers_that_have_it(cloud: Clou
     image = await active(cloud.client, token="admin")
     await cloud.client("POST", f"/image/v2/images/{image['id']}/actions/deactivate", token="admin")
     assert (await read(cloud.client, image["id"], cloud.core.grants.sign(grant(image["id"])))).status == 200
+
+
+async def fill(client: Client, image_id: str, signed: str) -> int:
+    headers = {HEADER: signed, "content-type": "application/octet-stream"}
+    path = f"/image/v2/images/{image_id}/file"
+    return (await client("PUT", path, token="host", headers=headers, content=b"\0" * 4096)).status
+
+
+async def test_a_host_fills_the_image_that_it_is_to_fill_once(cloud: Cloud) -> None:
+    made = []
+    for name in ("mine", "other"):
+        body = {"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
+        made.append((await cloud.client("POST", "/image/v2/images", token="member", json=body)).json["id"])
+    mine, other = made
+    signed = cloud.core.grants.sign(msgspec.structs.replace(grant(), fills=(mine,)))
+    readable = cloud.core.grants.sign(grant(mine))
+    late = cloud.core.grants.sign(msgspec.structs.replace(grant(until=1), fills=(mine,)))
+    assert await fill(cloud.client, mine, readable) == 403
+    assert await fill(cloud.client, mine, late) == 404
+    assert await fill(cloud.client, other, signed) == 404
+    assert (await read(cloud.client, mine, signed, "")).json["status"] == "queued"
+    assert await fill(cloud.client, mine, signed) == 204
+    assert await fill(cloud.client, mine, signed) == 409
+    for image_id, status in ((mine, "active"), (other, "queued")):
+        shown = (await cloud.client("GET", f"/image/v2/images/{image_id}", token="member")).json
+        assert shown["status"] == status
+    headers = {HEADER: signed, "content-type": "application/json"}
+    refused = await cloud.client("DELETE", f"/image/v2/images/{mine}", token="host", headers=headers)
+    assert refused.status == 403

@@ -7,12 +7,21 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 import pytest
 
-from kilonova.compute.virt.capabilities import Diagnoses, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps
+from kilonova.compute.virt.block import FileSource
+from kilonova.compute.virt.capabilities import (
+    CopiesDisks,
+    Diagnoses,
+    LogsConsole,
+    OffersConsoles,
+    Suspends,
+    TriggersCrashDumps,
+)
 from kilonova.compute.virt.driver import (
     GuestDisk,
     GuestInterface,
@@ -49,6 +58,10 @@ class SuspendsDriver(VirtDriver, Suspends):
     pass
 
 
+class CopiesDriver(VirtDriver, CopiesDisks):
+    pass
+
+
 class DumpsDriver(VirtDriver, TriggersCrashDumps):
     pass
 
@@ -59,6 +72,9 @@ class DiagnosesDriver(VirtDriver, Diagnoses):
 
 class MakeGuest(Protocol):
     def __call__(self, *, obeys_acpi: bool = True, title: str = "") -> GuestSpec: ...
+
+
+MakeCopy = Callable[[GuestSpec], tuple[FileSource, FileSource]]
 
 
 class Watcher:
@@ -367,6 +383,39 @@ class SuspendsConformance:
                 await act(unknown)
 
 
+class CopiesDisksConformance:
+    """Of a guest whose first disk is `make_guest`'s; the fixture `copy` gives it and where its copy goes."""
+
+    @pytest.fixture
+    def copy(self, tmp_path: Path) -> MakeCopy:
+        """(the guest's disk, its target): files that do not exist, for drivers without data."""
+        return lambda guest: (
+            FileSource(path=tmp_path / "disk", format="qcow2"), FileSource(path=tmp_path / "copy", format="qcow2"),
+        )  # fmt: skip
+
+    async def test_a_disk_is_copied_while_its_guest_runs(
+        self, driver: CopiesDriver, make_guest: MakeGuest, copy: MakeCopy
+    ) -> None:
+        guest, unknown = make_guest(), str(uuid.uuid4())
+        await boot(driver, guest)
+        disk, target = copy(guest)
+        watcher = Watcher(driver, guest)
+        await driver.copy_disk(guest.uuid, disk, target, quiesce=False)
+        assert await driver.power_state(guest.uuid) == RUNNING
+        await driver.copy_disk(guest.uuid, disk, target, quiesce=None)  # there is no agent
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.copy_disk(guest.uuid, disk, target, quiesce=True)
+        assert watcher.events == []
+        await driver.pause(guest.uuid)
+        await driver.copy_disk(guest.uuid, disk, target, quiesce=False)
+        assert await driver.power_state(guest.uuid) == PAUSED
+        await driver.destroy(guest.uuid)
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.copy_disk(guest.uuid, disk, target, quiesce=False)
+        with pytest.raises(GuestNotFound, match=unknown):
+            await driver.copy_disk(unknown, disk, target, quiesce=False)
+
+
 class TriggersCrashDumpsConformance:
     async def test_a_guest_is_interrupted(self, driver: DumpsDriver, make_guest: MakeGuest) -> None:
         guest, unknown = make_guest(), str(uuid.uuid4())
@@ -402,6 +451,7 @@ CAPABILITIES: dict[type, type] = {
     LogsConsole: LogsConsoleConformance,
     OffersConsoles: OffersConsolesConformance,
     Suspends: SuspendsConformance,
+    CopiesDisks: CopiesDisksConformance,
     TriggersCrashDumps: TriggersCrashDumpsConformance,
     Diagnoses: DiagnosesConformance,
 }

@@ -22,6 +22,7 @@ from kilonova.core.config import ConfigError
 from tests.unit.virt.bare import BareDriver
 from tests.unit.virt.conformance import (
     Conformance,
+    CopiesDisksConformance,
     DiagnosesConformance,
     LogsConsoleConformance,
     MakeGuest,
@@ -54,7 +55,7 @@ def driver() -> FakeDriver:
 
 class TestFake(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    DiagnosesConformance,
+    DiagnosesConformance, CopiesDisksConformance,
 ):  # fmt: skip
     pass
 

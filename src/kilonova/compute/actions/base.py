@@ -5,14 +5,14 @@ A module of this package imports neither SQL nor the API's inside at run time: h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kilonova.compute.states import Vm
+from kilonova.compute.states import Task, Vm
 from kilonova.compute.steps import Step
 from kilonova.core.web.wire import Version
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.console import ConsoleLogic
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
+    from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
     from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
     from kilonova.compute.store.servers import ServerRow
     from kilonova.core.web.call import Call, Reply
@@ -64,6 +65,7 @@ class Api:
     network: ServerNetworkLogic
     console: ConsoleLogic
     evacuation: EvacuationLogic
+    snapshots: SnapshotLogic
 
 
 Handler = Callable[[Api, Wanted], Awaitable["Reply"]]
@@ -78,7 +80,8 @@ class Action:
 
     It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
     while it runs and is in `ends` afterwards (None: as before). A failure leaves it as its guest is,
-    running, paused or suspended, and in `fails` when the guest is off.
+    running, paused or suspended, and in `fails` when the guest is off. `shows` is what clients see of it where a step shows the
+    key; what is not in there is not shown. A `locked` server refuses it, unless that is False.
 
     `steps` are what the host does. `recorded` is the name in `os-instance-actions`, `event` that of its notifications (None:
     there are none). `variant` picks another action by the body. What a user reads when it failed is said by its steps."""
@@ -99,12 +102,19 @@ class Action:
     vm_states: frozenset[Vm] = ANY_VM
     task_states: frozenset[str | None] | None = IDLE
     task: str | None = None
+    shows: Mapping[str, Task] = field(default_factory=dict)
+    locked: bool = True
     ends: Vm | None = None
     fails: Vm = Vm.ERROR
     steps: tuple[Step, ...] = ()
     cut_off: CutOff = CutOff.REDO
     recorded: str = ""
     event: str | None = None
+
+    @property
+    def tasks(self) -> tuple[str | None, ...]:
+        """Every task_state of a server while it runs."""
+        return (self.task, *self.shows.values())
 
     @property
     def shown(self) -> str:

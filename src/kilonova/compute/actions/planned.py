@@ -9,7 +9,6 @@ RULES = {
     "addFixedIp": "os-multinic:add", "removeFixedIp": "os-multinic:remove",
     "addFloatingIp": "os-floating-ips:add", "removeFloatingIp": "os-floating-ips:remove",
     "changePassword": "os-admin-password", "confirmResize": "servers:confirm_resize",
-    "createBackup": "os-create-backup", "createImage": "servers:create_image",
     "migrate": "os-migrate-server:migrate", "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",

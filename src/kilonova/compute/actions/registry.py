@@ -17,18 +17,22 @@ class ActionClash(Exception):
 
 
 class Registry:
-    """Raises ActionClash where two actions share a name, a wire name, or the task_state by which recovery knows them."""
+    """Raises ActionClash where two actions share a name, a wire name, or the task_state that they begin with, by which recovery
+    knows them."""
 
     def __init__(self, actions: Iterable[Action]) -> None:
         self._by_name: dict[str, Action] = {}
         self._by_wire: dict[str, Action] = {}
         self._by_task: dict[str, Action] = {}
+        self._passing: dict[str, list[Action]] = {}
         for action in actions:
             _claim(self._by_name, action.name, action)
             if action.wire is not None:
                 _claim(self._by_wire, action.wire, action)
             if action.runs is Runs.HOST and action.task is not None:
                 _claim(self._by_task, action.task, action)
+                for task in action.shows.values():
+                    self._passing.setdefault(task, []).append(action)
         self.steps: dict[str, Step] = {step.name: step for action in self for step in action.steps}
 
     def __iter__(self) -> Iterator[Action]:
@@ -43,9 +47,12 @@ class Registry:
     def by_wire(self, wire: str) -> Action | None:
         return self._by_wire.get(wire)
 
-    def by_task(self, task_state: str | None) -> Action | None:
-        """What a host was doing to a server that shows this task_state."""
-        return self._by_task.get(task_state) if task_state is not None else None
+    def by_task(self, task_state: str | None, recorded: str = "") -> Action | None:
+        """What a host was doing to a server that shows this task_state. Where several actions show it, the one of this name in
+        the server's history."""
+        if task_state is None or task_state in self._by_task:
+            return self._by_task.get(task_state or "")
+        return next((action for action in self._passing.get(task_state, ()) if action.shown == recorded), None)
 
 
 def _claim(table: dict[str, Action], key: str, action: Action) -> None:

@@ -9,7 +9,7 @@ from kilonova.compute.actions.base import Action
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.journal import Run
 from kilonova.compute.agent.reasons import details_of, reason_of
-from kilonova.compute.agent.runner import Host, Operation, OperationFailed, run, undo
+from kilonova.compute.agent.runner import Host, Operation, OperationFailed, Refused, run, undo
 from kilonova.compute.agent.steps import action_steps
 from kilonova.compute.states import Vm
 from kilonova.compute.steps import RUNNING
@@ -35,6 +35,8 @@ async def act(host: Host, ctx: RequestContext, ref: models.ServerRef) -> Result:
         await run(operation, action_steps(ref.action), run_name)
     except OperationFailed as failed:
         fault = failed.fault
+    except Refused as refusal:
+        fault = models.Fault(step=ref.action, reason=str(refusal))
     steps = host.journal.steps(run_name)
     host.journal.close_run(host.name, run_name)
     return await _ended(host, ref, fault, steps)

@@ -220,7 +220,7 @@ class ComputeManager(ComputeAPI):
         )
 
     async def _wanted(self, ctx: RequestContext, ref: models.ServerRef) -> bool:
-        waiting = models.ServerChange(expect_host=self.host.name, expect_task_states=[ACTIONS[ref.action].task])
+        waiting = models.ServerChange(expect_host=self.host.name, expect_task_states=[*ACTIONS[ref.action].tasks])
         return await self.host.ask_conductor(
             lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting)
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.ports import give_back_ports, release_ports
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.models import Move, NetworkRequest, ServerBuild, ServerChange, Vif
@@ -32,12 +33,15 @@ class Origin:
         self.build = build
 
     def expected(self, host: str, **values: Any) -> ServerChange:
-        """A change that applies while the server is to be brought up here."""
-        return ServerChange(expect_host=host, **values)
+        """A change that applies while the server is to be brought up here, or the action to be done."""
+        action = ACTIONS.get(self.build.action)
+        tasks = [*action.tasks] if action is not None and action.shows else None
+        return ServerChange(expect_host=host, expect_task_states=tasks, **values)
 
     def shows(self, task_state: str) -> str | None:
-        """What a client sees where a launch shows `task_state`; None: what it saw before."""
-        return task_state
+        """What a client sees where a step shows `task_state`; None: what it saw before."""
+        action = ACTIONS.get(self.build.action)
+        return action.shows.get(task_state) if action is not None else None
 
     async def check_disks(self, host: Host) -> str | None:
         """What is wrong with the disks that are here before anything is made."""
@@ -65,6 +69,9 @@ class Created(Origin):
         return ServerChange(
             expect_host=host, expect_vm_states=[Vm.BUILDING], expect_task_states=[None, *BUILD_TASKS], **values
         )
+
+    def shows(self, task_state: str) -> str | None:
+        return task_state
 
     async def leave_ports(self, host: Host, ctx: RequestContext, vifs: Sequence[Vif]) -> None:
         await release_ports(host, ctx, self.build, vifs, moved=True)

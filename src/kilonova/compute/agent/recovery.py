@@ -74,7 +74,7 @@ async def _one(
     else:
         if found is not None:
             manager.host.journal.close_run(manager.host.name, found[0])
-        action = ACTIONS.by_task(server.task_state)
+        action = ACTIONS.by_task(server.task_state, row.action)
         if action is not None:
             await _cut_off(manager, ctx, row, action, found[1] if found is not None else None)
         elif server.task_state is None:

@@ -18,7 +18,7 @@ from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, StepRecord, Vif
 from kilonova.compute.steps import Step
-from kilonova.compute.virt.disks import BaseImage, ImageRefused
+from kilonova.compute.virt.disks import BaseImage, Export, ImageRefused
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
 from kilonova.core import errors, log
 from kilonova.core.clock import Clock
@@ -84,6 +84,7 @@ class Operation:
     disks: list[GuestDisk] = field(default_factory=list)
     kernel: Path | None = None
     initrd: Path | None = None
+    export: Export | None = None
     power_state: PowerState = PowerState.NOSTATE
     resumed: bool = False  # an earlier process began it
     shows: str | None = None  # the task_state that clients are to see
@@ -195,7 +196,7 @@ async def _do(operation: Operation, step: OperationStep) -> None:
         raise Refused(f"server {operation.uuid} is no longer to be built here")
     async with asyncio.timeout(step.step.deadline):
         task_state = step.step.task_state
-        if task_state is not None and operation.origin.is_new:
+        if task_state is not None and (operation.origin.is_new or operation.origin.shows(task_state) is not None):
             await ask(operation, task_state) if step.asks else show(operation, task_state)
         await step.do(operation)
 

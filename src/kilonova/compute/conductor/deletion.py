@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.deps import Deps, logger
+from kilonova.compute.conductor.images import Images
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task, Vm
-from kilonova.compute.store import builds, pending_casts
+from kilonova.compute.store import builds, pending_casts, request_specs
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.core.batching import Batched
@@ -18,8 +19,8 @@ from kilonova.core.db import retried
 
 
 class Deletion:
-    def __init__(self, deps: Deps, ports: Ports) -> None:
-        self.deps, self.ports = deps, ports
+    def __init__(self, deps: Deps, ports: Ports, images: Images) -> None:
+        self.deps, self.ports, self.images = deps, ports, images
         self._ended = Batched(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
@@ -47,6 +48,8 @@ class Deletion:
             if gone:
                 await store.finish_actions(tx.connection, gone, ["delete", "create"], now, failed="create")
             for uuid in gone:
+                if (spec := ending[uuid].spec) is not None:
+                    await self.images.server_gone(tx, request_specs.decode(spec), requests[uuid])
                 building = ending[uuid].vm_state == Vm.BUILDING
                 self.deps.events.gone(tx, ending[uuid], now, requests[uuid], building=building)
 

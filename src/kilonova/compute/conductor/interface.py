@@ -30,6 +30,16 @@ class ConductorAPI(Interface):
     async def move_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
         """Find another host for a server, and hand it over. Repeating it is harmless."""
 
+    @cast
+    async def remove_image(self, ctx: RequestContext, image_id: str, finished: bool) -> None:
+        """Delete an image that was made of a server; unless `finished`, only while its data are not complete. Repeating it is
+        harmless."""
+
+    @cast
+    async def rotate_backups(self, ctx: RequestContext, server_id: str, backup_type: str, rotation: int) -> None:
+        """Delete a server's backups of this type, which the context's project owns, but the newest `rotation`. Repeating it
+        is harmless."""
+
     @from_host("host")
     @call(timeout=60)
     async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:

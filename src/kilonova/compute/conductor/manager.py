@@ -10,6 +10,7 @@ from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
 from kilonova.compute.conductor.host_removal import HostRemoval
 from kilonova.compute.conductor.host_reports import HostReports
+from kilonova.compute.conductor.images import Images
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.moves import Moves
 from kilonova.compute.conductor.network_info import NetworkInfo
@@ -29,6 +30,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Database
 from kilonova.core.faults import Faults
 from kilonova.core.grants import Grants
+from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
 from kilonova.placement.client import PlacementClient
 
@@ -48,6 +50,7 @@ class ConductorManager(ConductorAPI):
         network: NetworkClient,
         events: ServerEvents | None = None,
         grants: Grants | None = None,
+        images: ImageClient | None = None,
     ) -> None:
         settled_at = clock.monotonic() + options.startup_grace
         self.deps = deps = Deps(
@@ -63,8 +66,9 @@ class ConductorManager(ConductorAPI):
         )
         self.builds = Builds(deps)
         self.results = BuildResults(deps)
-        self.updates = StateUpdates(deps)
-        self.deletion = Deletion(deps, Ports(deps, network))
+        self.images = Images(deps, images)
+        self.updates = StateUpdates(deps, self.images)
+        self.deletion = Deletion(deps, Ports(deps, network), self.images)
         self.interfaces = NetworkInfo(deps, network)
         self.moves = Moves(deps, self.interfaces)
         self.removal = HostRemoval(deps)
@@ -90,6 +94,12 @@ class ConductorManager(ConductorAPI):
 
     async def move_server(self, ctx: RequestContext, server_id: str, migration: str) -> None:
         await self.moves.begin(ctx, server_id, migration)
+
+    async def remove_image(self, ctx: RequestContext, image_id: str, finished: bool) -> None:
+        await self.images.remove(image_id, finished=finished)
+
+    async def rotate_backups(self, ctx: RequestContext, server_id: str, backup_type: str, rotation: int) -> None:
+        await self.images.rotate(server_id, ctx.project_id or "", backup_type, rotation)
 
     async def departed_servers(self, ctx: RequestContext, host: str) -> list[models.Departed]:
         return await self.moves.departed(host)

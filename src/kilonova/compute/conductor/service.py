@@ -9,6 +9,7 @@ from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.notifications import ServerEvents
 from kilonova.core.db import Database
 from kilonova.core.service import Core
+from kilonova.image.client import ImageClient
 from kilonova.network.client import NetworkClient
 from kilonova.placement.client import PlacementClient
 
@@ -27,6 +28,7 @@ class ConductorService:
             NetworkClient(core),
             events,
             core.grants,
+            ImageClient(core),
         )
         self.heartbeat = Heartbeat(database, core.clock, host, [CONDUCTOR])
 

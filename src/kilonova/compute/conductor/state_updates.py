@@ -11,6 +11,7 @@ import msgspec
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps, logger
+from kilonova.compute.conductor.images import Images, makes_image
 from kilonova.compute.models import Fault, ServerChange, StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
@@ -30,8 +31,8 @@ FOLLOWS: dict[int, tuple[Sequence[Vm], Vm]] = {
 
 
 class StateUpdates:
-    def __init__(self, deps: Deps) -> None:
-        self.deps = deps
+    def __init__(self, deps: Deps, images: Images) -> None:
+        self.deps, self.images = deps, images
         self._batched = Batched(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
@@ -86,10 +87,12 @@ class StateUpdates:
             values = _values(change) | {"task_state": None, "updated_at": now}
             guard = _expected(change)
             if done is not None:  # of an action unknown here only its record is checked
-                guard.append(store.task_in([None, *([done.task] if done.task else [])]))
+                guard.append(store.task_in([None, *done.tasks]))
             applied = await store.swap(tx.connection, uuid, guard, values)
             message = "Error" if fault is not None else None
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
+            if makes_image(done):
+                await self.images.action_ended(tx, uuid, request_id, fault)
             if applied and fault is not None:
                 await self._fault(tx.connection, uuid, action, change.expect_host, fault)
             if applied and self.deps.events.wanted:

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
+from kilonova.compute.virt.block import BlockSource
 
 
 class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,17 @@ class Suspends(Protocol):
     async def restore(self, uuid: str, *, paused: bool = False) -> None:
         """Bring a suspended guest back; nothing happens when it runs or is paused. Raises GuestNotFound, and VirtError for a
         guest without saved memory."""
+
+
+@runtime_checkable
+class CopiesDisks(Protocol):
+    """Copies a disk while its guest runs."""
+
+    @abstractmethod
+    async def copy_disk(self, uuid: str, disk: BlockSource, target: BlockSource, *, quiesce: bool | None) -> None:
+        """Make `target` what `disk`, of a guest that runs or is paused, is at one moment. With `quiesce` the guest's agent
+        freezes the file systems for that moment, and a guest that can't is an error; None: it is tried; False: it is not. A copy
+        that an earlier call left under way is ended first. Raises GuestNotFound, and VirtError for a guest that is off."""
 
 
 @runtime_checkable

@@ -42,6 +42,13 @@ class InjectedFile(msgspec.Struct, frozen=True, kw_only=True):
     mode: int = 0o644
 
 
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk as one image that needs no other; `size` in bytes. `open` begins to read it."""
+
+    size: int
+    open: Callable[[], AsyncIterator[bytes]]
+
+
 class DiskError(Exception):
     """A disk operation failed; the text names the step, the image or server and the reason."""
 
@@ -90,6 +97,19 @@ class DiskStore(ABC):
     @abstractmethod
     async def read(self, disk: BlockSource, path: str) -> bytes | None:
         """A file of the disk's root file system; None where there is none."""
+
+    @abstractmethod
+    async def copy_target(self, server_uuid: str) -> tuple[BlockSource, BlockSource]:
+        """(root disk, an empty disk of its size): for a hypervisor that copies the disk of a guest that is not off."""
+
+    @abstractmethod
+    async def export(self, server_uuid: str, disk_format: str) -> Export:
+        """The root disk as an image of this format (raw or qcow2), from the copy that the hypervisor made, else from the disk
+        itself: then the guest is off. Raises DiskFull."""
+
+    @abstractmethod
+    async def drop_export(self, server_uuid: str) -> None:
+        """Copy and image go; nothing happens when there are none."""
 
     @abstractmethod
     def console_log(self, server_uuid: str) -> Path:

@@ -11,9 +11,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from kilonova.compute.diagnostics import DiskCounts, GuestDiagnostics
-from kilonova.compute.virt.block import FileSource
+from kilonova.compute.virt.block import BlockSource, FileSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
+    CopiesDisks,
     Diagnoses,
     LogsConsole,
     OffersConsoles,
@@ -43,7 +44,7 @@ OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
 
 
-class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps, Diagnoses):
+class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDisks, TriggersCrashDumps, Diagnoses):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
@@ -130,6 +131,11 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCras
             raise VirtError(f"restore: guest {uuid}: no memory of it is saved")
         if guest.state == PowerState.SUSPENDED:
             self._become(uuid, PowerState.PAUSED if paused else PowerState.RUNNING)
+
+    async def copy_disk(self, uuid: str, disk: BlockSource, target: BlockSource, *, quiesce: bool | None) -> None:
+        await self._live("copy_disk", uuid)
+        if quiesce:
+            raise VirtError(f"copy_disk: guest {uuid}: it has no agent")
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._live("trigger_crash_dump", uuid)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import struct
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Export, Fetch, ImageSource, InjectedFile
 from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
 
 SHARED = "<shared storage>"
 ROOT = Path("/nowhere/kilonova-fake")
+CLUSTER = 1 << 16
+EMPTY_QCOW2 = struct.pack(
+    ">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, 16, CLUSTER, 0, 1, CLUSTER, 0, 0, 0, 0, 0, 0, 0, 4, 104
+)
+"""The header of a qcow2 of 64 KiB in which nothing was written: what disks without data are exported as."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -48,6 +55,23 @@ class FakeDiskStore(DiskStore):
 
     async def read(self, disk: FileSource, path: str) -> bytes | None:
         return None
+
+    async def copy_target(self, server_uuid: str) -> tuple[FileSource, FileSource]:
+        await self._mishaps.strike("copy_target", DiskError, server_uuid)
+        root, copy = (ROOT / "servers" / server_uuid / name for name in ("disk", "snapshot.copy"))
+        return FileSource(path=root, format="qcow2"), FileSource(path=copy, format="qcow2")
+
+    async def export(self, server_uuid: str, disk_format: str) -> Export:
+        await self._mishaps.strike("export", DiskError, server_uuid)
+        data = EMPTY_QCOW2.ljust(CLUSTER, b"\0") if disk_format == "qcow2" else bytes(CLUSTER)
+
+        async def read() -> AsyncIterator[bytes]:
+            yield data
+
+        return Export(size=len(data), open=read)
+
+    async def drop_export(self, server_uuid: str) -> None:
+        return
 
     def console_log(self, server_uuid: str) -> Path:
         return ROOT / "servers" / server_uuid / "console.log"

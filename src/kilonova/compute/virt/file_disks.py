@@ -14,7 +14,8 @@ import msgspec
 
 from kilonova.compute.virt import config_drive, qemu_img
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Export, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.exports import Exports
 from kilonova.compute.virt.image_cache import ImageCache
 from kilonova.compute.virt.inject import Injector
 from kilonova.compute.virt.instance_dirs import InstanceDirs, os_errors
@@ -53,6 +54,7 @@ class FileDisks(DiskStore):
         self._dirs = InstanceDirs(options.state_dir, options.owner or None)
         self._cache = ImageCache(self._dirs)
         self._injector = Injector(self._dirs.work)
+        self._exports = Exports(self._dirs)
 
     async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
         return await self._cache.get(image, fetch)
@@ -96,7 +98,7 @@ class FileDisks(DiskStore):
             argv = ["cp", "--reflink=auto", "--sparse=always", str(base.path), str(target)]
             await must_run(argv, qemu_img.COPYING, step=step)
         else:
-            await qemu_img.convert_to_raw(base.path, base.format, target, step=step)
+            await qemu_img.convert(base.path, base.format, target, "raw", step=step)
         os.truncate(target, size)
 
     async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
@@ -142,6 +144,19 @@ class FileDisks(DiskStore):
         `/root/.ssh/authorized_keys` rather than replace it."""
         await asyncio.to_thread(self._dirs.make)
         return await self._injector.read(disk.path, disk.format, path)
+
+    async def copy_target(self, server_uuid: str) -> tuple[FileSource, FileSource]:
+        return await self._exports.copy_target(server_uuid, await self._root(server_uuid))
+
+    async def export(self, server_uuid: str, disk_format: str) -> Export:
+        return await self._exports.export(server_uuid, await self._root(server_uuid), disk_format)
+
+    async def drop_export(self, server_uuid: str) -> None:
+        await self._exports.drop(server_uuid)
+
+    async def _root(self, server_uuid: str) -> FileSource:
+        format = await asyncio.to_thread(self._root_format, server_uuid)
+        return FileSource(path=self._dirs.server(server_uuid) / ROOT_DISKS[format], format=format)
 
     def console_log(self, server_uuid: str) -> Path:
         """See `DiskStore.console_log`. Its directory exists as soon as the server has any file."""

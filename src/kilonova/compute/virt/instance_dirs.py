@@ -1,7 +1,8 @@
 """Where a host's disks are: directories, ownership and files that appear whole or not at all.
 
 STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
-STATE_DIR/instances/<server uuid>/    disk (qcow2) or disk.raw, disk.config, disk.<name>, kernel, ramdisk, console.log
+STATE_DIR/instances/<server uuid>/    disk (qcow2) or disk.raw, disk.config, disk.<name>, kernel, ramdisk, console.log;
+                                      while an image is made of it: snapshot.copy, snapshot.image
 STATE_DIR/instances/.storage          the id of this storage: hosts that share it read the same one
 STATE_DIR/_inject/                    work in progress
 """

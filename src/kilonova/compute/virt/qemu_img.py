@@ -48,9 +48,14 @@ async def create_overlay(target: Path, backing: Path, backing_format: str, size:
     await must_run([*argv, str(target), str(size)], QUICK, step=step)
 
 
-async def convert_to_raw(source: Path, source_format: str, target: Path, *, step: str) -> None:
-    """A full sparse raw copy."""
-    argv = ["qemu-img", "convert", "-q", "-f", source_format, "-O", "raw", str(source), str(target)]
+async def create_empty(target: Path, format: str, size: int, *, step: str) -> None:
+    """A disk of `size` bytes in which nothing was written."""
+    await must_run(["qemu-img", "create", "-q", "-f", format, str(target), str(size)], QUICK, step=step)
+
+
+async def convert(source: Path, source_format: str, target: Path, format: str, *, step: str) -> None:
+    """A full copy that needs no other file, without what was never written."""
+    argv = ["qemu-img", "convert", "-q", "-f", source_format, "-O", format, str(source), str(target)]
     await must_run(argv, COPYING, step=step)
 
 

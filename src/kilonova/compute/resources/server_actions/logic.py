@@ -23,7 +23,7 @@ from kilonova.compute.resources.servers.logic import owned
 from kilonova.compute.resources.servers.passwords import make_password
 from kilonova.compute.states import Vm
 from kilonova.compute.store import actions as action_store
-from kilonova.compute.store import builds
+from kilonova.compute.store import builds, request_specs
 from kilonova.compute.store import hosts as host_store
 from kilonova.compute.store import servers as store
 from kilonova.compute.store.servers import ServerRow
@@ -41,15 +41,29 @@ class ActionLogic:
         self.grants = BuildGrants(grants, clock)
 
     @retried
-    async def on_host(self, ctx: RequestContext, server_id: str, action: str) -> None:
-        """An action that the server's host does."""
+    async def on_host(
+        self, ctx: RequestContext, server_id: str, action: str,
+        *, change: Callable[[models.RequestSpec], None] | None = None,
+    ) -> None:  # fmt: skip
+        """An action that the server's host does. `change` is made to the server's request spec before."""
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, action)
             if row.host is None:
                 raise errors.NotReady(server_id=server_id)
+            if change is not None:
+                await self._change_spec(tx.connection, row, change)
             ref = await self._ref(tx.connection, ctx, row, action)
             await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
             self.events.action_began(tx, ctx, row, action)
+
+    async def _change_spec(
+        self, connection: Connection, row: ServerRow, change: Callable[[models.RequestSpec], None]
+    ) -> None:
+        spec = await request_specs.get(connection, row.uuid)
+        if spec is None:
+            raise errors.NotReady(server_id=row.uuid)
+        change(spec)
+        await request_specs.save(connection, row.uuid, spec)
 
     @retried
     async def delete(
@@ -81,8 +95,9 @@ class ActionLogic:
         row = await owned(tx.connection, ctx, server_id, lock=True)
         if may is not None:
             may(row)
-        check_lock(ctx, row)
         wanted = ACTIONS[action]
+        if wanted.locked:
+            check_lock(ctx, row)
         check_state(row, wanted)
         taken = await store.change(
             tx.connection, row.uuid, {"task_state": wanted.task}, self.clock.row_time(),

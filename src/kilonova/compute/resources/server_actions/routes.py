@@ -14,6 +14,7 @@ from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
 from kilonova.compute.resources.server_actions.handlers import ServerActions
 from kilonova.compute.resources.server_actions.logic import ActionLogic
 from kilonova.compute.resources.server_actions.policies import ACTION, RULES
+from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
 from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
 from kilonova.compute.resources.servers.below import SERVER
 from kilonova.compute.resources.servers.logic import ServerLogic
@@ -29,6 +30,7 @@ def routes(deps: Deps) -> list[Route]:
         network=ServerNetworkLogic(database, clock, deps.networks),
         console=ConsoleLogic(database, deps.core.bus, deps.options.console_bytes),
         evacuation=EvacuationLogic(logic),
+        snapshots=SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", "")),
     )
     actions = ServerActions(ServerLogic(database, clock, deps.options), api)
     return [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
-from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Name, matching
+from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Metadata, Name, Number, matching
 from kilonova.core.web.wire import Body, View, versions
 
 
@@ -37,6 +37,28 @@ class Evacuate(Body, kw_only=True, rename={"shared": "onSharedStorage", "admin_p
     shared: Annotated[Boolean | UnsetType, versions("2.1", "2.13")] = UNSET
     admin_pass: AdminPass | UnsetType = UNSET
     force: Annotated[Boolean | UnsetType, versions("2.29", "2.67")] = UNSET
+
+
+class CreateImage(Body, kw_only=True):
+    """`metadata` are properties of the new image."""
+
+    name: Name
+    metadata: Metadata = field(default_factory=dict)
+
+
+class CreateBackup(Body, kw_only=True):
+    """Of all backups of this type only the newest `rotation` stay."""
+
+    name: Name
+    backup_type: Annotated[str, Meta(max_length=255)]
+    rotation: Number
+    metadata: Metadata = field(default_factory=dict)
+
+
+class ImageMade(View, kw_only=True):
+    """From 2.45 on; until then the header Location names the image."""
+
+    image_id: str
 
 
 class GroupName(Body, kw_only=True):

@@ -86,7 +86,8 @@ class Connection:
         """`call()` on one of the connection's threads, with its time limit."""
         timeout = timeout or self._call_timeout
         try:
-            return await asyncio.wait_for(self._loop.run_in_executor(self._pool, call), timeout)
+            async with asyncio.timeout(timeout):  # unlike wait_for, it loses no cancellation that comes with the answer
+                return await self._loop.run_in_executor(self._pool, call)
         except TimeoutError:
             raise VirtError(f"{what}: libvirtd did not answer within {timeout:g} s") from None
 

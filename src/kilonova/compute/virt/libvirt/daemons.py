@@ -49,7 +49,8 @@ async def ensure_daemons(*, timeout: float = 60.0) -> None:
 async def answers(socket: Path) -> bool:
     """Whether a process accepts connections on this unix socket."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(socket), 5)
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_unix_connection(socket)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -13,8 +13,10 @@ import libvirt
 import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
+from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
+    CopiesDisks,
     Diagnoses,
     LogsConsole,
     OffersConsoles,
@@ -33,7 +35,7 @@ from kilonova.compute.virt.driver import (
     VirtDriver,
     VirtError,
 )
-from kilonova.compute.virt.libvirt import domains
+from kilonova.compute.virt.libvirt import disk_copy, domains
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
@@ -58,7 +60,7 @@ EVENT_TIMEOUT = 3.0  # seconds from the end of an operation to its event; after 
 LOG = log.get(__name__)
 
 
-class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersCrashDumps, Diagnoses):
+class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDisks, TriggersCrashDumps, Diagnoses):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
@@ -157,6 +159,10 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersC
         act = functools.partial(domains.restore, paused=paused)
         await self._act("restore", uuid, act, STARTED, timeout=MEMORY_TIMEOUT)
 
+    async def copy_disk(self, uuid: str, disk: BlockSource, target: BlockSource, *, quiesce: bool | None) -> None:
+        run = functools.partial(self._on, uuid)
+        await disk_copy.copy_disk(run, disk, target, quiesce=quiesce)
+
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._domain("interrupt", uuid, lambda domain: domain.injectNMI())
 
@@ -230,6 +236,9 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, TriggersC
                 return
         state = await self._domain("ask for the state", uuid, domains.state_of)
         self._states.seen(uuid, state, f"seen after {what}")
+
+    async def _on(self, uuid: str, what: str, act: Callable[[Any], T]) -> T:
+        return await self._domain(what, uuid, act)
 
     async def _domain(self, what: str, uuid: str, act: Callable[[Any], T], *, timeout: float | None = None) -> T:
         """`act(virDomain)` for one of our guests; raises GuestNotFound for unknown uuids and other people's."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from kilonova.core.errors import Forbidden
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
 from kilonova.image.resources.image_data.logic import DataLogic, Range, pieces_of
 from kilonova.image.resources.images.access import fetch
+from kilonova.image.resources.images.logic import may_fill
 
 OCTETS = "application/octet-stream"
 RANGE = re.compile(r"^bytes=(\d{0,19})-(\d{0,19})$")
@@ -19,6 +21,8 @@ class Data:
 
     async def upload(self, call: Call, image_id: str) -> Reply:
         image = await fetch(call, self.logic.images, image_id, "upload_image")
+        if not may_fill(call.ctx, image.id):
+            raise Forbidden(action="upload_image")
         kind = call.headers.get("content-type", "").split(";")[0].strip()
         if kind != OCTETS:
             raise errors.NotOctetStream(content_type=kind)

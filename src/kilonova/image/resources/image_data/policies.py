@@ -7,5 +7,5 @@ from kilonova.image.resources.images.policies import IMAGE_MEMBER, SEEN_BY_ANYON
 
 RULES: dict[str, str] = {
     "download_image": f"{MEMBER_OR_OWNER} or {SERVICE} or (role:member and ({IMAGE_MEMBER} or {SEEN_BY_ANYONE}))",
-    "upload_image": MEMBER_OR_OWNER,
+    "upload_image": f"{MEMBER_OR_OWNER} or {SERVICE}",
 }

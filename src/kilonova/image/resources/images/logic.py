@@ -51,8 +51,13 @@ def parse_id(text: str) -> str:
 
 
 def granted(ctx: RequestContext, image_id: str) -> bool:
-    """Whether a compute host was given a server from this image."""
-    return ctx.grant is not None and ctx.grant.fresh and image_id in ctx.grant.images
+    """Whether a compute host was given a server from this image, or is to fill it with a server's disk."""
+    return ctx.grant is not None and ctx.grant.fresh and image_id in (*ctx.grant.images, *ctx.grant.fills)
+
+
+def may_fill(ctx: RequestContext, image_id: str) -> bool:
+    """Whether the caller, if it is a compute host, is to fill this image."""
+    return not ctx.is_host or (ctx.grant is not None and image_id in ctx.grant.fills)
 
 
 def target_of(image: ImageRecord, member: str | None) -> dict[str, Any]:
