@@ -75,6 +75,8 @@ def _in_anothers_name(lab: Lab, uuid: str) -> dict[str, tuple[Any, ...]]:
         "delete_unhosted": (uuid, REQUEST),
         "host_removed": ("host-1", node_uuid("host-1")),
         "move_server": (uuid, "x"),
+        "remove_image": (uuid, True),
+        "rotate_backups": (uuid, "daily", 0),
         "network_changed": ([uuid],),
         "network_info": ("host-1", uuid),
         "undelivered": (),
