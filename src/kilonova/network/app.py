@@ -14,6 +14,7 @@ from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkPluginAP
 from kilonova.network.deps import Deps
 from kilonova.network.hosts.announcer import Announcer
 from kilonova.network.hosts.compute_events import ComputeEvents, ComputeNotifier
+from kilonova.network.hosts.meters import MeterNotifications
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
@@ -29,6 +30,8 @@ from kilonova.network.resources.default_security_group_rules.routes import DEFAU
 from kilonova.network.resources.discovery import DISCOVERY
 from kilonova.network.resources.flavors.routes import FLAVORS
 from kilonova.network.resources.floating_ips.routes import FLOATING_IPS
+from kilonova.network.resources.metering_label_rules import METERING_LABEL_RULES
+from kilonova.network.resources.metering_labels import METERING_LABELS
 from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
 from kilonova.network.resources.networks.routes import NETWORKS
 from kilonova.network.resources.port_forwardings.routes import PORT_FORWARDINGS
@@ -64,6 +67,8 @@ RESOURCES: tuple[AnyResource, ...] = (
     AGENTS,
     AGENT_SCHEDULERS,
     AVAILABILITY_ZONES,
+    METERING_LABELS,
+    METERING_LABEL_RULES,
     FLAVORS,
     SERVICE_PROFILES,
     QUOTAS,
@@ -95,7 +100,9 @@ class NetworkService:
         web = core.web("network", network_format, core.policy("network", base.RULES | rules_of(resources)))
         self.app = build_app(web, self.routes)
         self._events = ComputeEvents(core, max_age=options.event_max_age)
-        self._plugin = NetworkPlugin(HostLogic(deps), AgentLogic(deps), self.outbox)
+        self._plugin = NetworkPlugin(
+            HostLogic(deps), AgentLogic(deps), MeterNotifications(deps, core.notifier), self.outbox
+        )
 
     async def start(self) -> None:
         await self.core.settle(self.database, MIGRATIONS)

@@ -30,6 +30,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     quota_floatingip: Annotated[int, doc("Floating IPs of a project.", ge=-1)] = 50
     agent_down_time: Annotated[float, doc("Seconds after which a silent network agent is down.", gt=0)] = 75
     report_interval: Annotated[float, doc("Seconds between two reports of a network agent.", gt=0)] = 30
+    metering_interval: Annotated[float, doc("Seconds between two reports of what metering labels counted.", gt=0)] = 300
     availability_zone: Annotated[str, doc("Zone that network agents are shown in.")] = "nova"
     max_bulk: Annotated[int, doc("Networks, subnets, ports, groups or rules that one request may make.", ge=1)] = 500
     event_max_age: Annotated[

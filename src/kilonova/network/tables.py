@@ -369,3 +369,29 @@ flavor_service_profiles = Table(
     Column("service_profile_id", ForeignKey("service_profiles.id"), primary_key=True),
     Index("ix_flavor_service_profiles_profile", "service_profile_id"),
 )
+
+metering_labels = Table(
+    "metering_labels",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", String(1024), nullable=False),
+    Column("shared", Boolean, nullable=False),  # routers of every project are metered
+    Index("ix_metering_labels_project", "project_id"),
+)
+
+metering_label_rules = Table(
+    "metering_label_rules",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(255), nullable=False),  # the label's
+    Column("metering_label_id", ForeignKey("metering_labels.id", ondelete="CASCADE"), nullable=False),
+    Column("direction", String(8), nullable=False),
+    Column("excluded", Boolean, nullable=False),
+    Column("remote_ip_prefix", String(64)),
+    Column("source_ip_prefix", String(64)),
+    Column("destination_ip_prefix", String(64)),
+    Index("ix_metering_label_rules_label", "metering_label_id"),
+    Index("ix_metering_label_rules_project", "project_id"),
+)

@@ -110,6 +110,12 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "POST", "/v2.0/security-group-rules"): {"security_group_rule": RULE},
     ("network", "POST", "/v2.0/default-security-group-rules"): {"default_security_group_rule": FIRST_RULE},
     ("network", "PUT", "/v2.0/agents/*"): {"agent": {"description": "x"}},
+    ("network", "POST", "/v2.0/metering/metering-labels"): {"metering_label": NAMED | {"shared": False}},
+    ("network", "POST", "/v2.0/metering/metering-label-rules"): {
+        "metering_label_rule": {
+            "metering_label_id": "network metering-labels", "direction": "ingress", "source_ip_prefix": "10.3.0.0/24"
+        }
+    },
     ("network", "POST", "/v2.0/flavors"): {"flavor": NAMED | {"service_type": "FLAVORS", "enabled": True}},
     ("network", "PUT", "/v2.0/flavors/*"): {"flavor": {"description": "x"}},
     ("network", "POST", "/v2.0/flavors/*/service_profiles"): {"service_profile": {"id": "network service_profiles"}},
@@ -178,6 +184,7 @@ def body_of(world: World, place: Place) -> Any:
         ("network", "external"),
         ("network", "inside"),
         ("network", "routers"),
+        ("network", "metering-labels"),
         ("network", "service_profiles"),
         ("network", "security-groups"),
         ("identity", "services"),

@@ -446,6 +446,19 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "address-scopes"): made(
         "/network/v2.0/address-scopes", _named("address_scope", ip_version=4)
     ),
+    ("network", "metering-labels"): made(
+        "/network/v2.0/metering/metering-labels", _named("metering_label"), "chief"
+    ),
+    ("network", "metering-label-rules"): made(
+        "/network/v2.0/metering/metering-label-rules",
+        lambda w: {
+            "metering_label_rule": {
+                "metering_label_id": w.id("network", "metering-labels"), "direction": "egress",
+                "source_ip_prefix": "10.3.0.0/24",
+            }
+        },
+        "chief",
+    ),
     ("network", "flavors"): made("/network/v2.0/flavors", _named("flavor", service_type="FLAVORS"), "admin"),
     ("network", "service_profiles"): made(
         "/network/v2.0/service_profiles", lambda w: {"service_profile": {"metainfo": "x"}}, "admin"

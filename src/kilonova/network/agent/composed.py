@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover, Metered
 from kilonova.network.agent.model import HostModel, NetworkModel
 from kilonova.network.agent.parts import L3, Parts
 from kilonova.network.agent.system.names import readable
@@ -85,6 +85,9 @@ class ComposedDataPlane(DataPlane):
 
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         self.parts.l2.subscribe(on_tap)
+
+    async def metered(self, delivered: Collection[str] = ()) -> list[Metered]:
+        return await self.parts.l3.metered(delivered) if self.parts.l3 is not None else []
 
     async def leftovers(self) -> list[Leftover]:
         networks = frozenset(self._networks)

@@ -4,7 +4,7 @@ parts (`parts.py`), by default Linux bridges, iptables, dnsmasq and VXLAN; `noop
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -31,6 +31,19 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}: {self.reason}"
+
+
+class Metered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a router passed on of a metering label, from `since` until `until` (seconds since 1970). Told again it has the same
+    `id`."""
+
+    id: str
+    label_id: str
+    router_id: str
+    packets: int
+    bytes: int
+    since: int
+    until: int
 
 
 class DataPlaneError(Exception):
@@ -68,6 +81,11 @@ class DataPlane(ABC):
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         """`on_tap(tap_name, up)` is called on the event loop when a tap of ours appears on its bridge and is up, or goes
         away (from netlink events, not polls). Taps already there when `open` ran are reported too."""
+
+    async def metered(self, delivered: Collection[str] = ()) -> list[Metered]:
+        """What was counted for metering labels since the last call; those of it that `delivered` does not name (by id) are told
+        again. Without routers nothing is counted."""
+        return []
 
     @abstractmethod
     async def leftovers(self) -> list[Leftover]:

@@ -9,7 +9,7 @@ import msgspec
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.bus.interface import RECEIVER, Interface, call, cast, from_host, hint
 from kilonova.core.context import RequestContext
-from kilonova.network.agent.dataplane import Fault, Leftover
+from kilonova.network.agent.dataplane import Fault, Leftover, Metered
 from kilonova.network.agent.model import HostModel
 
 AGENT_TYPE = "Kilonova network agent"
@@ -52,6 +52,12 @@ class NetworkPluginAPI(Interface):
     @call(timeout=30)
     async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         """The ports' taps are gone: they become DOWN. Ports that are bound elsewhere by now stay as they are."""
+        raise NotImplementedError
+
+    @from_host("host")
+    @call(timeout=30)
+    async def metered(self, ctx: RequestContext, host: str, metered: list[Metered]) -> None:
+        """Publish what the host's routers counted for metering labels. What is told again has the same id."""
         raise NotImplementedError
 
     @call(timeout=30)

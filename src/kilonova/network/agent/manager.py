@@ -70,6 +70,7 @@ class NetworkAgent(NetworkAgentAPI):
         self._tasks = [
             asyncio.ensure_future(self._begin(settled)),
             asyncio.ensure_future(self._heartbeats()),
+            asyncio.ensure_future(self._metering()),
         ]
         await settled.wait()
 
@@ -234,6 +235,19 @@ class NetworkAgent(NetworkAgentAPI):
             await self._report_state()
             if count % RESYNC_EVERY == 0:
                 await self._try_to_synchronize()  # in case the bus has lost a message
+
+    async def _metering(self) -> None:
+        """What is not delivered is told again the next time."""
+        delivered: set[str] = set()
+        while True:
+            await self.clock.sleep(self.options.metering_interval)
+            try:
+                told = await self.dataplane.metered(delivered)
+                if told:
+                    await self._plugin.metered(self._ctx(), self.host, told)
+                delivered = {one.id for one in told}
+            except (errors.KilonovaError, DataPlaneError, OSError) as error:
+                logger.info("metering not delivered", host=self.host, reason=str(error))
 
     async def _report_state(self) -> None:
         state = AgentState(

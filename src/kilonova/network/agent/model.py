@@ -167,6 +167,23 @@ class FloatingIPModel(msgspec.Struct, frozen=True, kw_only=True):
     port_forwardings: tuple[PortForwardingModel, ...] = ()
 
 
+class MeterRuleModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Packets that come from outside (ingress) or go there (egress), by addresses as they are inside; "": any. Those of an
+    `excluded` rule are not counted."""
+
+    direction: str
+    excluded: bool = False
+    source: str = ""
+    destination: str = ""
+
+
+class MeterModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A metering label; each packet counts once, whatever number of its rules match."""
+
+    id: str
+    rules: tuple[MeterRuleModel, ...] = ()
+
+
 class RouterModel(msgspec.Struct, frozen=True, kw_only=True):
     """A router of this host. `routes` are (destination prefix, next hop), the next hop on one of its networks.
 
@@ -181,6 +198,7 @@ class RouterModel(msgspec.Struct, frozen=True, kw_only=True):
     gateway: GatewayModel | None = None
     routes: tuple[tuple[str, str], ...] = ()
     floating_ips: tuple[FloatingIPModel, ...] = ()
+    meters: tuple[MeterModel, ...] = ()
 
 
 class HostModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar
 
-from kilonova.network.agent.dataplane import Fault, Leftover
+from kilonova.network.agent.dataplane import Fault, Leftover, Metered
 from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel
 
 
@@ -134,6 +134,10 @@ class L3(Part):
         whose segment could not be made are left out of `state`. It has each of `sections`: this is not called while the network
         service is too old to send one of them. A router that cannot be made forwards nothing, and is a Fault of kind "router";
         the others are made. `close(remove=True)` takes all of it away."""
+
+    async def metered(self, delivered: Collection[str] = ()) -> list[Metered]:
+        """As DataPlane.metered."""
+        return []
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.db.outbox import Outbox
+from kilonova.network.agent.dataplane import Metered
 from kilonova.network.agent.interface import FIRST_SECTIONS, AgentState, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel
+from kilonova.network.hosts.meters import MeterNotifications
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.resources.agents.logic import AgentLogic
 
 
 class NetworkPlugin(NetworkPluginAPI):
-    def __init__(self, hosts: HostLogic, agents: AgentLogic, outbox: Outbox) -> None:
-        self._hosts, self._agents, self._outbox = hosts, agents, outbox
+    def __init__(self, hosts: HostLogic, agents: AgentLogic, meters: MeterNotifications, outbox: Outbox) -> None:
+        self._hosts, self._agents, self._meters, self._outbox = hosts, agents, meters, outbox
 
     async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
         return await self._hosts.model(host, sections)
@@ -23,6 +25,9 @@ class NetworkPlugin(NetworkPluginAPI):
 
     async def port_down(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         await self._hosts.report(ctx, host, port_ids, up=False)
+
+    async def metered(self, ctx: RequestContext, host: str, metered: list[Metered]) -> None:
+        await self._meters.publish(ctx, host, metered)
 
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         return await self._outbox.undelivered()

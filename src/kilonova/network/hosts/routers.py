@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.db import Connection
 from kilonova.network.agent.model import (
     AdvertisementModel,
     FloatingIPModel,
     GatewayModel,
+    MeterModel,
+    MeterRuleModel,
     PortForwardingModel,
     RouterModel,
     RouterPortModel,
 )
 from kilonova.network.ipam import service_ports
 from kilonova.network.store import floating_ips as floating_store
+from kilonova.network.store import metering as metering_store
 from kilonova.network.store import port_forwardings as forwarding_store
 from kilonova.network.store import routers as store
 from kilonova.network.store.floating_ips import FloatingIPRow
+from kilonova.network.store.metering import LabelRuleRow
 from kilonova.network.store.port_forwardings import ForwardingRow, first_last
 from kilonova.network.store.routers import PlacedAddress, RouterPortRow, RouterRow
 from kilonova.network.store.subnets import SubnetRow
@@ -29,7 +35,7 @@ Addresses = dict[str, list[PlacedAddress]]
 
 
 async def compiled(connection: Connection, host: str, dns_servers: Sequence[str]) -> tuple[RouterModel, ...]:
-    """Four statements, and one for port forwardings, however many there are."""
+    """Five statements, one for port forwardings and one for metering rules, however many there are."""
     found = await store.on_host(connection, host)
     if not found:
         return ()
@@ -42,11 +48,44 @@ async def compiled(connection: Connection, host: str, dns_servers: Sequence[str]
     floating = await floating_store.of_routers(connection, ids)
     forwarding = [one.id for several in floating.values() for one in several if one.fixed_port_id is None]
     forwardings = await forwarding_store.of_floating_ips(connection, forwarding) if forwarding else {}
+    meters = await _meters(connection, {router.project_id for router in found})
     return tuple(
-        _router(
-            router, held.get(router.id, []), addresses, _floating(floating.get(router.id, []), forwardings), dns_servers
+        replace(
+            _router(
+                router,
+                held.get(router.id, []),
+                addresses,
+                _floating(floating.get(router.id, []), forwardings),
+                dns_servers,
+            ),
+            meters=tuple(meter for owner, meter in meters if owner in ("", router.project_id)),
         )
         for router in found
+    )
+
+
+async def _meters(connection: Connection, project_ids: set[str]) -> list[tuple[str, MeterModel]]:
+    """Metering labels that have rules, each with the project whose routers it meters; "": every one."""
+    labels = await metering_store.of_projects(connection, project_ids)
+    rules = await metering_store.rules_of(connection, [label.id for label in labels]) if labels else {}
+    return [
+        (
+            "" if label.shared else label.project_id,
+            MeterModel(id=label.id, rules=tuple(map(_meter_rule, rules[label.id]))),
+        )
+        for label in labels
+        if label.id in rules
+    ]
+
+
+def _meter_rule(row: LabelRuleRow) -> MeterRuleModel:
+    """The remote prefix is one inside: where egress comes from, and ingress goes to."""
+    inside = row.remote_ip_prefix or ""
+    return MeterRuleModel(
+        direction=row.direction,
+        excluded=row.excluded,
+        source=row.source_ip_prefix or (inside if row.direction == "egress" else ""),
+        destination=row.destination_ip_prefix or (inside if row.direction == "ingress" else ""),
     )
 
 

@@ -9,13 +9,16 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from kilonova.core import log
+from kilonova.core.clock import Clock
 from kilonova.core.folders import searchable
-from kilonova.network.agent.dataplane import DataPlaneError, Fault, Leftover
+from kilonova.network.agent.dataplane import DataPlaneError, Fault, Leftover, Metered
 from kilonova.network.agent.l3.namespace import flows
 from kilonova.network.agent.l3.namespace.advertiser import Advertisers
 from kilonova.network.agent.l3.namespace.links import RouterLinks
+from kilonova.network.agent.l3.namespace.meters import Meters
 from kilonova.network.agent.l3.namespace.plan import Plan, plan
 from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel, router_namespace
 from kilonova.network.agent.options import DataPlaneOptions
@@ -42,14 +45,15 @@ class NamespaceL3(L3):
         self.logger = log.get("network.l3")
         self.root = Path(options.state_dir) / "routers"
         self.links = RouterLinks(options.instance)
-        self.advertisers = Advertisers(options, self.root)
+        self.advertisers, self.meters = Advertisers(options, self.root), Meters(options, Clock())
         self._made: set[str] = set()  # routers of which something may be on the host
         self._applied: dict[str, tuple[Key | None, list[Fault]]] = {}  # … which are as they were asked for
         self._announcing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> set[str]:
         await asyncio.to_thread(checks.check_rights)
-        checks.check_tools("nsenter", "iptables-restore", "dnsmasq")
+        checks.check_tools("nsenter", "iptables-restore", "nft", "dnsmasq")
+        await asyncio.to_thread(self.meters.open)
         self._made = await asyncio.to_thread(self._survey)
         return set()
 
@@ -84,7 +88,10 @@ class NamespaceL3(L3):
     async def _ensure(self, router: RouterModel, networks: dict[str, NetworkModel]) -> list[Fault]:
         """Nothing when nothing changed. A router that could not be made forwards nothing until it can."""
         ports = (*router.interfaces, *([router.gateway] if router.gateway is not None else []))
-        key = router, tuple((p.network_id, networks[p.network_id].mtu) for p in ports if p.network_id in networks)
+        key = (
+            replace(router, meters=()),
+            tuple((p.network_id, networks[p.network_id].mtu) for p in ports if p.network_id in networks),
+        )
         try:
             if (known := self._applied.get(router.id)) is None or known[0] != key:
                 self._applied.pop(router.id, None)
@@ -92,6 +99,7 @@ class NamespaceL3(L3):
                 settled = all(fault.lasting for fault in faults)  # else the next synchronization tries again
                 self._applied[router.id] = (key if settled else None), faults
             await self.advertisers.ensure(router)
+            await self.meters.ensure(router)
             return self._applied[router.id][1]
         except Exception as why:  # whatever one router has, the others must not lack theirs
             closed = await self._close_router(router.id) if router.id not in self._applied else []
@@ -102,6 +110,7 @@ class NamespaceL3(L3):
         """What is translated stands before anything can be forwarded."""
         planned = plan(router, networks)
         self._made.add(router.id)
+        self.meters.forget(router.id)
         before = await asyncio.to_thread(self._begin, router)
         await self._translate(planned)
         fresh = await asyncio.to_thread(self.links.connect, planned)
@@ -175,12 +184,16 @@ class NamespaceL3(L3):
         try:
             if self.metadata is not None:
                 await self.metadata.remove_router(router_id)
+            await self.meters.remove(router_id)
             await asyncio.to_thread(self.links.remove, router_id)
             await asyncio.to_thread(self.advertisers.remove, router_id)
         except Exception as why:
             return [_fault(router_id, str(why) or type(why).__name__)]
         self._made.discard(router_id)
         return []
+
+    async def metered(self, delivered: Collection[str] = ()) -> list[Metered]:
+        return await self.meters.metered(delivered)
 
     async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
         return await asyncio.to_thread(self._leftovers)
