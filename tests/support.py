@@ -34,6 +34,7 @@ CALLERS = {
     "host": caller("kilonova-compute", "9" * 32, "service"),
     "member": caller("demo", PROJECT, "member", "reader"),
     "reader": caller("watcher", PROJECT, "reader"),
+    "manager": caller("lead", PROJECT, "manager", "member", "reader"),
     "domain": caller("boss", None, "admin", "member", "reader", domain_id="default"),
     "system": caller("root", None, "admin", "member", "reader", system_scope="all"),
     "unscoped": caller("guest", None),

@@ -36,6 +36,8 @@ from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILA
 from kilonova.network.resources.networks.routes import NETWORKS
 from kilonova.network.resources.port_forwardings.routes import PORT_FORWARDINGS
 from kilonova.network.resources.ports.routes import PORTS
+from kilonova.network.resources.qos_policies.routes import QOS_POLICIES
+from kilonova.network.resources.qos_rules.routes import QOS_RULE_ALIASES, QOS_RULE_TYPES, QOS_RULES
 from kilonova.network.resources.quotas.routes import QUOTAS
 from kilonova.network.resources.rbac_policies.routes import RBAC_POLICIES
 from kilonova.network.resources.routers.routes import ROUTERS
@@ -64,6 +66,10 @@ RESOURCES: tuple[AnyResource, ...] = (
     ADDRESS_GROUPS,
     ADDRESS_SCOPES,
     RBAC_POLICIES,
+    QOS_POLICIES,
+    *QOS_RULES,
+    QOS_RULE_ALIASES,
+    QOS_RULE_TYPES,
     AGENTS,
     AGENT_SCHEDULERS,
     AVAILABILITY_ZONES,

@@ -78,7 +78,9 @@ networks = Table(
     Column("physical_network", String(64)),
     Column("segmentation_id", Integer),
     Column("availability_zone_hints", JSON, nullable=False),
+    Column("qos_policy_id", String(36)),  # the policy is locked when it is named, and when it is deleted
     Index("ix_networks_project", "project_id"),
+    Index("ix_networks_qos_policy", "qos_policy_id"),
     Index("ux_networks_segment", "network_type", "segmentation_id", unique=True),
     Index("ux_networks_physical", "physical_network", unique=True),
 )
@@ -125,10 +127,12 @@ ports = Table(
     Column("host_id", String(255), nullable=False),
     Column("vnic_type", String(64), nullable=False),
     Column("profile", JSON, nullable=False),
+    Column("qos_policy_id", String(36)),  # locked as a network's
     UniqueConstraint("network_id", "mac_address"),
     Index("ix_ports_project", "project_id"),
     Index("ix_ports_device", "device_id"),
     Index("ix_ports_host", "host_id"),
+    Index("ix_ports_qos_policy", "qos_policy_id"),
 )
 
 ip_allocations = Table(
@@ -322,6 +326,30 @@ subnetpools = Table(
     Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
     Index("ix_subnetpools_project", "project_id"),
     Index("ix_subnetpools_scope", "address_scope_id"),
+)
+
+qos_policies = Table(
+    "qos_policies",
+    metadata,
+    *_standard(),
+    Column("is_default", Boolean, nullable=False),  # of at most one of a project, which is locked meanwhile
+    Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
+    Index("ix_qos_policies_project", "project_id"),
+)
+
+qos_rules = Table(
+    "qos_rules",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("qos_policy_id", ForeignKey("qos_policies.id", ondelete="CASCADE"), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("direction", String(8), nullable=False),  # "": of a type without
+    Column("max_kbps", Integer),
+    Column("max_burst_kbps", Integer),
+    Column("max_kpps", Integer),
+    Column("max_burst_kpps", Integer),
+    Column("dscp_mark", Integer),
+    UniqueConstraint("qos_policy_id", "type", "direction"),
 )
 
 agents = Table(

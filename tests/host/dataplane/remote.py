@@ -41,7 +41,7 @@ class RemoteDataPlane(DataPlane):
     """`kill` ends the process as a crash would; `open` starts the next one."""
 
     name = "bridge"
-    sections = ("networks", "security_groups", "routers")
+    sections = ("networks", "security_groups", "qos_policies", "routers")
 
     def __init__(self, host: VirtualHost, options: DataPlaneOptions) -> None:
         self.host, self.options, self.tunnel_ip = host, options, options.tunnel_ip

@@ -99,6 +99,21 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "PUT", "/v2.0/subnetpools/*"): {"subnetpool": POOL | {"default_prefixlen": 26, "default_quota": 9}},
     ("network", "PUT", "/v2.0/subnetpools/*/add_prefixes"): {"prefixes": ["10.9.0.0/24"]},
     ("network", "PUT", "/v2.0/subnetpools/*/remove_prefixes"): {"prefixes": ["10.8.1.0/24"]},
+    ("network", "POST", "/v2.0/qos/policies"): {"policy": NAMED | {"shared": False, "is_default": False}},
+    ("network", "PUT", "/v2.0/qos/policies/*"): {"policy": NAMED},
+    ("network", "POST", "/v2.0/qos/policies/*/bandwidth_limit_rules"): {
+        "bandwidth_limit_rule": {"max_kbps": 5, "max_burst_kbps": 6, "direction": "ingress"}
+    },
+    ("network", "PUT", "/v2.0/qos/policies/*/bandwidth_limit_rules/*"): {"bandwidth_limit_rule": {"max_kbps": 7}},
+    ("network", "PUT", "/v2.0/qos/alias_bandwidth_limit_rules/*"): {"alias_bandwidth_limit_rule": {"max_kbps": 7}},
+    ("network", "POST", "/v2.0/qos/policies/*/packet_rate_limit_rules"): {
+        "packet_rate_limit_rule": {"max_kpps": 5, "max_burst_kpps": 6, "direction": "ingress"}
+    },
+    ("network", "PUT", "/v2.0/qos/policies/*/packet_rate_limit_rules/*"): {"packet_rate_limit_rule": {"max_kpps": 7}},
+    ("network", "PUT", "/v2.0/qos/alias_packet_rate_limit_rules/*"): {"alias_packet_rate_limit_rule": {"max_kpps": 7}},
+    ("network", "POST", "/v2.0/qos/policies/*/dscp_marking_rules"): {"dscp_marking_rule": {"dscp_mark": 26}},
+    ("network", "PUT", "/v2.0/qos/policies/*/dscp_marking_rules/*"): {"dscp_marking_rule": {"dscp_mark": 26}},
+    ("network", "PUT", "/v2.0/qos/alias_dscp_marking_rules/*"): {"alias_dscp_marking_rule": {"dscp_mark": 26}},
     ("network", "POST", "/v2.0/rbac-policies"): {"rbac_policy": SHARING},
     ("network", "PUT", "/v2.0/rbac-policies/*"): {"rbac_policy": {"target_project": NOWHERE}},
     ("network", "POST", "/v2.0/floatingips"): {"floatingip": {"floating_network_id": "network external"}},

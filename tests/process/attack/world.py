@@ -349,6 +349,22 @@ def _port_forwarding(world: World) -> str:
     return str(world.ok("member", "POST", path, {"port_forwarding": wanted})["port_forwarding"]["id"])
 
 
+QOS_RULES = {
+    "bandwidth_limit_rule": {"max_kbps": 1000},
+    "packet_rate_limit_rule": {"max_kpps": 1},
+    "dscp_marking_rule": {"dscp_mark": 8},
+}
+
+
+def _qos_rule(noun: str) -> Maker:
+    """In the policy that there is."""
+    return lambda world: made(
+        f"/network/v2.0/qos/policies/{world.id('network', 'policies')}/{noun}s",
+        lambda _: {noun: QOS_RULES[noun]},
+        "chief",
+    )(world)
+
+
 def _provider(world: World) -> str:
     found = world.ok("admin", "POST", "/placement/resource_providers", {"name": world.fresh()})
     return str(found["uuid"])
@@ -466,6 +482,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "subnetpools"): made(
         "/network/v2.0/subnetpools", _named("subnetpool", prefixes=["10.8.0.0/16"])
     ),
+    ("network", "policies"): made("/network/v2.0/qos/policies", _named("policy"), "chief"),
+    **{("network", f"{first}{noun}s"): _qos_rule(noun) for noun in QOS_RULES for first in ("", "alias_")},
+    ("network", "rule-types"): lambda w: "bandwidth_limit",
     ("network", "inside"): _inside,
     ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,
@@ -493,7 +512,7 @@ PRIVATE = {
     ("network", what)
     for what in (
         "networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas", "routers", "floatingips",
-        "rbac-policies", "address-groups", "address-scopes", "subnetpools",
+        "rbac-policies", "address-groups", "address-scopes", "subnetpools", "policies",
     )
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

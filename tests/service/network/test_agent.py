@@ -203,7 +203,7 @@ async def test_compute_gets_events_of_changes_to_its_ports(cloud: Cloud):
     assert (await cloud("DELETE", f"/ports/{port['id']}")).status == 204
     await until(lambda: cloud.compute.named("network-vif-deleted"))
     assert cloud.compute.named("network-vif-deleted")[0]["tag"] == port["id"]
-    await until(lambda: plane.state == HostModel(routers=()))
+    await until(lambda: plane.state == HostModel(routers=(), qos_policies=()))
     mine = await cloud.bound(network)
     cloud.compute.events.clear()
     await cloud.network_client.delete_ports([mine["id"]])  # compute's own doing

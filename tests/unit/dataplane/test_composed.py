@@ -186,7 +186,7 @@ async def test_routers_get_the_networks_that_have_a_segment() -> None:
 
 async def test_a_section_that_was_not_sent_is_not_taken_for_empty() -> None:
     bench, net = Bench(l3=NotingL3), network()
-    assert bench.plane.sections == ("networks", "security_groups", "routers")
+    assert bench.plane.sections == ("networks", "security_groups", "qos_policies", "routers")
     done, faults = await bench.apply(net)
     assert "l3.apply" not in done
     assert faults == ["the network service is older than this agent and does not send routers"]

@@ -79,6 +79,7 @@ class PortModel(msgspec.Struct, frozen=True, kw_only=True):
     dhcp_options: tuple[DhcpOption, ...] = ()
     local: bool = True
     tunnel_ip: str = ""  # of the other host that it is on
+    qos_policy_id: str = ""  # which of `qos_policies` holds for it, its own or its network's; "": none
 
 
 class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +202,31 @@ class RouterModel(msgspec.Struct, frozen=True, kw_only=True):
     meters: tuple[MeterModel, ...] = ()
 
 
+class BandwidthLimitModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Kilobits (1000 bits) a second, and at once; a rate of 0 is no limit, a burst of 0 the data plane's choice."""
+
+    direction: str  # egress (from the port) | ingress (to the port)
+    max_kbps: int
+    max_burst_kbps: int = 0
+
+
+class PacketRateLimitModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Thousands of packets a second, and at once; 0 as with bandwidth."""
+
+    direction: str
+    max_kpps: int
+    max_burst_kpps: int = 0
+
+
+class QosPolicyModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for each port that names it. `dscp_mark` is what all packets from the port carry; None: as the guest says."""
+
+    id: str
+    bandwidth_limits: tuple[BandwidthLimitModel, ...] = ()
+    packet_rate_limits: tuple[PacketRateLimitModel, ...] = ()
+    dscp_mark: int | None = None
+
+
 class HostModel(msgspec.Struct, frozen=True, kw_only=True):
     """All that a host must have. What is not named here and was made by us is removed.
 
@@ -211,3 +237,4 @@ class HostModel(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[NetworkModel, ...] = ()
     security_groups: tuple[SecurityGroupModel, ...] = ()
     routers: tuple[RouterModel, ...] | None = None
+    qos_policies: tuple[QosPolicyModel, ...] | None = None

@@ -13,7 +13,7 @@ class NoopDataPlane(DataPlane):
     """Every local port that `apply` names counts as plugged from the loop's next turn on, until it is named no more."""
 
     name = "noop"
-    sections = ("networks", "security_groups", "routers")
+    sections = ("networks", "security_groups", "qos_policies", "routers")
 
     def __init__(self, tunnel_ip: str = "", bridge_mappings: Mapping[str, str] | None = None) -> None:
         self.tunnel_ip, self.bridge_mappings = tunnel_ip, bridge_mappings or {}

@@ -64,15 +64,17 @@ class L2(Part):
 
 
 class Firewall(Part):
-    """Decides what a local port may send and receive, and cuts connections that are no longer allowed."""
+    """Decides what a local port may send and receive, and how much of it; cuts connections that are no longer allowed."""
 
-    sections = ("networks", "security_groups")
+    sections = ("networks", "security_groups", "qos_policies")
 
     @abstractmethod
     async def apply(self, state: HostModel) -> list[Fault]:
         """The filters of all local ports, each family changed atomically; called before networks are made, so that a port is
         closed before its tap is there. What cannot be expressed lets nothing through and is a Fault of its port, group or
-        network. Raises DataPlaneError when nothing could be written at all: then nothing else is applied either."""
+        network; but a limit or mark of a QoS policy that cannot be set is a Fault of its port and stops no traffic. Policies that
+        the network service did not send, being too old, stay as they were. Raises DataPlaneError when nothing could be written
+        at all: then nothing else is applied either."""
 
 
 class Service(Part):

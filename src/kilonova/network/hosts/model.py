@@ -17,12 +17,14 @@ from kilonova.network.agent.model import (
     HostModel,
     NetworkModel,
     PortModel,
+    QosPolicyModel,
     RouterModel,
     RuleModel,
     SecurityGroupModel,
     SubnetModel,
 )
 from kilonova.network.deps import Deps
+from kilonova.network.hosts.qos import policies, policy_of
 from kilonova.network.hosts.routers import compiled, nameservers
 from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import device_id
@@ -34,7 +36,7 @@ from kilonova.network.store import ports as port_store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
 from kilonova.network.store.hosts import PortGroup
 from kilonova.network.store.networks import NetworkRow
-from kilonova.network.store.ports import Allocation, PortRow
+from kilonova.network.store.ports import Allocation, PolicedPortRow
 from kilonova.network.store.security_group_rules import RuleRow
 from kilonova.network.store.subnets import SubnetRow
 
@@ -47,7 +49,7 @@ class _Found:
     """What is read for every section: the ports of `host` and of its networks, and their groups by port."""
 
     host: str
-    ports: Sequence[PortRow]
+    ports: Sequence[PolicedPortRow]
     groups: dict[str, list[PortGroup]]
 
 
@@ -112,8 +114,13 @@ class HostLogic:
             return ()
         return await compiled(connection, found.host, self.deps.options.dns_servers)
 
+    async def qos_policies(self, connection: Connection, found: _Found) -> tuple[QosPolicyModel, ...]:
+        """No statement where no port has one."""
+        named = {policy_of(port) for port in found.ports if port.host_id == found.host} - {""}
+        return await policies(connection, named) if named else ()
+
     def _network(
-        self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PortRow], placed: _Placed
+        self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PolicedPortRow], placed: _Placed
     ) -> NetworkModel:
         mine = (DHCP, device_id(row.id))
         dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
@@ -166,7 +173,7 @@ def _subnet(row: SubnetRow, dhcp_ip: str | None, dns_servers: Sequence[str]) -> 
     )
 
 
-def _port(row: PortRow, placed: _Placed) -> PortModel:
+def _port(row: PolicedPortRow, placed: _Placed) -> PortModel:
     addresses, groups = placed.addresses, placed.found.groups
     return PortModel(
         id=row.id,
@@ -184,6 +191,7 @@ def _port(row: PortRow, placed: _Placed) -> PortModel:
         allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
         local=row.host_id == placed.found.host,
         tunnel_ip=placed.tunnel_ips.get(row.host_id, ""),
+        qos_policy_id=policy_of(row),
     )
 
 
@@ -213,6 +221,7 @@ def _rule(row: RuleRow) -> RuleModel:
 SECTIONS: dict[str, Callable[[HostLogic, Connection, _Found], Awaitable[tuple[Any, ...]]]] = {
     "networks": HostLogic.networks,
     "security_groups": HostLogic.security_groups,
+    "qos_policies": HostLogic.qos_policies,
     "routers": HostLogic.routers,
 }
 """Section of HostModel → what compiles it, in the same read as the others."""

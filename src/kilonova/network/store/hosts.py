@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import prepared
 from kilonova.network.store.networks import NetworkRow
-from kilonova.network.store.ports import Allocation, PortRow
+from kilonova.network.store.ports import PORTS, Allocation, PolicedPortRow
 from kilonova.network.store.security_group_rules import RuleRow
 from kilonova.network.store.subnets import SubnetRow
 from kilonova.network.tables import (
@@ -90,14 +90,14 @@ def _subnets_on(host: Any) -> Select[Any]:
     return query.order_by(subnets.c.born, subnets.c.id)
 
 
-async def ports_on(connection: Connection, host: str) -> Sequence[PortRow]:
+async def ports_on(connection: Connection, host: str) -> Sequence[PolicedPortRow]:
     """All ports of the networks that the host has ports of."""
-    return rows.every(await connection.execute(*_ports_on(host)), PortRow)
+    return rows.every(await connection.execute(*_ports_on(host)), PolicedPortRow)
 
 
 @prepared
 def _ports_on(host: Any) -> Select[Any]:
-    return select(ports).where(ports.c.network_id.in_(_network_ids(host))).order_by(ports.c.id)
+    return PORTS.rows.where(ports.c.network_id.in_(_network_ids(host))).order_by(ports.c.id)
 
 
 async def addresses_on(connection: Connection, host: str) -> Sequence[Allocation]:

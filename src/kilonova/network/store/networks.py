@@ -30,6 +30,7 @@ class NetworkRow(StandardRow):
     physical_network: str | None
     segmentation_id: int | None
     availability_zone_hints: list[str]
+    qos_policy_id: str | None
 
 
 NETWORKS = Objects(networks, NetworkRow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Delete, Select, Table, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Delete, Select, Table, delete, func, or_, select, update
 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
@@ -48,10 +48,14 @@ class SharedRow(OwnedRow):
 
 
 class Objects(Generic[R]):
-    """The objects in one table, by their column `id`; `row` says what their rows have."""
+    """The objects in one table, by their column `id`; `row` says what their rows have: its columns and those `beside`."""
 
-    def __init__(self, table: Table, row: type[R]) -> None:
-        self.table, self.row = table, row
+    def __init__(self, table: Table, row: type[R], beside: Sequence[ColumnElement[Any]] = ()) -> None:
+        self.table, self.row, self.beside = table, row, beside
+
+    @property
+    def rows(self) -> Select[Any]:
+        return select(self.table, *self.beside)
 
     def column(self, name: str) -> Any:
         return self.table.c[ALIASES.get(name, name)]
@@ -77,7 +81,7 @@ class Objects(Generic[R]):
         """One page of the table; None when there is no row with the marker's id."""
         sorts = [*filters.sorts, *([] if any(n == "id" for n, _ in filters.sorts) else [("id", False)])]
         keys = [(_sortable(self.column(name)), descending != filters.page_reverse) for name, descending in sorts]
-        query = select(self.table).where(*where)
+        query = self.rows.where(*where)
         if filters.marker is not None:
             marked = select(*(key for key, _ in keys)).where(self.table.c.id == filters.marker)
             marker = (await connection.execute(marked)).first()
@@ -92,13 +96,13 @@ class Objects(Generic[R]):
 
     async def get(self, connection: Connection, object_id: str, *, lock: bool = False) -> R | None:
         """With `lock`, others that would lock or change it wait until the transaction ends."""
-        return rows.first(await connection.execute(*_one(object_id, table=self.table, lock=lock)), self.row)
+        return rows.first(await connection.execute(*_one(object_id, objects=self, lock=lock)), self.row)
 
     async def by_ids(self, connection: Connection, ids: Iterable[str]) -> dict[str, R]:
         """Rows by id; ids that do not exist are missing."""
         found: dict[str, R] = {}
         for part in tags.chunks(set(ids)):
-            some = rows.every(await connection.execute(*_some(part, table=self.table)), self.row)
+            some = rows.every(await connection.execute(*_some(part, objects=self)), self.row)
             found |= {row.id: row for row in some}
         return found
 
@@ -132,14 +136,14 @@ def _sortable(key: Any) -> Any:
 
 
 @prepared
-def _one(object_id: Any, *, table: Table, lock: bool) -> Select[Any]:
-    query = select(table).where(table.c.id == object_id)
+def _one(object_id: Any, *, objects: Objects[Any], lock: bool) -> Select[Any]:
+    query = objects.rows.where(objects.table.c.id == object_id)
     return locked(query) if lock else query
 
 
 @prepared
-def _some(ids: Any, *, table: Table) -> Select[Any]:
-    return select(table).where(table.c.id.in_(ids))
+def _some(ids: Any, *, objects: Objects[Any]) -> Select[Any]:
+    return objects.rows.where(objects.table.c.id.in_(ids))
 
 
 @prepared

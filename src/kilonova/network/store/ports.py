@@ -43,15 +43,28 @@ class PortRow(BoundRow, StandardRow):
     host_id: str
     vnic_type: str
     profile: dict[str, Any]
+    qos_policy_id: str | None
 
 
-class LedToRow(PortRow):
+class PolicedPortRow(PortRow):
+    """With its network's QoS policy."""
+
+    qos_network_policy_id: str | None
+
+
+class LedToRow(PolicedPortRow):
     """With how many floating IPs and port forwardings lead to it."""
 
     led_by: int
 
 
-PORTS = Objects(ports, PortRow)
+NETWORK_POLICY = (
+    select(networks.c.qos_policy_id)
+    .where(networks.c.id == ports.c.network_id)
+    .scalar_subquery()
+    .label("qos_network_policy_id")
+)
+PORTS = Objects(ports, PolicedPortRow, [NETWORK_POLICY])
 
 
 class Allocation(TypedRow):
@@ -90,7 +103,7 @@ async def get(connection: Connection, port_id: str, *, lock: bool = False) -> Le
 def _led_to(port_id: Any, *, lock: bool) -> Select[Any]:
     leading = select(func.count()).where(floating_ips.c.fixed_port_id == ports.c.id).scalar_subquery()
     forwarded = select(func.count()).where(port_forwardings.c.internal_port_id == ports.c.id).scalar_subquery()
-    query = select(ports, (leading + forwarded).label("led_by")).where(ports.c.id == port_id)
+    query = PORTS.rows.add_columns((leading + forwarded).label("led_by")).where(ports.c.id == port_id)
     return locked(query, of=ports) if lock else query
 
 

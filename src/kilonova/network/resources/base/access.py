@@ -55,7 +55,8 @@ def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = N
 def seeing(call: Call) -> Seeing:
     """What the caller may see beside the object of the request."""
     names = ("network", "subnet", "port", "security_group", "address_scope", "subnetpool")
-    return Seeing(**{name: _sees(call, f"get_{name}") for name in names})
+    rules = {name: f"get_{name}" for name in names} | {"qos_policy": "get_policy"}
+    return Seeing(**{name: _sees(call, rule) for name, rule in rules.items()})
 
 
 def _sees(call: Call, rule: str) -> Guard:

@@ -29,6 +29,7 @@ class Seeing:
     port: Guard
     address_scope: Guard
     subnetpool: Guard
+    qos_policy: Guard
 
 
 def owned_by(project_id: str) -> Facts:

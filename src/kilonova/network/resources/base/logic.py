@@ -124,6 +124,9 @@ class Logic(ChangingLogic[R, V]):
         """How many rows of what else quotas count one new object takes."""
         return {}
 
+    async def adding(self, tx: Transaction, ctx: RequestContext, rows: Sequence[dict[str, Any]]) -> None:
+        """Columns that need a look at other objects. Raises what speaks against new rows."""
+
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         """Write new rows."""
         await self.objects.add(tx.connection, rows)
@@ -141,6 +144,7 @@ class Logic(ChangingLogic[R, V]):
             if self.owned:
                 needs = {self.objects: 1, **await self.needs(tx.connection)}
                 await make_room(self.deps, tx, [row["project_id"] for row in rows], needs)
+            await self.adding(tx, ctx, rows)
             await self.add(tx, rows)
             made = await self.objects.by_ids(tx.connection, [row["id"] for row in rows])
             return await self.new_views(tx.connection, [made[row["id"]] for row in rows])

@@ -36,6 +36,10 @@ class NestedLogic(Generic[P, R, V]):
     def __init__(self, deps: Deps) -> None:
         self.deps = deps
 
+    def absent(self, parent_id: str, object_id: str | None) -> KilonovaError:
+        """The error for an object that is not below this parent."""
+        return self.missing(id=object_id)
+
     async def views(self, connection: Connection, rows: Sequence[R]) -> Sequence[V]:
         """A fixed number of statements, however many rows."""
         raise NotImplementedError
@@ -57,7 +61,7 @@ class NestedLogic(Generic[P, R, V]):
             below = self.objects.column(self.parent_column) == parent_id
             rows = await self.objects.page(connection, [*self.objects.conditions(filters.filters), below], filters)
             if rows is None:
-                raise self.missing(id=filters.marker)
+                raise self.absent(parent_id, filters.marker)
             return await self.views(connection, rows)
 
     async def get(self, parent_id: str, object_id: str, guard: Guard) -> V:
@@ -118,5 +122,5 @@ class NestedLogic(Generic[P, R, V]):
     async def _row(self, connection: Connection, parent_id: str, object_id: str) -> R:
         row: R | None = await self.objects.get(connection, object_id)
         if row is None or getattr(row, self.parent_column) != parent_id:
-            raise self.missing(id=object_id)
+            raise self.absent(parent_id, object_id)
         return row

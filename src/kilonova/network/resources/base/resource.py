@@ -52,14 +52,16 @@ class Resource(resource.Resource["Api"]):
 class CrudResource(Shape):
     """What is listed and shown and, where it has the shapes for it, created and updated; deleted if `deletable`.
 
-    `writer` is the rule of the route that creates, where the resource's own rule must know what the new object is made on. With
-    `quota` the rows of a project are counted: the setting `quota_NAME` is the limit. `listed` resources are those at `/v2.0`.
-    `more` makes the routes beside these, from the resource's handlers.
+    `writer` is the rule of the route that creates, where the resource's own rule must know what the new object is made on;
+    `changer` is that of the routes that change and delete, where the answer to callers without the right depends on whether they
+    see the object. With `quota` the rows of a project are counted: the setting `quota_NAME` is the limit. `listed` resources are
+    those at `/v2.0`. `more` makes the routes beside these, from the resource's handlers.
     """
 
     logic: type[ReadLogic[Any, Any]] | type[NestedLogic[Any, Any, Any]]
     handlers: type[Replies[Any]] = Handlers
     writer: str = ""
+    changer: str = ""
     max_body: int = BULK
     deletable: bool = True
     quota: bool = False
@@ -88,10 +90,12 @@ class CrudResource(Shape):
         if self.update is not None:
             sent = wrapped(name, self.update)
             yield Route(
-                "PUT", one, handlers.update, f"update_{noun}", body=sent, reply=self.one, summary=f"Update {a}."
-            )
+                "PUT", one, handlers.update, self.changer or f"update_{noun}", body=sent, reply=self.one,
+                summary=f"Update {a}.",
+            )  # fmt: skip
         if self.deletable:
-            yield Route("DELETE", one, handlers.delete, f"delete_{noun}", 204, summary=f"Delete {a}.")
+            rule = self.changer or f"delete_{noun}"
+            yield Route("DELETE", one, handlers.delete, rule, 204, summary=f"Delete {a}.")
 
 
 AnyResource = Resource | CrudResource

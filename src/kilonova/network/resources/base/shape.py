@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -100,15 +100,10 @@ class Shape:
         named = {rule.removeprefix(prefix): rule for rule in self.rules if rule.startswith(prefix)}
         return {wire: (self.fields[wire], rule) for wire, rule in named.items()}
 
-    @cached_property
+    @property
     def part(self) -> Any:
         """The view with those attributes alone that a client asked for by `fields`."""
-        fields: list[Any] = [
-            (one.name, Union[one.type, UnsetType], msgspec.field(default=UNSET, name=one.encode_name))  # noqa: UP007
-            for one in msgspec.structs.fields(self.view)
-        ]
-        about = {"__doc__": f"Those attributes of {self.a_noun} that the query parameter `fields` names."}
-        return msgspec.defstruct(f"{self.view.__name__}Part", fields, bases=(View,), kw_only=True, namespace=about)
+        return _part(self.view)
 
     @cached_property
     def one(self) -> Any:
@@ -127,6 +122,17 @@ class Shape:
     @cached_property
     def many_parts(self) -> Any:
         return _pages(self.collection, self.part)
+
+
+@cache
+def _part(view: type[msgspec.Struct]) -> Any:
+    """One for all resources with this view: documents know shapes by their names."""
+    fields: list[Any] = [
+        (one.name, Union[one.type, UnsetType], msgspec.field(default=UNSET, name=one.encode_name))  # noqa: UP007
+        for one in msgspec.structs.fields(view)
+    ]
+    about = {"__doc__": f"Those attributes of {view.__name__} that the query parameter `fields` names."}
+    return msgspec.defstruct(f"{view.__name__}Part", fields, bases=(View,), kw_only=True, namespace=about)
 
 
 def _pages(name: str, kind: Any) -> Any:

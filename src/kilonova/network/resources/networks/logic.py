@@ -16,10 +16,12 @@ from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.facts import Facts, facts, network_facts
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate, SharedNetwork
+from kilonova.network.resources.qos_policies.use import check_change, check_named
 from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.routers.errors import ExternalNetworkInUse
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import networks as store
+from kilonova.network.store import qos_policies as qos_store
 from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
@@ -34,7 +36,9 @@ from kilonova.network.store.tags import Condition
 FLAT = "flat"
 TYPES = ("local", VXLAN, FLAT)
 PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_enabled")
-SHOWN = (*PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id")
+SHOWN = (
+    *PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id", "qos_policy_id",
+)  # fmt: skip
 
 
 def view(row: NetworkRow, subnets: Sequence[PlacedRow], tags: Sequence[str], zone: str) -> Network:
@@ -73,6 +77,14 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         zone = self.deps.options.availability_zone
         return [view(row, [], [], zone) async for row in yielding(rows)]
 
+    async def adding(self, tx: Transaction, ctx: RequestContext, rows: Sequence[dict[str, Any]]) -> None:
+        """A network whose request names no QoS policy has its project's default one."""
+        await check_named(tx.connection, ctx, [row["qos_policy_id"] for row in rows])
+        free = [row for row in rows if row["qos_policy_id"] is None]
+        defaults = await qos_store.defaults(tx.connection, {row["project_id"] for row in free})
+        for row in free:
+            row["qos_policy_id"] = defaults.get(row["project_id"])
+
     async def add(self, tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:
         flat = [row["physical_network"] for row in rows if row["network_type"] == FLAT]
         used = await store.physical_taken(tx.connection, flat) if flat else set()
@@ -104,7 +116,8 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             for _ in now - had:  # EVERYONE: other targets are policies' own
                 await sharing.add(self.deps, tx, "network", row.id, row.project_id, action)
             await rbac_store.remove(tx.connection, row.id, action, had - now)
-        hosts = await store.hosts_of(tx.connection, row.id) if "mtu" in changes else []
+        await check_change(tx.connection, ctx, row.qos_policy_id, changes.get("qos_policy_id", row.qos_policy_id))
+        hosts = await store.hosts_of(tx.connection, row.id) if {"mtu", "qos_policy_id"} & changes.keys() else []
         await self.deps.announcer.changed(tx, ctx, hosts)
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: NetworkRow) -> None:
@@ -146,6 +159,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
                 "physical_network": body.physical_network,
                 "segmentation_id": body.segmentation_id,
                 "availability_zone_hints": body.availability_zone_hints,
+                "qos_policy_id": body.qos_policy_id,
             }
         )
 

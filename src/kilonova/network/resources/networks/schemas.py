@@ -7,7 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kilonova.network.resources.base.schemas import LINE, ONE_LINE, Names, StandardCreate, StandardUpdate, StandardView
+from kilonova.network.resources.base.schemas import (
+    LINE,
+    ONE_LINE,
+    Names,
+    StandardCreate,
+    StandardUpdate,
+    StandardView,
+    Uuid,
+)
 
 Mtu = Annotated[int, Meta(ge=68, le=65535)]
 Segment = Annotated[int, Meta(ge=1, le=16777215)]
@@ -33,6 +41,7 @@ class NetworkCreate(StandardCreate, kw_only=True, rename=WIRE):
     network_type: NetworkType | None = None
     physical_network: Physical | None = None
     segmentation_id: Segment | None = None
+    qos_policy_id: Uuid | None = None
 
 
 class NetworkUpdate(StandardUpdate, rename=WIRE):
@@ -42,6 +51,7 @@ class NetworkUpdate(StandardUpdate, rename=WIRE):
     is_default: bool | UnsetType = UNSET
     mtu: Mtu | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
+    qos_policy_id: Uuid | UnsetType | None = UNSET
 
 
 class Network(StandardView, kw_only=True, rename=WIRE):
@@ -53,6 +63,7 @@ class Network(StandardView, kw_only=True, rename=WIRE):
     mtu: int
     port_security_enabled: bool
     subnets: list[str]
+    qos_policy_id: str | None
     availability_zone_hints: list[str] = msgspec.field(default_factory=list)
     availability_zones: list[str] = msgspec.field(default_factory=list)
     ipv4_address_scope: str | None = None

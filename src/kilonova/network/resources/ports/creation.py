@@ -23,11 +23,12 @@ from kilonova.network.resources.base.facts import Facts, Guard, owned_by, within
 from kilonova.network.resources.ports import plan
 from kilonova.network.resources.ports.schemas import Port, PortCreate
 from kilonova.network.resources.ports.views import view, views
+from kilonova.network.resources.qos_policies.use import check_named
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
-from kilonova.network.store.ports import PORTS, PortRow
+from kilonova.network.store.ports import PORTS, PolicedPortRow
 
 
 @retried  # a random MAC may be taken too
@@ -51,7 +52,7 @@ class _Batch:
 
     def __init__(self, deps: Deps, tx: Transaction, ctx: RequestContext) -> None:
         self.deps, self.tx, self.ctx = deps, tx, ctx
-        self.known: dict[str, PortRow] = {}
+        self.known: dict[str, PolicedPortRow] = {}
         self.networks: dict[str, NetworkRow] = {}
         self.tunnelled: list[str] = []
         self.moved: overlay.Bound = Counter()  # places that a repeated port left or came to
@@ -85,7 +86,7 @@ class _Batch:
             self.order.append(row["id"])
             order[row["id"]] = None
 
-    async def _move(self, known: PortRow, body: PortCreate) -> None:
+    async def _move(self, known: PolicedPortRow, body: PortCreate) -> None:
         """A server that is built again elsewhere takes its port with it."""
         if body.host_id and body.host_id != known.host_id:
             self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
@@ -104,6 +105,7 @@ class _Batch:
         async for row, body in yielding(self.new):
             self._fill(row, body, defaults[row["project_id"]])
         await self._check_groups(set(defaults.values()))
+        await check_named(self.tx.connection, self.ctx, [row["qos_policy_id"] for row, _ in self.new])
         await self._check_macs()
         if self.new:
             await self._allocate()
@@ -131,7 +133,7 @@ class _Batch:
             "device_id": body.device_id or "", "device_owner": owner, "port_security_enabled": secured,
             "allowed_address_pairs": pairs, "dns_name": body.dns_name,
             "extra_dhcp_opts": plan.dhcp_opts(body.extra_dhcp_opts), "host_id": body.host_id or "",
-            "vnic_type": body.vnic_type, "profile": body.profile or {},
+            "vnic_type": body.vnic_type, "profile": body.profile or {}, "qos_policy_id": body.qos_policy_id,
         }  # fmt: skip
 
     async def _check_groups(self, defaults: set[str]) -> None:
@@ -185,7 +187,8 @@ class _Batch:
 
     def _view(self, row: dict[str, Any], body: PortCreate, addresses: Sequence[Any]) -> Port:
         tags = sorted(set(body.tags))
-        return view(cast(PortRow, SimpleNamespace(**row)), addresses, sorted(self.groups[row["id"]]), tags)
+        shown = SimpleNamespace(**row, qos_network_policy_id=self.networks[row["network_id"]].qos_policy_id)
+        return view(cast(PolicedPortRow, shown), addresses, sorted(self.groups[row["id"]]), tags)
 
     def hosts(self) -> set[str]:
         """Where the ports are shown."""
@@ -206,7 +209,7 @@ class _Batch:
         return await group_store.hosts_with(self.tx.connection, groups, self.deps.alive_since())
 
 
-def _check_same(known: PortRow, row: dict[str, Any], body: PortCreate) -> None:
+def _check_same(known: PolicedPortRow, row: dict[str, Any], body: PortCreate) -> None:
     if (known.network_id, known.project_id, known.device_id) != (
         body.network_id,
         row["project_id"],

@@ -41,6 +41,7 @@ def _new(grant: Grant, body: PortCreate) -> bool:
         and not body.allowed_address_pairs
         and body.port_security_enabled is UNSET
         and body.mac_address is None
+        and body.qos_policy_id is None
     )
 
 

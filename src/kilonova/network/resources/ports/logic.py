@@ -24,17 +24,18 @@ from kilonova.network.resources.ports.creation import create
 from kilonova.network.resources.ports.filters import Conditions, conditions
 from kilonova.network.resources.ports.schemas import FixedIPIn, Port, PortCreate, PortUpdate
 from kilonova.network.resources.ports.views import binding, views
+from kilonova.network.resources.qos_policies.use import check_change
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
-from kilonova.network.store.ports import PORTS, LedToRow, PortRow
+from kilonova.network.store.ports import PORTS, LedToRow, PolicedPortRow, PortRow
 from kilonova.network.store.tags import Condition
 
 TEXTS = ("name", "description", "device_id", "device_owner", "host_id")
 
 
-class PortLogic(ReadLogic[PortRow, Port]):
+class PortLogic(ReadLogic[PolicedPortRow, Port]):
     objects = PORTS
     missing = errors.PortNotFound
 
@@ -44,7 +45,7 @@ class PortLogic(ReadLogic[PortRow, Port]):
     def conditions(self, filters: Mapping[str, Sequence[Any]]) -> Conditions:
         return [*super().conditions(filters), *conditions(filters)]
 
-    async def views(self, connection: Connection, rows: Sequence[PortRow]) -> Sequence[Port]:
+    async def views(self, connection: Connection, rows: Sequence[PolicedPortRow]) -> Sequence[Port]:
         return await views(connection, rows)
 
     async def create(
@@ -57,6 +58,7 @@ class PortLogic(ReadLogic[PortRow, Port]):
         async with self.deps.database.transaction() as tx:
             row, network = await self._with_network(tx.connection, port_id, guard, body.device_owner or "", lock=True)
             changes = await self._changes(tx, row, body)
+            await check_change(tx.connection, ctx, row.qos_policy_id, changes.get("qos_policy_id", row.qos_policy_id))
             moves = changes.get("host_id", row.host_id) != row.host_id
             tunnelled = await overlay.lock(tx.connection, [network]) if moves else []
             before = await self._change_groups(tx, ctx, row, body, changes)
@@ -81,7 +83,7 @@ class PortLogic(ReadLogic[PortRow, Port]):
     async def _changes(self, tx: Transaction, row: PortRow, body: PortUpdate) -> dict[str, Any]:
         """The new values of plain columns."""
         changes: dict[str, Any] = {n: getattr(body, n) or "" for n in TEXTS if getattr(body, n) is not UNSET}
-        for name in ("admin_state_up", "port_security_enabled", "dns_name", "vnic_type"):
+        for name in ("admin_state_up", "port_security_enabled", "dns_name", "vnic_type", "qos_policy_id"):
             if getattr(body, name) is not UNSET:
                 changes[name] = getattr(body, name)
         if body.profile is not UNSET:
@@ -154,7 +156,9 @@ class PortLogic(ReadLogic[PortRow, Port]):
                 await self.deps.announcer.events(tx, ctx, plan.server_events("network-vif-deleted", [row]))
             await self.deps.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
 
-    async def guarded(self, connection: Connection, port_id: str, guard: Guard, *, lock: bool = False) -> PortRow:
+    async def guarded(
+        self, connection: Connection, port_id: str, guard: Guard, *, lock: bool = False
+    ) -> PolicedPortRow:
         return (await self._with_network(connection, port_id, guard, lock=lock))[0]
 
     async def _with_network(

@@ -82,6 +82,7 @@ class PortCreate(StandardCreate, kw_only=True, rename=WIRE):
     vnic_type: Name = "normal"
     profile: dict[str, Any] | None = msgspec.field(default_factory=dict)
     tags: Tags = msgspec.field(default_factory=list)
+    qos_policy_id: Uuid | None = None
 
 
 class PortUpdate(StandardUpdate, rename=WIRE):
@@ -98,6 +99,7 @@ class PortUpdate(StandardUpdate, rename=WIRE):
     host_id: Name | UnsetType | None = UNSET
     vnic_type: Name | UnsetType = UNSET
     profile: dict[str, Any] | UnsetType | None = UNSET
+    qos_policy_id: Uuid | UnsetType | None = UNSET
 
 
 class FixedIP(View):
@@ -129,6 +131,8 @@ class Port(StandardView, kw_only=True, rename=WIRE):
     security_groups: list[str]
     port_security_enabled: bool
     allowed_address_pairs: list[AddressPair]
+    qos_policy_id: str | None
+    qos_network_policy_id: str | None
     vnic_type: str = "normal"
     dns_name: str = ""
     extra_dhcp_opts: list[DhcpOpt] = msgspec.field(default_factory=list)

@@ -11,15 +11,15 @@ from kilonova.network.resources.base.columns import shown
 from kilonova.network.resources.ports.schemas import AddressPair, DhcpOpt, FixedIP, Port
 from kilonova.network.store import ports as store
 from kilonova.network.store import tags as tag_store
-from kilonova.network.store.ports import Allocation, PortRow
+from kilonova.network.store.ports import Allocation, PolicedPortRow, PortRow
 
 SHOWN = (
     "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "port_security_enabled",
-    "vnic_type", "dns_name", "host_id", "profile",
+    "vnic_type", "dns_name", "host_id", "profile", "qos_policy_id", "qos_network_policy_id",
 )  # fmt: skip
 
 
-def view(row: PortRow, addresses: Sequence[Allocation], groups: Sequence[str], tags: Sequence[str]) -> Port:
+def view(row: PolicedPortRow, addresses: Sequence[Allocation], groups: Sequence[str], tags: Sequence[str]) -> Port:
     return Port(
         **shown(row, tags),
         **{name: getattr(row, name) for name in SHOWN},
@@ -39,7 +39,7 @@ def binding(row: PortRow) -> dict[str, Any]:
     return {"vif_type": "bridge", "vif_details": {"port_filter": True, "connectivity": "l2"} | names}
 
 
-async def views(connection: Connection, rows: Sequence[PortRow]) -> Sequence[Port]:
+async def views(connection: Connection, rows: Sequence[PolicedPortRow]) -> Sequence[Port]:
     """Three statements, however many ports."""
     ids = [row.id for row in rows]
     addresses = await store.addresses_of(connection, ids)

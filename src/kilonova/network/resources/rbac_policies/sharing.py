@@ -12,15 +12,18 @@ from kilonova.core.errors import KilonovaError
 from kilonova.network import errors
 from kilonova.network.deps import Deps
 from kilonova.network.resources.address_scopes.errors import AddressScopeNotFound
+from kilonova.network.resources.qos_policies.errors import QosPolicyNotFound
 from kilonova.network.resources.subnetpools.errors import SubnetPoolNotFound
 from kilonova.network.store import address_scopes as scope_store
 from kilonova.network.store import networks as network_store
+from kilonova.network.store import qos_policies as qos_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import subnetpools as pool_store
 from kilonova.network.store.address_scopes import ADDRESS_SCOPES
 from kilonova.network.store.networks import NETWORKS
 from kilonova.network.store.objects import Objects
+from kilonova.network.store.qos_policies import QOS_POLICIES
 from kilonova.network.store.rbac_policies import EVERYONE, EXTERNAL, POLICIES, SHARED, seen_by
 from kilonova.network.store.security_groups import GROUPS
 from kilonova.network.store.subnetpools import SUBNETPOOLS, SubnetPoolRow
@@ -33,19 +36,22 @@ Users = Callable[[Connection, str], Awaitable[set[str]]]
 @dataclass(frozen=True)
 class Kind:
     """`columns`: action → the object's column with its targets; `used_by`: action → the projects that depend on it;
-    `refusal`: why the object cannot be shared with a target."""
+    `refusal`: why the object cannot be shared with a target. With `owner_counts` the owner's own use, too, keeps it shared with
+    every project, as upstream has it."""
 
     objects: Objects[Any]
     missing: type[KilonovaError]
     columns: Mapping[str, str]
     used_by: Mapping[str, Users]
     refusal: Callable[[Connection, Any, str], Awaitable[str | None]] | None = None
+    owner_counts: bool = False
 
     async def users(self, connection: Connection, row: Any, action: str, targets: Sequence[str]) -> set[str]:
         """Projects that depend on it and would be left without the right to: the owner and the remaining targets have it."""
         if EVERYONE in targets:
             return set()
-        return await self.used_by[action](connection, row.id) - {row.project_id, *targets}
+        allowed = {*targets} if self.owner_counts else {row.project_id, *targets}
+        return await self.used_by[action](connection, row.id) - allowed
 
 
 async def _without_scope(connection: Connection, pool: SubnetPoolRow, target: str) -> str | None:
@@ -61,8 +67,12 @@ NETWORK = Kind(
     {SHARED: "shared_with", EXTERNAL: "external_to"},
     {SHARED: network_store.port_owners, EXTERNAL: router_store.gateway_owners},
 )
+QOS_POLICY = Kind(
+    QOS_POLICIES, QosPolicyNotFound, {SHARED: "shared_with"}, {SHARED: qos_store.users_of}, owner_counts=True
+)
 KINDS: dict[str, Kind] = {
     "network": NETWORK,
+    "qos_policy": QOS_POLICY,
     "security_group": Kind(
         GROUPS, errors.SecurityGroupNotFound, {SHARED: "shared_with"}, {SHARED: group_store.users_of}
     ),

@@ -63,7 +63,9 @@ class FilterTables:
         before = len(self._refused[version])
         for line in why.lines if isinstance(why, Refused) else ():
             found = WRITTEN.fullmatch(line.strip())
-            if found and (found["chain"].startswith(("p-", "t-")) or chain_owner(found["chain"], self.prefix)):
+            if found and (
+                found["chain"].startswith(("p-", "t-", "e-", "i-")) or chain_owner(found["chain"], self.prefix)
+            ):
                 self._refused[version][found["chain"], found["rule"]] = str(why)
         return len(self._refused[version]) > before
 

@@ -1,14 +1,15 @@
-"""Anti-spoofing at layer 2: one nft table in the bridge family, replaced as a whole. Pure.
+"""Anti-spoofing and QoS at layer 2: one nft table in the bridge family, replaced as a whole. Pure.
 
 It runs before the bridge hands packets to iptables, so what is forged here never reaches connection tracking."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 
+from kilonova.network.agent.firewall.iptables.qos import compile_qos
 from kilonova.network.agent.model import HostModel, NetworkModel, PortModel, tap_name
 from kilonova.network.agent.system.names import (
     METADATA_ADDRESS,
@@ -121,21 +122,34 @@ def way_out(network: NetworkModel, prefix: str) -> str:
 
 class L2(msgspec.Struct, frozen=True):
     """Compiled: the rules for each tap that has filters, the taps that get nothing either, and for each device that leads to
-    other hosts (a tunnel, or the wire to a physical network) the rules for both ways."""
+    other hosts (a tunnel, or the wire to a physical network) the rules for both ways. `sends` and `gets` are QoS policies' rules
+    for each tap: for packets from the guest, and to it."""
 
     taps: dict[str, tuple[str, ...]] = {}
     down: frozenset[str] = frozenset()
     tunnels: dict[str, tuple[str, ...]] = {}
+    sends: dict[str, tuple[str, ...]] = {}
+    gets: dict[str, tuple[str, ...]] = {}
+
+    def _maps(self) -> dict[str, tuple[str, dict[str, tuple[str, ...]]]]:
+        """Map → (what the names of its chains begin with, device → rules)."""
+        return {
+            "ports": ("p-", self.taps), "tunnels": ("t-", self.tunnels), "sends": ("e-", self.sends), "gets": ("i-", self.gets),
+        }  # fmt: skip
 
     def chains(self) -> dict[str, tuple[str, ...]]:
-        found = {f"p-{tap.removeprefix('tap')}": rules for tap, rules in self.taps.items()}
-        return found | {f"t-{device}": rules for device, rules in self.tunnels.items()}
+        return {
+            first + device.removeprefix("tap"): rules
+            for first, devices in self._maps().values()
+            for device, rules in devices.items()
+        }
 
     def elements(self) -> dict[str, dict[str, str]]:
         """Map → device → chain."""
-        taps = {tap: f"p-{tap.removeprefix('tap')}" for tap in self.taps}
-        tunnels = {device: f"t-{device}" for device in self.tunnels}
-        return {"ports": taps, "tunnels": tunnels}
+        return {
+            name: {device: first + device.removeprefix("tap") for device in devices}
+            for name, (first, devices) in self._maps().items()
+        }
 
 
 def compile_l2(state: HostModel, prefix: str) -> L2:
@@ -144,18 +158,27 @@ def compile_l2(state: HostModel, prefix: str) -> L2:
         {tap_name(p.id): port_rules(p) for p in ports if p.port_security_enabled or not p.admin_state_up},
         frozenset(tap_name(p.id) for p in ports if not p.admin_state_up),
         {device: tunnel_rules(n) for n in state.networks if (device := way_out(n, prefix))},
+        *compile_qos(state),
     )
 
 
 def closed(wanted: L2, refused: Collection[tuple[str, str]]) -> L2:
-    """Without the chains in which one of the refused (chain, rule) is: they drop everything."""
+    """Without the chains in which one of the refused (chain, rule) is: they drop everything. A limit or mark that
+    is refused is left out: that stops no traffic."""
 
     def rules(chain: str, found: tuple[str, ...]) -> tuple[str, ...]:
         return ("drop",) if any((chain, rule) in refused for rule in found) else found
 
     taps = {tap: rules(f"p-{tap.removeprefix('tap')}", found) for tap, found in wanted.taps.items()}
     tunnels = {device: rules(f"t-{device}", found) for device, found in wanted.tunnels.items()}
-    return L2(taps, wanted.down, tunnels)
+
+    def kept(first: str, held: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {
+            tap: tuple(rule for rule in found if (first + tap.removeprefix("tap"), rule) not in refused)
+            for tap, found in held.items()
+        }
+
+    return L2(taps, wanted.down, tunnels, kept("e-", wanted.sends), kept("i-", wanted.gets))
 
 
 def removal(table: str) -> str:
@@ -175,6 +198,12 @@ table bridge {table} {{
  map tunnels {{
   type ifname : verdict
  }}
+ map sends {{
+  type ifname : verdict
+ }}
+ map gets {{
+  type ifname : verdict
+ }}
  set down {{
   type ifname
  }}
@@ -187,6 +216,14 @@ table bridge {table} {{
   type filter hook postrouting priority 0; policy accept;
   oifname @down drop
   oifname vmap @tunnels
+ }}
+ chain qos-sends {{
+  type filter hook prerouting priority -299; policy accept;
+  iifname vmap @sends
+ }}
+ chain qos-gets {{
+  type filter hook postrouting priority 1; policy accept;
+  oifname vmap @gets
  }}
 }}
 """

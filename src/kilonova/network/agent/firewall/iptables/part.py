@@ -56,6 +56,8 @@ class IptablesFirewall(Firewall):
         """Write the filters, then cut what they no longer allow."""
         state = replace(state, routers=None) if state.routers is not None else state
         before = self._state
+        if state.qos_policies is None:  # not sent
+            state = replace(state, qos_policies=before.qos_policies)
         zones = conntrack.assign_zones([n.id for n in before.networks], self.zones)
         self.zones = conntrack.assign_zones([n.id for n in state.networks], zones)
         compiled = compile_filters(state, zones=self.zones, prefix=self.options.instance, mark=self.options.mark)
