@@ -27,7 +27,7 @@ async def rule(cloud: Cloud, group_id: str, address_group_id: str, token: str = 
 
 
 async def test_its_whole_life(cloud: Cloud) -> None:
-    group = await make(cloud, "10.0.0.5", "10.1.2.3/16", "fd00::1/64", "10.0.0.5/32")
+    group = await make(cloud, "10.0.0.5/32", "10.1.2.3/16", "fd00::1/64", "10.0.0.5/32")
     assert group["addresses"] == ["10.0.0.5/32", "10.1.0.0/16", "fd00::/64"]
     assert (group["name"], group["description"], group["tags"]) == ("partners", "", [])
     path = f"/address-groups/{group['id']}"
@@ -47,7 +47,7 @@ async def test_its_whole_life(cloud: Cloud) -> None:
 
 async def test_hosts_filter_by_it(cloud: Cloud) -> None:
     _, plane = await cloud.agent()
-    group = await make(cloud, "192.0.2.7", "198.51.100.0/24", "fd00::1")
+    group = await make(cloud, "192.0.2.7/32", "198.51.100.0/24", "fd00::1/128")
     security = await cloud.make("security_group", name="web")
     network, _ = await cloud.network()
     await cloud.bound(network, security_groups=[security["id"]])
@@ -72,12 +72,12 @@ async def test_hosts_filter_by_it(cloud: Cloud) -> None:
 
 
 async def test_what_is_refused(cloud: Cloud) -> None:
-    for odd in ("10.0.0.300", "10.0.0.0/33", "fe80::1%lo", "x\n", ""):
+    for odd in ("10.0.0.300", "10.0.0.5", "10.0.0.0/33", "fe80::1%lo", "x\n", ""):
         answer = await cloud("POST", "/address-groups", json={"address_group": {"addresses": [odd]}})
         refused(answer, 400, "HTTPBadRequest", "addresses")
-    group, security = await make(cloud, "10.0.0.5"), await cloud.make("security_group", name="web")
+    group, security = await make(cloud, "10.0.0.5/32"), await cloud.make("security_group", name="web")
     refused(await rule(cloud, security["id"], NOWHERE), 404, "AddressGroupNotFound", NOWHERE)
-    theirs = await make(cloud, "10.0.0.5", token="foreign")
+    theirs = await make(cloud, "10.0.0.5/32", token="foreign")
     refused(await rule(cloud, security["id"], theirs["id"]), 404, "AddressGroupNotFound")
     both = {"remote_ip_prefix": "10.0.0.0/8"}
     refused(await rule(cloud, security["id"], group["id"], **both), 400, "SecurityGroupMultipleRemoteEntites")
@@ -88,7 +88,7 @@ async def test_what_is_refused(cloud: Cloud) -> None:
 
 
 async def test_rights(cloud: Cloud) -> None:
-    group = await make(cloud, "10.0.0.5")
+    group = await make(cloud, "10.0.0.5/32")
     path, body = f"/address-groups/{group['id']}", {"address_group": {"name": "x"}}
     for method, sent in (("GET", None), ("PUT", body), ("DELETE", None)):
         refused(await cloud(method, path, token="foreign", json=sent), 404, "AddressGroupNotFound")

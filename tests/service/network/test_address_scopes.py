@@ -65,7 +65,7 @@ async def test_shared_with_every_project_for_ever(cloud: Cloud) -> None:
     assert await names(cloud, "/address-scopes?shared=true") == ["all"]
     assert (await cloud("PUT", path, token="foreign", json={"address_scope": {"name": "x"}})).status == 403
     (policy,) = (await cloud("GET", "/rbac-policies")).json["rbac_policies"]
-    assert (policy["object_type"], policy["target_project"]) == ("address_scope", "*")
+    assert (policy["object_type"], policy["target_tenant"]) == ("address_scope", "*")
     assert (await cloud("DELETE", path)).status == 204
     assert (await cloud("GET", "/rbac-policies", token="admin")).json["rbac_policies"] == []
     assert (await scope(cloud, "admin", name="born so", shared=True))["shared"] is True

@@ -137,6 +137,10 @@ async def test_a_network_of_small_packets_has_no_ipv6(cloud: Cloud):
     assert answer.json["NeutronError"]["message"] == (
         f"MTU of {network['id']} is not valid, subnet requires a minimum of 1280"
     )
+    whole = await cloud.make("network", name="whole", mtu=1280)
+    await subnet(cloud, whole)
+    answer = await cloud("PUT", f"/networks/{whole['id']}", json={"network": {"mtu": 1279}})
+    assert (answer.status, answer.json["NeutronError"]["type"]) == (409, "NetworkMTUSubnetConflict")
 
 
 async def test_overlap_is_of_one_version(cloud: Cloud):

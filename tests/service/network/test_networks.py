@@ -24,7 +24,7 @@ async def test_discovery(cloud: Cloud):
     assert aliases >= {extension.alias for resource in RESOURCES for extension in resource.extensions}
     assert {"security-group", "port-security", "binding", "quotas", "agent"} <= aliases
     assert "router" in aliases
-    assert not {"dvr", "l3-ha", "l3_agent_scheduler"} & aliases
+    assert not {"dvr", "l3-ha"} & aliases
     names = {e["alias"]: e["name"] for e in (await cloud("GET", "/extensions")).json["extensions"]}
     assert (names["availability_zone"], names["binding"]) == ("Availability Zone", "Port Binding")
     binding = (await cloud("GET", "/extensions/binding")).json["extension"]
@@ -175,6 +175,8 @@ async def test_bulk(cloud: Cloud):
     assert (await cloud("POST", "/subnets", json={"subnets": bad})).status == 400
     assert len((await cloud("GET", "/subnets")).json["subnets"]) == 2
     assert (await cloud("POST", "/networks", json={"networks": []})).status == 400
+    wrapped = await cloud("POST", "/networks", json={"networks": [{"network": {"name": "c"}}, {"name": "d"}]})
+    assert [n["name"] for n in wrapped.json["networks"]] == ["c", "d"]
 
 
 async def test_lists_filter_sort_and_page(cloud: Cloud):
@@ -201,6 +203,10 @@ async def test_lists_filter_sort_and_page(cloud: Cloud):
     assert [li["rel"] for li in following["networks_links"]] == ["previous"]
     back = following["networks_links"][0]["href"].removeprefix("http://kilonova.test")
     assert [n["name"] for n in (await cloud.client("GET", back, token="member")).json["networks"]] == ["a", "b", "c"]
+    empty = (await cloud("GET", f"/networks?sort_key=name&limit=3&marker={following['networks'][-1]['id']}")).json
+    assert (empty["networks"], [li["rel"] for li in empty["networks_links"]]) == ([], ["previous"])
+    back = empty["networks_links"][0]["href"].removeprefix("http://kilonova.test")
+    assert [n["name"] for n in (await cloud.client("GET", back, token="member")).json["networks"]] == ["b", "c", "d"]
     assert (await cloud("GET", "/networks?fields=name&fields=id&limit=1")).json["networks"][0].keys() == {"id", "name"}
     for bad in (
         "colour=red",

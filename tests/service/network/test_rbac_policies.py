@@ -43,7 +43,7 @@ async def test_a_network_shared_with_one_project(cloud: Cloud) -> None:
     policy = await shared(cloud, network, theirs)
     assert policy == {
         "id": policy["id"], "project_id": PROJECT, "tenant_id": PROJECT, "object_type": "network", "object_id": network["id"],
-        "action": SHARED, "target_project": theirs, "target_tenant": theirs,
+        "action": SHARED, "target_tenant": theirs,
     }  # fmt: skip
 
     seen = (await cloud("GET", f"/networks/{network['id']}", token="foreign")).json["network"]
@@ -57,6 +57,11 @@ async def test_a_network_shared_with_one_project(cloud: Cloud) -> None:
     assert await names(cloud, "/networks?shared=true", "member") == []
     assert (await cloud("GET", f"/subnets/{subnet['id']}", token="foreign")).status == 200
     assert len((await cloud("GET", "/subnets", token="foreign")).json["subnets"]) == 1
+    assert len((await cloud("GET", "/subnets?shared=true", token="foreign")).json["subnets"]) == 1
+    assert (await cloud("GET", "/subnets?shared=false", token="foreign")).json["subnets"] == []
+    assert (await cloud("GET", "/subnets?shared=true")).json["subnets"] == []
+    assert len((await cloud("GET", "/subnets?router:external=false")).json["subnets"]) == 1
+    assert (await cloud("GET", "/subnets?router:external=true")).json["subnets"] == []
     body = {"network": {"name": "mine"}}
     assert (await cloud("PUT", f"/networks/{network['id']}", token="foreign", json=body)).status == 403
 
@@ -73,7 +78,7 @@ async def test_the_flag_is_a_view_of_the_policy(cloud: Cloud) -> None:
     theirs = await foreign_project(cloud)
     network = await cloud.make("network", "admin", name="all", shared=True, project_id=PROJECT)
     (policy,) = (await cloud("GET", f"/rbac-policies?object_id={network['id']}")).json["rbac_policies"]
-    assert (policy["action"], policy["target_project"], policy["project_id"]) == (SHARED, "*", PROJECT)
+    assert (policy["action"], policy["target_tenant"], policy["project_id"]) == (SHARED, "*", PROJECT)
     refused(await share(cloud, network, "*", "admin"), 409, "DuplicateRbacPolicy")
     port = await cloud.make("port", "foreign", network_id=network["id"])
     off = {"network": {"shared": False}}
@@ -99,7 +104,7 @@ async def test_external_to_one_project(cloud: Cloud) -> None:
     theirs = await foreign_project(cloud)
     public, _ = await external(cloud)
     (policy,) = (await cloud("GET", "/rbac-policies", token="admin")).json["rbac_policies"]
-    assert (policy["action"], policy["target_project"]) == (EXTERNAL, "*")
+    assert (policy["action"], policy["target_tenant"]) == (EXTERNAL, "*")
     body = {"rbac_policy": {"target_project": theirs}}
     changed = await cloud("PUT", f"/rbac-policies/{policy['id']}", token="admin", json=body)
     assert changed.json["rbac_policy"]["target_tenant"] == theirs

@@ -131,6 +131,8 @@ async def test_the_same_rule_twice(cloud: Cloud):
         ({"protocol": "icmp", "port_range_min": 256}, 400, "SecurityGroupInvalidIcmpValue"),
         ({"protocol": "icmp", "port_range_max": 0}, 400, "SecurityGroupMissingIcmpType"),
         ({"protocol": "ipv6-icmp"}, 400, "SecurityGroupEthertypeConflictWithProtocol"),
+        ({"protocol": "58"}, 400, "SecurityGroupEthertypeConflictWithProtocol"),
+        ({"protocol": 43}, 400, "SecurityGroupEthertypeConflictWithProtocol"),
         ({"remote_ip_prefix": "nonsense"}, 400, "InvalidCIDR"),
         ({"remote_ip_prefix": "10.0.0.0/33"}, 400, "InvalidCIDR"),
         ({"remote_ip_prefix": "2001:db8::/32"}, 400, "SecurityGroupRuleParameterConflict"),

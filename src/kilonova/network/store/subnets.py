@@ -54,6 +54,11 @@ def seen_by(project_id: str | None) -> Condition:
     return or_(subnets.c.project_id == project_id, subnets.c.network_id.in_(seen))
 
 
+def on_external(*, external: bool) -> Condition:
+    """Subnets of networks that are external, or of those that are not."""
+    return subnets.c.network_id.in_(select(networks.c.id).where(networks.c.external == external))
+
+
 async def ids_of(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[str]]:
     """Ids of subnets by network."""
     found: defaultdict[str, list[str]] = defaultdict(list)
@@ -95,6 +100,11 @@ def _with_scopes(network_ids: Any) -> Select[Any]:
 def _of_networks(network_ids: Any, *, lock: bool) -> Select[Any]:
     query = select(subnets).where(subnets.c.network_id.in_(network_ids)).order_by(subnets.c.born, subnets.c.id)
     return locked(query) if lock else query
+
+
+async def ipv6_on(connection: Connection, network_id: str) -> bool:
+    query = select(subnets.c.id).where(subnets.c.network_id == network_id, subnets.c.ip_version == 6).limit(1)
+    return (await connection.execute(query)).first() is not None
 
 
 async def advance(connection: Connection, subnet_id: str, search_from: int) -> None:

@@ -20,11 +20,13 @@ from kilonova.network.store import tags as tag_store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
 
 
-def prefixes(asked: Sequence[str]) -> list[str]:
-    """As they are kept, each once. Raises HTTPBadRequest."""
+def prefixes(asked: Sequence[str], *, whole: bool = False) -> list[str]:
+    """As they are kept, each once; single addresses become prefixes, unless all must be `whole`. Raises HTTPBadRequest."""
     found: dict[str, None] = {}
     for text in asked:
         try:
+            if whole and "/" not in text:
+                raise ValueError(text)
             found[str(parse_interface(text).network)] = None
         except ValueError:
             raise network_errors.HTTPBadRequest(
@@ -42,7 +44,7 @@ class AddressGroupLogic(Logic[AddressGroupRow, AddressGroup]):
         return [AddressGroup(**shown(row, tags.get(row.id, [])), addresses=row.addresses) for row in rows]
 
     def new(self, ctx: RequestContext, body: AddressGroupCreate) -> dict[str, Any]:
-        return standard(self.deps, ctx, body) | {"addresses": prefixes(body.addresses or [])}
+        return standard(self.deps, ctx, body) | {"addresses": prefixes(body.addresses or [], whole=True)}
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: AddressGroupRow) -> None:
         named = await group_store.names_address_group(tx.connection, row.id)

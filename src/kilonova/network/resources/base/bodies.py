@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -28,7 +29,8 @@ async def read_shape(call: Call, shape: Shape, kind: Any) -> Any:
 
 
 async def read_many(call: Call, shape: Shape, most: int) -> tuple[list[Any], bool]:
-    """New objects: `{"network": {…}}` or `{"networks": [{…}, …]}` with at most so many, and whether it was the second."""
+    """New objects: `{"network": {…}}` or `{"networks": [{…}, …]}` with at most so many, and whether it was the second. In a list
+    each may have its own envelope: `{"networks": [{"network": {…}}, …]}`"""
     envelope = await _envelope(call, shape.name, shape.collection)
     call.reads(shape.create)
     if shape.name in envelope:
@@ -42,7 +44,15 @@ async def read_many(call: Call, shape: Shape, most: int) -> tuple[list[Any], boo
     if len(parts) > most:
         reason = f"One request can create at most {most} {shape.collection}, not {len(parts)}"
         raise errors.HTTPBadRequest(reason=reason)
-    return [_decode(shape, part, shape.create) async for part in yielding(parts)], True
+    return [_decode(shape, _unwrapped(part, shape.name), shape.create) async for part in yielding(parts)], True
+
+
+def _unwrapped(part: msgspec.Raw, name: str) -> msgspec.Raw:
+    with contextlib.suppress(msgspec.ValidationError):
+        found = msgspec.json.decode(part, type=dict[str, msgspec.Raw])
+        if len(found) == 1 and name in found:
+            return found[name]
+    return part
 
 
 async def _envelope(call: Call, *names: str) -> dict[str, msgspec.Raw]:

@@ -34,7 +34,7 @@ def read_filters(call: Call, shape: Shape) -> tuple[Filters, bool]:
         if key in TAG_FILTERS and shape.tagged:
             filters[key] = list(few(key, [tag for value in values for tag in value.split(",")]))
         elif key in shape.extra:
-            filters[key] = values
+            filters[key] = [_convert(key, value, shape.extra[key]) for value in values]
         elif key in known:
             name, kind = known[key]
             read = shape.addresses.get(key)
@@ -105,16 +105,17 @@ def _sorts(given: dict[str, list[str]], known: Mapping[str, Any], shape: Shape) 
 
 
 def links(call: Call, path: str, items: Sequence[Any], filters: Filters) -> list[Link]:
-    """To the pages beside this one; `path` is below `/v2.0/`."""
-    if filters.limit is None or not items:
+    """To the pages beside this one; `path` is below `/v2.0/`. From a page after the last one, the previous is the last, and
+    from one before the first the next is the first."""
+    if filters.limit is None:
         return []
     kept = [(k, v) for k, v in call.query.multi_items() if k not in ("marker", "page_reverse")]
     url = f"{call.base_url}/v2.0/{path}?"
     full = len(items) == filters.limit
+    last, first = ([("marker", items[at].id)] if items else [] for at in (-1, 0))
     found: list[Link] = []
     if full if not filters.page_reverse else filters.marker is not None:
-        found.append(Link(rel="next", href=url + urlencode([*kept, ("marker", items[-1].id)])))
+        found.append(Link(rel="next", href=url + urlencode([*kept, *last])))
     if filters.marker is not None if not filters.page_reverse else full:
-        previous = [*kept, ("marker", items[0].id), ("page_reverse", "True")]
-        found.append(Link(rel="previous", href=url + urlencode(previous)))
+        found.append(Link(rel="previous", href=url + urlencode([*kept, *first, ("page_reverse", "True")])))
     return found

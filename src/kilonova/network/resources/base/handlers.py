@@ -15,7 +15,6 @@ from kilonova.network.resources.base.bodies import read_many, read_one
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.filters import links, read_filters
 from kilonova.network.resources.base.grants import acting, narrow
-from kilonova.network.resources.base.schemas import Filters
 from kilonova.network.resources.base.shape import Link, Shape
 
 L = TypeVar("L", bound=Any)
@@ -59,15 +58,13 @@ class Handlers(Replies[L]):
 
     async def list(self, call: Call) -> Reply:
         filters, possible = read_filters(call, self.shape)
-        self.asked(call, filters)
+        if "shared" in filters.filters:  # with the caller's project
+            filters.filters["shared_to"] = [call.ctx.project_id]
         project = scope(call)
         if call.ctx.is_host:
             possible, project = narrow(self.shape.hosts, call.ctx.grant, filters) and possible, None
         items = await self.logic.list(filters, project) if possible else []
         return self.many(call, items, links(call, self.shape.path, items, filters), filters.fields)
-
-    def asked(self, call: Call, filters: Filters) -> None:
-        """What else the filters depend on."""
 
     async def show(self, call: Call, id: str) -> Reply:
         item = await self.logic.get(id, self.guard(call, "get"))

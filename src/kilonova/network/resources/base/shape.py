@@ -52,7 +52,7 @@ class Shape:
     view: type[msgspec.Struct]
     create: type[msgspec.Struct] | None = None
     update: type[msgspec.Struct] | None = None
-    extra: frozenset[str] = frozenset()
+    extra: Mapping[str, type] = field(default_factory=dict)
     addresses: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
     constant: Mapping[str, Any] = field(default_factory=dict)
     derived: frozenset[str] = frozenset()

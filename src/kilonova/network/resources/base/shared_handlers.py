@@ -9,16 +9,11 @@ import msgspec
 
 from kilonova.core.web.call import Call
 from kilonova.network.resources.base.handlers import Handlers
-from kilonova.network.resources.base.schemas import Filters
 
 L = TypeVar("L", bound=Any)
 
 
 class SharedHandlers(Handlers[L]):
-    def asked(self, call: Call, filters: Filters) -> None:
-        if "shared" in filters.filters:
-            filters.filters["shared_to"] = [call.ctx.project_id]
-
     def _shown(self, call: Call, items: Sequence[msgspec.Struct], fields: frozenset[str]) -> Sequence[msgspec.Struct]:
         return super()._shown(call, [self._for(call.ctx.project_id, item) for item in items], fields)
 

@@ -19,6 +19,7 @@ from kilonova.network.resources.networks.schemas import Network, NetworkCreate, 
 from kilonova.network.resources.qos_policies.use import check_change, check_named
 from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.routers.errors import ExternalNetworkInUse
+from kilonova.network.resources.subnets.plan import IPV6_MTU
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import networks as store
 from kilonova.network.store import qos_policies as qos_store
@@ -98,6 +99,8 @@ class NetworkLogic(Logic[NetworkRow, Network]):
     async def changes(self, tx: Transaction, row: NetworkRow, body: NetworkUpdate) -> dict[str, Any]:
         changes = changes_of(body)
         self._check_mtu(changes.get("mtu"), row.network_type)
+        if changes.get("mtu", IPV6_MTU) < IPV6_MTU and await subnet_store.ipv6_on(tx.connection, row.id):
+            raise errors.NetworkMTUSubnetConflict(id=row.id, mtu=IPV6_MTU)
         shared = changes.get("shared", row.shared)
         if shared != row.shared:
             left = [one for one in row.shared_with if one != EVERYONE]

@@ -123,7 +123,7 @@ class _Batch:
         if isinstance(given, UnsetType) or given is None:
             groups = [default_group] if secured and not owner.startswith("network:") else []
         else:
-            groups = list(dict.fromkeys(given))
+            groups = list(plan.groups_once(given))
         pairs = plan.pairs(body.allowed_address_pairs, mac)
         plan.check_security(enabled=secured, groups=groups, pairs=pairs, groups_given=True)
         plan.check_vnic_type(body.vnic_type)

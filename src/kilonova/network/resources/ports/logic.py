@@ -16,7 +16,6 @@ from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.ipam.readdress import readdress
-from kilonova.network.projects import enter
 from kilonova.network.resources.base.facts import Guard, facts
 from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.ports import plan, routed
@@ -108,16 +107,13 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
     async def _change_groups(
         self, tx: Transaction, ctx: RequestContext, row: PortRow, body: PortUpdate, changes: dict[str, Any]
     ) -> Sequence[str]:
-        """Set the groups that were asked for; those the port had. Port security without any group begins with the default one."""
+        """Set the groups that were asked for; those the port had. Switching port security on brings none, as upstream."""
         had = (await store.groups_of(tx.connection, [row.id])).get(row.id, [])
         enabled = changes.get("port_security_enabled", row.port_security_enabled)
         given = not isinstance(body.security_groups, UnsetType)
-        wanted: Sequence[str] = had if isinstance(body.security_groups, UnsetType) else body.security_groups or []
-        if enabled and not row.port_security_enabled and not given and not had:
-            wanted = [await enter(self.deps, tx, row.project_id)]
+        wanted = had if isinstance(body.security_groups, UnsetType) else plan.groups_once(body.security_groups or [])
         pairs = changes.get("allowed_address_pairs", row.allowed_address_pairs)
         plan.check_security(enabled=enabled, groups=wanted, pairs=pairs, groups_given=given)
-        wanted = list(dict.fromkeys(wanted))
         if set(wanted) != set(had):
             await plan.check_groups(tx.connection, ctx, row.project_id, wanted)
             await store.set_groups(tx.connection, row.id, wanted)

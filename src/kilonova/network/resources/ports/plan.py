@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -158,6 +159,16 @@ def check_security(*, enabled: bool, groups: Sequence[str], pairs: Sequence[Any]
 def usable(group: GroupRow, projects: set[str | None]) -> bool:
     """Whether the group is shared with one of the projects."""
     return not projects.isdisjoint(group.shared_with) or EVERYONE in group.shared_with
+
+
+def groups_once(groups: Sequence[str]) -> Sequence[str]:
+    """The groups. Raises a 400 that names those that are there twice."""
+    twice = sorted(group for group, count in Counter(groups).items() if count > 1)
+    if twice:
+        raise errors.HTTPBadRequest(
+            reason=f"Invalid input for security_groups. Reason: Duplicate items in the list: '{', '.join(twice)}'."
+        )
+    return groups
 
 
 async def check_groups(connection: Connection, ctx: RequestContext, project_id: str, group_ids: Sequence[str]) -> None:

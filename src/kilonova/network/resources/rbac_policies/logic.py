@@ -38,7 +38,7 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
     missing = errors.RbacPolicyNotFound
 
     async def views(self, connection: Connection, rows: Sequence[RbacRow]) -> Sequence[RbacPolicy]:
-        same = ("id", "project_id", "object_type", "object_id", "action", "target_project")
+        same = ("id", "project_id", "object_type", "object_id", "action")
         return [
             RbacPolicy(
                 **{name: getattr(row, name) for name in same},

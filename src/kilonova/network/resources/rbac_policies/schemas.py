@@ -42,5 +42,4 @@ class RbacPolicy(View):
     object_type: str
     object_id: str
     action: str
-    target_project: str
     target_tenant: str

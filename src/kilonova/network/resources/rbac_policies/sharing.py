@@ -107,13 +107,16 @@ async def publish(deps: Deps, tx: Transaction, object_type: str, rows: Sequence[
 
 
 def conditions(objects: Objects[Any], object_type: str, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
-    """What filters ask for; `shared` means with the project `shared_to`."""
-    found = objects.conditions(
-        {name: values for name, values in filters.items() if name not in ("shared", "shared_to")}
-    )
+    """What filters ask for."""
+    rest = {name: values for name, values in filters.items() if name not in ("shared", "shared_to")}
+    return [*objects.conditions(rest), *shared(objects.column("id"), object_type, filters)]
+
+
+def shared(ids: Any, object_type: str, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
+    """What the filter `shared` asks of the objects with these ids; it means with the project `shared_to`."""
     wanted = set(filters.get("shared", ()))
-    if len(wanted) == 1:
-        (project_id,) = filters.get("shared_to", [None])
-        shared = objects.table.c.id.in_(seen_by(object_type, project_id, SHARED))
-        found.append(shared if True in wanted else ~shared)
-    return found
+    if len(wanted) != 1:
+        return []
+    (project_id,) = filters.get("shared_to", [None])
+    found = ids.in_(seen_by(object_type, project_id, SHARED))
+    return [found if True in wanted else ~found]

@@ -21,7 +21,9 @@ PROTOCOLS = {
 }  # fmt: skip
 WITH_PORTS = {6, 17, 33, 132, 136}
 ICMP = {1, 58}
-ONLY_IPV6 = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
+ONLY_IPV6 = {
+    PROTOCOLS[name] for name in ("ipv6-encap", "ipv6-frag", "ipv6-icmp", "ipv6-nonxt", "ipv6-opts", "ipv6-route")
+}
 COLUMNS = [*set(Rule.__struct_fields__) - {"tenant_id", "normalized_cidr"}]
 COPIED = (
     "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_address_group_id",
@@ -38,7 +40,7 @@ def values_of(body: RuleCreate | DefaultRuleCreate) -> dict[str, Any]:
         )
     ethertype = _ethertype(body.ethertype)
     protocol = _protocol(body.protocol)
-    if protocol in ONLY_IPV6 and ethertype == "IPv4":
+    if ethertype == "IPv4" and number_of(protocol) in ONLY_IPV6:
         raise errors.SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=protocol)
     _check_range(protocol, body.port_range_min, body.port_range_max)
     remotes = (body.remote_ip_prefix, body.remote_group_id, body.remote_address_group_id)

@@ -18,6 +18,7 @@ from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard
 from kilonova.network.resources.base.facts import Guard, Seeing, facts, owned_by, within
 from kilonova.network.resources.base.logic import ChangingLogic
+from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.subnets import plan
 from kilonova.network.resources.subnets.automatic import give_all, take_all
 from kilonova.network.resources.subnets.pools import Pools, pool_of
@@ -30,6 +31,7 @@ from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.subnets import SUBNETS, SubnetRow
 from kilonova.network.store.tags import Condition
 
+OF_NETWORKS = {"external", "shared", "shared_to"}
 SHOWN = (
     "network_id", "subnetpool_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers", "service_types",
     "ipv6_ra_mode", "ipv6_address_mode",
@@ -52,6 +54,13 @@ class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
 
     def seen_by(self, project_id: str) -> Condition:
         return store.seen_by(project_id)
+
+    def conditions(self, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:
+        """Whether a subnet is external or shared is its network's."""
+        found = super().conditions({name: values for name, values in filters.items() if name not in OF_NETWORKS})
+        external = set(filters.get("external", ()))
+        found += [store.on_external(external=one) for one in external if len(external) == 1]
+        return [*found, *sharing.shared(SUBNETS.column("network_id"), "network", filters)]
 
     async def views(self, connection: Connection, rows: Sequence[SubnetRow]) -> Sequence[Subnet]:
         tags = await tag_store.tags_of(connection, [row.id for row in rows])
