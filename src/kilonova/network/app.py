@@ -23,6 +23,7 @@ from kilonova.network.resources.address_scopes.routes import ADDRESS_SCOPES
 from kilonova.network.resources.agent_schedulers.routes import AGENT_SCHEDULERS
 from kilonova.network.resources.agents.logic import AgentLogic
 from kilonova.network.resources.agents.routes import AGENTS
+from kilonova.network.resources.auto_allocated_topology.routes import AUTO_ALLOCATED_TOPOLOGY
 from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.network.resources.base import policies as base
 from kilonova.network.resources.base.resource import AnyResource, Api, counted
@@ -70,6 +71,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     *QOS_RULES,
     QOS_RULE_ALIASES,
     QOS_RULE_TYPES,
+    AUTO_ALLOCATED_TOPOLOGY,
     AGENTS,
     AGENT_SCHEDULERS,
     AVAILABILITY_ZONES,

@@ -72,6 +72,10 @@ class NetworkInUse(Conflict):
     )
 
 
+class DefaultExternalNetworkExists(Conflict):
+    template = "A default external network already exists: {id}."
+
+
 class InvalidSharedSetting(Conflict):
     template = "Unable to reconfigure sharing settings for network {id}. Multiple projects are using it."
 

@@ -71,6 +71,7 @@ networks = Table(
     Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies: projects, or "*"
     Column("external_to", JSON, nullable=False),
     Column("is_default", Boolean, nullable=False),
+    Column("default_external", Integer),  # 1 of the default external network, NULL of all others
     Column("mtu", Integer, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
     Column("status", String(16), nullable=False),
@@ -83,6 +84,7 @@ networks = Table(
     Index("ix_networks_qos_policy", "qos_policy_id"),
     Index("ux_networks_segment", "network_type", "segmentation_id", unique=True),
     Index("ux_networks_physical", "physical_network", unique=True),
+    Index("ux_networks_default_external", "default_external", unique=True),
 )
 
 subnets = Table(
@@ -350,6 +352,14 @@ qos_rules = Table(
     Column("max_burst_kpps", Integer),
     Column("dscp_mark", Integer),
     UniqueConstraint("qos_policy_id", "type", "direction"),
+)
+
+auto_allocated_topologies = Table(
+    "auto_allocated_topologies",
+    metadata,
+    Column("project_id", String(255), primary_key=True),
+    Column("network_id", ForeignKey("networks.id", ondelete="CASCADE"), nullable=False),
+    Column("router_id", ForeignKey("routers.id", ondelete="SET NULL")),
 )
 
 agents = Table(

@@ -485,6 +485,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "policies"): made("/network/v2.0/qos/policies", _named("policy"), "chief"),
     **{("network", f"{first}{noun}s"): _qos_rule(noun) for noun in QOS_RULES for first in ("", "alias_")},
     ("network", "rule-types"): lambda w: "bandwidth_limit",
+    ("network", "auto-allocated-topology"): lambda w: w.projects["owned"],
     ("network", "inside"): _inside,
     ("network", "port_forwardings"): _port_forwarding,
     ("compute", "servers"): _server,

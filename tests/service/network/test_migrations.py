@@ -45,3 +45,27 @@ async def test_shared_and_external_networks_have_policies(tmp_path: Path) -> Non
         (ids["shared"], SHARED, "*", "p"), (ids["external"], EXTERNAL, "*", "p"),
     ]  # fmt: skip
     assert now == {ids["shared"]: (["*"], []), ids["external"]: ([], ["*"]), ids["name"]: ([], [])}
+
+
+async def test_the_oldest_of_default_external_networks_is_the_one(tmp_path: Path) -> None:
+    database = Database(databases.url(tmp_path, f"{databases.BLANK}_default"), metadata, name="network")
+    await upgrade(database, before(tmp_path, "0017"))
+    kinds = {
+        "late": (True, True, "2"),
+        "early": (True, True, "1"),
+        "inner": (False, True, "0"),
+        "plain": (True, False, "0"),
+    }
+    ids = {name: f"00000000-0000-4000-8000-00000000000{n}" for n, name in enumerate(kinds)}
+    async with database.transaction() as tx:
+        for name, (external, is_default, created_at) in kinds.items():
+            row = NETWORK | {"id": ids[name], "external": external, "is_default": is_default, "created_at": created_at}
+            row |= {"shared_with": [], "external_to": []}
+            await tx.connection.execute(networks.insert().values(row))
+    await upgrade(database, MIGRATIONS)
+    async with database.reading() as connection:
+        now = {
+            row.id: (row.is_default, row.default_external) for row in (await connection.execute(select(networks))).all()
+        }
+    await database.close()
+    assert now == {id: (True, 1) if name == "early" else (False, None) for name, id in ids.items()}

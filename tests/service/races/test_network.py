@@ -168,6 +168,35 @@ async def test_one_default_pool(network: Replicas) -> None:
     assert await network.statuses(*asked("PUT", paths, "admin", json=body)) == Counter({200: 1, 400: 4})
 
 
+async def default_external(network: Replicas) -> str:
+    external = await make(network, "network", "admin", **{"router:external": True, "is_default": True})
+    await make(network, "subnet", "admin", network_id=external["id"], cidr="198.51.100.0/24", enable_dhcp=False)
+    return str(external["id"])
+
+
+async def test_one_topology_of_a_project(network: Replicas) -> None:
+    await default_external(network)
+    await a_pool(network, shared=True, is_default=True, default_prefixlen=28)
+    path = f"{V2}/auto-allocated-topology/{PROJECT}"
+    for _ in range(2):
+        answers = await network.all_at_once(*asked("GET", [path] * 6))
+        assert {answer.status for answer in answers} == {200}, [answer.content for answer in answers]
+        (network_id,) = {answer.json["auto_allocated_topology"]["id"] for answer in answers}
+        for kind, count in (("networks", 1), ("routers", 1), ("subnets", 1)):
+            found = (await network[0]("GET", f"{V2}/{kind}?project_id={PROJECT}")).json[kind]
+            assert len(found) == count, found
+        statuses = await network.statuses(*asked("DELETE", [path] * 4))
+        assert statuses == Counter({204: 4})
+        assert (await network[1]("GET", f"{V2}/networks/{network_id}")).status == 404
+
+
+async def test_one_default_external_network(network: Replicas) -> None:
+    ids = [(await make(network, "network", "admin", **{"router:external": True}))["id"] for _ in range(5)]
+    body = {"network": {"is_default": True}}
+    paths = [f"{V2}/networks/{network_id}" for network_id in ids]
+    assert await network.statuses(*asked("PUT", paths, "admin", json=body)) == Counter({200: 1, 409: 4})
+
+
 @pytest.mark.parametrize("round", range(3))
 async def test_a_network_goes_or_keeps_its_new_port(network: Replicas, round: int) -> None:
     network_id = await a_network(network)

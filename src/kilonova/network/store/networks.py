@@ -23,6 +23,7 @@ class NetworkRow(StandardRow):
     shared_with: list[str]
     external_to: list[str]
     is_default: bool
+    default_external: int | None
     mtu: int
     port_security_enabled: bool
     status: str
@@ -39,6 +40,12 @@ NETWORKS = Objects(networks, NetworkRow)
 def seen_by(project_id: str | None) -> Condition:
     """A project sees its own networks, and those that are shared with it or external to it."""
     return rbac_store.visible(NETWORKS, "network", project_id)
+
+
+async def default_external(connection: Connection) -> NetworkRow | None:
+    """The default external network."""
+    query = select(networks).where(networks.c.default_external == 1)
+    return rows.first(await connection.execute(query), NetworkRow)
 
 
 async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:

@@ -55,6 +55,18 @@ def view(row: NetworkRow, subnets: Sequence[PlacedRow], tags: Sequence[str], zon
     return SharedNetwork(**values, shared_with=row.shared_with) if partly else Network(**values)
 
 
+def default_of(is_default: bool, external: bool) -> dict[str, Any]:
+    """The columns; only an external network is a default one."""
+    return {"is_default": is_default and external, "default_external": 1 if is_default and external else None}
+
+
+async def check_default(connection: Connection, new: Sequence[str]) -> None:
+    """One network, of those there are and the ids of new ones, is the default external one."""
+    held = await store.default_external(connection) if new else None
+    if held is not None or len(new) > 1:
+        raise errors.DefaultExternalNetworkExists(id=held.id if held is not None else new[0])
+
+
 class NetworkLogic(Logic[NetworkRow, Network]):
     objects = store.NETWORKS
     missing = errors.NetworkNotFound
@@ -93,6 +105,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         if used:
             raise errors.FlatNetworkInUse(physical_network=min(used))
         await self._segment(tx.connection, rows)
+        await check_default(tx.connection, [row["id"] for row in rows if row["default_external"]])
         await super().add(tx, rows)
         await sharing.publish(self.deps, tx, "network", rows)
 
@@ -111,6 +124,9 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             raise ExternalNetworkInUse(id=row.id)
         if changes.get("external", row.external) != row.external:
             changes["external_to"] = [EVERYONE] if changes["external"] else []
+        changes |= default_of(changes.get("is_default", row.is_default), changes.get("external", row.external))
+        if changes["default_external"] is not None and row.default_external is None:
+            await check_default(tx.connection, [row.id])
         return changes
 
     async def changed(self, tx: Transaction, ctx: RequestContext, row: NetworkRow, changes: Mapping[str, Any]) -> None:
@@ -156,6 +172,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             | {
                 "shared_with": [EVERYONE] if body.shared else [],
                 "external_to": [EVERYONE] if body.external else [],
+                **default_of(body.is_default, body.external),
                 "mtu": body.mtu or self._largest_mtu(kind),
                 "status": "ACTIVE",
                 "network_type": kind,

@@ -107,6 +107,8 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
         values: dict[str, Any] = {kind.columns[action]: list(targets)}
         if kind is sharing.NETWORK:
             values |= {"external": bool(targets)} if action == EXTERNAL else {"shared": EVERYONE in targets}
+            if action == EXTERNAL and not targets:
+                values |= {"is_default": False, "default_external": None}
         await kind.objects.change(tx.connection, held.id, values, self.deps.now())
 
     @retried

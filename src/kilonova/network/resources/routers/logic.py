@@ -60,18 +60,23 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
         """All or none; `guards` holds one for each body."""
         async for body, guard in yielding(zip(bodies, guards, strict=True)):
             guard(owned_by(owner(ctx, body)), None)
+        async with self.deps.database.transaction() as tx:
+            return await self.views(tx.connection, await self.add(tx, ctx, bodies, seeing))
+
+    async def add(
+        self, tx: Transaction, ctx: RequestContext, bodies: Sequence[RouterCreate], seeing: Seeing
+    ) -> Sequence[RouterRow]:
         rows = [self._new(ctx, body) async for body in yielding(bodies)]
         ids = [row["id"] for row in rows]
-        async with self.deps.database.transaction() as tx:
-            await make_room(self.deps, tx, [row["project_id"] for row in rows], {ROUTERS: 1})
-            await ROUTERS.add(tx.connection, rows)
-            made = await ROUTERS.by_ids(tx.connection, ids)
-            async for router_id, body in yielding(zip(ids, bodies, strict=True)):
-                if body.external_gateway_info is not None:
-                    await self.gateways.change(tx, made[router_id], body.external_gateway_info, seeing)
-                await settle(self.deps, tx, ctx, router_id)
-            made = await ROUTERS.by_ids(tx.connection, ids)
-            return await self.views(tx.connection, [made[router_id] for router_id in ids])
+        await make_room(self.deps, tx, [row["project_id"] for row in rows], {ROUTERS: 1})
+        await ROUTERS.add(tx.connection, rows)
+        made = await ROUTERS.by_ids(tx.connection, ids)
+        async for router_id, body in yielding(zip(ids, bodies, strict=True)):
+            if body.external_gateway_info is not None:
+                await self.gateways.change(tx, made[router_id], body.external_gateway_info, seeing)
+            await settle(self.deps, tx, ctx, router_id)
+        made = await ROUTERS.by_ids(tx.connection, ids)
+        return [made[router_id] for router_id in ids]
 
     def _new(self, ctx: RequestContext, body: RouterCreate) -> dict[str, Any]:
         return standard(self.deps, ctx, body) | {
@@ -120,13 +125,16 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
     async def delete(self, ctx: RequestContext, router_id: str, guard: Guard) -> None:
         """With its gateway; interfaces keep it."""
         async with self.deps.database.transaction() as tx:
-            row = await self.guarded(tx.connection, router_id, guard, lock=True)
-            held = (await store.ports_of(tx.connection, [router_id])).get(router_id, [])
-            if any(port.owner == service_ports.INTERFACE for port in held):
-                raise errors.RouterInUse(id=router_id)
-            left = await self.gateways.remove(tx, row, whole=True)
-            await settle(self.deps, tx, ctx, router_id, left)
-            await ROUTERS.remove(tx.connection, [router_id])
+            await self.remove(tx, ctx, await self.guarded(tx.connection, router_id, guard, lock=True))
+
+    async def remove(self, tx: Transaction, ctx: RequestContext, row: RouterRow) -> None:
+        """A router that is locked."""
+        held = (await store.ports_of(tx.connection, [row.id])).get(row.id, [])
+        if any(port.owner == service_ports.INTERFACE for port in held):
+            raise errors.RouterInUse(id=row.id)
+        left = await self.gateways.remove(tx, row, whole=True)
+        await settle(self.deps, tx, ctx, row.id, left)
+        await ROUTERS.remove(tx.connection, [row.id])
 
     @retried
     async def add_interface(
@@ -134,9 +142,15 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
     ) -> Interface:
         async with self.deps.database.transaction() as tx:
             row = await self.guarded(tx.connection, router_id, guard, lock=True)
-            made = await self.interfaces.add(tx, ctx, row, asked, seeing)
-            await self._changed(tx, ctx, row, {}, Counter())
-            return made
+            return await self.join(tx, ctx, row, asked, seeing)
+
+    async def join(
+        self, tx: Transaction, ctx: RequestContext, row: RouterRow, asked: InterfaceIn, seeing: Seeing
+    ) -> Interface:
+        """A router that is locked gets an interface."""
+        made = await self.interfaces.add(tx, ctx, row, asked, seeing)
+        await self._changed(tx, ctx, row, {}, Counter())
+        return made
 
     @retried
     async def remove_interface(
@@ -144,9 +158,15 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
     ) -> Interface:
         async with self.deps.database.transaction() as tx:
             row = await self.guarded(tx.connection, router_id, guard, lock=True)
-            gone, left = await self.interfaces.remove(tx, row, asked, seeing)
-            await self._changed(tx, ctx, row, {}, left)
-            return gone
+            return await self.leave(tx, ctx, row, asked, seeing)
+
+    async def leave(
+        self, tx: Transaction, ctx: RequestContext, row: RouterRow, asked: InterfaceIn, seeing: Seeing
+    ) -> Interface:
+        """It loses one."""
+        gone, left = await self.interfaces.remove(tx, row, asked, seeing)
+        await self._changed(tx, ctx, row, {}, left)
+        return gone
 
 
 def _view(row: RouterRow, addresses: Sequence[port_store.Allocation], tags: Sequence[str], zone: str) -> Router:
