@@ -221,7 +221,9 @@ def network_agent(deps: Deps) -> Iterator[Service]:
 def compute(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.agent.journal import Journal
     from kilonova.compute.agent.service import ComputeAgent
+    from kilonova.compute.agent.transfers import DiskTransfers
     from kilonova.hosts import drivers_of, journal_path
+    from kilonova.tls import certificate, verify_context
 
     core, settings, options = deps.host_core, deps.settings, deps.settings.agent
     # several agents of one machine may share its state directory
@@ -229,8 +231,12 @@ def compute(deps: Deps) -> Iterator[Service]:
     if not deps.alone:
         options = msgspec.structs.replace(options, stop_grace=settings.serve.drain_timeout)
     journal = Journal(journal_path(core.state_dir, None if deps.alone else settings.host), core.clock)
+    transfers = DiskTransfers(
+        options.host_ip, options.transfer_port, certificate=certificate(settings), verify=verify_context(settings)
+    )
+    yield transfers
     for host, driver in drivers_of(settings, core.clock, **named).items():
-        yield ComputeAgent(core, host, driver, journal, options)
+        yield ComputeAgent(core, host, driver, journal, options, transfers)
 
 
 Builder = Callable[[Deps], Iterator[Service]]

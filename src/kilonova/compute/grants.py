@@ -23,7 +23,8 @@ class BuildGrants:
 def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
     """Only from what the control plane itself has recorded: `network_info` is what a host has reported."""
     server, spec = build.server, build.spec
-    source = (build.move.source,) if build.move is not None else ()
+    move = build.move
+    others = tuple(dict.fromkeys(filter(None, (move.source, move.dest)))) if move is not None else ()
     made = [port_id_for(server.uuid, n) for n, want in enumerate(spec.networks) if want.port_id is None]
     given = [want.port_id for want in spec.networks if want.port_id is not None]
     return Grant(
@@ -35,7 +36,7 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
         networks=tuple(dict.fromkeys(want.network_id for want in spec.networks if want.network_id)),
         made=tuple(made),
         given=tuple(given),
-        hosts=(host, *source),
+        hosts=tuple(dict.fromkeys((host, *others))),
         until=until,
     )
 

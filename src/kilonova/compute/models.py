@@ -163,13 +163,41 @@ class Server(Record, kw_only=True):
     security_groups: list[str] = []
 
 
+class Fault(Record, kw_only=True):
+    """Why something failed: `step` and `reason` for all users, `details` for admins."""
+
+    step: str
+    reason: str
+    details: str | None = None
+    code: int = 500
+
+
 class Move(Record, kw_only=True):
     """A server's way from one host to another: what was asked, and what was tried. `kind` is one of `moves.KINDS`, `migration`
-    its record's uuid; `shared`: whether the disks are on storage that both hosts use, None: the next host finds it out."""
+    its record's uuid; `shared`: whether the disks are on storage that both hosts use, None: the next host finds it out.
+
+    `leg` is the part that is under way, `hops` its number, `dest` the host that was chosen, `action` the server action where it
+    is not the kind's (a way back that was asked for). Of a kind that leaves its host:
+    the flavors before and afterwards (`flavor_ids`: their numbers), `left` once the disks are set aside, `url` where the old
+    host serves them to those who know `secret`, and, on its way back, the `message` of why (`details` for admins)."""
 
     kind: str
     migration: str
     source: str
+    dest: str | None = None
+    action: str = ""
+    leg: str = "arrive"
+    hops: int = 0
+    old_flavor: Flavor | None = None
+    new_flavor: Flavor | None = None
+    flavor_ids: tuple[int | None, int | None] = (None, None)
+    same_host: bool = False  # the old host will do as well
+    vm_state: str = ""  # what the server is again at the end
+    left: bool = False
+    url: str = ""
+    secret: str = ""
+    message: str | None = None
+    details: str = ""
     target: str | None = None
     force: bool = False
     shared: bool | None = None
@@ -188,6 +216,8 @@ class Departed(Record, kw_only=True):
     server_uuid: str
     shared: bool  # the disks are the other host's now
     port_ids: list[str] = []
+    aside: bool = False  # it left with its disks: only what was set aside is there
+    here: bool = False  # it is on this host again
 
 
 class ServerBuild(Record, kw_only=True):
@@ -235,18 +265,9 @@ class ServerChange(Record, kw_only=True):
     network_info: list[Vif] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Fault(Record, kw_only=True):
-    """Why something failed: `step` and `reason` for all users, `details` for admins."""
-
-    step: str
-    reason: str
-    details: str | None = None
-    code: int = 500
-
-
 class BuildOutcome(Record, kw_only=True):
     """How a host's attempt at a launch ended. A failed attempt has undone its steps. `reschedule` False: another host
-    would fail alike (bad image). `move` is the migration's uuid where it was one."""
+    would fail alike (bad image). `move` is the migration's uuid where it was one, `leg` the part of it."""
 
     server_uuid: str
     request_id: str
@@ -259,6 +280,7 @@ class BuildOutcome(Record, kw_only=True):
     network_info: list[Vif] = []
     steps: list[StepRecord] = []
     move: str | None = None
+    leg: str = ""
     shared: bool = False
 
 
@@ -269,6 +291,7 @@ class HostFacts(Record, kw_only=True):
     firmware: list[str] | None = None  # of bios and uefi; None: not known
     disk_available_gb: int = 0
     virt_driver: str = ""
+    transfer_url: str = ""  # where it serves disks that were set aside to the hosts that take the servers over
 
 
 class HostStats(Record, kw_only=True):

@@ -26,9 +26,15 @@ from kilonova.core.service import Core
 EXTRA: dict[str, tuple[dict[str, Field], ...]] = {
     "create.end": (payloads.CREATED,),
     "create.error": (payloads.FAILED,),
+    "resize.error": (payloads.FAILED,),
     **{f"{action.event}.error": (payloads.FAILED,) for action in ACTIONS if action.event is not None},
 }
 """Fields of the unversioned payload that only this event has."""
+VERSIONED = {
+    "resize.prep": "resize_prep", "finish_resize": "resize_finish", "resize.confirm": "resize_confirm",
+    "resize.revert": "resize_revert",
+}  # fmt: skip
+"""What happens → its name in the versioned form, where it is another one."""
 INFO, ERROR = "INFO", "ERROR"
 
 
@@ -136,12 +142,14 @@ class ServerEvents:
     ) -> list[tuple[tuple[str, ...], str, str, dict[str, Any]]]:
         """(topics, publisher, event type, payload) of each wanted form."""
         options, (binary, host) = self._notifier.options, publisher
+        what, _, phase = name.rpartition(".")
+        versioned = f"instance.{VERSIONED.get(what, what)}.{phase}"
         forms = {
             "unversioned": lambda: (
                 options.topics, f"{binary}.{host}", f"compute.instance.{name}", payloads.legacy(facts, *EXTRA.get(name, ()))
             ),
             "versioned": lambda: (
-                options.versioned_topics, f"nova-{binary}:{host}", f"instance.{name}", payloads.versioned(facts, name)
+                options.versioned_topics, f"nova-{binary}:{host}", versioned, payloads.versioned(facts, name)
             ),
         }  # fmt: skip
         return [forms[form]() for form in self._notifier.formats]

@@ -36,6 +36,8 @@ class ComputeOptions(msgspec.Struct, frozen=True, kw_only=True):
     instance_name_template: Annotated[str, doc("Name of a server's guest at the hypervisor, from its number.")] = (
         INSTANCE_NAME
     )
+    allow_resize_to_same_host: Annotated[bool, doc("Whether a resized server may stay on its host.")] = False
+    resize_confirm_window: Annotated[float, doc("Seconds after which a resize confirms itself; 0: never.", ge=0)] = 0.0
     password_length: Annotated[int, doc("Characters of a generated administrator's password.", ge=1)] = 12
     page_size: Annotated[int, doc("Most entries of a list that one request gets.", ge=1)] = 1000
     console_bytes: Annotated[int, doc("Most bytes of a console's log that one request gets.", ge=1)] = 102400

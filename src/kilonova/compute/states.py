@@ -44,6 +44,11 @@ class Task(StrEnum):
     REBUILDING = "rebuilding"
     REBUILD_BLOCK_DEVICE_MAPPING = "rebuild_block_device_mapping"
     REBUILD_SPAWNING = "rebuild_spawning"
+    RESIZE_PREP = "resize_prep"
+    RESIZE_MIGRATING = "resize_migrating"
+    RESIZE_MIGRATED = "resize_migrated"
+    RESIZE_FINISH = "resize_finish"
+    RESIZE_REVERTING = "resize_reverting"
     DELETING = "deleting"
 
 
@@ -55,18 +60,23 @@ REBUILD_SHOWS = {
 }
 """What a client sees of an evacuation where a launch would show the key."""
 
+RESIZE_TASKS = (
+    Task.RESIZE_PREP, Task.RESIZE_MIGRATING, Task.RESIZE_MIGRATED, Task.RESIZE_FINISH, Task.RESIZE_REVERTING,
+)  # fmt: skip
 
 _REBUILD: dict[str, str] = dict.fromkeys(REBUILD_TASKS, "REBUILD")
+_REVERTING: dict[str, str] = {Task.RESIZE_REVERTING: "REVERT_RESIZE"}
+_RESIZE: dict[str, str] = {**dict.fromkeys(RESIZE_TASKS, "RESIZE"), **_REVERTING}
 
 STATUS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     Vm.BUILDING: ("BUILD", {}),
-    Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
-    Vm.STOPPED: ("SHUTOFF", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
+    Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD | _RESIZE),
+    Vm.STOPPED: ("SHUTOFF", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD | _RESIZE),
     Vm.PAUSED: ("PAUSED", {}),
     Vm.SUSPENDED: ("SUSPENDED", {}),
     Vm.RESCUED: ("RESCUE", {}),
     Vm.ERROR: ("ERROR", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),
-    Vm.RESIZED: ("VERIFY_RESIZE", {}),
+    Vm.RESIZED: ("VERIFY_RESIZE", _REVERTING),
     Vm.SHELVED: ("SHELVED", {}),
     Vm.SHELVED_OFFLOADED: ("SHELVED_OFFLOADED", {}),
     Vm.SOFT_DELETED: ("SOFT_DELETED", {}),

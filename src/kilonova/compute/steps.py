@@ -59,8 +59,13 @@ POWER_ON = (IMAGE, PERSONALISE, DEFINE, PLUG, START, AWAIT_NETWORK, RESUME, RUNN
 """The guest from its disks."""
 LAUNCH = (ACCEPT, NETWORKING, BLOCK_DEVICES, *POWER_ON)
 """A server that is new on a host."""
-SHUT_OFF = LAUNCH[: LAUNCH.index(DEFINE) + 1]
-"""A server that is new on a host and stays off there."""
+
+
+def shut_off(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Those of the steps that a server needs which stays off."""
+    return steps[: steps.index(DEFINE) + 1]
+
+
 STEPS: tuple[Step, ...] = (*BEFORE, *LAUNCH, ACTIVE)
 """A whole launch."""
 
@@ -82,6 +87,20 @@ PACK = _on_host("pack", 7200, "snapshot:Pack", "making an image of the server's 
 UPLOAD = _on_host("upload", 14400, "snapshot:Upload", "uploading the image failed", "image_uploading")
 MAKE_IMAGE = (SNAPSHOT, PACK, UPLOAD)
 """The root disk as an image in the image service."""
+
+WANTED = _on_host("wanted", 60, "moving:Wanted", "the move is no longer wanted")
+SET_ASIDE = _on_host("set_aside", 600, "moving:SetAside", "setting the server's disks aside failed")
+TAKE_DISKS = _on_host(
+    "take_disks", 24 * 3600, "moving:TakeDisks", "copying the server's disks from its old host failed"
+)
+PUT_BACK = _on_host("put_back", 600, "moving:PutBack", "putting the server's disks back failed")
+GIVE_UP = _on_host("give_up", 600, "moving:GiveUp", "removing the server from its new host failed")
+LEAVE = (WANTED, POWER_OFF, UNPLUG, SET_ASIDE)
+"""A server leaves its host with its disks."""
+TAKE_OVER = (ACCEPT, NETWORKING, BLOCK_DEVICES, TAKE_DISKS, *POWER_ON)
+"""A server comes to a host with its disks."""
+WITHDRAW = (WANTED, DESTROY, UNPLUG, GIVE_UP)
+COME_BACK = (WANTED, PUT_BACK, NETWORKING, BLOCK_DEVICES, *POWER_ON)
 
 BY_NAME: dict[str, Step] = {step.name: step for step in (*STEPS, *globals().values()) if isinstance(step, Step)}
 """Every step of this module: those of a launch in their order, then the others as they are written here."""

@@ -20,6 +20,7 @@ from kilonova.network.client import NetworkClient, PortRecord
 from kilonova.placement.client import PlacementClient
 
 HOST_ANSWERS = 10.0  # seconds
+ENDED = ("done", "completed", "confirmed", "reverted", "failed", "error", "cancelled")  # of moves
 
 
 class ServerFact(msgspec.Struct):
@@ -61,7 +62,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
     network, placement = NetworkClient(core), PlacementClient(core)
     servers, allocations, ports, networks, groups, services = await asyncio.gather(
         _servers(compute),
-        _allocations(placement),
+        _allocations(placement, compute),
         network.ports(),
         network.networks(),
         network.security_groups(),
@@ -117,10 +118,18 @@ async def _servers(compute: Any) -> dict[str, ServerFact]:
         marker = "&marker=" + page["servers"][-1]["id"]
 
 
-async def _allocations(placement: PlacementClient) -> dict[str, str]:
-    providers = await placement.providers()
+async def _allocations(placement: PlacementClient, compute: Any) -> dict[str, str]:
+    """Of servers, and of what is no server's: not what moves hold rightfully."""
+    providers, moves = await asyncio.gather(placement.providers(), _moves(compute))
     held = await asyncio.gather(*(placement.consumers_of(provider.uuid) for provider in providers))
-    return {consumer: p.name for p, consumers in zip(providers, held, strict=True) for consumer in consumers}
+    found = {consumer: p.name for p, consumers in zip(providers, held, strict=True) for consumer in consumers}
+    return {consumer: name for consumer, name in found.items() if consumer not in moves}
+
+
+async def _moves(compute: Any) -> set[str]:
+    """Those that may hold what their server held before."""
+    found = await compute.get("/os-migrations", dict[str, Any], own=True)
+    return {move["uuid"] for move in found["migrations"] if move["status"] not in ENDED}
 
 
 async def _hosts(compute: Any) -> dict[str, bool]:

@@ -118,6 +118,30 @@ class PlacementClient:
             return False
         return True
 
+    async def hand_over(self, giver: str, taker: str, consumer_type: str) -> bool:
+        """What one consumer holds is another's from now on, which gives back what it held; at once. False when the giver
+        holds nothing, as after a first call."""
+        for _ in range(5):
+            given, held = await self.allocations(giver), await self.allocations(taker)
+            if not given.allocations:
+                return False
+            owner = {"project_id": given.project_id, "user_id": given.user_id}
+            kept = {uuid: {"resources": one.resources} for uuid, one in given.allocations.items()}
+            body = {
+                giver: owner | {"allocations": {}, "consumer_generation": given.consumer_generation,
+                                "consumer_type": given.consumer_type},
+                taker: owner | {"allocations": kept, "consumer_generation": held.consumer_generation or None,
+                                "consumer_type": consumer_type},
+            }  # fmt: skip
+            try:
+                await self._http.request("POST", "/allocations", body=body)
+            except errors.Conflict as error:
+                if "generation" not in error.message:
+                    raise
+            else:
+                return True
+        raise errors.Conflict(f"the claims of {giver} and {taker} keep changing")
+
     async def consumers_of(self, provider: str) -> list[str]:
         """The consumers of a provider's resources."""
         found = await self._http.get(f"/resource_providers/{provider}/allocations", ProviderAllocations)

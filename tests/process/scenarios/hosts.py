@@ -56,9 +56,9 @@ class ClusterHosts:
 
 class ThreadedCloud:
     """`kilonova up` in a thread of this process, so that single hosts of it can be stopped. `fake` are the fake driver's
-    options."""
+    options, `compute` those of the compute service."""
 
-    def __init__(self, state: Path, *, hosts: int = 3, **fake: Any) -> None:
+    def __init__(self, state: Path, *, hosts: int = 3, compute: dict[str, Any] | None = None, **fake: Any) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         overrides: dict[str, Any] = {
@@ -66,6 +66,7 @@ class ThreadedCloud:
             "agent": {"driver": "fake", "host": "h", "stop_grace": 0.0},
             "secrets": {"admin_password": PASSWORD, "demo_password": PASSWORD},
             "driver": {"fake": fake},
+            "compute": compute or {},
         }
         self.settings = load(None, overrides=overrides, env={})
         self.names = [f"h-{number}" for number in range(1, hosts + 1)]
@@ -130,7 +131,8 @@ class ThreadedCloud:
 
     async def _revive(self, name: str) -> None:
         network, old = self._agents[name]
-        compute = ComputeAgent(self.cloud.core, name, old.manager.host.driver, old.manager.host.journal, old.options)
+        host = old.manager.host
+        compute = ComputeAgent(self.cloud.core, name, host.driver, host.journal, old.options, old.transfers)
         self._agents[name] = (network, compute)
         for service in (network, compute):
             self.cloud.services.append(service)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.console import ConsoleLogic
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
+    from kilonova.compute.resources.server_actions.moving import MoveLogic
     from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
     from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
     from kilonova.compute.store.servers import ServerRow
@@ -66,6 +67,7 @@ class Api:
     console: ConsoleLogic
     evacuation: EvacuationLogic
     snapshots: SnapshotLogic
+    moves: MoveLogic
 
 
 Handler = Callable[[Api, Wanted], Awaitable["Reply"]]

@@ -8,13 +8,12 @@ from kilonova.core.web.wire import Version
 RULES = {
     "addFixedIp": "os-multinic:add", "removeFixedIp": "os-multinic:remove",
     "addFloatingIp": "os-floating-ips:add", "removeFloatingIp": "os-floating-ips:remove",
-    "changePassword": "os-admin-password", "confirmResize": "servers:confirm_resize",
-    "migrate": "os-migrate-server:migrate", "os-getRDPConsole": "os-remote-consoles",
+    "changePassword": "os-admin-password", "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
     "rebuild": "servers:rebuild", "rescue": "os-rescue",
-    "resize": "servers:resize", "restore": "os-deferred-delete:restore",
-    "revertResize": "servers:revert_resize", "shelve": "os-shelve:shelve",
+    "restore": "os-deferred-delete:restore",
+    "shelve": "os-shelve:shelve",
     "shelveOffload": "os-shelve:shelve_offload",
     "unrescue": "os-unrescue", "unshelve": "os-shelve:unshelve",
 }  # fmt: skip

@@ -7,6 +7,7 @@ import msgspec
 from kilonova.compute import models
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Host
+from kilonova.compute.moves import KINDS, Leg
 from kilonova.core import log
 from kilonova.core.context import RequestContext
 
@@ -14,19 +15,25 @@ logger = log.get("agent")
 
 
 async def settled(host: Host, build: models.ServerBuild) -> models.ServerBuild:
-    """The build with `shared` decided: where the request did not say so, disks that are here already are on shared storage. To be
-    asked before anything is made here."""
-    move = build.move
-    if move is None or move.shared is not None:
+    """The build with `shared` decided: where the request did not say so, disks that are here already are on shared storage,
+    where the old host set them aside or not. To be asked before anything is made here."""
+    move, store, uuid = build.move, host.driver.disks, build.server.uuid
+    if move is None or move.shared is not None or move.leg != Leg.ARRIVE:
         return build
-    shared = await host.driver.disks.present(build.server.uuid)
+    aside = KINDS[move.kind].leaves
+    shared = await store.is_aside(uuid, move.migration) if aside else await store.present(uuid)
     return msgspec.structs.replace(build, move=msgspec.structs.replace(move, shared=shared))
 
 
 async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None:
     """A server that is on another host now: its guest, wiring, disks (unless the other host uses them) and open runs go from
-    here. The ports are the other host's."""
+    here. The ports are the other host's. Of one that left with its disks, what was set aside goes."""
     uuid = gone.server_uuid
+    if gone.aside:
+        await host.driver.disks.drop_aside(uuid, gone.migration)
+    if gone.aside and (gone.here or gone.shared):
+        await host.ask_conductor(lambda: host.conductor.departure_done(ctx, gone.migration))
+        return
     logger.warning(
         "removing leftovers of a server that moved to another host", server=uuid, host=host.name, shared=gone.shared
     )

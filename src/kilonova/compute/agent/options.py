@@ -15,6 +15,10 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, doc('Name of this host in the cloud; "": the machine\'s name.')] = ""
     host_ip: Annotated[str, doc("Address of this host, as hypervisor lists show it.")] = "127.0.0.1"
+    transfer_port: Annotated[
+        int,
+        doc("Port of host_ip where disks are served to the hosts that take servers over; 0: any that is free.", ge=0),
+    ] = 0
     driver: Annotated[str, doc("Hypervisor driver: libvirt, fake, or one of an installed package.")] = "libvirt"
     max_concurrent_builds: Annotated[int, doc("Servers that are built here at once; others wait.", ge=1)] = 10
     heartbeat: Annotated[float, doc("Seconds between two reports of this host.", gt=0)] = 10.0

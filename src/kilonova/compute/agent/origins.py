@@ -10,10 +10,10 @@ from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.ports import give_back_ports, release_ports
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.models import Move, NetworkRequest, ServerBuild, ServerChange, Vif
-from kilonova.compute.moves import KINDS
+from kilonova.compute.moves import KINDS, Leg
 from kilonova.compute.port_ids import port_id_of
 from kilonova.compute.states import BUILD_TASKS, Task, Vm
-from kilonova.compute.steps import LAUNCH, SHUT_OFF, Step
+from kilonova.compute.steps import COME_BACK, LAUNCH, LEAVE, TAKE_OVER, WITHDRAW, Step, shut_off
 from kilonova.core.context import RequestContext
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class Origin:
         """What a client sees where a step shows `task_state`; None: what it saw before."""
         action = ACTIONS.get(self.build.action)
         return action.shows.get(task_state) if action is not None else None
+
+    def vifs(self) -> list[Vif]:
+        """Those that are known before the first step."""
+        return []
 
     async def check_disks(self, host: Host) -> str | None:
         """What is wrong with the disks that are here before anything is made."""
@@ -86,13 +90,14 @@ class Arriving(Origin):
     """A server that comes from another host."""
 
     is_new = True
+    coming: tuple[Step, ...] = LAUNCH
 
     def __init__(self, build: ServerBuild, move: Move) -> None:
         super().__init__(build)
         self._move, self._kind = move, KINDS[move.kind]
         self.move = move.migration
         self.has_old_disks = bool(move.shared)
-        self.steps = SHUT_OFF if move.stopped else LAUNCH
+        self.steps = shut_off(self.coming) if move.stopped else self.coming
 
     def expected(self, host: str, **values: Any) -> ServerChange:
         return ServerChange(expect_host=host, expect_move=self.move, expect_task_states=[*self._kind.tasks], **values)
@@ -123,7 +128,97 @@ class Arriving(Origin):
             await host.driver.disks.remove(self.build.server.uuid)
 
 
+class TakingOver(Arriving):
+    """A server that comes from another host with its disks, or to the same host with another flavor."""
+
+    coming = TAKE_OVER
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.has_old_disks = True
+
+    async def check_disks(self, host: Host) -> str | None:
+        present = await host.driver.disks.present(self.build.server.uuid)
+        return "the server's disk is on this host's storage already" if present else None
+
+    def wanted_ports(self) -> dict[str, NetworkRequest]:
+        """All that the server has, however it got them."""
+        held = {vif.port_id: NetworkRequest(port_id=vif.port_id) for vif in self.build.server.network_info}
+        return held | super().wanted_ports()
+
+    async def discard_disks(self, host: Host) -> None:
+        """Those that were taken over. On storage that both hosts use they are the old host's once it has put them back."""
+        store, uuid = host.driver.disks, self.build.server.uuid
+        if not self._move.shared or await store.is_aside(uuid, self._move.migration):
+            await store.discard(uuid)
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        await remove_guest(host, self.build.server.uuid)
+        await self.leave_ports(host, RequestContext(request_id=self.build.request_id), vifs)
+        await self.discard_disks(host)
+
+
+class _Known(Arriving):
+    """A server that is, or was, here: its disks are, be they set aside."""
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.has_old_disks = True
+
+    async def check_disks(self, host: Host) -> str | None:
+        return None
+
+    async def leave_ports(self, host: Host, ctx: RequestContext, vifs: Sequence[Vif]) -> None:
+        """They stay as they are: the next leg binds them."""
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        """Nothing goes: what is left of a deleted server its deletion removes."""
+
+
+class Leaving(_Known):
+    """A server that leaves this host. What was begun is not undone: the way back to the host does all of it."""
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.steps = LEAVE
+
+    def vifs(self) -> list[Vif]:
+        return list(self.build.server.network_info)
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        """The move was cut off: whatever becomes of the server, its disks are where it looks for them."""
+        await host.driver.disks.put_back(self.build.server.uuid, self._move.migration)
+
+
+class Withdrawing(Leaving):
+    """A server that is given up here, because its user wants it back where it was."""
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.steps = WITHDRAW
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        """Nothing: a move that was cut off here leaves what is left to the server's next action."""
+
+
+class Returning(_Known):
+    """A server that is back on its old host, as it was."""
+
+    coming = COME_BACK
+
+    def wanted_ports(self) -> dict[str, NetworkRequest]:
+        held = {vif.port_id: NetworkRequest(port_id=vif.port_id) for vif in self.build.server.network_info}
+        return held | super().wanted_ports()
+
+
+MOVING: dict[Leg, type[Arriving]] = {
+    Leg.LEAVE: Leaving, Leg.ARRIVE: TakingOver, Leg.WITHDRAW: Withdrawing, Leg.RETURN: Returning,
+}  # fmt: skip
+"""Of kinds that bring their disks along."""
+
+
 def origin_of(build: ServerBuild) -> Origin:
     if build.move is not None:
-        return Arriving(build, build.move)
+        kind = MOVING[Leg(build.move.leg)] if KINDS[build.move.kind].leaves else Arriving
+        return kind(build, build.move)
     return Created(build) if build.action == "create" else Origin(build)

@@ -17,6 +17,7 @@ from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
+from kilonova.compute.moves import KINDS, TASKS
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
@@ -63,8 +64,11 @@ async def _one(
         if found is not None and name != found[0]:
             manager.host.journal.close_run(run.host, name)
     server = row.server if row is not None else None
+    moving = server is None or server.task_state in TASKS
+    if found is not None and moving and await _arrival(manager, ctx, found):
+        return
     if row is None or server is None:
-        if found is not None and not await _arrival(manager, ctx, found):
+        if found is not None:
             await _abandon(manager, found)
         return
     if server.task_state == Task.DELETING:
@@ -73,7 +77,7 @@ async def _one(
         await _take_up(manager, ctx, row, found)
     else:
         if found is not None:
-            manager.host.journal.close_run(manager.host.name, found[0])
+            await _end(manager, found)
         action = ACTIONS.by_task(server.task_state, row.action)
         if action is not None:
             await _cut_off(manager, ctx, row, action, found[1] if found is not None else None)
@@ -109,6 +113,14 @@ async def _arrival(manager: ComputeManager, ctx: RequestContext, found: tuple[st
         return False
     await _take_up(manager, ctx, build, found)
     return True
+
+
+async def _end(manager: ComputeManager, found: tuple[str, Run]) -> None:
+    """The server is here, and what was being done to it is not to be done any more."""
+    name, run = found
+    if run.build.move is not None and KINDS[run.build.move.kind].leaves:
+        await origin_of(run.build).remove(manager.host, [])
+    manager.host.journal.close_run(manager.host.name, name)
 
 
 async def _abandon(manager: ComputeManager, found: tuple[str, Run]) -> None:

@@ -15,6 +15,7 @@ from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
+from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, StepRecord, Vif
 from kilonova.compute.steps import Step
@@ -50,6 +51,7 @@ class Host:
     journal: Journal
     faults: Faults
     clock: Clock
+    transfers: DiskTransfers = field(default_factory=DiskTransfers)
 
     async def ask_conductor(self, ask: Callable[[], Awaitable[T]], **ids: Any) -> T:
         """Call the conductor until it answers; its methods are idempotent. `ids` are fields of the log lines."""
@@ -94,6 +96,7 @@ class Operation:
 
     def __post_init__(self) -> None:
         self.origin = origin_of(self.build)
+        self.vifs = self.vifs or self.origin.vifs()
 
     @property
     def uuid(self) -> str:
@@ -196,13 +199,16 @@ async def _do(operation: Operation, step: OperationStep) -> None:
         raise Refused(f"server {operation.uuid} is no longer to be built here")
     async with asyncio.timeout(step.step.deadline):
         task_state = step.step.task_state
-        if task_state is not None and (operation.origin.is_new or operation.origin.shows(task_state) is not None):
-            await ask(operation, task_state) if step.asks else show(operation, task_state)
+        origin = operation.origin
+        if step.asks and origin.is_new:
+            await ask(operation, task_state)
+        elif task_state is not None and (origin.is_new or origin.shows(task_state) is not None):
+            show(operation, task_state)
         await step.do(operation)
 
 
-async def ask(operation: Operation, task_state: str) -> None:
-    """Show a task_state to clients if the server is to be built here; raises Refused when it is not."""
+async def ask(operation: Operation, task_state: str | None) -> None:
+    """Show a task_state to clients, or what they saw before, if the server is to be built here; raises Refused when it is not."""
     if not await _reported(operation, task_state):
         raise Refused(f"server {operation.uuid} is not to be built here")
 
@@ -225,8 +231,8 @@ async def _report_shown(operation: Operation) -> None:
     operation.reporting = None
 
 
-async def _reported(operation: Operation, task_state: str) -> bool:
-    shown = operation.origin.shows(task_state)
+async def _reported(operation: Operation, task_state: str | None) -> bool:
+    shown = operation.origin.shows(task_state) if task_state is not None else None
     host = operation.host
     change = operation.origin.expected(host.name, **({"task_state": shown} if shown is not None else {}))
     return await host.ask_conductor(
@@ -262,5 +268,6 @@ def outcome(operation: Operation, steps: list[StepRecord], failure: OperationFai
         network_info=operation.vifs,
         steps=steps,
         move=operation.origin.move,
-        shared=operation.origin.move is not None and operation.origin.has_old_disks,
+        leg=build.move.leg if build.move is not None else "",
+        shared=build.move is not None and bool(build.move.shared),
     )

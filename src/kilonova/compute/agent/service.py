@@ -13,6 +13,7 @@ from kilonova.compute.agent.manager import ComputeManager
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.recovery import recover, remove_leftovers
 from kilonova.compute.agent.runner import Host
+from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import HostFacts, HostReport, HostStats
 from kilonova.compute.node_ids import node_uuid
@@ -32,8 +33,13 @@ LATE_BEAT = 1.0  # seconds after which a heartbeat that no conductor answered is
 class ComputeAgent:
     """One compute host. Needs the bus and the REST APIs of network and image; no database."""
 
-    def __init__(self, core: Core, host: str, driver: VirtDriver, journal: Journal, options: AgentOptions) -> None:
+    def __init__(
+        self, core: Core, host: str, driver: VirtDriver, journal: Journal, options: AgentOptions,
+        transfers: DiskTransfers | None = None,
+    ) -> None:  # fmt: skip
         self.core, self.host, self.options = core, host, options
+        self.transfers = transfers or DiskTransfers()
+        self.transfers.add(host, driver.disks, self._asked_for)
         self._power = PowerBoard()
         self._conductor = core.bus.client(ConductorAPI)
         self.manager = ComputeManager(
@@ -50,6 +56,7 @@ class ComputeAgent:
                 journal=journal,
                 faults=core.faults,
                 clock=core.clock,
+                transfers=self.transfers,
             )
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +118,10 @@ class ComputeAgent:
         except Exception as error:
             logger.warning("search for leftovers failed", host=self.host, exc_info=error)
 
+    async def _asked_for(self, migration: str, secret: str) -> str | None:
+        """The server whose disks are to be served to those who know this secret."""
+        return await self._conductor.disks_asked_for(self._ctx(), self.host, migration, secret)
+
     async def _report(self) -> None:
         driver = self.manager.host.driver
         capacity = await driver.capacity()
@@ -141,6 +152,7 @@ class ComputeAgent:
                 supported=list(capacity.supported),
                 firmware=list(capacity.firmware) if capacity.firmware is not None else None,
                 virt_driver=self.manager.host.driver.name,
+                transfer_url=self.transfers.url(self.host),
             ),
             stats=HostStats(running_vms=guests, io_ops=building, building=building),
         )

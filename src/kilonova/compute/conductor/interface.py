@@ -50,6 +50,11 @@ class ConductorAPI(Interface):
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
         """The host has removed everything of a server that was moved to another host."""
 
+    @from_host("host")
+    @call(timeout=60)
+    async def disks_asked_for(self, ctx: RequestContext, host: str, migration: str, secret: str) -> str | None:
+        """The server whose disks this host is to serve to the one that knows the secret of the move; None: to nobody."""
+
     @from_host("change.expect_host")
     @call(timeout=60)
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:

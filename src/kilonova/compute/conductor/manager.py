@@ -107,6 +107,9 @@ class ConductorManager(ConductorAPI):
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
         await self.moves.departure_done(migration, by=ctx.sender)
 
+    async def disks_asked_for(self, ctx: RequestContext, host: str, migration: str, secret: str) -> str | None:
+        return await self.moves.disks_asked_for(host, migration, secret)
+
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         applied = await self.updates.update(server_id, change)
         if applied or ctx.sender is None:  # the host that reports has received the message

@@ -12,6 +12,7 @@ import msgspec
 from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import Vif
+from kilonova.compute.moves import TASKS as MOVE_TASKS
 from kilonova.compute.port_ids import port_id_of
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
@@ -78,6 +79,11 @@ class NetworkInfo:
         if not rows:
             return {}
         ports = {port.id: port for port in await self.network.ports_of(rows)}
+        for port in [port for port in ports.values() if _astray(rows[port.device_id], port)]:
+            logger.warning("port bound to its server's host", port=port.id, server=port.device_id)
+            ports[port.id] = await self.network.bind_port(
+                port.id, rows[port.device_id].host or "", device_id=port.device_id, device_owner=port.device_owner
+            )
         networks, groups, floating = await asyncio.gather(
             networks_of(self.network, {port.network_id for port in ports.values()}),
             in_parts(
@@ -104,6 +110,12 @@ class NetworkInfo:
             await store.set_each(tx.connection, {uuid: fresh[uuid] for uuid in same})
         logger.info("network info changed", servers=sorted(same))
         return same
+
+
+def _astray(row: SpecifiedRow, port: PortRecord) -> bool:
+    """Whether it is still bound to a host from which a move that was cut off should have taken the server."""
+    settled = row.vm_state != Vm.BUILDING and row.host is not None and row.task_state not in MOVE_TASKS
+    return settled and port.host_id not in ("", row.host)
 
 
 def _seen(row: SpecifiedRow) -> tuple[Any, ...]:

@@ -11,18 +11,18 @@ from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.deps import Deps, logger, on_behalf
 from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.conductor.moves import Moves
+from kilonova.compute.conductor.moves import Moves, claims
 from kilonova.compute.history import purge
 from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
-from kilonova.compute.store import pending_casts, steps
+from kilonova.compute.store import migrations, pending_casts, steps
 from kilonova.compute.store.conductor_servers import BuildingRow, SpecifiedRow
 from kilonova.core import errors
 from kilonova.core.db import retried
 from kilonova.core.periodic import Repeated
 
-OURS = "INSTANCE"
+OURS = (claims.SERVER, claims.MIGRATION)
 
 
 class Reconciler:
@@ -148,18 +148,19 @@ class Reconciler:
         return len(due)
 
     async def release_orphans(self, *, grace: float | None = None) -> int:
-        """Give back claims whose server is deleted, unknown, or failed without a host; how many. Claims of other owners
-        (made by hand through placement's API) are left alone."""
+        """Give back claims whose server is deleted, unknown, or failed without a host, and of moves that ended; how many.
+        Claims of other owners (made by hand through placement's API) are left alone."""
         age, now = self.deps.options.grace if grace is None else grace, self.deps.clock.monotonic()
         held: set[str] = set()
         for provider in await self.deps.placement.providers():
             held.update(await self.deps.placement.consumers_of(provider.uuid))
         async with self.deps.database.reading() as connection:
             rightful = await store.claim_holders(connection, held) if held else set()
+            rightful |= await migrations.unsettled(connection) if held - rightful else set()
         self._nobodys = {uuid: self._nobodys.get(uuid, now) for uuid in held - rightful}
         released = 0
         for uuid in [uuid for uuid, since in self._nobodys.items() if now - since >= age]:
-            if (await self.deps.placement.allocations(uuid)).consumer_type == OURS:
+            if (await self.deps.placement.allocations(uuid)).consumer_type in OURS:
                 logger.warning("releasing an orphaned claim", consumer=uuid)
                 await self.deps.placement.release(uuid)
                 released += 1

@@ -13,9 +13,9 @@ from msgspec import Meta
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import ExternalEvent
+from kilonova.compute.moves import TASKS
 from kilonova.compute.resources.base import Deps, R, Resource, V
 from kilonova.compute.resources.server_actions.logic import sender
-from kilonova.compute.states import REBUILD_TASKS
 from kilonova.compute.store import migrations
 from kilonova.compute.store import servers as store
 from kilonova.compute.web.fields import Uuid
@@ -71,7 +71,7 @@ class ExternalEventLogic:
         404 (no server), 422 (no host)."""
         async with self.database.reading() as connection:
             rows = await store.get_many(connection, {event.server_uuid for event in events})
-            moving = [row.uuid for row in rows if row.task_state in REBUILD_TASKS]
+            moving = [row.uuid for row in rows if row.task_state in TASKS]
             coming = await migrations.destinations(connection, moving) if moving else {}
         await self._tell_conductor(ctx, rows, events)
         hosts = {row.uuid: coming.get(row.uuid, row.host) for row in rows}

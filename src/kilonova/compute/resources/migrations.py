@@ -114,11 +114,13 @@ class Migrations:
 
 
 def _view(row: MigrationRow) -> MigrationView:
+    old, new = store.decode(row).flavor_ids
     return MigrationView(
         id=row.id, uuid=row.uuid, source_compute=row.source_compute, source_node=row.source_node,
         dest_compute=row.dest_compute, dest_node=row.dest_node, dest_host=row.dest_host, status=row.status,
         instance_uuid=row.server_uuid, migration_type=row.type, created_at=shown_bare(row.created_at),
-        updated_at=shown_bare(row.updated_at), user_id=row.user_id, project_id=row.project_id,
+        updated_at=shown_bare(row.updated_at),
+        old_instance_type_id=old, new_instance_type_id=new, user_id=row.user_id, project_id=row.project_id,
     )  # fmt: skip
 
 

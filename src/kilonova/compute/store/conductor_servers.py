@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
+    and_,
     bindparam,
     case,
     delete,
@@ -26,8 +27,10 @@ from sqlalchemy import (
 )
 
 from kilonova.compute.models import RequestSpec
-from kilonova.compute.states import BUILD_TASKS, REBUILD_TASKS, Task, Vm
+from kilonova.compute.moves import TASKS as MOVE_TASKS
+from kilonova.compute.states import BUILD_TASKS, Task, Vm
 from kilonova.compute.store.actions import ActionRow
+from kilonova.compute.store.migrations import AT_DEST, AT_SOURCE
 from kilonova.compute.store.servers import ServerRow
 from kilonova.compute.tables import (
     block_devices,
@@ -184,10 +187,13 @@ def on_host(host: str) -> Condition:
 
 
 def coming_to(host: str, migration: str) -> Condition:
-    """The server is being brought up there by this migration."""
+    """The host is at the server for this migration."""
     table = migrations.c
-    running = (table.uuid == migration, table.dest_compute == host, table.status == "pre-migrating")
-    return exists().where(table.server_uuid == servers.c.uuid, *running)
+    there = or_(
+        and_(table.dest_compute == host, table.status.in_(AT_DEST)),
+        and_(table.source_compute == host, table.status.in_(AT_SOURCE)),
+    )
+    return exists().where(table.server_uuid == servers.c.uuid, table.uuid == migration, there)
 
 
 def vm_in(states: Collection[str]) -> Condition:
@@ -348,7 +354,7 @@ async def placed(connection: Connection) -> Sequence[PlacedRow]:
         .join(compute_nodes, compute_nodes.c.host == servers.c.host)
         .where(
             servers.c.deleted == 0,
-            or_(servers.c.task_state.is_(None), servers.c.task_state.not_in([Task.DELETING, *REBUILD_TASKS])),
+            or_(servers.c.task_state.is_(None), servers.c.task_state.not_in([Task.DELETING, *MOVE_TASKS])),
         )
     )
     return rows.every(await connection.execute(query), PlacedRow)

@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Select, Text, Update, bindparam, cast, func, or_, select, union, update
 
+from kilonova.compute.models import HostFacts
 from kilonova.compute.tables import aggregate_hosts, aggregates, compute_nodes, server_groups, servers, services
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
@@ -142,6 +144,12 @@ async def aggregate_metadata(connection: Connection, host: str | None = None) ->
     if host is not None:
         query = query.where(aggregate_hosts.c.host == host)
     return rows.every(await connection.execute(query), AggregateRow)
+
+
+async def facts(connection: Connection, host: str) -> HostFacts:
+    """What a host has said of itself; nothing where it is unknown."""
+    found = (await connection.execute(select(compute_nodes.c.facts).where(compute_nodes.c.host == host))).scalar()
+    return msgspec.convert(found or {}, HostFacts)
 
 
 async def node(connection: Connection, host: str) -> NodeRow | None:

@@ -7,18 +7,28 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import case, insert, or_, select, update
 
 from kilonova.compute.models import Move
+from kilonova.compute.moves import KINDS
 from kilonova.compute.tables import migrations, servers
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 
-ACCEPTED, RUNNING, DONE = "accepted", "pre-migrating", "done"
-COMPLETED, FAILED, ERROR = "completed", "failed", "error"
-OPEN = (ACCEPTED, RUNNING)
-"""accepted: a host is looked for; pre-migrating: one is at it; done: the server is there; completed: its old host has
-removed what was left; error: no host could; failed: the server was deleted meanwhile."""
+ACCEPTED, DONE, COMPLETED, FAILED, ERROR = "accepted", "done", "completed", "failed", "error"
+FINISHED, CONFIRMING, CONFIRMED, REVERTED = "finished", "confirming", "confirmed", "reverted"
+RUNNING = tuple(dict.fromkeys(part.status for kind in KINDS.values() for part in kind.legs.values()))
+OPEN = (ACCEPTED, *RUNNING)
+HOLDING = (*OPEN, FINISHED)
+UNSETTLED = (*HOLDING, CONFIRMING)
+LEFT = {DONE: COMPLETED, CONFIRMING: CONFIRMED}
+"""accepted: a host is looked for; RUNNING: one is at it; done: the server is there; completed: its old host has removed what
+was left; error: no host could; failed: the server was deleted meanwhile. Of moves that wait for their user's word: finished: the
+server is there; confirming, confirmed: the old host removes, has removed what was set aside; reverted: the server is where it
+was. HOLDING are those that a host can't leave; UNSETTLED those that hold a claim or a host's disk. LEFT: what is left → what it
+is without."""
+AT_SOURCE = tuple({part.status for kind in KINDS.values() for part in kind.legs.values() if part.at_source})
+AT_DEST = tuple({part.status for kind in KINDS.values() for part in kind.legs.values() if not part.at_source})
 
 
 class MigrationRow(TypedRow):
@@ -80,20 +90,36 @@ async def change(
     return (await connection.execute(update(migrations).where(*where).values(**values))).rowcount == 1
 
 
-async def open_ones(connection: Connection, *, host: str | None = None) -> Sequence[MigrationRow]:
+async def open_ones(
+    connection: Connection, *, host: str | None = None, statuses: Collection[str] = OPEN
+) -> Sequence[MigrationRow]:
     """Moves under way, of any host or of those that come from or go to one."""
-    query = select(migrations).where(migrations.c.status.in_(OPEN))
+    query = select(migrations).where(migrations.c.status.in_(list(statuses)))
     if host is not None:
         query = query.where(or_(migrations.c.source_compute == host, migrations.c.dest_compute == host))
     return rows.every(await connection.execute(query.order_by(migrations.c.id)), MigrationRow)
 
 
+async def waiting(connection: Connection, server_uuid: str, *, lock: bool = False) -> MigrationRow | None:
+    """The move of a server that waits for its user's word."""
+    query = select(migrations).where(migrations.c.server_uuid == server_uuid, migrations.c.status == FINISHED)
+    query = query.order_by(migrations.c.id.desc()).limit(1)
+    return rows.first(await connection.execute(locked(query) if lock else query), MigrationRow)
+
+
+async def unsettled(connection: Connection) -> set[str]:
+    """uuids of the migrations that may hold a claim."""
+    query = select(migrations.c.uuid).where(migrations.c.status.in_(UNSETTLED))
+    return set((await connection.execute(query)).scalars())
+
+
 async def destinations(connection: Connection, servers_: Collection[str]) -> dict[str, str]:
     """server → the host it is being brought up on."""
     table = migrations.c
-    query = select(table.server_uuid, table.dest_compute).where(
-        table.server_uuid.in_(list(servers_)), table.status == RUNNING
-    )
+    back = table.status.in_(["reverting"])
+    query = select(
+        table.server_uuid, case((back, table.source_compute), else_=table.dest_compute).label("dest_compute")
+    ).where(table.server_uuid.in_(list(servers_)), table.status.in_(RUNNING), table.dest_compute.is_not(None))
     return {row.server_uuid: row.dest_compute for row in rows.every(await connection.execute(query), DestinationRow)}
 
 
@@ -102,7 +128,7 @@ async def left_behind(connection: Connection, host: str) -> Sequence[LeftBehindR
     query = (
         select(migrations, servers.c.host.label("at"), servers.c.network_info)
         .outerjoin(servers, (servers.c.uuid == migrations.c.server_uuid) & (servers.c.deleted == 0))
-        .where(migrations.c.source_compute == host, migrations.c.status == DONE)
+        .where(migrations.c.source_compute == host, migrations.c.status.in_(list(LEFT)))
     )
     return rows.every(await connection.execute(query.order_by(migrations.c.id)), LeftBehindRow)
 

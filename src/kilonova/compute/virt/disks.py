@@ -117,7 +117,45 @@ class DiskStore(ABC):
 
     @abstractmethod
     async def remove(self, server_uuid: str) -> None:
-        """All the server's files; nothing happens when there are none."""
+        """All the server's files, also what was set aside; nothing happens when there are none."""
+
+    # ---- moves: `migration` is the uuid of one
+
+    @abstractmethod
+    async def set_aside(self, server_uuid: str, migration: str) -> None:
+        """Keep the disks of a guest that is off under the move's name: the server has none here then. Raises DiskError where
+        there are none."""
+
+    @abstractmethod
+    async def is_aside(self, server_uuid: str, migration: str) -> bool:
+        """Whether they are, on this host's storage."""
+
+    @abstractmethod
+    async def put_back(self, server_uuid: str, migration: str | None = None) -> None:
+        """What was set aside is the server's again, in place of what is there; nothing happens when nothing is aside. Without
+        a move: what was set aside last, if the server has no disks here."""
+
+    @abstractmethod
+    async def drop_aside(self, server_uuid: str, migration: str) -> None:
+        """Remove what was set aside."""
+
+    @abstractmethod
+    async def discard(self, server_uuid: str) -> None:
+        """Remove the server's disks, but for what was set aside."""
+
+    @abstractmethod
+    async def take_aside(self, server_uuid: str, migration: str) -> bool:
+        """Make the server's disks a copy of what was set aside on this storage; True also where they are there already, False
+        where nothing is aside."""
+
+    @abstractmethod
+    def pack(self, server_uuid: str, migration: str) -> AsyncIterator[bytes]:
+        """What was set aside, for another host's `unpack`."""
+
+    @abstractmethod
+    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+        """Make the server's disks what another host has packed; nothing happens when there are some. A stream that was cut off
+        leaves nothing: raises DiskError."""
 
     @abstractmethod
     async def present(self, server_uuid: str) -> bool:

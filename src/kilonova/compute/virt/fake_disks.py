@@ -12,6 +12,7 @@ from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Export,
 from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
 
+ASIDE = "."  # between a server and the move that its disks are set aside for
 SHARED = "<shared storage>"
 ROOT = Path("/nowhere/kilonova-fake")
 CLUSTER = 1 << 16
@@ -77,15 +78,71 @@ class FakeDiskStore(DiskStore):
         return ROOT / "servers" / server_uuid / "console.log"
 
     async def remove(self, server_uuid: str) -> None:
-        if server_uuid in self._hypervisor.disks(self._host):
-            await self._mishaps.strike("remove", DiskError, server_uuid)
+        for held in sorted(self._hypervisor.disks(self._host)):
+            if held.partition(ASIDE)[0] == server_uuid:
+                await self._mishaps.strike("remove", DiskError, server_uuid)
+                self._hypervisor.set_disks(self._host, held, False)
+
+    async def set_aside(self, server_uuid: str, migration: str) -> None:
+        if not await self.is_aside(server_uuid, migration):
+            await self._mishaps.strike("set_aside", DiskError, server_uuid)
+            if not await self.present(server_uuid):
+                raise DiskError(f"setting aside the disks of server {server_uuid}: there are none")
+            self._rename(server_uuid, server_uuid + ASIDE + migration)
+
+    async def is_aside(self, server_uuid: str, migration: str) -> bool:
+        return server_uuid + ASIDE + migration in self._hypervisor.disks(self._host)
+
+    async def put_back(self, server_uuid: str, migration: str | None = None) -> None:
+        if migration is None and await self.present(server_uuid):
+            return
+        found = [
+            held
+            for held in sorted(self._hypervisor.disks(self._host))
+            if held.startswith(server_uuid + ASIDE + (migration or ""))
+        ]
+        for held in found[:1]:
+            await self._mishaps.strike("put_back", DiskError, server_uuid)
+            self._rename(held, server_uuid)
+
+    async def drop_aside(self, server_uuid: str, migration: str) -> None:
+        if await self.is_aside(server_uuid, migration):
+            await self._mishaps.strike("drop_aside", DiskError, server_uuid)
+            self._hypervisor.set_disks(self._host, server_uuid + ASIDE + migration, False)
+
+    async def discard(self, server_uuid: str) -> None:
+        if await self.present(server_uuid):
+            await self._mishaps.strike("discard", DiskError, server_uuid)
             self._hypervisor.set_disks(self._host, server_uuid, False)
+
+    async def take_aside(self, server_uuid: str, migration: str) -> bool:
+        if not await self.present(server_uuid):
+            if not await self.is_aside(server_uuid, migration):
+                return False
+            await self._make("take_aside", server_uuid, "disk")
+        return True
+
+    async def pack(self, server_uuid: str, migration: str) -> AsyncIterator[bytes]:
+        await self._mishaps.strike("pack", DiskError, server_uuid)
+        if await self.is_aside(server_uuid, migration):
+            yield b"disks"
+
+    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+        if await self.present(server_uuid):
+            return
+        if b"".join([part async for part in stream]) != b"disks":
+            raise DiskError(f"copying the disks of server {server_uuid}: the other host stopped in the middle")
+        await self._make("unpack", server_uuid, "disk")
+
+    def _rename(self, before: str, after: str) -> None:
+        self._hypervisor.set_disks(self._host, after, True)
+        self._hypervisor.set_disks(self._host, before, False)
 
     async def present(self, server_uuid: str) -> bool:
         return server_uuid in await self.servers()
 
     async def servers(self) -> set[str]:
-        return self._hypervisor.disks(self._host)
+        return {held for held in self._hypervisor.disks(self._host) if ASIDE not in held}
 
     async def _make(self, operation: str, server_uuid: str, name: str) -> Path:
         await self._mishaps.strike(operation, DiskError, server_uuid)

@@ -14,11 +14,12 @@ import msgspec
 
 from kilonova.compute.virt import config_drive, qemu_img
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Export, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.disks import BaseImage, DiskError, Export, Fetch, ImageSource, InjectedFile
 from kilonova.compute.virt.exports import Exports
 from kilonova.compute.virt.image_cache import ImageCache
 from kilonova.compute.virt.inject import Injector
 from kilonova.compute.virt.instance_dirs import InstanceDirs, os_errors
+from kilonova.compute.virt.movable_files import MovableFiles
 from kilonova.compute.virt.sandbox import Limits, must_run
 
 GIB = 1 << 30
@@ -46,7 +47,7 @@ class FileDisksOptions(msgspec.Struct, frozen=True, kw_only=True):
     raw_disks: bool = False
 
 
-class FileDisks(DiskStore):
+class FileDisks(MovableFiles):
     """The disks of one host as files."""
 
     def __init__(self, options: FileDisksOptions) -> None:
@@ -86,9 +87,12 @@ class FileDisks(DiskStore):
         return next(held, "raw" if self._options.raw_disks else "qcow2")
 
     async def _take_existing(self, disk: Path, format: str, base: BaseImage, size: int, step: str) -> None:
-        """A repeated call keeps the disk, and only ever grows it."""
+        """A repeated call keeps the disk, and only ever grows it. One that came from another host finds its image here."""
         found = await qemu_img.info(disk, format)
-        if format == "qcow2" and found.backing_filename != str(base.path):
+        held = Path(found.backing_filename or "")
+        if format == "qcow2" and held != base.path and held.name == base.path.name:
+            await qemu_img.rebase(disk, base.path, base.format, step=step)
+        elif format == "qcow2" and held != base.path:
             raise DiskError(f"{step}: there is one already, on {found.backing_filename}, not on {base.path}")
         if found.virtual_size < size:
             await qemu_img.grow(disk, format, size, step=step)
@@ -103,7 +107,8 @@ class FileDisks(DiskStore):
 
     async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
         """See `DiskStore.blank`. Always sparse raw, in `disk.<name>` and labelled with its name (`disk.eph0` is `eph0`);
-        `size_gb` may be a fraction, as swap is given in MiB; `filesystem`: ext2, ext3, ext4 or swap."""
+        `size_gb` may be a fraction, as swap is given in MiB; `filesystem`: ext2, ext3, ext4 or swap. One that is there is
+        kept, and grown; swap of another size is made anew."""
         known = DISK_NAME.fullmatch(name)
         if known is None:
             raise DiskError(f"disk {name!r} of server {server_uuid}: not a disk's name")
@@ -111,10 +116,14 @@ class FileDisks(DiskStore):
             raise DiskError(f"disk {name} of server {server_uuid}: can't make a {filesystem} file system")
         name = known[1]
         step = f"disk {name} of server {server_uuid}"
+        size = int(size_gb * GIB)
         async with self._dirs.making(server_uuid, f"disk.{name}", step) as (final, temporary):
-            if not final.exists():
+            held = final.stat().st_size if final.exists() else None
+            if held is not None and filesystem != "swap":
+                os.truncate(final, max(held, size))
+            elif held != size:
                 with temporary.open("wb") as file:
-                    file.truncate(int(size_gb * GIB))
+                    file.truncate(size)
                 if filesystem is not None:
                     command, label = MAKERS[filesystem]
                     await must_run([*command, label, name[:16], str(temporary)], Limits(), step=step)
@@ -161,9 +170,6 @@ class FileDisks(DiskStore):
     def console_log(self, server_uuid: str) -> Path:
         """See `DiskStore.console_log`. Its directory exists as soon as the server has any file."""
         return self._dirs.server(server_uuid) / "console.log"
-
-    async def remove(self, server_uuid: str) -> None:
-        await asyncio.to_thread(self._dirs.remove, server_uuid)
 
     async def present(self, server_uuid: str) -> bool:
         directory = self._dirs.server(server_uuid)

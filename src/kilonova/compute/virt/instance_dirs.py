@@ -3,6 +3,7 @@
 STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
 STATE_DIR/instances/<server uuid>/    disk (qcow2) or disk.raw, disk.config, disk.<name>, kernel, ramdisk, console.log;
                                       while an image is made of it: snapshot.copy, snapshot.image
+STATE_DIR/instances/<server>.<move>/  what was set aside for a move (movable_files.py)
 STATE_DIR/instances/.storage          the id of this storage: hosts that share it read the same one
 STATE_DIR/_inject/                    work in progress
 """
@@ -13,7 +14,6 @@ import asyncio
 import errno
 import os
 import pwd
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -116,12 +116,6 @@ class InstanceDirs:
         self.make()
         searchable(directory)
         temporary.unlink(missing_ok=True)
-
-    def remove(self, server_uuid: str) -> None:
-        """Delete the server's directory; blocking."""
-        directory = self.server(server_uuid)
-        with os_errors(f"removing the disks of server {server_uuid}"), suppress(FileNotFoundError):
-            shutil.rmtree(directory)
 
     def servers(self) -> set[str]:
         """Names under `instances` that are uuids; blocking."""

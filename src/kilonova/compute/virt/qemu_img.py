@@ -62,3 +62,9 @@ async def convert(source: Path, source_format: str, target: Path, format: str, *
 async def grow(path: Path, format: str, size: int, *, step: str) -> None:
     """Make the disk `size` bytes, more than it has; fails while a guest uses it."""
     await must_run(["qemu-img", "resize", "-q", "-f", format, str(path), str(size)], QUICK, step=step)
+
+
+async def rebase(path: Path, backing: Path, backing_format: str, *, step: str) -> None:
+    """The overlay names another path of the same backing file; nothing is read or copied."""
+    argv = ["qemu-img", "rebase", "-u", "-q", "-f", "qcow2", "-b", str(backing), "-F", backing_format, str(path)]
+    await must_run(argv, QUICK, step=step)

@@ -29,6 +29,8 @@ class Image(OperationStep):
         if spec.image is None:
             raise Explained("the server has no image")
         operation.base = await self._fetch(operation, spec.image)
+        if operation.origin.move is None and operation.origin.has_old_disks:
+            await operation.host.driver.disks.put_back(operation.uuid)  # of a move that was cut off
         store, uuid, flavor = operation.host.driver.disks, operation.uuid, spec.flavor
         root = await store.overlay(uuid, operation.base, size_gb=flavor.root_gb)
         bus = spec.image.properties.get("hw_disk_bus") or "virtio"

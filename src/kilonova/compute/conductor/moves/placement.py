@@ -6,17 +6,17 @@ import datetime as dt
 
 import msgspec
 
-from kilonova.compute import models
-from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.conductor.host_selection import next_alternate, select
-from kilonova.compute.conductor.moves.base import kind_of, under_way
+from kilonova.compute.conductor.moves import claims
+from kilonova.compute.conductor.moves.base import begin_leg, kind_of, settle, under_way
 from kilonova.compute.conductor.moves.results import MoveResults
 from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.models import Move, RequestSpec, Selection
+from kilonova.compute.moves import KINDS, Leg
 from kilonova.compute.store import conductor_servers as servers
-from kilonova.compute.store import decisions, records, request_specs, steps
+from kilonova.compute.store import decisions, request_specs, steps
 from kilonova.compute.store import migrations as store
 from kilonova.compute.store.conductor_servers import SpecifiedRow
 from kilonova.compute.store.migrations import MigrationRow
@@ -43,7 +43,7 @@ class MovePlacement:
             if record is None or record.status != store.ACCEPTED:
                 return
             if row is None or row.spec is None or not under_way(row, record):
-                await self.results.gone(record)
+                await self.results.gone(ctx, record)
                 return
             await self._place(ctx, row, record)
         finally:
@@ -53,6 +53,8 @@ class MovePlacement:
         began, move = self.deps.now(), store.decode(record)
         wishes = wishes_of(request_specs.of_living(row.spec), move)
         try:
+            if kind_of(record).leaves:
+                await claims.put_aside(self.deps, row, record.uuid)
             await self.deps.faults.point("schedule", "before")
             selection = await next_alternate(self.deps, ctx, row, wishes) if wishes.alternates else None
             if selection is None:
@@ -60,48 +62,39 @@ class MovePlacement:
             await self.deps.faults.point("dispatch", "before")
         except (errors.KilonovaError, InjectedFault) as error:
             reason, inner = reasons.of_scheduling(error)
-            await self.results.give_up(row, record, f"Scheduling failed: {reason}", inner)
+            await self.results.give_up(ctx, row, record, f"Scheduling failed: {reason}", inner)
             return
         if selection.host is None:
             message, details = reasons.no_host(
                 move.failed_hosts, move.failed_details, selection.decision, what=kind_of(record).what
             )
-            await self.results.give_up(row, record, message, details, selection)
+            await self.results.give_up(ctx, row, record, message, details, selection)
             return
         await self.interfaces.before_power_on(ctx, row.uuid)
         if not await self._dispatch(ctx, row, record, selection, began):
-            await self.deps.settle_claims([row.uuid])
+            await settle(self.deps, row.uuid, record)
 
     @retried
     async def _dispatch(
         self, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, selection: Selection, began: dt.datetime
     ) -> bool:
         """The host, its decision, steps and message in one transaction; False when the row was changed meanwhile."""
-        deps, now = self.deps, self.deps.now()
-        move, spec = store.decode(record), request_specs.of_living(row.spec)
-        move = msgspec.structs.replace(move, attempts=move.attempts + 1, alternates=selection.alternates)
-        values = {
-            "status": store.RUNNING, "dest_compute": selection.host, "dest_node": selection.node,
-            "document": store.encode(move), "updated_at": now,
-        }  # fmt: skip
+        deps, now, move, kind = self.deps, self.deps.now(), store.decode(record), kind_of(record)
+        move = msgspec.structs.replace(
+            move, attempts=move.attempts + 1, alternates=selection.alternates, dest=selection.host
+        )
+        leg = Leg.LEAVE if kind.leaves and not move.left else Leg.ARRIVE
+        values = {"dest_compute": selection.host, "dest_node": selection.node}
         async with deps.database.transaction() as tx:
             held = await servers.get(tx.connection, row.uuid, lock=True)
-            if held is None or not under_way(held, record) or not await store.change(
-                tx.connection, record.uuid, [store.ACCEPTED], values
+            if held is None or not under_way(held, record) or not await begin_leg(
+                deps, tx, ctx, held, record, move, leg, values
             ):  # fmt: skip
                 return False
-            server = msgspec.structs.replace(records.server(held), availability_zone=selection.availability_zone)
-            build = models.ServerBuild(
-                server=server, spec=msgspec.structs.replace(spec, admin_pass=move.admin_pass),
-                request_id=record.request_id, attempt=move.attempts, action=kind_of(record).action, move=move,
-            )  # fmt: skip
-            build = deps.grants.granted(build, selection.host)
-            ref = models.ServerRef(build=build, request_id=record.request_id, action=kind_of(record).action)
-            await tx.outbox(ComputeAPI, host=selection.host).run_action(ctx, ref)
             made = {row.uuid: selection.decision}
             await decisions.add(tx.connection, made, {row.uuid: record.request_id}, now)
             placing = deps.placing(
-                row, record.request_id, selection, began, now, attempt=move.attempts, action=kind_of(record).action
+                row, record.request_id, selection, began, now, attempt=move.hops + 1, action=kind.action
             )
             await steps.add(tx.connection, placing)
         return True
@@ -109,15 +102,18 @@ class MovePlacement:
 
 def wishes_of(spec: RequestSpec, move: Move) -> RequestSpec:
     """What the scheduler is asked: any host but the one it leaves and those that failed; the target by force, or through the
-    filters. That the server was once forced to its host does not count."""
+    filters. That the server was once forced to its host does not count. Where the migration holds the old claim, there is none
+    to be kept beside the new one."""
+    leaves = KINDS[move.kind].leaves
     return msgspec.structs.replace(
         spec,
+        flavor=move.new_flavor or spec.flavor,
         force_host=move.target if move.force else None,
         force_node=None,
         requested_host=None if move.force else move.target,
-        ignore_hosts=[move.source],
+        ignore_hosts=[] if move.same_host else [move.source],
         failed_hosts=move.failed_hosts,
         failed_details={},
         alternates=move.alternates,
-        keep_claim_on=move.source,
+        keep_claim_on=None if leaves else move.source,
     )

@@ -37,5 +37,25 @@ class PasswordOnSharedDisk(BadRequest):
     template = "admin password can't be changed on existing disk"
 
 
+class SameFlavor(BadRequest):
+    template = "When resizing, instances must change flavor!"
+
+
+class DiskNotResizable(BadRequest):
+    template = "Server disk was unable to be resized because: {reason}"
+
+
+class UnknownTarget(BadRequest):
+    template = "Compute host {host} could not be found."
+
+
+class SameHostMigration(BadRequest):
+    template = "Cannot migrate to the host where the server exists."
+
+
+class NothingToConfirm(BadRequest):
+    template = "Instance has not been resized."
+
+
 class NoSuchAction(BadRequest):
     template = "There is no such action: {action}"

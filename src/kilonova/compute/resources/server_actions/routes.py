@@ -13,6 +13,7 @@ from kilonova.compute.resources.server_actions.console import ConsoleLogic
 from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
 from kilonova.compute.resources.server_actions.handlers import ServerActions
 from kilonova.compute.resources.server_actions.logic import ActionLogic
+from kilonova.compute.resources.server_actions.moving import MoveLogic
 from kilonova.compute.resources.server_actions.policies import ACTION, RULES
 from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
 from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
@@ -31,6 +32,7 @@ def routes(deps: Deps) -> list[Route]:
         console=ConsoleLogic(database, deps.core.bus, deps.options.console_bytes),
         evacuation=EvacuationLogic(logic),
         snapshots=SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", "")),
+        moves=MoveLogic(logic),
     )
     actions = ServerActions(ServerLogic(database, clock, deps.options), api)
     return [

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from kilonova.compute.resources.servers.schemas import FlavorRef
 from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Metadata, Name, Number, matching
 from kilonova.core.web.wire import Body, View, versions
 
@@ -59,6 +60,17 @@ class ImageMade(View, kw_only=True):
     """From 2.45 on; until then the header Location names the image."""
 
     image_id: str
+
+
+class Resize(Body, kw_only=True, rename={"flavor": "flavorRef", "disk_config": "OS-DCF:diskConfig"}):
+    flavor: FlavorRef
+    disk_config: Literal["AUTO", "MANUAL"] | UnsetType = UNSET
+
+
+class Migrate(Body, kw_only=True):
+    """Read since 2.56."""
+
+    host: HostName | None = None
 
 
 class GroupName(Body, kw_only=True):

@@ -91,7 +91,7 @@ class ServiceLogic:
 
     async def _leave(self, tx: Transaction, ctx: RequestContext, row: ServiceRow) -> None:
         """Nothing is to wait for a host that is down and will not return. One that is up would make itself known again."""
-        if await migrations.open_ones(tx.connection, host=row.host):
+        if await migrations.open_ones(tx.connection, host=row.host, statuses=migrations.HOLDING):
             raise errors.HostIsBusy
         node = await host_store.node(tx.connection, row.host)
         if node is not None and not self.liveness().is_up(row):

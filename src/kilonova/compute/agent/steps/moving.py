@@ -1,0 +1,57 @@
+"""A server that leaves its host with its disks, comes to another with them, or returns."""
+
+from __future__ import annotations
+
+from kilonova.compute.agent.origins import TakingOver
+from kilonova.compute.agent.reasons import Explained
+from kilonova.compute.agent.removal import remove_guest
+from kilonova.compute.agent.runner import Operation, OperationStep
+from kilonova.compute.models import Move
+
+
+class Wanted(OperationStep):
+    """Is this part of the move still to be done here? A message that comes late or again ends here."""
+
+    asks = True
+
+
+class SetAside(OperationStep):
+    """The guest is off: no definition of it is left here, and its disks wait under the move's name."""
+
+    async def do(self, operation: Operation) -> None:
+        await remove_guest(operation.host, operation.uuid)
+        await operation.host.driver.disks.set_aside(operation.uuid, move_of(operation).migration)
+
+
+class TakeDisks(OperationStep):
+    """A copy of the disks that were set aside, from this host's storage or from the old host."""
+
+    async def do(self, operation: Operation) -> None:
+        host, move = operation.host, move_of(operation)
+        if not await host.driver.disks.take_aside(operation.uuid, move.migration):
+            if not move.url:
+                raise Explained("the server's old host serves no disks")
+            await host.driver.disks.unpack(operation.uuid, host.transfers.fetch(move.url, move.migration, move.secret))
+
+    async def undo(self, operation: Operation) -> None:
+        if isinstance(operation.origin, TakingOver):
+            await operation.origin.discard_disks(operation.host)
+
+
+class PutBack(OperationStep):
+    async def do(self, operation: Operation) -> None:
+        await operation.host.driver.disks.put_back(operation.uuid, move_of(operation).migration)
+
+
+class GiveUp(OperationStep):
+    """Nothing of the server is left here but what was set aside."""
+
+    async def do(self, operation: Operation) -> None:
+        await remove_guest(operation.host, operation.uuid)
+        await operation.host.driver.disks.discard(operation.uuid)
+
+
+def move_of(operation: Operation) -> Move:
+    move = operation.build.move
+    assert move is not None  # noqa: S101 - for the type checker
+    return move

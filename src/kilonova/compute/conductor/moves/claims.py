@@ -1,0 +1,29 @@
+"""Claims of a server that leaves its host with its disks: what it holds there is the migration's from the beginning of the move
+to its end, so that the server itself can hold the new host's resources."""
+
+from __future__ import annotations
+
+from kilonova.compute.conductor.deps import Deps, logger
+from kilonova.compute.states import Task
+from kilonova.compute.store.conductor_servers import SpecifiedRow
+from kilonova.core import errors
+
+SERVER, MIGRATION = "INSTANCE", "MIGRATION"
+
+
+async def put_aside(deps: Deps, row: SpecifiedRow, migration: str) -> None:
+    """The server's claim is the migration's from now on; nothing happens when it is so already."""
+    if not (await deps.placement.allocations(migration)).allocations:
+        await deps.placement.hand_over(row.uuid, migration, MIGRATION)
+
+
+async def give_back(deps: Deps, row: SpecifiedRow, migration: str) -> None:
+    """The move has ended where it began: what the migration holds is the server's again, and nothing else. Of a server that
+    is deleted it is given back. What can't be done now is left to the reconciler."""
+    try:
+        if row.deleted or row.task_state == Task.DELETING:
+            await deps.placement.release(migration)
+        else:
+            await deps.placement.hand_over(migration, row.uuid, SERVER)
+    except errors.KilonovaError as error:
+        logger.warning("claim left to the reconciler", server=row.uuid, migration=migration, error=error.message)
