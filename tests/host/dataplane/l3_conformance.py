@@ -100,6 +100,28 @@ class NatConformance:
         assert await do(guest.asks, OUTSIDE, 80) == "10.0.1.11"
         assert await do(setting.world.asks, "10.0.1.11") == OUTSIDE
 
+    async def test_networks_of_the_outsides_address_scope_are_not_translated(self, setting: Setting) -> None:
+        """They are reached from outside by their own addresses; a network of the same router that is in no scope is not."""
+        plane, ext, net, other = await setting.lab.plane(), Lan(external()), private(1), private(2)
+        one, two = guest_port(net, 11, OPEN), guest_port(other, 12, OPEN)
+        lan, plain = Lan(net, one), Lan(other, two)
+        way = replace(gateway(ext.net), same_scope=("10.0.1.0/24",))
+        made = router(lan.interface(), plain.interface(), gateway=way)
+        assert await setting.apply(plane, state((ext, lan, plain), (made,), OPEN)) == []
+        inside, translated = setting.peer(one, "10.0.1.1"), setting.peer(two, "10.0.2.1")
+        for guest in (inside, translated):
+            guest.serve()
+        for prefix in ("10.0.1.0/24", "10.0.2.0/24"):
+            await do(setting.world.inside, "ip", "route", "add", prefix, "via", "198.51.100.10")
+        setting.world.serve(80)
+        assert await do(inside.asks, OUTSIDE, 80) == "10.0.1.11"
+        assert await do(translated.asks, OUTSIDE, 80) == "198.51.100.10"
+        assert await do(setting.world.asks, "10.0.1.11") == OUTSIDE
+        assert not await do(setting.world.reaches, "10.0.2.12")
+        without = replace(made, gateway=replace(way, same_scope=()))
+        assert await setting.apply(plane, state((ext, lan, plain), (without,), OPEN)) == []
+        assert await do(inside.asks, OUTSIDE, 80) == "198.51.100.10"
+
     async def test_a_floating_ip_leads_in_and_out(self, setting: Setting) -> None:
         """What leads in is filtered by the guest's groups, which see the real source."""
         plane, ext, net = await setting.lab.plane(), Lan(external()), private(1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.eventually import until
 from tests.service.network.conftest import Cloud
 from tests.service.network.test_address_scopes import scope
 from tests.service.network.test_routers import NOWHERE, refused
@@ -180,3 +181,26 @@ async def test_many_at_once_are_all_or_none(cloud: Cloud) -> None:
     assert [subnet["cidr"] for subnet in answer.json["subnets"]] == ["10.8.0.0/24", "10.8.1.0/24"]
     elsewhere = await cloud.make("network")
     refused(await ask(cloud, elsewhere, subnetpool_id=made["id"]), 409, "SubnetAllocationError")
+
+
+async def test_routers_are_told_which_addresses_stay(cloud: Cloud) -> None:
+    """Those of networks in the external network's scope; a change of the scope reaches the router's host."""
+    _, plane = await cloud.agent()
+    made = await scope(cloud, "admin", shared=True)
+    outer = await pool(cloud, "admin", prefixes=["198.51.100.0/24"], address_scope_id=made["id"])
+    inner = await pool(cloud, address_scope_id=made["id"], default_prefixlen=24)
+    public = await cloud.make("network", "admin", **{"router:external": True})
+    await subnet(cloud, public, "admin", subnetpool_id=outer["id"], cidr="198.51.100.0/24", enable_dhcp=False)
+    router = await cloud.make("router", external_gateway_info={"network_id": public["id"]})
+    known, (_, plain) = await cloud.make("network"), await cloud.network("10.99.0.0/24")
+    for joined in (await subnet(cloud, known, subnetpool_id=inner["id"]), plain):
+        path = f"/routers/{router['id']}/add_router_interface"
+        assert (await cloud("PUT", path, json={"subnet_id": joined["id"]})).status == 200
+
+    def kept() -> tuple[str, ...] | None:
+        gateways = [one.gateway for one in plane.state.routers or ()]
+        return gateways[0].same_scope if gateways and gateways[0] is not None else None
+
+    await until(lambda: kept() == ("10.8.0.0/24",))
+    assert (await change(cloud, inner, "admin", address_scope_id=None)).status == 200
+    await until(lambda: kept() == ())

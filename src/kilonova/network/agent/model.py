@@ -140,10 +140,12 @@ class RouterPortModel(msgspec.Struct, frozen=True, kw_only=True):
 
 class GatewayModel(RouterPortModel, frozen=True, kw_only=True):
     """The port on the external network. `next_hops` are the gateways of its subnets, one of each IP version at most: the default
-    routes. With `enable_snat` guests without a floating IP leave with the first IPv4 address."""
+    routes. With `enable_snat` guests without a floating IP leave with the first IPv4 address, but for those in the prefixes
+    `same_scope`: the IPv4 prefixes of the router's networks that are in the external network's address scope."""
 
     next_hops: tuple[str, ...] = ()
     enable_snat: bool = True
+    same_scope: tuple[str, ...] = ()
 
 
 class PortForwardingModel(msgspec.Struct, frozen=True, kw_only=True):

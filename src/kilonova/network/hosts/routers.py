@@ -94,6 +94,7 @@ def _router(
     dns_servers: Sequence[str],
 ) -> RouterModel:  # fmt: skip
     gateway = next((port for port in ports if port.owner == service_ports.GATEWAY), None)
+    inner = [one for port in ports if port.owner == service_ports.INTERFACE for one in addresses[port.id]]
     return RouterModel(
         id=row.id,
         project_id=row.project_id,
@@ -109,7 +110,7 @@ def _router(
             for port in ports
             if port.owner == service_ports.INTERFACE and port.admin_state_up and addresses[port.id]
         ),
-        gateway=_gateway(row, gateway, addresses[gateway.id]) if gateway is not None else None,
+        gateway=_gateway(row, gateway, addresses[gateway.id], inner) if gateway is not None else None,
         routes=tuple((destination, nexthop) for destination, nexthop in row.routes),
         floating_ips=floating,
     )
@@ -140,7 +141,11 @@ def _forwarding(row: ForwardingRow) -> PortForwardingModel:
     )
 
 
-def _gateway(router: RouterRow, port: RouterPortRow, held: Sequence[PlacedAddress]) -> GatewayModel:
+def _gateway(
+    router: RouterRow, port: RouterPortRow, held: Sequence[PlacedAddress], inner: Sequence[PlacedAddress]
+) -> GatewayModel:
+    """`inner` are the addresses of the router's interfaces."""
+    scopes = {one.address_scope_id for one in held if one.ip_version == 4} - {None}
     hops: dict[int, str] = {}
     for subnet in held:
         if subnet.gateway_ip:
@@ -152,6 +157,7 @@ def _gateway(router: RouterRow, port: RouterPortRow, held: Sequence[PlacedAddres
         addresses=_with_prefix(held),
         next_hops=tuple(hops.values()),
         enable_snat=router.enable_snat,
+        same_scope=tuple(one.cidr for one in inner if one.ip_version == 4 and one.address_scope_id in scopes),
     )
 
 

@@ -14,7 +14,16 @@ from kilonova.core.db.prepared import insert, prepared
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.ports import PortRow
 from kilonova.network.store.subnets import SubnetRow
-from kilonova.network.tables import floating_ips, ip_allocations, networks, ports, router_ports, routers, subnets
+from kilonova.network.tables import (
+    floating_ips,
+    ip_allocations,
+    networks,
+    ports,
+    router_ports,
+    routers,
+    subnetpools,
+    subnets,
+)
 
 
 class RouterRow(StandardRow):
@@ -40,10 +49,11 @@ class RouterPortRow(PortRow):
 
 
 class PlacedAddress(SubnetRow):
-    """An address of a port, with its subnet's columns."""
+    """An address of a port, with its subnet's columns and the address scope that the subnet's prefix is from."""
 
     port_id: str
     ip_address: str
+    address_scope_id: str | None
 
 
 ROUTERS = Objects(routers, RouterRow)
@@ -72,10 +82,24 @@ async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> Seque
 
 @prepared
 def _addresses(port_ids: Any) -> Select[Any]:
-    query = select(ip_allocations.c.port_id, ip_allocations.c.ip_address, subnets).join(
-        subnets, subnets.c.id == ip_allocations.c.subnet_id
+    query = (
+        select(ip_allocations.c.port_id, ip_allocations.c.ip_address, subnets, subnetpools.c.address_scope_id)
+        .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
+        .outerjoin(subnetpools, subnetpools.c.id == subnets.c.subnetpool_id)
     )
     return query.where(ip_allocations.c.port_id.in_(port_ids)).order_by(ip_allocations.c.id)
+
+
+async def hosts_of_pool(connection: Connection, pool_id: str) -> set[str]:
+    """Where routers are made that have a port on a subnet from the pool."""
+    query = (
+        select(ports.c.host_id)
+        .join(router_ports, router_ports.c.port_id == ports.c.id)
+        .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+        .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
+        .where(subnets.c.subnetpool_id == pool_id, ports.c.host_id != "")
+    )
+    return set((await connection.execute(query.distinct())).scalars())
 
 
 async def hosts_of(connection: Connection, router_ids: Iterable[str | None]) -> set[str]:

@@ -26,6 +26,7 @@ from kilonova.network.resources.subnetpools.schemas import (
     SubnetPoolUpdate,
 )
 from kilonova.network.store import rbac_policies as rbac_store
+from kilonova.network.store import routers as router_store
 from kilonova.network.store import subnetpools as store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.rbac_policies import EVERYONE
@@ -124,6 +125,8 @@ class SubnetPoolLogic(SharedLogic[SubnetPoolRow, SubnetPool], DeletingLogic[Subn
             changes["prefixes"] = plan.texts(prefixes, row.ip_version)
         await scopes.change(tx.connection, row, changes, seeing)
         await SUBNETPOOLS.change(tx.connection, row.id, changes, self.deps.now())
+        if changes.get("address_scope_id", row.address_scope_id) != row.address_scope_id:  # what routers translate
+            await self.deps.announcer.changed(tx, ctx, await router_store.hosts_of_pool(tx.connection, row.id))
         return await SUBNETPOOLS.get(tx.connection, row.id) or row
 
     @retried

@@ -67,10 +67,12 @@ def plan(router: RouterModel, networks: Mapping[str, NetworkModel]) -> Plan:
         gateway = msgspec.structs.replace(gateway, addresses=tuple(dict.fromkeys((*gateway.addresses, *held))))
     devices = (*interfaces, *([gateway] if gateway is not None else []))
     found, wrong = _routes(router, devices, gateway)
+    untranslated, unreadable = _untranslated(router.gateway)
     nat = rules.restore_text(
-        gateway.name if gateway is not None else "", _source(router.gateway), floating, snat=_translates(router.gateway)
-    )
-    return Plan(router.id, devices, found, nat, (*problems, *wrong))
+        gateway.name if gateway is not None else "", _source(router.gateway), floating,
+        snat=_translates(router.gateway), untranslated=untranslated,
+    )  # fmt: skip
+    return Plan(router.id, devices, found, nat, (*problems, *wrong, *unreadable))
 
 
 def _device(port: RouterPortModel, name: str, networks: Mapping[str, NetworkModel]) -> Device:
@@ -96,6 +98,21 @@ def _source(gateway: GatewayModel | None) -> str:
 
 def _translates(gateway: GatewayModel | None) -> bool:
     return gateway is not None and gateway.enable_snat
+
+
+def _untranslated(gateway: GatewayModel | None) -> tuple[list[str], list[str]]:
+    """The prefixes of its address scope, and what is wrong with others."""
+    found: list[str] = []
+    problems: list[str] = []
+    for text in gateway.same_scope if gateway is not None else ():
+        try:
+            prefix = clean_network(text)
+        except ValueError as why:
+            problems.append(f"prefix {text!r} of the address scope left out: {why}")
+            continue
+        if prefix.version == 4:
+            found.append(str(prefix))
+    return found, problems
 
 
 def _routes(

@@ -5,7 +5,7 @@ The namespace is the router's alone, so its tables are written whole. Lines are 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -78,14 +78,17 @@ def _forwarding(one: PortForwardingModel) -> Forwarding:
     return Forwarding(one.protocol, first, last, inside, f"{inside}:{inner_first}-{inner_last}{shift}")
 
 
-def restore_text(gateway: str, source: str, floating: Iterable[Floating], *, snat: bool) -> str:
+def restore_text(
+    gateway: str, source: str, floating: Iterable[Floating], *, snat: bool, untranslated: Sequence[str] = ()
+) -> str:
     """What `iptables-restore` reads. `gateway` is the device on the external network ("": there is none), `source` its IPv4
-    address ("": it has none); with `snat` guests without a floating IP leave with it."""
+    address ("": it has none); with `snat` guests without a floating IP leave with it, but for those in the prefixes
+    `untranslated`, which are known outside."""
     floating = tuple(floating)
     tables = {
         "mangle": ("PREROUTING", [f"-A PREROUTING -i {gateway} -j MARK --set-xmark {FROM_OUTSIDE}"] if gateway else []),
-        "nat": ("PREROUTING OUTPUT POSTROUTING", list(_nat(gateway, source, floating, snat=snat))),
-        "filter": ("INPUT FORWARD", list(_filter(gateway if source and snat else ""))),
+        "nat": ("PREROUTING OUTPUT POSTROUTING", list(_nat(gateway, source, floating, untranslated, snat=snat))),
+        "filter": ("INPUT FORWARD", list(_filter(gateway if source and snat else "", untranslated))),
     }
     lines = []
     for table, (chains, found) in tables.items():
@@ -98,7 +101,9 @@ def restore_text(gateway: str, source: str, floating: Iterable[Floating], *, sna
     return "\n".join([*lines, ""])
 
 
-def _nat(gateway: str, source: str, floating: tuple[Floating, ...], *, snat: bool) -> Iterator[str]:
+def _nat(
+    gateway: str, source: str, floating: tuple[Floating, ...], untranslated: Sequence[str], *, snat: bool
+) -> Iterator[str]:
     yield (
         f"-A PREROUTING -i qr-+ -d {METADATA_ADDRESS}/32 -p tcp -m tcp --dport 80 "
         f"-j REDIRECT --to-ports {ROUTER_METADATA_PORT}"
@@ -112,6 +117,7 @@ def _nat(gateway: str, source: str, floating: tuple[Floating, ...], *, snat: boo
         if one.fixed:
             yield f"-A POSTROUTING -s {one.fixed}/32 -j SNAT --to-source {one.address}"
     if source and snat:
+        yield from (f"-A POSTROUTING -s {prefix} -o {gateway} -j ACCEPT" for prefix in untranslated)
         yield f"-A POSTROUTING -o {gateway} -j SNAT --to-source {source}"
     if source:  # from one of its guests to another's floating IP: answers must come back through here
         yield f"-A POSTROUTING -m mark ! --mark {FROM_OUTSIDE} -m conntrack --ctstate DNAT -j SNAT --to-source {source}"
@@ -128,7 +134,7 @@ def _inward(one: Floating) -> Iterator[str]:
         yield f"-d {one.address}/32 -j DNAT --to-destination {one.fixed}"
 
 
-def _filter(translating: str) -> Iterator[str]:
+def _filter(translating: str, untranslated: Sequence[str]) -> Iterator[str]:
     """Metadata is reached by its own address alone. Where inner addresses are translated (`translating` is the gateway's device)
     they are not seen outside, and are no way in: nothing leaves that belongs to no connection, nor comes in untranslated."""
     yield (
@@ -136,4 +142,5 @@ def _filter(translating: str) -> Iterator[str]:
     )
     if translating:
         yield f"-A FORWARD -o {translating} -m conntrack --ctstate INVALID -j DROP"
+        yield from (f"-A FORWARD -i {translating} -d {prefix} -j ACCEPT" for prefix in untranslated)
         yield f"-A FORWARD -i {translating} -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -j DROP"
