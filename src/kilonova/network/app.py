@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from kilonova.core.db.outbox import Outbox
@@ -11,7 +12,7 @@ from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import network_format
 from kilonova.core.web.resource import rules_of
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkPluginAPI
-from kilonova.network.deps import Deps
+from kilonova.network.deps import Deps, alive_since
 from kilonova.network.hosts.announcer import Announcer
 from kilonova.network.hosts.compute_events import ComputeEvents, ComputeNotifier
 from kilonova.network.hosts.meters import MeterNotifications
@@ -101,8 +102,9 @@ class NetworkService:
         self.core, self._host = core, host
         self.database = core.database("network", metadata)
         self.outbox = Outbox(self.database, outbox, core.bus)
+        announcer = Announcer(partial(alive_since, core.clock, options))
         deps = Deps(
-            database=self.database, clock=core.clock, options=options, announcer=Announcer(), counted=counted(resources)
+            database=self.database, clock=core.clock, options=options, announcer=announcer, counted=counted(resources)
         )
         self.routes = Api(deps, resources).routes()
         web = core.web("network", network_format, core.policy("network", base.RULES | rules_of(resources)))

@@ -28,5 +28,9 @@ class Deps:
         return iso(self.clock.now())
 
     def alive_since(self) -> str:
-        """Agents whose last heartbeat is older are down."""
-        return iso(self.clock.now() - timedelta(seconds=self.options.agent_down_time))
+        return alive_since(self.clock, self.options)
+
+
+def alive_since(clock: Clock, options: NetworkOptions) -> str:
+    """Agents whose last heartbeat is older are down."""
+    return iso(clock.now() - timedelta(seconds=options.agent_down_time))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     false,
 )
@@ -377,6 +378,7 @@ agents = Table(
     Column("created_at", String(32), nullable=False),
     Column("started_at", String(32), nullable=False),
     Column("heartbeat_timestamp", String(32), nullable=False),
+    Column("feed_revision", Integer, nullable=False, server_default="0"),  # how often the host's state has changed
     UniqueConstraint("agent_type", "host"),
 )
 
@@ -432,4 +434,13 @@ metering_label_rules = Table(
     Column("destination_ip_prefix", String(64)),
     Index("ix_metering_label_rules_label", "metering_label_id"),
     Index("ix_metering_label_rules_project", "project_id"),
+)
+
+# What the last of these changes were about; a revision that is missing: the agent asks for everything.
+host_changes = Table(
+    "host_changes",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("news", Text, nullable=False),  # hosts/news.News, JSON
 )

@@ -21,6 +21,7 @@ from kilonova.core import errors
 from kilonova.core.bus.amqp import AmqpBus
 from kilonova.core.context import RequestContext
 from kilonova.core.grants import HEADER
+from kilonova.network.agent.feed import Held
 from kilonova.network.agent.interface import NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.metadata_signature import (
     HOST,
@@ -254,6 +255,7 @@ def test_the_bus(taken: Taken) -> None:
         lambda bus: bus.client(ConductorAPI).power_state_seen(CTX, OTHERS, taken.theirs, 4),
         lambda bus: bus.client(ConductorAPI).undelivered(CTX),
         lambda bus: bus.client(NetworkPluginAPI).host_model(CTX, OTHERS),
+        lambda bus: bus.client(NetworkPluginAPI).host_changes(CTX, OTHERS, ("networks",), Held()),
         lambda bus: bus.client(NetworkPluginAPI).port_down(CTX, OTHERS, [port]),
     ]
     for attempt in refused:

@@ -12,6 +12,7 @@ from kilonova.core import errors
 from kilonova.core.context import service_context
 from kilonova.core.retry import Backoff
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
+from kilonova.network.agent.feed import HostChanges
 from kilonova.network.agent.interface import AGENT_TYPE, L3_AGENT, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel, tap_name
 from kilonova.network.errors import PlugFailed, PortNotOnHost
@@ -355,14 +356,14 @@ async def test_a_short_outage_fails_no_plug(cloud: Cloud, error: errors.Kilonova
     """Compute asks again after such an error, and gives up its host after another one."""
     running, _ = await cloud.agent()
     network, _ = await cloud.network()
-    real, away = running._plugin.host_model, True
+    real, away = running._plugin.host_changes, True
 
-    async def host_model(*asked: Any) -> HostModel:
+    async def host_changes(*asked: Any) -> HostChanges:
         if away:
             raise error
         return await real(*asked)
 
-    running._plugin.host_model = host_model  # type: ignore[method-assign]
+    running._plugin.host_changes = host_changes  # type: ignore[method-assign]
     port = await cloud.bound(network)
     agent = cloud.core.bus.client(NetworkAgentAPI, host=HOST)
     with pytest.raises(type(error)):

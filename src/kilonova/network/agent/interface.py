@@ -10,6 +10,7 @@ from kilonova.core.bus.base import Undelivered
 from kilonova.core.bus.interface import RECEIVER, Interface, call, cast, from_host, hint
 from kilonova.core.context import RequestContext
 from kilonova.network.agent.dataplane import Fault, Leftover, Metered
+from kilonova.network.agent.feed import Held, HostChanges
 from kilonova.network.agent.model import HostModel
 
 AGENT_TYPE = "Kilonova network agent"
@@ -39,7 +40,14 @@ class NetworkPluginAPI(Interface):
     @from_host("host")
     @call(timeout=30)
     async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
-        """What the host must show, in these sections (fields) of HostModel; those that the service does not know are left out."""
+        """What the host must show, in these sections (fields) of HostModel; those that the service does not know are left out.
+        Agents that know `host_changes` ask for that instead."""
+        raise NotImplementedError
+
+    @from_host("host")
+    @call(timeout=30)
+    async def host_changes(self, ctx: RequestContext, host: str, sections: tuple[str, ...], held: Held) -> HostChanges:
+        """What has changed of the host's state for an agent that holds this; the whole where the changes are not known."""
         raise NotImplementedError
 
     @from_host("host")

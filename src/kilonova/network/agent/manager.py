@@ -1,7 +1,7 @@
 """The network agent: keeps one host's data plane as the network service says, and reports its taps.
 
-It never touches the database: state comes over the bus as a HostModel. Whatever happens at once becomes one
-synchronization: while one runs, wishes for the next one gather.
+It never touches the database: state comes over the bus, whole at first, then what has changed. Whatever happens at once becomes
+one synchronization: while one runs, wishes for the next one gather.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kilonova.core.context import RequestContext, service_context
 from kilonova.core.retry import Attempts, Backoff
 from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
+from kilonova.network.agent.feed import Feed
 from kilonova.network.agent.interface import (
     AGENT_TYPE,
     BRIDGE_MAPPINGS,
@@ -45,6 +46,7 @@ class NetworkAgent(NetworkAgentAPI):
         self.bus, self.clock, self.dataplane, self.host = core.bus, core.clock, dataplane, host
         self.options = options or NetworkOptions()
         self._plugin = core.bus.client(NetworkPluginAPI)
+        self._feed = Feed()
         self._ports: dict[str, str] = {}  # tap -> local port, as last applied
         self._apart: set[str] = set()  # taps whose network needs tunnels that this host does not have
         self._faults: tuple[Fault, ...] = ()  # of the last synchronization
@@ -141,7 +143,7 @@ class NetworkAgent(NetworkAgentAPI):
         settled.set()
 
     async def _synchronize(self) -> None:
-        model = await self._plugin.host_model(self._ctx(), self.host, self.dataplane.sections)
+        model = await self._fetch()
         known = self._ports.keys()
         faults = await self.dataplane.apply(model)
         self._ports = {tap_name(p.id): p.id for n in model.networks for p in n.ports if p.local}
@@ -150,6 +152,17 @@ class NetworkAgent(NetworkAgentAPI):
         await self._note(model, faults)
         for tap in self._up & (self._ports.keys() - known):
             self._report(tap, True)
+
+    async def _fetch(self) -> HostModel:
+        """What has changed since the last time, or all where the network service is older than this agent."""
+        sections = self.dataplane.sections
+        try:
+            changes = await self._plugin.host_changes(self._ctx(), self.host, sections, self._feed.held())
+        except errors.BusError as error:
+            if "has no method" not in error.message:
+                raise
+            return await self._plugin.host_model(self._ctx(), self.host, sections)
+        return self._feed.take(changes)
 
     async def _note(self, model: HostModel, faults: tuple[Fault, ...]) -> None:
         """What this host could not show: each is logged when it comes and when it goes, and shown to admins."""
@@ -234,7 +247,8 @@ class NetworkAgent(NetworkAgentAPI):
             count += 1
             await self._report_state()
             if count % RESYNC_EVERY == 0:
-                await self._try_to_synchronize()  # in case the bus has lost a message
+                self._feed.doubt()  # of two changes at the same time one may not have known that the other concerns this host
+                await self._try_to_synchronize()
 
     async def _metering(self) -> None:
         """What is not delivered is told again the next time."""

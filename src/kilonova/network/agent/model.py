@@ -62,7 +62,8 @@ class DhcpOption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PortModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A port bound to this host, or (`local=False`) one of the same network elsewhere, known for its DHCP lease."""
+    """A port bound to this host, or (`local=False`) one of the same network on a host that a tunnel leads to: one that was there
+    when this host joined the network, or another one did."""
 
     id: str
     network_id: str

@@ -103,7 +103,7 @@ class Overlay(Service):
 
 
 class Dhcp(Service):
-    """Hands out the addresses of `NetworkModel.ports`, those on other hosts included, and nothing to other MACs."""
+    """Hands out the addresses of `NetworkModel.ports`, and nothing to other MACs."""
 
 
 class Metadata(Service):

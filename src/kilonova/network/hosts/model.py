@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,9 +33,9 @@ from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.security_group_rules import plan as rule_plan
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
+from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
-from kilonova.network.store.hosts import PortGroup
-from kilonova.network.store.networks import NetworkRow
+from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import Allocation, PolicedPortRow
 from kilonova.network.store.security_group_rules import RuleRow
 from kilonova.network.store.subnets import SubnetRow
@@ -45,20 +45,20 @@ SINGLE = ("/32", "/128")  # of an IPv4 address, of an IPv6 address
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """What is read for every section: the ports of `host` and of its networks, and their groups by port."""
 
     host: str
     ports: Sequence[PolicedPortRow]
-    groups: dict[str, list[PortGroup]]
+    groups: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class _Placed:
     """What ports are compiled with: addresses by port, other hosts' tunnel addresses by host."""
 
-    found: _Found
-    addresses: dict[str, list[Allocation]]
+    found: Found
+    addresses: Mapping[str, Sequence[Allocation]]
     tunnel_ips: dict[str, str]
 
 
@@ -69,26 +69,50 @@ class HostLogic:
     async def model(self, host: str, sections: Collection[str] = FIRST_SECTIONS) -> HostModel:
         """The first sections: seven statements, whatever the number of ports, and one for networks with tunnels."""
         async with self.deps.database.reading() as connection:
-            ports = await store.ports_on(connection, host)
-            groups = _by(await store.groups_on(connection, host), "port_id") if ports else {}
-            found = _Found(host, ports, groups)
+            found = await self.found(connection, host)
             asked = [name for name in SECTIONS if name in sections]  # each once, whatever a host writes
             compiled = {name: await SECTIONS[name](self, connection, found) for name in asked}
         return HostModel(**compiled)
 
-    async def networks(self, connection: Connection, found: _Found) -> tuple[NetworkModel, ...]:
+    async def found(self, connection: Connection, host: str) -> Found:
+        ports = await store.ports_on(connection, host)
+        groups = _by(await store.groups_on(connection, host), "port_id") if ports else {}
+        return Found(host, ports, {port: [row.security_group_id for row in rows] for port, rows in groups.items()})
+
+    async def networks(self, connection: Connection, found: Found) -> tuple[NetworkModel, ...]:
         if not found.ports:
             return ()
         networks = await store.networks_on(connection, found.host)
-        subnets = _by(await store.subnets_on(connection, found.host), "network_id")
+        subnets = await store.subnets_on(connection, found.host)
         addresses = _by(await store.addresses_on(connection, found.host), "port_id")
+        return await self._networks(connection, found, networks, subnets, addresses)
+
+    async def some_networks(
+        self, connection: Connection, host: str, network_ids: Sequence[str]
+    ) -> tuple[NetworkModel, ...]:
+        """As `networks`, of those among these that the host has ports of."""
+        ports = await store.ports_in(connection, network_ids)
+        here = [one.id for one in ports if one.host_id == host]
+        network_ids = sorted({one.network_id for one in ports if one.host_id == host})
+        groups = await port_store.groups_of(connection, here) if here else {}
+        networks = await NETWORKS.by_ids(connection, network_ids)
+        subnets = await subnet_store.of_networks(connection, network_ids)
+        addresses = _by(await store.addresses_in(connection, network_ids), "port_id")
+        rows = [networks[one] for one in sorted(networks)]
+        return await self._networks(connection, Found(host, ports, groups), rows, subnets, addresses)
+
+    async def _networks(
+        self, connection: Connection, found: Found, networks: Sequence[NetworkRow], subnets: Sequence[SubnetRow],
+        addresses: Mapping[str, Sequence[Allocation]],
+    ) -> tuple[NetworkModel, ...]:  # fmt: skip
         tunnelled = any(network.segmentation_id is not None for network in networks)
         beside = await store.agents_beside(connection, found.host, AGENT_TYPE) if tunnelled else []
         tunnel_ips: dict[str, str] = {agent.host: agent.configurations.get(TUNNEL_IP) or "" for agent in beside}
         placed, by_network = _Placed(found, addresses, tunnel_ips), _by(found.ports, "network_id")
-        return tuple(self._network(n, subnets.get(n.id, []), by_network[n.id], placed) for n in networks)
+        leading = _by(subnets, "network_id")
+        return tuple(self._network(n, leading.get(n.id, []), by_network.get(n.id, []), placed) for n in networks)
 
-    async def security_groups(self, connection: Connection, found: _Found) -> tuple[SecurityGroupModel, ...]:
+    async def security_groups(self, connection: Connection, found: Found) -> tuple[SecurityGroupModel, ...]:
         """Those of the host's ports, and those that their rules refer to. To a host an address group is a group with members."""
         if not found.ports:
             return ()
@@ -97,24 +121,24 @@ class HostLogic:
         members = _by(await store.members(connection, remote) if remote else [], "security_group_id")
         named = {r.remote_address_group_id for rs in rules.values() for r in rs if r.remote_address_group_id}
         addresses = await ADDRESS_GROUPS.by_ids(connection, named) if named else {}
-        used = {row.security_group_id for rows in found.groups.values() for row in rows} | set(remote)
+        used = {group for groups in found.groups.values() for group in groups} | set(remote)
         groups = tuple(
             SecurityGroupModel(
                 id=group,
-                rules=tuple(_rule(row) for row in rules.get(group, [])),
+                rules=tuple(rule(row) for row in rules.get(group, [])),
                 members=tuple(row.ip_address for row in members.get(group, [])),
             )
             for group in sorted(used)
         )
-        return groups + tuple(_address_group(addresses[one]) for one in sorted(addresses))
+        return groups + tuple(address_group(addresses[one]) for one in sorted(addresses))
 
-    async def routers(self, connection: Connection, found: _Found) -> tuple[RouterModel, ...]:
+    async def routers(self, connection: Connection, found: Found) -> tuple[RouterModel, ...]:
         here = (port.device_owner for port in found.ports if port.host_id == found.host)
         if not any(owner in ROUTER_OWNERS for owner in here):
             return ()
         return await compiled(connection, found.host, self.deps.options.dns_servers)
 
-    async def qos_policies(self, connection: Connection, found: _Found) -> tuple[QosPolicyModel, ...]:
+    async def qos_policies(self, connection: Connection, found: Found) -> tuple[QosPolicyModel, ...]:
         """No statement where no port has one."""
         named = {policy_of(port) for port in found.ports if port.host_id == found.host} - {""}
         return await policies(connection, named) if named else ()
@@ -123,7 +147,7 @@ class HostLogic:
         self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PolicedPortRow], placed: _Placed
     ) -> NetworkModel:
         mine = (DHCP, device_id(row.id))
-        dhcp = next((port for port in ports if (port.device_owner, port.device_id) == mine), None)
+        dhcp = next((one for one in ports if (one.device_owner, one.device_id) == mine), None)
         served = {a.subnet_id: a.ip_address for a in placed.addresses.get(dhcp.id, [])} if dhcp is not None else {}
         servers = self.deps.options.dns_servers
         return NetworkModel(
@@ -131,7 +155,7 @@ class HostLogic:
             project_id=row.project_id,
             mtu=row.mtu,
             subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
-            ports=tuple(_port(port, placed) for port in ports if port.device_owner != DHCP),
+            ports=tuple(_placed(one, placed) for one in ports if one.device_owner != DHCP),
             dhcp_port_id=dhcp.id if dhcp is not None else None,
             dhcp_mac=dhcp.mac_address if dhcp is not None else None,
             segmentation_id=row.segmentation_id,
@@ -173,35 +197,43 @@ def _subnet(row: SubnetRow, dhcp_ip: str | None, dns_servers: Sequence[str]) -> 
     )
 
 
-def _port(row: PolicedPortRow, placed: _Placed) -> PortModel:
-    addresses, groups = placed.addresses, placed.found.groups
+def _placed(row: PolicedPortRow, placed: _Placed) -> PortModel:
+    here, away = row.host_id == placed.found.host, placed.tunnel_ips.get(row.host_id, "")
+    addresses, groups = placed.addresses.get(row.id, ()), placed.found.groups.get(row.id, ())
+    return port(row, addresses, groups, here=here, tunnel_ip=away)
+
+
+def port(
+    row: PolicedPortRow, addresses: Sequence[Allocation], groups: Sequence[str], *, here: bool, tunnel_ip: str = ""
+) -> PortModel:
+    """`tunnel_ip` is where other hosts reach the one that it is on."""
     return PortModel(
         id=row.id,
         network_id=row.network_id,
         project_id=row.project_id,
         mac_address=row.mac_address,
-        fixed_ips=tuple(FixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses.get(row.id, [])),
+        fixed_ips=tuple(FixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses),
         device_id=row.device_id,
         device_owner=row.device_owner,
         hostname=row.dns_name,
         dhcp_options=tuple(DhcpOption(name=n, value=v, ip_version=i) for n, v, i in row.extra_dhcp_opts),
         admin_state_up=row.admin_state_up,
         port_security_enabled=row.port_security_enabled,
-        security_groups=tuple(g.security_group_id for g in groups.get(row.id, [])),
+        security_groups=tuple(groups),
         allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
-        local=row.host_id == placed.found.host,
-        tunnel_ip=placed.tunnel_ips.get(row.host_id, ""),
+        local=here,
+        tunnel_ip=tunnel_ip,
         qos_policy_id=policy_of(row),
     )
 
 
-def _address_group(row: AddressGroupRow) -> SecurityGroupModel:
+def address_group(row: AddressGroupRow) -> SecurityGroupModel:
     return SecurityGroupModel(
         id=row.id, members=tuple(text.removesuffix(SINGLE[":" in text]) for text in row.addresses)
     )
 
 
-def _rule(row: RuleRow) -> RuleModel:
+def rule(row: RuleRow) -> RuleModel:
     protocol = row.protocol
     if row.ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
         protocol = "ipv6-icmp"
@@ -218,7 +250,7 @@ def _rule(row: RuleRow) -> RuleModel:
     )
 
 
-SECTIONS: dict[str, Callable[[HostLogic, Connection, _Found], Awaitable[tuple[Any, ...]]]] = {
+SECTIONS: dict[str, Callable[[HostLogic, Connection, Found], Awaitable[tuple[Any, ...]]]] = {
     "networks": HostLogic.networks,
     "security_groups": HostLogic.security_groups,
     "qos_policies": HostLogic.qos_policies,

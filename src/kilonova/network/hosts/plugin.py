@@ -6,8 +6,10 @@ from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.db.outbox import Outbox
 from kilonova.network.agent.dataplane import Metered
+from kilonova.network.agent.feed import Held, HostChanges
 from kilonova.network.agent.interface import FIRST_SECTIONS, AgentState, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel
+from kilonova.network.hosts import feed
 from kilonova.network.hosts.meters import MeterNotifications
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.resources.agents.logic import AgentLogic
@@ -19,6 +21,9 @@ class NetworkPlugin(NetworkPluginAPI):
 
     async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
         return await self._hosts.model(host, sections)
+
+    async def host_changes(self, ctx: RequestContext, host: str, sections: tuple[str, ...], held: Held) -> HostChanges:
+        return await feed.changes(self._hosts, host, sections, held)
 
     async def port_up(self, ctx: RequestContext, host: str, port_ids: list[str]) -> None:
         await self._hosts.report(ctx, host, port_ids, up=True)

@@ -27,6 +27,7 @@ class AgentRow(ObjectRow):
     created_at: str
     started_at: str
     heartbeat_timestamp: str
+    feed_revision: int
 
 
 AGENTS = Objects(agents, AgentRow)

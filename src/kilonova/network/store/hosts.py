@@ -39,6 +39,7 @@ class PortGroup(TypedRow):
 class Member(TypedRow):
     """An address of a port in a group."""
 
+    port_id: str
     security_group_id: str
     ip_address: str
 
@@ -115,6 +116,31 @@ def _addresses_on(host: Any) -> Select[Any]:
     )
 
 
+async def ports_in(connection: Connection, network_ids: Sequence[str]) -> Sequence[PolicedPortRow]:
+    """All ports of these networks."""
+    return rows.every(await connection.execute(*_ports_in(network_ids)), PolicedPortRow)
+
+
+@prepared
+def _ports_in(network_ids: Any) -> Select[Any]:
+    return PORTS.rows.where(ports.c.network_id.in_(network_ids)).order_by(ports.c.id)
+
+
+async def addresses_in(connection: Connection, network_ids: Sequence[str]) -> Sequence[Allocation]:
+    """Those of these ports."""
+    return rows.every(await connection.execute(*_addresses_in(network_ids)), Allocation)
+
+
+@prepared
+def _addresses_in(network_ids: Any) -> Select[Any]:
+    return (
+        select(ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address)
+        .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
+        .where(subnets.c.network_id.in_(network_ids))
+        .order_by(ip_allocations.c.id)
+    )
+
+
 async def groups_on(connection: Connection, host: str) -> Sequence[PortGroup]:
     """Of the host's own ports."""
     return rows.every(await connection.execute(*_groups_on(host)), PortGroup)
@@ -140,6 +166,16 @@ def _rules_on(host: Any) -> Select[Any]:
     return query.order_by(security_group_rules.c.id)
 
 
+async def rules_of(connection: Connection, group_ids: Sequence[str]) -> Sequence[RuleRow]:
+    return rows.every(await connection.execute(*_rules_of(group_ids)), RuleRow)
+
+
+@prepared
+def _rules_of(group_ids: Any) -> Select[Any]:
+    query = select(security_group_rules).where(security_group_rules.c.security_group_id.in_(group_ids))
+    return query.order_by(security_group_rules.c.id)
+
+
 async def members(connection: Connection, group_ids: Sequence[str]) -> Sequence[Member]:
     """All ports in these groups, on any host."""
     return rows.every(await connection.execute(*_members(group_ids)), Member)
@@ -148,7 +184,7 @@ async def members(connection: Connection, group_ids: Sequence[str]) -> Sequence[
 @prepared
 def _members(group_ids: Any) -> Select[Any]:
     return (
-        select(port_groups.c.security_group_id, ip_allocations.c.ip_address)
+        select(port_groups.c.port_id, port_groups.c.security_group_id, ip_allocations.c.ip_address)
         .join(ip_allocations, ip_allocations.c.port_id == port_groups.c.port_id)
         .where(port_groups.c.security_group_id.in_(group_ids))
         .order_by(ip_allocations.c.subnet_id, ip_allocations.c.address)

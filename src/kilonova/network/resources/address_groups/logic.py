@@ -9,6 +9,7 @@ from kilonova.core.addresses import parse_interface
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.network import errors as network_errors
+from kilonova.network.hosts.news import News
 from kilonova.network.resources.address_groups import errors
 from kilonova.network.resources.address_groups.schemas import MAX_ADDRESSES, AddressGroup, AddressGroupCreate
 from kilonova.network.resources.base.columns import shown, standard
@@ -69,6 +70,6 @@ class AddressGroupLogic(Logic[AddressGroupRow, AddressGroup]):
             await ADDRESS_GROUPS.change(tx.connection, group_id, {"addresses": addresses}, self.deps.now())
             naming = group_store.groups_naming(group_id)
             hosts = await group_store.hosts_with(tx.connection, naming, self.deps.alive_since())
-            await self.deps.announcer.changed(tx, ctx, hosts)
+            await self.deps.announcer.changed(tx, ctx, hosts, news=News(groups=(group_id,)))
             now = await ADDRESS_GROUPS.get(tx.connection, group_id)
             return (await self.views(tx.connection, [now or row]))[0]

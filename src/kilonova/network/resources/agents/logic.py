@@ -16,6 +16,7 @@ from kilonova.network.resources.base.columns import changes_of
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.logic import Conditions, ReadLogic
 from kilonova.network.store import agents as store
+from kilonova.network.store import feeds
 from kilonova.network.store import networks as network_store
 from kilonova.network.store.agents import AGENTS, AgentRow
 
@@ -54,8 +55,9 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
     async def delete(self, ctx: RequestContext, agent_id: str, guard: Guard) -> None:
         """An agent that still runs is registered again with its next heartbeat."""
         async with self.deps.database.transaction() as tx:
-            await self.guarded(tx.connection, agent_id, guard)
+            row = await self.guarded(tx.connection, agent_id, guard)
             await store.remove(tx.connection, agent_id)
+            await feeds.forget_all(tx.connection, row.host)
 
     @retried
     async def heartbeat(self, ctx: RequestContext, state: AgentState) -> None:
@@ -76,6 +78,12 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
             before = own.configurations.get(TUNNEL_IP) if own is not None else None
             if (before or "") != (state.configurations.get(TUNNEL_IP) or ""):
                 await self.deps.announcer.changed(tx, ctx, await network_store.beside(tx.connection, state.host))
+            if own is None:
+                await feeds.forget_all(tx.connection, state.host)
+            else:
+                if own.heartbeat_timestamp < self.deps.alive_since():
+                    await self.deps.announcer.changed(tx, ctx, [state.host])  # it was left out while it was down
+                await feeds.forget(tx.connection, state.host, own.feed_revision)
             if known:
                 await store.heartbeat(tx.connection, [row.id for row in known.values()], values)
             rest = {"host": state.host, "topic": TOPIC, "admin_state_up": True, "description": "", "created_at": now}

@@ -12,6 +12,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors as network_errors
+from kilonova.network.hosts.news import News
 from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import parse_address as address_of
@@ -219,7 +220,7 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
     async def _announce(self, tx: Transaction, ctx: RequestContext, rows: Sequence[FloatingIPRow]) -> None:
         """To the hosts of the routers that they go or went through, and to compute, of the ports that they lead or led to."""
         hosts = await router_store.hosts_of(tx.connection, [row.router_id for row in rows])
-        await self.deps.announcer.changed(tx, ctx, hosts)
+        await self.deps.announcer.changed(tx, ctx, hosts, news=News(others=True))
         led = await PORTS.by_ids(tx.connection, {row.fixed_port_id for row in rows if row.fixed_port_id})
         bound = [port for port in led.values() if port.host_id]
         await self.deps.announcer.events(tx, ctx, port_plan.server_events("network-changed", bound))

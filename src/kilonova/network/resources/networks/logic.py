@@ -11,6 +11,7 @@ from kilonova.core.db import Connection, Transaction
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
 from kilonova.network.hosts import overlay
+from kilonova.network.hosts.news import News
 from kilonova.network.hosts.overlay import VXLAN
 from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.facts import Facts, facts, network_facts
@@ -137,7 +138,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
             await rbac_store.remove(tx.connection, row.id, action, had - now)
         await check_change(tx.connection, ctx, row.qos_policy_id, changes.get("qos_policy_id", row.qos_policy_id))
         hosts = await store.hosts_of(tx.connection, row.id) if {"mtu", "qos_policy_id"} & changes.keys() else []
-        await self.deps.announcer.changed(tx, ctx, hosts)
+        await self.deps.announcer.changed(tx, ctx, hosts, news=News(networks=(row.id,)))
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: NetworkRow) -> None:
         """Its subnets, DHCP's port and the floating IPs that lead nowhere go with it; anything else on it keeps it."""

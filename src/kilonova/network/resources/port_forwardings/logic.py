@@ -9,6 +9,7 @@ from kilonova.core.addresses import parse_address
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
 from kilonova.network import errors as network_errors
+from kilonova.network.hosts.news import News
 from kilonova.network.resources.base.columns import changes_of
 from kilonova.network.resources.base.facts import Seeing
 from kilonova.network.resources.base.nested_logic import NestedLogic
@@ -119,4 +120,4 @@ class PortForwardingLogic(NestedLogic[FloatingIPRow, ForwardingRow, PortForwardi
         if not await store.of_floating_ips(tx.connection, [parent.id]):
             await FLOATING_IPS.set(tx.connection, parent.id, LOOSE)
         hosts = await router_store.hosts_of(tx.connection, {parent.router_id, now.router_id})
-        await self.deps.announcer.changed(tx, ctx, hosts)
+        await self.deps.announcer.changed(tx, ctx, hosts, news=News(others=True))

@@ -42,8 +42,10 @@ async def create(
         await batch.load(bodies, guards)
         await batch.fill()
         await batch.write()
-        made, also = await batch.views(), {*await batch.filtering_hosts(), *await batch.joined_hosts()}
-        await deps.announcer.changed(tx, ctx, batch.hosts(), [port.id for port in made], also=also)
+        made, joined = await batch.views(), await batch.joined_hosts()
+        ids, also = [port.id for port in made], joined | {*await batch.filtering_hosts()}
+        news = plan.news(made, batch.tunnelled if joined else ())
+        await deps.announcer.changed(tx, ctx, batch.hosts(), ids, also=also, news=news)
         return made
 
 

@@ -24,6 +24,7 @@ from kilonova.network.resources.ports.filters import Conditions, conditions
 from kilonova.network.resources.ports.schemas import FixedIPIn, Port, PortCreate, PortUpdate
 from kilonova.network.resources.ports.views import binding, views
 from kilonova.network.resources.qos_policies.use import check_change
+from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import subnets as subnet_store
@@ -71,12 +72,14 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
                 groups = [*before, *after]
                 also.update(await group_store.hosts_with(tx.connection, groups, self.deps.alive_since()))
             bound = Counter({(network.id, row.host_id): -1, (network.id, changes.get("host_id", "")): 1})
-            also |= await overlay.hosts_to_notify(tx.connection, tunnelled, bound, moved=True)
+            joined = await overlay.hosts_to_notify(tx.connection, tunnelled, bound, moved=True)
             changed = await PORTS.get(tx.connection, port_id) or row
             (result,) = await self.views(tx.connection, [changed])
             if changed.host_id and (readdressed or regrouped or "mac_address" in changes):
                 await self.deps.announcer.events(tx, ctx, plan.server_events("network-changed", [changed]))
-            await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also)
+            joined |= await self._served(tx.connection, row)
+            news = plan.news([row], {network.id} if joined else (), others=bool(routing))
+            await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also | joined, news=news)
         return result
 
     async def _changes(self, tx: Transaction, row: PortRow, body: PortUpdate) -> dict[str, Any]:
@@ -142,15 +145,22 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             tunnelled = await overlay.lock(tx.connection, [network]) if row.host_id else []
             groups = group_store.groups_of_port(port_id)
             also = {*await group_store.hosts_with(tx.connection, groups, self.deps.alive_since())}
-            also |= await routed.leave(self.deps, tx, row)
+            routing = await routed.leave(self.deps, tx, row)
             await PORTS.remove(tx.connection, [port_id])
             left = Counter({(network.id, row.host_id): -1})
-            also |= await overlay.hosts_to_notify(tx.connection, tunnelled, left, moved=False)
+            left_by = await overlay.hosts_to_notify(tx.connection, tunnelled, left, moved=False)
             if row.device_owner == DHCP:
                 await keep_port(self.deps, tx, row.network_id, row.project_id)
             if row.host_id and "service" not in ctx.roles:  # compute knows its own doing
                 await self.deps.announcer.events(tx, ctx, plan.server_events("network-vif-deleted", [row]))
-            await self.deps.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also)
+            left_by |= await self._served(tx.connection, row)
+            news = plan.news([row], {network.id} if left_by else (), others=bool(routing))
+            also |= routing | left_by
+            await self.deps.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also, news=news)
+
+    async def _served(self, connection: Connection, row: PortRow) -> set[str]:
+        """The hosts with a DHCP server that has this port."""
+        return {*await network_store.hosts_of(connection, row.network_id)} if row.device_owner == DHCP else set()
 
     async def guarded(
         self, connection: Connection, port_id: str, guard: Guard, *, lock: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from msgspec import UnsetType
@@ -15,9 +15,10 @@ from kilonova.core.db import Connection
 from kilonova.network import errors
 from kilonova.network.agent.dhcp import options as dhcp_options
 from kilonova.network.agent.interface import ServerEvent
+from kilonova.network.hosts.news import News
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import automatic, made_of, parse_address
-from kilonova.network.ipam.service_ports import INTERFACE
+from kilonova.network.ipam.service_ports import INTERFACE, ROUTER_OWNERS
 from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, DhcpOptIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow
 from kilonova.network.store.rbac_policies import EVERYONE
@@ -180,3 +181,18 @@ async def check_groups(connection: Connection, ctx: RequestContext, project_id: 
         group, projects = known.get(group_id), {project_id, ctx.project_id}
         if group is None or not (ctx.is_admin or projects & {group.project_id} or usable(group, projects)):
             raise errors.SecurityGroupNotFound(id=group_id)
+
+
+class Owned(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def device_owner(self) -> str: ...
+
+
+def news(ports: Iterable[Owned], network_ids: Iterable[str], *, others: bool = False) -> News:
+    """For hosts with these ports, with filters that name them, or whose networks have come to other hosts. What is a router's
+    changes the router."""
+    found = list(ports)
+    routed = any(port.device_owner in ROUTER_OWNERS for port in found)
+    return News(ports=tuple(port.id for port in found), networks=tuple(network_ids), others=others or routed)

@@ -12,6 +12,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
+from kilonova.network.hosts.news import News
 from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.projects import make_room
@@ -95,7 +96,7 @@ class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
         """The network has its next revision, and its hosts get a message."""
         await NETWORKS.change(tx.connection, row.network_id, {}, self.deps.now())
         hosts = await network_store.hosts_of(tx.connection, row.network_id)
-        await self.deps.announcer.changed(tx, ctx, hosts)
+        await self.deps.announcer.changed(tx, ctx, hosts, news=News(networks=(row.network_id,), others=True))
 
     @retried
     async def create(
@@ -140,7 +141,8 @@ class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
         made = await SUBNETS.by_ids(tx.connection, [row["id"] for row in rows])
         for subnet in (found for found in made.values() if automatic(found)):
             await give_all(self.deps, tx, ctx, subnet.network_id, subnet.id)
-        await self.deps.announcer.changed(tx, ctx, hosts)
+        news = News(networks=tuple({row["network_id"] for row in rows}), others=True)
+        await self.deps.announcer.changed(tx, ctx, hosts, news=news)
         return [made[row["id"]] for row in rows]
 
     async def _networks(self, connection: Connection, bodies: Sequence[SubnetCreate]) -> dict[str, NetworkRow]:
