@@ -14,6 +14,7 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
 from kilonova.core.web.wire import View
+from kilonova.network.resources.auto_allocated_topology.schemas import TopologyBody
 from kilonova.network.resources.floating_ips.schemas import FloatingIP as FloatingIPRecord
 from kilonova.network.resources.networks.schemas import Network as NetworkRecord
 from kilonova.network.resources.ports.schemas import WIRE as PORT_WIRE
@@ -107,6 +108,12 @@ class NetworkClient:
     async def subnets(self, ctx: RequestContext | None = None, **filters: Any) -> list[SubnetRecord]:
         """Subnets by attribute, e.g. `network_id=[…]`."""
         return (await self._http.get("/subnets" + _query(filters), SubnetsBody, ctx=ctx)).subnets
+
+    async def auto_allocated(self, project_id: str, ctx: RequestContext | None = None) -> str:
+        """The id of the project's network with a router to the outside, made where there is none. Raises Conflict when what it is
+        made from is missing, or over quota."""
+        path = f"/auto-allocated-topology/{project_id}"
+        return (await self._http.get(path, TopologyBody, ctx=ctx)).auto_allocated_topology.id
 
     async def port(self, port_id: str, ctx: RequestContext | None = None) -> PortRecord:
         """Raises NotFound."""

@@ -72,6 +72,7 @@ def network(network_id: str = NETWORK, **more: Any) -> NetworkRecord:
         "id": network_id, "name": "private", "description": "", "project_id": PROJECT, "tenant_id": PROJECT,
         "revision_number": 1, "admin_state_up": True, "status": "ACTIVE", "shared": False, "external": False,
         "is_default": False, "mtu": 1450, "port_security_enabled": True, "subnets": ["subnet"],
+        "qos_policy_id": None,
     }  # fmt: skip
     return NetworkRecord(**fields | TIMES | more)
 
@@ -82,6 +83,7 @@ def port(port_id: str, address: str, **more: Any) -> PortRecord:
         "network_id": NETWORK, "mac_address": "fa:16:3e:00:00:01", "admin_state_up": True, "status": "DOWN",
         "device_id": "", "device_owner": "", "fixed_ips": [FixedIP(subnet_id="subnet", ip_address=address)],
         "security_groups": [GROUP], "port_security_enabled": True, "allowed_address_pairs": [],
+        "qos_policy_id": None, "qos_network_policy_id": None,
     }  # fmt: skip
     return PortRecord(**fields | TIMES | more)
 
@@ -95,12 +97,18 @@ def group(group_id: str, name: str, project: str = PROJECT) -> SecurityGroupReco
 class Networks:
     def __init__(self) -> None:
         self.held_networks = [network()]
+        self.automatic: str | None = None  # what an auto-allocated topology would be
         self.held_ports: list[PortRecord] = []
         self.groups = [group(GROUP, "default"), group(str(uuid.UUID(int=4)), "web")]
         self.updates: list[tuple[str, dict[str, Any]]] = []
 
     async def networks(self, ctx: Any = None, **filters: Any) -> list[NetworkRecord]:
         return [n for n in self.held_networks if "id" not in filters or n.id in filters["id"]]
+
+    async def auto_allocated(self, project_id: str, ctx: Any = None) -> str:
+        if self.automatic is None:
+            raise errors.Conflict("Deployment error: No default router:external network.")
+        return self.automatic
 
     async def ports(self, ctx: Any = None, **filters: Any) -> list[PortRecord]:
         wanted = filters.get("fixed_ips", "").removeprefix("ip_address=")

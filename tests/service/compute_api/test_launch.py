@@ -265,6 +265,13 @@ async def test_networks_by_version_and_what_there_is(cloud):
     refused = await cloud.boot(networks="auto")
     assert refused.status == 400
     assert "Unable to automatically allocate" in refused.json["badRequest"]["message"]
+    cloud.networks.automatic = str(uuid.UUID(int=21))
+    made = await cloud.boot(networks="auto")
+    assert made.status == 202
+    async with cloud.service.database.reading() as connection:
+        spec = await request_specs.get(connection, made.json["server"]["id"])
+    assert spec is not None
+    assert [one.network_id for one in spec.networks] == [cloud.networks.automatic]
 
 
 async def test_addresses_and_ports_in_use(cloud):

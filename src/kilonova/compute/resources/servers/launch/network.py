@@ -10,6 +10,7 @@ from kilonova.compute.peers import NetworkAccess
 from kilonova.compute.resources.servers import errors
 from kilonova.compute.resources.servers.launch.request import LaunchRequest
 from kilonova.core.context import RequestContext
+from kilonova.core.errors import Conflict
 from kilonova.network.client import NetworkRecord, PortRecord
 
 DEFAULT_GROUP = "default"
@@ -45,15 +46,21 @@ async def _only_network(client: NetworkAccess, ctx: RequestContext, *, must: boo
         if not network.external and (network.shared or network.project_id == ctx.project_id) and network.subnets
     ]
     if not found:
-        if must:
-            raise errors.NoAutoNetwork(project_id=ctx.project_id)
-        return []
+        return [await _made_network(client, ctx)] if must else []
     if len(found) > 1 and must:  # as with an automatic topology: the project's own before a shared one
         found = [network for network in found if network.project_id == ctx.project_id] or found
     if len(found) > 1:
         names = [f"{network.name} ({network.id})" for network in found[:NAMED]]
         raise errors.NetworkAmbiguous(networks=", ".join(names) + (", …" if len(found) > NAMED else ""))
     return [models.NetworkRequest(network_id=found[0].id)]
+
+
+async def _made_network(client: NetworkAccess, ctx: RequestContext) -> models.NetworkRequest:
+    """The project's automatic network; the network service makes it for the first server that wants it."""
+    try:
+        return models.NetworkRequest(network_id=await client.auto_allocated(str(ctx.project_id), ctx))
+    except Conflict:  # no default pool or external network, or over quota
+        raise errors.NoAutoNetwork(project_id=ctx.project_id) from None
 
 
 def _check_many(asked: list[models.NetworkRequest]) -> None:
