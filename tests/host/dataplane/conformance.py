@@ -240,7 +240,7 @@ class FirewallConformance:
         word = b"kilonova".hex()
         fe80, all_nodes = "fe80::f816:3eff:fe00:a", "ff02::1"
 
-        def ra(kind: int, src: str = fe80, body: bytes = bytes(12)) -> str:
+        def ra(kind: int, src: str = fe80, body: bytes = b"") -> str:
             return icmp6(mac, src, all_nodes, kind, body)
 
         def na(target: bytes) -> str:
@@ -255,11 +255,11 @@ class FirewallConformance:
             "foreign MAC": (udp4(other, "198.18.7.10", 1000, "198.18.7.11", 2000), word, False),
             "foreign IP": (udp4(mac, "198.18.7.12", 1000, "198.18.7.11", 2000), word, False),
             "own ARP": (arp(mac, mac, "198.18.7.10", "198.18.7.99"), "c612070a", True),
-            "ARP for a foreign IP": (arp(mac, mac, "198.18.7.1", "198.18.7.99"), "c6120701", False),
-            "ARP answer for a foreign IP": (arp(mac, mac, "198.18.7.1", "198.18.7.11", 2), "c6120701", False),
-            "ARP with a foreign MAC inside": (arp(mac, other, "198.18.7.10", "198.18.7.99"), "c612070a", False),
+            "ARP for a foreign IP": (arp(mac, mac, "198.18.7.1", "198.18.7.99"), mac + "c6120701", False),
+            "ARP answer for a foreign IP": (arp(mac, mac, "198.18.7.1", "198.18.7.11", 2), mac + "c6120701", False),
+            "ARP with a foreign MAC inside": (arp(mac, other, "198.18.7.10", "198.18.7.99"), other + "c612070a", False),
             "DHCP server's answer": (udp4(mac, "198.18.7.10", 67, "255.255.255.255", 68), word, False),
-            "router advertisement": (ra(134), "fe80000000000000f8163efffe00000a", False),
+            "router advertisement": (ra(134, body=b"kilonova" + bytes(4)), word, False),
             "own neighbour": (na(own6), own6.hex() + "0201", True),
             "foreign neighbour": (na(foreign6), foreign6.hex() + "0201", False),
             "foreign link-local": (ra(128, "fe80::1", b"kilonova"), word, False),

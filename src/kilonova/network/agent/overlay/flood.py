@@ -49,13 +49,13 @@ def direct(device: str, wanted: Reach, local: set[str]) -> None:
             flooded, learned, beyond = _entries(ip, index)
             for peer in sorted(wanted.peers - flooded):
                 ip.fdb("append", ifindex=index, lladdr=ALL, dst=peer)
-            for peer in sorted(flooded - wanted.peers):
-                _forget(ip, ifindex=index, lladdr=ALL, dst=peer)
             for mac, peer in learned:
                 if peer not in wanted.peers or wanted.places.get(mac, peer) != peer:
                     _forget(ip, ifindex=index, lladdr=mac, dst=peer)
             for mac in beyond & local:
                 _forget(ip, ifindex=index, lladdr=mac, flags=MASTER)
+            for peer in sorted(flooded - wanted.peers):  # last: once a host is gone from the list, nothing leads there
+                _forget(ip, ifindex=index, lladdr=ALL, dst=peer)
     except NetlinkError as why:
         raise DataPlaneError(f"tunnel {device}: {os.strerror(why.code)} from the kernel ({why})") from None
 
