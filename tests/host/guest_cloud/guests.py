@@ -17,7 +17,7 @@ BOOT = 60.0
 class Guest:
     def __init__(self, guests: Guests, server_id: str) -> None:
         self.guests, self.id, self.inside = guests, server_id, guests.inside
-        server = guests.demo.wait(server_id, "ACTIVE", timeout=300)
+        server = guests.demo.wait(server_id, "ACTIVE", "VERIFY_RESIZE", timeout=300)
         addresses = server["addresses"]  # of several networks, the one that tests reach
         self.ip: str = addresses.get("guests", next(iter(addresses.values())))[0]["addr"]
 

@@ -221,29 +221,63 @@ def test_a_way_back_that_fails(hosts: ThreadedCloud) -> None:
         assert unexplained(place.admin) == []
 
 
-@pytest.mark.parametrize(
-    ("step", "host"),
-    [("power_off", "h-1"), ("set_aside", "h-1"), ("take_disks", "dest"), ("plug", "dest"), ("start", "dest")],
-)
-def test_an_agent_that_dies_goes_on(hosts: ThreadedCloud, step: str, host: str) -> None:
-    place = Moving(hosts, f"10.95.{len(step)}.0/24")
+@pytest.mark.parametrize("legs", [LEAVE, TAKE_OVER, WITHDRAW, COME_BACK], ids=["leave", "arrive", "withdraw", "return"])
+def test_an_agent_that_dies_at_a_step_goes_on(hosts: ThreadedCloud, legs: tuple[Step, ...]) -> None:
+    """All hosts' agents are killed before each step, and started again."""
+    place = Moving(hosts, "10.95.0.0/24")
+    back, rules = legs in (WITHDRAW, COME_BACK), hosts.cloud.core.faults.rules
+    server = place.launch("h-1")
+    for step in legs:
+        if back:
+            place.resize(server)
+            place.admin.wait(server, "VERIFY_RESIZE")
+        rules.append(FaultRule(step=step.name, when="before", do="hang"))
+        if back:
+            assert place.act(server, "revertResize").status_code == 202
+        else:
+            place.resize(server)
+        eventually(lambda: rules[-1].count == 0, f"it does not come to {step.name}")
+        for name in hosts.names:
+            hosts.kill_host(name)
+        rules.clear()
+        for name in hosts.names:
+            hosts.start_host(name)
+        if not back:
+            place.admin.wait(server, "VERIFY_RESIZE")
+            place.lives_on(server, place.host(server))
+            assert place.disks(server) == {"h-1": ["aside"], place.host(server): ["here"]}
+            assert place.act(server, "revertResize").status_code == 202
+        place.admin.wait(server, "ACTIVE")
+        place.lives_on(server, "h-1")
+        assert place.disks(server) == {"h-1": ["here"]}
+    assert unexplained(place.admin) == []
+    place.remove(server)
+
+
+def test_evacuated_from_a_host_that_dies_while_it_is_left(hosts: ThreadedCloud) -> None:
+    """The evacuation cuts the resize off; the host removes what it had set aside when it returns."""
+    place = Moving(hosts, "10.88.0.0/24")
     server = place.launch("h-1")
     rules = hosts.cloud.core.faults.rules
-    rules.append(FaultRule(step=step, when="before", do="hang"))
+    rules.append(FaultRule(step="set_aside", when="after", do="hang"))
     place.resize(server)
     eventually(lambda: rules[-1].count == 0, "it does not come to the step")
-    there = place.migration(server)["dest_compute"] if host == "dest" else host
-    hosts.kill_host(there)
+    move = place.migration(server)["uuid"]
+    place.die("h-1")
     rules.clear()
-    hosts.start_host(there)
-    place.admin.wait(server, "VERIFY_RESIZE")
-    place.lives_on(server, place.host(server))
-    assert place.act(server, "revertResize").status_code == 202
+    assert place.evacuate(server).status_code == 200
     place.admin.wait(server, "ACTIVE")
-    place.lives_on(server, "h-1")
-    place.remove(server)
-    assert place.disks(server) == {}
+    host = place.host(server)
+    assert host != "h-1"
+    assert place.flavor(server) == "m1.tiny"
+    used = place.admin.ok("GET", "compute", "/limits")["limits"]["absolute"]["totalRAMUsed"]
+    assert used == 512
+    eventually(lambda: place.claims(move) == [], "the migration's claim stays")
+    place.lives_on(server, host)
+    place.return_("h-1")
+    eventually(lambda: place.disks(server) == {host: ["here"]}, lambda: f"disks stay: {place.disks(server)}")
     assert unexplained(place.admin) == []
+    place.remove(server)
 
 
 def test_a_new_host_that_does_not_return_is_given_up(hosts: ThreadedCloud) -> None:

@@ -16,6 +16,11 @@ from kilonova.compute.virt.disks import DiskError, DiskStore
 from kilonova.core import errors, log
 from kilonova.core.web.server import HttpServer
 
+
+class SourceAway(DiskError):
+    """The old host can't serve now: its agent may be starting."""
+
+
 SILENCE = 60.0  # seconds without a byte after which a transfer has failed
 logger = log.get("agent.transfers")
 AskedFor = Callable[[str, str], Awaitable[str | None]]
@@ -93,15 +98,17 @@ class DiskTransfers:
     # ---- fetching
 
     async def fetch(self, url: str, migration: str, secret: str) -> AsyncIterator[bytes]:
-        """The packed disks; raises DiskError."""
+        """The packed disks; raises SourceAway, or DiskError where another try is of no use."""
         try:
             async with (
                 httpx.AsyncClient(verify=self._verify, trust_env=False, timeout=SILENCE) as client,
                 client.stream("GET", f"{url}/{migration}", headers={"Authorization": f"Bearer {secret}"}) as answer,
             ):
+                if answer.status_code == 503:
+                    raise SourceAway(f"copying disks: {url} answers 503")
                 if answer.status_code != 200:
                     raise DiskError(f"copying disks: {url} answers {answer.status_code}")
                 async for part in answer.aiter_raw():
                     yield part
         except httpx.HTTPError as error:
-            raise DiskError(f"copying disks from {url}: {type(error).__name__}: {error}") from error
+            raise SourceAway(f"copying disks from {url}: {type(error).__name__}: {error}") from error

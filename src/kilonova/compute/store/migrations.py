@@ -107,6 +107,12 @@ async def waiting(connection: Connection, server_uuid: str, *, lock: bool = Fals
     return rows.first(await connection.execute(locked(query) if lock else query), MigrationRow)
 
 
+async def open_of(connection: Connection, server_uuid: str) -> Sequence[MigrationRow]:
+    """Moves of a server that are under way."""
+    query = select(migrations).where(migrations.c.server_uuid == server_uuid, migrations.c.status.in_(OPEN))
+    return rows.every(await connection.execute(query.order_by(migrations.c.id)), MigrationRow)
+
+
 async def unsettled(connection: Connection) -> set[str]:
     """uuids of the migrations that may hold a claim."""
     query = select(migrations.c.uuid).where(migrations.c.status.in_(UNSETTLED))

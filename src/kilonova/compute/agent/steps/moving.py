@@ -5,8 +5,13 @@ from __future__ import annotations
 from kilonova.compute.agent.origins import TakingOver
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.removal import remove_guest
-from kilonova.compute.agent.runner import Operation, OperationStep
+from kilonova.compute.agent.runner import BACKOFF, Operation, OperationStep
+from kilonova.compute.agent.transfers import SourceAway
 from kilonova.compute.models import Move
+from kilonova.core import log
+from kilonova.core.retry import retry
+
+logger = log.get("agent")
 
 
 class Wanted(OperationStep):
@@ -31,7 +36,15 @@ class TakeDisks(OperationStep):
         if not await host.driver.disks.take_aside(operation.uuid, move.migration):
             if not move.url:
                 raise Explained("the server's old host serves no disks")
-            await host.driver.disks.unpack(operation.uuid, host.transfers.fetch(move.url, move.migration, move.secret))
+            await retry(
+                lambda: self._copy(operation, move), BACKOFF, again=_away, within=host.options.service_patience,
+                clock=host.clock, log=logger, work="copy disks", server=operation.uuid, host=host.name,
+            )  # fmt: skip
+
+    @staticmethod
+    async def _copy(operation: Operation, move: Move) -> None:
+        transfers = operation.host.transfers
+        await operation.host.driver.disks.unpack(operation.uuid, transfers.fetch(move.url, move.migration, move.secret))
 
     async def undo(self, operation: Operation) -> None:
         if isinstance(operation.origin, TakingOver):
@@ -49,6 +62,10 @@ class GiveUp(OperationStep):
     async def do(self, operation: Operation) -> None:
         await remove_guest(operation.host, operation.uuid)
         await operation.host.driver.disks.discard(operation.uuid)
+
+
+def _away(error: Exception) -> bool:
+    return isinstance(error, SourceAway)
 
 
 def move_of(operation: Operation) -> Move:

@@ -98,6 +98,9 @@ class Endings:
         """The server was deleted, or an operator set its state. What is set aside of a deleted one on its old host goes, as if
         the move had been confirmed; that of others stays, as nothing may be lost."""
         move, leaves = store.decode(record), kind_of(record).leaves
+        if leaves and row is not None and not row.deleted:  # quotas count the flavor that it has
+            has = counted(msgspec.convert(row.flavor, Flavor))
+            await servers.set_many(tx.connection, [row.uuid], has)
         if leaves and (
             row is None or row.deleted or row.task_state == Task.DELETING or record.status == store.FINISHED
         ):

@@ -40,11 +40,15 @@ class MovePlacement:
             async with self.deps.database.reading() as connection:
                 record = await store.get(connection, migration)
                 row = await servers.get(connection, server_id)
+                others = await store.open_of(connection, server_id)
             if record is None or record.status != store.ACCEPTED:
                 return
             if row is None or row.spec is None or not under_way(row, record):
                 await self.results.gone(ctx, record)
                 return
+            for other in others:
+                if other.uuid != migration and not under_way(row, other):
+                    await self.results.gone(ctx, other)  # an operator's evacuation has cut it off
             await self._place(ctx, row, record)
         finally:
             self.in_flight.discard(migration)
