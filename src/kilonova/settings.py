@@ -208,7 +208,7 @@ class DataPlaneSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         doc("1 to 4 letters or digits in the names of this cloud's devices and chains, other than another cloud's."),
     ] = "kn"
-    dns_domain: Annotated[str, doc('Domain that DHCP gives guests; "": none.')] = ""
+    dns_domain: Annotated[str, doc('Domain of guests\' names where their network has none; "": none.')] = ""
     tunnel_ip: Annotated[
         str, doc('IPv4 address of this host that the others send guests\' frames to; "": no tunnels.')
     ] = ""

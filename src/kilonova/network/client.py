@@ -197,7 +197,7 @@ class NetworkClient:
 
     async def unbind_port(self, port_id: str) -> None:
         """Take a port that the user made from its server; nothing happens when it is gone."""
-        changes = {"binding:host_id": "", "device_id": "", "device_owner": "", "binding:profile": {}}
+        changes = {"binding:host_id": "", "device_id": "", "device_owner": "", "dns_name": "", "binding:profile": {}}
         try:
             await self.update_port(port_id, changes)
         except errors.NotFound:

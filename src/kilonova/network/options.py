@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from kilonova.core.addresses import parse_address, parse_mac
-from kilonova.core.config import doc
+from kilonova.core.config import derived, doc
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +19,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     vni_range: Annotated[tuple[int, int], doc("First and last segmentation id of vxlan networks.")] = (1, 16777215)
     mac_base: Annotated[str, doc("First three octets of generated MAC addresses.")] = "fa:16:3e"
     dns_servers: Annotated[tuple[str, ...], doc("Name servers of subnets that name none.")] = ()
+    dns_domain: Annotated[str, derived("dataplane.dns_domain")] = ""
     quota_network: Annotated[int, doc("Networks of a project; -1: any number.", ge=-1)] = 100
     quota_subnet: Annotated[int, doc("Subnets of a project.", ge=-1)] = 100
     quota_subnetpool: Annotated[int, doc("Subnet pools of a project.", ge=-1)] = -1

@@ -81,6 +81,7 @@ networks = Table(
     Column("segmentation_id", Integer),
     Column("availability_zone_hints", JSON, nullable=False),
     Column("qos_policy_id", String(36)),  # the policy is locked when it is named, and when it is deleted
+    Column("dns_domain", String(255), nullable=False),
     Index("ix_networks_project", "project_id"),
     Index("ix_networks_qos_policy", "qos_policy_id"),
     Index("ux_networks_segment", "network_type", "segmentation_id", unique=True),
@@ -126,6 +127,7 @@ ports = Table(
     Column("port_security_enabled", Boolean, nullable=False),
     Column("allowed_address_pairs", JSON, nullable=False),  # [[ip_address, mac_address], …]
     Column("dns_name", String(255), nullable=False),
+    Column("dns_domain", String(255), nullable=False),
     Column("extra_dhcp_opts", JSON, nullable=False),  # [[name, value, IP version], …]
     Column("host_id", String(255), nullable=False),
     Column("vnic_type", String(64), nullable=False),

@@ -212,14 +212,16 @@ class Network:
     async def ports(self, id: list[str]) -> list[PortRecord]:
         return [self.made[i] for i in id if i in self.made]
 
-    async def bind_port(self, port_id: str, host: str, *, device_id: str, device_owner: str) -> PortRecord:
+    async def bind_port(self, port_id: str, host: str, *, device_id: str, device_owner: str, **more: str) -> PortRecord:
         self.made[port_id] = msgspec.structs.replace(
-            self.made[port_id], device_id=device_id, device_owner=device_owner, host_id=host
+            self.made[port_id], device_id=device_id, device_owner=device_owner, host_id=host, **more
         )
         return self.made[port_id]
 
     async def unbind_port(self, port_id: str) -> None:
-        self.made[port_id] = msgspec.structs.replace(self.made[port_id], device_id="", device_owner="", host_id="")
+        self.made[port_id] = msgspec.structs.replace(
+            self.made[port_id], device_id="", device_owner="", host_id="", dns_name=""
+        )
 
     async def delete_ports(self, ids: list[str]) -> None:
         self._strike("delete_ports")

@@ -77,10 +77,26 @@ async def test_a_users_port_is_bound_and_given_back(lab: Lab) -> None:
     outcome = await lab.launch(build)
     assert outcome.ok
     assert not outcome.network_info[0].created
-    assert (lab.network.made[port].device_id, lab.network.made[port].host_id) == (server_id(), HOST)
+    bound = lab.network.made[port]
+    assert (bound.device_id, bound.host_id, bound.dns_name) == (server_id(), HOST, build.server.hostname)
     await lab.terminate()
     assert lab.traces() == NOTHING | {"ports": {port}}
-    assert (lab.network.made[port].device_id, lab.network.made[port].host_id) == ("", "")
+    free = lab.network.made[port]
+    assert (free.device_id, free.host_id, free.dns_name) == ("", "", "")
+
+
+async def test_a_users_port_with_another_name_is_refused(lab: Lab) -> None:
+    await lab.start()
+    port = "bbbbbbbb-0000-4000-8000-000000000001"
+    lab.network.add(port, dns_name="other")
+    build = build_of(networks=0)
+    build = msgspec.structs.replace(
+        build, spec=msgspec.structs.replace(build.spec, networks=[models.NetworkRequest(port_id=port)])
+    )
+    outcome = await lab.launch(build)
+    assert not outcome.ok
+    assert "Value other assigned to dns_name" in str(outcome)
+    assert (lab.network.made[port].device_id, lab.network.made[port].dns_name) == ("", "other")
 
 
 async def test_a_users_port_that_another_server_has_is_refused_and_left(lab: Lab) -> None:

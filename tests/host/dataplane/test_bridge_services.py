@@ -98,6 +98,48 @@ async def test_a_port_has_options_of_its_own(lab: Lab, client: Client) -> None:
     assert processes(net.id) == pids  # a signal is enough
 
 
+ASK = """
+import socket, struct, sys
+name, kind = sys.argv[2], {"A": 1, "AAAA": 28}[sys.argv[3]]
+question = b"".join(bytes([len(one)]) + one.encode() for one in name.split(".")) + bytes(1) + struct.pack("!HH", kind, 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)
+s.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question, (sys.argv[1], 53))
+reply = s.recv(1500)
+code, count = reply[3] & 15, struct.unpack("!H", reply[6:8])[0]
+size = {1: 4, 28: 16}[kind]
+found = [socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, reply[-size:])] if count else []
+print(code, *found)
+"""
+"""A query to a name server: the answer's code and the last address in it."""
+
+
+async def test_guests_find_each_other_by_name(lab: Lab) -> None:
+    plane, net = await lab.plane(), network(dns_domain="demo.example.org")
+    egress = group()
+    one, two = port(net, 10, egress), port(net, 11, egress, hostname="db")
+    await plane.apply(model(net, (one, two), egress))
+    guest = lab.guest(one)
+
+    async def asked(name: str, kind: str = "A") -> str:
+        return (await do(guest.inside, "python3", "-c", ASK, "198.18.7.2", name, kind)).strip()
+
+    for name in ("db", "db.demo.example.org", "DB.demo.example.org"):
+        assert await asked(name) == "0 198.18.7.11"
+    assert await asked("db", "AAAA") == "0 fd00:7::b"
+    refused = "5"
+    for other in ("example.org", "other", "other.demo.example.org"):
+        assert await asked(other) == refused  # a guest goes on with its next name server
+    pids = processes(net.id)
+    renamed = replace(two, hostname="cache", fixed_ips=two.fixed_ips[:1])
+    await plane.apply(model(net, (one, renamed), egress))
+    assert await asked("cache.demo.example.org") == "0 198.18.7.11"
+    for name in ("cache", "cache.demo.example.org"):
+        assert await asked(name, "AAAA") == "0"  # it is there, without such an address
+    for name in ("db", "db.demo.example.org"):
+        assert await asked(name) == refused
+    assert processes(net.id) == pids
+
+
 async def test_a_dead_dnsmasq_is_started_again(lab: Lab) -> None:
     plane, net = await lab.plane(), network()
     state = model(net, (port(net, 10),))

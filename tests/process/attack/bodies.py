@@ -24,6 +24,7 @@ FIRST_RULE = {"direction": "ingress", "ethertype": "IPv6", "protocol": "tcp", "p
               "remote_group_id": "PARENT", "used_in_default_sg": False, "used_in_non_default_sg": False}  # fmt: skip
 PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "10.9.9.9"}], "mac_address": "fa:16:3e:00:00:99",
         "device_id": "d", "security_groups": [],
+        "dns_name": "a.b", "dns_domain": "example.org.",
         "extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1400", "ip_version": 4}]}  # fmt: skip
 SUBNET = {"name": "x", "cidr": "10.77.0.0/24", "ip_version": 4, "network_id": "network networks", "gateway_ip": "10.77.0.1",
           "allocation_pools": [{"start": "10.77.0.5", "end": "10.77.0.9"}], "dns_nameservers": ["9.9.9.9"],
@@ -77,7 +78,9 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ],
     ("image", "POST", "/v2/images/*/members"): {"member": "PROJECT"},
     ("image", "PUT", "/v2/images/*/members/*"): {"status": "accepted"},
-    ("network", "POST", "/v2.0/networks"): {"network": NAMED | {"description": "d", "mtu": 1400, "admin_state_up": True}},
+    ("network", "POST", "/v2.0/networks"): {
+        "network": NAMED | {"description": "d", "mtu": 1400, "admin_state_up": True, "dns_domain": "a.example."}
+    },
     ("network", "PUT", "/v2.0/networks/*"): {"network": {"name": "x", "mtu": 1400}},
     ("network", "POST", "/v2.0/subnets"): {"subnet": SUBNET},
     ("network", "PUT", "/v2.0/subnets/*"): {"subnet": {"name": "x", "dns_nameservers": ["9.9.9.9"], "gateway_ip": None}},

@@ -35,7 +35,7 @@ def test_a_host_name_with_a_domain_reaches_port_and_guest(admin: Api, demo: Api,
     demo.wait(server, "ACTIVE")
     assert demo.server(server)["OS-EXT-SRV-ATTR:hostname"] == "Web-1.example.org"
     (port,) = admin.ok("GET", "network", f"/ports?device_id={server}")["ports"]
-    assert port["dns_name"] == "Web-1.example.org"
+    assert port["dns_name"] == "web-1.example.org"
     renamed = demo.ok("PUT", "compute", f"/servers/{server}", {"server": {"hostname": "db.example.org"}})["server"]
     assert renamed["OS-EXT-SRV-ATTR:hostname"] == "db.example.org"
 

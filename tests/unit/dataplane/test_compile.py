@@ -528,6 +528,32 @@ def test_dhcp_names_keep_the_domain_they_came_with(name: str, given: str) -> Non
     assert lines[0] == f"{held.mac_address},198.18.7.10,{given}"
 
 
+def test_names_that_are_served() -> None:
+    net = network(NET, dns_domain="net.example.org")
+    ports = (
+        port(net, 10, hostname="web"),
+        port(net, 11, hostname=""),
+        port(net, 12, hostname="a.b"),
+        port(net, 13, hostname="whole.example.com."),
+        port(net, 14, hostname="own", dns_domain="own.example.org"),
+        port(net, 15, hostname="bad name\n"),
+        port(net, 16, hostname="router", device_owner="network:router_interface"),
+    )
+    lines = dhcp_files(replace(net, ports=ports), 3600, "example.com").names.splitlines()
+    assert lines[::2] == [
+        "198.18.7.10 web.net.example.org web",
+        "198.18.7.11 host-198-18-7-11.net.example.org host-198-18-7-11",
+        "198.18.7.12 a.b.net.example.org",
+        "198.18.7.13 whole.example.com",
+        "198.18.7.14 own.own.example.org own",
+        "198.18.7.15 host-198-18-7-15.net.example.org host-198-18-7-15",
+    ]
+    assert lines[1] == "fd00:7::a web.net.example.org web"
+    bare = replace(net, dns_domain="", ports=(ports[0], ports[2]))
+    assert dhcp_files(bare, 3600).names.splitlines()[::2] == ["198.18.7.10 web"]  # "a.b" may be a name of the world
+    assert dhcp_files(bare, 3600, "example.com").names.splitlines()[0] == "198.18.7.10 web.example.com web"
+
+
 def test_dhcp_options_of_one_port() -> None:
     net = network(NET)
     options = (

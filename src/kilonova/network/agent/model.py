@@ -29,6 +29,11 @@ def router_namespace(router_id: str) -> str:
     return "qrouter-" + router_id
 
 
+def host_name(name: str, ip_address: str) -> str:
+    """Of a port's address: the port's name, or one made of the address."""
+    return name or f"host-{ip_address.replace('.', '-').replace(':', '-')}"
+
+
 class FixedIP(msgspec.Struct, frozen=True, kw_only=True):
     subnet_id: str
     ip_address: str
@@ -72,7 +77,8 @@ class PortModel(msgspec.Struct, frozen=True, kw_only=True):
     fixed_ips: tuple[FixedIP, ...] = ()
     device_id: str = ""  # the server's uuid
     device_owner: str = ""
-    hostname: str = ""  # name handed out by DHCP; "" for host-10-0-0-5 style
+    hostname: str = ""  # name handed out by DHCP, whole with a dot at its end; "" for host-10-0-0-5 style
+    dns_domain: str = ""  # of its name, instead of its network's
     admin_state_up: bool = True
     port_security_enabled: bool = True
     security_groups: tuple[str, ...] = ()
@@ -92,6 +98,7 @@ class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):
     dhcp_port_id: str | None = None
     dhcp_mac: str | None = None
     segmentation_id: int | None = None  # of a network whose hosts are joined by VXLAN
+    dns_domain: str = ""  # of its ports' names, instead of the cloud's
     physical_network: str | None = None  # of a flat network: its segment is joined to this key of `bridge_mappings`
 
 

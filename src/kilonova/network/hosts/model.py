@@ -159,6 +159,7 @@ class HostLogic:
             dhcp_port_id=dhcp.id if dhcp is not None else None,
             dhcp_mac=dhcp.mac_address if dhcp is not None else None,
             segmentation_id=row.segmentation_id,
+            dns_domain=row.dns_domain.removesuffix("."),
             physical_network=row.physical_network,
         )
 
@@ -184,13 +185,15 @@ def _by(rows: Iterable[T], key: str) -> dict[str, list[T]]:
 
 
 def _subnet(row: SubnetRow, dhcp_ip: str | None, dns_servers: Sequence[str]) -> SubnetModel:
+    """Guests ask the network's own name server first, then the cloud's, unless the subnet names others."""
+    own = (dhcp_ip,) if dhcp_ip and not row.dns_nameservers and row.ipv6_address_mode != "slaac" else ()
     return SubnetModel(
         id=row.id,
         cidr=row.cidr,
         ip_version=row.ip_version,
         gateway_ip=row.gateway_ip,
         enable_dhcp=row.enable_dhcp and bool(row.ipv6_address_mode or not row.ipv6_ra_mode),  # else another serves it
-        dns_nameservers=nameservers(row, dns_servers),
+        dns_nameservers=(*own, *nameservers(row, dns_servers)),
         host_routes=tuple((destination, nexthop) for destination, nexthop in row.host_routes),
         dhcp_ip=dhcp_ip,
         ipv6_address_mode=row.ipv6_address_mode,
@@ -216,6 +219,7 @@ def port(
         device_id=row.device_id,
         device_owner=row.device_owner,
         hostname=row.dns_name,
+        dns_domain=row.dns_domain.removesuffix("."),
         dhcp_options=tuple(DhcpOption(name=n, value=v, ip_version=i) for n, v, i in row.extra_dhcp_opts),
         admin_state_up=row.admin_state_up,
         port_security_enabled=row.port_security_enabled,

@@ -29,7 +29,8 @@ def columns(deps: Deps, network_id: str, owner: str, device_id: str, **more: Any
         "id": deps.clock.uuid(), "project_id": "", "name": "", "description": "", "created_at": now, "updated_at": now,
         "revision_number": 1, "network_id": network_id, "mac_address": mac_address(deps), "admin_state_up": True,
         "status": "DOWN", "device_id": device_id, "device_owner": owner, "port_security_enabled": False,
-        "allowed_address_pairs": [], "dns_name": "", "extra_dhcp_opts": [], "host_id": "", "vnic_type": "normal", "profile": {},
+        "allowed_address_pairs": [], "dns_name": "", "dns_domain": "", "extra_dhcp_opts": [],
+        "host_id": "", "vnic_type": "normal", "profile": {},
     } | more  # fmt: skip
 
 

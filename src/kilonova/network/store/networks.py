@@ -30,6 +30,7 @@ class NetworkRow(StandardRow):
     network_type: str
     physical_network: str | None
     segmentation_id: int | None
+    dns_domain: str
     availability_zone_hints: list[str]
     qos_policy_id: str | None
 

@@ -21,6 +21,7 @@ from kilonova.network.tables import (
     port_groups,
     ports,
     router_ports,
+    subnets,
 )
 
 
@@ -39,6 +40,7 @@ class PortRow(BoundRow, StandardRow):
     port_security_enabled: bool
     allowed_address_pairs: list[list[str]]
     dns_name: str
+    dns_domain: str
     extra_dhcp_opts: list[tuple[str, str, int]]
     host_id: str
     vnic_type: str
@@ -73,6 +75,12 @@ class Allocation(TypedRow):
     port_id: str
     subnet_id: str
     ip_address: str
+
+
+class NamedAllocation(Allocation):
+    """With the domain of its network."""
+
+    network_domain: str
 
 
 class PlacedRow(BoundRow):
@@ -132,6 +140,26 @@ async def addresses_of(connection: Connection, port_ids: Sequence[str]) -> dict[
 def _addresses(port_ids: Any) -> Select[Any]:
     held = select(ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address)
     return held.where(ip_allocations.c.port_id.in_(port_ids)).order_by(ip_allocations.c.id)
+
+
+async def named_addresses_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[NamedAllocation]]:
+    """The same, with what their names are made of."""
+    found: defaultdict[str, list[NamedAllocation]] = defaultdict(list)
+    for row in rows.every(await connection.execute(*_named_addresses(port_ids)), NamedAllocation):
+        found[row.port_id].append(row)
+    return found
+
+
+@prepared
+def _named_addresses(port_ids: Any) -> Select[Any]:
+    held = select(
+        ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.ip_address,
+        networks.c.dns_domain.label("network_domain"),
+    )  # fmt: skip
+    joined = held.join(subnets, subnets.c.id == ip_allocations.c.subnet_id).join(
+        networks, networks.c.id == subnets.c.network_id
+    )
+    return joined.where(ip_allocations.c.port_id.in_(port_ids)).order_by(ip_allocations.c.id)
 
 
 async def groups_of(connection: Connection, port_ids: Sequence[str]) -> dict[str, list[str]]:

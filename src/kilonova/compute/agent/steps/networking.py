@@ -77,8 +77,14 @@ class Networking(OperationStep):
         port = await operation.network.port(port_id)
         if port.device_id not in ("", operation.uuid):
             raise errors.Conflict(f"Port {port_id} is still in use.")
+        name = operation.build.server.hostname
+        if not port.device_id and port.dns_name not in ("", name.lower()):
+            raise errors.BadRequest(
+                f"Port {port_id} not usable for instance {operation.uuid}. Value {port.dns_name} assigned to dns_name "
+                f"attribute does not match instance's hostname {name}"
+            )
         return await operation.network.bind_port(
-            port_id, operation.host.name, device_id=operation.uuid, device_owner=_owner(operation.build)
+            port_id, operation.host.name, device_id=operation.uuid, device_owner=_owner(operation.build), dns_name=name
         )
 
     async def undo(self, operation: Operation) -> None:

@@ -22,6 +22,9 @@ from kilonova.network.agent.system.daemons import command_line, dnsmasq_user, ru
 from kilonova.network.agent.system.files import write
 from kilonova.network.agent.system.names import check_uuid
 
+FILES = ("hosts", "names", "local", "options")
+"""Fields of DhcpFiles that are files of the same names; dnsmasq reads them again on SIGHUP."""
+
 
 class Dnsmasq(Dhcp):
     """Files of network N are under `state_dir/networks/N`."""
@@ -61,7 +64,7 @@ class Dnsmasq(Dhcp):
     def _ensure(self, network_id: str, argv: list[str], files: DhcpFiles) -> None:
         folder = self.folder(network_id)
         searchable(self.root, folder)
-        changed = [write(folder / name, text) for name, text in (("hosts", files.hosts), ("options", files.options))]
+        changed = [write(folder / name, getattr(files, name)) for name in FILES]
         pid = self.pid(network_id)
         stale = self._stale(network_id, files)
         if pid and command_line(pid) == argv and not stale:

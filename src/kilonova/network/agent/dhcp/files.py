@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kilonova.network.agent.dhcp.options import lines as option_lines
-from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel
+from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel, host_name
 from kilonova.network.agent.system.names import (
     HOSTNAME,
     METADATA_ADDRESS,
@@ -28,6 +28,8 @@ class DhcpFiles(msgspec.Struct, frozen=True):
     ranges: tuple[str, ...]
     tags: tuple[str, ...]
     hosts: str
+    names: str
+    local: str
     options: str
     leases: dict[str, str]
 
@@ -42,16 +44,28 @@ def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> 
     subnets = served(network)
     leasing = frozenset(s.id for s in subnets if s.ipv6_address_mode != STATELESS)
     lines: list[str] = []
+    names: list[str] = []
     leases: dict[str, str] = {}
+    common = network.dns_domain or dns_domain
     for port in network.ports:
-        for mac, ip, line in _host_lines(port, leasing, dns_domain):
+        domain = port.dns_domain or common
+        names += _name_lines(port, domain)
+        for mac, ip, line in _host_lines(port, leasing, domain):
             lines.append(line)
             leases[ip] = mac
-    options = [line for subnet in subnets for line in _options(network, subnet, dns_domain)]
+    options = [line for subnet in subnets for line in _options(network, subnet, common)]
     special = [port for port in network.ports if port.dhcp_options and port.local]
     tags = tuple(tag for port in special for tag in _tag(port))
     options += [line for port in special for line in _port_options(port)]  # of two for one option the last counts
-    return DhcpFiles(tuple(_range(s, lease_time) for s in subnets), tags, _text(lines), _text(options), leases)
+    return DhcpFiles(
+        ranges=tuple(_range(s, lease_time) for s in subnets),
+        tags=tags,
+        hosts=_text(lines),
+        names=_text(names),
+        local=_text(sorted({f"server=/{name}/" for line in names for name in line.split()[1:]})),
+        options=_text(options),
+        leases=leases,
+    )
 
 
 def _text(lines: list[str]) -> str:
@@ -82,8 +96,37 @@ def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[
     return tuple(found.values())
 
 
+@memo
+def _name_lines(port: PortModel, domain: str) -> tuple[str, ...]:
+    """What the network's name server says of the port's addresses. A name of many labels is no name of another domain here: it
+    stands below the network's, or is not served."""
+    if port.device_owner.startswith("network:"):
+        return ()
+    try:
+        return tuple(
+            clean_line(f"{ip} {' '.join(found)}")
+            for ip in (clean_ip(fixed.ip_address) for fixed in port.fixed_ips)
+            if (found := _names(port, ip, domain))
+        )
+    except ValueError:
+        return ()
+
+
+def _names(port: PortModel, ip: str, domain: str) -> list[str]:
+    name = _name(port, ip)
+    if port.hostname == f"{name}.":
+        return [name]
+    return [*([f"{name}.{domain}"] if domain else []), *([name] if "." not in name else [])]
+
+
+def _name(port: PortModel, ip: str) -> str:
+    name = port.hostname.removesuffix(".")
+    return name if HOSTNAME.fullmatch(name) else host_name("", ip)
+
+
 def hostname(port: PortModel, ip: str, domain: str) -> str:
-    name = port.hostname if HOSTNAME.fullmatch(port.hostname) else f"host-{ip.replace('.', '-').replace(':', '-')}"
+    """What DHCP calls the guest."""
+    name = _name(port, ip)
     return f"{name}.{domain}" if domain and "." not in name else name
 
 
@@ -132,9 +175,11 @@ def arguments(network: NetworkModel, files: DhcpFiles, folder: str, user: str) -
         "--conf-file=/dev/null",
         "--no-hosts",
         "--no-resolv",
-        "--port=0",
         f"--user={user}",
         f"--pid-file={folder}/pid",
+        f"--addn-hosts={folder}/names",
+        # these have no addresses but those in `names`; there is no server to ask about others, so they are refused
+        f"--servers-file={folder}/local",
         f"--dhcp-hostsfile={folder}/hosts",
         f"--dhcp-optsfile={folder}/options",
         f"--dhcp-leasefile={folder}/leases",

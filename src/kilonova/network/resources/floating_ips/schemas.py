@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
 
 from kilonova.core.web.wire import Body, View
 from kilonova.network.resources.base.schemas import ProjectId, Text, UnnamedView, Uuid
 from kilonova.network.resources.subnets.schemas import Address
+
+NoName = Annotated[str, Meta(pattern=r"\A\Z", description="empty, as no name server publishes floating IPs")]
 
 
 class FloatingIPCreate(Body, kw_only=True):
@@ -16,6 +20,8 @@ class FloatingIPCreate(Body, kw_only=True):
     port_id: Uuid | None = None
     fixed_ip_address: Address | None = None
     description: Text | None = ""
+    dns_name: NoName | None = ""
+    dns_domain: NoName | None = ""
     project_id: ProjectId | None = None
     tenant_id: ProjectId | None = None
 
@@ -26,6 +32,8 @@ class FloatingIPUpdate(Body):
     port_id: Uuid | UnsetType | None = UNSET
     fixed_ip_address: Address | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
+    dns_name: NoName | UnsetType | None = UNSET
+    dns_domain: NoName | UnsetType | None = UNSET
 
 
 class PortDetails(View):
@@ -58,5 +66,7 @@ class FloatingIP(UnnamedView, kw_only=True, rename={"fixed_port_id": "port_id"})
     fixed_port_id: str | None
     fixed_ip_address: str | None
     status: str
+    dns_name: str = ""
+    dns_domain: str = ""
     port_details: PortDetails | None
     port_forwardings: list[Forwarded]

@@ -13,6 +13,7 @@ from kilonova.network import errors
 from kilonova.network.hosts import overlay
 from kilonova.network.hosts.news import News
 from kilonova.network.hosts.overlay import VXLAN
+from kilonova.network.names import dns_domain
 from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.facts import Facts, facts, network_facts
 from kilonova.network.resources.base.logic import Logic
@@ -39,7 +40,8 @@ FLAT = "flat"
 TYPES = ("local", VXLAN, FLAT)
 PLAIN = ("admin_state_up", "shared", "external", "is_default", "port_security_enabled")
 SHOWN = (
-    *PLAIN, "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id", "qos_policy_id",
+    *PLAIN, "dns_domain", "status", "mtu", "availability_zone_hints", "network_type", "physical_network", "segmentation_id",
+    "qos_policy_id",
 )  # fmt: skip
 
 
@@ -115,6 +117,8 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         self._check_mtu(changes.get("mtu"), row.network_type)
         if changes.get("mtu", IPV6_MTU) < IPV6_MTU and await subnet_store.ipv6_on(tx.connection, row.id):
             raise errors.NetworkMTUSubnetConflict(id=row.id, mtu=IPV6_MTU)
+        if "dns_domain" in changes:
+            changes["dns_domain"] = dns_domain(changes["dns_domain"])
         shared = changes.get("shared", row.shared)
         if shared != row.shared:
             left = [one for one in row.shared_with if one != EVERYONE]
@@ -137,7 +141,8 @@ class NetworkLogic(Logic[NetworkRow, Network]):
                 await sharing.add(self.deps, tx, "network", row.id, row.project_id, action)
             await rbac_store.remove(tx.connection, row.id, action, had - now)
         await check_change(tx.connection, ctx, row.qos_policy_id, changes.get("qos_policy_id", row.qos_policy_id))
-        hosts = await store.hosts_of(tx.connection, row.id) if {"mtu", "qos_policy_id"} & changes.keys() else []
+        seen = {"mtu", "dns_domain", "qos_policy_id"} & changes.keys()  # by hosts
+        hosts = await store.hosts_of(tx.connection, row.id) if seen else []
         await self.deps.announcer.changed(tx, ctx, hosts, news=News(networks=(row.id,)))
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: NetworkRow) -> None:
@@ -178,6 +183,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
                 "status": "ACTIVE",
                 "network_type": kind,
                 "physical_network": body.physical_network,
+                "dns_domain": dns_domain(body.dns_domain),
                 "segmentation_id": body.segmentation_id,
                 "availability_zone_hints": body.availability_zone_hints,
                 "qos_policy_id": body.qos_policy_id,

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from kilonova.network.resources.base.schemas import (
     LINE,
     ONE_LINE,
+    Name,
     Names,
     StandardCreate,
     StandardUpdate,
@@ -38,6 +39,7 @@ class NetworkCreate(StandardCreate, kw_only=True, rename=WIRE):
     mtu: Mtu | None = None
     port_security_enabled: bool = True
     availability_zone_hints: Names = msgspec.field(default_factory=list)
+    dns_domain: Name | None = ""
     network_type: NetworkType | None = None
     physical_network: Physical | None = None
     segmentation_id: Segment | None = None
@@ -52,6 +54,7 @@ class NetworkUpdate(StandardUpdate, rename=WIRE):
     mtu: Mtu | UnsetType = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     qos_policy_id: Uuid | UnsetType | None = UNSET
+    dns_domain: Name | UnsetType | None = UNSET
 
 
 class Network(StandardView, kw_only=True, rename=WIRE):
@@ -64,6 +67,7 @@ class Network(StandardView, kw_only=True, rename=WIRE):
     port_security_enabled: bool
     subnets: list[str]
     qos_policy_id: str | None
+    dns_domain: str = ""
     availability_zone_hints: list[str] = msgspec.field(default_factory=list)
     availability_zones: list[str] = msgspec.field(default_factory=list)
     ipv4_address_scope: str | None = None

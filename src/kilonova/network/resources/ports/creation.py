@@ -17,6 +17,7 @@ from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam.addresses import Allocator, Want
 from kilonova.network.ipam.service_ports import mac_address
+from kilonova.network.names import dns_domain, dns_name
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import standard
 from kilonova.network.resources.base.facts import Facts, Guard, owned_by, within
@@ -54,6 +55,7 @@ class _Batch:
 
     def __init__(self, deps: Deps, tx: Transaction, ctx: RequestContext) -> None:
         self.deps, self.tx, self.ctx = deps, tx, ctx
+        self.domain = deps.options.dns_domain
         self.known: dict[str, PolicedPortRow] = {}
         self.networks: dict[str, NetworkRow] = {}
         self.tunnelled: list[str] = []
@@ -133,7 +135,8 @@ class _Batch:
         row |= {
             "network_id": network.id, "mac_address": mac, "admin_state_up": body.admin_state_up, "status": "DOWN",
             "device_id": body.device_id or "", "device_owner": owner, "port_security_enabled": secured,
-            "allowed_address_pairs": pairs, "dns_name": body.dns_name,
+            "allowed_address_pairs": pairs, "dns_name": dns_name(body.dns_name, self.domain),
+            "dns_domain": dns_domain(body.dns_domain),
             "extra_dhcp_opts": plan.dhcp_opts(body.extra_dhcp_opts), "host_id": body.host_id or "",
             "vnic_type": body.vnic_type, "profile": body.profile or {}, "qos_policy_id": body.qos_policy_id,
         }  # fmt: skip
@@ -179,18 +182,19 @@ class _Batch:
             await tag_store.add(connection, tags)
 
     async def views(self) -> Sequence[Port]:
+        domains = {row["id"]: self.networks[row["network_id"]].dns_domain for row, _ in self.new}
         addresses: defaultdict[str, list[SimpleNamespace]] = defaultdict(list)
         for address in self.addresses:
-            addresses[address["port_id"]].append(SimpleNamespace(**address))
+            addresses[address["port_id"]].append(SimpleNamespace(**address, network_domain=domains[address["port_id"]]))
         made = {row["id"]: self._view(row, body, addresses[row["id"]]) async for row, body in yielding(self.new)}
         if self.known:
-            made |= {p.id: p for p in await views(self.tx.connection, list(self.known.values()))}
+            made |= {p.id: p for p in await views(self.tx.connection, list(self.known.values()), self.domain)}
         return [made[port_id] for port_id in self.order]
 
     def _view(self, row: dict[str, Any], body: PortCreate, addresses: Sequence[Any]) -> Port:
         tags = sorted(set(body.tags))
         shown = SimpleNamespace(**row, qos_network_policy_id=self.networks[row["network_id"]].qos_policy_id)
-        return view(cast(PolicedPortRow, shown), addresses, sorted(self.groups[row["id"]]), tags)
+        return view(cast(PolicedPortRow, shown), addresses, sorted(self.groups[row["id"]]), tags, self.domain)
 
     def hosts(self) -> set[str]:
         """Where the ports are shown."""

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from kilonova.core.grants import Grant
 from kilonova.network.resources.ports.schemas import PortCreate, PortUpdate
 
-BINDING = {"device_id", "device_owner", "host_id", "profile"}  # all that a host changes of a port
+BINDING = {"device_id", "device_owner", "host_id", "profile", "dns_name"}  # all that a host changes of a port
 COMPUTE = "compute:"
 
 
@@ -39,6 +39,7 @@ def _new(grant: Grant, body: PortCreate) -> bool:
         and (body.device_id, body.host_id) == (grant.server, grant.host)
         and (body.device_owner or "").startswith(COMPUTE)
         and not body.allowed_address_pairs
+        and not body.dns_domain
         and body.port_security_enabled is UNSET
         and body.mac_address is None
         and body.qos_policy_id is None

@@ -16,6 +16,7 @@ from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.ipam.readdress import readdress
+from kilonova.network.names import dns_domain, dns_name
 from kilonova.network.resources.base.facts import Guard, facts
 from kilonova.network.resources.base.logic import ReadLogic
 from kilonova.network.resources.ports import plan, routed
@@ -46,7 +47,7 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
         return [*super().conditions(filters), *conditions(filters)]
 
     async def views(self, connection: Connection, rows: Sequence[PolicedPortRow]) -> Sequence[Port]:
-        return await views(connection, rows)
+        return await views(connection, rows, self.deps.options.dns_domain)
 
     async def create(
         self, ctx: RequestContext, bodies: Sequence[PortCreate], guards: Sequence[Guard]
@@ -85,7 +86,7 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
     async def _changes(self, tx: Transaction, row: PortRow, body: PortUpdate) -> dict[str, Any]:
         """The new values of plain columns."""
         changes: dict[str, Any] = {n: getattr(body, n) or "" for n in TEXTS if getattr(body, n) is not UNSET}
-        for name in ("admin_state_up", "port_security_enabled", "dns_name", "vnic_type", "qos_policy_id"):
+        for name in ("admin_state_up", "port_security_enabled", "vnic_type", "qos_policy_id"):
             if getattr(body, name) is not UNSET:
                 changes[name] = getattr(body, name)
         if body.profile is not UNSET:
@@ -100,6 +101,10 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             if await store.macs_taken(tx.connection, [(row.network_id, mac)], [row.id]):
                 raise errors.MacAddressInUse(network_id=row.network_id, mac=mac)
             changes["mac_address"] = mac
+        if not isinstance(body.dns_name, UnsetType):
+            changes["dns_name"] = dns_name(body.dns_name, self.deps.options.dns_domain)
+        if not isinstance(body.dns_domain, UnsetType):
+            changes["dns_domain"] = dns_domain(body.dns_domain)
         if body.extra_dhcp_opts is not UNSET:
             changes["extra_dhcp_opts"] = plan.dhcp_opts(body.extra_dhcp_opts, row.extra_dhcp_opts)
         if body.allowed_address_pairs is not UNSET:

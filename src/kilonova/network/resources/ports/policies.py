@@ -14,6 +14,7 @@ RULES: dict[str, str] = {
     "create_port:fixed_ips:ip_address": f"{SERVICE} or {NET_MEMBER}",
     "create_port:port_security_enabled": f"{SERVICE} or {NET_MEMBER}",
     "create_port:allowed_address_pairs": f"{SERVICE} or {NET_MEMBER}",
+    "create_port:dns_domain": f"{SERVICE} or {NET_MEMBER}",  # not upstream's: other projects' guests see these names
     "create_port:binding:host_id": SERVICE,
     "create_port:binding:profile": SERVICE,
     "get_port": f"{SERVICE} or {NET_READER} or {READER_OR_OWNER}",
@@ -28,6 +29,7 @@ RULES: dict[str, str] = {
     "update_port:fixed_ips:ip_address": f"{SERVICE} or {NET_MEMBER}",
     "update_port:port_security_enabled": f"{SERVICE} or {NET_MEMBER}",
     "update_port:allowed_address_pairs": f"{SERVICE} or {NET_MEMBER}",
+    "update_port:dns_domain": f"{SERVICE} or {NET_MEMBER}",
     "update_port:binding:host_id": SERVICE,
     "update_port:binding:profile": SERVICE,
     "delete_port": f"{SERVICE} or {MEMBER_OR_OWNER} or {NET_MEMBER}",

@@ -33,6 +33,8 @@ PORTS = CrudResource(
             "More source addresses for a port",
         ),
         Extension("binding", "Port Binding", "2014-02-03T10:00:00-00:00", "Ports are bound to hosts"),
+        Extension("dns-domain-ports", "dns_domain for ports", "2017-06-25T18:00:00-00:00", "Domains of single ports"),
+        Extension("dns-integration", "DNS Integration", "2015-08-15T18:00:00-00:00", "Names of ports"),
         Extension(
             "extra_dhcp_opt", "Neutron Extra DHCP options", "2013-03-17T12:00:00-00:00", "DHCP options of single ports"
         ),

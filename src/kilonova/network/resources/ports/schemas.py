@@ -24,8 +24,7 @@ Mac = Annotated[
     str,
     Meta(pattern=r"\A([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\Z", description="a MAC address such as fa:16:3e:00:00:01"),
 ]
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-DnsName = Annotated[str, Meta(max_length=255, pattern=rf"\A(?:{_LABEL}(?:\.{_LABEL})*)?\Z", description="a DNS name")]
+DnsText = Annotated[str, Meta(max_length=256, pattern=LINE, description=ONE_LINE)]
 OptName = Annotated[str, Meta(min_length=1, max_length=64, pattern=LINE, description=ONE_LINE)]
 OptValue = Annotated[str, Meta(max_length=255, pattern=LINE, description=ONE_LINE)]
 VNIC_TYPES = ("normal",)
@@ -76,7 +75,8 @@ class PortCreate(StandardCreate, kw_only=True, rename=WIRE):
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
-    dns_name: DnsName = ""
+    dns_name: DnsText | None = ""
+    dns_domain: DnsText | None = ""
     extra_dhcp_opts: DhcpOpts | None = None
     host_id: Name | None = ""
     vnic_type: Name = "normal"
@@ -94,7 +94,8 @@ class PortUpdate(StandardUpdate, rename=WIRE):
     security_groups: Groups | UnsetType | None = UNSET
     port_security_enabled: bool | UnsetType = UNSET
     allowed_address_pairs: Pairs | UnsetType | None = UNSET
-    dns_name: DnsName | UnsetType = UNSET
+    dns_name: DnsText | UnsetType | None = UNSET
+    dns_domain: DnsText | UnsetType | None = UNSET
     extra_dhcp_opts: DhcpOpts | UnsetType | None = UNSET
     host_id: Name | UnsetType | None = UNSET
     vnic_type: Name | UnsetType = UNSET
@@ -110,6 +111,14 @@ class FixedIP(View):
 class AddressPair(View):
     ip_address: str
     mac_address: str
+
+
+class DnsAssignment(View):
+    """What a name server of the port's network says of one of its addresses."""
+
+    ip_address: str
+    hostname: str
+    fqdn: str
 
 
 class DhcpOpt(View):
@@ -135,6 +144,8 @@ class Port(StandardView, kw_only=True, rename=WIRE):
     qos_network_policy_id: str | None
     vnic_type: str = "normal"
     dns_name: str = ""
+    dns_domain: str = ""
+    dns_assignment: list[DnsAssignment] = msgspec.field(default_factory=list)
     extra_dhcp_opts: list[DhcpOpt] = msgspec.field(default_factory=list)
     host_id: str | UnsetType = UNSET
     profile: dict[str, Any] | UnsetType = UNSET

@@ -6,20 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from kilonova.core.db import Connection
-from kilonova.network.agent.model import bridge_name, tap_name
+from kilonova.network.agent.model import bridge_name, host_name, tap_name
+from kilonova.network.names import whole_name
 from kilonova.network.resources.base.columns import shown
-from kilonova.network.resources.ports.schemas import AddressPair, DhcpOpt, FixedIP, Port
+from kilonova.network.resources.ports.schemas import AddressPair, DhcpOpt, DnsAssignment, FixedIP, Port
 from kilonova.network.store import ports as store
 from kilonova.network.store import tags as tag_store
-from kilonova.network.store.ports import Allocation, PolicedPortRow, PortRow
+from kilonova.network.store.ports import NamedAllocation, PolicedPortRow, PortRow
 
 SHOWN = (
     "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "port_security_enabled",
-    "vnic_type", "dns_name", "host_id", "profile", "qos_policy_id", "qos_network_policy_id",
+    "vnic_type", "dns_name", "dns_domain", "host_id", "profile", "qos_policy_id", "qos_network_policy_id",
 )  # fmt: skip
 
 
-def view(row: PolicedPortRow, addresses: Sequence[Allocation], groups: Sequence[str], tags: Sequence[str]) -> Port:
+def view(
+    row: PolicedPortRow, addresses: Sequence[NamedAllocation], groups: Sequence[str], tags: Sequence[str], domain: str
+) -> Port:
+    """`domain` is the cloud's, of names on networks that have none."""
     return Port(
         **shown(row, tags),
         **{name: getattr(row, name) for name in SHOWN},
@@ -27,8 +31,15 @@ def view(row: PolicedPortRow, addresses: Sequence[Allocation], groups: Sequence[
         security_groups=list(groups),
         allowed_address_pairs=[AddressPair(ip_address=ip, mac_address=mac) for ip, mac in row.allowed_address_pairs],
         extra_dhcp_opts=[DhcpOpt(opt_name=n, opt_value=v, ip_version=i) for n, v, i in row.extra_dhcp_opts],
+        dns_assignment=[_assignment(row, address, domain) for address in addresses],
         **binding(row),
     )
+
+
+def _assignment(row: PortRow, address: NamedAllocation, domain: str) -> DnsAssignment:
+    name = host_name(row.dns_name, address.ip_address)
+    whole = whole_name(name, row.dns_domain or address.network_domain or domain)
+    return DnsAssignment(ip_address=address.ip_address, hostname=name, fqdn=whole)
 
 
 def binding(row: PortRow) -> dict[str, Any]:
@@ -39,9 +50,9 @@ def binding(row: PortRow) -> dict[str, Any]:
     return {"vif_type": "bridge", "vif_details": {"port_filter": True, "connectivity": "l2"} | names}
 
 
-async def views(connection: Connection, rows: Sequence[PolicedPortRow]) -> Sequence[Port]:
+async def views(connection: Connection, rows: Sequence[PolicedPortRow], domain: str) -> Sequence[Port]:
     """Three statements, however many ports."""
     ids = [row.id for row in rows]
-    addresses = await store.addresses_of(connection, ids)
+    addresses = await store.named_addresses_of(connection, ids)
     groups, tags = await store.groups_of(connection, ids), await tag_store.tags_of(connection, ids)
-    return [view(row, addresses.get(row.id, []), groups.get(row.id, []), tags.get(row.id, [])) for row in rows]
+    return [view(row, addresses.get(row.id, []), groups.get(row.id, []), tags.get(row.id, []), domain) for row in rows]
