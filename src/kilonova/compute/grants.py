@@ -31,7 +31,7 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
         server=server.uuid,
         host=host,
         project=server.project_id,
-        images=tuple(_images(spec.image)),
+        images=(*_images(spec.image), *_images(spec.rescue.image if spec.rescue is not None else None)),
         fills=(spec.snapshot.image,) if spec.snapshot is not None else (),
         networks=tuple(dict.fromkeys(want.network_id for want in spec.networks if want.network_id)),
         made=tuple(made),

@@ -73,6 +73,13 @@ class Snapshot(Record, kw_only=True):
     rotation: int = 0
 
 
+class Rescue(Record, kw_only=True):
+    """What a server is rescued with: an image, None: the one it was made of."""
+
+    image: Image | None = None
+    admin_pass: str | None = None  # wiped when the server is rescued
+
+
 class RequestSpec(Record, kw_only=True):
     """All that a launch needs and the server's row doesn't hold; kept for rebuilds and moves."""
 
@@ -95,6 +102,7 @@ class RequestSpec(Record, kw_only=True):
     failed_details: dict[str, str] = {}  # host → what admins may read of it
     alternates: list[str] = []  # hosts still to try when this attempt fails, best first
     keep_claim_on: str | None = None  # a host whose claim stays beside the new one, until a move ended
+    rescue: Rescue | None = None  # until it is unrescued
     snapshot: Snapshot | None = None  # until the action that makes it has ended
 
 

@@ -42,6 +42,9 @@ class ComputeOptions(msgspec.Struct, frozen=True, kw_only=True):
     page_size: Annotated[int, doc("Most entries of a list that one request gets.", ge=1)] = 1000
     console_bytes: Annotated[int, doc("Most bytes of a console's log that one request gets.", ge=1)] = 102400
     max_servers_per_request: Annotated[int, doc("Most servers that one request may launch.", ge=1)] = 1000
+    rescue_image_ref: Annotated[
+        str, doc('Id of the image that servers are rescued with when the request names none; "": their own.')
+    ] = ""
     non_inheritable_image_properties: Annotated[
         tuple[str, ...], doc("Properties of images that the images made of servers do not get.")
     ] = ("cache_in_nova", "bittorrent")

@@ -41,6 +41,8 @@ class Task(StrEnum):
     IMAGE_PENDING_UPLOAD = "image_pending_upload"
     IMAGE_UPLOADING = "image_uploading"
     IMAGE_BACKUP = "image_backup"
+    RESCUING = "rescuing"
+    UNRESCUING = "unrescuing"
     REBUILDING = "rebuilding"
     REBUILD_BLOCK_DEVICE_MAPPING = "rebuild_block_device_mapping"
     REBUILD_SPAWNING = "rebuild_spawning"

@@ -82,6 +82,8 @@ CRASH_DUMP = _on_host("crash_dump", 60, "power:CrashDump", "the hypervisor could
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
+RESCUE = _on_host("rescue", 3600, "rescue:MakeRescueDisk", "creating the rescue disk from its image failed")
+UNRESCUE = _on_host("unrescue", 60, "rescue:DropRescueDisk", "removing the rescue disk failed")
 SNAPSHOT = _on_host("snapshot", 7200, "snapshot:TakeSnapshot", "copying the server's disk failed", "image_snapshot")
 PACK = _on_host("pack", 7200, "snapshot:Pack", "making an image of the server's disk failed", "image_pending_upload")
 UPLOAD = _on_host("upload", 14400, "snapshot:Upload", "uploading the image failed", "image_uploading")

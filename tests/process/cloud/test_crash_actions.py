@@ -32,10 +32,11 @@ MIDDLE = {
     "reboot_hard": ("start", "start"), "pause": ("pause", "pause"), "unpause": ("resume", "unpause"),
     "suspend": ("suspend", "suspend"), "resume": ("restore", "restore"),
     "trigger_crash_dump": ("trigger_crash_dump", "crash_dump"), "createImage": ("copy_disk", "snapshot"),
-    "createBackup": ("export", "pack"), "delete": ("undefine", ""),
+    "createBackup": ("export", "pack"), "rescue": ("rescue", "rescue"), "unrescue": ("drop_rescue", "unrescue"),
+    "delete": ("undefine", ""),
 }  # fmt: skip
 """The driver's operation in the middle of each action (for the reboots the guest is off already), and the step that does it."""
-WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend"}
+WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend", Vm.RESCUED: "rescue"}
 """vm_state in which an action may begin → the action that brings a server there."""
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
     from kilonova.compute.resources.server_actions.moving import MoveLogic
+    from kilonova.compute.resources.server_actions.rescues import RescueLogic
     from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
     from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
     from kilonova.compute.store.servers import ServerRow
@@ -66,6 +67,7 @@ class Api:
     network: ServerNetworkLogic
     console: ConsoleLogic
     evacuation: EvacuationLogic
+    rescues: RescueLogic
     snapshots: SnapshotLogic
     moves: MoveLogic
 

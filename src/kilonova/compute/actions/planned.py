@@ -11,11 +11,11 @@ RULES = {
     "changePassword": "os-admin-password", "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
-    "rebuild": "servers:rebuild", "rescue": "os-rescue",
+    "rebuild": "servers:rebuild",
     "restore": "os-deferred-delete:restore",
     "shelve": "os-shelve:shelve",
     "shelveOffload": "os-shelve:shelve_offload",
-    "unrescue": "os-unrescue", "unshelve": "os-shelve:unshelve",
+    "unshelve": "os-shelve:unshelve",
 }  # fmt: skip
 """Wire name → the rule that allows it."""
 UNTIL = dict.fromkeys(("addFixedIp", "removeFixedIp", "addFloatingIp", "removeFloatingIp"), Version(2, 43)) | dict.fromkeys(

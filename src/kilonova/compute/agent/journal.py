@@ -45,11 +45,16 @@ class Run(msgspec.Struct):
 
 def without_secrets(build: ServerBuild) -> ServerBuild:
     """The build as it may be kept for long."""
-    replace, move = msgspec.structs.replace, build.move
+    replace, move, rescue = msgspec.structs.replace, build.move, build.spec.rescue
     return replace(
         build,
         server=replace(build.server, user_data=None),
-        spec=replace(build.spec, admin_pass=None, personality=[]),
+        spec=replace(
+            build.spec,
+            admin_pass=None,
+            personality=[],
+            rescue=replace(rescue, admin_pass=None) if rescue is not None else None,
+        ),
         move=replace(move, admin_pass=None) if move is not None else None,
     )
 

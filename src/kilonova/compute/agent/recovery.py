@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -28,6 +29,8 @@ AWAKENED = {
     PowerState.NOSTATE: "start", PowerState.SHUTDOWN: "start", PowerState.CRASHED: "start", PowerState.SUSPENDED: "resume",
 }  # fmt: skip
 """How an active server's guest comes up again. A paused one was paused by something else, which may need it so."""
+RESCUED_AGAIN = {PowerState.NOSTATE: "rescue", PowerState.SHUTDOWN: "rescue", PowerState.CRASHED: "rescue"}
+AWAKENS: Mapping[str, Mapping[PowerState, str]] = {Vm.ACTIVE: AWAKENED, Vm.RESCUED: RESCUED_AGAIN}
 
 
 async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.Task[None]]:
@@ -162,8 +165,8 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
     otherwise its row follows the guest."""
     host, server = manager.host, row.server
     state = await host.driver.power_state(server.uuid)
-    if server.vm_state == Vm.ACTIVE and state in AWAKENED and host.options.resume_guests_on_boot:
-        action = AWAKENED[state]
+    action = AWAKENS.get(server.vm_state, {}).get(state)
+    if action is not None and host.options.resume_guests_on_boot:
         build = msgspec.structs.replace(row, action=action)
         await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action=action), by_itself=True)
     elif int(state) != server.power_state:

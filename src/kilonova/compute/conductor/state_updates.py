@@ -14,7 +14,9 @@ from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.conductor.images import Images, makes_image
 from kilonova.compute.models import Fault, ServerChange, StepRecord
 from kilonova.compute.states import Vm
+from kilonova.compute.steps import RESCUE
 from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store import request_specs
 from kilonova.compute.store import steps as step_store
 from kilonova.compute.store.conductor_servers import Condition
 from kilonova.core.batching import Batched
@@ -91,6 +93,8 @@ class StateUpdates:
             applied = await store.swap(tx.connection, uuid, guard, values)
             message = "Error" if fault is not None else None
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
+            if done is not None and RESCUE in done.steps:
+                await self._forget_password(tx.connection, uuid)
             if makes_image(done):
                 await self.images.action_ended(tx, uuid, request_id, fault)
             if applied and fault is not None:
@@ -100,6 +104,15 @@ class StateUpdates:
                 reason = reasons.of_attempt(fault) if fault is not None else None
                 self.deps.events.action_ended(tx, row, action, request_id, reason)
             return applied
+
+    async def _forget_password(self, connection: Connection, uuid: str) -> None:
+        """Of a server that is rescued, or could not be."""
+        row = await store.get(connection, uuid)
+        if row is not None and row.spec is not None:
+            spec = request_specs.decode(row.spec)
+            if spec.rescue is not None and spec.rescue.admin_pass is not None:
+                spec.rescue.admin_pass = None
+                await store.save_specs(connection, {uuid: spec})
 
     async def _fault(self, connection: Connection, uuid: str, action: str, host: str | None, fault: Fault) -> None:
         message = reasons.short(f"{action} failed: {reasons.of_attempt(fault)}")

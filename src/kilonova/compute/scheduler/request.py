@@ -82,6 +82,8 @@ def without_secrets(spec: RequestSpec) -> RequestSpec:
     return msgspec.structs.replace(
         spec,
         admin_pass=None,
+        rescue=None,
+        snapshot=None,
         personality=[],
         key_pair=None,
         networks=[],

@@ -83,7 +83,8 @@ class DiskStore(ABC):
 
     @abstractmethod
     async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
-        """A kernel or ramdisk of the server (name is `kernel` or `ramdisk`) where the hypervisor may open it."""
+        """A kernel or ramdisk of the server where the hypervisor may open it; `name` is `kernel`, `ramdisk`, `kernel.rescue` or
+        `ramdisk.rescue`."""
 
     @abstractmethod
     async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> BlockSource:
@@ -97,6 +98,14 @@ class DiskStore(ABC):
     @abstractmethod
     async def read(self, disk: BlockSource, path: str) -> bytes | None:
         """A file of the disk's root file system; None where there is none."""
+
+    @abstractmethod
+    async def rescue(self, server_uuid: str, base: BaseImage) -> BlockSource:
+        """A disk to rescue the server with: copy-on-write on `base`, of its size."""
+
+    @abstractmethod
+    async def drop_rescue(self, server_uuid: str) -> None:
+        """That disk goes, with its kernel and ramdisk; nothing happens when there is none."""
 
     @abstractmethod
     async def copy_target(self, server_uuid: str) -> tuple[BlockSource, BlockSource]:

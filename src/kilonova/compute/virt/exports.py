@@ -48,10 +48,7 @@ class Exports:
 
     async def drop(self, server_uuid: str) -> None:
         """Both files go."""
-        directory = self._dirs.server(server_uuid)
-        with os_errors(f"removing the copy of the disk of server {server_uuid}"):
-            for name in (COPY, IMAGE):
-                await asyncio.to_thread((directory / name).unlink, missing_ok=True)
+        await asyncio.to_thread(self._dirs.remove_files, server_uuid, (COPY, IMAGE))
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -57,6 +57,12 @@ class FakeDiskStore(DiskStore):
     async def read(self, disk: FileSource, path: str) -> bytes | None:
         return None
 
+    async def rescue(self, server_uuid: str, base: BaseImage) -> FileSource:
+        return FileSource(path=await self._make("rescue", server_uuid, "disk.rescue"), format="qcow2")
+
+    async def drop_rescue(self, server_uuid: str) -> None:
+        await self._mishaps.strike("drop_rescue", DiskError, server_uuid)
+
     async def copy_target(self, server_uuid: str) -> tuple[FileSource, FileSource]:
         await self._mishaps.strike("copy_target", DiskError, server_uuid)
         root, copy = (ROOT / "servers" / server_uuid / name for name in ("disk", "snapshot.copy"))

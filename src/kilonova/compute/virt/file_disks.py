@@ -27,7 +27,9 @@ FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file
 COPY_BUFFER = 1 << 20
 ROOT_DISKS = {"qcow2": "disk", "raw": "disk.raw"}
 """Format of a root disk → its name in the server's directory."""
-DISK_NAME = re.compile(r"(?:disk\.)?(?!(?:config|raw)$)([a-z][a-z0-9_-]{0,31})")
+RESCUE_FILES = ("disk.rescue", "kernel.rescue", "ramdisk.rescue")
+KERNELS = ("kernel", "ramdisk", *RESCUE_FILES[1:])
+DISK_NAME = re.compile(r"(?:disk\.)?(?!(?:config|raw|rescue)$)([a-z][a-z0-9_-]{0,31})")
 LAZY = ("-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
 # file system → (command, option for its label or None)
 MAKERS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -130,7 +132,7 @@ class FileDisks(MovableFiles):
         return FileSource(path=final, format="raw")
 
     async def kernel(self, server_uuid: str, name: str, base: BaseImage) -> Path:
-        if name not in ("kernel", "ramdisk"):
+        if name not in KERNELS:
             raise DiskError(f"{name!r} of server {server_uuid}: a kernel or a ramdisk is meant")
         if base.format != "raw":
             raise DiskError(f"{name} of server {server_uuid}: image {base.path.name} is {base.format}, not raw")
@@ -153,6 +155,17 @@ class FileDisks(MovableFiles):
         `/root/.ssh/authorized_keys` rather than replace it."""
         await asyncio.to_thread(self._dirs.make)
         return await self._injector.read(disk.path, disk.format, path)
+
+    async def rescue(self, server_uuid: str, base: BaseImage) -> FileSource:
+        """See `DiskStore.rescue`. A disk that an earlier call made of the same image stays."""
+        step = f"rescue disk of server {server_uuid}"
+        async with self._dirs.making(server_uuid, RESCUE_FILES[0], step) as (final, temporary):
+            if not final.exists() or (await qemu_img.info(final, "qcow2")).backing_filename != str(base.path):
+                await qemu_img.create_overlay(temporary, base.path, base.format, base.virtual_size, step=step)
+        return FileSource(path=final, format="qcow2")
+
+    async def drop_rescue(self, server_uuid: str) -> None:
+        await asyncio.to_thread(self._dirs.remove_files, server_uuid, RESCUE_FILES)
 
     async def copy_target(self, server_uuid: str) -> tuple[FileSource, FileSource]:
         return await self._exports.copy_target(server_uuid, await self._root(server_uuid))

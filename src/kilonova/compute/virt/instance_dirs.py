@@ -2,6 +2,7 @@
 
 STATE_DIR/_base/<image id>            checked base images, with <image id>.json beside each
 STATE_DIR/instances/<server uuid>/    disk (qcow2) or disk.raw, disk.config, disk.<name>, kernel, ramdisk, console.log;
+                                      while it is rescued: disk.rescue, kernel.rescue, ramdisk.rescue;
                                       while an image is made of it: snapshot.copy, snapshot.image
 STATE_DIR/instances/<server>.<move>/  what was set aside for a move (movable_files.py)
 STATE_DIR/instances/.storage          the id of this storage: hosts that share it read the same one
@@ -15,7 +16,7 @@ import errno
 import os
 import pwd
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -116,6 +117,13 @@ class InstanceDirs:
         self.make()
         searchable(directory)
         temporary.unlink(missing_ok=True)
+
+    def remove_files(self, server_uuid: str, names: Iterable[str]) -> None:
+        """Delete these files of the server, where they are; blocking."""
+        directory = self.server(server_uuid)
+        with os_errors(f"removing files of server {server_uuid}"):
+            for name in names:
+                (directory / name).unlink(missing_ok=True)
 
     def servers(self) -> set[str]:
         """Names under `instances` that are uuids; blocking."""

@@ -28,7 +28,7 @@ class Image(OperationStep):
         spec = operation.build.spec
         if spec.image is None:
             raise Explained("the server has no image")
-        operation.base = await self._fetch(operation, spec.image)
+        operation.base = await fetch(operation, spec.image)
         if operation.origin.move is None and operation.origin.has_old_disks:
             await operation.host.driver.disks.put_back(operation.uuid)  # of a move that was cut off
         store, uuid, flavor = operation.host.driver.disks, operation.uuid, spec.flavor
@@ -41,9 +41,9 @@ class Image(OperationStep):
             size = flavor.swap_mb / MIB_PER_GIB
             self._add(operation, await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap"))
         if spec.image.kernel is not None:
-            operation.kernel = await store.kernel(uuid, "kernel", await self._fetch(operation, spec.image.kernel))
+            operation.kernel = await store.kernel(uuid, "kernel", await fetch(operation, spec.image.kernel))
         if spec.image.ramdisk is not None:
-            operation.initrd = await store.kernel(uuid, "ramdisk", await self._fetch(operation, spec.image.ramdisk))
+            operation.initrd = await store.kernel(uuid, "ramdisk", await fetch(operation, spec.image.ramdisk))
 
     async def undo(self, operation: Operation) -> None:
         if not operation.origin.has_old_disks:
@@ -54,21 +54,22 @@ class Image(OperationStep):
         target = "vd" + chr(ord("a") + len(operation.disks))
         operation.disks.append(GuestDisk(source=source, target=target, bus=operation.disks[0].bus))
 
-    @staticmethod
-    async def _fetch(operation: Operation, image: models.Image) -> BaseImage:
-        source = ImageSource(
-            id=image.id,
-            disk_format=image.disk_format or "raw",
-            container_format=image.container_format or "bare",
-            size=image.size,
-            hash_algo=image.hash_algo,
-            hash_value=image.hash_value,
-            min_disk=image.min_disk,
-        )
-        store = operation.host.driver.disks
-        return await operation.host.ask_service(
-            lambda: store.fetch(source, _download(operation, image.id)), server=operation.uuid
-        )
+
+async def fetch(operation: Operation, image: models.Image) -> BaseImage:
+    """An image of the server, in the host's cache."""
+    source = ImageSource(
+        id=image.id,
+        disk_format=image.disk_format or "raw",
+        container_format=image.container_format or "bare",
+        size=image.size,
+        hash_algo=image.hash_algo,
+        hash_value=image.hash_value,
+        min_disk=image.min_disk,
+    )
+    store = operation.host.driver.disks
+    return await operation.host.ask_service(
+        lambda: store.fetch(source, _download(operation, image.id)), server=operation.uuid
+    )
 
 
 def _download(operation: Operation, image_id: str) -> Callable[[], AsyncIterator[bytes]]:

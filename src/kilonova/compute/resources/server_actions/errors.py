@@ -57,5 +57,9 @@ class NothingToConfirm(BadRequest):
     template = "Instance has not been resized."
 
 
+class UnsupportedRescueImage(BadRequest):
+    template = "Requested rescue image '{image}' is not supported"
+
+
 class NoSuchAction(BadRequest):
     template = "There is no such action: {action}"

@@ -15,6 +15,7 @@ from kilonova.compute.resources.server_actions.handlers import ServerActions
 from kilonova.compute.resources.server_actions.logic import ActionLogic
 from kilonova.compute.resources.server_actions.moving import MoveLogic
 from kilonova.compute.resources.server_actions.policies import ACTION, RULES
+from kilonova.compute.resources.server_actions.rescues import RescueLogic
 from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
 from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
 from kilonova.compute.resources.servers.below import SERVER
@@ -31,6 +32,7 @@ def routes(deps: Deps) -> list[Route]:
         network=ServerNetworkLogic(database, clock, deps.networks),
         console=ConsoleLogic(database, deps.core.bus, deps.options.console_bytes),
         evacuation=EvacuationLogic(logic),
+        rescues=RescueLogic(logic, deps.images),
         snapshots=SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", "")),
         moves=MoveLogic(logic),
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from kilonova.compute.resources.servers.schemas import FlavorRef
-from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Metadata, Name, Number, matching
+from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Metadata, Name, Number, Uuid, matching
 from kilonova.core.web.wire import Body, View, versions
 
 
@@ -71,6 +71,17 @@ class Migrate(Body, kw_only=True):
     """Read since 2.56."""
 
     host: HostName | None = None
+
+
+class Rescue(Body, kw_only=True, rename={"admin_pass": "adminPass"}):
+    """The image to start from: the operator's, or the server's own, where none is given."""
+
+    admin_pass: AdminPass | UnsetType = UNSET
+    rescue_image_ref: Uuid | UnsetType = UNSET
+
+
+class Rescued(View, kw_only=True, rename={"admin_pass": "adminPass"}):
+    admin_pass: str
 
 
 class GroupName(Body, kw_only=True):

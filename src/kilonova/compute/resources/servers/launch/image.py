@@ -15,7 +15,7 @@ from kilonova.image.client import ImageRecord
 GIB = 1 << 30
 
 
-async def resolve_image(client: ImageReader, ctx: RequestContext, image_id: str) -> models.Image:
+async def resolve_image(client: ImageReader, ctx: RequestContext | None, image_id: str) -> models.Image:
     """The image with its kernel and ramdisk; raises UnknownImage, ImageNotActive, ImageUnacceptable."""
     record = await _get(client, ctx, image_id)
     image = as_model(record)
@@ -34,7 +34,7 @@ async def resolve_image(client: ImageReader, ctx: RequestContext, image_id: str)
     return image
 
 
-async def _get(client: ImageReader, ctx: RequestContext, image_id: str) -> ImageRecord:
+async def _get(client: ImageReader, ctx: RequestContext | None, image_id: str) -> ImageRecord:
     try:
         record = await client.get(ctx, image_id)
     except core_errors.NotFound:
