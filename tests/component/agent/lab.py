@@ -426,14 +426,19 @@ RESOURCE: dict[str, Any] = {
 
 
 def _port(values: dict[str, Any]) -> dict[str, Any]:
-    more: dict[str, Any] = {"device_id": "", "device_owner": "", "security_groups": [], "allowed_address_pairs": []}
+    more: dict[str, Any] = {
+        "device_id": "", "device_owner": "", "security_groups": [], "allowed_address_pairs": [], "qos_policy_id": None,
+        "qos_network_policy_id": None,
+    }  # fmt: skip
     details = {"tap_name": f"tap{values['id'][:11]}", "bridge_name": f"brq{values['network_id'][:11]}"}
     binding = {"binding:host_id": "", "binding:vif_type": "bridge", "binding:vif_details": details}
     return RESOURCE | more | {"port_security_enabled": True} | binding | values
 
 
 def _network(values: dict[str, Any]) -> dict[str, Any]:
-    more = {"shared": False, "router:external": False, "is_default": False, "port_security_enabled": True}
+    more = {
+        "shared": False, "router:external": False, "is_default": False, "port_security_enabled": True, "qos_policy_id": None,
+    }  # fmt: skip
     return RESOURCE | more | {"mtu": 1450, "subnets": [SUBNET]} | values
 
 
