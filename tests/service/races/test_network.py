@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from kilonova.core.context import service_context
+from kilonova.core.db import Connection
 from kilonova.network.agent.interface import L3_AGENT, ROUTERS, AgentState
 from kilonova.network.app import NetworkService
+from kilonova.network.ipam.addresses import Allocator
 from kilonova.network.options import NetworkOptions
 from tests.service.races.conftest import Replicas, asked
 from tests.support import PROJECT
@@ -338,3 +341,61 @@ async def test_a_router_that_is_deleted_while_it_is_joined(network: Replicas) ->
     joined, deleted = await network.all_at_once(*joining(router["id"], subnet["id"]), gone)
     assert (joined.status, deleted.status) in {(200, 409), (404, 204)}
     assert len(await ports_of(network, device_owner="network:router_interface")) == (joined.status == 200)
+
+
+@pytest.mark.parametrize("round", range(4))
+async def test_ports_made_with_an_automatic_subnet_have_their_addresses_there(network: Replicas, round: int) -> None:
+    """Whichever comes first, and whether the network had a subnet before."""
+    network_id = await a_network(network) if round % 2 else str((await make(network, "network", name="net"))["id"])
+    values = {"network_id": network_id, "cidr": "fd00:1::/64", "ip_version": 6}
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    subnet = {"method": "POST", "path": f"{V2}/subnets", "token": "member", "json": {"subnet": values | modes}}
+    requests = [*(new_port(network_id) for _ in range(3)), subnet, *(new_port(network_id) for _ in range(3))]
+    assert await network.statuses(*requests) == Counter({201: 7})
+    held = [ip["ip_address"] for port in await ports_of(network, network_id=network_id) for ip in port["fixed_ips"]
+            if port["device_owner"] == ""]  # fmt: skip
+    assert sum(address.startswith("fd00:1:") for address in held) == 6
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_port_that_has_read_the_subnets_is_known_to_the_next_one(
+    network: Replicas, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """Another project's port on a shared network; the network's first subnet has no other one to wait at."""
+    network_id = str((await make(network, "network", name="net"))["id"]) if first else await a_network(network)
+    shared = {"network": {"shared": True}}
+    assert (await network[0]("PUT", f"{V2}/networks/{network_id}", token="admin", json=shared)).status == 200
+    read, made, on = asyncio.Event(), asyncio.Event(), Allocator.on
+
+    async def slow(connection: Connection, network_ids: Iterable[str]) -> Allocator:
+        found = await on(connection, network_ids)
+        read.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(made.wait(), 1)  # the subnet must wait for the port
+        return found
+
+    monkeypatch.setattr(Allocator, "on", slow)
+
+    async def subnet() -> Any:
+        await read.wait()
+        values = {"network_id": network_id, "cidr": "fd00:1::/64", "ip_version": 6}
+        modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+        answer = await network[1]("POST", f"{V2}/subnets", token="member", json={"subnet": values | modes})
+        made.set()
+        return answer
+
+    port, answer = await asyncio.gather(network[0](**new_port(network_id, "foreign")), subnet())
+    assert (port.status, answer.status) == (201, 201)
+    (found,) = [one for one in await ports_of(network, network_id=network_id) if one["device_owner"] == ""]
+    assert [ip["ip_address"].startswith("fd00:1:") for ip in found["fixed_ips"]] == ([True] if first else [False, True])
+
+
+async def test_two_hundred_ports_take_the_two_hundred_addresses_that_are_free(network: Replicas) -> None:
+    made = await make(network, "network", name="net")
+    pool = {"start": "10.0.0.20", "end": "10.0.0.219"}
+    await make(network, "subnet", network_id=made["id"], cidr="10.0.0.0/24", enable_dhcp=False, allocation_pools=[pool])
+    quotas = {"quota": {"port": -1}}
+    assert (await network[0]("PUT", f"{V2}/quotas/{PROJECT}", json=quotas)).status == 200
+    assert await network.statuses(*(new_port(made["id"]) for _ in range(200))) == Counter({201: 200})
+    given = [ip["ip_address"] for port in await ports_of(network, network_id=made["id"]) for ip in port["fixed_ips"]]
+    assert sorted(given) == sorted(f"10.0.0.{n}" for n in range(20, 220))

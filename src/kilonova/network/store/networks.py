@@ -107,6 +107,21 @@ async def lock(connection: Connection, network_ids: Iterable[str]) -> None:
     await connection.execute(locked(query))
 
 
+async def share(connection: Connection, network_ids: Iterable[str]) -> None:
+    """Until the transaction ends no other one changes these networks or makes subnets there; others that share them need not
+    wait. SQLite has one writer anyway."""
+    ids = sorted(network_ids)
+    if ids and connection.dialect.name != "sqlite":
+        await connection.execute(*_shared(ids))
+
+
+@prepared
+def _shared(network_ids: Any) -> Select[Any]:
+    return (
+        select(networks.c.id).where(networks.c.id.in_(network_ids)).order_by(networks.c.id).with_for_update(read=True)
+    )
+
+
 async def ports_by_host(connection: Connection, network_ids: Iterable[str]) -> dict[tuple[str, str], int]:
     """How many ports there are by (network, host)."""
     query = (

@@ -25,6 +25,7 @@ from kilonova.network.resources.ports import plan
 from kilonova.network.resources.ports.schemas import Port, PortCreate
 from kilonova.network.resources.ports.views import view, views
 from kilonova.network.resources.qos_policies.use import check_named
+from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import tags as tag_store
@@ -71,6 +72,9 @@ class _Batch:
         if named:
             self.known = await PORTS.by_ids(self.tx.connection, named)
         self.networks = await NETWORKS.by_ids(self.tx.connection, {body.network_id for body in bodies})
+        await network_store.share(
+            self.tx.connection, [n.id for n in self.networks.values() if n.segmentation_id is None]
+        )
         self.tunnelled = await overlay.lock(self.tx.connection, self.networks.values())
         order: dict[str, None] = {}  # a repeated id is found at once
         async for body, guard in yielding(zip(bodies, guards, strict=True)):
