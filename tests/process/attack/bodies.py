@@ -101,6 +101,7 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "POST", "/v2.0/subnetpools"): {"subnetpool": POOL | {"min_prefixlen": 20, "address_scope_id": None}},
     ("network", "PUT", "/v2.0/subnetpools/*"): {"subnetpool": POOL | {"default_prefixlen": 26, "default_quota": 9}},
     ("network", "PUT", "/v2.0/subnetpools/*/add_prefixes"): {"prefixes": ["10.9.0.0/24"]},
+    ("network", "PUT", "/v2.0/subnetpools/*/onboard_network_subnets"): {"network_id": "network networks"},
     ("network", "PUT", "/v2.0/subnetpools/*/remove_prefixes"): {"prefixes": ["10.8.1.0/24"]},
     ("network", "POST", "/v2.0/qos/policies"): {"policy": NAMED | {"shared": False, "is_default": False}},
     ("network", "PUT", "/v2.0/qos/policies/*"): {"policy": NAMED},

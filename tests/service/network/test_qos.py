@@ -304,7 +304,7 @@ async def test_sharing_with_single_projects(cloud: Cloud) -> None:
 async def test_sharing_with_every_project(cloud: Cloud) -> None:
     made = await policy(cloud, "admin", shared=True)
     policies = (await cloud("GET", f"/rbac-policies?object_id={made['id']}", token="admin")).json["rbac_policies"]
-    assert [(one["object_type"], one["target_project"]) for one in policies] == [("qos_policy", "*")]
+    assert [(one["object_type"], one["target_tenant"]) for one in policies] == [("qos_policy", "*")]
     assert await names(cloud, "/qos/policies") == ["gold"]
     network = await cloud.make("network", "foreign", name="n", qos_policy_id=made["id"])
     refused(await change(cloud, made, "admin", shared=False), 409, "RbacPolicyInUse")

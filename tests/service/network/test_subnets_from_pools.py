@@ -204,3 +204,38 @@ async def test_routers_are_told_which_addresses_stay(cloud: Cloud) -> None:
     await until(lambda: kept() == ("10.8.0.0/24",))
     assert (await change(cloud, inner, "admin", address_scope_id=None)).status == 200
     await until(lambda: kept() == ())
+
+
+async def test_subnets_that_are_there_become_a_pools(cloud: Cloud) -> None:
+    four = await scope(cloud)
+    made = await pool(cloud, prefixes=["10.8.0.0/24"], address_scope_id=four["id"])
+    network, first = await cloud.network("10.8.0.128/25")
+    second = await subnet(cloud, network, cidr="192.168.7.0/24")
+    six = await subnet(cloud, network, cidr="fd00::/64", ip_version=6)
+    path = f"/subnetpools/{made['id']}/onboard_network_subnets"
+
+    async def onboard(token: str = "member", network_id: str = network["id"]) -> Any:
+        return await cloud("PUT", path, token=token, json={"network_id": network_id})
+
+    answer = await onboard()
+    assert answer.json == [{"id": one["id"], "cidr": one["cidr"]} for one in (first, second)]
+    now = (await cloud("GET", f"/subnetpools/{made['id']}")).json["subnetpool"]
+    assert now["prefixes"] == ["10.8.0.0/24", "192.168.7.0/24"]
+    assert {one["id"] for one in (await cloud("GET", f"/subnets?subnetpool_id={made['id']}")).json["subnets"]} == {
+        first["id"], second["id"],
+    }  # fmt: skip
+    assert (await cloud("GET", f"/subnets/{six['id']}")).json["subnet"]["subnetpool_id"] is None
+    assert (await cloud("GET", f"/networks/{network['id']}")).json["network"]["ipv4_address_scope"] == four["id"]
+    assert (await subnet(cloud, network, subnetpool_id=made["id"], prefixlen=25))["cidr"] == "10.8.0.0/25"
+
+    refused(await onboard(), 400, "IllegalSubnetPoolUpdate", "conflicts with allocated prefixes")
+    refused(await onboard(network_id=NOWHERE), 404, "NetworkNotFound", NOWHERE)
+    refused(await onboard("foreign"), 404, "NetworkNotFound")
+    refused(await cloud("PUT", path, json={}), 400, "HTTPBadRequest", "network_id")
+    assert (await onboard("reader")).status == 403
+    public = await cloud.make("network", "admin", shared=True)
+    refused(await onboard(network_id=public["id"]), 403, "NotAuthorized")
+    await pool(cloud, address_scope_id=four["id"], prefixes=["10.77.0.0/16"])
+    other, _ = await cloud.network("10.77.1.0/24")
+    refused(await onboard(network_id=other["id"]), 409, "AddressScopePrefixConflict")
+    assert (await cloud("GET", f"/subnetpools/{made['id']}")).json["subnetpool"]["prefixes"] == now["prefixes"]

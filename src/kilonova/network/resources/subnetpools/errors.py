@@ -36,6 +36,10 @@ class IllegalSubnetPoolUpdate(errors.BadRequest):
     template = "Illegal subnetpool update : {reason}."
 
 
+class NotAuthorized(errors.Forbidden):
+    template = "Not authorized."
+
+
 class SubnetPoolDeleteError(errors.BadRequest):
     template = "Unable to delete subnet pool: {reason}."
 

@@ -16,10 +16,12 @@ from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard
 from kilonova.network.resources.base.facts import Guard, Seeing, owned_by
 from kilonova.network.resources.base.logic import DeletingLogic
+from kilonova.network.resources.base.visible import visible_network
 from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.resources.subnetpools import errors, plan, scopes
 from kilonova.network.resources.subnetpools.schemas import (
+    Onboarded,
     SharedSubnetPool,
     SubnetPool,
     SubnetPoolCreate,
@@ -28,9 +30,11 @@ from kilonova.network.resources.subnetpools.schemas import (
 from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import subnetpools as store
+from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.rbac_policies import EVERYONE
 from kilonova.network.store.subnetpools import SUBNETPOOLS, SubnetPoolRow
+from kilonova.network.store.subnets import SUBNETS
 
 SHOWN = ("ip_version", "prefixes", "default_quota", "is_default", "address_scope_id")
 PLAIN = ("name", "description", "default_quota", "is_default", "address_scope_id")
@@ -125,8 +129,8 @@ class SubnetPoolLogic(SharedLogic[SubnetPoolRow, SubnetPool], DeletingLogic[Subn
             changes["prefixes"] = plan.texts(prefixes, row.ip_version)
         await scopes.change(tx.connection, row, changes, seeing)
         await SUBNETPOOLS.change(tx.connection, row.id, changes, self.deps.now())
-        if changes.get("address_scope_id", row.address_scope_id) != row.address_scope_id:  # what routers translate
-            await self.deps.announcer.changed(tx, ctx, await router_store.hosts_of_pool(tx.connection, row.id))
+        if changes.get("address_scope_id", row.address_scope_id) != row.address_scope_id:
+            await self._tell_routers(tx, ctx, row.id)
         return await SUBNETPOOLS.get(tx.connection, row.id) or row
 
     @retried
@@ -151,6 +155,35 @@ class SubnetPoolLogic(SharedLogic[SubnetPoolRow, SubnetPool], DeletingLogic[Subn
             if kept != row.prefixes:
                 await SUBNETPOOLS.change(tx.connection, row.id, {"prefixes": kept}, self.deps.now())
             return kept
+
+    @retried
+    async def onboard(
+        self, ctx: RequestContext, pool_id: str, network_id: str, guard: Guard, seeing: Seeing
+    ) -> list[Onboarded]:
+        """The network's subnets of the pool's IP version are the pool's, which gets their prefixes."""
+        async with self.deps.database.transaction() as tx:
+            network = await visible_network(tx.connection, network_id, seeing, lock=True)
+            row = await self.guarded(tx.connection, pool_id, guard, lock=True)
+            if network.project_id != ctx.project_id and not ctx.is_admin:
+                raise errors.NotAuthorized
+            every = await subnet_store.of_networks(tx.connection, [network.id], lock=True)
+            found = [subnet for subnet in every if subnet.ip_version == row.ip_version]
+            taken = plan.held(one.cidr for one in await store.taken_from(tx.connection, [row.id]))
+            for subnet in found:
+                if overlap(taken, plan.held([subnet.cidr])):
+                    raise errors.IllegalSubnetPoolUpdate(
+                        reason=f"Onboarding subnet {subnet.id}: {subnet.cidr} conflicts with allocated prefixes in subnet "
+                        f"pool {row.id}"
+                    )
+            await self._change(tx, ctx, row, {}, plan.held([*row.prefixes, *(subnet.cidr for subnet in found)]))
+            for subnet in found:
+                await SUBNETS.change(tx.connection, subnet.id, {"subnetpool_id": row.id}, self.deps.now())
+            await self._tell_routers(tx, ctx, row.id)
+            return [Onboarded(id=subnet.id, cidr=subnet.cidr) for subnet in found]
+
+    async def _tell_routers(self, tx: Transaction, ctx: RequestContext, pool_id: str) -> None:
+        """What they translate depends on the scope of the pool's subnets."""
+        await self.deps.announcer.changed(tx, ctx, await router_store.hosts_of_pool(tx.connection, pool_id))
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: SubnetPoolRow) -> None:
         if await store.users_of(tx.connection, row.id):

@@ -12,6 +12,7 @@ RULES: dict[str, str] = {
     "update_subnetpool": MEMBER_OR_OWNER,
     "update_subnetpool:is_default": ADMIN,
     "delete_subnetpool": MEMBER_OR_OWNER,
+    "onboard_network_subnets": MEMBER_OR_OWNER,
     "add_prefixes": MEMBER_OR_OWNER,
     "remove_prefixes": MEMBER_OR_OWNER,
 }

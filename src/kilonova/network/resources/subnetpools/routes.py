@@ -8,6 +8,8 @@ from kilonova.network.resources.subnetpools.handlers import SubnetPoolHandlers
 from kilonova.network.resources.subnetpools.logic import SubnetPoolLogic
 from kilonova.network.resources.subnetpools.policies import RULES
 from kilonova.network.resources.subnetpools.schemas import (
+    Onboarded,
+    OnboardIn,
     PrefixesIn,
     PrefixesOut,
     SubnetPool,
@@ -26,6 +28,10 @@ def _more(handlers: SubnetPoolHandlers) -> list[Route]:
         Route(
             "PUT", f"{one}/remove_prefixes", handlers.remove_prefixes, "remove_prefixes", body=PrefixesIn,
             reply=PrefixesOut, summary="Remove prefixes that no subnet has from a subnet pool.",
+        ),
+        Route(
+            "PUT", f"{one}/onboard_network_subnets", handlers.onboard, "onboard_network_subnets", body=OnboardIn,
+            reply=list[Onboarded], summary="Give a subnet pool the subnets that a network has.",
         ),
     ]  # fmt: skip
 
@@ -51,6 +57,9 @@ SUBNETPOOLS = CrudResource(
         Extension(
             "default-subnetpools", "Default Subnetpools", "2016-02-18T18:00:00-00:00",
             "A subnet pool of each IP version that is used where none is named",
+        ),
+        Extension(
+            "subnet_onboard", "Subnet Onboard", "2018-12-18T09:00:00-00:00", "Subnets of a network become those of a subnet pool"
         ),
         Extension(
             "subnetpool-prefix-ops", "Subnet Pool Prefix Operations", "2019-02-08T10:00:00-00:00",

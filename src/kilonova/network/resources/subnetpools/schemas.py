@@ -76,3 +76,14 @@ class PrefixesIn(Body):
 
 class PrefixesOut(View):
     prefixes: list[str]
+
+
+class OnboardIn(Body):
+    network_id: Uuid
+
+
+class Onboarded(View):
+    """A subnet that the pool has now."""
+
+    id: str
+    cidr: str
