@@ -336,6 +336,12 @@ async def test_quotas(cloud: Cloud):
 async def test_zones_and_address_use(cloud: Cloud):
     zones = (await cloud("GET", "/availability_zones")).json["availability_zones"]
     assert zones == [{"name": "nova", "resource": "network", "state": "available"}]
+    for query, found in (
+        ("name=nova", zones), ("name=x", []), ("name=x&name=nova", zones), ("resource=network&state=available", zones),
+        ("state=unavailable", []), ("fields=name", zones),
+    ):  # fmt: skip
+        assert (await cloud("GET", f"/availability_zones?{query}")).json["availability_zones"] == found, query
+    assert (await cloud("GET", "/availability_zones?colour=red")).status == 400
     network, subnet = await cloud.network()
     await cloud.make("port", network_id=network["id"])
     found = await cloud("GET", f"/network-ip-availabilities/{network['id']}", token="admin")

@@ -16,6 +16,19 @@ from tests.service.network.conftest import HOST, Cloud
 from tests.support import PROJECT
 
 
+async def test_a_port_gets_a_new_mac_address(cloud: Cloud) -> None:
+    network, _ = await cloud.network()
+    port = await cloud.make("port", network_id=network["id"], mac_address="02:00:00:00:00:01")
+    path, body = f"/ports/{port['id']}", {"port": {"mac_address": None}}
+    assert (await cloud("PUT", path, json=body)).status == 403
+    changed = (await cloud("PUT", path, token="admin", json=body)).json["port"]
+    assert changed["mac_address"].startswith("fa:16:3e:")
+    assert changed["fixed_ips"] == port["fixed_ips"]
+    bound = await cloud.bound(network)
+    refused = await cloud("PUT", f"/ports/{bound['id']}", token="admin", json=body)
+    assert (refused.status, refused.json["NeutronError"]["type"]) == (409, "PortBound")
+
+
 async def test_tables_and_migrations_agree(cloud: Cloud):
     assert await drift(cloud.service.database) == []
 

@@ -8,13 +8,13 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from kilonova.core.db import Connection
+from kilonova.network import device_owners
 from kilonova.network.agent.feed import FED, Addresses, Held, HostChanges, Membership, parted
 from kilonova.network.agent.interface import AGENT_TYPE
 from kilonova.network.agent.model import HostModel, NetworkModel, PortModel, RuleModel, SecurityGroupModel
 from kilonova.network.hosts import model
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.hosts.news import News, joined
-from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.store import feeds
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
@@ -142,6 +142,6 @@ class _Changed:
             )
             for one in ids
         ]
-        local = [row for row in rows.values() if row.host_id == self.host and row.device_owner != DHCP]
+        local = [row for row in rows.values() if row.host_id == self.host and row.device_owner != device_owners.DHCP]
         ports = [model.port(row, addresses.get(row.id, ()), groups.get(row.id, ()), here=True) for row in local]
         return ports, [one for one in ids if one not in {row.id for row in local}], memberships

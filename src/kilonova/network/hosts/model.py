@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, TypedRow, retried
+from kilonova.network import device_owners
 from kilonova.network.agent.interface import AGENT_TYPE, FIRST_SECTIONS, TUNNEL_IP
 from kilonova.network.agent.model import (
     AddressPair,
@@ -26,9 +27,7 @@ from kilonova.network.agent.model import (
 from kilonova.network.deps import Deps
 from kilonova.network.hosts.qos import policies, policy_of
 from kilonova.network.hosts.routers import compiled, nameservers
-from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import device_id
-from kilonova.network.ipam.service_ports import ROUTER_OWNERS
 from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.security_group_rules import plan as rule_plan
 from kilonova.network.store import hosts as store
@@ -134,7 +133,7 @@ class HostLogic:
 
     async def routers(self, connection: Connection, found: Found) -> tuple[RouterModel, ...]:
         here = (port.device_owner for port in found.ports if port.host_id == found.host)
-        if not any(owner in ROUTER_OWNERS for owner in here):
+        if not any(owner in device_owners.ROUTERS for owner in here):
             return ()
         return await compiled(connection, found.host, self.deps.options.dns_servers)
 
@@ -146,7 +145,7 @@ class HostLogic:
     def _network(
         self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PolicedPortRow], placed: _Placed
     ) -> NetworkModel:
-        mine = (DHCP, device_id(row.id))
+        mine = (device_owners.DHCP, device_id(row.id))
         dhcp = next((one for one in ports if (one.device_owner, one.device_id) == mine), None)
         served = {a.subnet_id: a.ip_address for a in placed.addresses.get(dhcp.id, [])} if dhcp is not None else {}
         servers = self.deps.options.dns_servers
@@ -155,7 +154,7 @@ class HostLogic:
             project_id=row.project_id,
             mtu=row.mtu,
             subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
-            ports=tuple(_placed(one, placed) for one in ports if one.device_owner != DHCP),
+            ports=tuple(_placed(one, placed) for one in ports if one.device_owner != device_owners.DHCP),
             dhcp_port_id=dhcp.id if dhcp is not None else None,
             dhcp_mac=dhcp.mac_address if dhcp is not None else None,
             segmentation_id=row.segmentation_id,

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from kilonova.core.db import Connection
+from kilonova.network import device_owners
 from kilonova.network.agent.model import BandwidthLimitModel, PacketRateLimitModel, QosPolicyModel
-from kilonova.network.ipam.service_ports import GATEWAY
 from kilonova.network.store import qos_rules as store
 from kilonova.network.store.ports import PolicedPortRow
 from kilonova.network.store.qos_rules import QosRuleRow
 
-NETWORKS_OWN = "network:"  # begins the owner of ports that serve a network: DHCP, routers
-
 
 def policy_of(port: PolicedPortRow) -> str:
     """The port's own policy, or its network's; that does not hold for ports of the network's own services, but for gateways."""
-    served = port.device_owner.startswith(NETWORKS_OWN) and port.device_owner != GATEWAY
+    served = port.device_owner.startswith(device_owners.SERVICES) and port.device_owner != device_owners.GATEWAY
     return port.qos_policy_id or ("" if served else port.qos_network_policy_id) or ""
 
 

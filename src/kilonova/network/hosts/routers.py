@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.db import Connection
+from kilonova.network import device_owners
 from kilonova.network.agent.model import (
     AdvertisementModel,
     FloatingIPModel,
@@ -19,7 +20,6 @@ from kilonova.network.agent.model import (
     RouterModel,
     RouterPortModel,
 )
-from kilonova.network.ipam import service_ports
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import metering as metering_store
 from kilonova.network.store import port_forwardings as forwarding_store
@@ -93,8 +93,8 @@ def _router(
     row: RouterRow, ports: Sequence[RouterPortRow], addresses: Addresses, floating: tuple[FloatingIPModel, ...],
     dns_servers: Sequence[str],
 ) -> RouterModel:  # fmt: skip
-    gateway = next((port for port in ports if port.owner == service_ports.GATEWAY), None)
-    inner = [one for port in ports if port.owner == service_ports.INTERFACE for one in addresses[port.id]]
+    gateway = next((port for port in ports if port.owner == device_owners.GATEWAY), None)
+    inner = [one for port in ports if port.owner == device_owners.INTERFACE for one in addresses[port.id]]
     return RouterModel(
         id=row.id,
         project_id=row.project_id,
@@ -108,7 +108,7 @@ def _router(
                 advertises=_advertised(addresses[port.id], dns_servers),
             )
             for port in ports
-            if port.owner == service_ports.INTERFACE and port.admin_state_up and addresses[port.id]
+            if port.owner == device_owners.INTERFACE and port.admin_state_up and addresses[port.id]
         ),
         gateway=_gateway(row, gateway, addresses[gateway.id], inner) if gateway is not None else None,
         routes=tuple((destination, nexthop) for destination, nexthop in row.routes),

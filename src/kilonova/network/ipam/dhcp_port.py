@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from kilonova.core.db import Transaction
 from kilonova.core.yielding import yielding
-from kilonova.network import errors
+from kilonova.network import device_owners, errors
 from kilonova.network.deps import Deps
 from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Allocator, Want, of_mac
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.store import ports as store
 from kilonova.network.store.ports import PORTS
-
-OWNER = service_ports.DHCP
 
 
 def device_id(network_id: str) -> str:
@@ -40,7 +38,7 @@ async def keep_port(deps: Deps, tx: Transaction, network_id: str, project_id: st
         await store.take_addresses(tx.connection, str(port_id), subnet_id)
     if port_id is None:
         row = service_ports.columns(
-            deps, network_id, OWNER, device_id(network_id), project_id=project_id, status="ACTIVE"
+            deps, network_id, device_owners.DHCP, device_id(network_id), project_id=project_id, status="ACTIVE"
         )
         port_id, mac = row["id"], row["mac_address"]
         await PORTS.add(tx.connection, [row])

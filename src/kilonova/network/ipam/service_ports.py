@@ -10,12 +10,6 @@ from kilonova.network.deps import Deps
 from kilonova.network.ipam.addresses import Allocator, Want
 from kilonova.network.store.ports import PORTS, PortRow
 
-DHCP = "network:dhcp"
-INTERFACE = "network:router_interface"
-GATEWAY = "network:router_gateway"
-FLOATING_IP = "network:floatingip"
-ROUTER_OWNERS = (INTERFACE, GATEWAY)
-
 
 def mac_address(deps: Deps) -> str:
     """A random address with the cloud's first three octets."""

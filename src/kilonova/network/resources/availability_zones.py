@@ -6,6 +6,8 @@ from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import View
 from kilonova.network.deps import Deps
+from kilonova.network.errors import HTTPBadRequest
+from kilonova.network.resources.base.filters import PAGING
 from kilonova.network.resources.base.resource import V2, Api, Extension, Resource
 from kilonova.network.store import agents as store
 
@@ -28,7 +30,17 @@ class Zones:
         async with self.deps.database.reading() as connection:
             names = {self.deps.options.availability_zone, *await store.zones(connection)}
         zones = [Zone(name=name, resource="network", state="available") for name in sorted(names)]
-        return Reply(ZonesBody(availability_zones=zones))
+        return Reply(ZonesBody(availability_zones=[zone for zone in zones if _wanted(call, zone)]))
+
+
+def _wanted(call: Call, zone: Zone) -> bool:
+    """Whether the query asks for it. Raises a 400 for what zones have not."""
+    for key in set(call.query) - PAGING:
+        if key not in Zone.__struct_fields__:
+            raise HTTPBadRequest(reason=f"['{key}'] is invalid attribute for filtering")
+        if getattr(zone, key) not in call.query.getall(key):
+            return False
+    return True
 
 
 def routes(api: Api) -> list[Route]:
@@ -43,5 +55,11 @@ AVAILABILITY_ZONES = Resource(
     {"get_availability_zone": "role:reader or role:member or role:admin"},
     extensions=(
         Extension("availability_zone", "Availability Zone", "2015-01-01T10:00:00-00:00", "Availability zones"),
+        Extension(
+            "availability_zone_filter",
+            "Availability Zone Filter Extension",
+            "2018-06-22T10:00:00-00:00",
+            "Availability zones by name, resource and state",
+        ),
     ),
 )

@@ -10,6 +10,7 @@ from sqlalchemy import Select, delete, exists, func, select
 from kilonova.core.db import Connection, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
+from kilonova.network import device_owners
 from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.tags import Condition
@@ -61,7 +62,9 @@ def _external(network_ids: Any) -> Select[Any]:
 
 async def ports_in_use(connection: Connection, network_id: str) -> Sequence[str]:
     """Ids of ports that keep a network from being deleted; DHCP's own ports do not."""
-    query = select(ports.c.id).where(ports.c.network_id == network_id, ports.c.device_owner != "network:dhcp").limit(5)
+    query = (
+        select(ports.c.id).where(ports.c.network_id == network_id, ports.c.device_owner != device_owners.DHCP).limit(5)
+    )
     return (await connection.execute(query)).scalars().all()
 
 
@@ -74,7 +77,7 @@ async def port_owners(connection: Connection, network_id: str) -> set[str]:
 async def delete_dhcp_ports(connection: Connection, network_id: str) -> None:
     """DHCP's own. One that was created since the check keeps the network: the database refuses to delete that."""
     await connection.execute(
-        delete(ports).where(ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp")
+        delete(ports).where(ports.c.network_id == network_id, ports.c.device_owner == device_owners.DHCP)
     )
 
 
@@ -85,7 +88,7 @@ async def hosts_of(connection: Connection, network_id: str) -> Sequence[str]:
 
 
 def _with_dhcp() -> Select[Any]:
-    return select(ports.c.network_id).where(ports.c.device_owner == "network:dhcp")
+    return select(ports.c.network_id).where(ports.c.device_owner == device_owners.DHCP)
 
 
 async def with_dhcp_on(connection: Connection, host: str) -> Sequence[NetworkRow]:

@@ -11,6 +11,7 @@ from sqlalchemy import Select, Update, and_, delete, exists, func, or_, select, 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
+from kilonova.network import device_owners
 from kilonova.network.store.objects import ObjectRow, Objects, StandardRow
 from kilonova.network.store.tags import Condition
 from kilonova.network.tables import (
@@ -205,7 +206,7 @@ async def take_addresses(connection: Connection, port_id: str, subnet_id: str | 
 
 async def take_dhcp_addresses(connection: Connection, subnet_id: str) -> None:
     """Give back what ports of DHCP servers have in a subnet, the cloud's own and others."""
-    servers = select(ports.c.id).where(ports.c.device_owner == "network:dhcp")
+    servers = select(ports.c.id).where(ports.c.device_owner == device_owners.DHCP)
     await connection.execute(
         delete(ip_allocations).where(ip_allocations.c.subnet_id == subnet_id, ip_allocations.c.port_id.in_(servers))
     )
@@ -258,7 +259,7 @@ async def add_groups(connection: Connection, pairs: Sequence[dict[str, str]]) ->
 
 async def dhcp_port(connection: Connection, network_id: str, device_id: str) -> PortRow | None:
     query = select(ports).where(
-        ports.c.network_id == network_id, ports.c.device_owner == "network:dhcp", ports.c.device_id == device_id
+        ports.c.network_id == network_id, ports.c.device_owner == device_owners.DHCP, ports.c.device_id == device_id
     )
     return rows.first(await connection.execute(query), PortRow)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select, union, update
 from kilonova.core.db import Connection, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import insert, prepared
+from kilonova.network import device_owners
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.ports import PortRow
 from kilonova.network.store.subnets import SubnetRow
@@ -140,7 +141,7 @@ async def leading_to(
         .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
         .where(
             ports.c.network_id == network_id, ip_allocations.c.subnet_id == subnet_id,
-            router_ports.c.owner == "network:router_interface", routers.c.gateway_network_id == external_id,
+            router_ports.c.owner == device_owners.INTERFACE, routers.c.gateway_network_id == external_id,
         )
         .order_by(ip_allocations.c.ip_address != (gateway_ip or ""), routers.c.id)
     )  # fmt: skip

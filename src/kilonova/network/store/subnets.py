@@ -11,6 +11,7 @@ from sqlalchemy import Select, Update, func, or_, select, update
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
+from kilonova.network import device_owners
 from kilonova.network.store import networks as network_store
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.tags import Condition
@@ -122,9 +123,11 @@ async def in_use(connection: Connection, subnet_id: str, *, automatic: bool) -> 
     held = select(ip_allocations.c.port_id).where(ip_allocations.c.subnet_id == subnet_id)
     if automatic:
         query = held.join(router_ports, router_ports.c.port_id == ip_allocations.c.port_id)
-        query = query.where(router_ports.c.owner == "network:router_interface")
+        query = query.where(router_ports.c.owner == device_owners.INTERFACE)
     else:
-        query = held.join(ports, ports.c.id == ip_allocations.c.port_id).where(ports.c.device_owner != "network:dhcp")
+        query = held.join(ports, ports.c.id == ip_allocations.c.port_id).where(
+            ports.c.device_owner != device_owners.DHCP
+        )
     return (await connection.execute(query.limit(1))).first() is not None
 
 

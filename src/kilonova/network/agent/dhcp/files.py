@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kilonova.network import device_owners
 from kilonova.network.agent.dhcp.options import lines as option_lines
 from kilonova.network.agent.model import NetworkModel, PortModel, SubnetModel, host_name
 from kilonova.network.agent.system.names import (
@@ -81,7 +82,7 @@ def _range(subnet: SubnetModel, lease_time: int) -> str:
 @memo
 def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[tuple[str, str, str], ...]:
     """(MAC, address, line): the first address of the port in each subnet, as DHCP hands out one."""
-    if port.device_owner.startswith("network:"):
+    if port.device_owner.startswith(device_owners.SERVICES):
         return ()
     found: dict[str, tuple[str, str, str]] = {}
     try:
@@ -100,7 +101,7 @@ def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[
 def _name_lines(port: PortModel, domain: str) -> tuple[str, ...]:
     """What the network's name server says of the port's addresses. A name of many labels is no name of another domain here: it
     stands below the network's, or is not served."""
-    if port.device_owner.startswith("network:"):
+    if port.device_owner.startswith(device_owners.SERVICES):
         return ()
     try:
         return tuple(

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterable
 
 from kilonova.core.addresses import parse_interface
+from kilonova.network import device_owners
 from kilonova.network.agent.dataplane import Leftover
 from kilonova.network.agent.metadata.proxy import Caller, MetadataProxy, MetadataUpstream
 from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel, dhcp_namespace, router_namespace
@@ -65,7 +66,7 @@ class NamespaceMetadata(Metadata):
 def _callers(state: HostModel) -> Iterable[tuple[tuple[str, str], Caller]]:
     for network in state.networks:
         for port in network.ports:
-            if port.device_id and not port.device_owner.startswith("network:"):
+            if port.device_id and not port.device_owner.startswith(device_owners.SERVICES):
                 for fixed in port.fixed_ips:
                     with contextlib.suppress(ValueError):
                         yield (network.id, clean_ip(fixed.ip_address)), (port.device_id, port.project_id)

@@ -11,6 +11,7 @@ from kilonova.core.addresses import parse_address
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
+from kilonova.network import device_owners
 from kilonova.network import errors as network_errors
 from kilonova.network.hosts.news import News
 from kilonova.network.ipam import service_ports
@@ -116,7 +117,7 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         subnet = await SUBNETS.get(tx.connection, body.subnet_id) if body.subnet_id else None
         if subnet is not None and subnet.network_id == network.id and subnet.ip_version != 4:
             raise _bad(f"Subnet {subnet.id} is not an IPv4 subnet")
-        row = service_ports.columns(self.deps, network.id, service_ports.FLOATING_IP, floating_ip_id, status="N/A")
+        row = service_ports.columns(self.deps, network.id, device_owners.FLOATING_IP, floating_ip_id, status="N/A")
         try:
             given = await service_ports.add(tx, row, [Want(subnet_id=body.subnet_id, address=address)])
         except network_errors.IpAddressGenerationFailure:

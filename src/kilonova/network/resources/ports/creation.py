@@ -12,7 +12,7 @@ from msgspec import UnsetType
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction, retried
 from kilonova.core.yielding import yielding
-from kilonova.network import errors
+from kilonova.network import device_owners, errors
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.ipam.addresses import Allocator, Want
@@ -103,7 +103,7 @@ class _Batch:
             self.known |= await PORTS.by_ids(self.tx.connection, [known.id])
 
     def _facts(self, row: dict[str, Any], body: PortCreate, network: NetworkRow) -> Facts:
-        device = (body.device_owner or "").startswith("network:")
+        device = (body.device_owner or "").startswith(device_owners.SERVICES)
         return owned_by(row["project_id"]) | within(network) | {"network_device": device, "object": body}
 
     async def fill(self) -> None:
@@ -129,7 +129,7 @@ class _Batch:
         owner = body.device_owner or ""
         given = body.security_groups
         if isinstance(given, UnsetType) or given is None:
-            groups = [default_group] if secured and not owner.startswith("network:") else []
+            groups = [default_group] if secured and not owner.startswith(device_owners.SERVICES) else []
         else:
             groups = list(plan.groups_once(given))
         pairs = plan.pairs(body.allowed_address_pairs, mac)

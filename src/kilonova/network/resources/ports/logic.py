@@ -10,12 +10,12 @@ from msgspec import UNSET, UnsetType
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
-from kilonova.network import errors
+from kilonova.network import device_owners, errors
 from kilonova.network.hosts import overlay
-from kilonova.network.ipam.dhcp_port import OWNER as DHCP
 from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.ipam.readdress import readdress
+from kilonova.network.ipam.service_ports import mac_address
 from kilonova.network.names import dns_domain, dns_name
 from kilonova.network.resources.base.facts import Guard, facts
 from kilonova.network.resources.base.logic import ReadLogic
@@ -94,11 +94,13 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
         plan.check_vnic_type(changes.get("vnic_type", "normal"))
         if changes.get("host_id", row.host_id) != row.host_id:
             changes["status"] = "DOWN"
-        if not isinstance(body.mac_address, UnsetType) and (mac := plan.mac(body.mac_address)) != row.mac_address:
+        mac = row.mac_address if isinstance(body.mac_address, UnsetType) else self._mac(body.mac_address)
+        if mac != row.mac_address:
             if row.host_id:
                 bound_as = binding(row)["vif_type"]
                 raise errors.PortBound(id=row.id, vif_type=bound_as, old_mac=row.mac_address, new_mac=mac)
-            if await store.macs_taken(tx.connection, [(row.network_id, mac)], [row.id]):
+            named = body.mac_address is not None
+            if named and await store.macs_taken(tx.connection, [(row.network_id, mac)], [row.id]):
                 raise errors.MacAddressInUse(network_id=row.network_id, mac=mac)
             changes["mac_address"] = mac
         if not isinstance(body.dns_name, UnsetType):
@@ -111,6 +113,10 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             own = changes.get("mac_address", row.mac_address)
             changes["allowed_address_pairs"] = plan.pairs(body.allowed_address_pairs, own)
         return changes
+
+    def _mac(self, asked: str | None) -> str:
+        """A new one of the cloud's where none is named; should it be taken, the change is made again."""
+        return plan.mac(asked) if asked is not None else mac_address(self.deps)
 
     async def _change_groups(
         self, tx: Transaction, ctx: RequestContext, row: PortRow, body: PortUpdate, changes: dict[str, Any]
@@ -154,7 +160,7 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             await PORTS.remove(tx.connection, [port_id])
             left = Counter({(network.id, row.host_id): -1})
             left_by = await overlay.hosts_to_notify(tx.connection, tunnelled, left, moved=False)
-            if row.device_owner == DHCP:
+            if row.device_owner == device_owners.DHCP:
                 await keep_port(self.deps, tx, row.network_id, row.project_id)
             if row.host_id and "service" not in ctx.roles:  # compute knows its own doing
                 await self.deps.announcer.events(tx, ctx, plan.server_events("network-vif-deleted", [row]))
@@ -165,7 +171,9 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
 
     async def _served(self, connection: Connection, row: PortRow) -> set[str]:
         """The hosts with a DHCP server that has this port."""
-        return {*await network_store.hosts_of(connection, row.network_id)} if row.device_owner == DHCP else set()
+        if row.device_owner != device_owners.DHCP:
+            return set()
+        return {*await network_store.hosts_of(connection, row.network_id)}
 
     async def guarded(
         self, connection: Connection, port_id: str, guard: Guard, *, lock: bool = False
@@ -183,5 +191,5 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
         network = (await NETWORKS.by_ids(connection, [row.network_id]))[row.network_id]
         # the port's project counts, not that its network is shared
         target = facts(row, network) | {"shared": False, "router:external": False}
-        guard(target | {"network_device": device_owner.startswith("network:")}, missing)
+        guard(target | {"network_device": device_owner.startswith(device_owners.SERVICES)}, missing)
         return row, network

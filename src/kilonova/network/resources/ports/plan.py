@@ -12,13 +12,12 @@ from msgspec import UnsetType
 from kilonova.core.addresses import parse_mac, parse_network
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection
-from kilonova.network import errors
+from kilonova.network import device_owners, errors
 from kilonova.network.agent.dhcp import options as dhcp_options
 from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.hosts.news import News
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import automatic, made_of, parse_address
-from kilonova.network.ipam.service_ports import INTERFACE, ROUTER_OWNERS
 from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, DhcpOptIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow
 from kilonova.network.store.rbac_policies import EVERYONE
@@ -38,7 +37,7 @@ def wants(
 ) -> list[Want]:
     """The addresses asked for; one of each IP version when nothing was said. A port other than a router's has the address of
     its MAC in each automatic subnet beside them."""
-    known = {} if owner == INTERFACE else {subnet.id: subnet for subnet in subnets if automatic(subnet)}
+    known = {} if owner == device_owners.INTERFACE else {subnet.id: subnet for subnet in subnets if automatic(subnet)}
     if isinstance(asked, UnsetType):
         versions = sorted({subnet.ip_version for subnet in subnets if subnet.id not in known})
         found = [Want(version=version) for version in versions]
@@ -194,5 +193,5 @@ def news(ports: Iterable[Owned], network_ids: Iterable[str], *, others: bool = F
     """For hosts with these ports, with filters that name them, or whose networks have come to other hosts. What is a router's
     changes the router."""
     found = list(ports)
-    routed = any(port.device_owner in ROUTER_OWNERS for port in found)
+    routed = any(port.device_owner in device_owners.ROUTERS for port in found)
     return News(ports=tuple(port.id for port in found), networks=tuple(network_ids), others=others or routed)

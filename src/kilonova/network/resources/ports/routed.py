@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from kilonova.core.db import Transaction
+from kilonova.network import device_owners
 from kilonova.network.deps import Deps
-from kilonova.network.ipam import service_ports
 from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.resources.routers.errors import ServicePortInUse
 from kilonova.network.store import floating_ips as floating_store
@@ -16,7 +16,7 @@ from kilonova.network.store.floating_ips import FLOATING_IPS
 from kilonova.network.store.port_forwardings import ForwardingRow
 from kilonova.network.store.ports import LedToRow
 
-OWNERS = (*service_ports.ROUTER_OWNERS, service_ports.FLOATING_IP)
+OWNERS = (*device_owners.ROUTERS, device_owners.FLOATING_IP)
 
 
 async def lose(deps: Deps, tx: Transaction, port: LedToRow, taken: Collection[str]) -> set[str]:

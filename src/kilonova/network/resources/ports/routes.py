@@ -43,6 +43,10 @@ PORTS = CrudResource(
             "Ports by a part of an address",
         ),
         Extension(
+            "port-mac-address-regenerate", "Neutron Port MAC address regenerate", "2018-05-03T10:00:00-00:00",
+            "Ports get a new MAC address",
+        ),
+        Extension(
             "port-mac-override", "Neutron Port MAC address override", "2022-03-18T10:00:00-00:00",
             "Ports with a chosen MAC address",
         ),

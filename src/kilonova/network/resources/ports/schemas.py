@@ -86,7 +86,9 @@ class PortCreate(StandardCreate, kw_only=True, rename=WIRE):
 
 
 class PortUpdate(StandardUpdate, rename=WIRE):
-    mac_address: Mac | UnsetType = UNSET
+    """`mac_address` null: a new one."""
+
+    mac_address: Mac | UnsetType | None = UNSET
     fixed_ips: FixedIPs | UnsetType | None = UNSET
     admin_state_up: bool | UnsetType = UNSET
     device_id: Name | UnsetType | None = UNSET

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from kilonova.core.db import Transaction
+from kilonova.network import device_owners
 from kilonova.network import errors as network_errors
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
@@ -65,10 +66,10 @@ class Gateways:
         subnets = await subnet_store.of_networks(tx.connection, [network.id])
         await plan.check_subnets(tx.connection, router.id, subnets)
         self._check_addresses(asked, subnets)
-        row = service_ports.columns(self.deps, network.id, service_ports.GATEWAY, router.id)
+        row = service_ports.columns(self.deps, network.id, device_owners.GATEWAY, router.id)
         wants = port_plan.wants(asked.external_fixed_ips or UNSET, subnets, row["mac_address"])
         await service_ports.add(tx, row, wants)
-        await store.add_port(tx.connection, router.id, row["id"], service_ports.GATEWAY)
+        await store.add_port(tx.connection, router.id, row["id"], device_owners.GATEWAY)
         return str(row["id"])
 
     async def _readdress(self, tx: Transaction, router: RouterRow, asked: GatewayIn) -> None:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from kilonova.core.addresses import parse_address, parse_network
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction
+from kilonova.network import device_owners
 from kilonova.network import errors as network_errors
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
@@ -65,16 +66,16 @@ class Interfaces:
             await service_ports.add_address(tx, beside, want)
             return _view(router, beside.id, subnet.network_id, [subnet.id])
         row = service_ports.columns(
-            self.deps, subnet.network_id, service_ports.INTERFACE, router.id, project_id=router.project_id
+            self.deps, subnet.network_id, device_owners.INTERFACE, router.id, project_id=router.project_id
         )
         await service_ports.add(tx, row, [want])
-        await store.add_port(tx.connection, router.id, row["id"], service_ports.INTERFACE)
+        await store.add_port(tx.connection, router.id, row["id"], device_owners.INTERFACE)
         return _view(router, row["id"], subnet.network_id, [subnet.id])
 
     async def _ipv6_port(self, tx: Transaction, router: RouterRow, network_id: str) -> PortRow | None:
         """The router's interface that has the network's IPv6 addresses: one has all of them, as one is advertised on."""
         ports = (await store.ports_of(tx.connection, [router.id])).get(router.id, [])
-        held = {p.id: p for p in ports if (p.network_id, p.owner) == (network_id, service_ports.INTERFACE)}
+        held = {p.id: p for p in ports if (p.network_id, p.owner) == (network_id, device_owners.INTERFACE)}
         addresses = await store.addresses_of(tx.connection, list(held))
         return next((held[a.port_id] for a in addresses if a.ip_version == 6), None)
 
@@ -100,10 +101,10 @@ class Interfaces:
                 )
                 raise Bad(resource="router", reason=reason)
         await plan.check_subnets(tx.connection, router.id, held)
-        values = {"device_id": router.id, "device_owner": service_ports.INTERFACE, "port_security_enabled": False}
+        values = {"device_id": router.id, "device_owner": device_owners.INTERFACE, "port_security_enabled": False}
         await port_store.set_groups(tx.connection, port_id, [])
         await PORTS.change(tx.connection, port_id, values, self.deps.now())
-        await store.add_port(tx.connection, router.id, port_id, service_ports.INTERFACE)
+        await store.add_port(tx.connection, router.id, port_id, device_owners.INTERFACE)
         return _view(router, port_id, port.network_id, [subnet.id for subnet in held])
 
     async def remove(
@@ -116,7 +117,7 @@ class Interfaces:
         held = [
             port
             for port in (await store.ports_of(tx.connection, [router.id])).get(router.id, [])
-            if port.owner == service_ports.INTERFACE
+            if port.owner == device_owners.INTERFACE
         ]
         on: dict[str, list[str]] = {port.id: [] for port in held}
         for address in await store.addresses_of(tx.connection, list(on)):

@@ -11,10 +11,10 @@ from msgspec import UNSET
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
+from kilonova.network import device_owners
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.hosts.router_hosts import settle
-from kilonova.network.ipam import service_ports
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard
 from kilonova.network.resources.base.facts import Guard, Seeing, owned_by
@@ -130,7 +130,7 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
     async def remove(self, tx: Transaction, ctx: RequestContext, row: RouterRow) -> None:
         """A router that is locked."""
         held = (await store.ports_of(tx.connection, [row.id])).get(row.id, [])
-        if any(port.owner == service_ports.INTERFACE for port in held):
+        if any(port.owner == device_owners.INTERFACE for port in held):
             raise errors.RouterInUse(id=row.id)
         left = await self.gateways.remove(tx, row, whole=True)
         await settle(self.deps, tx, ctx, row.id, left)

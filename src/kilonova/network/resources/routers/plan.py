@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kilonova.core.addresses import parse_address, parse_interface, parse_network
 from kilonova.core.db import Connection
-from kilonova.network.ipam import service_ports
+from kilonova.network import device_owners
 from kilonova.network.resources.routers import errors
 from kilonova.network.resources.routers.schemas import MAX_ROUTES
 from kilonova.network.resources.subnets.schemas import HostRoute
@@ -82,7 +82,7 @@ async def check_subnets(connection: Connection, router_id: str, new: Sequence[Su
     for subnet in new:
         if subnet.id in joined:
             raise errors.BadRequest(resource="router", reason=f"Router already has a port on subnet {subnet.id}")
-    external = [port.network_id for port in held if port.owner == service_ports.GATEWAY]
+    external = [port.network_id for port in held if port.owner == device_owners.GATEWAY]
     joined |= {subnet.id: subnet for subnet in await subnet_store.of_networks(connection, external)}
     for subnet in new:
         for other in joined.values():

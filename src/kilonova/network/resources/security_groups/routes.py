@@ -22,5 +22,13 @@ SECURITY_GROUPS = CrudResource(
     handlers=SecurityGroups,
     max_body=DEFAULT_MAX_BODY,
     quota=True,
-    extensions=(Extension("security-group", "security-group", "2012-10-05T10:00:00-00:00", "Security groups"),),
+    extensions=(
+        Extension("security-group", "security-group", "2012-10-05T10:00:00-00:00", "Security groups"),
+        Extension(
+            "security-groups-shared-filtering",
+            "Security group filtering on the shared field",
+            "2021-10-05T09:00:00-00:00",
+            "Security groups that are shared",
+        ),
+    ),
 )

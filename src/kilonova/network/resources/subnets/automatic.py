@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction
+from kilonova.network import device_owners
 from kilonova.network.deps import Deps
-from kilonova.network.ipam import service_ports
 from kilonova.network.ipam.addresses import Allocator, of_mac
 from kilonova.network.resources.ports.plan import server_events
 from kilonova.network.store import ports as port_store
 from kilonova.network.store import security_groups as group_store
 
-WITHOUT = (service_ports.INTERFACE, service_ports.FLOATING_IP)
+WITHOUT = (device_owners.INTERFACE, device_owners.FLOATING_IP)
 """Owners of ports that have the addresses they were given alone."""
 
 
