@@ -181,6 +181,7 @@ async def test_who_may_what(cloud: Cloud) -> None:
     made = await policy(cloud)
     limit = await rule(cloud, made, LIMITS, max_kbps=5)
     refused(await cloud("POST", "/qos/policies", json={"policy": {"name": "x"}}), 403, "PolicyNotAuthorized")
+    refused(await cloud("POST", "/qos/policies", json={"policy": {"name": "x" * 256}}), 400, "HTTPBadRequest")
     body = {"policy": {"name": "x", "shared": True}}
     refused(await cloud("POST", "/qos/policies", token="manager", json=body), 403, "PolicyNotAuthorized")
     refused(await change(cloud, made, shared=True), 403, "PolicyNotAuthorized")
@@ -201,6 +202,11 @@ async def test_who_may_what(cloud: Cloud) -> None:
     assert (await cloud("PUT", tags, token="manager", json={"tags": ["a"]})).status == 200
     assert (await cloud("PUT", tags, token="foreign", json={"tags": ["b"]})).status in (403, 404)
     assert (await now(cloud, made))["tags"] == ["a"]
+    also = f"/policies/{made['id']}/tags"  # where upstream has them
+    assert (await cloud("GET", also)).json == {"tags": ["a"]}
+    assert (await cloud("PUT", f"{also}/b", token="manager")).status == 201
+    assert (await cloud("PUT", f"{also}/c", token="member")).status == 403
+    assert [one["id"] for one in (await cloud("GET", "/qos/policies?tags=a,b")).json["policies"]] == [made["id"]]
 
 
 async def test_the_default_policy_of_a_project(cloud: Cloud) -> None:
@@ -308,6 +314,9 @@ async def test_sharing_with_every_project(cloud: Cloud) -> None:
     assert await names(cloud, "/qos/policies") == ["gold"]
     network = await cloud.make("network", "foreign", name="n", qos_policy_id=made["id"])
     refused(await change(cloud, made, "admin", shared=False), 409, "RbacPolicyInUse")
+    wildcard = f"/rbac-policies/{policies[0]['id']}"
+    body = {"rbac_policy": {"target_project": network["project_id"]}}
+    refused(await cloud("PUT", wildcard, token="admin", json=body), 409, "RbacPolicyInUse")
     assert (await cloud("DELETE", f"/networks/{network['id']}", token="foreign")).status == 204
     assert (await change(cloud, made, "admin", shared=False)).json["policy"]["shared"] is False
     assert (await cloud("GET", f"/rbac-policies?object_id={made['id']}", token="admin")).json["rbac_policies"] == []

@@ -131,8 +131,13 @@ def routes(api: Api) -> list[Route]:
 
 
 def _routes(of: CrudResource, tags: Tags) -> Iterator[Route]:
+    for path in filter(None, (of.path, of.tags_also_at)):
+        yield from _routes_at(path, of, tags)
+
+
+def _routes_at(path: str, of: CrudResource, tags: Tags) -> Iterator[Route]:
     see, change, a = f"get_{of.name}", f"update_{of.name}", of.a_noun
-    every = f"{V2}/{of.path}{ID}/tags"
+    every = f"{V2}/{path}{ID}/tags"
     one = every + "/{tag:str}"
     yield Route("GET", every, tags.list, see, reply=TagList, summary=f"List the tags of {a}.")
     yield Route("PUT", every, tags.replace, change, body=TagsBody, reply=TagList, summary=f"Set the tags of {a}.")

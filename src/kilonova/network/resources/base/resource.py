@@ -55,13 +55,15 @@ class CrudResource(Shape):
     `writer` is the rule of the route that creates, where the resource's own rule must know what the new object is made on;
     `changer` is that of the routes that change and delete, where the answer to callers without the right depends on whether they
     see the object. With `quota` the rows of a project are counted: the setting `quota_NAME` is the limit. `listed` resources are
-    those at `/v2.0`. `more` makes the routes beside these, from the resource's handlers.
+    those at `/v2.0`. `tags_also_at` is another path below `/v2.0/`, at which upstream has the tags of its objects. `more` makes
+    the routes beside these, from the resource's handlers.
     """
 
     logic: type[ReadLogic[Any, Any]] | type[NestedLogic[Any, Any, Any]]
     handlers: type[Replies[Any]] = Handlers
     writer: str = ""
     changer: str = ""
+    tags_also_at: str = ""
     max_body: int = BULK
     deletable: bool = True
     quota: bool = False

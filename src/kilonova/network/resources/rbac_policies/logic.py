@@ -140,8 +140,10 @@ class RbacPolicyLogic(DeletingLogic[RbacRow, RbacPolicy]):
             raise errors.DuplicateRbacPolicy
         if instead is not None:
             await self._check_target(tx, kind, held, instead)
-        left = [one for one in targets if one != row.target_project] + ([instead] if instead is not None else [])
-        users = await kind.users(tx.connection, held, row.action, left)
+        others = [one for one in targets if one != row.target_project]
+        left = others + ([instead] if instead is not None else [])
+        counted = others if kind.strict and instead != EVERYONE else left
+        users = await kind.users(tx.connection, held, row.action, counted)
         if row.target_project != EVERYONE:
             users &= {row.target_project}
         if users:

@@ -36,21 +36,21 @@ Users = Callable[[Connection, str], Awaitable[set[str]]]
 @dataclass(frozen=True)
 class Kind:
     """`columns`: action → the object's column with its targets; `used_by`: action → the projects that depend on it;
-    `refusal`: why the object cannot be shared with a target. With `owner_counts` the owner's own use, too, keeps it shared with
-    every project, as upstream has it."""
+    `refusal`: why the object cannot be shared with a target. A `strict` kind stays shared with every project while anything
+    uses it, also of its owner's, or of a project that a changed policy names instead: upstream's answer."""
 
     objects: Objects[Any]
     missing: type[KilonovaError]
     columns: Mapping[str, str]
     used_by: Mapping[str, Users]
     refusal: Callable[[Connection, Any, str], Awaitable[str | None]] | None = None
-    owner_counts: bool = False
+    strict: bool = False
 
     async def users(self, connection: Connection, row: Any, action: str, targets: Sequence[str]) -> set[str]:
         """Projects that depend on it and would be left without the right to: the owner and the remaining targets have it."""
         if EVERYONE in targets:
             return set()
-        allowed = {*targets} if self.owner_counts else {row.project_id, *targets}
+        allowed = {*targets} if self.strict else {row.project_id, *targets}
         return await self.used_by[action](connection, row.id) - allowed
 
 
@@ -67,9 +67,7 @@ NETWORK = Kind(
     {SHARED: "shared_with", EXTERNAL: "external_to"},
     {SHARED: network_store.port_owners, EXTERNAL: router_store.gateway_owners},
 )
-QOS_POLICY = Kind(
-    QOS_POLICIES, QosPolicyNotFound, {SHARED: "shared_with"}, {SHARED: qos_store.users_of}, owner_counts=True
-)
+QOS_POLICY = Kind(QOS_POLICIES, QosPolicyNotFound, {SHARED: "shared_with"}, {SHARED: qos_store.users_of}, strict=True)
 KINDS: dict[str, Kind] = {
     "network": NETWORK,
     "qos_policy": QOS_POLICY,
