@@ -37,14 +37,16 @@ async def whole(cloud: Cloud) -> HostModel:
 
 
 def told(state: HostModel) -> HostModel:
-    """With the hosts that tunnels lead to instead of the ports there, which are those of the last time that a host joined."""
-    networks = []
+    """With the hosts that tunnels lead to instead of the ports there, which are those of the last time that a host joined; and
+    without QoS policies that no port has any more."""
+    networks, policies = [], {port.qos_policy_id for network in state.networks for port in network.ports if port.local}
     for network in state.networks:
         away = {port.tunnel_ip: replace(port, id="", mac_address="", fixed_ips=(), project_id="", device_id="", device_owner="",
                                         hostname="") for port in network.ports if not port.local}  # fmt: skip
         local = tuple(port for port in network.ports if port.local)
         networks.append(replace(network, ports=(*local, *(away[ip] for ip in sorted(away)))))
-    return replace(state, networks=tuple(networks))
+    held = tuple(policy for policy in state.qos_policies or () if policy.id in policies)
+    return replace(state, networks=tuple(networks), qos_policies=held)
 
 
 class Agent:
@@ -84,6 +86,7 @@ class World:
         self.cloud, self.dice, self.networks, self.groups = cloud, dice, networks, list(groups)
         self.ports: list[str] = []
         self.lists: list[str] = []
+        self.policies: list[str] = []
         self.routers: dict[str, str] = {}  # by network
         self.floating = ""
 
@@ -104,7 +107,7 @@ class World:
         acts: list[Callable[[], Awaitable[None]]] = [
             self.make, self.make, self.make_many, self.delete, self.regroup, self.readdress, self.move, self.rule, self.unrule,
             self.listing, self.subnet, self.mtu, self.down, self.route, self.automatic,
-            self.float, self.float, self.float,
+            self.float, self.float, self.float, self.policy, self.police, self.police_network,
         ]  # fmt: skip
         await self.dice.choice(acts)()
 
@@ -208,6 +211,26 @@ class World:
         modes = {"ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
         cidr = f"fd00:{self.number:x}::/64"
         network["subnets"].append(await self.cloud.make("subnet", network_id=network["id"], cidr=cidr, **modes))
+
+    async def policy(self) -> None:
+        """A new QoS policy, or another rule of one."""
+        if len(self.policies) < 2:
+            body = {"policy": {"project_id": PROJECT, "shared": True}}
+            made = (await self.cloud("POST", "/qos/policies", token="admin", json=body)).json["policy"]["id"]
+            self.policies.append(made)
+        path = f"/qos/policies/{self.dice.choice(self.policies)}/dscp_marking_rules"
+        for rule in (await self.cloud("GET", path, token="admin")).json["dscp_marking_rules"]:
+            assert (await self.cloud("DELETE", f"{path}/{rule['id']}", token="admin")).status == 204
+        body = {"dscp_marking_rule": {"dscp_mark": self.dice.choice([8, 10, 12])}}
+        assert (await self.cloud("POST", path, token="admin", json=body)).status == 201
+
+    async def police(self) -> None:
+        await self.change(qos_policy_id=self.dice.choice([*self.policies, None]))
+
+    async def police_network(self) -> None:
+        body = {"network": {"qos_policy_id": self.dice.choice([*self.policies, None])}}
+        path = f"/networks/{self.dice.choice(self.networks)['id']}"
+        assert (await self.cloud("PUT", path, token="admin", json=body)).status == 200
 
     async def mtu(self) -> None:
         network = self.dice.choice(self.networks)["id"]

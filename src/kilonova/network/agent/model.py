@@ -86,7 +86,7 @@ class PortModel(msgspec.Struct, frozen=True, kw_only=True):
     dhcp_options: tuple[DhcpOption, ...] = ()
     local: bool = True
     tunnel_ip: str = ""  # of the other host that it is on
-    qos_policy_id: str = ""  # which of `qos_policies` holds for it, its own or its network's; "": none
+    qos_policy_id: str = ""  # of a local one: which of `qos_policies` holds for it, its own or its network's; "": none
 
 
 class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):

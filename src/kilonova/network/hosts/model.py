@@ -226,7 +226,7 @@ def port(
         allowed_address_pairs=tuple(AddressPair(ip_address=i, mac_address=m) for i, m in row.allowed_address_pairs),
         local=here,
         tunnel_ip=tunnel_ip,
-        qos_policy_id=policy_of(row),
+        qos_policy_id=policy_of(row) if here else "",
     )
 
 

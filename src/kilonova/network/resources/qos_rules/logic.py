@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
 from kilonova.core.errors import KilonovaError
+from kilonova.network.hosts.news import News
 from kilonova.network.resources.base.columns import changes_of
 from kilonova.network.resources.base.facts import Seeing
 from kilonova.network.resources.base.nested_logic import NestedLogic
@@ -56,7 +57,7 @@ class QosRuleLogic(NestedLogic[QosPolicyRow, QosRuleRow, Any]):
 
     async def changed(self, tx: Transaction, ctx: RequestContext, parent: QosPolicyRow) -> None:
         hosts = await policy_store.hosts_with(tx.connection, parent.id, self.deps.alive_since())
-        await self.deps.announcer.changed(tx, ctx, hosts)
+        await self.deps.announcer.changed(tx, ctx, hosts, news=News(others=True))
 
     async def policy_of(self, rule_id: str) -> str:
         """The id of the policy that has the rule. Raises QosRuleNotFound."""
