@@ -57,6 +57,8 @@ async def test_its_whole_life(cloud: Cloud) -> None:
 
     assert (await change(cloud, one, description="x")).json["floatingip"]["port_id"] == port["id"]
     assert (await change(cloud, one, port_id=None)).json["floatingip"]["status"] == "DOWN"
+    assert (await change(cloud, one, port_id=port["id"])).json["floatingip"]["status"] == "ACTIVE"
+    assert (await change(cloud, one)).json["floatingip"]["port_id"] is None
     assert (await model(cloud))[0].floating_ips == ()
     assert (await cloud("DELETE", f"/floatingips/{one['id']}")).status == 204
     assert (await cloud("GET", "/ports?device_owner=network:floatingip", token="admin")).json["ports"] == []

@@ -58,7 +58,12 @@ async def test_its_whole_life(cloud: Cloud) -> None:
     floating = await on.floating_now()
     assert (floating["status"], floating["router_id"], floating["port_id"]) == ("ACTIVE", on.router["id"], None)
     assert floating["revision_number"] > on.floating["revision_number"]
-    assert floating["port_forwardings"] == [{name: one[name] for name in one if name != "description"}]
+    assert floating["port_forwardings"] == [
+        {
+            "id": one["id"], "protocol": "tcp", "external_port": 2222, "internal_port": 22, "internal_ip_address": on.address,
+            "internal_port_id": one["internal_port_id"],
+        }
+    ]  # fmt: skip
     ((address, fixed, (shown,)),) = await told(cloud)
     assert (address, fixed) == (on.floating["floating_ip_address"], "")
     assert (shown.id, shown.protocol, shown.internal_ip_address) == (one["id"], "tcp", on.address)

@@ -82,6 +82,10 @@ async def test_the_default_group(cloud: Cloud):
         refused = await cloud("POST", "/security-groups", json={"security_group": {"name": name}})
         assert refused.json["NeutronError"]["type"] == "SecurityGroupDefaultAlreadyExists"
     assert (await default_group(cloud, "foreign"))["id"] != group["id"]
+    new = "c" * 32
+    assert (await cloud("GET", f"/security-groups?project_id={new}")).json["security_groups"] == []
+    found = await cloud("GET", f"/security-groups?project_id={new}&name=default", token="admin")
+    assert [one["project_id"] for one in found.json["security_groups"]] == [new]
 
 
 async def test_the_same_rule_twice(cloud: Cloud):

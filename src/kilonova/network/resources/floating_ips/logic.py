@@ -131,7 +131,8 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         async with self.deps.database.transaction() as tx:
             row = await self.guarded(tx.connection, floating_ip_id, guard, lock=True)
             changes = changes_of(body, ("description",))
-            if body.port_id is not UNSET or body.fixed_ip_address is not UNSET:
+            blank = all(getattr(body, name) is UNSET for name in body.__struct_fields__)
+            if blank or body.port_id is not UNSET or body.fixed_ip_address is not UNSET:
                 port_id = None if isinstance(body.port_id, UnsetType) else body.port_id
                 fixed = None if isinstance(body.fixed_ip_address, UnsetType) else body.fixed_ip_address
                 await self._lead(tx, ctx, row, port_id, fixed, seeing)

@@ -27,7 +27,7 @@ class FloatingIPCreate(Body, kw_only=True):
 
 
 class FloatingIPUpdate(Body):
-    """`port_id` null leads it nowhere."""
+    """`port_id` null leads it nowhere, and so does a body that sets nothing."""
 
     port_id: Uuid | UnsetType | None = UNSET
     fixed_ip_address: Address | UnsetType | None = UNSET
@@ -47,16 +47,14 @@ class PortDetails(View):
 
 
 class Forwarded(View):
-    """A port forwarding of the floating IP."""
+    """A port forwarding of the floating IP. Ports are null where it has ranges of several."""
 
     id: str
     protocol: str
     external_port: int | None
-    external_port_range: str
     internal_port_id: str
     internal_ip_address: str
     internal_port: int | None
-    internal_port_range: str
 
 
 class FloatingIP(UnnamedView, kw_only=True, rename={"fixed_port_id": "port_id"}):
