@@ -147,11 +147,12 @@ class Feed:
         for network_id in [n for n in self._ports if n not in self._networks]:
             del self._ports[network_id]
         groups = {group for ports in self._ports.values() for port in ports.values() for group in port.security_groups}
-        _keep(self._rules, groups)
+        lost = _keep(self._rules, groups)
         referred = {rule.remote_group_id for rules in self._rules.values() for rule in rules if rule.remote_group_id}
-        _keep(self._members, referred)
+        lost |= _keep(self._members, referred)
         _keep(self._address_groups, referred)
-        _keep(self._shown_groups, groups | referred)
+        for group_id in lost:  # it may still have its members, or its rules
+            self._shown_groups.pop(group_id, None)
 
     def model(self) -> HostModel:
         for network_id, network in self._networks.items():
@@ -174,9 +175,12 @@ def _id(port: PortModel) -> str:
     return port.id
 
 
-def _keep(found: dict[str, T], ids: Collection[str]) -> None:
-    for one in [one for one in found if one not in ids]:
+def _keep(found: dict[str, T], ids: Collection[str]) -> set[str]:
+    """Leave these alone in it; what was dropped."""
+    dropped = {one for one in found if one not in ids}
+    for one in dropped:
         del found[one]
+    return dropped
 
 
 def parted(network: NetworkModel) -> tuple[NetworkModel, Iterable[PortModel]]:
