@@ -17,22 +17,26 @@ from kilonova.compute.resources.flavor_access import FLAVOR_ACCESS
 from kilonova.compute.resources.flavor_extra_specs import FLAVOR_EXTRA_SPECS
 from kilonova.compute.resources.flavors.logic import FlavorLogic
 from kilonova.compute.resources.flavors.routes import FLAVORS
+from kilonova.compute.resources.floating_ips.routes import FLOATING_IPS
 from kilonova.compute.resources.hosts import HOSTS
 from kilonova.compute.resources.hypervisors.routes import HYPERVISORS
 from kilonova.compute.resources.instance_actions.routes import INSTANCE_ACTIONS
 from kilonova.compute.resources.key_pairs.routes import KEY_PAIRS
 from kilonova.compute.resources.migrations import MIGRATIONS
+from kilonova.compute.resources.networks import NETWORKS
 from kilonova.compute.resources.planned import PLANNED
 from kilonova.compute.resources.quotas.routes import QUOTAS
 from kilonova.compute.resources.security_groups.routes import SECURITY_GROUPS
 from kilonova.compute.resources.server_actions.routes import SERVER_ACTIONS
 from kilonova.compute.resources.server_diagnostics import SERVER_DIAGNOSTICS
 from kilonova.compute.resources.server_groups.routes import SERVER_GROUPS
-from kilonova.compute.resources.server_interfaces import SERVER_INTERFACES
+from kilonova.compute.resources.server_interfaces.routes import SERVER_INTERFACES
 from kilonova.compute.resources.server_ips import SERVER_IPS
 from kilonova.compute.resources.server_metadata import SERVER_METADATA
+from kilonova.compute.resources.server_password import SERVER_PASSWORD
 from kilonova.compute.resources.server_security_groups import SERVER_SECURITY_GROUPS
 from kilonova.compute.resources.server_tags import SERVER_TAGS
+from kilonova.compute.resources.server_topology import SERVER_TOPOLOGY
 from kilonova.compute.resources.servers.routes import SERVERS
 from kilonova.compute.resources.services.routes import SERVICES
 from kilonova.compute.resources.usage.routes import USAGE
@@ -63,11 +67,15 @@ RESOURCES: tuple[Resource, ...] = (
     SERVER_IPS,
     SERVER_INTERFACES,
     SERVER_SECURITY_GROUPS,
+    SERVER_PASSWORD,
+    SERVER_TOPOLOGY,
     SERVER_DIAGNOSTICS,
     VOLUME_ATTACHMENTS,
     INSTANCE_ACTIONS,
     EXTERNAL_EVENTS,
     SECURITY_GROUPS,
+    FLOATING_IPS,
+    NETWORKS,
     SERVER_GROUPS,
     SERVICES,
     AVAILABILITY_ZONES,

@@ -26,6 +26,10 @@ class NotSupported(KilonovaError):
     template = "The requested functionality is not supported."
 
 
+class PasswordNotSet(Conflict):
+    template = "Failed to set admin password on {server_id} because {reason}"
+
+
 class Removed(Gone):
     """Upstream has it no more, and answers in these words."""
 

@@ -97,6 +97,8 @@ class RequestSpec(Record, kw_only=True):
     key_pair: KeyPair | None = None
     personality: list[PersonalityFile] = []
     admin_pass: str | None = None  # wiped when the server is active
+    preserve_ephemeral: bool = False  # of the newest rebuild
+    guest_password: str | None = None  # that the guest has left, encrypted with its user's key
     attempts: int = 0
     failed_hosts: dict[str, str] = {}  # host → step and reason, over all attempts
     failed_details: dict[str, str] = {}  # host → what admins may read of it
@@ -230,7 +232,8 @@ class Departed(Record, kw_only=True):
 
 class ServerBuild(Record, kw_only=True):
     """All a host needs to launch a server, or to make it again (start after a crash, hard reboot, move).
-    `request_id` and `attempt` make a repeated message known. `grant` is what the host's account may do for the server."""
+    `request_id` and `attempt` make a repeated message known. `grant` is what the host's account may do for the server.
+    `arguments` are what the action was asked with, nothing secret."""
 
     server: Server
     spec: RequestSpec
@@ -239,6 +242,7 @@ class ServerBuild(Record, kw_only=True):
     action: str = "create"
     move: Move | None = None
     grant: str = ""
+    arguments: dict[str, str] = {}
 
 
 class StepRecord(Record, kw_only=True):
@@ -259,12 +263,14 @@ class StepRecord(Record, kw_only=True):
 
 
 class ServerChange(Record, kw_only=True):
-    """A compare-and-swap on a server: applied only while host, vm_state and task_state are among the expected ones.
+    """A compare-and-swap on a server: applied only while host, vm_state and task_state are among the expected ones, and while the
+    action of the request `expect_open` has not ended.
     With `expect_move` (a migration's uuid) the server is on its way to the expected host, not there yet. Fields left
     UNSET stay as they are."""
 
     expect_host: str | None = None
     expect_move: str | None = None
+    expect_open: str | None = None
     expect_vm_states: list[str] | None = None
     expect_task_states: list[str | None] | None = None
     vm_state: str | msgspec.UnsetType = msgspec.UNSET

@@ -39,6 +39,13 @@ class ComputeOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_resize_to_same_host: Annotated[bool, doc("Whether a resized server may stay on its host.")] = False
     resize_confirm_window: Annotated[float, doc("Seconds after which a resize confirms itself; 0: never.", ge=0)] = 0.0
     password_length: Annotated[int, doc("Characters of a generated administrator's password.", ge=1)] = 12
+    reclaim_instance_interval: Annotated[
+        float,
+        doc("Seconds for which a deleted server is kept, off, and can be restored; 0: it is deleted at once.", ge=0),
+    ] = 0.0
+    enable_instance_password: Annotated[
+        bool, doc("Whether answers to launches and rebuilds have the administrator's password.")
+    ] = True
     page_size: Annotated[int, doc("Most entries of a list that one request gets.", ge=1)] = 1000
     console_bytes: Annotated[int, doc("Most bytes of a console's log that one request gets.", ge=1)] = 102400
     max_servers_per_request: Annotated[int, doc("Most servers that one request may launch.", ge=1)] = 1000

@@ -3,11 +3,20 @@ the stubs of tests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from kilonova.core.context import RequestContext
 from kilonova.image.client import ImageRecord
-from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
+from kilonova.network.client import (
+    FloatingIPRecord,
+    NetworkRecord,
+    PortRecord,
+    PortRequest,
+    SecurityGroupRecord,
+    SecurityGroupRuleRecord,
+    SubnetRecord,
+)
 
 
 class ImageReader(Protocol):
@@ -39,7 +48,16 @@ class NetworkAccess(Protocol):
 
     async def networks(self, ctx: RequestContext | None = None, **filters: Any) -> list[NetworkRecord]: ...
     async def auto_allocated(self, project_id: str, ctx: RequestContext | None = None) -> str: ...
+    async def subnets(self, ctx: RequestContext | None = None, **filters: Any) -> list[SubnetRecord]: ...
     async def ports(self, ctx: RequestContext | None = None, **filters: Any) -> list[PortRecord]: ...
+    async def floating_ips(self, ctx: RequestContext | None = None, **filters: Any) -> list[FloatingIPRecord]: ...
+    async def create_floating_ip(
+        self, values: dict[str, Any], ctx: RequestContext | None = None
+    ) -> FloatingIPRecord: ...
+    async def update_floating_ip(
+        self, floating_ip_id: str, changes: dict[str, Any], ctx: RequestContext | None = None
+    ) -> FloatingIPRecord: ...
+    async def delete_floating_ip(self, floating_ip_id: str, ctx: RequestContext | None = None) -> None: ...
     async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]: ...
     async def security_group(self, group_id: str, ctx: RequestContext | None = None) -> SecurityGroupRecord: ...
     async def create_security_group(
@@ -56,3 +74,11 @@ class NetworkAccess(Protocol):
     async def update_port(
         self, port_id: str, changes: dict[str, Any], ctx: RequestContext | None = None, *, own: bool = True
     ) -> PortRecord: ...
+    async def create_ports(
+        self, requests: list[PortRequest], ctx: RequestContext | None = None, *, own: bool = True
+    ) -> list[PortRecord]: ...
+    async def bind_port(
+        self, port_id: str, host: str, *, device_id: str, device_owner: str = "compute:nova", **more: Any
+    ) -> PortRecord: ...
+    async def unbind_port(self, port_id: str) -> None: ...
+    async def delete_ports(self, port_ids: Iterable[str], ctx: RequestContext | None = None) -> None: ...

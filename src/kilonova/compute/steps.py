@@ -55,7 +55,10 @@ RUNNING = _on_host("running", 60, "guest:Running", "the guest's state could not 
 ACTIVE = Step("active", "compute", 60)
 """The report that follows the last step of a launch."""
 
-POWER_ON = (IMAGE, PERSONALISE, DEFINE, PLUG, START, AWAIT_NETWORK, RESUME, RUNNING)
+BUILD_OFF = (IMAGE, PERSONALISE, DEFINE)
+"""Disks and definition of a guest that is off."""
+POWER_UP = (PLUG, START, AWAIT_NETWORK, RESUME, RUNNING)
+POWER_ON = (*BUILD_OFF, *POWER_UP)
 """The guest from its disks."""
 LAUNCH = (ACCEPT, NETWORKING, BLOCK_DEVICES, *POWER_ON)
 """A server that is new on a host."""
@@ -79,6 +82,16 @@ UNPAUSE = _on_host("unpause", 60, "power:Unpause", "the hypervisor could not let
 SUSPEND = _on_host("suspend", 3600, "power:Suspend", "the hypervisor could not save the guest's memory")
 RESTORE = _on_host("restore", 3600, "power:Restore", "the hypervisor could not restore the guest's memory")
 CRASH_DUMP = _on_host("crash_dump", 60, "power:CrashDump", "the hypervisor could not interrupt the guest")
+PLUG_PORT = _on_host("plug_port", 60, "interfaces:PlugPort", "plugging the port into the host's network failed")
+HOT_PLUG = _on_host("hot_plug", 60, "interfaces:HotPlug", "the hypervisor could not attach the interface")
+ATTACH_INTERFACE = _on_host(
+    "attach_interface", 300, "interfaces:AttachInterface", "plugging the port into the host's network failed"
+)
+HOT_UNPLUG = _on_host("hot_unplug", 120, "interfaces:HotUnplug", "the hypervisor could not detach the interface")
+UNPLUG_PORT = _on_host("unplug_port", 60, "interfaces:UnplugPort", "unplugging the port from the host's network failed")
+DETACH_INTERFACE = _on_host("detach_interface", 120, "interfaces:DetachInterface", "the port could not be let go of")
+WIPE = _on_host("wipe", 600, "disks:Wipe", "removing the old disks failed")
+STAY_OFF = _on_host("stay_off", 10, "power:StayOff", "the guest's state could not be read from the hypervisor")
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from kilonova.compute.models import FixedIp, SubnetInfo, Vif
-from kilonova.network.client import FloatingIPRecord, NetworkClient, NetworkRecord, PortRecord, SubnetRecord
+from kilonova.compute.peers import NetworkAccess
+from kilonova.network.client import FloatingIPRecord, NetworkRecord, PortRecord, SubnetRecord
 
 T = TypeVar("T")
 CHUNK = 100  # ids in one URL
@@ -15,7 +16,7 @@ Network = tuple[NetworkRecord, dict[str, SubnetRecord]]
 """A network with its subnets by id."""
 
 
-async def networks_of(client: NetworkClient, ids: Collection[str]) -> dict[str, Network]:
+async def networks_of(client: NetworkAccess, ids: Collection[str]) -> dict[str, Network]:
     """By id, with their subnets: two requests for up to 100 of them."""
     networks, subnets = await asyncio.gather(
         in_parts(ids, lambda part: client.networks(id=part)),

@@ -50,6 +50,10 @@ class PortsBody(View):
     ports: list[PortRecord]
 
 
+class FloatingIPBody(View):
+    floatingip: FloatingIPRecord
+
+
 class FloatingIPsBody(View):
     floatingips: list[FloatingIPRecord]
 
@@ -133,6 +137,22 @@ class NetworkClient:
     async def floating_ips(self, ctx: RequestContext | None = None, **filters: Any) -> list[FloatingIPRecord]:
         """Floating IPs by attribute, e.g. `port_id=[…]`."""
         return (await self._http.get("/floatingips" + _query(filters), FloatingIPsBody, ctx=ctx)).floatingips
+
+    async def create_floating_ip(self, values: dict[str, Any], ctx: RequestContext | None = None) -> FloatingIPRecord:
+        """`values` by the wire's names. Raises NotFound (network), BadRequest, Conflict (no address left, over quota)."""
+        body = {"floatingip": values}
+        return (await self._http.send("POST", "/floatingips", body, FloatingIPBody, ctx=ctx)).floatingip
+
+    async def update_floating_ip(
+        self, floating_ip_id: str, changes: dict[str, Any], ctx: RequestContext | None = None
+    ) -> FloatingIPRecord:
+        """Raises NotFound, BadRequest, Conflict (the fixed address has one)."""
+        path, body = f"/floatingips/{floating_ip_id}", {"floatingip": changes}
+        return (await self._http.send("PUT", path, body, FloatingIPBody, ctx=ctx)).floatingip
+
+    async def delete_floating_ip(self, floating_ip_id: str, ctx: RequestContext | None = None) -> None:
+        """Raises NotFound."""
+        await self._http.request("DELETE", f"/floatingips/{floating_ip_id}", ctx=ctx)
 
     async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]:
         """Security groups by attribute, e.g. `name=[…]`, `id=[…]`, `project_id=…`."""

@@ -371,9 +371,9 @@ class Lab:
         return self.conductor.outcomes[-1]
 
     async def act(
-        self, action: str, number: int = 1
+        self, action: str, number: int = 1, arguments: dict[str, str] | None = None
     ) -> tuple[str, models.ServerChange, models.Fault | None, list[str]]:
-        row = self.row(number)
+        row = msgspec.structs.replace(self.row(number), action=action, arguments=arguments or {}, request_id="req-2")
         ref = models.ServerRef(build=row, request_id="req-2", action=action)
         self.conductor.busy_with(row.server.uuid, ACTIONS[action].task)
         before = len(self.conductor.ended)

@@ -50,6 +50,8 @@ from tests.unit.virt.conformance import (  # noqa: E402
     MakeCopy,
     MakeGuest,
     OffersConsolesConformance,
+    PlugsInterfacesConformance,
+    SetsPasswordsConformance,
     SuspendsConformance,
     TriggersCrashDumpsConformance,
     Watcher,
@@ -138,7 +140,7 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
 
 class TestLibvirt(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    DiagnosesConformance, CopiesDisksConformance,
+    PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance, CopiesDisksConformance,
 ):  # fmt: skip
     @pytest.fixture
     def copy(self, folder: Path) -> MakeCopy:
@@ -204,7 +206,7 @@ async def test_a_copy_that_is_cut_off_leaves_no_job(
 
 class TestLibvirtWhoseEventsComeLate(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    DiagnosesConformance,
+    PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance,
 ):  # fmt: skip
     @pytest.fixture(autouse=True)
     def late(self, monkeypatch: pytest.MonkeyPatch) -> None:

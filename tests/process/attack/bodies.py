@@ -150,6 +150,8 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("compute", "POST", "/v2.1/servers"): {"server": SERVER},
     ("compute", "PUT", "/v2.1/servers/*"): {"server": {"name": "x", "description": "d"}},
     ("compute", "POST", "/v2.1/servers/*/action"): {"os-getConsoleOutput": {"length": 5}},
+    ("compute", "POST", "/v2.1/servers/*/os-interface"): {"interfaceAttachment": {"port_id": "network ports", "tag": "x"}},
+    ("compute", "POST", "/v2.1/os-floating-ips"): {"pool": "network external"},
     ("compute", "POST", "/v2.1/servers/*/remote-consoles"): {"remote_console": {"protocol": "vnc", "type": "novnc"}},
     ("compute", "POST", "/v2.1/servers/*/metadata"): {"metadata": {"a": "b"}},
     ("compute", "PUT", "/v2.1/servers/*/metadata"): {"metadata": {"word": "b"}},

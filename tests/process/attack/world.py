@@ -501,6 +501,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ),
     ("compute", "os-security-groups"): lambda w: w.id("network", "security-groups"),
     ("compute", "os-security-group-rules"): lambda w: w.id("network", "security-group-rules"),
+    ("compute", "os-floating-ips"): lambda w: w.id("network", "floatingips"),
+    ("compute", "os-networks"): lambda w: w.id("network", "networks"),
+    ("compute", "os-tenant-networks"): lambda w: w.id("network", "networks"),
     ("compute", "os-quota-sets"): lambda w: w.projects["owned"],
     ("compute", "os-simple-tenant-usage"): lambda w: w.projects["owned"],
     ("placement", "resource_providers"): _provider,
@@ -508,7 +511,11 @@ MAKERS: dict[tuple[str, str], Maker] = {
 """(service, the word before a path's parameter) → makes one that `member`'s project owns, or a cloud-wide one."""
 WORDS = {"tags": "word", "metadata": "word", "os-extra_specs": "hw:cpu_policy", "extensions": "agent"}
 PRIVATE = {
-    ("compute", what) for what in ("servers", "os-keypairs", "os-server-groups", "os-security-groups", "os-quota-sets")
+    ("compute", what)
+    for what in (
+        "servers", "os-keypairs", "os-server-groups", "os-security-groups", "os-quota-sets", "os-floating-ips",
+        "os-networks", "os-tenant-networks",
+    )
 } | {
     ("network", what)
     for what in (

@@ -33,10 +33,21 @@ MIDDLE = {
     "suspend": ("suspend", "suspend"), "resume": ("restore", "restore"),
     "trigger_crash_dump": ("trigger_crash_dump", "crash_dump"), "createImage": ("copy_disk", "snapshot"),
     "createBackup": ("export", "pack"), "rescue": ("rescue", "rescue"), "unrescue": ("drop_rescue", "unrescue"),
-    "delete": ("undefine", ""),
+    "attach_interface": ("attach_interface", "hot_plug"),
+    "detach_interface": ("detach_interface", "hot_unplug"), "rebuild": ("define", "define"),
+    "soft_delete": ("shutdown", "power_off"), "restore": ("start", "start"), "delete": ("undefine", ""),
 }  # fmt: skip
 """The driver's operation in the middle of each action (for the reboots the guest is off already), and the step that does it."""
-WAYS = {Vm.ACTIVE: None, Vm.STOPPED: "stop", Vm.PAUSED: "pause", Vm.SUSPENDED: "suspend", Vm.RESCUED: "rescue"}
+KEEPING = {"KILONOVA_COMPUTE_RECLAIM_INSTANCE_INTERVAL": "86400"}
+"""Servers that users delete are kept."""
+WAYS = {
+    Vm.ACTIVE: None,
+    Vm.STOPPED: "stop",
+    Vm.PAUSED: "pause",
+    Vm.SUSPENDED: "suspend",
+    Vm.RESCUED: "rescue",
+    Vm.SOFT_DELETED: "soft_delete",
+}
 """vm_state in which an action may begin → the action that brings a server there."""
 
 
@@ -61,37 +72,62 @@ class Seed(msgspec.Struct):
 
 @pytest.fixture(scope="module")
 def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
-    cloud = CloudProcess(tmp_path_factory.mktemp("seed") / "state").start()
+    cloud = CloudProcess(tmp_path_factory.mktemp("seed") / "state").start(**KEEPING)
     api = cloud.api("demo")
     image, networks = api.image("crash"), [{"uuid": api.network()}]
     servers = {state: api.launch(image, networks) for state in WAYS}
     for state, way in WAYS.items():
         api.wait(servers[state], "ACTIVE")
         if way is not None:
-            api.ok("POST", "compute", f"/servers/{servers[state]}/action", BODIES[way])
+            act(api, servers[state], way)
             api.wait(servers[state], status(state, None))
     cloud.stop()
     return Seed(cloud.state, servers)
+
+
+INTERFACES = {"attach_interface": 2, "detach_interface": 0}
+"""Action → how many the server has afterwards."""
+
+
+def interfaces(api: Api, server_id: str) -> list[str]:
+    """Ports, as compute and the network service both say."""
+    shown = api.ok("GET", "compute", f"/servers/{server_id}/os-interface")["interfaceAttachments"]
+    ports = api.ok("GET", "network", f"/ports?device_id={server_id}")["ports"]
+    return [item["port_id"] for item in shown if item["port_id"] in {port["id"] for port in ports}]
 
 
 def act(api: Api, server_id: str, action: str) -> None:
     """The process may die before the answer is written."""
     with contextlib.suppress(httpx.TransportError):
         if action == "delete":
+            api.ok("POST", "compute", f"/servers/{server_id}/action", {"forceDelete": None})
+        elif action == "soft_delete":
             api.ok("DELETE", "compute", f"/servers/{server_id}")
+        elif action == "attach_interface":
+            api.http.timeout = 5  # the answer comes when it is done
+            api.ok("POST", "compute", f"/servers/{server_id}/os-interface")
+        elif action == "detach_interface":
+            (port,) = interfaces(api, server_id)
+            api.ok("DELETE", "compute", f"/servers/{server_id}/os-interface/{port}")
+        elif action == "rebuild":
+            body = {"rebuild": {"imageRef": api.server(server_id)["image"]["id"], "adminPass": "s3cret"}}
+            api.ok("POST", "compute", f"/servers/{server_id}/action", body)
         else:
             api.ok("POST", "compute", f"/servers/{server_id}/action", BODIES[action])
 
 
 def check(cloud: CloudProcess, server_id: str, action: str) -> None:
     """Start again; the action ends as if nothing had been."""
-    cloud.start()
+    cloud.start(**KEEPING)
     api = cloud.api("demo")
     if action == "delete":
         api.wait_gone(server_id)
         assert api.ok("GET", "network", f"/ports?device_id={server_id}")["ports"] == []
     else:
         api.wait(server_id, ENDS[action])
+        if action in INTERFACES:
+            eventually(lambda: len(interfaces(api, server_id)) == INTERFACES[action])
+            eventually(lambda: cloud.verify() == [])
         actions = api.ok("GET", "compute", f"/servers/{server_id}/os-instance-actions")["instanceActions"]
         assert [entry["message"] for entry in actions] == [None] * len(actions)
     assert cloud.verify() == []
@@ -112,7 +148,7 @@ def check(cloud: CloudProcess, server_id: str, action: str) -> None:
 def test_killed_when_it_is_handed_over(scratch_cloud: CloudProcess, seed: Seed, action: str, when: str) -> None:
     """Before the host has it; and when it is done, but the message is not yet forgotten and comes again."""
     shutil.copytree(seed.state, scratch_cloud.state)
-    scratch_cloud.start(KILONOVA_FAULTS=f"step=hand_over,when={when},do=kill")
+    scratch_cloud.start(**KEEPING, KILONOVA_FAULTS=f"step=hand_over,when={when},do=kill")
     act(scratch_cloud.api("demo"), seed.server(action), action)
     assert scratch_cloud.died() == -9, "the fault did not strike"
     check(scratch_cloud, seed.server(action), action)
@@ -134,7 +170,7 @@ def is_begun(cloud: CloudProcess, server_id: str, step: str) -> bool:
 def test_killed_in_the_middle(scratch_cloud: CloudProcess, seed: Seed, action: str) -> None:
     shutil.copytree(seed.state, scratch_cloud.state)
     operation, step = MIDDLE[action]
-    scratch_cloud.start(KILONOVA_DRIVER_FAKE=json.dumps({"delay": {operation: 30}}))
+    scratch_cloud.start(**KEEPING, KILONOVA_DRIVER_FAKE=json.dumps({"delay": {operation: 30}}))
     act(scratch_cloud.api("demo"), seed.server(action), action)
     eventually(lambda: is_begun(scratch_cloud, seed.server(action), step), f"{step or action} does not begin")
     scratch_cloud.kill()

@@ -15,13 +15,14 @@ from tests.process.cloud.harness import Api, CloudProcess
 SCRIPT = "#!/bin/sh\necho naïve ☃\n".encode()
 
 
-def ask(cloud: CloudProcess, api: Api, server: str, path: str) -> httpx.Response:
+def ask(cloud: CloudProcess, api: Api, server: str, path: str, left: bytes | None = None) -> httpx.Response:
     secret = json.loads((cloud.state / "secrets.json").read_text())["metadata_secret"]
     signed = {
         INSTANCE_ID: server, TENANT_ID: api.project_id, SIGNATURE: sign_instance(secret, server, api.project_id),
         "Accept-Encoding": "identity",
     }  # fmt: skip
-    return httpx.get(f"{cloud.url}/metadata{path}", headers=signed, trust_env=False, timeout=120)
+    method, url = "GET" if left is None else "POST", f"{cloud.url}/metadata{path}"
+    return httpx.request(method, url, headers=signed, content=left, trust_env=False, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,22 @@ def test_only_reading_there(cloud: CloudProcess) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert httpx.request(method, f"{cloud.url}/metadata/latest", trust_env=False).status_code == 405, method
     assert ask(cloud, api, "5f0c7f0e-0000-4000-8000-000000000000", "/latest/").status_code == 404
+
+
+def test_a_guest_leaves_its_password(cloud: CloudProcess) -> None:
+    api = cloud.api("demo")
+    server = api.launch(api.image("x"))
+    api.wait(server, "ACTIVE")
+    path, shown = "/openstack/latest/password", f"/servers/{server}/os-server-password"
+    assert api.ok("GET", "compute", shown) == {"password": ""}
+    assert ask(cloud, api, server, path, b"x" * 1021).status_code == 413
+    assert ask(cloud, api, server, path, b"\xff").status_code == 400
+    assert ask(cloud, api, server, path, b"encrypted==").status_code == 200
+    assert ask(cloud, api, server, "/openstack/2013-04-04/password", b"another").status_code == 409
+    assert api.ok("GET", "compute", shown) == {"password": "encrypted=="}
+    assert ask(cloud, api, server, "/openstack/latest/meta_data.json", b"x").status_code == 405
+    assert api("DELETE", "compute", shown).status_code == 204
+    assert api.ok("GET", "compute", shown) == {"password": ""}
+    assert ask(cloud, api, server, path, b"another").status_code == 200
+    topology = api.ok("GET", "compute", f"/servers/{server}/topology")
+    assert topology == {"nodes": [], "pagesize_kb": None}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.app import ComputeApiService
@@ -16,7 +19,14 @@ from kilonova.compute.store.hosts import COMPUTE, put_service
 from kilonova.core import errors
 from kilonova.core.clock import Clock
 from kilonova.image.client import ImageRecord
-from kilonova.network.client import NetworkRecord, PortRecord, SecurityGroupRecord, SecurityGroupRuleRecord
+from kilonova.network.client import (
+    NetworkRecord,
+    PortRecord,
+    PortRequest,
+    SecurityGroupRecord,
+    SecurityGroupRuleRecord,
+    SubnetRecord,
+)
 from kilonova.network.resources.ports.schemas import FixedIP
 from tests.eventually import until
 from tests.support import CALLERS, PROJECT, Client, make_core
@@ -77,6 +87,15 @@ def network(network_id: str = NETWORK, **more: Any) -> NetworkRecord:
     return NetworkRecord(**fields | TIMES | more)
 
 
+def subnet(**more: Any) -> SubnetRecord:
+    fields: dict[str, Any] = {
+        "id": "subnet", "name": "", "description": "", "project_id": PROJECT, "tenant_id": PROJECT, "revision_number": 1,
+        "network_id": NETWORK, "ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": None, "enable_dhcp": True,
+        "allocation_pools": [], "dns_nameservers": [], "host_routes": [],
+    }  # fmt: skip
+    return msgspec.convert(fields | TIMES | more, SubnetRecord)
+
+
 def port(port_id: str, address: str, **more: Any) -> PortRecord:
     fields: dict[str, Any] = {
         "id": port_id, "name": "", "description": "", "project_id": PROJECT, "tenant_id": PROJECT, "revision_number": 1,
@@ -101,6 +120,7 @@ class Networks:
         self.held_ports: list[PortRecord] = []
         self.groups = [group(GROUP, "default"), group(str(uuid.UUID(int=4)), "web")]
         self.updates: list[tuple[str, dict[str, Any]]] = []
+        self.refusal: errors.KilonovaError | None = None  # what making a port fails with
 
     async def networks(self, ctx: Any = None, **filters: Any) -> list[NetworkRecord]:
         return [n for n in self.held_networks if "id" not in filters or n.id in filters["id"]]
@@ -161,6 +181,34 @@ class Networks:
     async def delete_security_group_rule(self, rule_id: str, ctx: Any = None) -> None:
         for held in self.groups:
             held.security_group_rules = [rule for rule in held.security_group_rules if rule.id != rule_id]
+
+    async def subnets(self, ctx: Any = None, **filters: Any) -> list[SubnetRecord]:
+        return [subnet()]
+
+    async def create_ports(self, requests: list[PortRequest], ctx: Any = None, *, own: bool = True) -> list[PortRecord]:
+        if self.refusal is not None:
+            raise self.refusal
+        for asked in requests:
+            named = asked.fixed_ips or [{"ip_address": f"10.0.0.{len(self.held_ports) + 50}"}]
+            made = port(
+                str(asked.id), named[0]["ip_address"], device_id=asked.device_id, device_owner=asked.device_owner,
+                host_id=asked.host_id, network_id=asked.network_id, project_id=asked.project_id)  # fmt: skip
+            self.held_ports.append(made)
+        return self.held_ports[-len(requests) :]
+
+    async def bind_port(
+        self, port_id: str, host: str, *, device_id: str, device_owner: str = "", **more: Any
+    ) -> PortRecord:
+        (held,) = await self.ports(id=[port_id])
+        held.host_id, held.device_id, held.device_owner = host, device_id, device_owner
+        return held
+
+    async def unbind_port(self, port_id: str) -> None:
+        await self.bind_port(port_id, "", device_id="")
+
+    async def delete_ports(self, port_ids: Iterable[str], ctx: Any = None) -> None:
+        gone = set(port_ids)
+        self.held_ports = [held for held in self.held_ports if held.id not in gone]
 
     async def update_port(
         self, port_id: str, changes: dict[str, Any], ctx: Any = None, *, own: bool = True

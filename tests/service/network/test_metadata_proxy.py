@@ -84,7 +84,8 @@ async def test_nothing_else_is_reached(monkeypatch: pytest.MonkeyPatch, method: 
 
 
 @pytest.mark.parametrize(("method", "target", "status"), [
-    ("POST", "/latest/meta-data", 405), ("PUT", "/latest/api/token", 405), ("DELETE", "/", 405), ("OPTIONS", "/", 405),
+    ("POST", "/latest/meta-data", 405), ("POST", "/openstack/latest/password/x", 405), ("PUT", "/openstack/latest/password", 405),
+    ("PUT", "/latest/api/token", 405), ("DELETE", "/", 405), ("OPTIONS", "/", 405),
     ("GET", "/identity/v3", 404), ("GET", "/metadata/latest", 404), ("GET", "/latestish", 404), ("GET", "/healthcheck", 404),
 ])  # fmt: skip
 async def test_what_is_no_metadata(monkeypatch: pytest.MonkeyPatch, method: str, target: str, status: int) -> None:

@@ -8,11 +8,15 @@ from typing import Any
 from kilonova.compute.virt.driver import VirtDriver
 from kilonova.compute.virt.fake import FakeDriver
 
+CAPABLE: set[str] = {
+    name for base in FakeDriver.__bases__ if base is not VirtDriver for name in getattr(base, "__abstractmethods__", ())
+}
+"""Methods of the fake driver's capabilities."""
 KEPT: dict[str, Any] = {
     name: value
     for name, value in vars(FakeDriver).items()
     if not (name.startswith(("__", "_abc_", "_is_protocol")) and name != "__init__")
-    and name not in ("console_log", "console", "suspend", "restore", "copy_disk", "trigger_crash_dump", "diagnostics")
+    and name not in CAPABLE
     and not inspect.ismemberdescriptor(value)
 }
 BareDriver: Any = type("BareDriver", (VirtDriver,), KEPT | {"name": "bare"})

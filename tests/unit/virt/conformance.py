@@ -4,6 +4,7 @@ gives the fixtures `driver` (opened) and `make_guest`; the guests it makes are g
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,10 @@ from kilonova.compute.virt.capabilities import (
     CopiesDisks,
     Diagnoses,
     LogsConsole,
+    NoGuestAgent,
     OffersConsoles,
+    PlugsInterfaces,
+    SetsPasswords,
     Suspends,
     TriggersCrashDumps,
 )
@@ -33,6 +37,7 @@ from kilonova.compute.virt.driver import (
     VirtDriver,
     VirtError,
 )
+from kilonova.compute.virt.vif import BridgeVif
 from tests.eventually import PATIENCE, until
 
 RUNNING, PAUSED, SHUTDOWN, NOSTATE = PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN, PowerState.NOSTATE
@@ -63,6 +68,14 @@ class CopiesDriver(VirtDriver, CopiesDisks):
 
 
 class DumpsDriver(VirtDriver, TriggersCrashDumps):
+    pass
+
+
+class PlugsDriver(VirtDriver, PlugsInterfaces):
+    pass
+
+
+class PasswordsDriver(VirtDriver, SetsPasswords):
     pass
 
 
@@ -430,6 +443,45 @@ class TriggersCrashDumpsConformance:
             await driver.trigger_crash_dump(unknown)
 
 
+class PlugsInterfacesConformance:
+    """Of guests that are off: what one that runs does with a device is its operating system's, see tests/host."""
+
+    async def test_interfaces_come_and_go(self, driver: PlugsDriver, make_guest: MakeGuest) -> None:
+        guest, unknown = make_guest(), str(uuid.uuid4())
+        vif = BridgeVif(tap_name="tap0a1b2c3d-4e", bridge_name="brq00000000-01")
+        interface = GuestInterface(mac="fa:16:3e:0a:0b:0c", vif=vif, mtu=1450)
+        await driver.define(guest)
+        before = await driver.interfaces(guest.uuid)
+        for _ in range(2):
+            await driver.attach_interface(guest.uuid, interface)
+            assert await driver.interfaces(guest.uuid) == before | {interface.mac}
+        for _ in range(2):
+            assert await driver.detach_interface(guest.uuid, interface.mac, timeout=5)
+            assert await driver.interfaces(guest.uuid) == before
+        with pytest.raises(NotServed, match="foreign"):
+            await driver.attach_interface(guest.uuid, msgspec.structs.replace(interface, vif=FOREIGN))
+        for act in (
+            driver.attach_interface(unknown, interface),
+            driver.detach_interface(unknown, interface.mac, timeout=1),
+            driver.interfaces(unknown),
+        ):
+            with pytest.raises(GuestNotFound, match=unknown):
+                await act
+
+
+class SetsPasswordsConformance:
+    async def test_passwords_of_guests_that_run(self, driver: PasswordsDriver, make_guest: MakeGuest) -> None:
+        guest, unknown = make_guest(), str(uuid.uuid4())
+        await boot(driver, guest)
+        with contextlib.suppress(NoGuestAgent):
+            await driver.set_password(guest.uuid, "root", "s3cret")
+        await driver.destroy(guest.uuid)
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.set_password(guest.uuid, "root", "s3cret")
+        with pytest.raises(GuestNotFound, match=unknown):
+            await driver.set_password(unknown, "root", "s3cret")
+
+
 class DiagnosesConformance:
     async def test_what_a_guest_uses_is_counted(self, driver: DiagnosesDriver, make_guest: MakeGuest) -> None:
         guest, unknown = make_guest(), str(uuid.uuid4())
@@ -453,5 +505,7 @@ CAPABILITIES: dict[type, type] = {
     Suspends: SuspendsConformance,
     CopiesDisks: CopiesDisksConformance,
     TriggersCrashDumps: TriggersCrashDumpsConformance,
+    PlugsInterfaces: PlugsInterfacesConformance,
+    SetsPasswords: SetsPasswordsConformance,
     Diagnoses: DiagnosesConformance,
 }

@@ -27,6 +27,8 @@ from tests.unit.virt.conformance import (
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
+    PlugsInterfacesConformance,
+    SetsPasswordsConformance,
     SuspendsConformance,
     TriggersCrashDumpsConformance,
     Watcher,
@@ -55,7 +57,7 @@ def driver() -> FakeDriver:
 
 class TestFake(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    DiagnosesConformance, CopiesDisksConformance,
+    PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance, CopiesDisksConformance,
 ):  # fmt: skip
     pass
 

@@ -17,10 +17,13 @@ from kilonova.compute.steps import Step
 from kilonova.core.web.wire import Version
 
 if TYPE_CHECKING:
+    from kilonova.compute.resources.floating_ips.logic import FloatingIpLogic
     from kilonova.compute.resources.server_actions.console import ConsoleLogic
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
+    from kilonova.compute.resources.server_actions.guest_passwords import PasswordLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
     from kilonova.compute.resources.server_actions.moving import MoveLogic
+    from kilonova.compute.resources.server_actions.rebuilds import Rebuilds
     from kilonova.compute.resources.server_actions.rescues import RescueLogic
     from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
     from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
@@ -70,6 +73,9 @@ class Api:
     rescues: RescueLogic
     snapshots: SnapshotLogic
     moves: MoveLogic
+    floating_ips: FloatingIpLogic
+    passwords: PasswordLogic
+    rebuilds: Rebuilds
 
 
 Handler = Callable[[Api, Wanted], Awaitable["Reply"]]
@@ -83,12 +89,13 @@ class Action:
     answer (None: there is none). The action exists in the microversions `since` to `until`, both included.
 
     It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
-    while it runs and is in `ends` afterwards (None: as before). A failure leaves it as its guest is,
+    while it runs and is in `ends` afterwards (None: as before), or still in one of `stays`. A failure leaves it as its guest is,
     running, paused or suspended, and in `fails` when the guest is off. `shows` is what clients see of it where a step shows the
     key; what is not in there is not shown. A `locked` server refuses it, unless that is False.
 
     `steps` are what the host does. `recorded` is the name in `os-instance-actions`, `event` that of its notifications (None:
-    there are none). `variant` picks another action by the body. What a user reads when it failed is said by its steps."""
+    there are none). `has_password`: the server's spec holds one until it ended. `variant` picks another action by the body. What
+    a user reads when it failed is said by its steps."""
 
     name: str
     rule: str
@@ -109,9 +116,11 @@ class Action:
     shows: Mapping[str, Task] = field(default_factory=dict)
     locked: bool = True
     ends: Vm | None = None
+    stays: frozenset[Vm] = frozenset()
     fails: Vm = Vm.ERROR
     steps: tuple[Step, ...] = ()
     cut_off: CutOff = CutOff.REDO
+    has_password: bool = False
     recorded: str = ""
     event: str | None = None
 

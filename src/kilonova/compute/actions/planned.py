@@ -6,19 +6,15 @@ from kilonova.compute.actions.base import Action, R, Runs
 from kilonova.core.web.wire import Version
 
 RULES = {
-    "addFixedIp": "os-multinic:add", "removeFixedIp": "os-multinic:remove",
-    "addFloatingIp": "os-floating-ips:add", "removeFloatingIp": "os-floating-ips:remove",
-    "changePassword": "os-admin-password", "os-getRDPConsole": "os-remote-consoles",
+    "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
-    "rebuild": "servers:rebuild",
-    "restore": "os-deferred-delete:restore",
     "shelve": "os-shelve:shelve",
     "shelveOffload": "os-shelve:shelve_offload",
     "unshelve": "os-shelve:unshelve",
 }  # fmt: skip
 """Wire name → the rule that allows it."""
-UNTIL = dict.fromkeys(("addFixedIp", "removeFixedIp", "addFloatingIp", "removeFloatingIp"), Version(2, 43)) | dict.fromkeys(
+UNTIL = dict.fromkeys(
     ("os-getRDPConsole", "os-getSPICEConsole", "os-getSerialConsole", "os-getVNCConsole"), Version(2, 5)
 )  # fmt: skip
 

@@ -50,7 +50,7 @@ ACTIONS = (
     Action(
         name="rescue", wire="rescue", rule=f"{R}:os-rescue", runs=Runs.HOST, handler=_rescue,
         body=Rescue, reply=Rescued, optional_body=True, example={"adminPass": "secret"},
-        vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]), task=Task.RESCUING, ends=Vm.RESCUED,
+        vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]), task=Task.RESCUING, ends=Vm.RESCUED, has_password=True,
         steps=FROM_RESCUE_DISK, event="rescue",
     ),
     Action(

@@ -83,6 +83,8 @@ def _change(
 ) -> models.ServerChange:
     """Where the action leaves the server: as its descriptor says, or, when it failed, as the guest now is."""
     change = models.ServerChange(expect_host=host.name, task_state=None, power_state=int(state))
-    if action.ends is not None:
-        change.vm_state = str(action.ends if fault is None else ALIVE.get(state, action.fails))
+    if fault is not None and action.ends is not None:
+        change.vm_state = str(ALIVE.get(state, action.fails))
+    elif action.ends is not None and ref.build.server.vm_state not in action.stays:
+        change.vm_state = str(action.ends)
     return change

@@ -37,6 +37,10 @@ class ComputeAPI(Interface):
     async def diagnostics(self, ctx: RequestContext, server_id: str) -> GuestDiagnostics:
         """What the hypervisor counts of a running guest; raises InvalidState for one that does not run."""
 
+    @call(timeout=60)
+    async def set_password(self, ctx: RequestContext, server_id: str, user: str, password: str) -> None:
+        """Set a password in a running guest, by its agent; raises NotSupported and PasswordNotSet."""
+
     @cast
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         """Something a launch waits for has happened."""

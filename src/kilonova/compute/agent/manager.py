@@ -17,8 +17,8 @@ from kilonova.compute.agent.removal import remove_traces
 from kilonova.compute.agent.runner import BACKOFF, Host, Operation, OperationFailed, Refused, outcome, run
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.diagnostics import GuestDiagnostics
-from kilonova.compute.errors import InvalidState, NotSupported
-from kilonova.compute.virt.capabilities import Diagnoses, LogsConsole, OffersConsoles
+from kilonova.compute.errors import InvalidState, NotSupported, PasswordNotSet
+from kilonova.compute.virt.capabilities import Diagnoses, LogsConsole, NoGuestAgent, OffersConsoles, SetsPasswords
 from kilonova.compute.virt.driver import STATE_NAMES, GuestNotFound, PowerState, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
@@ -220,7 +220,12 @@ class ComputeManager(ComputeAPI):
         )
 
     async def _wanted(self, ctx: RequestContext, ref: models.ServerRef) -> bool:
-        waiting = models.ServerChange(expect_host=self.host.name, expect_task_states=[*ACTIONS[ref.action].tasks])
+        """Where clients see no task_state, whether the action has ended decides."""
+        waiting, done = models.ServerChange(expect_host=self.host.name), ACTIONS[ref.action]
+        if done.task is None:
+            waiting.expect_open = ref.request_id
+        else:
+            waiting.expect_task_states = [*done.tasks]
         return await self.host.ask_conductor(
             lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting)
         )
@@ -255,6 +260,18 @@ class ComputeManager(ComputeAPI):
                 action="get_diagnostics", server_id=server_id, attribute="power state", state=STATE_NAMES[state]
             )
         return await driver.diagnostics(server_id)
+
+    async def set_password(self, ctx: RequestContext, server_id: str, user: str, password: str) -> None:
+        driver = self.host.driver
+        if not isinstance(driver, SetsPasswords):
+            raise NotSupported()
+        try:
+            await driver.set_password(server_id, user, password)
+        except NoGuestAgent:
+            raise PasswordNotSet(server_id=server_id, reason="its guest agent does not answer") from None
+        except VirtError as error:
+            logger.warning("password not set", server=server_id, host=self.host.name, error=str(error))
+            raise PasswordNotSet(server_id=server_id, reason="error setting admin password") from None
 
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         for event in events:

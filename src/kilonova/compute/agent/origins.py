@@ -86,6 +86,12 @@ class Created(Origin):
         await host.driver.disks.remove(self.build.server.uuid)
 
 
+class Renewed(Origin):
+    """A server that is here and gets new disks."""
+
+    has_old_disks = False
+
+
 class Arriving(Origin):
     """A server that comes from another host."""
 
@@ -215,10 +221,11 @@ MOVING: dict[Leg, type[Arriving]] = {
     Leg.LEAVE: Leaving, Leg.ARRIVE: TakingOver, Leg.WITHDRAW: Withdrawing, Leg.RETURN: Returning,
 }  # fmt: skip
 """Of kinds that bring their disks along."""
+ORIGINS: dict[str, type[Origin]] = {"create": Created, "rebuild": Renewed}
 
 
 def origin_of(build: ServerBuild) -> Origin:
     if build.move is not None:
         kind = MOVING[Leg(build.move.leg)] if KINDS[build.move.kind].leaves else Arriving
         return kind(build, build.move)
-    return Created(build) if build.action == "create" else Origin(build)
+    return ORIGINS.get(build.action, Origin)(build)

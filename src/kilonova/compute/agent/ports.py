@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kilonova.compute.models import ServerBuild, Vif
-from kilonova.compute.port_ids import port_id_for, port_id_of
+from kilonova.compute.port_ids import made_for, port_id_for, port_id_of
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
 
@@ -35,6 +35,18 @@ async def release_ports(
     except errors.Forbidden as error:  # the conductor removes what stays
         logger.warning("port deletion left to the conductor", server=uuid_, host=host.name, reason=error.message)
     await host.wiring.unplug(ctx, taps)
+
+
+async def release_port(host: Host, build: ServerBuild) -> None:
+    """Delete the port that the action's arguments name where we made it, else let go of it, unless another server has it."""
+    port_id, server = build.arguments["port"], build.server.uuid
+    network = host.network.granted(build.grant)
+    if made_for(server, port_id):
+        await network.delete_ports([port_id])
+        return
+    for port in await network.ports(id=[port_id]):
+        if port.device_id == server:
+            await network.unbind_port(port_id)
 
 
 async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[str], *, moved: bool) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from kilonova.compute import models
-from kilonova.compute.actions.base import Action, CutOff
+from kilonova.compute.actions.base import Action, CutOff, Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.actions import give_up, unknown
 from kilonova.compute.agent.journal import Run
@@ -81,14 +81,25 @@ async def _one(
     else:
         if found is not None:
             await _end(manager, found)
+        begun = found[1] if found is not None else None
         action = ACTIONS.by_task(server.task_state, row.action)
+        if action is not None and row.action not in ("", action.name, action.shown):
+            return  # it is being moved away, which shows the same task_state
         if action is not None:
-            await _cut_off(manager, ctx, row, action, found[1] if found is not None else None)
+            await _cut_off(manager, ctx, row, action, begun)
+        elif begun is not None and (unseen := ACTIONS.get(begun.build.action)) is not None and _shows_nothing(unseen):
+            same = msgspec.structs.replace(row, request_id=begun.build.request_id, arguments=begun.build.arguments)
+            await _cut_off(manager, ctx, same, unseen, begun)
         elif server.task_state is None:
             await _check_power(manager, ctx, row)
         elif server.task_state not in set(Task):  # of an action that this host had and has no more
             ref = models.ServerRef(build=row, request_id=row.request_id, action=row.action)
             await manager.report_action(ctx, ref, unknown(manager.host, ref))
+
+
+def _shows_nothing(action: Action) -> bool:
+    """Whether only the journal says that a host was at it: clients see no task_state of it."""
+    return action.runs is Runs.HOST and action.task is None
 
 
 async def _cut_off(

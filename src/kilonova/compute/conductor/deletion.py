@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
-from kilonova.compute.conductor.deps import Deps, logger
+from kilonova.compute.conductor.deps import Deps, logger, on_behalf
 from kilonova.compute.conductor.images import Images
+from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import builds, pending_casts, request_specs
 from kilonova.compute.store import conductor_servers as store
-from kilonova.compute.store.conductor_servers import SpecifiedRow
+from kilonova.compute.store.conductor_servers import OwnedRow, SpecifiedRow
 from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
@@ -76,6 +77,25 @@ class Deletion:
         for row in rows:
             if row.host not in alive:
                 await self._without_host(row.uuid, row.host, "")
+
+    async def reclaim(self, interval: float) -> None:
+        """Delete servers for good that were deleted and kept for `interval` seconds; 0: none."""
+        if not interval:
+            return
+        async with self.deps.database.reading() as connection:
+            found = await store.reclaimable(connection, self.deps.ago(interval))
+        for row in found:
+            await self._reclaim(row)
+
+    @retried
+    async def _reclaim(self, row: OwnedRow) -> None:
+        ctx = on_behalf("req-" + self.deps.clock.uuid(), row.project_id, row.user_id)
+        still = [store.vm_in([Vm.SOFT_DELETED]), store.task_in([None])]
+        async with self.deps.database.transaction() as tx:
+            values = {"task_state": Task.DELETING, "updated_at": self.deps.now()}
+            if await store.swap(tx.connection, row.uuid, still, values):
+                logger.info("reclaiming a deleted server", server=row.uuid)
+                await tx.outbox(ConductorAPI).delete_unhosted(ctx, row.uuid, ctx.request_id)
 
     async def _without_host(self, uuid: str, host: str | None, request_id: str) -> None:
         if host is not None:

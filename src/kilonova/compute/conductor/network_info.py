@@ -141,7 +141,14 @@ def _values(
     """A server's interfaces in their order, without those whose port is gone or another's; the names of its security groups
     where ports have some."""
     kept = [
-        vif_of(port, networks, tag=known.tag, created=known.created, active=known.active, floating=floating)
+        vif_of(
+            port,
+            networks,
+            tag=known.tag,
+            created=known.created,
+            active=known.active or port.status == "ACTIVE",
+            floating=floating,
+        )
         for known in _known(row)
         if (port := ports.get(known.port_id)) is not None and port.device_id == row.uuid and port.network_id in networks
     ]

@@ -47,6 +47,7 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0.0
     max_attempts: Annotated[int, derived("scheduler.max_attempts")] = 3
+    reclaim_instance_interval: Annotated[float, derived("compute.reclaim_instance_interval")] = 0.0
     service_down_time: Annotated[float, derived("compute.service_down_time")] = 60.0
     resize_confirm_window: Annotated[float, derived("compute.resize_confirm_window")] = 0.0
     default_availability_zone: Annotated[str, derived("compute.default_availability_zone")] = "nova"

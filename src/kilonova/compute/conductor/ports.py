@@ -26,19 +26,23 @@ class Ports:
                 await self.network.unbind_port(port.id)
 
     async def remove_orphans(self, grace: float) -> int:
-        """Delete ports that we made for servers that are gone, once they were seen so for `grace` seconds; how many."""
+        """Delete ports that we made and whose servers are gone or lack them, seen so for `grace` seconds; how many."""
         ours = {
             port.id: port.device_id
             for port in await self.network.ports()
             if port.device_owner.startswith(COMPUTE) and made_for(port.device_id, port.id)
         }
         async with self.deps.database.reading() as connection:
-            living = await store.living(connection, set(ours.values())) if ours else set()
+            held = await store.ports_held(connection, set(ours.values())) if ours else {}
         now = self.deps.clock.monotonic()
-        orphans = {port_id for port_id, server in ours.items() if server not in living}
+        orphans = {
+            port_id
+            for port_id, server in ours.items()
+            if (ports := held.get(server, frozenset[str]())) is not None and port_id not in ports
+        }
         self._nobodys = {port_id: self._nobodys.get(port_id, now) for port_id in orphans}
         due = [port_id for port_id, since in self._nobodys.items() if now - since >= grace]
         if due:
-            logger.warning("removing ports of deleted servers", ports=due)
+            logger.warning("removing ports that no server has", ports=due)
             await self.network.delete_ports(due)
         return len(due)

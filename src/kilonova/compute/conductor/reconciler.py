@@ -65,6 +65,7 @@ class Reconciler:
     async def _round(self, age: float) -> None:
         await self.schedule_waiting(age)
         await self.deletion.finish(age)
+        await self.deletion.reclaim(self.deps.options.reclaim_instance_interval)
         await self.moves.check(age)
         await self.give_up_builds()
         await self.watchdog.check_all(age)

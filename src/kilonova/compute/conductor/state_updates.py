@@ -10,11 +10,10 @@ import msgspec
 
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.conductor import reasons
-from kilonova.compute.conductor.deps import Deps, logger
+from kilonova.compute.conductor.deps import Deps, finished_spec, logger
 from kilonova.compute.conductor.images import Images, makes_image
 from kilonova.compute.models import Fault, ServerChange, StepRecord
 from kilonova.compute.states import Vm
-from kilonova.compute.steps import RESCUE
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
 from kilonova.compute.store import steps as step_store
@@ -38,7 +37,7 @@ class StateUpdates:
         self._batched = Batched(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
-        if change.expect_move is not None:
+        if change.expect_move is not None or change.expect_open is not None:
             return await self._update(uuid, change)
         return await self._batched((uuid, change))
 
@@ -86,15 +85,18 @@ class StateUpdates:
             record = await store.action(tx.connection, uuid, request_id, names)
             if record is not None and record.finished_at is not None:
                 return True
-            values = _values(change) | {"task_state": None, "updated_at": now}
-            guard = _expected(change)
-            if done is not None:  # of an action unknown here only its record is checked
+            values, guard = _values(change) | {"updated_at": now}, _expected(change)
+            if done is not None and done.task is None:  # what the server shows is of another action
+                values.pop("task_state", None)
+            else:
+                values["task_state"] = None
+            if done is not None and done.task is not None:  # of an action unknown here only its record is checked
                 guard.append(store.task_in([None, *done.tasks]))
             applied = await store.swap(tx.connection, uuid, guard, values)
+            if done is not None and done.has_password:
+                await self._forget_password(tx.connection, uuid)
             message = "Error" if fault is not None else None
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
-            if done is not None and RESCUE in done.steps:
-                await self._forget_password(tx.connection, uuid)
             if makes_image(done):
                 await self.images.action_ended(tx, uuid, request_id, fault)
             if applied and fault is not None:
@@ -105,14 +107,17 @@ class StateUpdates:
                 self.deps.events.action_ended(tx, row, action, request_id, reason)
             return applied
 
-    async def _forget_password(self, connection: Connection, uuid: str) -> None:
-        """Of a server that is rescued, or could not be."""
-        row = await store.get(connection, uuid)
-        if row is not None and row.spec is not None:
-            spec = request_specs.decode(row.spec)
-            if spec.rescue is not None and spec.rescue.admin_pass is not None:
-                spec.rescue.admin_pass = None
-                await store.save_specs(connection, {uuid: spec})
+    @staticmethod
+    async def _forget_password(connection: Connection, uuid: str) -> None:
+        """That of an action that has ended."""
+        spec = await request_specs.get(connection, uuid)
+        if spec is None:
+            return
+        kept = finished_spec(spec)
+        if kept.rescue is not None:
+            kept.rescue = msgspec.structs.replace(kept.rescue, admin_pass=None)
+        if kept != spec:
+            await store.save_specs(connection, {uuid: kept})
 
     async def _fault(self, connection: Connection, uuid: str, action: str, host: str | None, fault: Fault) -> None:
         message = reasons.short(f"{action} failed: {reasons.of_attempt(fault)}")
@@ -142,6 +147,8 @@ def _expected(change: ServerChange) -> list[Condition]:
         where.append(store.coming_to(change.expect_host or "", change.expect_move))
     elif change.expect_host is not None:
         where.append(store.on_host(change.expect_host))
+    if change.expect_open is not None:
+        where.append(store.has_open(change.expect_open))
     if change.expect_vm_states is not None:
         where.append(store.vm_in(change.expect_vm_states))
     if change.expect_task_states is not None:

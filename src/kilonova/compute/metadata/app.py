@@ -6,6 +6,7 @@ The proxy names the server and its project and signs both; a request without a r
 from __future__ import annotations
 
 import hmac
+import re
 from pathlib import Path
 
 import msgspec
@@ -13,11 +14,12 @@ import msgspec
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.metadata.lookup import answer
 from kilonova.compute.models import ServerBuild
+from kilonova.compute.store import request_specs, servers
 from kilonova.compute.store.builds import build_of
 from kilonova.compute.store.migrations import destinations
 from kilonova.core import errors
 from kilonova.core.cache import LocalCache
-from kilonova.core.db import Connection, Database
+from kilonova.core.db import Connection, Database, retried
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.call import Call, Reply
@@ -32,6 +34,8 @@ from kilonova.network.agent.metadata_signature import (
 )
 
 CACHE_SECONDS = 5.0
+PASSWORD = re.compile(r"/?openstack/[^/]+/password")
+PASSWORD_BYTES = 1020  # as upstream
 
 
 class MetadataService:
@@ -50,6 +54,15 @@ class MetadataService:
                 public=True,
                 summary="Show one of the server's facts, or list those below.",
             ),
+            Route(
+                "POST",
+                "/{path:path}",
+                self.leave,
+                status=200,
+                public=True,
+                body=bytes,
+                summary="Leave the guest's password.",
+            ),
         ]
         self.app = build_app(web, self.routes)
 
@@ -62,10 +75,37 @@ class MetadataService:
     async def show(self, call: Call, path: Path = Path("/")) -> Reply:
         build = await self._build(*self._prove(call))
         facts = facts_of(build, build.server.network_info, domain=self._domain)
+        if PASSWORD.fullmatch(str(path)):
+            return Reply((build.spec.guest_password or "").encode(), content_type="text/plain")
         content = answer(facts, str(path))
         if content is None:
             raise errors.NotFound
         return Reply(content, content_type="application/json" if str(path).endswith(".json") else _kind(content))
+
+    async def leave(self, call: Call, path: Path) -> Reply:
+        """What a guest leaves stays: it must be cleared by its user before there is another one."""
+        if not PASSWORD.fullmatch(str(path)):
+            raise errors.MethodNotAllowed
+        build = await self._build(*self._prove(call))
+        given = b"".join([piece async for piece in call.stream(PASSWORD_BYTES)])
+        try:
+            await self._keep(build.server.uuid, given.decode())
+        except UnicodeDecodeError:
+            raise errors.BadRequest("The password is no text.") from None
+        return Reply()
+
+    @retried
+    async def _keep(self, server_id: str, password: str) -> None:
+        async with self.database.transaction() as tx:
+            if await servers.get(tx.connection, server_id, lock=True) is None:
+                raise errors.NotFound
+            spec = await request_specs.get(tx.connection, server_id)
+            if spec is None:
+                raise errors.NotFound
+            if spec.guest_password:
+                raise errors.Conflict("The password was left already.")
+            spec.guest_password = password
+            await request_specs.save(tx.connection, server_id, spec)
 
     def _prove(self, call: Call) -> tuple[str, str, str]:
         """(server uuid, project id, host) that the proxy signed; raises Forbidden. Proxies that have the cloud's own secret,

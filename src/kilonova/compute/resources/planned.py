@@ -13,9 +13,6 @@ from kilonova.core.web.call import Call, Reply
 
 VOLUMES, MIGRATIONS, SHARES = f"{R}:os-volumes-attachments", f"{R}:servers:migrations", f"{R}:os-server-shares"
 RULES = {
-    "compute:server:topology:index": READER,
-    f"{R}:os-server-password:show": READER,
-    f"{R}:os-server-password:clear": MEMBER,
     f"{SHARES}:index": READER,
     f"{SHARES}:create": MEMBER,
     f"{SHARES}:show": READER,
@@ -36,14 +33,9 @@ class Planned(NamedTuple):
 
 NOT_BUILT = (
     Planned("POST", "/remote-consoles", f"{R}:os-remote-consoles", "A remote console", "2.6"),
-    Planned("POST", "/os-interface", f"{R}:os-attach-interfaces:create", "Attaching an interface"),
-    Planned("DELETE", "/os-interface/{port_id:str}", f"{R}:os-attach-interfaces:delete", "Detaching an interface"),
     Planned("POST", "/os-volume_attachments", f"{VOLUMES}:create", "Attaching a volume"),
     Planned("PUT", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:update", "Changing a volume's attachment"),
     Planned("DELETE", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:delete", "Detaching a volume"),
-    Planned("GET", "/topology", "compute:server:topology:index", "The topology of a server", "2.78"),
-    Planned("GET", "/os-server-password", f"{R}:os-server-password:show", "The password of a server"),
-    Planned("DELETE", "/os-server-password", f"{R}:os-server-password:clear", "Clearing the password of a server"),
     Planned("GET", "/migrations", f"{MIGRATIONS}:index", "The list of a server's migrations", "2.23"),
     Planned("GET", "/migrations/{migration_id:str}", f"{MIGRATIONS}:show", "A server's migration", "2.23"),
     Planned("DELETE", "/migrations/{migration_id:str}", f"{MIGRATIONS}:delete", "Aborting a migration", "2.24"),

@@ -18,7 +18,7 @@ from kilonova.compute.store.servers import ServerRow
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Database, retried
-from kilonova.core.errors import BadRequest, NotFound
+from kilonova.core.errors import BadRequest, Conflict, NotFound
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, Reply
 from kilonova.network.client import PortRecord, SecurityGroupRecord
@@ -37,6 +37,14 @@ class GroupNotOnServer(NotFound):
 
 class NoPorts(BadRequest):
     template = "Network requires port_security_enabled and subnet associated in order to apply security groups."
+
+
+class NetworkNotOnServer(NotFound):
+    template = "Network could not be found for instance {server_id}."
+
+
+class NoSuchFixedIp(BadRequest):
+    template = "Instance {server_id} does not have fixed IP '{address}'."
 
 
 class ServerNetworkLogic:
@@ -59,6 +67,36 @@ class ServerNetworkLogic:
 
     async def remove_group(self, ctx: RequestContext, server_id: str, name: str) -> None:
         await self._change(ctx, server_id, name, add=False)
+
+    async def add_fixed_ip(self, ctx: RequestContext, row: ServerRow, network_id: str) -> None:
+        """A further address on the server's first port of a network."""
+        check_lock(ctx, row)
+        for port in await self.ports(row):
+            if port.network_id == network_id:
+                held = [{"subnet_id": ip.subnet_id, "ip_address": ip.ip_address} for ip in port.fixed_ips]
+                subnet = port.fixed_ips[0].subnet_id if port.fixed_ips else None
+                if subnet is None:
+                    break
+                await self._readdress(port.id, [*held, {"subnet_id": subnet}])
+                return
+        raise NetworkNotOnServer(server_id=row.uuid)
+
+    async def remove_fixed_ip(self, ctx: RequestContext, row: ServerRow, address: str) -> None:
+        check_lock(ctx, row)
+        for port in await self.ports(row):
+            kept = [ip for ip in port.fixed_ips if ip.ip_address != address]
+            if len(kept) < len(port.fixed_ips):
+                await self._readdress(
+                    port.id, [{"subnet_id": ip.subnet_id, "ip_address": ip.ip_address} for ip in kept]
+                )
+                return
+        raise NoSuchFixedIp(server_id=row.uuid, address=address)
+
+    async def _readdress(self, port_id: str, fixed_ips: list[dict[str, str]]) -> None:
+        try:
+            await self.networks.update_port(port_id, {"fixed_ips": fixed_ips})
+        except Conflict as error:  # no address is left
+            raise BadRequest(error.message) from None
 
     async def _change(self, ctx: RequestContext, server_id: str, name: str, *, add: bool) -> None:
         async with self.database.reading() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 
 from kilonova.compute.tables import block_devices
 from kilonova.core.db import Connection, TypedRow, rows
@@ -34,6 +34,12 @@ class VolumeRow(DeviceRow):
 
 async def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     await connection.execute(insert(block_devices), rows)
+
+
+async def set_image(connection: Connection, server_uuid: str, image_id: str) -> None:
+    """The image that the server's own disk is made from."""
+    own = (block_devices.c.server_uuid == server_uuid, block_devices.c.source_type == "image")
+    await connection.execute(update(block_devices).where(*own).values(image_id=image_id))
 
 
 async def volumes_of(connection: Connection, uuids: Collection[str]) -> dict[str, list[VolumeRow]]:

@@ -76,8 +76,21 @@ class StateRow(TypedRow):
     task_state: str | None
 
 
+class PortsRow(TypedRow):
+    uuid: str
+    vm_state: str
+    task_state: str | None
+    network_info: list[dict[str, Any]]
+
+
 class UuidRow(TypedRow):
     uuid: str
+
+
+class OwnedRow(TypedRow):
+    uuid: str
+    project_id: str
+    user_id: str
 
 
 class PlacedRow(TypedRow):
@@ -184,6 +197,14 @@ async def set_many(connection: Connection, uuids: Collection[str], values: Any) 
 
 def on_host(host: str) -> Condition:
     return servers.c.host == host
+
+
+def has_open(request_id: str) -> Condition:
+    """An action of this request on the server has not ended."""
+    table = server_actions.c
+    return exists().where(
+        table.server_uuid == servers.c.uuid, table.request_id == request_id, table.finished_at.is_(None)
+    )
 
 
 def coming_to(host: str, migration: str) -> Condition:
@@ -328,9 +349,26 @@ async def deleting(connection: Connection, before: dt.datetime) -> Sequence[Dele
     return rows.every(await connection.execute(query), DeletingRow)
 
 
-async def living(connection: Connection, uuids: Collection[str]) -> set[str]:
-    """Those of the uuids whose server is not deleted."""
-    return await _among(connection, uuids, servers.c.deleted == 0)
+async def reclaimable(connection: Connection, before: dt.datetime) -> Sequence[OwnedRow]:
+    """Servers that were deleted before then and kept."""
+    query = select(servers.c.uuid, servers.c.project_id, servers.c.user_id).where(
+        servers.c.deleted == 0, servers.c.vm_state == Vm.SOFT_DELETED, servers.c.task_state.is_(None),
+        servers.c.deleted_at < before,
+    )  # fmt: skip
+    return rows.every(await connection.execute(query), OwnedRow)
+
+
+async def ports_held(connection: Connection, uuids: Collection[str]) -> dict[str, frozenset[str] | None]:
+    """The living servers of these with the ports that each has; None while it is busy, has not been built, or failed."""
+    asked, found = list(uuids), dict[str, frozenset[str] | None]()
+    columns = (servers.c.uuid, servers.c.vm_state, servers.c.task_state, servers.c.network_info)
+    for start in range(0, len(asked), ASKED_AT_ONCE):
+        part = asked[start : start + ASKED_AT_ONCE]
+        query = select(*columns).where(servers.c.uuid.in_(part), servers.c.deleted == 0)
+        for row in rows.every(await connection.execute(query), PortsRow):
+            calm = row.task_state is None and row.vm_state not in (Vm.BUILDING, Vm.ERROR)
+            found[row.uuid] = frozenset(vif["port_id"] for vif in row.network_info) if calm else None
+    return found
 
 
 async def known_deleted(connection: Connection, uuids: Collection[str]) -> set[str]:

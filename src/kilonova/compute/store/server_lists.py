@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, func, literal, or_, select
 
-from kilonova.compute.states import STATUS
+from kilonova.compute.states import STATUS, Vm
 from kilonova.compute.store.servers import ServerKey, ServerRow
 from kilonova.compute.tables import request_specs, servers
 from kilonova.core.db import Connection, rows
@@ -72,6 +72,11 @@ class ServerFilter(msgspec.Struct, kw_only=True):
     not_tags: list[str] = []
     not_tags_any: list[str] = []
     equals: dict[str, Any] = {}
+
+    @property
+    def wants_kept(self) -> bool:
+        """Whether servers that were deleted and are kept are among what is asked for."""
+        return "SOFT_DELETED" in (self.statuses or ()) or self.equals.get("vm_state") == Vm.SOFT_DELETED
 
 
 class StoredServer(ServerKey):
@@ -144,7 +149,12 @@ async def _page(
     connection: Connection, wanted: ServerFilter, kind: type[S], limit: int, after: int | None,
     sorts: list[tuple[str, bool]], columns: frozenset[str], ids: Collection[int] | None = None,
 ) -> Sequence[S]:  # fmt: skip
-    shape = {"of_project": wanted.project_id is not None, "deleted": wanted.deleted, "columns": columns}
+    shape = {
+        "of_project": wanted.project_id is not None,
+        "deleted": wanted.deleted,
+        "columns": columns,
+        "kept": wanted.wants_kept,
+    }
     prepared_query, given = _listed(wanted.project_id, limit, sorts=tuple(sorts), **shape)
     query = typing.cast(Select[*tuple[Any, ...]], prepared_query)
     if further := _conditions(wanted):
@@ -163,7 +173,7 @@ def _keys(sorts: Sequence[tuple[str, bool]]) -> list[tuple[ColumnElement[Any], b
 
 @prepared
 def _listed(
-    project_id: Any, limit: Any, *, of_project: bool, deleted: bool | None, columns: frozenset[str],
+    project_id: Any, limit: Any, *, of_project: bool, deleted: bool | None, kept: bool, columns: frozenset[str],
     sorts: tuple[tuple[str, bool], ...],
 ) -> Select[Any]:  # fmt: skip
     """What all lists have in common."""
@@ -178,6 +188,8 @@ def _listed(
         query = query.where(C.project_id == project_id)
     if deleted is not None:
         query = query.where(C.deleted != 0 if deleted else C.deleted == 0)
+    if deleted is False and not kept:
+        query = query.where(C.vm_state != Vm.SOFT_DELETED)
     order = [column.desc() if descending else column.asc() for column, descending in _keys(sorts)]
     return query.order_by(*order).limit(limit)
 

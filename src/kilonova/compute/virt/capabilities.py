@@ -14,6 +14,7 @@ import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.compute.virt.block import BlockSource
+from kilonova.compute.virt.driver import GuestInterface, VirtError
 
 
 class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +67,38 @@ class TriggersCrashDumps(Protocol):
     @abstractmethod
     async def trigger_crash_dump(self, uuid: str) -> None:
         """Returns when the guest was interrupted; raises GuestNotFound, and VirtError for a guest that is off."""
+
+
+@runtime_checkable
+class PlugsInterfaces(Protocol):
+    """Can give guests interfaces, and take them, while they run. What is changed holds for the definition too."""
+
+    @abstractmethod
+    async def attach_interface(self, uuid: str, interface: GuestInterface) -> None:
+        """Nothing happens when the guest has one with this MAC address. Raises GuestNotFound, and NotServed for a vif of a kind
+        that the driver does not have."""
+
+    @abstractmethod
+    async def detach_interface(self, uuid: str, mac: str, *, timeout: float) -> bool:
+        """Whether the guest is rid of it, at the latest after `timeout` seconds: a running one must let go of it. True when it
+        has none with this MAC address. Raises GuestNotFound."""
+
+    @abstractmethod
+    async def interfaces(self, uuid: str) -> frozenset[str]:
+        """MAC addresses of those that the guest has, or has when it is started; raises GuestNotFound."""
+
+
+class NoGuestAgent(VirtError):
+    """The guest has no agent, or none that answers."""
+
+
+@runtime_checkable
+class SetsPasswords(Protocol):
+    """Reaches guests' agents."""
+
+    @abstractmethod
+    async def set_password(self, uuid: str, user: str, password: str) -> None:
+        """Raises GuestNotFound, NoGuestAgent, and VirtError for a guest that is off, or whose agent refuses."""
 
 
 @runtime_checkable

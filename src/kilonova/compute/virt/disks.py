@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -165,6 +165,10 @@ class DiskStore(ABC):
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
         """Make the server's disks what another host has packed; nothing happens when there are some. A stream that was cut off
         leaves nothing: raises DiskError."""
+
+    @abstractmethod
+    async def wipe(self, server_uuid: str, *, keep: Collection[str] = ()) -> None:
+        """All but its console's log and the blank disks that are named."""
 
     @abstractmethod
     async def present(self, server_uuid: str) -> bool:

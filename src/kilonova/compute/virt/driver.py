@@ -135,15 +135,20 @@ class VirtDriver(ABC):
 
     def must_serve(self, guest: GuestSpec) -> None:
         """Raise NotServed for a guest with a device of another kind than the driver declares; `define` begins with this."""
-        asked: list[tuple[str, msgspec.Struct, frozenset[type]]]
-        asked = [(f"disk {disk.target}", disk.source, self.block_sources) for disk in guest.disks]
-        asked += [(f"interface {interface.mac}", interface.vif, self.vif_types) for interface in guest.interfaces]
-        for device, kind, served in asked:
-            if type(kind) not in served:
-                raise NotServed(
-                    f"{device} of guest {guest.uuid}: the {self.name} driver does not serve {kind_of(type(kind))}, "
-                    f"only {kinds_of(served)}"
-                )
+        for disk in guest.disks:
+            self._must_have(f"disk {disk.target} of guest {guest.uuid}", disk.source, self.block_sources)
+        for interface in guest.interfaces:
+            self.must_plug(guest.uuid, interface)
+
+    def must_plug(self, uuid: str, interface: GuestInterface) -> None:
+        """The same for an interface alone."""
+        self._must_have(f"interface {interface.mac} of guest {uuid}", interface.vif, self.vif_types)
+
+    def _must_have(self, device: str, kind: msgspec.Struct, served: frozenset[type]) -> None:
+        if type(kind) not in served:
+            raise NotServed(
+                f"{device}: the {self.name} driver does not serve {kind_of(type(kind))}, only {kinds_of(served)}"
+            )
 
     @abstractmethod
     async def open(self) -> None:

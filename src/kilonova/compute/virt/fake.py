@@ -10,6 +10,8 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import msgspec
+
 from kilonova.compute.diagnostics import DiskCounts, GuestDiagnostics
 from kilonova.compute.virt.block import BlockSource, FileSource
 from kilonova.compute.virt.capabilities import (
@@ -18,12 +20,15 @@ from kilonova.compute.virt.capabilities import (
     Diagnoses,
     LogsConsole,
     OffersConsoles,
+    PlugsInterfaces,
+    SetsPasswords,
     Suspends,
     TriggersCrashDumps,
 )
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
+    GuestInterface,
     GuestNotFound,
     GuestSpec,
     HostCapacity,
@@ -44,7 +49,17 @@ OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
 
 
-class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDisks, TriggersCrashDumps, Diagnoses):
+class FakeDriver(
+    VirtDriver,
+    LogsConsole,
+    OffersConsoles,
+    Suspends,
+    CopiesDisks,
+    TriggersCrashDumps,
+    PlugsInterfaces,
+    SetsPasswords,
+    Diagnoses,
+):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
@@ -93,8 +108,9 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDisks,
         await self._mishaps.strike("define", VirtError, guest.title, guest.name, guest.uuid)
         known = self._hypervisor.guests(self.host).get(guest.uuid)
         fresh = FakeGuest(
-            guest.name, guest.title, known.state if known else PowerState.SHUTDOWN, bool(known and known.booted)
-        )
+            guest.name, guest.title, known.state if known else PowerState.SHUTDOWN, bool(known and known.booted),
+            tuple(interface.mac for interface in guest.interfaces),
+        )  # fmt: skip
         self._hypervisor.put(self.host, guest.uuid, fresh)
 
     async def undefine(self, uuid: str) -> None:
@@ -139,6 +155,25 @@ class FakeDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDisks,
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._live("trigger_crash_dump", uuid)
+
+    async def attach_interface(self, uuid: str, interface: GuestInterface) -> None:
+        self.must_plug(uuid, interface)
+        guest = await self._act("attach_interface", uuid)
+        if interface.mac not in guest.macs:
+            macs = (*guest.macs, interface.mac)
+            self._hypervisor.put(self.host, uuid, msgspec.structs.replace(guest, macs=macs))
+
+    async def detach_interface(self, uuid: str, mac: str, *, timeout: float) -> bool:
+        guest = await self._act("detach_interface", uuid)
+        macs = tuple(held for held in guest.macs if held != mac)
+        self._hypervisor.put(self.host, uuid, msgspec.structs.replace(guest, macs=macs))
+        return True
+
+    async def interfaces(self, uuid: str) -> frozenset[str]:
+        return frozenset((await self._act("interfaces", uuid)).macs)
+
+    async def set_password(self, uuid: str, user: str, password: str) -> None:
+        await self._live("set_password", uuid)
 
     async def diagnostics(self, uuid: str) -> GuestDiagnostics:
         await self._live("diagnostics", uuid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
@@ -143,6 +143,9 @@ class FakeDiskStore(DiskStore):
     def _rename(self, before: str, after: str) -> None:
         self._hypervisor.set_disks(self._host, after, True)
         self._hypervisor.set_disks(self._host, before, False)
+
+    async def wipe(self, server_uuid: str, *, keep: Collection[str] = ()) -> None:
+        await self.discard(server_uuid)
 
     async def present(self, server_uuid: str) -> bool:
         return server_uuid in await self.servers()

@@ -19,12 +19,13 @@ Listener = Callable[[LifecycleEvent], None]
 
 
 class FakeGuest(msgspec.Struct, frozen=True, array_like=True):
-    """A defined guest; `booted` once it ever ran."""
+    """A defined guest; `booted` once it ever ran; `macs` of its interfaces."""
 
     name: str
     title: str
     state: int
     booted: bool = False
+    macs: tuple[str, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,7 +79,7 @@ class FakeHypervisor:
         if guest.state == state:
             return
         booted = guest.booted or state == PowerState.RUNNING
-        self.put(host, uuid, FakeGuest(guest.name, guest.title, int(state), booted))
+        self.put(host, uuid, msgspec.structs.replace(guest, state=int(state), booted=booted))
         event = LifecycleEvent(uuid=uuid, power_state=state, detail=detail)
         for listener in tuple(self._listeners.get(host, ())):
             listener(event)

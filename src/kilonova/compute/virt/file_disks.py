@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -183,6 +183,10 @@ class FileDisks(MovableFiles):
     def console_log(self, server_uuid: str) -> Path:
         """See `DiskStore.console_log`. Its directory exists as soon as the server has any file."""
         return self._dirs.server(server_uuid) / "console.log"
+
+    async def wipe(self, server_uuid: str, *, keep: Collection[str] = ()) -> None:
+        kept = {*keep, self.console_log(server_uuid).name}
+        await asyncio.to_thread(self._dirs.empty, server_uuid, kept)
 
     async def present(self, server_uuid: str) -> bool:
         directory = self._dirs.server(server_uuid)

@@ -16,7 +16,7 @@ import errno
 import os
 import pwd
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -124,6 +124,13 @@ class InstanceDirs:
         with os_errors(f"removing files of server {server_uuid}"):
             for name in names:
                 (directory / name).unlink(missing_ok=True)
+
+    def empty(self, server_uuid: str, keep: Collection[str]) -> None:
+        """Delete all files in the server's directory but those named; blocking."""
+        with os_errors(f"removing the disks of server {server_uuid}"), suppress(FileNotFoundError):
+            for entry in os.scandir(self.server(server_uuid)):
+                if entry.name not in keep:
+                    Path(entry.path).unlink(missing_ok=True)
 
     def servers(self) -> set[str]:
         """Names under `instances` that are uuids; blocking."""

@@ -118,10 +118,13 @@ class Call:
         """Declare that the body, which the handler decodes itself, has this shape or contains it: tests compare it with
         the route's declaration."""
 
-    async def decode(self, kind: type[T]) -> T:
-        """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit."""
+    async def decode(self, kind: type[T], *, empty: T | None = None) -> T:
+        """The JSON body as a Struct at the request's version; a 400 that names the field when it doesn't fit. `empty` is what no
+        body at all stands for, where there may be none."""
         kind_now: Any = self.shape(kind)
         raw = await self.body()
+        if not raw and empty is not None:
+            return empty
         try:
             decoded: T = msgspec.json.decode(raw, type=kind_now)
         except msgspec.ValidationError as error:

@@ -102,13 +102,29 @@ class ServiceClient:
         return msgspec.json.decode(data or b"null", type=kind)
 
 
+class _Type(msgspec.Struct):
+    type: str
+
+
+class _Typed(msgspec.Struct, rename={"error": "NeutronError"}):
+    error: _Type
+
+
 def refusal(status: int, data: bytes) -> errors.KilonovaError:
-    """The typed error of an HTTP status, with the message found in any of the services' error formats."""
+    """The typed error of an HTTP status, with the message found in any of the services' error formats. Its parameter `type` is
+    what the network service calls it."""
     message = _message(data) or f"HTTP {status}"
     kind = KINDS.get(status)
     if kind is not None:
-        return kind(message)
+        return kind(message, type=_type(data))
     return errors.BadRequest(message) if status < 500 else errors.KilonovaError(message)
+
+
+def _type(data: bytes) -> str:
+    try:
+        return msgspec.json.decode(data, type=_Typed).error.type
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _message(data: bytes) -> str | None:

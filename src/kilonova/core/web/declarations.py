@@ -77,11 +77,11 @@ class CheckedCall(Call):
             self._undeclared(kind)
         self.undeclared = False
 
-    async def decode(self, kind: type[T]) -> T:
+    async def decode(self, kind: type[T], *, empty: T | None = None) -> T:
         plain = kind in PLAIN
         if not plain and kind not in self.declaration.bodies:
             self._undeclared(kind)
-        decoded = await super().decode(kind)
+        decoded = await super().decode(kind, empty=empty)
         self.undeclared = plain and kind not in self.declaration.bodies
         return decoded
 

@@ -23,6 +23,17 @@ class BlockDeviceMapping(OperationStep):
     """Volumes are attached here; local disks belong to step 13."""
 
 
+EPHEMERAL = "disk.eph0"
+
+
+class Wipe(OperationStep):
+    """The old disks are gone; the ephemeral one stays where the request said so."""
+
+    async def do(self, operation: Operation) -> None:
+        kept = [EPHEMERAL] if operation.build.spec.preserve_ephemeral else []
+        await operation.host.driver.disks.wipe(operation.uuid, keep=kept)
+
+
 class Image(OperationStep):
     async def do(self, operation: Operation) -> None:
         spec = operation.build.spec
@@ -36,7 +47,7 @@ class Image(OperationStep):
         bus = spec.image.properties.get("hw_disk_bus") or "virtio"
         operation.disks = [GuestDisk(source=root, target="vda", boot_index=1, bus=bus)]
         if flavor.ephemeral_gb:
-            self._add(operation, await store.blank(uuid, "disk.eph0", size_gb=flavor.ephemeral_gb, filesystem="ext4"))
+            self._add(operation, await store.blank(uuid, EPHEMERAL, size_gb=flavor.ephemeral_gb, filesystem="ext4"))
         if flavor.swap_mb:
             size = flavor.swap_mb / MIB_PER_GIB
             self._add(operation, await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap"))

@@ -7,6 +7,7 @@ import asyncio
 from kilonova.compute.agent.plugging import plugged
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.runner import Operation, OperationStep
+from kilonova.compute.models import Vif
 from kilonova.compute.properties import hardware
 from kilonova.compute.virt.driver import GuestInterface, GuestSpec, PowerState
 
@@ -25,13 +26,20 @@ class Define(OperationStep):
             await operation.host.driver.undefine(operation.uuid)
 
 
+def guest_interface(operation: Operation, vif: Vif) -> GuestInterface:
+    """An interface as the driver is to make it."""
+    spec, driver = operation.build.spec, operation.host.driver
+    devices = hardware(spec.image.properties if spec.image is not None else {}, spec.flavor.extra_specs)
+    model = devices.get("hw_vif_model") or "virtio"
+    return GuestInterface(mac=vif.mac_address, vif=plugged(driver, vif), mtu=vif.mtu, model=model)
+
+
 def guest_spec(operation: Operation) -> GuestSpec:
     """The guest as the driver is to define it."""
     server, spec = operation.build.server, operation.build.spec
     image = spec.image
     properties = image.properties if image is not None else {}
     devices = hardware(properties, spec.flavor.extra_specs)
-    model = devices.get("hw_vif_model") or "virtio"
     default = DEFAULT_CMDLINE.format(root=ROOTS.get(operation.disks[0].bus, "sda") if operation.disks else "vda")
     return GuestSpec(
         uuid=server.uuid,
@@ -42,10 +50,7 @@ def guest_spec(operation: Operation) -> GuestSpec:
         vcpus=spec.flavor.vcpus,
         memory_mb=spec.flavor.memory_mb,
         disks=tuple(operation.disks),
-        interfaces=tuple(
-            GuestInterface(mac=vif.mac_address, vif=plugged(operation.host.driver, vif), mtu=vif.mtu, model=model)
-            for vif in operation.vifs
-        ),
+        interfaces=tuple(guest_interface(operation, vif) for vif in operation.vifs),
         kernel=operation.kernel,
         initrd=operation.initrd,
         cmdline=properties.get("os_command_line", default) if operation.kernel is not None else "",

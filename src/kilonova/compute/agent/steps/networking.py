@@ -118,15 +118,17 @@ class Plug(OperationStep):
     async def do(self, operation: Operation) -> None:
         if operation.vifs:
             operation.host.events.expect(operation.uuid, PLUGGED, [vif.port_id for vif in operation.vifs])
-            await operation.host.ask_service(lambda: _plug(operation), server=operation.uuid)
+            await operation.host.ask_service(
+                lambda: _plug(operation, [vif.port_id for vif in operation.vifs]), server=operation.uuid
+            )
 
     async def undo(self, operation: Operation) -> None:
         if operation.vifs:
             await operation.host.wiring.unplug(operation.ctx, [vif.port_id for vif in operation.vifs])
 
 
-async def _plug(operation: Operation) -> None:
-    await operation.host.wiring.plug(operation.ctx, [vif.port_id for vif in operation.vifs])
+async def _plug(operation: Operation, port_ids: list[str]) -> None:
+    await operation.host.wiring.plug(operation.ctx, port_ids)
 
 
 class Unplug(OperationStep):
@@ -140,21 +142,27 @@ class AwaitNetwork(OperationStep):
     """The event may have been lost with the process that delivered it: plugging again makes the network agent send it again."""
 
     async def do(self, operation: Operation) -> None:
-        host, options = operation.host, operation.host.options
         if not operation.vifs:
             return
-        until = host.clock.monotonic() + options.vif_plugging_timeout
-        while not await host.events.all_there(
-            operation.uuid, PLUGGED, min(options.plug_again, until - host.clock.monotonic())
-        ):
-            if host.clock.monotonic() >= until:
-                break
-            await host.ask_service(lambda: _plug(operation), server=operation.uuid)
-        failed, missing = host.events.result(operation.uuid, PLUGGED)
-        if failed:
-            raise NetworkNotReady(f"the network reported a failure for port {', '.join(failed)}")
-        if missing and options.vif_plugging_is_fatal:
-            raise NetworkNotReady(
-                f"no network-vif-plugged within {options.vif_plugging_timeout:g} s for port {', '.join(missing)}"
-            )
+        missing = await await_plugged(operation, [vif.port_id for vif in operation.vifs])
         operation.vifs = [msgspec.structs.replace(vif, active=vif.port_id not in missing) for vif in operation.vifs]
+
+
+async def await_plugged(operation: Operation, port_ids: list[str]) -> list[str]:
+    """The ports that did not report in time, where that is not fatal; raises NetworkNotReady."""
+    host, options = operation.host, operation.host.options
+    until = host.clock.monotonic() + options.vif_plugging_timeout
+    while not await host.events.all_there(
+        operation.uuid, PLUGGED, min(options.plug_again, until - host.clock.monotonic())
+    ):
+        if host.clock.monotonic() >= until:
+            break
+        await host.ask_service(lambda: _plug(operation, port_ids), server=operation.uuid)
+    failed, missing = host.events.result(operation.uuid, PLUGGED)
+    if failed:
+        raise NetworkNotReady(f"the network reported a failure for port {', '.join(failed)}")
+    if missing and options.vif_plugging_is_fatal:
+        raise NetworkNotReady(
+            f"no network-vif-plugged within {options.vif_plugging_timeout:g} s for port {', '.join(missing)}"
+        )
+    return missing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.runner import Operation, OperationStep
+from kilonova.compute.states import Vm
 from kilonova.compute.virt.capabilities import Suspends, TriggersCrashDumps
 from kilonova.compute.virt.driver import PowerState
 
@@ -24,6 +25,13 @@ class PowerOff(OperationStep):
             operation.uuid, timeout=operation.host.options.shutdown_timeout
         ):
             await driver.destroy(operation.uuid)
+
+
+class StayOff(OperationStep):
+    """A server that was off needs none of the steps that follow."""
+
+    async def do(self, operation: Operation) -> None:
+        operation.complete = operation.build.server.vm_state == Vm.STOPPED
 
 
 class SoftReboot(OperationStep):

@@ -21,7 +21,7 @@ from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.servers.logic import owned
 from kilonova.compute.resources.servers.passwords import make_password
-from kilonova.compute.states import Vm
+from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import actions as action_store
 from kilonova.compute.store import builds, request_specs
 from kilonova.compute.store import hosts as host_store
@@ -31,6 +31,8 @@ from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database, Transaction, retried
 from kilonova.core.grants import Grants
+
+SOFT_DELETE, RESTORE = "soft_delete", "restore"
 
 
 class ActionLogic:
@@ -48,13 +50,23 @@ class ActionLogic:
         """An action that the server's host does. `change` is made to the server's request spec before."""
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, action)
-            if row.host is None:
-                raise errors.NotReady(server_id=server_id)
             if change is not None:
                 await self._change_spec(tx.connection, row, change)
-            ref = await self._ref(tx.connection, ctx, row, action)
-            await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
-            self.events.action_began(tx, ctx, row, action)
+            await self.send(tx, ctx, row, action)
+
+    async def send(
+        self, tx: Transaction, ctx: RequestContext, row: ServerRow, action: str, arguments: dict[str, str] | None = None
+    ) -> None:
+        """Hand an action on a server that was taken for it to the server's host."""
+        if row.host is None:
+            raise errors.NotReady(server_id=row.uuid)
+        ref = await self._ref(tx.connection, ctx, row, action, arguments)
+        await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
+        self.events.action_began(tx, ctx, row, action)
+
+    @staticmethod
+    def known(action: str) -> Action:
+        return ACTIONS[action]
 
     async def _change_spec(
         self, connection: Connection, row: ServerRow, change: Callable[[models.RequestSpec], None]
@@ -67,10 +79,22 @@ class ActionLogic:
 
     @retried
     async def delete(
-        self, ctx: RequestContext, server_id: str, *, may: Callable[[ServerRow], None] | None = None
+        self,
+        ctx: RequestContext,
+        server_id: str,
+        *,
+        may: Callable[[ServerRow], None] | None = None,
+        force: bool = False,
     ) -> None:
-        """By the server's host; where that is down, by the conductor at once. `may` raises for callers that must not do that."""
+        """By the server's host; where that is down, by the conductor at once. `may` raises for callers that must not do that.
+        Unless by `force`, the server is kept for a while where the options say so."""
         async with self.database.transaction() as tx:
+            if (
+                not force
+                and self.options.reclaim_instance_interval
+                and await self._soft_delete(tx, ctx, server_id, may)
+            ):
+                return
             row = await self.take(tx, ctx, server_id, "delete", may=may)
             self.events.action_began(tx, ctx, row, "delete")
             if row.host is None or not await self.is_up(tx.connection, row.host):
@@ -78,6 +102,32 @@ class ActionLogic:
                 return
             ref = await self._ref(tx.connection, ctx, row, "delete")
             await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
+
+    async def _soft_delete(
+        self, tx: Transaction, ctx: RequestContext, server_id: str, may: Callable[[ServerRow], None] | None
+    ) -> bool:
+        """False for a server that can't be kept: no host has it, or its host is down."""
+        row = await owned(tx.connection, ctx, server_id, lock=True)
+        if may is not None:
+            may(row)
+        if row.vm_state == Vm.SOFT_DELETED and row.task_state is None:
+            return True
+        known = row.vm_state in ACTIONS[SOFT_DELETE].vm_states and row.task_state != Task.DELETING
+        if not known or row.host is None or not await self.is_up(tx.connection, row.host):
+            return False
+        await self.take(tx, ctx, server_id, SOFT_DELETE)
+        now = self.clock.row_time()
+        await store.change(tx.connection, row.uuid, {"deleted_at": now}, now)
+        await self.send(tx, ctx, row, SOFT_DELETE)
+        return True
+
+    @retried
+    async def restore(self, ctx: RequestContext, server_id: str) -> None:
+        """Bring a server back that was deleted and kept."""
+        async with self.database.transaction() as tx:
+            row = await self.take(tx, ctx, server_id, RESTORE)
+            await store.change(tx.connection, row.uuid, {"deleted_at": None}, self.clock.row_time())
+            await self.send(tx, ctx, row, RESTORE)
 
     def password(self) -> str:
         """A new one for a server's administrator."""
@@ -115,11 +165,14 @@ class ActionLogic:
         }  # fmt: skip
         await action_store.begin(connection, [entry])
 
-    async def _ref(self, connection: Connection, ctx: RequestContext, row: ServerRow, action: str) -> models.ServerRef:
+    async def _ref(
+        self, connection: Connection, ctx: RequestContext, row: ServerRow, action: str,
+        arguments: dict[str, str] | None = None,
+    ) -> models.ServerRef:  # fmt: skip
         build = await builds.build_of(connection, row.uuid)
         if build is None:
             raise errors.NotReady(server_id=row.uuid)
-        build.request_id, build.action = ctx.request_id, action
+        build.request_id, build.action, build.arguments = ctx.request_id, action, arguments or {}
         build = self.grants.granted(build, row.host)
         return models.ServerRef(build=build, request_id=ctx.request_id, action=action)
 

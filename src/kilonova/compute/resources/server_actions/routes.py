@@ -9,12 +9,16 @@ from typing import Any
 from kilonova.compute.actions.base import Action, Api, Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.resources.base import Deps, Resource
+from kilonova.compute.resources.floating_ips.logic import FloatingIpLogic
 from kilonova.compute.resources.server_actions.console import ConsoleLogic
 from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
+from kilonova.compute.resources.server_actions.guest_passwords import PasswordLogic
 from kilonova.compute.resources.server_actions.handlers import ServerActions
 from kilonova.compute.resources.server_actions.logic import ActionLogic
 from kilonova.compute.resources.server_actions.moving import MoveLogic
 from kilonova.compute.resources.server_actions.policies import ACTION, RULES
+from kilonova.compute.resources.server_actions.rebuilding import RebuildLogic
+from kilonova.compute.resources.server_actions.rebuilds import Rebuilds
 from kilonova.compute.resources.server_actions.rescues import RescueLogic
 from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
 from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
@@ -35,6 +39,9 @@ def routes(deps: Deps) -> list[Route]:
         rescues=RescueLogic(logic, deps.images),
         snapshots=SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", "")),
         moves=MoveLogic(logic),
+        floating_ips=FloatingIpLogic(deps.networks),
+        passwords=PasswordLogic(logic, deps.core.bus),
+        rebuilds=Rebuilds(ServerLogic(database, clock, deps.options), RebuildLogic(logic, deps.images)),
     )
     actions = ServerActions(ServerLogic(database, clock, deps.options), api)
     return [

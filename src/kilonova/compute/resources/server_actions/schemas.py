@@ -6,9 +6,32 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from kilonova.compute.resources.servers.schemas import FlavorRef
-from kilonova.compute.web.fields import AdminPass, Boolean, HostName, Line, Metadata, Name, Number, Uuid, matching
+from kilonova.compute.resources.servers.schemas import (
+    NAMES,
+    Address,
+    Certificates,
+    DiskConfig,
+    FlavorRef,
+    Label,
+    PersonalityIn,
+    UserData,
+)
+from kilonova.compute.web.fields import (
+    AdminPass,
+    Boolean,
+    Fqdn,
+    HostName,
+    Line,
+    Metadata,
+    Name,
+    Number,
+    ShortDescription,
+    Uuid,
+    matching,
+)
 from kilonova.core.web.wire import Body, View, versions
+
+IpAddress = Annotated[str, matching(r"\A[0-9a-fA-F:.]{2,45}\Z", "an IP address")]
 
 
 class Reboot(Body, kw_only=True):
@@ -84,8 +107,47 @@ class Rescued(View, kw_only=True, rename={"admin_pass": "adminPass"}):
     admin_pass: str
 
 
+class Rebuild(Body, kw_only=True, rename=NAMES):
+    """What is not named stays as it is; a null takes it away."""
+
+    image_ref: Uuid
+    name: Name | UnsetType = UNSET
+    admin_pass: AdminPass | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    preserve_ephemeral: Boolean = False
+    disk_config: DiskConfig | UnsetType = UNSET
+    access_ip_v4: Address | UnsetType | None = UNSET
+    access_ip_v6: Address | UnsetType | None = UNSET
+    personality: Annotated[list[PersonalityIn] | UnsetType, versions("2.1", "2.56")] = UNSET
+    description: Annotated[ShortDescription | UnsetType | None, versions("2.19")] = UNSET
+    key_name: Annotated[Name | UnsetType | None, versions("2.54")] = UNSET
+    user_data: Annotated[UserData | UnsetType | None, versions("2.57")] = UNSET
+    trusted_image_certificates: Annotated[Certificates | UnsetType | None, versions("2.63")] = UNSET
+    hostname_label: Annotated[Label | UnsetType, versions("2.90", "2.93", name="hostname")] = UNSET
+    hostname: Annotated[Fqdn | UnsetType, versions("2.94")] = UNSET
+
+
+class NewPassword(Body, kw_only=True, rename={"admin_pass": "adminPass"}):
+    admin_pass: AdminPass
+
+
 class GroupName(Body, kw_only=True):
     name: Name
+
+
+class FixedIpOn(Body, kw_only=True, rename={"network_id": "networkId"}):
+    network_id: Annotated[str, Meta(min_length=1, max_length=36)] | int
+
+
+class OneAddress(Body, kw_only=True):
+    address: IpAddress
+
+
+class FloatingIpFor(Body, kw_only=True):
+    """`fixed_address` is where it is to lead; without one, to the server's first of IPv4."""
+
+    address: IpAddress
+    fixed_address: IpAddress | UnsetType = UNSET
 
 
 class ConsoleText(View, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.server_actions.logic import ActionLogic
@@ -50,7 +50,7 @@ class Servers:
             links=links(call, "servers", first),
             disk_config=wanted.disk_config,
             security_groups=[views.GroupName(name=name) for name in groups],
-            admin_pass=wanted.admin_pass,
+            admin_pass=wanted.admin_pass if self.options.enable_instance_password else UNSET,
         )
         location = f"{call.base_url}{root(call)}/servers/{first}"
         return Reply(views.CreatedBody(server=view), headers={"Location": location})

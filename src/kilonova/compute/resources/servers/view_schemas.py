@@ -140,6 +140,17 @@ class ServerView(View, kw_only=True, rename=NAMES):
     scheduler_hints: Annotated[dict[str, Any] | UnsetType, versions("2.100")] = UNSET
 
 
+class RebuiltView(ServerView, kw_only=True, rename=NAMES | {"admin_pass": "adminPass", "new_user_data": "user_data"}):
+    """With the password, which is not shown again."""
+
+    admin_pass: str | UnsetType = UNSET
+    new_user_data: Annotated[str | None, versions("2.57")] = None
+
+
+class RebuiltBody(View, kw_only=True):
+    server: RebuiltView
+
+
 class ServerBody(View, kw_only=True):
     server: ServerView
 
@@ -154,7 +165,7 @@ class Created(View, kw_only=True, rename={"disk_config": "OS-DCF:diskConfig", "a
     links: list[Link]
     disk_config: str
     security_groups: list[GroupName]
-    admin_pass: str
+    admin_pass: str | UnsetType = UNSET
 
 
 class CreatedBody(View, kw_only=True):

@@ -209,6 +209,12 @@ def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostF
     )
 
 
+def interface_xml(interface: GuestInterface) -> str:
+    """One interface, for a domain that has been defined."""
+    text: str = etree.tostring(_interface(interface), encoding="unicode")
+    return text
+
+
 def _interface(interface: GuestInterface) -> etree._Element:
     given = VIFS[type(interface.vif)](interface.vif)
     return el(

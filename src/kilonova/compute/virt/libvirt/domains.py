@@ -12,7 +12,7 @@ from typing import Any
 import libvirt
 from lxml import etree
 
-from kilonova.compute.virt.capabilities import ConsoleEndpoint
+from kilonova.compute.virt.capabilities import ConsoleEndpoint, NoGuestAgent
 from kilonova.compute.virt.driver import GuestInfo, PowerState, VirtError
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE
 from kilonova.compute.virt.libvirt.events import STATES
@@ -140,6 +140,18 @@ def unless(reached: Callable[[], bool], act: Callable[[], object]) -> None:
     except libvirt.libvirtError:
         if not reached():
             raise
+
+
+NO_AGENT = (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED)
+
+
+def set_password(domain: Any, user: str, password: str) -> None:
+    try:
+        domain.setUserPassword(user, password, 0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in NO_AGENT:
+            raise NoGuestAgent(f"set a password: guest {domain.UUIDString()}: {error}") from None
+        raise
 
 
 def console_log_path(domain: Any) -> Path | None:

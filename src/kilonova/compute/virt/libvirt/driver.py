@@ -20,12 +20,15 @@ from kilonova.compute.virt.capabilities import (
     Diagnoses,
     LogsConsole,
     OffersConsoles,
+    PlugsInterfaces,
+    SetsPasswords,
     Suspends,
     TriggersCrashDumps,
 )
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
+    GuestInterface,
     GuestNotFound,
     GuestSpec,
     HostCapacity,
@@ -35,12 +38,12 @@ from kilonova.compute.virt.driver import (
     VirtDriver,
     VirtError,
 )
-from kilonova.compute.virt.libvirt import disk_copy, domains
+from kilonova.compute.virt.libvirt import disk_copy, domains, interfaces
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
 from kilonova.compute.virt.libvirt.diagnostics import diagnostics_of
-from kilonova.compute.virt.libvirt.domain_xml import domain_xml
+from kilonova.compute.virt.libvirt.domain_xml import domain_xml, interface_xml
 from kilonova.compute.virt.libvirt.guest_states import GuestStates
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.logtail import tail
@@ -55,12 +58,23 @@ GONE = OFF | {PowerState.NOSTATE}
 STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots ignores it
 MEMORY_TIMEOUT = 3600.0  # seconds that writing or reading a guest's memory may take
+LOOK_AGAIN = 0.2  # seconds between two looks at whether a guest has let go of a device
 EVENT_TIMEOUT = 3.0  # seconds from the end of an operation to its event; after them the state is asked for
 
 LOG = log.get(__name__)
 
 
-class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDisks, TriggersCrashDumps, Diagnoses):
+class LibvirtDriver(
+    VirtDriver,
+    LogsConsole,
+    OffersConsoles,
+    Suspends,
+    CopiesDisks,
+    TriggersCrashDumps,
+    PlugsInterfaces,
+    SetsPasswords,
+    Diagnoses,
+):
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
@@ -165,6 +179,30 @@ class LibvirtDriver(VirtDriver, LogsConsole, OffersConsoles, Suspends, CopiesDis
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._domain("interrupt", uuid, lambda domain: domain.injectNMI())
+
+    async def attach_interface(self, uuid: str, interface: GuestInterface) -> None:
+        self.must_plug(uuid, interface)
+        text = interface_xml(interface)
+        await self._domain("attach an interface", uuid, lambda domain: interfaces.attach(domain, interface.mac, text))
+
+    async def detach_interface(self, uuid: str, mac: str, *, timeout: float) -> bool:
+        loop = asyncio.get_running_loop()
+        until, asked = loop.time() + timeout, float("-inf")
+        while True:
+            if loop.time() - asked >= ASK_AGAIN:
+                asked = loop.time()
+                gone = await self._domain("detach an interface", uuid, lambda d: interfaces.ask_to_detach(d, mac))
+            else:
+                gone = mac not in await self.interfaces(uuid)
+            if gone or loop.time() >= until:
+                return gone
+            await asyncio.sleep(LOOK_AGAIN)
+
+    async def interfaces(self, uuid: str) -> frozenset[str]:
+        return await self._domain("list interfaces", uuid, interfaces.macs)
+
+    async def set_password(self, uuid: str, user: str, password: str) -> None:
+        await self._domain("set a password", uuid, lambda domain: domains.set_password(domain, user, password))
 
     async def diagnostics(self, uuid: str) -> GuestDiagnostics:
         virt_type = self._host().virt_type

@@ -31,6 +31,8 @@ from kilonova.network.agent.system import netns
 PASSED = {"accept", "content-type", "user-agent", "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"}
 RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}
 METHODS = ("GET", "HEAD")
+LEFT = re.compile(r"^/openstack/[^/?]+/password\Z")
+"""The one path at which guests leave something (POST)."""
 NAME = r"[\w=:@,~-][\w.=:@,~-]*"
 TARGET = re.compile(rf"^/({NAME}(/{NAME})*/?)?(\?[\x21-\x7e]*)?\Z", re.ASCII)
 """A path of plain names, with a query or without: no dot segments in any spelling, no empty ones, no other host's."""
@@ -157,7 +159,7 @@ def refusal(request: Request) -> int | None:
     """The status for what is no request for metadata."""
     if not TARGET.match(request.target):
         return 400
-    if request.method not in METHODS:
+    if request.method not in METHODS and not (request.method == "POST" and LEFT.match(request.target)):
         return 405
     return None if TREES.match(request.target) else 404
 

@@ -45,7 +45,7 @@ def to_launch(call: Call, body: shapes.ServerCreate, *, clock: Clock, password_l
         image_id=image_id, metadata=asked.metadata, networks=_networks(call, asked),
         security_groups=_groups(asked), hints=_hints(present(body.hints, {})), block_devices=devices,
         config_drive=truth(asked.config_drive or False), key_name=present(asked.key_name, None), least=least, most=count,
-        user_data=_user_data(asked.user_data), personality=[_file(file) for file in asked.personality],
+        user_data=user_data_of(asked.user_data), personality=[file_of(file) for file in asked.personality],
         admin_pass=present(asked.admin_pass, None) or make_password(clock, password_length),
         access_ip_v4=address(asked.access_ip_v4, 4), access_ip_v6=address(asked.access_ip_v6, 6),
         disk_config=asked.disk_config, tags=list(dict.fromkeys(asked.tags)), hostname=hostname,
@@ -168,7 +168,7 @@ def _uuid(name: str, text: str) -> str:
         raise InvalidInput(reason=f"scheduler hint {name}: {text!r} is not a 'uuid'") from None
 
 
-def _user_data(text: str | None) -> str | None:
+def user_data_of(text: str | None) -> str | None:
     if not text:
         return None
     try:
@@ -180,7 +180,7 @@ def _user_data(text: str | None) -> str | None:
     return text
 
 
-def _file(file: shapes.PersonalityIn) -> models.PersonalityFile:
+def file_of(file: shapes.PersonalityIn) -> models.PersonalityFile:
     try:
         contents = base64.b64decode("".join(file.contents.split()), validate=True)
     except (binascii.Error, ValueError):

@@ -34,7 +34,9 @@ class LaunchChecks:
         spec = await self._from_database(ctx, wanted)
         image, networks, (group_ids, group_names) = await asyncio.gather(
             resolve_image(self.images, ctx, wanted.image_id),
-            resolve_networks(self.networks, ctx, wanted),
+            resolve_networks(
+                self.networks, ctx, wanted.networks, external=wanted.port_may_be_external, most=wanted.most
+            ),
             resolve_groups(self.networks, ctx, wanted.security_groups),
         )
         check_fits(spec.flavor, image, zero_disk_allowed=wanted.zero_disk_allowed)
@@ -55,17 +57,11 @@ class LaunchChecks:
                 admin_pass=wanted.admin_pass,
             )  # fmt: skip
             if wanted.key_name is not None:
-                spec.key_pair = await self._key_pair(connection, ctx, wanted.key_name)
+                spec.key_pair = await key_pair_of(connection, ctx, wanted.key_name)
             await self._place(connection, wanted, spec)
             if "group" in wanted.hints:
                 await self._group(connection, ctx, wanted.hints["group"][0])
         return spec
-
-    async def _key_pair(self, connection: Connection, ctx: RequestContext, name: str) -> models.KeyPair:
-        row = await key_store.get(connection, ctx.user_id or "", name)
-        if row is None:
-            raise errors.UnknownKeyPair
-        return models.KeyPair(name=row.name, public_key=row.public_key, type=row.type)
 
     async def _group(self, connection: Connection, ctx: RequestContext, group_id: str) -> None:
         row = await group_store.get(connection, group_id)
@@ -98,3 +94,11 @@ class LaunchChecks:
             spec.requested_host = known[0].host
         if wanted.force_node is not None:
             spec.force_host = known[0].host
+
+
+async def key_pair_of(connection: Connection, ctx: RequestContext, name: str) -> models.KeyPair:
+    """The caller's of this name; raises UnknownKeyPair."""
+    row = await key_store.get(connection, ctx.user_id or "", name)
+    if row is None:
+        raise errors.UnknownKeyPair
+    return models.KeyPair(name=row.name, public_key=row.public_key, type=row.type)

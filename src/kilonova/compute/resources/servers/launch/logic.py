@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.errors import TooMany
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.resources.quotas.counting import Limits, QuotaTracker
+from kilonova.compute.resources.quotas.counting import QuotaTracker
 from kilonova.compute.resources.servers.launch.checks import LaunchChecks
 from kilonova.compute.resources.servers.launch.hostnames import hostname_for
+from kilonova.compute.resources.servers.launch.limits import check_items
 from kilonova.compute.resources.servers.launch.request import BlockDevice, Launched, LaunchRequest, Resolved
 from kilonova.compute.resources.servers.launch.timeline import Timeline
 from kilonova.compute.states import Task, Vm
@@ -86,27 +86,13 @@ class LaunchLogic:
         owner = (one.ctx.project_id or "", one.ctx.user_id)
         wanted, flavor = one.wanted, one.resolved.spec.flavor
         limits = await tracker.limits(*owner)
-        if 0 <= limits["metadata_items"] < len(wanted.metadata):
-            raise TooMany(reason=f"Maximum number of metadata items exceeds {limits['metadata_items']}")
-        self._check_files(wanted, limits)
+        check_items(wanted.metadata, wanted.personality, limits)
         each = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.memory_mb}
         count = tracker.fits(limits, owner, each, least=wanted.least, most=wanted.most)
         if one.resolved.server_group_id is not None:
             await tracker.join(limits, one.ctx.user_id, one.resolved.server_group_id, count)
         tracker.take(owner, each, count)
         return count
-
-    def _check_files(self, wanted: LaunchRequest, limits: Limits) -> None:
-        files = limits["injected_files"]
-        if 0 <= files < len(wanted.personality):
-            reason = f"Personality file limit exceeded: {len(wanted.personality)} files, at most {files} are allowed"
-            raise TooMany(reason=reason)
-        path, content = limits["injected_file_path_bytes"], limits["injected_file_content_bytes"]
-        for file in wanted.personality:
-            if 0 <= path < len(file.path.encode()):
-                raise TooMany(reason=f"Personality file path exceeds maximum {path}")
-            if 0 <= content < len(file.contents):
-                raise TooMany(reason=f"Personality file content exceeds maximum {content}")
 
     def _reservation_id(self) -> str:
         return "r-" + base64.b32encode(self.clock.random_bytes(5)).decode().lower()

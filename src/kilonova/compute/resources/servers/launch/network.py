@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Literal
 
 from kilonova.compute import models
 from kilonova.compute.errors import AmbiguousSecurityGroup
 from kilonova.compute.peers import NetworkAccess
 from kilonova.compute.resources.servers import errors
-from kilonova.compute.resources.servers.launch.request import LaunchRequest
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import Conflict
 from kilonova.network.client import NetworkRecord, PortRecord
@@ -18,22 +18,27 @@ NAMED = 10  # networks to choose from that a refusal names
 
 
 async def resolve_networks(
-    client: NetworkAccess, ctx: RequestContext, wanted: LaunchRequest
+    client: NetworkAccess,
+    ctx: RequestContext,
+    asked: list[models.NetworkRequest] | Literal["auto", "none"] | None,
+    *,
+    external: bool,
+    most: int = 1,
 ) -> list[models.NetworkRequest]:
-    """One request for each interface, in the order asked; [] for none."""
-    if wanted.networks == "none":
+    """One request for each interface, in the order asked; [] for none. `external`: the caller may use external networks, `most`:
+    for how many servers it is."""
+    if asked == "none":
         return []
-    if wanted.networks is None or wanted.networks == "auto":
-        return await _only_network(client, ctx, must=wanted.networks == "auto")
-    asked = [request for request in wanted.networks if isinstance(request, models.NetworkRequest)]
-    if wanted.most > 1:
+    if asked is None or asked == "auto":
+        return await _only_network(client, ctx, must=asked == "auto")
+    if most > 1:
         _check_many(asked)
     ports = await _ports(client, ctx, [r.port_id for r in asked if r.port_id])
     for request in asked:
         if request.port_id:
             request.network_id = ports[request.port_id].network_id
             request.fixed_ip = None
-    await _check_networks(client, ctx, asked, external=wanted.port_may_be_external)
+    await _check_networks(client, ctx, asked, external=external)
     await _check_addresses(client, ctx, asked)
     return asked
 
