@@ -70,7 +70,7 @@ class Admin:
         if direct.status_code == 200:
             found: dict[str, Any] = direct.json()["server"]
             return found
-        servers = self.get("/compute/v2.1/servers/detail?all_tenants=1")["servers"]
+        servers = self.get("/compute/v2.1/servers/detail?all_tenants=1&soft_deleted=1")["servers"]
         named = [server for server in servers if server["name"] == name_or_id]
         if len(named) != 1:
             what = "there is no server" if not named else f"{len(named)} servers; give the id, not the name:"

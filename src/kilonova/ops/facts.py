@@ -104,7 +104,9 @@ async def _servers(compute: Any) -> dict[str, ServerFact]:
     found: dict[str, ServerFact] = {}
     marker = ""
     while True:
-        page = await compute.get(f"/servers/detail?all_tenants=1&limit=1000{marker}", dict[str, Any], own=True)
+        page = await compute.get(
+            f"/servers/detail?all_tenants=1&soft_deleted=1&limit=1000{marker}", dict[str, Any], own=True
+        )
         for item in page["servers"]:
             found[item["id"]] = ServerFact(
                 item["id"],

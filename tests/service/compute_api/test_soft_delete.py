@@ -50,8 +50,12 @@ async def test_it_is_listed_for_those_alone_that_ask_for_it(keeping: Cloud) -> N
     for path, ids in (
         ("/servers", []), ("/servers/detail", []), ("/servers?status=SOFT_DELETED", [server_id]),
         ("/servers/detail?status=SOFT_DELETED", [server_id]), ("/servers?status=ACTIVE", []),
+        ("/servers?soft_deleted=true", []),
     ):  # fmt: skip
-        assert [one["id"] for one in (await keeping("GET", path)).json["servers"]] == ids, path
+        assert [one["id"] for one in (await keeping("GET", path, "2.74")).json["servers"]] == ids, path
+    for path, ids in (("/servers?soft_deleted=true", [server_id]), ("/servers?soft_deleted=0", []), ("/servers", [])):
+        listed = await keeping("GET", f"{path}{'&' if '?' in path else '?'}all_tenants=1", token="admin")
+        assert [one["id"] for one in listed.json["servers"]] == ids, path
 
 
 async def test_it_is_restored(keeping: Cloud) -> None:

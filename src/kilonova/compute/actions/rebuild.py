@@ -18,8 +18,8 @@ ACTIONS = (
     Action(
         name="rebuild", wire="rebuild", rule=f"{R}:servers:rebuild", runs=Runs.HOST, handler=_rebuild,
         body=Rebuild, reply=RebuiltBody, example={"imageRef": "70a599e0-31e7-49b7-b260-868f441e862b"},
-        vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]), task=Task.REBUILDING, ends=Vm.ACTIVE,
-        stays=frozenset([Vm.STOPPED]), has_password=True,
+        vm_states=frozenset([Vm.ACTIVE, Vm.STOPPED, Vm.ERROR]), task=Task.REBUILDING,
+        shows={Task.SPAWNING: Task.REBUILD_SPAWNING}, ends=Vm.ACTIVE, stays=frozenset([Vm.STOPPED]), has_password=True,
         steps=(REFRESH, DESTROY, UNPLUG, WIPE, *BUILD_OFF, STAY_OFF, *POWER_UP), event="rebuild",
     ),
 )  # fmt: skip

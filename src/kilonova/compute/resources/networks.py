@@ -39,7 +39,7 @@ REMOVED: tuple[tuple[Method, str], ...] = (
     ("DELETE", "/os-tenant-networks/{network_id:str}"), ("GET", "/os-floating-ips-bulk"),
     ("GET", "/os-floating-ips-bulk/{host:str}"), ("POST", "/os-floating-ips-bulk"),
     ("PUT", "/os-floating-ips-bulk/{action:str}"),
-    ("GET", "/os-floating-ip-dns"), ("GET", "/os-fping"), ("GET", "/os-fping/{server_id:str}"),
+    ("GET", "/os-floating-ip-dns"), ("GET", "/os-fping"), ("GET", "/os-fping/{id:str}"),
 )  # fmt: skip
 """410 at every microversion."""
 

@@ -59,6 +59,7 @@ class ServerFilter(msgspec.Struct, kw_only=True):
     project_id: str | None = None
     user_id: str | None = None
     deleted: bool | None = False
+    soft_deleted: bool = False
     name: str | None = None
     statuses: list[str] | None = None
     flavor: str | None = None
@@ -76,7 +77,8 @@ class ServerFilter(msgspec.Struct, kw_only=True):
     @property
     def wants_kept(self) -> bool:
         """Whether servers that were deleted and are kept are among what is asked for."""
-        return "SOFT_DELETED" in (self.statuses or ()) or self.equals.get("vm_state") == Vm.SOFT_DELETED
+        named = "SOFT_DELETED" in (self.statuses or ())
+        return self.soft_deleted or named or self.equals.get("vm_state") == Vm.SOFT_DELETED
 
 
 class StoredServer(ServerKey):

@@ -4,12 +4,12 @@ documents made of these are true. In production nothing is compared and nothing 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 
 from kilonova.core.web.call import Call, Reply
-from kilonova.core.web.wire import Version, at_version, encode, members
+from kilonova.core.web.wire import Version, at_version, encode, hints_of, members
 
 if TYPE_CHECKING:
     from kilonova.core.web.app import Route, Web
@@ -117,7 +117,7 @@ def _fields(kind: Any) -> list[Any]:
     """The types that a Struct's fields, or the items of its lists, have."""
     if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return []
-    hints = [part for hint in get_type_hints(kind, include_extras=True).values() for part in members(hint)]
+    hints = [part for hint in hints_of(kind).values() for part in members(hint)]
     return [*hints, *(arg for hint in hints if get_origin(hint) is list for arg in get_args(hint))]
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import msgspec
 
 from kilonova import __version__
 from kilonova.core import errors
 from kilonova.core.web.microversion import Microversions
-from kilonova.core.web.wire import members, microversions, range_of
+from kilonova.core.web.wire import hints_of, members, microversions, range_of
 
 if TYPE_CHECKING:
     from kilonova.core.web.app import Route, Web
@@ -182,7 +182,7 @@ class Shapes:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             if kind not in self._structs:
                 self._structs[kind] = None
-                for hint in get_type_hints(kind, include_extras=True).values():
+                for hint in hints_of(kind).values():
                     self._collect(hint)
         else:
             for arg in get_args(kind):
@@ -212,7 +212,7 @@ def media_of(kind: Any) -> str:
 
 def _finish(kind: type[msgspec.Struct], schema: Json) -> None:
     """What msgspec does not know of a Struct: fields whose name on the wire depends on the microversion, and other fields."""
-    properties, hints = schema.get("properties", {}), get_type_hints(kind, include_extras=True)
+    properties, hints = schema.get("properties", {}), hints_of(kind)
     for field in msgspec.structs.fields(kind):
         window = range_of(hints[field.name])
         if window is not None and window.name is not None and window.name != field.encode_name:

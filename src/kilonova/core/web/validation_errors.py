@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from kilonova.core.web.wire import Version, range_of
+from kilonova.core.web.wire import Version, hints_of, range_of
 
 KINDS = {
     "str": "a string", "int": "an integer", "float": "a number", "bool": "a boolean", "array": "a list", "object": "an object",
@@ -82,7 +82,7 @@ def _windows(kind: Any, name: str) -> Iterator[tuple[Version, Version]]:
     """The microversions that have a field of this wire name."""
     if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     for field in msgspec.structs.fields(kind):
         window = range_of(hints[field.name])
         if window is not None and (window.name or field.encode_name) == name:
@@ -140,7 +140,7 @@ def _at(kind: Any, steps: list[str]) -> Iterator[Any]:
 
 def _inner(kind: Any, step: str) -> Iterator[Any]:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        hints = get_type_hints(kind, include_extras=True)
+        hints = hints_of(kind)
         for field in msgspec.structs.fields(kind):
             window = range_of(hints[field.name])
             if (window.name if window and window.name else field.encode_name) == step:

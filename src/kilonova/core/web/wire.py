@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from types import UnionType
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -108,6 +108,11 @@ _Refused = Annotated[str, msgspec.Meta(pattern="(?!)", description="no such fiel
 """No value fits it, not even under the made-up name that a field out of range has."""
 
 
+def hints_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The type of each field of a Struct, with what is annotated; those of a generic one are filled in."""
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
+
+
 def range_of(kind: Any) -> Range | None:
     """The microversions that a field of this type exists in; None for all."""
     if get_origin(kind) is Annotated:
@@ -147,7 +152,7 @@ def _struct_at(kind: type[msgspec.Struct], version: Version, lenient: bool, clos
         closed and getattr(kind, "other_fields", None) is None
     )
     strict = known_alone and not lenient
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     changed: list[Any] = []
     for field in msgspec.structs.fields(kind):
         hint = hints[field.name]
@@ -181,7 +186,7 @@ def _plan(kind: Any, version: Version) -> list[tuple[str, str, bool]] | None:
     """The fields that there are at a version: attribute, name on the wire, whether it holds what has a plan of its own. None
     where it is encoded as it is."""
     fields, same = [], True
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     for field in msgspec.structs.fields(kind):
         hint = hints[field.name]
         window = range_of(hint)

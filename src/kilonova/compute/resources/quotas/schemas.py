@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from kilonova.compute.web.fields import Boolean
 from kilonova.core.web.wire import Body, View, versions
 
+T = TypeVar("T")
 Limit = (
     Annotated[str, Meta(pattern=r"\A-?[0-9]{1,10}\Z", description="a number, or -1 for no limit")]
     | Annotated[int, Meta(ge=-1, le=2147483647)]
@@ -47,22 +48,27 @@ class QuotaClassUpdate(Body, kw_only=True):
     quota_class_set: Limits
 
 
-class QuotaSet(View, kw_only=True):
+class Resources(View, Generic[T], kw_only=True):
+    """What is counted or limited, in the order that clients see."""
+
+    instances: T
+    cores: T
+    ram: T
+    metadata_items: T
+    key_pairs: T
+    server_groups: T
+    server_group_members: T
+    injected_files: Annotated[T, versions("2.1", "2.56")]
+    injected_file_content_bytes: Annotated[T, versions("2.1", "2.56")]
+    injected_file_path_bytes: Annotated[T, versions("2.1", "2.56")]
+    fixed_ips: Annotated[T, versions("2.1", "2.35")]
+    floating_ips: Annotated[T, versions("2.1", "2.35")]
+    security_groups: Annotated[T, versions("2.1", "2.35")]
+    security_group_rules: Annotated[T, versions("2.1", "2.35")]
+
+
+class QuotaSet(Resources[int], kw_only=True):
     id: str | UnsetType = UNSET
-    instances: int
-    cores: int
-    ram: int
-    metadata_items: int
-    key_pairs: int
-    server_groups: int
-    server_group_members: int
-    injected_files: Annotated[int, versions("2.1", "2.56")]
-    injected_file_content_bytes: Annotated[int, versions("2.1", "2.56")]
-    injected_file_path_bytes: Annotated[int, versions("2.1", "2.56")]
-    fixed_ips: Annotated[int, versions("2.1", "2.35")]
-    floating_ips: Annotated[int, versions("2.1", "2.35")]
-    security_groups: Annotated[int, versions("2.1", "2.35")]
-    security_group_rules: Annotated[int, versions("2.1", "2.35")]
 
 
 class QuotaSetBody(View, kw_only=True):
@@ -75,44 +81,18 @@ class Usage(View, kw_only=True):
     reserved: int = 0
 
 
-class QuotaUsage(View, kw_only=True):
+class QuotaUsage(Resources[Usage], kw_only=True):
     id: str
-    instances: Usage
-    cores: Usage
-    ram: Usage
-    metadata_items: Usage
-    key_pairs: Usage
-    server_groups: Usage
-    server_group_members: Usage
-    injected_files: Annotated[Usage, versions("2.1", "2.56")]
-    injected_file_content_bytes: Annotated[Usage, versions("2.1", "2.56")]
-    injected_file_path_bytes: Annotated[Usage, versions("2.1", "2.56")]
-    fixed_ips: Annotated[Usage, versions("2.1", "2.35")]
-    floating_ips: Annotated[Usage, versions("2.1", "2.35")]
-    security_groups: Annotated[Usage, versions("2.1", "2.35")]
-    security_group_rules: Annotated[Usage, versions("2.1", "2.35")]
 
 
 class QuotaUsageBody(View, kw_only=True):
     quota_set: QuotaUsage
 
 
-class QuotaClass(View, kw_only=True):
+class QuotaClass(Resources[int], kw_only=True):
     id: str | UnsetType = UNSET
-    instances: int
-    cores: int
-    ram: int
-    metadata_items: int
-    key_pairs: int
     server_groups: Annotated[int, versions("2.50")]
     server_group_members: Annotated[int, versions("2.50")]
-    injected_files: Annotated[int, versions("2.1", "2.56")]
-    injected_file_content_bytes: Annotated[int, versions("2.1", "2.56")]
-    injected_file_path_bytes: Annotated[int, versions("2.1", "2.56")]
-    fixed_ips: Annotated[int, versions("2.1", "2.35")]
-    floating_ips: Annotated[int, versions("2.1", "2.35")]
-    security_groups: Annotated[int, versions("2.1", "2.35")]
-    security_group_rules: Annotated[int, versions("2.1", "2.35")]
 
 
 class QuotaClassBody(View, kw_only=True):

@@ -95,6 +95,7 @@ def _scope(call: Call, given: dict[str, str], wanted: ServerFilter, rule: str) -
         wanted.project_id = given.get("project_id")
     else:
         wanted.project_id = call.ctx.project_id or ""
+    wanted.soft_deleted = "soft_deleted" in given and _flag("soft_deleted", given["soft_deleted"])
     if "deleted" in given:
         wanted.deleted = _flag("deleted", given["deleted"])
     elif "changes-since" in given or "changes-before" in given:
