@@ -49,6 +49,7 @@ from kilonova.network.resources.service_profiles.routes import SERVICE_PROFILES
 from kilonova.network.resources.subnetpools.routes import SUBNETPOOLS
 from kilonova.network.resources.subnets.routes import SUBNETS
 from kilonova.network.resources.tags import TAGS
+from kilonova.network.resources.trunks.routes import TRUNKS
 from kilonova.network.tables import metadata, outbox
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -76,6 +77,7 @@ RESOURCES: tuple[AnyResource, ...] = (
     AGENTS,
     AGENT_SCHEDULERS,
     AVAILABILITY_ZONES,
+    TRUNKS,
     METERING_LABELS,
     METERING_LABEL_RULES,
     FLAVORS,

@@ -27,6 +27,7 @@ class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True):
     quota_security_group: Annotated[int, doc("Security groups of a project.", ge=-1)] = 10
     quota_security_group_rule: Annotated[int, doc("Rules of all security groups of a project.", ge=-1)] = 100
     quota_router: Annotated[int, doc("Routers of a project.", ge=-1)] = 10
+    quota_trunk: Annotated[int, doc("Trunks of a project.", ge=-1)] = 50
     quota_rbac_policy: Annotated[int, doc("RBAC policies of a project.", ge=-1)] = 10
     quota_floatingip: Annotated[int, doc("Floating IPs of a project.", ge=-1)] = 50
     agent_down_time: Annotated[float, doc("Seconds after which a silent network agent is down.", gt=0)] = 75

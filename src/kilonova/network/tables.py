@@ -133,11 +133,16 @@ ports = Table(
     Column("vnic_type", String(64), nullable=False),
     Column("profile", JSON, nullable=False),
     Column("qos_policy_id", String(36)),  # locked as a network's
+    Column("trunk_id", String(36)),  # the trunk whose parent it is
+    Column("subport_of", String(36)),  # the trunk whose subport it is, with the tag `vlan`
+    Column("vlan", Integer),
     UniqueConstraint("network_id", "mac_address"),
     Index("ix_ports_project", "project_id"),
     Index("ix_ports_device", "device_id"),
     Index("ix_ports_host", "host_id"),
     Index("ix_ports_qos_policy", "qos_policy_id"),
+    Index("ux_ports_trunk", "trunk_id", unique=True),
+    Index("ux_ports_subport", "subport_of", "vlan", unique=True),
 )
 
 ip_allocations = Table(
@@ -445,4 +450,14 @@ host_changes = Table(
     Column("host", String(255), primary_key=True),
     Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("news", Text, nullable=False),  # hosts/news.News, JSON
+)
+
+trunks = Table(
+    "trunks",
+    metadata,
+    *_standard(),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("port_id", ForeignKey("ports.id"), nullable=False),
+    Index("ix_trunks_project", "project_id"),
+    Index("ix_trunks_port", "port_id"),
 )

@@ -509,7 +509,7 @@ class LifeConformance:
         assert await setting.apply(again, state((ext, lan), (), OPEN)) == []
         assert setting.leftovers() == []
         assert not {"router", "advertiser"} & {item.kind for item in await again.leftovers()}
-        await again.apply(HostModel(routers=(), qos_policies=()))
+        await again.apply(HostModel(routers=(), qos_policies=(), trunks=()))
         assert await again.leftovers() == []
 
     async def test_an_id_that_is_none_is_refused(self, setting: Setting) -> None:

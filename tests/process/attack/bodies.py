@@ -129,6 +129,12 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("network", "POST", "/v2.0/security-group-rules"): {"security_group_rule": RULE},
     ("network", "POST", "/v2.0/default-security-group-rules"): {"default_security_group_rule": FIRST_RULE},
     ("network", "PUT", "/v2.0/agents/*"): {"agent": {"description": "x"}},
+    ("network", "POST", "/v2.0/trunks"): {"trunk": NAMED | {"port_id": "PORT", "sub_ports": []}},
+    ("network", "PUT", "/v2.0/trunks/*"): {"trunk": {"description": "x"}},
+    ("network", "PUT", "/v2.0/trunks/*/add_subports"): {
+        "sub_ports": [{"port_id": "PORT", "segmentation_type": "vlan", "segmentation_id": 7}]
+    },
+    ("network", "PUT", "/v2.0/trunks/*/remove_subports"): {"sub_ports": []},
     ("network", "POST", "/v2.0/metering/metering-labels"): {"metering_label": NAMED | {"shared": False}},
     ("network", "POST", "/v2.0/metering/metering-label-rules"): {
         "metering_label_rule": {
@@ -198,6 +204,8 @@ def body_of(world: World, place: Place) -> Any:
     body = BODIES.get(place.key, {"tags": ["a"]} if place.route.path.endswith("/tags") else {})
     text = json.dumps(body).replace('"FRESH"', json.dumps(world.fresh()))
     text = text.replace('"PROJECT"', f'"{world.projects["owned"]}"').replace('"USER"', f'"{world.users["member"]}"')
+    if '"PORT"' in text:
+        text = text.replace('"PORT"', json.dumps(world.port()))
     for service, what in (
         ("image", "images"),
         ("network", "networks"),

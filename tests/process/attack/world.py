@@ -131,6 +131,11 @@ class World:
         assert answer.status < 300, f"{caller}: {method} {path}: {answer.status} {answer.content!r}"
         return answer.json if answer.content else None
 
+    def port(self) -> str:
+        """One that nothing uses."""
+        port = {"network_id": self.id("network", "networks")}
+        return str(self.ok("member", "POST", "/network/v2.0/ports", {"port": port})["port"]["id"])
+
     def fresh(self, word: str = "thing") -> str:
         return f"{word}-{next(self.numbers)}"
 
@@ -266,7 +271,7 @@ class World:
         quotas = {"quota_set": dict.fromkeys(("cores", "ram", "key_pairs", "server_groups"), -1) | {"instances": 200}}
         self.ok("admin", "PUT", f"/compute/v2.1/os-quota-sets/{project}", quotas)
         kinds = ("network", "subnet", "port", "security_group", "security_group_rule", "router", "floatingip",
-                 "rbac_policy")  # fmt: skip
+                 "rbac_policy", "trunk")  # fmt: skip
         self.ok("admin", "PUT", f"/network/v2.0/quotas/{project}", {"quota": dict.fromkeys(kinds, -1)})
 
     def server_now(self, server: str) -> dict[str, Any]:
@@ -340,6 +345,11 @@ def _inside(world: World) -> str:
     world.ok("member", "PUT", f"/network/v2.0/routers/{router_id}/add_router_interface", {"subnet_id": subnet_id})
     port = {"network_id": network, "fixed_ips": [{"ip_address": "10.66.0.9"}]}
     return str(world.ok("member", "POST", "/network/v2.0/ports", {"port": port})["port"]["id"])
+
+
+def _trunk(world: World) -> str:
+    trunk = {"port_id": world.port()}
+    return str(world.ok("member", "POST", "/network/v2.0/trunks", {"trunk": trunk})["trunk"]["id"])
 
 
 def _port_forwarding(world: World) -> str:
@@ -462,6 +472,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("network", "address-scopes"): made(
         "/network/v2.0/address-scopes", _named("address_scope", ip_version=4)
     ),
+    ("network", "trunks"): _trunk,
     ("network", "metering-labels"): made(
         "/network/v2.0/metering/metering-labels", _named("metering_label"), "chief"
     ),

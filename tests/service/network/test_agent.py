@@ -204,7 +204,7 @@ async def test_compute_gets_events_of_changes_to_its_ports(cloud: Cloud):
     assert (await cloud("DELETE", f"/ports/{port['id']}")).status == 204
     await until(lambda: cloud.compute.named("network-vif-deleted"))
     assert cloud.compute.named("network-vif-deleted")[0]["tag"] == port["id"]
-    await until(lambda: plane.state == HostModel(routers=(), qos_policies=()))
+    await until(lambda: plane.state == HostModel(routers=(), qos_policies=(), trunks=()))
     mine = await cloud.bound(network)
     cloud.compute.events.clear()
     await cloud.network_client.delete_ports([mine["id"]])  # compute's own doing
@@ -253,7 +253,7 @@ async def test_an_agent_that_restarts_reports_which_ports_are_up_and_down(cloud:
     class Dark:
         """A data plane after the host's restart: no tap is there."""
 
-        name, tunnel_ip, sections = "dark", "", ("networks", "security_groups")
+        name, tunnel_ip, trunks, sections = "dark", "", False, ("networks", "security_groups")
         bridge_mappings: ClassVar[dict[str, str]] = {}
 
         async def open(self) -> None: ...

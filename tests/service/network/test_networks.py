@@ -24,7 +24,7 @@ async def test_discovery(cloud: Cloud):
     assert aliases >= {extension.alias for resource in RESOURCES for extension in resource.extensions}
     assert {"security-group", "port-security", "binding", "quotas", "agent"} <= aliases
     assert "router" in aliases
-    assert not {"dvr", "l3-ha"} & aliases
+    assert not {"dvr", "l3-ha", "dhcp_agent_scheduler"} & aliases
     names = {e["alias"]: e["name"] for e in (await cloud("GET", "/extensions")).json["extensions"]}
     assert (names["availability_zone"], names["binding"]) == ("Availability Zone", "Port Binding")
     binding = (await cloud("GET", "/extensions/binding")).json["extension"]
@@ -299,7 +299,7 @@ async def test_quotas(cloud: Cloud):
     changed = await cloud("PUT", path, token="admin", json={"quota": {"network": 2, "subnet": -1, "port": 0}})
     assert changed.json["quota"] == {
         "network": 2, "subnet": -1, "port": 0, "security_group": 10, "security_group_rule": 100,
-        "router": 10, "floatingip": 50, "rbac_policy": 10, "subnetpool": -1,
+        "router": 10, "floatingip": 50, "rbac_policy": 10, "subnetpool": -1, "trunk": 50,
     }  # fmt: skip
     network, _ = await cloud.network()
     await cloud.make("network")

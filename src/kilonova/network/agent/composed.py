@@ -31,6 +31,7 @@ class ComposedDataPlane(DataPlane):
         try:
             for part in self.parts.every():
                 self._networks |= await part.open()
+            self.trunks = self.parts.l2.trunks
         except BaseException:
             await self._close()
             raise
@@ -40,9 +41,10 @@ class ComposedDataPlane(DataPlane):
         state, faults = readable(state)
         async with self._lock:
             faults += await self._apply_networks(state)
+            made = replace(state, networks=tuple(one for one in state.networks if one.id in self._segments))
+            faults += await self.parts.l2.carry(made)
             if self.parts.l3 is not None:
-                segments = tuple(network for network in state.networks if network.id in self._segments)
-                faults += await _apply_l3(self.parts.l3, replace(state, networks=segments))
+                faults += await _apply_l3(self.parts.l3, made)
         return tuple(faults)
 
     async def _apply_networks(self, state: HostModel) -> list[Fault]:

@@ -57,6 +57,7 @@ class DataPlane(ABC):
     name: str
     tunnel_ip: str = ""
     bridge_mappings: Mapping[str, str] = {}
+    trunks: bool = False  # whether it makes subports of trunks, known once it is open
     sections: tuple[str, ...] = ("networks", "security_groups")  # fields of HostModel that `apply` needs
 
     @abstractmethod

@@ -18,6 +18,7 @@ L3_AGENT = "L3 agent"  # what the agent of a host that makes routers is also sho
 FIRST_SECTIONS = ("networks", "security_groups")  # what agents of the first release ask for, without saying so
 TUNNEL_IP = "tunneling_ip"  # where an agent's configurations say how the other hosts reach it
 BRIDGE_MAPPINGS = "bridge_mappings"  # … which physical networks it is on: {"public": "br-ex"}
+TRUNKS = "trunks"  # … whether it makes trunks: true or false
 ROUTERS = "routers"  # … whether it makes routers: true or false
 
 

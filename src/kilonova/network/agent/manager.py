@@ -22,6 +22,7 @@ from kilonova.network.agent.interface import (
     AGENT_TYPE,
     BRIDGE_MAPPINGS,
     ROUTERS,
+    TRUNKS,
     TUNNEL_IP,
     AgentState,
     NetworkAgentAPI,
@@ -277,6 +278,7 @@ class NetworkAgent(NetworkAgentAPI):
                 "tunnel_types": ["vxlan"] if self.dataplane.tunnel_ip else [],
                 BRIDGE_MAPPINGS: dict(self.dataplane.bridge_mappings),
                 ROUTERS: "routers" in self.dataplane.sections,
+                TRUNKS: self.dataplane.trunks,
                 "faults": [str(fault)[:LONGEST_FAULT] for fault in self._faults[:SHOWN_FAULTS]],
             },
         )

@@ -237,6 +237,22 @@ class QosPolicyModel(msgspec.Struct, frozen=True, kw_only=True):
     dscp_mark: int | None = None
 
 
+class SubportModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A port of this host, carried by another one with this VLAN tag."""
+
+    port_id: str
+    network_id: str
+    vlan: int
+
+
+class TrunkModel(msgspec.Struct, frozen=True, kw_only=True):
+    """`parent_id` is the port that carries the subports."""
+
+    id: str
+    parent_id: str
+    subports: tuple[SubportModel, ...] = ()
+
+
 class HostModel(msgspec.Struct, frozen=True, kw_only=True):
     """All that a host must have. What is not named here and was made by us is removed.
 
@@ -248,3 +264,4 @@ class HostModel(msgspec.Struct, frozen=True, kw_only=True):
     security_groups: tuple[SecurityGroupModel, ...] = ()
     routers: tuple[RouterModel, ...] | None = None
     qos_policies: tuple[QosPolicyModel, ...] | None = None
+    trunks: tuple[TrunkModel, ...] | None = None

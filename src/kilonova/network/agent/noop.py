@@ -12,8 +12,8 @@ from kilonova.network.agent.model import HostModel, bridge_name, tap_name
 class NoopDataPlane(DataPlane):
     """Every local port that `apply` names counts as plugged from the loop's next turn on, until it is named no more."""
 
-    name = "noop"
-    sections = ("networks", "security_groups", "qos_policies", "routers")
+    name, trunks = "noop", True
+    sections = ("networks", "security_groups", "qos_policies", "routers", "trunks")
 
     def __init__(self, tunnel_ip: str = "", bridge_mappings: Mapping[str, str] | None = None) -> None:
         self.tunnel_ip, self.bridge_mappings = tunnel_ip, bridge_mappings or {}

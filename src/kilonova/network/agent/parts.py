@@ -40,11 +40,17 @@ class L2(Part):
     has a physical network, a wire to the bridge that `bridge_mappings` names for it."""
 
     bridge_mappings: Mapping[str, str] = {}
+    trunks: bool = False  # whether it makes subports, known once it is open
 
     @abstractmethod
     async def ensure(self, network: NetworkModel) -> None:
         """The network's segment with its MTU (bytes), to which a hypervisor may add taps; where subnets have a DHCP address, the
         namespace `model.dhcp_namespace` wired to it, with these addresses and the metadata address."""
+
+    async def carry(self, state: HostModel) -> list[Fault]:
+        """Subports of trunks get their wires, when the networks of `state` have their segments; those that it names no more lose
+        them. A part that makes none has not the section `trunks`."""
+        return []
 
     @abstractmethod
     async def join(self, network: NetworkModel, device: str) -> None:

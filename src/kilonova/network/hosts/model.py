@@ -23,6 +23,8 @@ from kilonova.network.agent.model import (
     RuleModel,
     SecurityGroupModel,
     SubnetModel,
+    SubportModel,
+    TrunkModel,
 )
 from kilonova.network.deps import Deps
 from kilonova.network.hosts.qos import policies, policy_of
@@ -38,6 +40,7 @@ from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import Allocation, PolicedPortRow
 from kilonova.network.store.security_group_rules import RuleRow
 from kilonova.network.store.subnets import SubnetRow
+from kilonova.network.store.trunks import TRUNKS
 
 T = TypeVar("T", bound=TypedRow)
 SINGLE = ("/32", "/128")  # of an IPv4 address, of an IPv6 address
@@ -141,6 +144,23 @@ class HostLogic:
         """No statement where no port has one."""
         named = {policy_of(port) for port in found.ports if port.host_id == found.host} - {""}
         return await policies(connection, named) if named else ()
+
+    async def trunks(self, connection: Connection, found: Found) -> tuple[TrunkModel, ...]:
+        """Those that are administratively up; no statement where no port has one."""
+        here = [port for port in found.ports if port.host_id == found.host]
+        parents = {port.trunk_id: port.id for port in here if port.trunk_id}
+        rows = await TRUNKS.by_ids(connection, parents) if parents else {}
+        subports = defaultdict[str, list[SubportModel]](list)
+        for port in here:
+            if port.subport_of and port.vlan:
+                subports[port.subport_of].append(
+                    SubportModel(port_id=port.id, network_id=port.network_id, vlan=port.vlan)
+                )
+        return tuple(
+            TrunkModel(id=row.id, parent_id=parents[row.id], subports=tuple(subports[row.id]))
+            for row in rows.values()
+            if row.admin_state_up
+        )
 
     def _network(
         self, row: NetworkRow, subnets: Sequence[SubnetRow], ports: Sequence[PolicedPortRow], placed: _Placed
@@ -258,5 +278,6 @@ SECTIONS: dict[str, Callable[[HostLogic, Connection, Found], Awaitable[tuple[Any
     "security_groups": HostLogic.security_groups,
     "qos_policies": HostLogic.qos_policies,
     "routers": HostLogic.routers,
+    "trunks": HostLogic.trunks,
 }
 """Section of HostModel → what compiles it, in the same read as the others."""

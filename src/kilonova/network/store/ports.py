@@ -47,6 +47,9 @@ class PortRow(BoundRow, StandardRow):
     vnic_type: str
     profile: dict[str, Any]
     qos_policy_id: str | None
+    trunk_id: str | None
+    subport_of: str | None
+    vlan: int | None
 
 
 class PolicedPortRow(PortRow):

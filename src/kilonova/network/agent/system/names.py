@@ -123,6 +123,11 @@ def inner_link(network_id: str) -> str:
     return "ns-" + network_id[:11]
 
 
+def subport_link(port_id: str) -> str:
+    """The far end of a subport's wire, at which frames get the tag and from which they come without."""
+    return "kts" + port_id[:11]
+
+
 def physical_link(network_id: str) -> str:
     """The network's end of the wire to the bridge of its physical network."""
     return "kpn" + network_id[:11]

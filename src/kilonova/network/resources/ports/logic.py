@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.network import device_owners, errors
-from kilonova.network.hosts import overlay
+from kilonova.network.hosts import overlay, subports
 from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.ipam.readdress import readdress
@@ -25,6 +25,7 @@ from kilonova.network.resources.ports.filters import Conditions, conditions
 from kilonova.network.resources.ports.schemas import FixedIPIn, Port, PortCreate, PortUpdate
 from kilonova.network.resources.ports.views import binding, views
 from kilonova.network.resources.qos_policies.use import check_change
+from kilonova.network.resources.trunks.errors import PortInUseAsSubPort, PortInUseAsTrunkParent
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as store
 from kilonova.network.store import security_groups as group_store
@@ -81,6 +82,8 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             joined |= await self._served(tx.connection, row)
             news = plan.news([row], {network.id} if joined else (), others=bool(routing))
             await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also | joined, news=news)
+            if moves:
+                await subports.follow(self.deps, tx, ctx, row, changed.host_id)
         return result
 
     async def _changes(self, tx: Transaction, row: PortRow, body: PortUpdate) -> dict[str, Any]:
@@ -153,6 +156,7 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
     async def delete(self, ctx: RequestContext, port_id: str, guard: Guard) -> None:
         async with self.deps.database.transaction() as tx:
             row, network = await self._with_network(tx.connection, port_id, guard, lock=True)
+            _check_carried(row)
             tunnelled = await overlay.lock(tx.connection, [network]) if row.host_id else []
             groups = group_store.groups_of_port(port_id)
             also = {*await group_store.hosts_with(tx.connection, groups, self.deps.alive_since())}
@@ -193,3 +197,10 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
         target = facts(row, network) | {"shared": False, "router:external": False}
         guard(target | {"network_device": device_owner.startswith(device_owners.SERVICES)}, missing)
         return row, network
+
+
+def _check_carried(row: PortRow) -> None:
+    if row.subport_of is not None:
+        raise PortInUseAsSubPort(port_id=row.id, id=row.subport_of)
+    if row.trunk_id is not None:
+        raise PortInUseAsTrunkParent(port_id=row.id, id=row.trunk_id)

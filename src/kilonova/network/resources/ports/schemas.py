@@ -129,6 +129,18 @@ class DhcpOpt(View):
     ip_version: int
 
 
+class CarriedPort(View):
+    port_id: str
+    segmentation_type: str
+    segmentation_id: int
+    mac_address: str
+
+
+class TrunkDetails(View):
+    trunk_id: str
+    sub_ports: list[CarriedPort]
+
+
 class Port(StandardView, kw_only=True, rename=WIRE):
     """The `binding:` fields except `vnic_type` are shown to admins and components alone."""
 
@@ -153,3 +165,4 @@ class Port(StandardView, kw_only=True, rename=WIRE):
     profile: dict[str, Any] | UnsetType = UNSET
     vif_type: str | UnsetType = UNSET
     vif_details: dict[str, Any] | UnsetType = UNSET
+    trunk_details: TrunkDetails | UnsetType = UNSET

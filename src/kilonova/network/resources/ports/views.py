@@ -9,10 +9,19 @@ from kilonova.core.db import Connection
 from kilonova.network.agent.model import bridge_name, host_name, tap_name
 from kilonova.network.names import whole_name
 from kilonova.network.resources.base.columns import shown
-from kilonova.network.resources.ports.schemas import AddressPair, DhcpOpt, DnsAssignment, FixedIP, Port
+from kilonova.network.resources.ports.schemas import (
+    AddressPair,
+    CarriedPort,
+    DhcpOpt,
+    DnsAssignment,
+    FixedIP,
+    Port,
+    TrunkDetails,
+)
 from kilonova.network.store import ports as store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.ports import NamedAllocation, PolicedPortRow, PortRow
+from kilonova.network.store.trunks import subports_of
 
 SHOWN = (
     "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner", "port_security_enabled",
@@ -51,8 +60,22 @@ def binding(row: PortRow) -> dict[str, Any]:
 
 
 async def views(connection: Connection, rows: Sequence[PolicedPortRow], domain: str) -> Sequence[Port]:
-    """Three statements, however many ports."""
+    """Three statements, and one where there are parents of trunks, however many ports."""
     ids = [row.id for row in rows]
     addresses = await store.named_addresses_of(connection, ids)
     groups, tags = await store.groups_of(connection, ids), await tag_store.tags_of(connection, ids)
-    return [view(row, addresses.get(row.id, []), groups.get(row.id, []), tags.get(row.id, []), domain) for row in rows]
+    trunks = [row.trunk_id for row in rows if row.trunk_id is not None]
+    carried = await subports_of(connection, trunks) if trunks else {}
+    found = [view(row, addresses.get(row.id, []), groups.get(row.id, []), tags.get(row.id, []), domain) for row in rows]
+    for port, row in zip(found, rows, strict=True):
+        if row.trunk_id is not None:
+            port.trunk_details = _trunk(row.trunk_id, carried.get(row.trunk_id, []))
+    return found
+
+
+def _trunk(trunk_id: str, below: Sequence[PortRow]) -> TrunkDetails:
+    ports = [
+        CarriedPort(port_id=p.id, segmentation_type="vlan", segmentation_id=p.vlan or 0, mac_address=p.mac_address)
+        for p in below
+    ]
+    return TrunkDetails(trunk_id=trunk_id, sub_ports=ports)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 
-from kilonova.network.agent.dataplane import Leftover
+from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.l2.bridge.links import Links, Wiring, wiring
+from kilonova.network.agent.l2.bridge.subports import Subports
 from kilonova.network.agent.l2.bridge.taps import TapWatch
-from kilonova.network.agent.model import NetworkModel, tap_name
+from kilonova.network.agent.model import HostModel, NetworkModel, tap_name
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.parts import L2
 from kilonova.network.agent.system import checks
@@ -16,26 +17,33 @@ from kilonova.network.agent.system.names import check_uuid
 
 
 class BridgeL2(L2):
+    sections = ("networks", "trunks")
+
     def __init__(self, options: DataPlaneOptions) -> None:
         self.links = Links(options.instance)
         self.bridge_mappings = options.bridge_mappings
-        self.taps = TapWatch(self.links)
+        self.taps, self.subports = TapWatch(self.links), Subports(options.instance)
         self._wired: dict[str, Wiring] = {}
 
     async def open(self) -> set[str]:
         await asyncio.to_thread(checks.check_rights)
+        self.trunks = await asyncio.to_thread(self.subports.open)
         await self.taps.open()
+        self.taps.subscribe(self.subports.on_tap)
         links, _ours = await asyncio.to_thread(self.links.survey)
         return self.links.networks(links)
 
     async def ensure(self, network: NetworkModel) -> None:
         wanted = wiring(network, self.bridge_mappings)
-        if self._wired.get(network.id) == wanted:
-            return
-        self._wired.pop(network.id, None)
-        self.taps.bridges.add(await asyncio.to_thread(self.links.ensure, wanted))
-        self.taps.judge()
-        self._wired[network.id] = wanted
+        if self._wired.get(network.id) != wanted:
+            self._wired.pop(network.id, None)
+            self.taps.bridges.add(await asyncio.to_thread(self.links.ensure, wanted))
+            self.taps.judge()
+            self._wired[network.id] = wanted
+
+    async def carry(self, state: HostModel) -> list[Fault]:
+        """A section that an older network service does not send leaves the wires as they are."""
+        return await self.subports.carry(state) if state.trunks is not None else []
 
     async def join(self, network: NetworkModel, device: str) -> None:
         await asyncio.to_thread(self.links.join, network.id, device, network.mtu)
@@ -43,6 +51,7 @@ class BridgeL2(L2):
     async def remove(self, network_id: str) -> None:
         check_uuid("network", network_id)
         self._wired.pop(network_id, None)
+        await self.subports.remove(network_id)
         await asyncio.to_thread(self.links.remove, network_id)
 
     async def unplug(self, port_id: str) -> None:
@@ -56,4 +65,5 @@ class BridgeL2(L2):
         return await asyncio.to_thread(self.links.leftovers, networks)
 
     async def close(self, *, remove: bool = False) -> None:
+        self.subports.close()
         self.taps.close()
