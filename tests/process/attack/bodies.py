@@ -20,6 +20,14 @@ CREDENTIAL = {
 ROUTE = {"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}
 RULE = {"direction": "ingress", "ethertype": "IPv4", "protocol": "udp", "port_range_min": 1, "port_range_max": 2,
         "remote_ip_prefix": "10.0.0.0/8", "security_group_id": "network security-groups"}  # fmt: skip
+RULE_6 = {"direction": "egress", "ethertype": "IPv6", "protocol": "ipv6-icmp", "port_range_min": 128, "port_range_max": 0,
+          "remote_ip_prefix": "2001:db8::/32", "security_group_id": "network security-groups"}  # fmt: skip
+PORT_6 = {"fixed_ips": [], "allowed_address_pairs": [{"ip_address": "2001:db8::/64", "mac_address": "fa:16:3e:00:00:98"}],
+          "extra_dhcp_opts": [{"opt_name": "bootfile-url", "opt_value": "http://[2001:db8::1]/x", "ip_version": 6}]}  # fmt: skip
+SUBNET_6 = {"cidr": "2001:db8:77::/64", "ip_version": 6, "network_id": "network networks", "gateway_ip": "2001:db8:77::1",
+            "ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful", "dns_nameservers": ["2001:db8::53"],
+            "allocation_pools": [{"start": "2001:db8:77::5", "end": "2001:db8:77::9"}],
+            "host_routes": [{"destination": "2001:db8:5::/48", "nexthop": "2001:db8:77::3"}]}  # fmt: skip
 FIRST_RULE = {"direction": "ingress", "ethertype": "IPv6", "protocol": "tcp", "port_range_min": 5, "port_range_max": 6,
               "remote_group_id": "PARENT", "used_in_default_sg": False, "used_in_non_default_sg": False}  # fmt: skip
 PORT = {"name": "x", "fixed_ips": [], "allowed_address_pairs": [{"ip_address": "10.9.9.9"}], "mac_address": "fa:16:3e:00:00:99",
@@ -194,6 +202,28 @@ BODIES: dict[tuple[str, str, str], Any] = {
 `member`'s, "SERVICE WORD" for the id of one of these. A route without one gets an empty object."""
 
 
+ALSO: dict[tuple[str, str, str], list[Any]] = {
+    ("network", "POST", "/v2.0/subnets"): [{"subnet": SUBNET_6}],
+    ("network", "POST", "/v2.0/ports"): [{"port": PORT_6 | {"network_id": "network networks"}}],
+    ("network", "PUT", "/v2.0/ports/*"): [{"port": PORT_6}],
+    ("network", "POST", "/v2.0/security-group-rules"): [{"security_group_rule": RULE_6}],
+    ("network", "POST", "/v2.0/default-security-group-rules"): [
+        {"default_security_group_rule": FIRST_RULE | {"remote_group_id": None, "remote_ip_prefix": "2001:db8::/32"}}
+    ],
+    ("network", "POST", "/v2.0/address-groups"): [{"address_group": NAMED | {"addresses": ["2001:db8::/32"]}}],
+    ("network", "PUT", "/v2.0/address-groups/*/add_addresses"): [{"addresses": ["2001:db8::1/128"]}],
+    ("compute", "POST", "/v2.1/os-security-group-rules"): [
+        {
+            "security_group_rule": {
+                "parent_group_id": "network security-groups", "ip_protocol": "icmp", "from_port": -1, "to_port": -1,
+                "cidr": "2001:db8::/32",
+            }
+        }
+    ],
+}  # fmt: skip
+"""Further bodies of these routes, attacked too: what IPv6 makes of them."""
+
+
 def body_of(world: World, place: Place) -> Any:
     """The place's valid body in this world, or None for what takes none."""
     if not place.writes or place.route.method == "DELETE":
@@ -201,7 +231,15 @@ def body_of(world: World, place: Place) -> Any:
     if place.action:
         action = ACTIONS.by_wire(place.action)
         return {place.action: action.example if action else None}
-    body = BODIES.get(place.key, {"tags": ["a"]} if place.route.path.endswith("/tags") else {})
+    return _filled(world, BODIES.get(place.key, {"tags": ["a"]} if place.route.path.endswith("/tags") else {}))
+
+
+def bodies_of(world: World, place: Place) -> list[Any]:
+    """The same, and further ones."""
+    return [body_of(world, place), *(_filled(world, body) for body in ALSO.get(place.key, []))]
+
+
+def _filled(world: World, body: Any) -> Any:
     text = json.dumps(body).replace('"FRESH"', json.dumps(world.fresh()))
     text = text.replace('"PROJECT"', f'"{world.projects["owned"]}"').replace('"USER"', f'"{world.users["member"]}"')
     if '"PORT"' in text:

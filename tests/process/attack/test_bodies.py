@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from tests.process.attack.bodies import body_of, headers_of
+from tests.process.attack.bodies import bodies_of, headers_of
 from tests.process.attack.mutations import NASTY, mutants
 from tests.process.attack.world import Place, World
 from tests.support import Answer
@@ -88,8 +88,9 @@ def test_mutated_bodies(world: World, faults) -> None:
     attack = Attack(world)
     for place in writes(world):
         headers = headers_of(place)
-        for content in mutants(body_of(world, place), place.name, SAMPLE):
-            attack.send(place, world.path(place), content, headers)
+        for body in bodies_of(world, place):
+            for content in mutants(body, place.name, SAMPLE):
+                attack.send(place, world.path(place), content, headers)
     assert attack.wrong == [], "\n".join(attack.wrong)
     assert faults() == []
 

@@ -49,10 +49,10 @@ class AddressPairIn(Body):
 
 
 class DhcpOptIn(Body):
-    """`opt_value` null takes it away again."""
+    """Without `opt_value`, or with null, the option is taken away again."""
 
     opt_name: OptName
-    opt_value: OptValue | None
+    opt_value: OptValue | None = None
     ip_version: Literal[4, 6] = 4
 
 
