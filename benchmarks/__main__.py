@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks import (
     buses,
+    feeds,
     flush,
     growth,
     guests,
@@ -35,6 +36,7 @@ ALL: dict[str, Bench] = {
     "launches-distributed": launches.run_distributed,
     "scheduling": scheduling.run,
     "ports": ports.run,
+    "feeds": feeds.run,
     "images": images.run,
     "startup": startup.run,
     "recording": recording.run,
