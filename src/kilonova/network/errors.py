@@ -128,6 +128,14 @@ class IpAddressGenerationFailure(Conflict):
     template = "No more IP addresses available on network {network_id}."
 
 
+class IpAddressGenerationFailureNoMatchingSubnet(IpAddressGenerationFailure):
+    template = "No valid service subnet for the given device owner, network {network_id}, service type {service_type}."
+
+
+class InvalidSubnetServiceType(InvalidInput):
+    template = "Subnet service type {service_type} does not correspond to a valid device owner."
+
+
 class InvalidIpForNetwork(BadRequest):
     template = "IP address {ip_address} is not a valid IP for any of the subnets on the specified network."
 

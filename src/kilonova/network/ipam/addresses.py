@@ -12,7 +12,7 @@ from kilonova.core.addresses import IPAddress, parse_network
 from kilonova.core.db import Connection
 from kilonova.core.yielding import yielding
 from kilonova.network import errors
-from kilonova.network.ipam.ranges import ahead, automatic, free, front, made_of, pools_of, text_of, usable
+from kilonova.network.ipam.ranges import ahead, automatic, free, front, made_of, pools_of, serves, text_of, usable
 from kilonova.network.store import ports as store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store.subnets import SubnetRow
@@ -22,11 +22,12 @@ LOOK_AHEAD = 64  # addresses looked at beyond those wanted, before the whole poo
 
 class Want(msgspec.Struct, frozen=True):
     """One address for a port: this one, any of a subnet, or (both None) any of the network's subnets of this version that
-    are not automatic."""
+    are not automatic. With an `owner`, of a subnet that serves ports of this owner."""
 
     subnet_id: str | None = None
     address: IPAddress | None = None
     version: int = 4
+    owner: str | None = None
 
 
 def of_mac(subnet: SubnetRow, mac: str) -> Want:
@@ -60,10 +61,10 @@ class Allocator:
         for n, want in particular:
             chosen[n] = (self._subnet_for(network_id, want), int(want.address or 0))
         await self._check_free(network_id, list(chosen.values()))
-        any_of: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        any_of: defaultdict[tuple[str, int, str | None], list[int]] = defaultdict(list)
         for n, (_, want) in enumerate(wants):
             if want.address is None:
-                any_of[want.subnet_id or "", 0 if want.subnet_id else want.version].append(n)
+                any_of[want.subnet_id or "", 0 if want.subnet_id else want.version, want.owner].append(n)
         for place in sorted(any_of, key=lambda one: one[1]):  # requests that leave the choice come last
             places = self._places(network_id, *place)
             chosen |= dict(zip(any_of[place], await self._any(network_id, places, len(any_of[place])), strict=True))
@@ -85,14 +86,17 @@ class Allocator:
         async for subnet_id, address in yielding(self._next.items()):
             await subnet_store.advance(self.connection, subnet_id, address)
 
-    def _places(self, network_id: str, subnet_id: str, version: int) -> Sequence[SubnetRow]:
+    def _places(self, network_id: str, subnet_id: str, version: int, owner: str | None) -> Sequence[SubnetRow]:
+        """Those for this owner alone come first."""
         if subnet_id:
-            return [self._known(network_id, subnet_id)]
-        return [s for s in self.by_network[network_id] if s.ip_version == version and not automatic(s)]
+            return [self._known(network_id, subnet_id, owner)]
+        every = [s for s in self.by_network[network_id] if s.ip_version == version and not automatic(s)]
+        return sorted((s for s in every if owner is None or serves(s, owner)), key=lambda s: not s.service_types)
 
-    def _known(self, network_id: str, subnet_id: str) -> SubnetRow:
+    def _known(self, network_id: str, subnet_id: str, owner: str | None) -> SubnetRow:
         subnet = self.subnets.get(subnet_id)
-        if subnet is None or subnet.network_id != network_id:
+        there = subnet is not None and subnet.network_id == network_id
+        if subnet is None or not there or not (owner is None or serves(subnet, owner)):
             raise errors.InvalidInput(
                 reason=f"Failed to create port on network {network_id}, because fixed_ips included invalid subnet {subnet_id}"
             )
@@ -100,11 +104,11 @@ class Allocator:
 
     def _subnet_for(self, network_id: str, want: Want) -> str:
         if want.subnet_id is not None:
-            if not _fits(self._known(network_id, want.subnet_id), want.address):
+            if not _fits(self._known(network_id, want.subnet_id, want.owner), want.address):
                 raise errors.InvalidIpForSubnet(ip_address=want.address)
             return want.subnet_id
         for subnet in self.by_network[network_id]:
-            if _fits(subnet, want.address):
+            if _fits(subnet, want.address) and (want.owner is None or serves(subnet, want.owner)):
                 return str(subnet.id)
         raise errors.InvalidIpForNetwork(ip_address=want.address)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from kilonova.core import addresses
 from kilonova.core.addresses import IPAddress, IPNetwork, address_of, parse_network
-from kilonova.network import errors
+from kilonova.network import device_owners, errors
 from kilonova.network.store.subnets import SubnetRow
 
 
@@ -111,6 +111,12 @@ def free(ranges: Iterable[Range], taken: set[int]) -> Iterator[int]:
 def automatic(subnet: SubnetRow) -> bool:
     """Whether guests make their addresses there themselves, of the prefix and their MAC: every port has one there."""
     return bool({subnet.ipv6_ra_mode, subnet.ipv6_address_mode} & {"slaac", "dhcpv6-stateless"})
+
+
+def serves(subnet: SubnetRow, owner: str) -> bool:
+    """Whether ports of this owner have addresses there: a subnet may be for some owners alone, and for DHCP where it has that."""
+    types = subnet.service_types
+    return not types or owner in types or (owner == device_owners.DHCP and subnet.enable_dhcp)
 
 
 def made_of(subnet: SubnetRow, mac: str) -> IPAddress:

@@ -118,8 +118,9 @@ class FloatingIPLogic(ReadLogic[FloatingIPRow, FloatingIP]):
         if subnet is not None and subnet.network_id == network.id and subnet.ip_version != 4:
             raise _bad(f"Subnet {subnet.id} is not an IPv4 subnet")
         row = service_ports.columns(self.deps, network.id, device_owners.FLOATING_IP, floating_ip_id, status="N/A")
+        want = Want(subnet_id=body.subnet_id, address=address, owner=device_owners.FLOATING_IP)
         try:
-            given = await service_ports.add(tx, row, [Want(subnet_id=body.subnet_id, address=address)])
+            given = await service_ports.add(tx, row, [want])
         except network_errors.IpAddressGenerationFailure:
             raise errors.ExternalIpAddressExhausted(network_id=network.id) from None
         return row["id"], given[0]["ip_address"]

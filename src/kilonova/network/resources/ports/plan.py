@@ -17,7 +17,7 @@ from kilonova.network.agent.dhcp import options as dhcp_options
 from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.hosts.news import News
 from kilonova.network.ipam.addresses import Want
-from kilonova.network.ipam.ranges import automatic, made_of, parse_address
+from kilonova.network.ipam.ranges import automatic, made_of, parse_address, serves
 from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, DhcpOptIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow
 from kilonova.network.store.rbac_policies import EVERYONE
@@ -36,13 +36,17 @@ def wants(
     asked: Sequence[FixedIPIn] | UnsetType | None, subnets: Sequence[SubnetRow], mac: str, owner: str = ""
 ) -> list[Want]:
     """The addresses asked for; one of each IP version when nothing was said. A port other than a router's has the address of
-    its MAC in each automatic subnet beside them."""
+    its MAC in each automatic subnet beside them. Only subnets that serve its owner count."""
+    if subnets and asked != [] and not any(serves(subnet, owner) for subnet in subnets):
+        raise errors.IpAddressGenerationFailureNoMatchingSubnet(network_id=subnets[0].network_id, service_type=owner)
+    subnets = [subnet for subnet in subnets if serves(subnet, owner)]
     known = {} if owner == device_owners.INTERFACE else {subnet.id: subnet for subnet in subnets if automatic(subnet)}
     if isinstance(asked, UnsetType):
         versions = sorted({subnet.ip_version for subnet in subnets if subnet.id not in known})
-        found = [Want(version=version) for version in versions]
+        found = [Want(version=version, owner=owner) for version in versions]
     else:
-        found = [want for want in map(_want, asked or []) if want.address is not None or want.subnet_id not in known]
+        named = [_want(item, owner) for item in asked or []]
+        found = [want for want in named if want.address is not None or want.subnet_id not in known]
     own = {made_of(subnet, mac): subnet for subnet in known.values()}
     particular = [want.address for want in found if want.address is not None]
     if len(set(particular)) < len(particular):
@@ -55,11 +59,11 @@ def wants(
     return found + [Want(subnet_id=subnet.id, address=address) for address, subnet in own.items()]
 
 
-def _want(item: FixedIPIn) -> Want:
+def _want(item: FixedIPIn, owner: str) -> Want:
     if item.subnet_id is None and item.ip_address is None:
         raise errors.InvalidInput(reason="IP allocation requires subnet_id or ip_address")
     address = parse_address(item.ip_address, "fixed_ips") if item.ip_address is not None else None
-    return Want(subnet_id=item.subnet_id, address=address)
+    return Want(subnet_id=item.subnet_id, address=address, owner=owner)
 
 
 def mac(text: str) -> str:

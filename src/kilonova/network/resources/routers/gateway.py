@@ -67,7 +67,7 @@ class Gateways:
         await plan.check_subnets(tx.connection, router.id, subnets)
         self._check_addresses(asked, subnets)
         row = service_ports.columns(self.deps, network.id, device_owners.GATEWAY, router.id)
-        wants = port_plan.wants(asked.external_fixed_ips or UNSET, subnets, row["mac_address"])
+        wants = port_plan.wants(asked.external_fixed_ips or UNSET, subnets, row["mac_address"], device_owners.GATEWAY)
         await service_ports.add(tx, row, wants)
         await store.add_port(tx.connection, router.id, row["id"], device_owners.GATEWAY)
         return str(row["id"])
@@ -79,7 +79,7 @@ class Gateways:
         self._check_addresses(asked, subnets)
         port = await PORTS.get(tx.connection, str(router.gateway_port_id))
         if port is not None:
-            wants = port_plan.wants(asked.external_fixed_ips, subnets, port.mac_address)
+            wants = port_plan.wants(asked.external_fixed_ips, subnets, port.mac_address, device_owners.GATEWAY)
             await readdress(tx.connection, port, wants)
 
     @staticmethod

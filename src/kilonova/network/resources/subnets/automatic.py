@@ -7,6 +7,7 @@ from kilonova.core.db import Transaction
 from kilonova.network import device_owners
 from kilonova.network.deps import Deps
 from kilonova.network.ipam.addresses import Allocator, of_mac
+from kilonova.network.ipam.ranges import serves
 from kilonova.network.resources.ports.plan import server_events
 from kilonova.network.store import ports as port_store
 from kilonova.network.store import security_groups as group_store
@@ -17,11 +18,12 @@ WITHOUT = (device_owners.INTERFACE, device_owners.FLOATING_IP)
 
 async def give_all(deps: Deps, tx: Transaction, ctx: RequestContext, network_id: str, subnet_id: str) -> None:
     """Addresses of a new subnet to the ports that are there."""
-    found = await port_store.outside(tx.connection, network_id, subnet_id, WITHOUT)
-    if not found:
+    outside = await port_store.outside(tx.connection, network_id, subnet_id, WITHOUT)
+    if not outside:
         return
     allocator = await Allocator.on(tx.connection, [network_id])
     subnet = allocator.subnets[subnet_id]
+    found = [port for port in outside if serves(subnet, port.device_owner)]
     allocator.give_new(subnet_id, [(port.id, of_mac(subnet, port.mac_address)) for port in found])
     await allocator.save()
     await _tell(deps, tx, ctx, found)

@@ -172,7 +172,7 @@ class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
             "allocation_pools": plan.pools(cidr, gateway, body.allocation_pools or UNSET),
             "dns_nameservers": plan.nameservers(body.dns_nameservers or [], cidr.version),
             "host_routes": plan.routes(body.host_routes or [], cidr.version),
-            "service_types": body.service_types or [],
+            "service_types": plan.service_types(body.service_types),
             "search_from": 0,
             "ipv6_ra_mode": body.ipv6_ra_mode,
             "ipv6_address_mode": body.ipv6_address_mode,
@@ -205,7 +205,7 @@ def _changes(row: SubnetRow, body: SubnetUpdate) -> dict[str, Any]:
     if body.enable_dhcp is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
         raise errors.InvalidInput(reason="Cannot disable enable_dhcp with ipv6 attributes set")
     if body.service_types is not UNSET:
-        changes["service_types"] = body.service_types or []
+        changes["service_types"] = plan.service_types(body.service_types)
     if body.dns_nameservers is not UNSET:
         changes["dns_nameservers"] = plan.nameservers(body.dns_nameservers or [], cidr.version)
     if body.host_routes is not UNSET:

@@ -14,6 +14,8 @@ from kilonova.network.ipam.ranges import Range, parse_address, text_of, usable, 
 from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.resources.subnets.schemas import HostRoute, Pool, SubnetCreate
 
+OWNERS = ("network:", "neutron:", "compute:")
+"""What owners of ports begin with that subnets may be for."""
 MAX_NAMESERVERS = 5
 MAX_ROUTES = 20
 LONGEST_WITH_DHCP = 126  # IPv6 prefix length
@@ -189,4 +191,13 @@ def routes(asked: Sequence[HostRoute], version: int) -> list[tuple[str, str]]:
     ]
     if len(set(found)) < len(found):
         raise errors.HTTPBadRequest(reason="Invalid input for host_routes. Reason: Duplicate hostroute.")
+    return found
+
+
+def service_types(asked: Sequence[str] | UnsetType | None) -> list[str]:
+    """The owners of ports that the subnet is for, each once; none: it is for all. Raises InvalidSubnetServiceType."""
+    found = [] if isinstance(asked, UnsetType) or asked is None else list(dict.fromkeys(asked))
+    for one in found:
+        if not one.startswith(OWNERS):
+            raise errors.InvalidSubnetServiceType(service_type=one)
     return found

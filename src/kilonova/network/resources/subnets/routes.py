@@ -30,6 +30,10 @@ SUBNETS = CrudResource(
     listed=True,
     extensions=(
         Extension(
+            "subnet-service-types", "Subnet service types", "2016-03-15T18:00:00-00:00",
+            "Subnets for ports of some owners alone",
+        ),
+        Extension(
             "subnet-external-network", "Subnet belongs to an external network", "2024-02-05T18:00:00-00:00",
             "Subnets say whether their network is external",
         ),
