@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tests.eventually import until
 from tests.service.network.conftest import Cloud
 
 BODIES = {
@@ -95,7 +98,24 @@ async def test_readers_read(cloud: Cloud):
         assert (await cloud(method, path, token="reader", json=body)).status == 403, (method, path)
 
 
-@pytest.mark.parametrize("path", ["/agents", "/quotas", "/network-ip-availabilities"])
+@pytest.mark.parametrize(("path", "name"), [("/agents", "agents"), ("/service_profiles", "service_profiles")])
+async def test_others_get_empty_lists_of_what_admins_see(cloud: Cloud, path, name):
+    await cloud.agent()
+    body = {"service_profile": {"metainfo": "x"}}
+    assert (await cloud("POST", "/service_profiles", token="admin", json=body)).status == 201
+
+    async def shown(token: str) -> list[Any]:
+        answer = await cloud("GET", path, token=token)
+        assert answer.status == 200, answer.content
+        return list(answer.json[name])
+
+    await until(lambda: shown("admin"))
+    for token in ("member", "reader", "foreign"):
+        assert await shown(token) == []
+        assert (await cloud("GET", f"{path}/{(await shown('admin'))[0]['id']}", token=token)).status == 403
+
+
+@pytest.mark.parametrize("path", ["/quotas", "/network-ip-availabilities"])
 async def test_only_admins_see_the_cloud(cloud: Cloud, path):
     assert (await cloud("GET", path)).status == 403
     assert (await cloud("GET", path, token="admin")).status == 200

@@ -422,7 +422,7 @@ async def test_agents_are_listed_with_their_heartbeat(cloud: Cloud):
     assert (refused.status, "sort_keys" in refused.json["NeutronError"]["message"]) == (400, True)
     part = await cloud("GET", f"/agents/{agent['id']}?fields=host", token="admin")
     assert part.json == {"agent": {"host": HOST}}
-    assert (await cloud("GET", "/agents")).status == 403
+    assert (await cloud("GET", "/agents")).json == {"agents": []}
     changed = await cloud("PUT", f"/agents/{agent['id']}", token="admin", json={"agent": {"admin_state_up": False}})
     assert changed.json["agent"]["admin_state_up"] is False
     assert (await cloud("DELETE", f"/agents/{agent['id']}", token="admin")).status == 204

@@ -16,6 +16,7 @@ AGENTS = CrudResource(
     derived=frozenset({"resources_synced"}),
     unsorted=frozenset({"alive"}),
     rules=RULES,
+    lister="any_reader",
     logic=AgentLogic,
     extensions=(Extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and whether they live"),),
 )

@@ -63,6 +63,7 @@ class Handlers(Replies[L]):
         project = scope(call)
         if call.ctx.is_host:
             possible, project = narrow(self.shape.hosts, call.ctx.grant, filters) and possible, None
+        possible = possible and (self.logic.owned or call.allowed(f"get_{self.shape.rule_noun}"))
         items = await self.logic.list(filters, project) if possible else []
         return self.many(call, items, links(call, self.shape.path, items, filters), filters.fields)
 

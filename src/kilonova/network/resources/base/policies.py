@@ -18,6 +18,8 @@ RULES: dict[str, str] = {
     "network_device": "True:%(network_device)s",
     # callers that may know of the network that something is to be made on
     "see_network": f"{SERVICE} or rule:network_reader or {SEEN}",
+    # on routes that list what others see, which is nothing for them
+    "any_reader": "role:reader or role:member or role:manager or rule:service_api",
     # on routes whose own rule needs to know the network first
     "any_writer": "role:member or role:manager or rule:service_api",
 }

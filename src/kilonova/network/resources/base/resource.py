@@ -62,6 +62,7 @@ class CrudResource(Shape):
     logic: type[ReadLogic[Any, Any]] | type[NestedLogic[Any, Any, Any]]
     handlers: type[Replies[Any]] = Handlers
     writer: str = ""
+    lister: str = ""
     changer: str = ""
     tags_also_at: str = ""
     max_body: int = BULK
@@ -81,7 +82,7 @@ class CrudResource(Shape):
         every, one = f"{V2}/{above}{self.path}", f"{V2}/{above}{self.path}{ID}"
         name, noun, a, many = self.name, self.rule_noun, self.a_noun, self.collection.replace("_", " ")
         shown, listed = self.one | self.one_part, self.many | self.many_parts
-        yield Route("GET", every, handlers.list, f"get_{noun}", reply=listed, summary=f"List {many}.")
+        yield Route("GET", every, handlers.list, self.lister or f"get_{noun}", reply=listed, summary=f"List {many}.")
         yield Route("GET", one, handlers.show, f"get_{noun}", reply=shown, summary=f"Show {a}.")
         if self.create is not None:
             sent = wrapped(name, self.create) | wrapped(self.collection, list_of(self.create))

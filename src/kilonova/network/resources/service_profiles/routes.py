@@ -19,5 +19,6 @@ SERVICE_PROFILES = CrudResource(
     create=ServiceProfileCreate,
     update=ServiceProfileUpdate,
     rules=RULES,
+    lister="any_reader",
     logic=ServiceProfileLogic,
 )

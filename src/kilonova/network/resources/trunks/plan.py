@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from kilonova.network import device_owners
 from kilonova.network.errors import InvalidInput
 from kilonova.network.resources.routers.errors import PortInUse
 from kilonova.network.resources.trunks import errors
@@ -44,7 +45,7 @@ def check_parent(port: PortRow) -> None:
     """Raises TrunkPortInUse, ParentPortInUse."""
     if port.subport_of is not None:
         raise errors.TrunkPortInUse(port_id=port.id)
-    if port.trunk_id is not None or port.device_owner.startswith("network:"):
+    if port.trunk_id is not None or port.device_owner.startswith(device_owners.SERVICES):
         raise errors.ParentPortInUse(port_id=port.id)
 
 
