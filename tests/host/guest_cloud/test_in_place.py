@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.eventually import eventually
@@ -11,9 +13,17 @@ from tests.process.cloud.test_client import Client
 pytestmark = pytest.mark.guest
 
 
+@pytest.fixture(autouse=True)
+def reached(guests: Guests) -> Iterator[None]:
+    """By ssh."""
+    rule = guests.allow("tcp", 22)
+    yield
+    guests.forbid(rule)
+
+
 def test_interfaces_come_and_go(guests: Guests) -> None:
-    """By the real client; the guest sees the device, gets an address on it, and lets go of it."""
-    openstack, rule = Client(guests.cloud, "demo"), guests.allow("tcp", 22)
+    """By the real client; the guest sees the device, reaches the network by it, and lets go of it."""
+    openstack = Client(guests.cloud, "demo")
     guest = guests.launch(name="growing")
     life = guest.wait_ssh("cat /proc/sys/kernel/random/boot_id")
     demo = guests.demo
@@ -27,28 +37,28 @@ def test_interfaces_come_and_go(guests: Guests) -> None:
     assert made["port_state"] == "ACTIVE"
     eventually(lambda: made["mac_addr"] in guest.wait_ssh("cat /sys/class/net/*/address"))
     device = guest.wait_ssh(f"grep -l {made['mac_addr']} /sys/class/net/*/address").split("/")[4]
-    guest.wait_ssh(f"ip link set {device} up; timeout 20 udhcpc -n -q -i {device} || true")
-    address = made["fixed_ips"][0]["ip_address"]
-    assert address in guest.wait_ssh(f"ip -4 -o addr show dev {device}")
+    (dhcp,) = demo.ok("GET", "network", f"/ports?network_id={second}&device_owner=network:dhcp")["ports"]
+    address, other = made["fixed_ips"][0]["ip_address"], dhcp["fixed_ips"][0]["ip_address"]
+    guest.wait_ssh(f"ip link set {device} up && ip addr add {address}/24 dev {device}")
+    eventually(lambda: guest.ssh(f"ping -c 1 -W 2 {other}").returncode == 0)
     openstack("server", "remove", "network", "growing", second)
     eventually(lambda: demo.ok("GET", "network", f"/ports/?device_id={guest.id}&network_id={second}")["ports"] == [])
     assert made["mac_addr"] not in guest.wait_ssh("cat /sys/class/net/*/address")
     assert guest.wait_ssh("cat /proc/sys/kernel/random/boot_id") == life
     assert guests.cloud.verify() == []
     guest.delete()
-    guests.forbid(rule)
 
 
 def test_a_rebuild_begins_anew(guests: Guests) -> None:
-    openstack, rule = Client(guests.cloud, "demo"), guests.allow("tcp", 22)
+    openstack = Client(guests.cloud, "demo")
     guest = guests.launch(name="before")
     guest.wait_ssh("echo old > /root/old && sync")
     image = guests.demo.image("again", guests.files.disk_qcow2.read_bytes(), disk_format="qcow2")
-    openstack("server", "rebuild", "before", "--image", image, "--name", "after", "--wait")
+    shown = openstack("server", "rebuild", "before", "--image", image, "--name", "after", "-f", "json")
+    assert shown["adminPass"]
     guests.demo.wait(guest.id, "ACTIVE", timeout=300)
     assert guest.wait_ssh("cat /root/old || echo gone").strip() == "gone"
     assert guest.console().count("cloudinit: source=") == 2  # the log goes on
     shown = guests.demo.server(guest.id)
     assert (shown["image"]["id"], shown["name"]) == (image, "after")
     guest.delete()
-    guests.forbid(rule)

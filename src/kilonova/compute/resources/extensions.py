@@ -15,14 +15,14 @@ RULE = f"{R}:extensions"
 ALIASES = (
     "NMN", "OS-DCF", "OS-EXT-AZ", "OS-EXT-IPS", "OS-EXT-IPS-MAC", "OS-EXT-SRV-ATTR", "OS-EXT-STS", "OS-FLV-DISABLED",
     "OS-FLV-EXT-DATA", "OS-SCH-HNT", "OS-SRV-USG", "extensions", "flavors", "image-size", "images", "ips", "limits",
-    "os-admin-actions", "os-aggregates", "os-attach-interfaces", "os-availability-zone", "os-block-device-mapping",
-    "os-block-device-mapping-v2-boot", "os-config-drive", "os-console-output", "os-consoles", "os-deferred-delete",
-    "os-extended-availability-zone", "os-extended-server-attributes", "os-extended-status", "os-extended-volumes",
-    "os-flavor-access", "os-flavor-extra-specs", "os-flavor-manage", "os-hosts", "os-hypervisors", "os-instance-actions",
-    "os-keypairs", "os-lock-server", "os-multiple-create", "os-pause-server", "os-personality", "os-quota-class-sets",
-    "os-quota-sets",
-    "os-security-groups", "os-server-external-events", "os-server-groups", "os-server-start-stop", "os-services",
-    "os-suspend-server", "os-user-data", "server-metadata", "servers", "versions",
+    "os-admin-actions", "os-admin-password", "os-aggregates", "os-attach-interfaces", "os-availability-zone",
+    "os-block-device-mapping", "os-block-device-mapping-v2-boot", "os-config-drive", "os-console-output", "os-consoles",
+    "os-deferred-delete", "os-extended-availability-zone", "os-extended-server-attributes", "os-extended-status",
+    "os-extended-volumes", "os-flavor-access", "os-flavor-extra-specs", "os-flavor-manage", "os-floating-ip-pools",
+    "os-floating-ips", "os-hosts", "os-hypervisors", "os-instance-actions", "os-keypairs", "os-lock-server",
+    "os-multiple-create", "os-networks", "os-pause-server", "os-personality", "os-quota-class-sets", "os-quota-sets",
+    "os-security-groups", "os-server-external-events", "os-server-groups", "os-server-password", "os-server-start-stop",
+    "os-services", "os-suspend-server", "os-tenant-networks", "os-user-data", "server-metadata", "servers", "versions",
 )  # fmt: skip
 
 
