@@ -367,12 +367,14 @@ QOS_RULES = {
 
 
 def _qos_rule(noun: str) -> Maker:
-    """In the policy that there is."""
-    return lambda world: made(
-        f"/network/v2.0/qos/policies/{world.id('network', 'policies')}/{noun}s",
-        lambda _: {noun: QOS_RULES[noun]},
-        "chief",
-    )(world)
+    """In the policy that there is, which has at most one: a request before may have made it."""
+
+    def make(world: World) -> str:
+        path = f"/network/v2.0/qos/policies/{world.id('network', 'policies')}/{noun}s"
+        held = world.ok("chief", "GET", path)[f"{noun}s"]
+        return str(held[0]["id"]) if held else made(path, lambda _: {noun: QOS_RULES[noun]}, "chief")(world)
+
+    return make
 
 
 def _provider(world: World) -> str:
