@@ -9,7 +9,7 @@ import pytest
 
 from kilonova.compute.models import NetworkRequest, ServerRef, Vif
 from kilonova.compute.port_ids import port_id_for
-from kilonova.compute.virt.driver import VirtError
+from kilonova.compute.virt.driver import PowerState, VirtError
 from kilonova.compute.virt.fake import FakeDriver
 from tests.component.agent.lab import CTX, HOST, NETWORK, NOTHING, PORT, Lab, active, build_of, server_id
 from tests.eventually import until
@@ -127,3 +127,14 @@ async def test_a_driver_that_refuses_is_told_in_the_steps_words(lab: Lab) -> Non
     fault, _ = await act(lab, "attach_interface", ADDED)
     assert fault.reason == "the hypervisor could not attach the interface"
     assert VirtError.__name__ in fault.details
+
+
+async def test_a_port_that_went_behind_computes_back_leaves_the_guest(lab: Lab) -> None:
+    """Repeated messages, and those for a guest that is gone, do nothing."""
+    await with_port(lab, ADDED)
+    await act(lab, "attach_interface", ADDED)
+    assert macs(lab) == {MACS[ADDED]}
+    for server in (ADDED, server_id(), server_id()):
+        await lab.host.drop_interfaces(CTX, server, {ADDED: MACS[ADDED]})
+    await until(lambda: macs(lab) == set())
+    assert await lab.driver.power_state(server_id()) is PowerState.RUNNING

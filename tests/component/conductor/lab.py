@@ -59,6 +59,7 @@ class Agent(ComputeAPI):
         self.lab, self.host = lab, host
         self.builds: list[models.ServerBuild] = []
         self.terminated: list[str] = []
+        self.dropped: list[tuple[str, dict[str, str]]] = []
         self.answers: list[bool] = []
         self.answer: Callable[[models.ServerBuild], models.BuildOutcome | None] = self.succeed
 
@@ -84,6 +85,9 @@ class Agent(ComputeAPI):
 
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         return None
+
+    async def drop_interfaces(self, ctx: RequestContext, server_id: str, macs: dict[str, str]) -> None:
+        self.dropped.append((server_id, macs))
 
 
 class Lab:

@@ -144,6 +144,10 @@ async def test_ports_that_go_networks_that_are_renamed_and_groups_that_change(la
     await changed(lab, uuid)
     assert [(vif.port_id, vif.network_name) for vif in await known(lab, uuid)] == [(kept.port_id, "renamed")]
     assert (await lab.server(uuid)).security_groups == ["web"]
+    macs = {gone.port_id: gone.mac_address, taken.port_id: taken.mac_address}
+    assert lab.agents[HOST].dropped == [(uuid, macs)]  # the guest loses them too
+    await changed(lab, uuid)
+    assert len(lab.agents[HOST].dropped) == 1
 
 
 async def test_events_of_one_moment_are_one_look_at_the_ports(lab: Lab) -> None:

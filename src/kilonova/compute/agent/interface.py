@@ -45,6 +45,11 @@ class ComputeAPI(Interface):
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         """Something a launch waits for has happened."""
 
+    @cast
+    async def drop_interfaces(self, ctx: RequestContext, server_id: str, macs: dict[str, str]) -> None:
+        """Ports of a server are gone, or another's: a running guest loses their interfaces, by port id the MAC address of each.
+        Nothing happens where there are none."""
+
     @call(timeout=60)
     async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
         """For `kilonova verify`: uuids of `guests`, `disks` and `journal` (unfinished) on this host; `storage`: the id of the

@@ -16,9 +16,17 @@ from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.removal import remove_traces
 from kilonova.compute.agent.runner import BACKOFF, Host, Operation, OperationFailed, Refused, outcome, run
 from kilonova.compute.agent.steps import launch_steps
+from kilonova.compute.agent.steps.interfaces import LET_GO
 from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.compute.errors import InvalidState, NotSupported, PasswordNotSet
-from kilonova.compute.virt.capabilities import Diagnoses, LogsConsole, NoGuestAgent, OffersConsoles, SetsPasswords
+from kilonova.compute.virt.capabilities import (
+    Diagnoses,
+    LogsConsole,
+    NoGuestAgent,
+    OffersConsoles,
+    PlugsInterfaces,
+    SetsPasswords,
+)
 from kilonova.compute.virt.driver import STATE_NAMES, GuestNotFound, PowerState, VirtError
 from kilonova.core import errors, log
 from kilonova.core.context import RequestContext
@@ -276,6 +284,24 @@ class ComputeManager(ComputeAPI):
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         for event in events:
             self.host.events.arrived(event)
+
+    async def drop_interfaces(self, ctx: RequestContext, server_id: str, macs: dict[str, str]) -> None:
+        driver = self.host.driver
+        if isinstance(driver, PlugsInterfaces):
+            for port_id, mac in macs.items():
+                await self._drop_interface(driver, server_id, port_id, mac)
+
+    async def _drop_interface(self, driver: PlugsInterfaces, server_id: str, port_id: str, mac: str) -> None:
+        """What a guest does not let go of has no filters and no network any more, and is not there after its next start."""
+        try:
+            if await driver.detach_interface(server_id, mac, timeout=LET_GO):
+                return
+            reason = "the guest does not let go of it"
+        except GuestNotFound:
+            return
+        except VirtError as error:
+            reason = str(error)
+        logger.warning("interface of a port that is gone stays", server=server_id, port=port_id, reason=reason)
 
     async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
         driver = self.host.driver

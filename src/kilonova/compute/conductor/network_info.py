@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.deps import Deps, logger
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import Vif
@@ -22,8 +23,9 @@ from kilonova.compute.store.records import vifs
 from kilonova.compute.vifs import Network, in_parts, networks_of, vif_of
 from kilonova.core import errors
 from kilonova.core.batching import Batched, gather_all
-from kilonova.core.context import RequestContext
-from kilonova.core.db import retried
+from kilonova.core.clock import SYSTEM
+from kilonova.core.context import RequestContext, service_context
+from kilonova.core.db import Transaction, retried
 from kilonova.network.client import FloatingIPRecord, NetworkClient, PortRecord, SecurityGroupRecord
 
 Values = dict[str, Any]
@@ -108,8 +110,21 @@ class NetworkInfo:
             now = await store.get_many(tx.connection, rows, lock=True)
             same = {uuid for uuid, row in rows.items() if uuid in now and _seen(now[uuid]) == _seen(row)}
             await store.set_each(tx.connection, {uuid: fresh[uuid] for uuid in same})
+            for uuid in sorted(same):
+                await _tell_host(tx, rows[uuid], fresh[uuid])
         logger.info("network info changed", servers=sorted(same))
         return same
+
+
+async def _tell_host(tx: Transaction, row: SpecifiedRow, fresh: Values) -> None:
+    """The guest of a settled server loses the interfaces of ports that it has no more."""
+    if row.host is None or row.vm_state == Vm.BUILDING or row.task_state is not None:
+        return
+    kept = {vif.port_id for vif in vifs(fresh["network_info"])}
+    gone = {vif.port_id: vif.mac_address for vif in vifs(row.network_info) if vif.port_id not in kept}
+    if gone:
+        ctx = service_context("req-" + SYSTEM.uuid())
+        await tx.outbox(ComputeAPI, host=row.host).drop_interfaces(ctx, row.uuid, gone)
 
 
 def _astray(row: SpecifiedRow, port: PortRecord) -> bool:
