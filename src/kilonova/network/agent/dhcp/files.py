@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from kilonova.network import device_owners
@@ -46,12 +48,15 @@ def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> 
     leasing = frozenset(s.id for s in subnets if s.ipv6_address_mode != STATELESS)
     lines: list[str] = []
     names: list[str] = []
+    local: list[str] = []
     leases: dict[str, str] = {}
     common = network.dns_domain or dns_domain
     for port in network.ports:
         domain = port.dns_domain or common
-        names += _name_lines(port, domain)
-        for mac, ip, line in _host_lines(port, leasing, domain):
+        found = _lines(port, leasing, domain)
+        names += found.names
+        local += found.local
+        for mac, ip, line in found.hosts:
             lines.append(line)
             leases[ip] = mac
     options = [line for subnet in subnets for line in _options(network, subnet, common)]
@@ -63,7 +68,7 @@ def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> 
         tags=tags,
         hosts=_text(lines),
         names=_text(names),
-        local=_text(sorted({f"server=/{name}/" for line in names for name in line.split()[1:]})),
+        local=_text([*dict.fromkeys(local)]),
         options=_text(options),
         leases=leases,
     )
@@ -79,7 +84,19 @@ def _range(subnet: SubnetModel, lease_time: int) -> str:
     return f"--dhcp-range=set:{subnet.id},{cidr.network_address},static,{size},{lease_time}s"
 
 
+class _Lines(NamedTuple):
+    """Of one port."""
+
+    hosts: tuple[tuple[str, str, str], ...]
+    names: list[str]
+    local: list[str]
+
+
 @memo
+def _lines(port: PortModel, subnets: frozenset[str], domain: str) -> _Lines:
+    return _Lines(_host_lines(port, subnets, domain), *_name_lines(port, domain))
+
+
 def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[tuple[str, str, str], ...]:
     """(MAC, address, line): the first address of the port in each subnet, as DHCP hands out one."""
     if port.device_owner.startswith(device_owners.SERVICES):
@@ -97,20 +114,22 @@ def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[
     return tuple(found.values())
 
 
-@memo
-def _name_lines(port: PortModel, domain: str) -> tuple[str, ...]:
-    """What the network's name server says of the port's addresses. A name of many labels is no name of another domain here: it
-    stands below the network's, or is not served."""
+def _name_lines(port: PortModel, domain: str) -> tuple[list[str], list[str]]:
+    """What the network's name server says of the port's addresses, and which names are its own. A name of many labels is no name
+    of another domain here: it stands below the network's, or is not served."""
+    lines: list[str] = []
+    local: list[str] = []
     if port.device_owner.startswith(device_owners.SERVICES):
-        return ()
-    try:
-        return tuple(
-            clean_line(f"{ip} {' '.join(found)}")
-            for ip in (clean_ip(fixed.ip_address) for fixed in port.fixed_ips)
-            if (found := _names(port, ip, domain))
-        )
-    except ValueError:
-        return ()
+        return lines, local
+    for fixed in port.fixed_ips:
+        try:
+            ip = clean_ip(fixed.ip_address)
+            if found := _names(port, ip, domain):
+                lines.append(clean_line(f"{ip} {' '.join(found)}"))
+                local += [f"server=/{name}/" for name in found]
+        except ValueError:
+            continue
+    return lines, local
 
 
 def _names(port: PortModel, ip: str, domain: str) -> list[str]:
