@@ -31,7 +31,11 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
         server=server.uuid,
         host=host,
         project=server.project_id,
-        images=(*_images(spec.image), *_images(spec.rescue.image if spec.rescue is not None else None)),
+        images=tuple(
+            image
+            for source in (spec.image, spec.disk_from, spec.rescue.image if spec.rescue is not None else None)
+            for image in _images(source)
+        ),
         fills=(spec.snapshot.image,) if spec.snapshot is not None else (),
         networks=tuple(dict.fromkeys(want.network_id for want in spec.networks if want.network_id)),
         made=tuple(made),

@@ -65,12 +65,14 @@ class PersonalityFile(Record, kw_only=True):
 
 
 class Snapshot(Record, kw_only=True):
-    """An image that is being made of a server's disk. A backup has a type, and only the newest `rotation` of that type stay."""
+    """An image that is being made of a server's disk. A backup has a type, and only the newest `rotation` of that type stay;
+    `shelves`: the server is to have its disk from it again."""
 
     image: str
     disk_format: str = "qcow2"
     backup_type: str | None = None
     rotation: int = 0
+    shelves: bool = False
 
 
 class Rescue(Record, kw_only=True):
@@ -105,6 +107,8 @@ class RequestSpec(Record, kw_only=True):
     alternates: list[str] = []  # hosts still to try when this attempt fails, best first
     keep_claim_on: str | None = None  # a host whose claim stays beside the new one, until a move ended
     rescue: Rescue | None = None  # until it is unrescued
+    shelved_image: str | None = None  # id of the image that has the disk of a shelved server
+    disk_from: Image | None = None  # that image, while the server is unshelved on a new host
     snapshot: Snapshot | None = None  # until the action that makes it has ended
 
 

@@ -97,10 +97,10 @@ class ServerEvents:
 
     def failed(
         self, tx: Transaction, row: ServerRow, values: Mapping[str, Any], reason: str, request_id: str = "",
-        *, host: str | None = None,
+        *, host: str | None = None, event: str = "create",
     ) -> None:  # fmt: skip
         """A launch was given up."""
-        self.send(tx, _owner(row, request_id), "create.error", row, values, host=host, failure=Failure(reason))
+        self.send(tx, _owner(row, request_id), f"{event}.error", row, values, host=host, failure=Failure(reason))
 
     def gone(self, tx: Transaction, row: ServerRow, now: dt.datetime, request_id: str, *, building: bool) -> None:
         """A server is deleted; `building` when that cut its launch off."""

@@ -41,6 +41,11 @@ class Task(StrEnum):
     IMAGE_PENDING_UPLOAD = "image_pending_upload"
     IMAGE_UPLOADING = "image_uploading"
     IMAGE_BACKUP = "image_backup"
+    SHELVING = "shelving"
+    SHELVING_IMAGE_PENDING_UPLOAD = "shelving_image_pending_upload"
+    SHELVING_IMAGE_UPLOADING = "shelving_image_uploading"
+    SHELVING_OFFLOADING = "shelving_offloading"
+    UNSHELVING = "unshelving"
     RESCUING = "rescuing"
     UNRESCUING = "unrescuing"
     REBUILDING = "rebuilding"
@@ -57,7 +62,10 @@ class Task(StrEnum):
 
 
 BUILD_TASKS = (Task.SCHEDULING, Task.NETWORKING, Task.BLOCK_DEVICE_MAPPING, Task.SPAWNING)
+UNSHELVE_TASKS = (Task.UNSHELVING, Task.SPAWNING)
 REBUILD_TASKS = (Task.REBUILDING, Task.REBUILD_BLOCK_DEVICE_MAPPING, Task.REBUILD_SPAWNING)
+UNSHELVE_SHOWS = {Task.NETWORKING: Task.SPAWNING, Task.SPAWNING: Task.SPAWNING}
+"""What a client sees of a server that is unshelved on a new host where a launch would show the key."""
 REBUILD_SHOWS = {
     Task.BLOCK_DEVICE_MAPPING: Task.REBUILD_BLOCK_DEVICE_MAPPING,
     Task.SPAWNING: Task.REBUILD_SPAWNING,
@@ -71,6 +79,12 @@ RESIZE_TASKS = (
 _REBUILD: dict[str, str] = dict.fromkeys(REBUILD_TASKS, "REBUILD")
 _REVERTING: dict[str, str] = {Task.RESIZE_REVERTING: "REVERT_RESIZE"}
 _RESIZE: dict[str, str] = {**dict.fromkeys(RESIZE_TASKS, "RESIZE"), **_REVERTING}
+
+
+def is_launching(vm_state: str, task_state: str | None) -> bool:
+    """Whether a server is on its way to its first host, or to a new one after it was shelved."""
+    return vm_state == Vm.BUILDING or (vm_state == Vm.SHELVED_OFFLOADED and task_state in UNSHELVE_TASKS)
+
 
 STATUS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     Vm.BUILDING: ("BUILD", {}),

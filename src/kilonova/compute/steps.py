@@ -95,6 +95,7 @@ STAY_OFF = _on_host("stay_off", 10, "power:StayOff", "the guest's state could no
 RESTART = (REFRESH, DESTROY, *POWER_ON)
 """The same guest again: start and hard reboot."""
 
+OFFLOAD = _on_host("offload", 600, "shelving:Offload", "removing the server from the host failed")
 RESCUE = _on_host("rescue", 3600, "rescue:MakeRescueDisk", "creating the rescue disk from its image failed")
 UNRESCUE = _on_host("unrescue", 60, "rescue:DropRescueDisk", "removing the rescue disk failed")
 SNAPSHOT = _on_host("snapshot", 7200, "snapshot:TakeSnapshot", "copying the server's disk failed", "image_snapshot")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.process.cloud.harness import Api, CloudProcess
 ON_HOST = [action for action in ACTIONS if action.runs is Runs.HOST]
 BODIES: dict[str, Any] = {action.name: {action.wire: action.example} for action in ON_HOST if action.wire}
 BODIES["reboot_hard"] = {"reboot": {"type": "HARD"}}
+BODIES["unshelve"] = {"unshelve": None}
 ENDS = {action.name: status(action.ends or Vm.ACTIVE, None) for action in ON_HOST}
 MIDDLE = {
     "stop": ("shutdown", "power_off"), "start": ("start", "start"), "reboot": ("start", "soft_reboot"),
@@ -35,6 +37,7 @@ MIDDLE = {
     "createBackup": ("export", "pack"), "rescue": ("rescue", "rescue"), "unrescue": ("drop_rescue", "unrescue"),
     "attach_interface": ("attach_interface", "hot_plug"),
     "detach_interface": ("detach_interface", "hot_unplug"), "rebuild": ("define", "define"),
+    "shelve": ("export", "pack"), "shelveOffload": ("undefine", "offload"), "unshelve": ("start", "start"),
     "soft_delete": ("shutdown", "power_off"), "restore": ("start", "start"), "delete": ("undefine", ""),
 }  # fmt: skip
 """The driver's operation in the middle of each action (for the reboots the guest is off already), and the step that does it."""
@@ -47,6 +50,7 @@ WAYS = {
     Vm.SUSPENDED: "suspend",
     Vm.RESCUED: "rescue",
     Vm.SOFT_DELETED: "soft_delete",
+    Vm.SHELVED: "shelve",
 }
 """vm_state in which an action may begin → the action that brings a server there."""
 
@@ -68,6 +72,14 @@ class Seed(msgspec.Struct):
     def server(self, action: str) -> str:
         """One that the action may begin with."""
         return next(server for state, server in self.servers.items() if state in ACTIONS[action].vm_states)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stays_on_its_host() -> Iterator[None]:
+    """What is shelved is not removed from its host by another action."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KILONOVA_CONDUCTOR_SHELVED_OFFLOAD_TIME", "-1")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +128,10 @@ def act(api: Api, server_id: str, action: str) -> None:
             api.ok("POST", "compute", f"/servers/{server_id}/action", BODIES[action])
 
 
+def actor(action: str) -> str:
+    return "admin" if ACTIONS[action].rule.endswith("shelve_offload") else "demo"
+
+
 def check(cloud: CloudProcess, server_id: str, action: str) -> None:
     """Start again; the action ends as if nothing had been."""
     cloud.start(**KEEPING)
@@ -149,7 +165,7 @@ def test_killed_when_it_is_handed_over(scratch_cloud: CloudProcess, seed: Seed, 
     """Before the host has it; and when it is done, but the message is not yet forgotten and comes again."""
     shutil.copytree(seed.state, scratch_cloud.state)
     scratch_cloud.start(**KEEPING, KILONOVA_FAULTS=f"step=hand_over,when={when},do=kill")
-    act(scratch_cloud.api("demo"), seed.server(action), action)
+    act(scratch_cloud.api(actor(action)), seed.server(action), action)
     assert scratch_cloud.died() == -9, "the fault did not strike"
     check(scratch_cloud, seed.server(action), action)
 
@@ -171,7 +187,7 @@ def test_killed_in_the_middle(scratch_cloud: CloudProcess, seed: Seed, action: s
     shutil.copytree(seed.state, scratch_cloud.state)
     operation, step = MIDDLE[action]
     scratch_cloud.start(**KEEPING, KILONOVA_DRIVER_FAKE=json.dumps({"delay": {operation: 30}}))
-    act(scratch_cloud.api("demo"), seed.server(action), action)
+    act(scratch_cloud.api(actor(action)), seed.server(action), action)
     eventually(lambda: is_begun(scratch_cloud, seed.server(action), step), f"{step or action} does not begin")
     scratch_cloud.kill()
     check(scratch_cloud, seed.server(action), action)

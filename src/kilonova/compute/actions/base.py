@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.moving import MoveLogic
     from kilonova.compute.resources.server_actions.rebuilds import Rebuilds
     from kilonova.compute.resources.server_actions.rescues import RescueLogic
+    from kilonova.compute.resources.server_actions.shelving import ShelvingLogic
     from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
     from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
     from kilonova.compute.store.servers import ServerRow
@@ -71,6 +72,7 @@ class Api:
     console: ConsoleLogic
     evacuation: EvacuationLogic
     rescues: RescueLogic
+    shelving: ShelvingLogic
     snapshots: SnapshotLogic
     moves: MoveLogic
     floating_ips: FloatingIpLogic
@@ -91,7 +93,8 @@ class Action:
     It may begin in `vm_states`, while the server's task_state is one of `task_states` (None: any); the server shows `task`
     while it runs and is in `ends` afterwards (None: as before), or still in one of `stays`. A failure leaves it as its guest is,
     running, paused or suspended, and in `fails` when the guest is off. `shows` is what clients see of it where a step shows the
-    key; what is not in there is not shown. A `locked` server refuses it, unless that is False.
+    key; what is not in there is not shown. A `locked` server refuses it, unless that is False. With
+    `leaves` the server is on no host when it has ended well.
 
     `steps` are what the host does. `recorded` is the name in `os-instance-actions`, `event` that of its notifications (None:
     there are none). `has_password`: the server's spec holds one until it ended. `variant` picks another action by the body. What
@@ -115,6 +118,7 @@ class Action:
     task: str | None = None
     shows: Mapping[str, Task] = field(default_factory=dict)
     locked: bool = True
+    leaves: bool = False
     ends: Vm | None = None
     stays: frozenset[Vm] = frozenset()
     fails: Vm = Vm.ERROR

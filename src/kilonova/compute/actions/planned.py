@@ -9,9 +9,6 @@ RULES = {
     "os-getRDPConsole": "os-remote-consoles",
     "os-getSPICEConsole": "os-remote-consoles", "os-getSerialConsole": "os-remote-consoles",
     "os-getVNCConsole": "os-remote-consoles", "os-migrateLive": "os-migrate-server:migrate_live",
-    "shelve": "os-shelve:shelve",
-    "shelveOffload": "os-shelve:shelve_offload",
-    "unshelve": "os-shelve:unshelve",
 }  # fmt: skip
 """Wire name → the rule that allows it."""
 UNTIL = dict.fromkeys(

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilonova.compute.actions.registry import ACTIONS
-from kilonova.compute.agent.ports import give_back_ports, release_ports
+from kilonova.compute.agent.ports import free_ports, give_back_ports, release_ports
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.models import Move, NetworkRequest, ServerBuild, ServerChange, Vif
 from kilonova.compute.moves import KINDS, Leg
 from kilonova.compute.port_ids import port_id_of
-from kilonova.compute.states import BUILD_TASKS, Task, Vm
+from kilonova.compute.states import BUILD_TASKS, UNSHELVE_SHOWS, UNSHELVE_TASKS, Task, Vm
 from kilonova.compute.steps import COME_BACK, LAUNCH, LEAVE, TAKE_OVER, WITHDRAW, Step, shut_off
 from kilonova.core.context import RequestContext
 
@@ -90,6 +90,36 @@ class Renewed(Origin):
     """A server that is here and gets new disks."""
 
     has_old_disks = False
+
+
+class Unshelved(Origin):
+    """A server that was on no host, and has its disk from an image."""
+
+    is_new = True
+    has_old_disks = False
+
+    def expected(self, host: str, **values: Any) -> ServerChange:
+        return ServerChange(
+            expect_host=host, expect_vm_states=[Vm.SHELVED_OFFLOADED], expect_task_states=[*UNSHELVE_TASKS], **values
+        )
+
+    def shows(self, task_state: str) -> str | None:
+        return UNSHELVE_SHOWS.get(Task(task_state))
+
+    def wanted_ports(self) -> dict[str, NetworkRequest]:
+        """Those that the server has: a user may have deleted one since, or attached another."""
+        asked = super().wanted_ports()
+        held = [vif.port_id for vif in self.build.server.network_info]
+        return {port_id: asked.get(port_id) or NetworkRequest(port_id=port_id) for port_id in held}
+
+    async def leave_ports(self, host: Host, ctx: RequestContext, vifs: Sequence[Vif]) -> None:
+        await free_ports(host, self.build)
+        await host.wiring.unplug(ctx, [vif.port_id for vif in self.build.server.network_info])
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        await remove_guest(host, self.build.server.uuid)
+        await self.leave_ports(host, RequestContext(request_id=self.build.request_id), vifs)
+        await host.driver.disks.remove(self.build.server.uuid)
 
 
 class Arriving(Origin):
@@ -228,4 +258,6 @@ def origin_of(build: ServerBuild) -> Origin:
     if build.move is not None:
         kind = MOVING[Leg(build.move.leg)] if KINDS[build.move.kind].leaves else Arriving
         return kind(build, build.move)
+    if build.action == "unshelve" and build.server.vm_state == Vm.SHELVED_OFFLOADED:
+        return Unshelved(build)
     return ORIGINS.get(build.action, Origin)(build)

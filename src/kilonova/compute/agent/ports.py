@@ -60,6 +60,17 @@ async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[st
             await network.unbind_port(port.id)
 
 
+async def free_ports(host: Host, build: ServerBuild) -> None:
+    """The server's ports are bound to this host no more."""
+    ids = sorted(vif.port_id for vif in build.server.network_info)
+    if not ids:
+        return
+    network = host.network.granted(build.grant)
+    for port in await network.ports(id=ids):
+        if port.device_id == build.server.uuid and port.host_id == host.name:
+            await network.bind_port(port.id, "", device_id=port.device_id, device_owner=port.device_owner)
+
+
 async def give_back_ports(host: Host, ctx: RequestContext, build: ServerBuild, source: str) -> None:
     """After a move that failed: the ports are bound to the host they came from, unless another host has them by now."""
     ids = sorted({port_id_of(build.server.uuid, n, want) for n, want in enumerate(build.spec.networks)})

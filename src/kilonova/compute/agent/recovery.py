@@ -19,7 +19,7 @@ from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.moves import KINDS, TASKS
-from kilonova.compute.states import Task, Vm
+from kilonova.compute.states import Task, Vm, is_launching
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
 from kilonova.core.context import RequestContext
@@ -76,7 +76,7 @@ async def _one(
         return
     if server.task_state == Task.DELETING:
         await manager.terminate(ctx, models.ServerRef(build=row, request_id=row.request_id, action="delete"))
-    elif server.vm_state == Vm.BUILDING:
+    elif is_launching(server.vm_state, server.task_state):
         await _take_up(manager, ctx, row, found)
     else:
         if found is not None:

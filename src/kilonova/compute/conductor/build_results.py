@@ -10,10 +10,12 @@ import msgspec
 
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps, finished_spec, logger, own_steps
+from kilonova.compute.conductor.images import Images
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.launches import ACTIONS, launch_of
 from kilonova.compute.models import BuildOutcome, RequestSpec, StepRecord
 from kilonova.compute.payloads import Failure
-from kilonova.compute.states import BUILD_TASKS, Task, Vm
+from kilonova.compute.states import BUILD_TASKS, UNSHELVE_TASKS, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
 from kilonova.compute.store.conductor_servers import SpecifiedRow
@@ -21,13 +23,10 @@ from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction, retried
 
-NOWHERE: dict[str, Any] = {"host": None, "node": None, "network_info": []}
-"""A server whose host has undone what it made: its ports are gone, too."""
-
 
 class BuildResults:
-    def __init__(self, deps: Deps) -> None:
-        self.deps = deps
+    def __init__(self, deps: Deps, images: Images) -> None:
+        self.deps, self.images = deps, images
         self._succeeded = Batched(self._all_succeeded)
 
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
@@ -53,12 +52,14 @@ class BuildResults:
                     # and may have floating IPs, which hosts do not read
                     if row.network_info or any(not vif.created for vif in outcome.network_info):
                         await tx.outbox(ConductorAPI).network_changed(ctx, [uuid])
-                    self.deps.events.send(tx, ctx, "create.end", row, up[uuid], host=outcome.host)
+                    event = f"{launch_of(row).event}.end"
+                    self.deps.events.send(tx, ctx, event, row, up[uuid], host=outcome.host)
+                    await self.images.is_back(tx, ctx, spec)
                 answers.append(answer is not False)
             await store.set_each(tx.connection, up)
             await store.save_specs(tx.connection, specs)
             if up:
-                await store.finish_actions(tx.connection, up, ["create"], now)
+                await store.finish_actions(tx.connection, up, ACTIONS, now)
         return answers
 
     @retried
@@ -83,7 +84,7 @@ class BuildResults:
         spec.failed_hosts[outcome.host] = reasons.of_attempt(outcome.fault)
         spec.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
         failure = Failure(spec.failed_hosts[outcome.host])
-        self.deps.events.send(tx, ctx, "create.error", row, host=outcome.host, failure=failure)
+        self.deps.events.send(tx, ctx, f"{launch_of(row).event}.error", row, host=outcome.host, failure=failure)
         logger.info("build attempt failed", server=row.uuid, host=outcome.host, reason=spec.failed_hosts[outcome.host])
         if outcome.reschedule and spec.attempts < self.deps.options.max_attempts and spec.force_host is None:
             await self._again(tx, ctx, row, spec, outcome)
@@ -94,14 +95,16 @@ class BuildResults:
     async def _again(
         self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow, spec: RequestSpec, outcome: BuildOutcome
     ) -> None:
-        values = {"task_state": Task.SCHEDULING, "updated_at": self.deps.now()} | NOWHERE
+        launch = launch_of(row)
+        values = {"task_state": launch.waits, "updated_at": self.deps.now()} | launch.nowhere
         if await store.swap(tx.connection, row.uuid, store.building_on(outcome.host), values):
             await store.save_specs(tx.connection, {row.uuid: spec})
             await tx.outbox(ConductorAPI).build_servers(ctx, [row.uuid], outcome.request_id)
 
     async def _error(self, tx: Transaction, row: SpecifiedRow, spec: RequestSpec, outcome: BuildOutcome) -> None:
         now, host, fault = self.deps.now(), outcome.host, outcome.fault
-        values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now} | NOWHERE
+        launch = launch_of(row)
+        values = launch.given_up | {"updated_at": now} | launch.nowhere
         if not await store.swap(tx.connection, row.uuid, store.building_on(host), values):
             return
         entry = {
@@ -111,7 +114,7 @@ class BuildResults:
         }  # fmt: skip
         await store.add_faults(tx.connection, [entry])
         await store.save_specs(tx.connection, {row.uuid: finished_spec(spec)})
-        await store.finish_actions(tx.connection, [row.uuid], ["create"], now, message="Error")
+        await store.finish_actions(tx.connection, [row.uuid], [launch.action], now, message="Error")
 
 
 def _steps(ctx: RequestContext, row: SpecifiedRow | None, outcome: BuildOutcome) -> list[StepRecord]:
@@ -122,9 +125,10 @@ def _answer(row: SpecifiedRow | None, outcome: BuildOutcome) -> bool | None:
     """The answer to an agent whose outcome changes nothing (any more); None when it counts."""
     if row is None or row.deleted or row.host != outcome.host or row.spec is None:
         return False
-    if row.vm_state != Vm.BUILDING:  # reported before: the reply was lost
+    if row.vm_state not in (Vm.BUILDING, Vm.SHELVED_OFFLOADED):  # reported before: the reply was lost
         return outcome.ok and row.vm_state != Vm.ERROR
-    if row.task_state not in (None, *BUILD_TASKS) or outcome.attempt != request_specs.decode(row.spec).attempts:
+    under_way = UNSHELVE_TASKS if row.vm_state == Vm.SHELVED_OFFLOADED else (None, *BUILD_TASKS)
+    if row.task_state not in under_way or outcome.attempt != request_specs.decode(row.spec).attempts:
         return False
     return None
 

@@ -13,11 +13,11 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps, finished_spec, logger
 from kilonova.compute.conductor.host_selection import next_alternate, select
+from kilonova.compute.conductor.launches import ACTIONS, CREATE, launch_of
 from kilonova.compute.models import RequestSpec, Selection, StepRecord
 from kilonova.compute.scheduler.manager import read_group
 from kilonova.compute.scheduler.plan import why_none
 from kilonova.compute.scheduler.request import without_secrets
-from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import decisions, records, request_specs, steps
 from kilonova.compute.store.conductor_servers import SpecifiedRow
@@ -178,9 +178,13 @@ class Builds:
             server = msgspec.structs.replace(
                 records.server(candidate.row), host=host, availability_zone=selection.availability_zone
             )
-            build = models.ServerBuild(server=server, spec=spec, request_id=request_id, attempt=spec.attempts)
+            launch = launch_of(candidate.row)
+            build = models.ServerBuild(
+                server=server, spec=spec, request_id=request_id, attempt=spec.attempts, action=launch.action
+            )
             await tx.outbox(ComputeAPI, host=host).build_and_run_server(ctx, self.deps.grants.granted(build, host))
-            self.deps.events.send(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
+            if launch is CREATE:  # an action's beginning was published by the API
+                self.deps.events.send(tx, ctx, "create.start", candidate.row, values[uuid], host=host)
         await store.set_each(tx.connection, values)
         await store.save_specs(tx.connection, specs)
 
@@ -191,9 +195,9 @@ class Builds:
         words: dict[str, tuple[str, str]],
         now: dt.datetime,
     ) -> None:
-        """ERROR for rows that are locked; `words` are (message, details)."""
-        values = {"vm_state": Vm.ERROR, "task_state": None, "updated_at": now}
-        await store.set_many(tx.connection, words, values)
+        """Rows that are locked get no host; `words` are (message, details)."""
+        values = {uuid: launch_of(by_uuid[uuid].row).given_up | {"updated_at": now} for uuid in words}
+        await store.set_each(tx.connection, values)
         faults = [
             {"server_uuid": u, "code": 500, "message": m, "details": d, "host": None, "created_at": now}
             for u, (m, d) in words.items()
@@ -201,9 +205,10 @@ class Builds:
         await store.add_faults(tx.connection, faults)
         for uuid, (message, _) in words.items():
             candidate = by_uuid[uuid]
-            self.deps.events.failed(tx, candidate.row, values, message, candidate.order.request_id)
+            event = launch_of(candidate.row).event
+            self.deps.events.failed(tx, candidate.row, values[uuid], message, candidate.order.request_id, event=event)
         await store.save_specs(tx.connection, {uuid: finished_spec(by_uuid[uuid].spec) for uuid in words})
-        await store.finish_actions(tx.connection, words, ["create"], now, message="Error")
+        await store.finish_actions(tx.connection, words, ACTIONS, now, message="Error")
 
     @retried
     async def _give_up(self, batch: list[Candidate], began: dt.datetime, reason: str, inner: str | None = None) -> None:
@@ -233,11 +238,15 @@ class Builds:
         if selection.host is None:
             return [self._unplaced(candidate, began, why_none(selection.decision))]
         request_id, attempt = candidate.order.request_id, candidate.spec.attempts
-        return self.deps.placing(candidate.row, request_id, selection, began, now, attempt=attempt)
+        action = launch_of(candidate.row).action
+        return self.deps.placing(candidate.row, request_id, selection, began, now, attempt=attempt, action=action)
 
     def _unplaced(self, candidate: Candidate, began: dt.datetime, reason: str) -> StepRecord:
         request_id, attempt = candidate.order.request_id, candidate.spec.attempts + 1
-        return self.deps.step(candidate.row, request_id, "schedule", began, error=reason, attempt=attempt)
+        action = launch_of(candidate.row).action
+        return self.deps.step(
+            candidate.row, request_id, "schedule", began, error=reason, attempt=attempt, action=action
+        )
 
 
 def _alike(found: Sequence[SpecifiedRow], orders: Mapping[str, Order]) -> list[list[Candidate]]:

@@ -16,7 +16,7 @@ from kilonova.compute.models import BuildOutcome, RequestSpec, Selection, StepRe
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.scheduler.interface import SchedulerAPI
 from kilonova.compute.scheduler.request import resources
-from kilonova.compute.states import Task, Vm
+from kilonova.compute.states import Task, is_launching
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import hosts, request_specs
 from kilonova.compute.store.conductor_servers import SpecifiedRow
@@ -126,7 +126,7 @@ class Deps:
         if row is None or row.deleted or row.task_state == Task.DELETING:
             await self.placement.release(uuid)
         elif row.host is None:
-            if row.vm_state != Vm.BUILDING:
+            if not is_launching(row.vm_state, row.task_state):
                 await self.placement.release(uuid)
         elif node is not None and row.spec is not None:
             wanted = resources(request_specs.decode(row.spec))
@@ -146,7 +146,9 @@ def own_steps(ctx: RequestContext, outcome: BuildOutcome, *, theirs: bool) -> li
 
 def finished_spec(spec: RequestSpec) -> RequestSpec:
     """What is kept of a spec once the launch ended: no password, nothing of its attempts."""
-    return msgspec.structs.replace(spec, admin_pass=None, alternates=[], failed_hosts={}, failed_details={})
+    return msgspec.structs.replace(
+        spec, admin_pass=None, alternates=[], failed_hosts={}, failed_details={}, disk_from=None
+    )
 
 
 def on_behalf(request_id: str, project_id: str, user_id: str) -> RequestContext:

@@ -10,8 +10,8 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.build_results import BuildResults
 from kilonova.compute.conductor.builds import Builds
 from kilonova.compute.conductor.deps import Deps, logger, on_behalf
+from kilonova.compute.conductor.launches import launch_of
 from kilonova.compute.models import BuildOutcome, Fault
-from kilonova.compute.states import Task
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs, steps
 from kilonova.compute.store.conductor_servers import BuildingRow
@@ -54,7 +54,7 @@ class DispatchWatchdog:
             rows = await store.building(connection, deps.ago(grace))
             alive = await deps.alive(connection, {row.host for row in rows})
         await self._leave([row for row in rows if row.host not in alive])
-        await self._ask([row for row in rows if row.host in alive and row.task_state == Task.SCHEDULING])
+        await self._ask([row for row in rows if row.host in alive and row.task_state == launch_of(row).waits])
 
     async def _leave(self, rows: Sequence[BuildingRow]) -> None:
         """Fail builds of hosts that are down. A host that was up all the same learns from the answer to its report that the

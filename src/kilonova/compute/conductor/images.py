@@ -12,6 +12,7 @@ from kilonova.compute.steps import UPLOAD
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
 from kilonova.core import errors
+from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction
 from kilonova.core.retry import Backoff, retry, unanswered
 from kilonova.image.client import ImageClient
@@ -39,6 +40,8 @@ class Images:
         made, spec.snapshot = spec.snapshot, None
         if made is None:
             return
+        if made.shelves and fault is None:
+            spec.shelved_image = made.image
         await store.save_specs(tx.connection, {uuid: spec})
         conductor, ctx = tx.outbox(ConductorAPI), on_behalf(request_id, row.project_id, row.user_id)
         if fault is not None:
@@ -46,10 +49,19 @@ class Images:
         elif made.backup_type is not None:
             await conductor.rotate_backups(ctx, uuid, made.backup_type, made.rotation)
 
+    async def is_back(self, tx: Transaction, ctx: RequestContext, spec: RequestSpec) -> None:
+        """A server runs again: the image that had its disk while it was shelved goes. The caller writes the spec."""
+        if spec.shelved_image is not None:
+            await tx.outbox(ConductorAPI).remove_image(ctx, spec.shelved_image, True)
+            spec.shelved_image = None
+
     async def server_gone(self, tx: Transaction, spec: RequestSpec, request_id: str) -> None:
-        """A server is deleted: the image that was being made of it goes with it."""
+        """A server is deleted: the image that was being made of it goes with it, and the one that has its disk."""
+        conductor, ctx = tx.outbox(ConductorAPI), on_behalf(request_id, "", "")
         if spec.snapshot is not None:
-            await tx.outbox(ConductorAPI).remove_image(on_behalf(request_id, "", ""), spec.snapshot.image, False)
+            await conductor.remove_image(ctx, spec.snapshot.image, False)
+        if spec.shelved_image is not None:
+            await conductor.remove_image(ctx, spec.shelved_image, True)
 
     async def remove(self, image_id: str, *, finished: bool) -> None:
         """Delete an image; not `finished`: unless its data are complete."""

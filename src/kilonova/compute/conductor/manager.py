@@ -65,8 +65,8 @@ class ConductorManager(ConductorAPI):
             settled_at,
         )
         self.builds = Builds(deps)
-        self.results = BuildResults(deps)
         self.images = Images(deps, images)
+        self.results = BuildResults(deps, self.images)
         self.updates = StateUpdates(deps, self.images)
         self.deletion = Deletion(deps, Ports(deps, network), self.images)
         self.interfaces = NetworkInfo(deps, network)
@@ -74,7 +74,7 @@ class ConductorManager(ConductorAPI):
         self.removal = HostRemoval(deps)
         self.reports = HostReports(deps)
         self.watchdog = DispatchWatchdog(deps, self.builds, self.results)
-        self.reconciler = Reconciler(deps, self.builds, self.deletion, self.watchdog, self.moves)
+        self.reconciler = Reconciler(deps, self.builds, self.deletion, self.watchdog, self.moves, self.updates.shelving)
 
     async def start(self) -> None:
         self.watchdog.start()
@@ -155,7 +155,7 @@ class ConductorManager(ConductorAPI):
                 row,
                 request_id=actions[row.uuid].request_id if row.uuid in actions else ctx.request_id,
                 action="create"
-                if row.vm_state == Vm.BUILDING
+                if row.vm_state == Vm.BUILDING  # an unshelved server's is found among its actions
                 else actions[row.uuid].action
                 if row.uuid in actions
                 else "",

@@ -11,7 +11,9 @@ from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.deps import Deps, logger, on_behalf
 from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.conductor.launches import ACTIONS, launch_of
 from kilonova.compute.conductor.moves import Moves, claims
+from kilonova.compute.conductor.shelving import Shelving
 from kilonova.compute.history import purge
 from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
@@ -30,10 +32,16 @@ class Reconciler:
     again in the next."""
 
     def __init__(
-        self, deps: Deps, builds: Builds, deletion: Deletion, watchdog: DispatchWatchdog, moves: Moves
+        self,
+        deps: Deps,
+        builds: Builds,
+        deletion: Deletion,
+        watchdog: DispatchWatchdog,
+        moves: Moves,
+        shelving: Shelving,
     ) -> None:
         self.deps, self.builds, self.deletion, self.watchdog = deps, builds, deletion, watchdog
-        self.moves = moves
+        self.moves, self.shelving = moves, shelving
         options = deps.options
         self._nobodys: dict[str, float] = {}
         self._misplaced: dict[str, float] = {}
@@ -68,6 +76,7 @@ class Reconciler:
         await self.deletion.reclaim(self.deps.options.reclaim_instance_interval)
         await self.moves.check(age)
         await self.give_up_builds()
+        await self.shelving.offload_old()
         await self.watchdog.check_all(age)
         if kept := self.deps.options.keep_deleted:
             await purge(self.deps.database, self.deps.ago(kept))
@@ -118,9 +127,10 @@ class Reconciler:
             ]  # fmt: skip
             await store.add_faults(tx.connection, faults)
             for row in late:
-                self.deps.events.failed(tx, row, values, reasons.short(words[row.uuid][0]), host=row.host)
+                event = launch_of(row).event
+                self.deps.events.failed(tx, row, values, reasons.short(words[row.uuid][0]), host=row.host, event=event)
             uuids = [row.uuid for row in late]
-            await store.finish_actions(tx.connection, uuids, ["create"], now, message="Error")
+            await store.finish_actions(tx.connection, uuids, ACTIONS, now, message="Error")
 
     async def sweep(self, *, grace: float | None = None) -> None:
         """Claims and ports without a server, and claims on another host than their server."""

@@ -12,6 +12,7 @@ from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps, finished_spec, logger
 from kilonova.compute.conductor.images import Images, makes_image
+from kilonova.compute.conductor.shelving import Shelving
 from kilonova.compute.models import Fault, ServerChange, StepRecord
 from kilonova.compute.states import Vm
 from kilonova.compute.store import conductor_servers as store
@@ -33,7 +34,7 @@ FOLLOWS: dict[int, tuple[Sequence[Vm], Vm]] = {
 
 class StateUpdates:
     def __init__(self, deps: Deps, images: Images) -> None:
-        self.deps, self.images = deps, images
+        self.deps, self.images, self.shelving = deps, images, Shelving(deps, images)
         self._batched = Batched(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
@@ -85,7 +86,10 @@ class StateUpdates:
             record = await store.action(tx.connection, uuid, request_id, names)
             if record is not None and record.finished_at is not None:
                 return True
+            left = done is not None and done.leaves and fault is None
             values, guard = _values(change) | {"updated_at": now}, _expected(change)
+            if left:
+                values |= {"host": None, "node": None}
             if done is not None and done.task is None:  # what the server shows is of another action
                 values.pop("task_state", None)
             else:
@@ -99,13 +103,17 @@ class StateUpdates:
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
             if makes_image(done):
                 await self.images.action_ended(tx, uuid, request_id, fault)
+            if applied and fault is None:
+                await self.shelving.action_ended(tx, uuid, request_id, action)
             if applied and fault is not None:
                 await self._fault(tx.connection, uuid, action, change.expect_host, fault)
             if applied and self.deps.events.wanted:
                 row = await store.get(tx.connection, uuid)
                 reason = reasons.of_attempt(fault) if fault is not None else None
                 self.deps.events.action_ended(tx, row, action, request_id, reason)
-            return applied
+        if left:
+            await self.deps.settle_claims([uuid])
+        return applied
 
     @staticmethod
     async def _forget_password(connection: Connection, uuid: str) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from kilonova.compute.models import RequestSpec
 from kilonova.compute.moves import TASKS as MOVE_TASKS
-from kilonova.compute.states import BUILD_TASKS, Task, Vm
+from kilonova.compute.states import BUILD_TASKS, UNSHELVE_TASKS, Task, Vm
 from kilonova.compute.store.actions import ActionRow
 from kilonova.compute.store.migrations import AT_DEST, AT_SOURCE
 from kilonova.compute.store.servers import ServerRow
@@ -50,10 +50,13 @@ ASKED_AT_ONCE = 1000
 JOINED = servers.outerjoin(request_specs, request_specs.c.server_uuid == servers.c.uuid)
 WITH_SPEC = select(servers, request_specs.c.spec).select_from(JOINED)
 SPEC_OF = update(request_specs).where(request_specs.c.server_uuid == bindparam("of")).values(spec=bindparam("document"))
+NEW, SHELVED = servers.c.vm_state == Vm.BUILDING, servers.c.vm_state == Vm.SHELVED_OFFLOADED
 UNPLACED = (
     servers.c.deleted == 0,
-    servers.c.vm_state == Vm.BUILDING,
-    servers.c.task_state == Task.SCHEDULING,
+    or_(
+        and_(NEW, servers.c.task_state == Task.SCHEDULING),
+        and_(SHELVED, servers.c.task_state == Task.UNSHELVING),
+    ),
     servers.c.host.is_(None),
 )
 
@@ -103,6 +106,7 @@ class PlacedRow(TypedRow):
 class DeletingRow(TypedRow):
     uuid: str
     host: str | None
+    vm_state: str
 
 
 async def get(connection: Connection, uuid: str, *, lock: bool = False) -> SpecifiedRow | None:
@@ -207,6 +211,10 @@ def has_open(request_id: str) -> Condition:
     )
 
 
+def has_host() -> Condition:
+    return servers.c.host.is_not(None)
+
+
 def coming_to(host: str, migration: str) -> Condition:
     """The host is at the server for this migration."""
     table = migrations.c
@@ -222,8 +230,15 @@ def vm_in(states: Collection[str]) -> Condition:
 
 
 def building_on(host: str) -> tuple[Condition, ...]:
-    """The condition that a build runs on this host and the server is not being deleted."""
-    return (servers.c.host == host, servers.c.vm_state == Vm.BUILDING, task_in([None, *BUILD_TASKS]))
+    """The condition that a launch runs on this host and the server is not being deleted."""
+    return (servers.c.host == host, launching())
+
+
+def launching(*, unaccepted: bool = False) -> Condition:
+    """The condition that a server is being launched: new, or unshelved; `unaccepted`: by a host that has not yet taken it."""
+    new = [Task.SCHEDULING] if unaccepted else [None, *BUILD_TASKS]
+    shelved = [Task.UNSHELVING] if unaccepted else UNSHELVE_TASKS
+    return or_(and_(NEW, task_in(new)), and_(SHELVED, task_in(shelved)))
 
 
 def task_in(tasks: Collection[str | None]) -> Condition:
@@ -331,9 +346,8 @@ async def building(
     only those the host has not yet taken."""
     query = WITH_SPEC.where(
         servers.c.deleted == 0,
-        servers.c.vm_state == Vm.BUILDING,
         servers.c.host.is_not(None),
-        task_in([Task.SCHEDULING] if unaccepted else [None, *BUILD_TASKS]),
+        launching(unaccepted=unaccepted),
         _age() < before,
     )
     if uuids is not None:
@@ -342,8 +356,8 @@ async def building(
 
 
 async def deleting(connection: Connection, before: dt.datetime) -> Sequence[DeletingRow]:
-    """uuid and host of servers that are being deleted since `before`."""
-    query = select(servers.c.uuid, servers.c.host).where(
+    """uuid, host and vm_state of servers that are being deleted since `before`."""
+    query = select(servers.c.uuid, servers.c.host, servers.c.vm_state).where(
         servers.c.deleted == 0, servers.c.task_state == Task.DELETING, _age() < before
     )
     return rows.every(await connection.execute(query), DeletingRow)
@@ -369,6 +383,12 @@ async def ports_held(connection: Connection, uuids: Collection[str]) -> dict[str
             calm = row.task_state is None and row.vm_state not in (Vm.BUILDING, Vm.ERROR)
             found[row.uuid] = frozenset(vif["port_id"] for vif in row.network_info) if calm else None
     return found
+
+
+async def shelved(connection: Connection, before: dt.datetime) -> list[str]:
+    """Idle servers that are shelved on a host since `before`."""
+    idle = (servers.c.deleted == 0, servers.c.vm_state == Vm.SHELVED, servers.c.task_state.is_(None), has_host())
+    return list((await connection.execute(select(servers.c.uuid).where(*idle, _age() < before))).scalars())
 
 
 async def known_deleted(connection: Connection, uuids: Collection[str]) -> set[str]:
@@ -400,5 +420,5 @@ async def placed(connection: Connection) -> Sequence[PlacedRow]:
 
 async def claim_holders(connection: Connection, uuids: Collection[str]) -> set[str]:
     """Those of the uuids whose server is not deleted, and is on a host or about to be sent to one."""
-    rightful = or_(servers.c.host.is_not(None), servers.c.vm_state == Vm.BUILDING)
+    rightful = or_(servers.c.host.is_not(None), NEW, and_(SHELVED, servers.c.task_state == Task.UNSHELVING))
     return await _among(connection, uuids, servers.c.deleted == 0, rightful)

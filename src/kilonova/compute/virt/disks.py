@@ -78,6 +78,14 @@ class DiskStore(ABC):
         """The server's root disk: copy-on-write on `base`, grown to `size_gb` (0: the base's size)."""
 
     @abstractmethod
+    async def own_root(self, server_uuid: str, *, size_gb: int) -> BlockSource | None:
+        """The server's root disk if it is there and needs no base image; grown as `overlay` does."""
+
+    @abstractmethod
+    async def full_root(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> BlockSource:
+        """The same, as a copy of `base`, which leaves the cache: no other server is made of it."""
+
+    @abstractmethod
     async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> BlockSource:
         """An empty disk (ephemeral0, swap)."""
 

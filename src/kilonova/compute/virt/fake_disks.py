@@ -41,6 +41,12 @@ class FakeDiskStore(DiskStore):
     async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
         return FileSource(path=await self._make("overlay", server_uuid, "disk"), format="qcow2")
 
+    async def own_root(self, server_uuid: str, *, size_gb: int) -> FileSource | None:
+        return None
+
+    async def full_root(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
+        return FileSource(path=await self._make("full_root", server_uuid, "disk"), format="qcow2")
+
     async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
         return FileSource(path=await self._make("blank", server_uuid, name), format="qcow2")
 

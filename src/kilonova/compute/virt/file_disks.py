@@ -81,6 +81,28 @@ class FileDisks(MovableFiles):
                 await self._full_copy(temporary, base, size, step)
         return FileSource(path=final, format=format)
 
+    async def own_root(self, server_uuid: str, *, size_gb: int) -> FileSource | None:
+        disk = await self._root(server_uuid)
+        if not await asyncio.to_thread(disk.path.exists):
+            return None
+        found = await qemu_img.info(disk.path, disk.format)
+        if found.backing_filename is not None:
+            return None
+        if found.virtual_size < size_gb * GIB:
+            step = f"root disk of server {server_uuid}"
+            await qemu_img.grow(disk.path, disk.format, size_gb * GIB, step=step)
+        return disk
+
+    async def full_root(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
+        size, step = max(size_gb * GIB, base.virtual_size), f"root disk of server {server_uuid}"
+        format = await asyncio.to_thread(self._root_format, server_uuid)
+        async with self._dirs.making(server_uuid, ROOT_DISKS[format], step) as (final, temporary):
+            if not final.exists():
+                await qemu_img.convert(base.path, base.format, temporary, format, step=step)
+                await qemu_img.grow(temporary, format, size, step=step)
+        await asyncio.to_thread(self._cache.drop, base)
+        return FileSource(path=final, format=format)
+
     def _root_format(self, server_uuid: str) -> str:
         """The format of the root disk that exists, by its file's name: its content is the guest's and is not trusted. Without a
         disk, the format of the settings; so a server keeps its disk when they change."""

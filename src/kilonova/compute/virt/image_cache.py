@@ -67,6 +67,12 @@ class ImageCache:
                 flight.task.cancel()
                 await asyncio.wait([flight.task])
 
+    def drop(self, base: BaseImage) -> None:
+        """Forget an image; blocking."""
+        with os_errors(f"removing image {base.path.name}"):
+            base.path.unlink(missing_ok=True)
+            base.path.with_suffix(".json").unlink(missing_ok=True)
+
     def _landed(self, image_id: str, task: asyncio.Task[BaseImage]) -> None:
         flight = self._flights.get(image_id)
         if flight is not None and flight.task is task:

@@ -39,11 +39,10 @@ class Image(OperationStep):
         spec = operation.build.spec
         if spec.image is None:
             raise Explained("the server has no image")
-        operation.base = await fetch(operation, spec.image)
         if operation.origin.move is None and operation.origin.has_old_disks:
             await operation.host.driver.disks.put_back(operation.uuid)  # of a move that was cut off
         store, uuid, flavor = operation.host.driver.disks, operation.uuid, spec.flavor
-        root = await store.overlay(uuid, operation.base, size_gb=flavor.root_gb)
+        root = await self._root(operation, spec.image)
         bus = spec.image.properties.get("hw_disk_bus") or "virtio"
         operation.disks = [GuestDisk(source=root, target="vda", boot_index=1, bus=bus)]
         if flavor.ephemeral_gb:
@@ -55,6 +54,20 @@ class Image(OperationStep):
             operation.kernel = await store.kernel(uuid, "kernel", await fetch(operation, spec.image.kernel))
         if spec.image.ramdisk is not None:
             operation.initrd = await store.kernel(uuid, "ramdisk", await fetch(operation, spec.image.ramdisk))
+
+    @staticmethod
+    async def _root(operation: Operation, image: models.Image) -> BlockSource:
+        """An overlay of the server's image, or, of a server that comes back from an image of its disk, a disk of its own."""
+        spec, store, uuid = operation.build.spec, operation.host.driver.disks, operation.uuid
+        held = operation.origin.has_old_disks or spec.disk_from is not None
+        root = await store.own_root(uuid, size_gb=spec.flavor.root_gb) if held else None
+        if root is None and spec.disk_from is not None:
+            base = await fetch(operation, spec.disk_from)
+            root = await store.full_root(uuid, base, size_gb=spec.flavor.root_gb)
+        if root is not None:
+            return root
+        operation.base = await fetch(operation, image)
+        return await store.overlay(uuid, operation.base, size_gb=spec.flavor.root_gb)
 
     async def undo(self, operation: Operation) -> None:
         if not operation.origin.has_old_disks:

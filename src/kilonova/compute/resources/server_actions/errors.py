@@ -61,5 +61,28 @@ class UnsupportedRescueImage(BadRequest):
     template = "Requested rescue image '{image}' is not supported"
 
 
+class PlaceWhileOnHost(Conflict):
+    template = (
+        'Specifying an availability zone or a host when unshelving server "{server_id}" with status "{status}" is not supported. '
+        "The server status must be SHELVED_OFFLOADED."
+    )
+
+
+class ZoneNotAvailable(BadRequest):
+    template = "The requested availability zone is not available"
+
+
+class UnknownHost(BadRequest):
+    template = "Compute host {host} could not be found."
+
+
+class HostNotInZone(Conflict):
+    template = 'Host "{host}" is not in the availability zone "{zone}".'
+
+
+class ShelvedImageMissing(Conflict):
+    template = "Image {image}, which has the disk of the shelved server, could not be found."
+
+
 class NoSuchAction(BadRequest):
     template = "There is no such action: {action}"

@@ -51,7 +51,7 @@ class ActionLogic:
         async with self.database.transaction() as tx:
             row = await self.take(tx, ctx, server_id, action)
             if change is not None:
-                await self._change_spec(tx.connection, row, change)
+                await self.change_spec(tx.connection, row, change)
             await self.send(tx, ctx, row, action)
 
     async def send(
@@ -68,9 +68,10 @@ class ActionLogic:
     def known(action: str) -> Action:
         return ACTIONS[action]
 
-    async def _change_spec(
+    async def change_spec(
         self, connection: Connection, row: ServerRow, change: Callable[[models.RequestSpec], None]
     ) -> None:
+        """Make `change` to the server's request spec."""
         spec = await request_specs.get(connection, row.uuid)
         if spec is None:
             raise errors.NotReady(server_id=row.uuid)

@@ -20,6 +20,7 @@ from kilonova.compute.resources.server_actions.policies import ACTION, RULES
 from kilonova.compute.resources.server_actions.rebuilding import RebuildLogic
 from kilonova.compute.resources.server_actions.rebuilds import Rebuilds
 from kilonova.compute.resources.server_actions.rescues import RescueLogic
+from kilonova.compute.resources.server_actions.shelving import ShelvingLogic
 from kilonova.compute.resources.server_actions.snapshots import SnapshotLogic
 from kilonova.compute.resources.server_security_groups import ServerNetworkLogic
 from kilonova.compute.resources.servers.below import SERVER
@@ -31,13 +32,15 @@ from kilonova.core.web.wire import wrapped
 def routes(deps: Deps) -> list[Route]:
     database, clock = deps.database, deps.clock
     logic = ActionLogic(database, clock, deps.options, deps.events, deps.core.grants)
+    snapshots = SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", ""))
     api = Api(
         actions=logic,
         network=ServerNetworkLogic(database, clock, deps.networks),
         console=ConsoleLogic(database, deps.core.bus, deps.options.console_bytes),
         evacuation=EvacuationLogic(logic),
         rescues=RescueLogic(logic, deps.images),
-        snapshots=SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", "")),
+        shelving=ShelvingLogic(logic, snapshots, deps.images),
+        snapshots=snapshots,
         moves=MoveLogic(logic),
         floating_ips=FloatingIpLogic(deps.networks),
         passwords=PasswordLogic(logic, deps.core.bus),

@@ -131,6 +131,13 @@ class NewPassword(Body, kw_only=True, rename={"admin_pass": "adminPass"}):
     admin_pass: AdminPass
 
 
+class Unshelve(Body, kw_only=True):
+    """Where to: a zone from 2.77 on (null: any, from 2.91 on), a host from 2.91 on."""
+
+    availability_zone: Name | UnsetType | None = UNSET
+    host: Annotated[HostName | UnsetType, versions("2.91")] = UNSET
+
+
 class GroupName(Body, kw_only=True):
     name: Name
 
