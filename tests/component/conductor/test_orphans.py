@@ -110,22 +110,26 @@ async def test_a_claim_is_corrected_to_the_row(lab: Lab, wrong: str) -> None:
     assert await lab.conductor.reconciler.repair_claims(0) == 0
 
 
-async def test_ports_of_servers_that_are_gone_are_removed(lab: Lab) -> None:
+async def test_ports_of_servers_that_are_gone_or_lack_them_are_removed(lab: Lab) -> None:
+    """A server that is busy may just be getting its port."""
     await lab.host("host-1")
     network = await lab.with_network()
-    living, dead = await placed(lab), await placed(lab)
+    living, dead, lacking, busy = [await placed(lab) for _ in range(4)]
     unknown = lab.clock.uuid()
-    net, _ = await ports(lab, network, living, dead, unknown)
+    net, _ = await ports(lab, network, living, dead, unknown, lacking, busy)
+    await lab.change(living, network_info=[{"port_id": port_id_for(living, 0)}])
+    await lab.change(busy, task_state="rebuilding")
     by_hand = [
         PortRequest(network_id=net, project_id=PROJECT, device_id=dead, device_owner="compute:nova"),
         PortRequest(network_id=net, project_id=PROJECT, device_id="a router", device_owner="network:router"),
         PortRequest(network_id=net, project_id=PROJECT, device_id="no uuid", device_owner="compute:nova"),
     ]
-    kept = {port.id for port in await network.create_ports(by_hand)} | {port_id_for(living, 0)}
+    kept = {port.id for port in await network.create_ports(by_hand)}
+    kept |= {port_id_for(living, 0), port_id_for(busy, 0)}
     row = await lab.server(dead)
     await lab.change(dead, deleted=row.id)
     removal = lab.conductor.deletion.ports.remove_orphans
     assert await removal(120) == 0
-    assert len(await network.ports(network_id=net)) == 6
-    assert await removal(0) == 2
+    assert len(await network.ports(network_id=net)) == 8
+    assert await removal(0) == 3
     assert {port.id for port in await network.ports(network_id=net)} == kept
