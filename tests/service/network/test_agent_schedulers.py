@@ -10,8 +10,10 @@ from sqlalchemy import update
 from kilonova.network import tables
 from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS, L3_AGENT
 from tests.databases import statements_of
+from tests.eventually import until
 from tests.service.network.conftest import HOST, Cloud
-from tests.service.network.test_routers import NOWHERE, external, join, living, model, refused
+from tests.service.network.test_routers import NOWHERE, external, join, leave, living, model, refused
+from tests.support import PROJECT
 
 OTHER = "host-2"
 
@@ -145,6 +147,30 @@ async def test_heartbeats_cost_the_same_for_many_routers_without_a_host(cloud: C
     await cloud.forgotten()
     assert len(await model(cloud, OTHER)) == 25
     assert len(sent) < 30
+
+
+async def test_hosts_forget_one_that_a_router_left(cloud: Cloud) -> None:
+    """It had no other port of the network, which is joined by tunnels."""
+    _, plane = await cloud.agent(HOST, "192.0.2.1")
+    await cloud.agent(OTHER, "192.0.2.2")
+
+    async def both() -> bool:
+        return set(await agents(cloud)) == {HOST, OTHER}
+
+    await until(both)
+    network = await cloud.make("network", "admin", project_id=PROJECT, **{"provider:network_type": "vxlan"})
+    subnet = await cloud.make("subnet", network_id=network["id"], cidr="10.0.0.0/24")
+    await cloud.bound(network)
+    made = [await cloud.make("router", name=name) for name in ("one", "two")]
+    (router,) = [each for each in made if await hosts_of(cloud, each) == [OTHER]]
+    await join(cloud, router, subnet_id=subnet["id"])
+
+    def others() -> set[str]:
+        return {port.tunnel_ip for shown in plane.state.networks for port in shown.ports} - {""}
+
+    await until(lambda: others() == {"192.0.2.2"})
+    assert (await leave(cloud, router, subnet_id=subnet["id"])).status == 200
+    await until(lambda: others() == set())
 
 
 async def test_where_dhcp_is_served(cloud: Cloud) -> None:

@@ -60,7 +60,7 @@ async def settle(
     router = await ROUTERS.get(tx.connection, router_id, lock=True)
     if router is None:
         return
-    held, known = await read_ports(tx.connection, [router_id])
+    held, known = await read_ports(tx.connection, [router_id], {network for network, _ in left or ()})
     host = await _host(deps, tx.connection, router, physical_networks(held.get(router_id, ()), known))
     await place(deps, tx, ctx, [(router, host)], held, known, left)
 
@@ -74,10 +74,13 @@ async def _host(deps: Deps, connection: Connection, router: RouterRow, physical:
     return (await Hosts.read(deps, connection)).take(physical)
 
 
-async def read_ports(connection: Connection, router_ids: Sequence[str]) -> tuple[Held, dict[str, NetworkRow]]:
-    """The routers' ports, and the networks of these by id."""
+async def read_ports(
+    connection: Connection, router_ids: Sequence[str], left: Collection[str] = ()
+) -> tuple[Held, dict[str, NetworkRow]]:
+    """The routers' ports, and by id the networks of these and those that were `left`."""
     held = await store.ports_of(connection, router_ids)
-    return held, await NETWORKS.by_ids(connection, {port.network_id for ports in held.values() for port in ports})
+    on = {port.network_id for ports in held.values() for port in ports}
+    return held, await NETWORKS.by_ids(connection, on | set(left))
 
 
 async def settle_unplaced(deps: Deps, tx: Transaction, ctx: RequestContext, configurations: Mapping[str, Any]) -> None:
