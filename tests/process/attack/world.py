@@ -376,10 +376,6 @@ def _qos_rule(noun: str) -> Maker:
     return make
 
 
-def _same(service: str, what: str) -> Maker:
-    return lambda world: world.id(service, what)
-
-
 def _provider(world: World) -> str:
     found = world.ok("admin", "POST", "/placement/resource_providers", {"name": world.fresh()})
     return str(found["uuid"])
@@ -499,8 +495,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
         "/network/v2.0/subnetpools", _named("subnetpool", prefixes=["10.8.0.0/16"])
     ),
     ("network", "policies"): made("/network/v2.0/qos/policies", _named("policy"), "chief"),
-    **{("network", f"{noun}s"): _qos_rule(noun) for noun in QOS_RULES},
-    **{("network", f"alias_{noun}s"): _same("network", f"{noun}s") for noun in QOS_RULES},
+    **{("network", f"{first}{noun}s"): _qos_rule(noun) for noun in QOS_RULES for first in ("", "alias_")},
     ("network", "rule-types"): lambda w: "bandwidth_limit",
     ("network", "auto-allocated-topology"): lambda w: w.projects["owned"],
     ("network", "inside"): _inside,
