@@ -17,6 +17,7 @@ FLOATING_IPS = CrudResource(
     create=FloatingIPCreate,
     update=FloatingIPUpdate,
     addresses={"floating_ip_address": parse_address, "fixed_ip_address": parse_address},
+    constant={"dns_name": "", "dns_domain": ""},
     rules=RULES,
     logic=FloatingIPLogic,
     handlers=SeeingHandlers,
