@@ -192,8 +192,8 @@ class Move(Record, kw_only=True):
 
     `leg` is the part that is under way, `hops` its number, `dest` the host that was chosen, `action` the server action where it
     is not the kind's (a way back that was asked for). Of a kind that leaves its host:
-    the flavors before and afterwards (`flavor_ids`: their numbers), `left` once the disks are set aside, `url` where the old
-    host serves them to those who know `secret`, and, on its way back, the `message` of why (`details` for admins)."""
+    the flavors before and afterwards (`flavor_ids`: their numbers), `left` once the disks are set aside, which the
+    old host serves to those who know `secret`, and, on its way back, the `message` of why (`details` for admins)."""
 
     kind: str
     migration: str
@@ -208,7 +208,6 @@ class Move(Record, kw_only=True):
     same_host: bool = False  # the old host will do as well
     vm_state: str = ""  # what the server is again at the end
     left: bool = False
-    url: str = ""
     secret: str = ""
     message: str | None = None
     details: str = ""

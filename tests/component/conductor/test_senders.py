@@ -70,6 +70,7 @@ def _in_anothers_name(lab: Lab, uuid: str) -> dict[str, tuple[Any, ...]]:
         "report_host": (report("host-1", vcpus=1000),),
         "servers_on_host": ("host-1",),
         "departed_servers": ("host-1",),
+        "disks_at": ("host-1", "x"),
         "disks_asked_for": ("host-1", "x", "secret"),
         "power_state_seen": ("host-1", uuid, 4),
         "build_servers": ([uuid], REQUEST),

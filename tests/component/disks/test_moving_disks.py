@@ -75,6 +75,20 @@ async def test_what_is_aside_is_found_by_a_server_without_disks_alone(disks: Fil
     assert written(disk)
 
 
+async def test_a_copy_that_became_the_servers_is_kept(disks: FileDisks, server: str) -> None:
+    """Another host has put back what was aside on the storage of both."""
+    disk = await launched(disks, server, os.urandom(MIB))
+    await disks.set_aside(server, MIGRATION)
+    await disks.take_aside(server, MIGRATION)
+    await disks.discard(server, aside=MIGRATION)
+    assert not await disks.present(server)
+    assert await disks.is_aside(server, MIGRATION)
+    await disks.put_back(server, MIGRATION)
+    for _ in range(2):
+        await disks.discard(server, aside=MIGRATION)
+    assert written(disk)
+
+
 async def test_removal_takes_all(disks: FileDisks, server: str, state: Path) -> None:
     await launched(disks, server, os.urandom(MIB))
     await disks.set_aside(server, MIGRATION)

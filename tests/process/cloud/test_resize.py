@@ -426,3 +426,28 @@ def test_on_the_same_host_and_on_shared_disks(tmp_path: Path, shared: bool) -> N
         assert unexplained(place.admin) == []
     finally:
         hosts.stop()
+
+
+def test_evacuated_onto_shared_disks_that_were_aside(tmp_path: Path) -> None:
+    """They are found where the resize that was cut off had put them, and the old host leaves them alone when it returns."""
+    hosts = ThreadedCloud(tmp_path / "state", hosts=2, shared_disks=True).start()
+    try:
+        place = Moving(hosts, "10.87.0.0/24")
+        server = place.launch("h-1")
+        rules = hosts.cloud.core.faults.rules
+        rules.append(FaultRule(step="set_aside", when="after", do="hang"))
+        place.resize(server)
+        eventually(lambda: rules[-1].count == 0, "it does not come to the step")
+        assert place.disks(server) == {"h-1": ["aside"], "h-2": ["aside"]}
+        place.die("h-1")
+        rules.clear()
+        assert place.evacuate(server).status_code == 200
+        place.admin.wait(server, "ACTIVE")
+        place.lives_on(server, "h-2")
+        assert place.disks(server) == {"h-1": ["here"], "h-2": ["here"]}
+        place.return_("h-1")
+        eventually(lambda: place.migration(server)["status"] == "completed", "the old host is not rid of it")
+        assert place.disks(server) == {"h-1": ["here"], "h-2": ["here"]}
+        assert unexplained(place.admin) == []
+    finally:
+        hosts.stop()

@@ -16,12 +16,15 @@ logger = log.get("agent")
 
 async def settled(host: Host, build: models.ServerBuild) -> models.ServerBuild:
     """The build with `shared` decided: where the request did not say so, disks that are here already are on shared storage,
-    where the old host set them aside or not. To be asked before anything is made here."""
+    set aside for this move, or by one that was cut off. To be asked before anything is made here."""
     move, store, uuid = build.move, host.driver.disks, build.server.uuid
     if move is None or move.shared is not None or move.leg != Leg.ARRIVE:
         return build
-    aside = KINDS[move.kind].leaves
-    shared = await store.is_aside(uuid, move.migration) if aside else await store.present(uuid)
+    if KINDS[move.kind].leaves:
+        shared = await store.is_aside(uuid, move.migration)
+    else:
+        await store.put_back(uuid)
+        shared = await store.present(uuid)
     return msgspec.structs.replace(build, move=msgspec.structs.replace(move, shared=shared))
 
 

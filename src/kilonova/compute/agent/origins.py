@@ -184,9 +184,8 @@ class TakingOver(Arriving):
 
     async def discard_disks(self, host: Host) -> None:
         """Those that were taken over. On storage that both hosts use they are the old host's once it has put them back."""
-        store, uuid = host.driver.disks, self.build.server.uuid
-        if not self._move.shared or await store.is_aside(uuid, self._move.migration):
-            await store.discard(uuid)
+        aside = self._move.migration if self._move.shared else None
+        await host.driver.disks.discard(self.build.server.uuid, aside=aside)
 
     async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
         await remove_guest(host, self.build.server.uuid)
@@ -222,8 +221,8 @@ class Leaving(_Known):
         return list(self.build.server.network_info)
 
     async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
-        """The move was cut off: whatever becomes of the server, its disks are where it looks for them."""
-        await host.driver.disks.put_back(self.build.server.uuid, self._move.migration)
+        """The move was cut off: its disks are where the server looks for them, unless it has others by now."""
+        await host.driver.disks.put_back(self.build.server.uuid)
 
 
 class Withdrawing(Leaving):

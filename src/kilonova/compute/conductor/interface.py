@@ -52,6 +52,11 @@ class ConductorAPI(Interface):
 
     @from_host("host")
     @call(timeout=60)
+    async def disks_at(self, ctx: RequestContext, host: str, migration: str) -> str:
+        """Where the old host of a move to this one serves the server's disks now; "": nowhere."""
+
+    @from_host("host")
+    @call(timeout=60)
     async def disks_asked_for(self, ctx: RequestContext, host: str, migration: str, secret: str) -> str | None:
         """The server whose disks this host is to serve to the one that knows the secret of the move; None: to nobody."""
 

@@ -107,6 +107,9 @@ class ConductorManager(ConductorAPI):
     async def departure_done(self, ctx: RequestContext, migration: str) -> None:
         await self.moves.departure_done(migration, by=ctx.sender)
 
+    async def disks_at(self, ctx: RequestContext, host: str, migration: str) -> str:
+        return await self.moves.disks_at(host, migration)
+
     async def disks_asked_for(self, ctx: RequestContext, host: str, migration: str, secret: str) -> str | None:
         return await self.moves.disks_asked_for(host, migration, secret)
 

@@ -157,8 +157,9 @@ class DiskStore(ABC):
         """Remove what was set aside."""
 
     @abstractmethod
-    async def discard(self, server_uuid: str) -> None:
-        """Remove the server's disks, but for what was set aside."""
+    async def discard(self, server_uuid: str, *, aside: str | None = None) -> None:
+        """Remove the server's disks, but for what was set aside. With a move, they are its copy of what is aside on this
+        storage: once another host has put that back, the disks are the server's and stay."""
 
     @abstractmethod
     async def take_aside(self, server_uuid: str, migration: str) -> bool:

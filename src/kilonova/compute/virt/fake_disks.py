@@ -122,8 +122,8 @@ class FakeDiskStore(DiskStore):
             await self._mishaps.strike("drop_aside", DiskError, server_uuid)
             self._hypervisor.set_disks(self._host, server_uuid + ASIDE + migration, False)
 
-    async def discard(self, server_uuid: str) -> None:
-        if await self.present(server_uuid):
+    async def discard(self, server_uuid: str, *, aside: str | None = None) -> None:
+        if await self.present(server_uuid) and (aside is None or await self.is_aside(server_uuid, aside)):
             await self._mishaps.strike("discard", DiskError, server_uuid)
             self._hypervisor.set_disks(self._host, server_uuid, False)
 
@@ -145,6 +145,9 @@ class FakeDiskStore(DiskStore):
         if b"".join([part async for part in stream]) != b"disks":
             raise DiskError(f"copying the disks of server {server_uuid}: the other host stopped in the middle")
         await self._make("unpack", server_uuid, "disk")
+
+    async def storage(self) -> str:
+        return SHARED if self._host == SHARED else ""
 
     def _rename(self, before: str, after: str) -> None:
         self._hypervisor.set_disks(self._host, after, True)

@@ -71,8 +71,21 @@ class MovableFiles(DiskStore):
     async def drop_aside(self, server_uuid: str, migration: str) -> None:
         await self._drop(server_uuid, [self._aside(server_uuid, migration)])
 
-    async def discard(self, server_uuid: str) -> None:
-        await self._drop(server_uuid, [self._dirs.server(server_uuid), self._new(server_uuid)])
+    async def discard(self, server_uuid: str, *, aside: str | None = None) -> None:
+        here, gone = self._dirs.server(server_uuid), self._dirs.instances / f".{server_uuid}.gone"
+        kept = self._aside(server_uuid, aside) if aside is not None else None
+
+        def rename() -> None:
+            """Another host may put back what is aside at any moment: what it was before or after is looked at afterwards."""
+            with suppress(FileNotFoundError):
+                shutil.rmtree(gone)
+            here.rename(gone)
+            if kept is not None and not kept.exists() and not here.exists():
+                gone.rename(here)
+
+        with os_errors(f"removing the disks of server {server_uuid}"), suppress(FileNotFoundError):
+            await asyncio.to_thread(rename)
+        await self._drop(server_uuid, [gone, self._new(server_uuid)])
 
     async def remove(self, server_uuid: str) -> None:
         await self.discard(server_uuid)

@@ -34,8 +34,6 @@ class TakeDisks(OperationStep):
     async def do(self, operation: Operation) -> None:
         host, move = operation.host, move_of(operation)
         if not await host.driver.disks.take_aside(operation.uuid, move.migration):
-            if not move.url:
-                raise Explained("the server's old host serves no disks")
             await retry(
                 lambda: self._copy(operation, move), BACKOFF, again=_away, within=host.options.service_patience,
                 clock=host.clock, log=logger, work="copy disks", server=operation.uuid, host=host.name,
@@ -43,8 +41,12 @@ class TakeDisks(OperationStep):
 
     @staticmethod
     async def _copy(operation: Operation, move: Move) -> None:
-        transfers = operation.host.transfers
-        await operation.host.driver.disks.unpack(operation.uuid, transfers.fetch(move.url, move.migration, move.secret))
+        """The old host may be starting, at another place than before."""
+        host = operation.host
+        url = await host.ask_conductor(lambda: host.conductor.disks_at(operation.ctx, host.name, move.migration))
+        if not url:
+            raise Explained("the server's old host serves no disks")
+        await host.driver.disks.unpack(operation.uuid, host.transfers.fetch(url, move.migration, move.secret))
 
     async def undo(self, operation: Operation) -> None:
         if isinstance(operation.origin, TakingOver):

@@ -18,8 +18,8 @@ from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.models import BuildOutcome, Departed
 from kilonova.compute.moves import Leg
 from kilonova.compute.store import conductor_servers as servers
+from kilonova.compute.store import hosts, records
 from kilonova.compute.store import migrations as store
-from kilonova.compute.store import records
 from kilonova.compute.store.migrations import MigrationRow
 from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
@@ -105,6 +105,14 @@ class Moves:
                 await self.deps.placement.release(migration)
 
     # ---- disks on their way
+
+    async def disks_at(self, host: str, migration: str) -> str:
+        """Where the old host serves the disks now; "" where it does not, or the one that asks is not to have them."""
+        async with self.deps.database.reading() as connection:
+            record = await store.get(connection, migration)
+            if record is None or record.status not in store.RUNNING or record.dest_compute != host:
+                return ""
+            return (await hosts.facts(connection, record.source_compute)).transfer_url
 
     async def disks_asked_for(self, host: str, migration: str, secret: str) -> str | None:
         """The server whose disks a host is to serve: a move from it is under way, and the one that asks knows its secret."""

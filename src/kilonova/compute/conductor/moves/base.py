@@ -44,7 +44,7 @@ def under_way(row: SpecifiedRow | None, record: MigrationRow) -> bool:
 
 def closed(deps: Deps, move: Move, status: str) -> dict[str, object]:
     """Values of a record that has ended, or waits for its user's word: without secrets."""
-    document = store.encode(msgspec.structs.replace(move, admin_pass=None, secret="", url=""))
+    document = store.encode(msgspec.structs.replace(move, admin_pass=None, secret=""))
     return {"status": status, "document": document, "updated_at": deps.now()}
 
 
@@ -58,8 +58,7 @@ async def begin_leg(
     part = kind.legs[leg]
     move = msgspec.structs.replace(move, leg=leg, hops=move.hops + 1)
     if kind.leaves and leg is Leg.ARRIVE:
-        url = (await hosts.facts(tx.connection, move.source)).transfer_url
-        move = msgspec.structs.replace(move, left=True, url=url, secret=deps.clock.hex_id() + deps.clock.hex_id())
+        move = msgspec.structs.replace(move, left=True, secret=deps.clock.hex_id() + deps.clock.hex_id())
     changed = {"status": part.status, "document": store.encode(move), "updated_at": deps.now()} | (values or {})
     if not await store.change(tx.connection, record.uuid, [record.status], changed):
         return False
