@@ -76,6 +76,22 @@ def test_killed_on_the_way(cloud: CloudProcess, seed: tuple[Path, Path, str], st
     assert cloud.verify() == []
 
 
+def test_killed_when_the_new_host_has_reported(cloud: CloudProcess, seed: tuple[Path, Path, str]) -> None:
+    active, _, server = seed
+    shutil.copytree(active, cloud.state)
+    cloud.start()
+    admin = cloud.api("admin")
+    old = admin.server(server)["OS-EXT-SRV-ATTR:host"]
+    services = admin.ok("GET", "compute", "/os-services?binary=nova-compute")["services"]
+    (new,) = [service["host"] for service in services if service["host"] != old]
+    cloud.stop()
+    cloud.start(KILONOVA_FAULTS=f"step=active,when=after,host={new},do=kill")
+    api = cloud.api("demo")
+    act(api, server, "resize", {"flavorRef": api.flavor_id("m1.small")})
+    assert cloud.died() == -9, "the fault did not strike"
+    ends(cloud, server, "VERIFY_RESIZE", "m1.small")
+
+
 @pytest.mark.parametrize(("step", "when"), BACK)
 def test_killed_on_the_way_back(cloud: CloudProcess, seed: tuple[Path, Path, str], step: str, when: str) -> None:
     _, resized, server = seed

@@ -14,11 +14,11 @@ from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent.actions import give_up, unknown
 from kilonova.compute.agent.journal import Run
 from kilonova.compute.agent.manager import ComputeManager, Work
-from kilonova.compute.agent.origins import origin_of
+from kilonova.compute.agent.origins import Leaving, origin_of
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
-from kilonova.compute.moves import KINDS, TASKS
+from kilonova.compute.moves import TASKS
 from kilonova.compute.states import Task, Vm, is_launching
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
@@ -80,7 +80,7 @@ async def _one(
         await _take_up(manager, ctx, row, found)
     else:
         if found is not None:
-            await _end(manager, found)
+            await _end(manager, found, moving=moving)
         begun = found[1] if found is not None else None
         action = ACTIONS.by_task(server.task_state, row.action)
         if action is not None and row.action not in ("", action.name, action.shown):
@@ -129,11 +129,13 @@ async def _arrival(manager: ComputeManager, ctx: RequestContext, found: tuple[st
     return True
 
 
-async def _end(manager: ComputeManager, found: tuple[str, Run]) -> None:
-    """The server is here, and what was being done to it is not to be done any more."""
+async def _end(manager: ComputeManager, found: tuple[str, Run], *, moving: bool) -> None:
+    """The server is here, and what was being done to it is not to be done any more. One that was leaving, in a move that was cut
+    off, has its disks again; a move that goes on has had this host's report."""
     name, run = found
-    if run.build.move is not None and KINDS[run.build.move.kind].leaves:
-        await origin_of(run.build).remove(manager.host, [])
+    origin = origin_of(run.build)
+    if isinstance(origin, Leaving) and not moving:
+        await origin.remove(manager.host, [])
     manager.host.journal.close_run(manager.host.name, name)
 
 
