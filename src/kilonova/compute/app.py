@@ -7,7 +7,7 @@ import socket
 from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.peers import ImageAccess, NetworkAccess, ProjectReader
+from kilonova.compute.peers import ImageCatalog, NetworkAccess, ProjectReader
 from kilonova.compute.resources.aggregates.routes import AGGREGATES
 from kilonova.compute.resources.availability_zones import AVAILABILITY_ZONES
 from kilonova.compute.resources.base import Deps, Resource
@@ -20,6 +20,7 @@ from kilonova.compute.resources.flavors.routes import FLAVORS
 from kilonova.compute.resources.floating_ips.routes import FLOATING_IPS
 from kilonova.compute.resources.hosts import HOSTS
 from kilonova.compute.resources.hypervisors.routes import HYPERVISORS
+from kilonova.compute.resources.images.routes import IMAGES
 from kilonova.compute.resources.instance_actions.routes import INSTANCE_ACTIONS
 from kilonova.compute.resources.key_pairs.routes import KEY_PAIRS
 from kilonova.compute.resources.migrations import MIGRATIONS
@@ -76,6 +77,7 @@ RESOURCES: tuple[Resource, ...] = (
     SECURITY_GROUPS,
     FLOATING_IPS,
     NETWORKS,
+    IMAGES,
     SERVER_GROUPS,
     SERVICES,
     AVAILABILITY_ZONES,
@@ -100,7 +102,7 @@ class ComputeApiService:
 
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
-        images: ImageAccess | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
+        images: ImageCatalog | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
         self._own: ComputeDatabase | None = None

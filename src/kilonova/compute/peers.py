@@ -3,7 +3,7 @@ the stubs of tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from kilonova.core.context import RequestContext
@@ -34,6 +34,17 @@ class ImageAccess(ImageReader, Protocol):
     ) -> ImageRecord: ...
     async def share(self, ctx: RequestContext | None, image_id: str, project_id: str) -> None: ...
     async def delete(self, ctx: RequestContext | None, image_id: str) -> None: ...
+
+
+class ImageCatalog(ImageAccess, Protocol):
+    """What images are to those who look through them."""
+
+    async def list(
+        self, ctx: RequestContext | None, *, most: int | None = None, **filters: str
+    ) -> list[ImageRecord]: ...
+    async def set_properties(
+        self, ctx: RequestContext | None, image_id: str, changes: Mapping[str, str], remove: Iterable[str] = ()
+    ) -> ImageRecord: ...
 
 
 class ProjectReader(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -41,15 +41,16 @@ class ImageClient:
         except errors.NotFound as error:
             raise ImageNotFound(image_id=image_id) from error
 
-    async def list(self, ctx: RequestContext | None, **filters: str) -> list[ImageRecord]:
-        """All images that the caller sees and that fit the filters, named as in the API (`name`, `status`, …)."""
+    async def list(self, ctx: RequestContext | None, *, most: int | None = None, **filters: str) -> list[ImageRecord]:
+        """The images that the caller sees and that fit the filters, named as in the API (`name`, `status`, …): all of them, or
+        so many."""
         found: list[ImageRecord] = []
-        query = filters | {"limit": str(PAGE)}
+        query = filters | {"limit": str(min(most or PAGE, PAGE))}
         while True:
             page = await self._http.get(f"/images?{urlencode(query)}", dict[str, Any], ctx=ctx)
             found += [from_flat(item) for item in page["images"]]
-            if "next" not in page or not page["images"]:
-                return found
+            if "next" not in page or not page["images"] or (most is not None and len(found) >= most):
+                return found[:most]
             query = query | {"marker": found[-1].id}
 
     async def download(
@@ -90,7 +91,19 @@ class ImageClient:
 
     async def update(self, ctx: RequestContext | None, image_id: str, **changes: Any) -> ImageRecord:
         """Set attributes or extra properties."""
+        return await self._patch(ctx, image_id, changes)
+
+    async def set_properties(
+        self, ctx: RequestContext | None, image_id: str, changes: Mapping[str, str], remove: Iterable[str] = ()
+    ) -> ImageRecord:
+        """Set extra properties, and take others away, all or none."""
+        return await self._patch(ctx, image_id, changes, remove)
+
+    async def _patch(
+        self, ctx: RequestContext | None, image_id: str, changes: Mapping[str, Any], remove: Iterable[str] = ()
+    ) -> ImageRecord:
         body = [{"op": "add", "path": "/" + _escape(name), "value": value} for name, value in changes.items()]
+        body += [{"op": "remove", "path": "/" + _escape(name)} for name in remove]
         headers = {"content-type": PATCH_TYPE}
         path = _path(image_id)
         data, _ = await self._http.request("PATCH", path, ctx=ctx, body=body, headers=headers)

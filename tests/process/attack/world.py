@@ -514,6 +514,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("compute", "os-security-groups"): lambda w: w.id("network", "security-groups"),
     ("compute", "os-security-group-rules"): lambda w: w.id("network", "security-group-rules"),
     ("compute", "os-floating-ips"): lambda w: w.id("network", "floatingips"),
+    ("compute", "images"): lambda w: w.id("image", "images"),
     ("compute", "os-networks"): lambda w: w.id("network", "networks"),
     ("compute", "os-tenant-networks"): lambda w: w.id("network", "networks"),
     ("compute", "os-quota-sets"): lambda w: w.projects["owned"],
@@ -526,7 +527,7 @@ PRIVATE = {
     ("compute", what)
     for what in (
         "servers", "os-keypairs", "os-server-groups", "os-security-groups", "os-quota-sets", "os-floating-ips",
-        "os-networks", "os-tenant-networks",
+        "os-networks", "os-tenant-networks", "images",
     )
 } | {
     ("network", what)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,26 @@ class Images:
 
     async def delete(self, ctx: Any, image_id: str) -> None:
         self.held.pop(image_id, None)
+
+    async def list(self, ctx: Any, *, most: int | None = None, **filters: str) -> list[ImageRecord]:
+        """Filters by plain attributes and properties alone."""
+        marker = filters.pop("marker", "")
+        found = [one for one in sorted(self.held.values(), key=lambda one: one.id) if one.id > marker]
+        return [
+            one
+            for one in found
+            if all(getattr(one, name, one.properties.get(name)) == value for name, value in filters.items())
+        ][:most]
+
+    async def set_properties(
+        self, ctx: Any, image_id: str, changes: Mapping[str, str], remove: Iterable[str] = ()
+    ) -> ImageRecord:
+        if self.refuses is not None:
+            raise self.refuses
+        found = self.held[image_id]
+        kept = {name: value for name, value in found.properties.items() if name not in set(remove)}
+        self.held[image_id] = msgspec.structs.replace(found, properties={**kept, **changes})
+        return self.held[image_id]
 
     async def get(self, ctx: Any, image_id: str) -> ImageRecord:
         if image_id not in self.held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from kilonova.compute.actions.base import Action
 from kilonova.compute.conductor.deps import Deps, logger, on_behalf
@@ -80,7 +81,7 @@ class Images:
         client = self.client
         if client is None:
             return
-        asked = {
+        asked: dict[str, Any] = {
             "image_type": "backup", "instance_uuid": server_id, "backup_type": backup_type, "owner": project_id,
             "sort": "created_at:desc",
         }  # fmt: skip

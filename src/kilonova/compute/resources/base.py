@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
-from kilonova.compute.peers import ImageAccess, NetworkAccess, ProjectReader
+from kilonova.compute.peers import ImageCatalog, NetworkAccess, ProjectReader
 from kilonova.compute.web.legacy_urls import CURRENT
 from kilonova.compute.web.parameters import Parameters
 from kilonova.core.clock import Clock
@@ -25,7 +25,7 @@ class Deps:
     core: Core
     database: Database
     options: ComputeOptions
-    images: ImageAccess
+    images: ImageCatalog
     networks: NetworkAccess
     projects: ProjectReader
     events: ServerEvents
