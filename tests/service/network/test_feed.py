@@ -41,10 +41,12 @@ def told(state: HostModel) -> HostModel:
     without QoS policies that no port has any more."""
     networks, policies = [], {port.qos_policy_id for network in state.networks for port in network.ports if port.local}
     for network in state.networks:
-        away = {port.tunnel_ip: replace(port, id="", mac_address="", fixed_ips=(), project_id="", device_id="", device_owner="",
-                                        hostname="") for port in network.ports if not port.local}  # fmt: skip
+        peers = sorted({port.tunnel_ip for port in network.ports if not port.local})
+        away = (
+            PortModel(id="", network_id="", project_id="", mac_address="", local=False, tunnel_ip=ip) for ip in peers
+        )
         local = tuple(port for port in network.ports if port.local)
-        networks.append(replace(network, ports=(*local, *(away[ip] for ip in sorted(away)))))
+        networks.append(replace(network, ports=(*local, *away)))
     held = tuple(policy for policy in state.qos_policies or () if policy.id in policies)
     return replace(state, networks=tuple(networks), qos_policies=held)
 

@@ -115,6 +115,8 @@ async def place(
                 bound.update({(port.network_id, port.host_id): -1, (port.network_id, host): 1})
                 moved[host].append(port.id)
                 told.add(port.host_id)
+    if lost := {network_id for network_id, _ in left or ()} - known.keys():
+        known = {**known, **await NETWORKS.by_ids(tx.connection, lost)}
     tunnelled = await overlay.lock(tx.connection, known.values())
     for host, port_ids in moved.items():
         await store.bind_ports(tx.connection, port_ids, host, deps.now())
