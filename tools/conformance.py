@@ -3,7 +3,7 @@ from which the reference's page is made. `make conformance SUITES=FOLDER RUN="op
 
 The suites are not part of this project. FOLDER holds their runners: `client_smoke.sh` (prints `PASS` or `FAIL`, seconds, a
 name and a reason for each check), `run_tempest.sh` (writes `results.json` into `--out`), and the lists of tests. The
-environments of the suites are those that the runners use: TEMPEST_VENV, CLIENT_VENV."""
+environments of the suites are named by TEMPEST_VENV, TEMPEST_PLUGINS_VENV and CLIENT_VENV."""
 
 from __future__ import annotations
 
@@ -22,19 +22,24 @@ from kilonova.core.clock import SYSTEM
 from tools.conformance_results import FOLDER, Result, SuiteResults
 
 HOSTS = 2
-QUOTAS = {f"KILONOVA_COMPUTE_QUOTAS_{name}": "200" for name in ("INSTANCES", "CORES", "KEY_PAIRS")}
+QUOTAS = {
+    **{f"KILONOVA_COMPUTE_QUOTAS_{name}": "200" for name in ("INSTANCES", "CORES", "KEY_PAIRS")},
+    "KILONOVA_NETWORK_QUOTA_ROUTER": "100",
+}
 LINE = re.compile(r"(PASS|FAIL) +\d+s +(\S+) *(.*)")
 TIMEOUT = 7200
 
 
 class Suite(msgspec.Struct, kw_only=True):
     """`command`: the runner in the suites' folder and its arguments; {suites}, {image} and {out} are filled in. `package`: the
-    tested suite's distribution, in the environment that the variable `venv` names. `read`: its output → the results."""
+    tested suite's distribution, in the environment that the variable `venv` names, or in the usual one; the runner reads it from
+    the variable `runs_in`. `read`: its output → the results."""
 
     title: str
     command: tuple[str, ...]
     package: str
     venv: tuple[str, str]
+    runs_in: str = "TEMPEST_VENV"
     read: Callable[[str, Path], dict[str, Result]]
 
 
@@ -50,11 +55,15 @@ def _from_file(_output: str, out: Path) -> dict[str, Result]:
     return msgspec.json.decode((out / "results.json").read_bytes(), type=File).tests
 
 
-def _tempest(title: str, *selection: str) -> Suite:
+TEMPEST = ("TEMPEST_VENV", "/opt/tempest")
+PLUGINS = ("TEMPEST_PLUGINS_VENV", "/opt/tempest-plugins")
+
+
+def _tempest(title: str, *selection: str, package: str = "tempest", venv: tuple[str, str] = TEMPEST) -> Suite:
     return Suite(
         title=f"Tempest: {title}",
         command=("run_tempest.sh", *selection, "--create", "--only-available", "--image-file", "{image}", "--out", "{out}"),
-        package="tempest", venv=("TEMPEST_VENV", "/opt/tempest"), read=_from_file,
+        package=package, venv=venv, read=_from_file,
     )  # fmt: skip
 
 
@@ -66,13 +75,17 @@ SUITES = {
     "openstack-client": Suite(
         title="OpenStack client, command by command",
         command=("client_smoke.sh", "--image-file", "{image}"),
-        package="python-openstackclient", venv=("CLIENT_VENV", "/opt/osclients"), read=_from_lines,
+        package="python-openstackclient", venv=("CLIENT_VENV", "/opt/osclients"), runs_in="CLIENT_VENV", read=_from_lines,
     ),
     "tempest-first": _tempest("first 20", "--list", "{suites}/first20.txt"),
     "tempest-identity": _tier_1("identity"),
     "tempest-image": _tier_1("image"),
     "tempest-network": _tier_1("network"),
     "tempest-compute": _tier_1("compute"),
+    "tempest-network-plugin": _tempest(
+        "network, Neutron's own tests of its API", "--regex", r"^neutron_tempest_plugin\.api", "--extensions", "asked",
+        package="neutron-tempest-plugin", venv=PLUGINS,
+    ),
 }  # fmt: skip
 
 
@@ -82,9 +95,10 @@ def run(name: str, suites: Path) -> SuiteResults:
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder, one_process(HOSTS, **QUOTAS) as cloud:
         work = Path(folder)
         names = {"suites": str(suites), "image": str(_image(work)), "out": str(work / "out")}
+        environment = os.environ | cloud.login | {suite.runs_in: os.environ.get(*suite.venv)}
         done = subprocess.run(
             [suites / suite.command[0], *(part.format(**names) for part in suite.command[1:]), "--auth-url", cloud.auth_url],
-            env=os.environ | cloud.login, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+            env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False,
         )  # fmt: skip
         tests = suite.read(done.stdout, work / "out") if done.returncode not in (2, 3, 4, 5, 64, 125, 126) else {}
         if not tests:

@@ -79,12 +79,16 @@ async def test_the_answer_by_microversion(cloud):
         ("2.1", {"adminPass", "progress"}, {"key_name", "user_data", "OS-EXT-STS:vm_state"}),
         ("2.54", {"key_name"}, {"user_data", "OS-EXT-STS:vm_state"}),
         ("2.57", {"user_data"}, {"OS-EXT-STS:vm_state"}),
-        ("2.75", {"OS-EXT-STS:vm_state", "security_groups"}, {"pinned_availability_zone"}),
+        ("2.75", {"OS-EXT-STS:vm_state", "security_groups", "user_data"}, {"pinned_availability_zone"}),
     ):
         await cloud.row(server_id, task_state=None)
         shown = (await rebuild(cloud, server_id, at)).json["server"]
         assert there <= shown.keys(), at
         assert not absent & shown.keys(), at
+    await cloud.row(server_id, task_state=None)
+    full = (await rebuild(cloud, server_id, "2.75", token="admin")).json["server"]
+    assert "OS-EXT-SRV-ATTR:host" in full
+    assert "OS-EXT-SRV-ATTR:user_data" not in full
 
 
 async def test_no_password_where_there_are_to_be_none(tmp_path):

@@ -98,7 +98,8 @@ async def test_a_member_of_an_image_uses_it_and_changes_nothing(client, table):
     assert (await client("POST", members, token="member", json={"member": OTHER_PROJECT})).status == 200
     image = await show(client, image["id"])
     expected = {
-        ("GET", ""): 200, ("GET", "/file"): 200, ("GET", "/members"): 200, ("PATCH", ""): 403, ("DELETE", ""): 403,
+        ("GET", ""): 200, ("GET", "/file"): 200, ("GET", "/members"): 200, ("GET", "/tasks"): 200, ("PATCH", ""): 403,
+        ("DELETE", ""): 403,
         ("PUT", "/file"): 403, ("POST", "/members"): 403, ("PUT", "/tags/{tag:str}"): 403,
         ("DELETE", "/tags/{tag:str}"): 403, ("POST", "/actions/deactivate"): 403, ("POST", "/actions/reactivate"): 403,
         ("GET", "/members/{member:str}"): 404, ("PUT", "/members/{member:str}"): 404,

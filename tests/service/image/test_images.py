@@ -37,6 +37,7 @@ async def test_the_life_of_an_image(cloud, client):
     assert (got.status, got.content, got.headers["content-md5"]) == (200, data, md5)
     assert got.headers["content-type"] == "application/octet-stream"
     assert stored(cloud.folder) == [ID]
+    assert (await client("GET", f"{IMAGES}/{ID}/tasks", token="member")).json == {"tasks": []}
 
     assert (await client("DELETE", f"{IMAGES}/{ID}", token="member")).status == 204
     assert (await client("GET", f"{IMAGES}/{ID}", token="member")).status == 404

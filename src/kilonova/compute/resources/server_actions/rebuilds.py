@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from kilonova.compute.resources.base import R
 from kilonova.compute.resources.server_actions.rebuilding import RebuildLogic, RebuildWish
@@ -51,6 +51,7 @@ class Rebuilds:
         fields: dict[str, Any] = {name: getattr(shown, name) for name in shown.__struct_fields__}
         if at_least(call, "2.54"):
             fields["key_name"] = row.key_name
+        fields["user_data"] = UNSET  # as upstream, it is there by its other name alone
         answer = RebuiltView(**fields, new_user_data=row.user_data)
         if self.servers.options.enable_instance_password:
             answer.admin_pass = password

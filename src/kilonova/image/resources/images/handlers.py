@@ -58,6 +58,11 @@ class Images:
     async def show(self, call: Call, image_id: str) -> Reply:
         return Reply(self._view(await fetch(call, self.logic, image_id, "get_image")))
 
+    async def tasks(self, call: Call, image_id: str) -> Reply:
+        """There are none: data goes into an image at once, without a task."""
+        await fetch(call, self.logic, image_id, "get_image")
+        return Reply(shapes.TaskList(tasks=[]))
+
     async def update(self, call: Call, image_id: str) -> Reply:
         kind = call.headers.get("content-type", "").split(";")[0].strip()
         if kind not in (PATCH_TYPE, OLD_PATCH_TYPE):

@@ -22,6 +22,9 @@ def routes(deps: Deps) -> list[Route]:
         ),
         Route("GET", ONE, images.show, "get_image", reply=shapes.ImageView, summary="Show an image."),
         Route(
+            "GET", ONE + "/tasks", images.tasks, "get_image", reply=shapes.TaskList, summary="List an image's import tasks.",
+        ),
+        Route(
             "PATCH", ONE, images.update, "modify_image", body=shapes.Patch | shapes.OldPatch, reply=shapes.ImageView,
             summary="Change attributes and properties of an image by a JSON patch.",
         ),

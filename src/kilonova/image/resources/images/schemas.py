@@ -58,6 +58,12 @@ class ImageView(Image):
     stores: str | UnsetType = UNSET
 
 
+class TaskList(View):
+    """The import tasks of an image."""
+
+    tasks: list[dict[str, str]]
+
+
 class ImageList(View):
     """`first` and `next` are paths of pages."""
 
