@@ -40,7 +40,7 @@ class ImageCatalog(ImageAccess, Protocol):
     """What images are to those who look through them."""
 
     async def list(
-        self, ctx: RequestContext | None, *, most: int | None = None, **filters: str
+        self, ctx: RequestContext | None, most: int | None = None, /, **filters: str
     ) -> list[ImageRecord]: ...
     async def set_properties(
         self, ctx: RequestContext | None, image_id: str, changes: Mapping[str, str], remove: Iterable[str] = ()

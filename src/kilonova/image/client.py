@@ -41,7 +41,7 @@ class ImageClient:
         except errors.NotFound as error:
             raise ImageNotFound(image_id=image_id) from error
 
-    async def list(self, ctx: RequestContext | None, *, most: int | None = None, **filters: str) -> list[ImageRecord]:
+    async def list(self, ctx: RequestContext | None, most: int | None = None, /, **filters: str) -> list[ImageRecord]:
         """The images that the caller sees and that fit the filters, named as in the API (`name`, `status`, …): all of them, or
         so many."""
         found: list[ImageRecord] = []

@@ -167,3 +167,19 @@ async def test_swap_of_another_size_is_made_anew(disks: FileDisks, server: str) 
         swap = await disks.blank(server, "disk.swap", size_gb=size, filesystem="swap")
         assert swap.path.stat().st_size == size * GIB
         assert "swap" in tool("file", "-s", swap.path)
+
+
+async def test_a_disk_of_another_host_reads_no_files_of_this_one(disks: FileDisks, server: str, tmp_path: Path) -> None:
+    """Neither as its data, nor below its image by another format than the image has."""
+    content = os.urandom(MIB)
+    base = await disks.fetch(image(content), Download(content))
+    root = (await disks.overlay(server, base, size_gb=1)).path
+    tool("qemu-img", "rebase", "-u", "-f", "qcow2", "-b", base.path, "-F", "qcow2", root)
+    await disks.overlay(server, base, size_gb=1)
+    assert info(root)["backing-filename-format"] == base.format == "raw"
+    root.unlink()
+    tool("qemu-img", "create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'foreign'},data_file_raw=on", root, "1G")
+    with pytest.raises(DiskError, match="in another file"):
+        await disks.overlay(server, base, size_gb=1)
+    with pytest.raises(DiskError, match="in another file"):
+        await disks.own_root(server, size_gb=1)

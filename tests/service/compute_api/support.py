@@ -71,7 +71,7 @@ class Images:
     async def delete(self, ctx: Any, image_id: str) -> None:
         self.held.pop(image_id, None)
 
-    async def list(self, ctx: Any, *, most: int | None = None, **filters: str) -> list[ImageRecord]:
+    async def list(self, ctx: Any, most: int | None = None, /, **filters: str) -> list[ImageRecord]:
         """Filters by plain attributes and properties alone."""
         marker = filters.pop("marker", "")
         found = [one for one in sorted(self.held.values(), key=lambda one: one.id) if one.id > marker]

@@ -42,6 +42,7 @@ async def test_lists_and_shows(cloud: Cloud) -> None:
     assert await names("status=ACTIVE&type=snapshot") == ["snap"]
     assert await names(f"server=http://x/servers/{OTHER}") == ["snap"]
     assert await names("property-image_type=snapshot") == ["snap"]
+    assert await names("property-most=1") == await names("property-ctx=1") == []
     first = (await cloud("GET", "/images?limit=2", at=LAST)).json
     (more,) = first["images_links"]
     assert (more["rel"], f"marker={first['images'][1]['id']}" in more["href"]) == ("next", True)

@@ -578,6 +578,13 @@ def test_dhcp_options_of_one_port() -> None:
     ]
 
 
+def test_a_guest_called_like_a_domain_takes_no_names_from_it() -> None:
+    """dnsmasq says of what is below `*.com` that it knows no server, not that there is no such name."""
+    net = network(NET)
+    files = dhcp_files(replace(net, ports=(port(net, 10, hostname="com"),)), 3600, "example.org")
+    assert files.local.splitlines() == ["server=/com.example.org/", "server=/com/", "server=/*.com/#"]
+
+
 @pytest.mark.parametrize("value", ["a\nb", "a,b", "a#b", 'a"b', "a\\b", "a\x00b", "", "ä", "a" * 256])
 def test_a_dhcp_option_that_is_no_line_is_not_written(value: str) -> None:
     net = network(NET)

@@ -85,7 +85,7 @@ class FileDisks(MovableFiles):
         disk = await self._root(server_uuid)
         if not await asyncio.to_thread(disk.path.exists):
             return None
-        found = await qemu_img.info(disk.path, disk.format)
+        found = await _header(disk.path, disk.format)
         if found.backing_filename is not None:
             return None
         if found.virtual_size < size_gb * GIB:
@@ -112,11 +112,12 @@ class FileDisks(MovableFiles):
 
     async def _take_existing(self, disk: Path, format: str, base: BaseImage, size: int, step: str) -> None:
         """A repeated call keeps the disk, and only ever grows it. One that came from another host finds its image here."""
-        found = await qemu_img.info(disk, format)
+        found = await _header(disk, format)
         held = Path(found.backing_filename or "")
-        if format == "qcow2" and held != base.path and held.name == base.path.name:
+        known = held == base.path and found.backing_filename_format == base.format
+        if format == "qcow2" and not known and held.name == base.path.name:
             await qemu_img.rebase(disk, base.path, base.format, step=step)
-        elif format == "qcow2" and held != base.path:
+        elif format == "qcow2" and not known:
             raise DiskError(f"{step}: there is one already, on {found.backing_filename}, not on {base.path}")
         if found.virtual_size < size:
             await qemu_img.grow(disk, format, size, step=step)
@@ -221,6 +222,14 @@ class FileDisks(MovableFiles):
     async def storage(self) -> str:
         with os_errors("reading which storage this is"):
             return await asyncio.to_thread(self._dirs.storage)
+
+
+async def _header(disk: Path, format: str) -> qemu_img.ImageInfo:
+    """Of a disk that may have come from another host, which must not make the guest read files of this one."""
+    found = await qemu_img.info(disk, format)
+    if found.data_file is not None:
+        raise DiskError(f"{disk.name}: its data would be in another file, {found.data_file}")
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

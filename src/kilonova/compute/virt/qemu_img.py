@@ -14,13 +14,28 @@ COPYING = Limits(cpu_seconds=3600, timeout=3600.0)
 CORRUPT = 2  # qemu-img check's exit status; 3 means leaked clusters, which are harmless
 
 
+class _Data(msgspec.Struct, frozen=True, rename="kebab"):
+    data_file: str | None = None
+
+
+class _Specific(msgspec.Struct, frozen=True):
+    data: _Data = _Data()
+
+
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """What `qemu-img info` prints. `virtual_size` in bytes; `backing_filename` as the image has it."""
 
     virtual_size: int
     format: str
     backing_filename: str | None = None
+    backing_filename_format: str | None = None
     full_backing_filename: str | None = None
+    format_specific: _Specific = _Specific()
+
+    @property
+    def data_file(self) -> str | None:
+        """Another file that has the data of this one."""
+        return self.format_specific.data.data_file
 
 
 async def info(path: Path, format: str) -> ImageInfo:

@@ -103,7 +103,7 @@ class Images:
     async def _page(self, call: Call, path: str) -> tuple[Sequence[ImageRecord], Links]:
         page = read_page(call)
         wanted = _wanted(call) | ({"marker": page.marker} if page.marker else {})
-        found = await self.images.list(call.ctx, most=page.limit, **wanted)
+        found = await self.images.list(call.ctx, page.limit, **wanted)
         return found, next_page(call, path, page, found, found[-1].id if found else None)
 
     def _brief(self, call: Call, one: ImageRecord) -> shapes.ImageBrief:

@@ -116,7 +116,8 @@ def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[
 
 def _name_lines(port: PortModel, domain: str) -> tuple[list[str], list[str]]:
     """What the network's name server says of the port's addresses, and which names are its own. A name of many labels is no name
-    of another domain here: it stands below the network's, or is not served."""
+    of another domain here: it stands below the network's, or is not served. One of a single label holds nothing below it: a
+    guest called `dev` is not the domain `dev`."""
     lines: list[str] = []
     local: list[str] = []
     if port.device_owner.startswith(device_owners.SERVICES):
@@ -126,10 +127,14 @@ def _name_lines(port: PortModel, domain: str) -> tuple[list[str], list[str]]:
             ip = clean_ip(fixed.ip_address)
             if found := _names(port, ip, domain):
                 lines.append(clean_line(f"{ip} {' '.join(found)}"))
-                local += [f"server=/{name}/" for name in found]
+                local += [line for name in found for line in _local(name)]
         except ValueError:
             continue
     return lines, local
+
+
+def _local(name: str) -> list[str]:
+    return [f"server=/{name}/", *([f"server=/*.{name}/#"] if "." not in name else [])]
 
 
 def _names(port: PortModel, ip: str, domain: str) -> list[str]:
