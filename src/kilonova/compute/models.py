@@ -229,7 +229,7 @@ class Departed(Record, kw_only=True):
     server_uuid: str
     shared: bool  # the disks are the other host's now
     port_ids: list[str] = []
-    aside: bool = False  # it left with its disks: only what was set aside is there
+    aside: bool = False  # it left with its disks, which were set aside
     here: bool = False  # it is on this host again
 
 

@@ -138,3 +138,17 @@ async def test_a_port_that_went_behind_computes_back_leaves_the_guest(lab: Lab) 
         await lab.host.drop_interfaces(CTX, server, {ADDED: MACS[ADDED]})
     await until(lambda: macs(lab) == set())
     assert await lab.driver.power_state(server_id()) is PowerState.RUNNING
+
+
+async def test_a_port_that_another_server_has_by_now_stays_plugged(lab: Lab) -> None:
+    """Its id is still in the request of the server that had it before."""
+    await with_port(lab, GIVEN)
+    await act(lab, "attach_interface", GIVEN)
+    await act(lab, "detach_interface", GIVEN)
+    lab.conductor.outcomes[-1].network_info.pop()
+    other = {"device_id": server_id(2), "binding:host_id": HOST, "mac_address": MACS[GIVEN]}
+    lab.network.add(GIVEN, **other)
+    lab.wiring.plugged.add(GIVEN)
+    await lab.terminate()
+    assert (lab.wiring.plugged, set(lab.network.made)) == ({GIVEN}, {GIVEN})
+    assert lab.network.made[GIVEN].device_id == server_id(2)

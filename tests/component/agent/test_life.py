@@ -378,3 +378,19 @@ async def test_diagnostics_of_running_guests(lab: Lab) -> None:
     words = f"Cannot 'get_diagnostics' instance {server_id()} while it is in power state paused"
     with pytest.raises(InvalidState, match=words):
         await lab.host.diagnostics(CTX, server_id())
+
+
+@pytest.mark.parametrize("here", [False, True])
+async def test_a_server_whose_disks_are_shared_leaves_no_guest_behind(lab: Lab, here: bool) -> None:
+    """It was being brought back here when it was deleted on its new host; one that is here by right goes on."""
+    await lab.start()
+    await lab.launch(build_of())
+    gone = models.Departed(
+        migration="m-1", server_uuid=server_id(), shared=True, port_ids=[PORT], aside=True, here=here
+    )
+    lab.conductor.departed["m-1"] = gone
+    await lab.host.guests_departed(CTX)
+    await until(lambda: not lab.conductor.departed)
+    assert lab.power() is (PowerState.RUNNING if here else PowerState.NOSTATE)
+    assert lab.wiring.plugged == ({PORT} if here else set())
+    assert server_id() in lab.hypervisor.disks(HOST)

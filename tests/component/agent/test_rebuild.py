@@ -69,6 +69,27 @@ async def test_the_ephemeral_disk_is_kept_where_that_is_asked_for(lab: Lab, wipe
     assert wiped == [(server_id(), ["disk.eph0"])]
 
 
+async def test_a_rebuild_that_fails_keeps_the_ephemeral_disk_too(lab: Lab, wiped: list[Any]) -> None:
+    await lab.start()
+    await lab.launch(build_of())
+    row = lab.row()
+    lab.conductor.take(msgspec.structs.replace(row, spec=msgspec.structs.replace(row.spec, preserve_ephemeral=True)))
+    lab.fault("image", "fail", when="after")
+    removed: list[str] = []
+    store = lab.agent.manager.host.driver.disks
+    usual = type(store).remove
+
+    async def remove(self: Any, uuid: str) -> None:
+        removed.append(uuid)
+        await usual(self, uuid)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(store), "remove", remove)
+        _, fault, _ = await rebuild(lab)
+    assert fault is not None
+    assert (wiped, removed) == ([(server_id(), ["disk.eph0"])] * 2, [])
+
+
 @pytest.mark.parametrize("step", ["wipe", "image", "define", "start"])
 async def test_a_failure_leaves_an_error_that_another_rebuild_mends(lab: Lab, step: str) -> None:
     await lab.start()

@@ -157,6 +157,23 @@ async def test_states_that_forbid_it(cloud, values, words):
     assert cloud.networks.held_ports == []
 
 
+@pytest.mark.parametrize("task", ["resize_prep", "shelving", "deleting"])
+async def test_what_began_while_the_port_was_made_goes_first(cloud, monkeypatch, task):
+    """A host that loses the server meanwhile must not be asked for its interface."""
+    server_id = await cloud.active()
+    usual = cloud.networks.create_ports
+
+    async def create_ports(*args: Any, **more: Any) -> Any:
+        await cloud.row(server_id, task_state=task)
+        return await usual(*args, **more)
+
+    monkeypatch.setattr(cloud.networks, "create_ports", create_ports)
+    answer = await attach(cloud, server_id)
+    words = f"Cannot 'attach_interface' instance {server_id} while it is in task_state {task}"
+    assert (answer.status, answer.json["conflictingRequest"]["message"]) == (409, words)
+    assert (cloud.networks.held_ports, cloud.agent.seen) == ([], [])
+
+
 async def test_a_host_that_fails_is_told(cloud):
     server_id = await cloud.active()
     answer = await attach(cloud, server_id, fails=True)

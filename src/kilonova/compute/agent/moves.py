@@ -30,11 +30,12 @@ async def settled(host: Host, build: models.ServerBuild) -> models.ServerBuild:
 
 async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None:
     """A server that is on another host now: its guest, wiring, disks (unless the other host uses them) and open runs go from
-    here. The ports are the other host's. Of one that left with its disks, what was set aside goes."""
+    here. The ports are the other host's. Of one that left with its disks, what was set aside goes, too; nothing else does of one
+    that is here again."""
     uuid = gone.server_uuid
     if gone.aside:
         await host.driver.disks.drop_aside(uuid, gone.migration)
-    if gone.aside and (gone.here or gone.shared):
+    if gone.aside and gone.here:
         await host.ask_conductor(lambda: host.conductor.departure_done(ctx, gone.migration))
         return
     logger.warning(

@@ -22,19 +22,20 @@ async def release_ports(
     host: Host, ctx: RequestContext, build: ServerBuild, vifs: Sequence[Vif], *, moved: bool = False
 ) -> None:
     """Delete the ports we made and let go of the user's; works from the request alone when nothing else is known. With
-    `moved`, ports that are bound to another host by now stay: their ids are the same there."""
+    `moved`, ports that are bound to another host by now stay: their ids are the same there. A port of the request that another
+    server has by now may be plugged into this host for it, and stays so."""
     uuid_, wanted = build.server.uuid, build.spec.networks
     given = {want.port_id for want in wanted if want.port_id} | {v.port_id for v in vifs if not v.created}
     ours = {port_id_for(uuid_, n) for n, want in enumerate(wanted) if not want.port_id}
     ours |= {vif.port_id for vif in vifs if vif.created}
     if not given and not ours:
         return
-    taps = sorted(given | ours)
+    taps = ours | {vif.port_id for vif in vifs}
     try:
-        await _release(host, build, given, ours, moved=moved)
+        taps |= await _release(host, build, given, ours, moved=moved)
     except errors.Forbidden as error:  # the conductor removes what stays
         logger.warning("port deletion left to the conductor", server=uuid_, host=host.name, reason=error.message)
-    await host.wiring.unplug(ctx, taps)
+    await host.wiring.unplug(ctx, sorted(taps))
 
 
 async def release_port(host: Host, build: ServerBuild) -> None:
@@ -49,7 +50,8 @@ async def release_port(host: Host, build: ServerBuild) -> None:
             await network.unbind_port(port_id)
 
 
-async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[str], *, moved: bool) -> None:
+async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[str], *, moved: bool) -> set[str]:
+    """The ports among them that no other server has, as far as they were looked at."""
     network = host.network.granted(build.grant)
     taps = sorted(given | ours)
     found = await network.ports(id=taps if moved else sorted(given)) if moved or given else []
@@ -58,6 +60,7 @@ async def _release(host: Host, build: ServerBuild, given: set[str], ours: set[st
     for port in found:
         if port.id in given - elsewhere and port.device_id == build.server.uuid:
             await network.unbind_port(port.id)
+    return {port.id for port in found if port.device_id in ("", build.server.uuid)}
 
 
 async def free_ports(host: Host, build: ServerBuild) -> None:
@@ -72,12 +75,15 @@ async def free_ports(host: Host, build: ServerBuild) -> None:
 
 
 async def give_back_ports(host: Host, ctx: RequestContext, build: ServerBuild, source: str) -> None:
-    """After a move that failed: the ports are bound to the host they came from, unless another host has them by now."""
+    """After a move that failed: the ports are bound to the host they came from, unless another host has them by now. Those of the
+    request that another server has by now are left alone."""
     ids = sorted({port_id_of(build.server.uuid, n, want) for n, want in enumerate(build.spec.networks)})
     if not ids:
         return
     network = host.network.granted(build.grant)
-    for port in await network.ports(id=ids):
-        if port.device_id == build.server.uuid and port.host_id == host.name:
+    own = [port for port in await network.ports(id=ids) if port.device_id == build.server.uuid]
+    for port in own:
+        if port.host_id == host.name:
             await network.bind_port(port.id, source, device_id=port.device_id, device_owner=port.device_owner)
-    await host.wiring.unplug(ctx, ids)
+    held = {port.id for port in own} | {vif.port_id for vif in build.server.network_info}
+    await host.wiring.unplug(ctx, sorted(held))

@@ -30,8 +30,12 @@ class Wipe(OperationStep):
     """The old disks are gone; the ephemeral one stays where the request said so."""
 
     async def do(self, operation: Operation) -> None:
-        kept = [EPHEMERAL] if operation.build.spec.preserve_ephemeral else []
-        await operation.host.driver.disks.wipe(operation.uuid, keep=kept)
+        await _wipe(operation)
+
+
+async def _wipe(operation: Operation) -> None:
+    kept = [EPHEMERAL] if operation.build.spec.preserve_ephemeral else []
+    await operation.host.driver.disks.wipe(operation.uuid, keep=kept)
 
 
 class Image(OperationStep):
@@ -70,8 +74,10 @@ class Image(OperationStep):
         return await store.overlay(uuid, operation.base, size_gb=spec.flavor.root_gb)
 
     async def undo(self, operation: Operation) -> None:
-        if not operation.origin.has_old_disks:
-            await operation.host.driver.disks.remove(operation.uuid)
+        """Of a rebuild, the ephemeral disk that was to be kept is."""
+        origin = operation.origin
+        if not origin.has_old_disks:
+            await (operation.host.driver.disks.remove(operation.uuid) if origin.is_new else _wipe(operation))
 
     @staticmethod
     def _add(operation: Operation, source: BlockSource) -> None:

@@ -20,7 +20,6 @@ from kilonova.compute.resources.server_interfaces import errors
 from kilonova.compute.resources.servers import errors as launch_errors
 from kilonova.compute.resources.servers.launch.network import resolve_networks
 from kilonova.compute.resources.servers.logic import owned
-from kilonova.compute.states import Task
 from kilonova.compute.store import actions as action_store
 from kilonova.compute.store import conductor_servers, request_specs
 from kilonova.compute.store import servers as store
@@ -144,11 +143,11 @@ class InterfaceLogic:
 
     @retried
     async def _hand_over(self, ctx: RequestContext, asked: ServerRow, vif: Vif) -> None:
-        """Raises InvalidState for a server that is being deleted or was moved meanwhile."""
+        """Raises InvalidState for a server that something else was begun with meanwhile, NotReady for one that was moved."""
         async with self.database.transaction() as tx:
             row = await owned(tx.connection, ctx, asked.uuid, lock=True)
-            if row.task_state == Task.DELETING or row.host != asked.host:
-                check_state(row, self.actions.known(ATTACH))
+            check_state(row, self.actions.known(ATTACH))
+            if row.host != asked.host:
                 raise action_errors.NotReady(server_id=row.uuid)
             known = [held for held in vifs(row.network_info) if held.port_id != vif.port_id]
             values: dict[str, Any] = {"network_info": msgspec.to_builtins([*known, vif])}
