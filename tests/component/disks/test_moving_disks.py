@@ -123,7 +123,10 @@ async def test_to_another_host(disks: FileDisks, other: FileDisks, server: str, 
             await other.unpack(server, receiver.fetch(url, MIGRATION, SECRET))
         async with httpx.AsyncClient(trust_env=False) as client:
             refused = [await client.get(f"{url}/{MIGRATION}"), await client.get(f"{url[:-3]}h-2/{MIGRATION}")]
-        assert [answer.status_code for answer in refused] == [404, 404]
+            headers = {"Authorization": f"Bearer {SECRET}"}
+            refused += [await client.get(f"{url}/{bad}", headers=headers) for bad in ("%00", "..%2f" + MIGRATION, "x")]
+        assert [answer.status_code for answer in refused] == [404] * 5
+        assert {migration for migration, _ in asked} == {MIGRATION}
         with pytest.raises(DiskError, match="answers 404"):
             await other.unpack(str(uuid.uuid4()), receiver.fetch(url, MIGRATION, "wrong"))
     finally:

@@ -208,3 +208,8 @@ async def test_one_default_external_network(cloud: Cloud) -> None:
     assert (await cloud("PUT", path, token="admin", json=on)).json["network"]["is_default"] is True
     listed = (await cloud("GET", "/networks?is_default=true", token="admin")).json["networks"]
     assert [one["id"] for one in listed] == [other["id"]]
+
+
+async def test_an_id_that_no_project_has(cloud: Cloud) -> None:
+    answer = await cloud("GET", f"/auto-allocated-topology/{'p' * 256}", token="admin")
+    assert (answer.status, "the project's id" in answer.json["NeutronError"]["message"]) == (400, True)

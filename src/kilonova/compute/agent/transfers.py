@@ -4,6 +4,7 @@ that takes it over. The conductor says to whom: each move has a secret that only
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,7 @@ class SourceAway(DiskError):
     """The old host can't serve now: its agent may be starting."""
 
 
+MIGRATION = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SILENCE = 60.0  # seconds without a byte after which a transfer has failed
 logger = log.get("agent.transfers")
 AskedFor = Callable[[str, str], Awaitable[str | None]]
@@ -81,7 +83,8 @@ class DiskTransfers:
         source, status = self._sources.get(host), 404
         server = None
         try:
-            server = await source.asked_for(migration, secret) if source is not None and secret else None
+            if source is not None and secret and MIGRATION.fullmatch(migration):
+                server = await source.asked_for(migration, secret)
         except errors.KilonovaError as error:
             logger.warning("disks not served", host=host, migration=migration, error=error.message)
             status = 503

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kilonova.core.web.call import Call, Reply
+from kilonova.core.web.validation_errors import violation_of
 from kilonova.network.errors import HTTPBadRequest
 from kilonova.network.resources.auto_allocated_topology.logic import TopologyLogic
 from kilonova.network.resources.auto_allocated_topology.schemas import Topology, TopologyBody
 from kilonova.network.resources.base.access import seeing
 from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.resources.base.facts import owned_by
+from kilonova.network.resources.base.schemas import ProjectId
 
 DRY_RUN = "dry-run"
 
@@ -38,7 +42,10 @@ def _project(call: Call, project_id: str) -> str:
     call.authorize(owned_by(found))
     if not found:
         raise HTTPBadRequest(reason="project_id must be specified by a caller without a project")
-    return found
+    try:
+        return msgspec.convert(found, ProjectId)
+    except msgspec.ValidationError as error:
+        raise HTTPBadRequest(reason=f"the project's id {violation_of(error, ProjectId).what}") from None
 
 
 def _reply(network_id: str, project_id: str) -> Reply:
