@@ -221,6 +221,28 @@ def test_a_way_back_that_fails(hosts: ThreadedCloud) -> None:
         assert unexplained(place.admin) == []
 
 
+def test_moved_again_after_a_way_back_that_failed(hosts: ThreadedCloud) -> None:
+    """An operator has set its state: what was set aside before is what the next move brings along."""
+    place = Moving(hosts, "10.88.0.0/24")
+    server = place.launch("h-1")
+    place.resize(server)
+    place.admin.wait(server, "VERIFY_RESIZE")
+    hosts.cloud.core.faults.rules.append(FaultRule(step=COME_BACK[1].name, when="before", do="fail"))
+    assert place.act(server, "revertResize").status_code == 202
+    place.admin.wait(server, "ERROR")
+    assert hosts.cloud.core.faults.rules.pop().count == 0
+    assert place.disks(server) == {"h-1": ["aside"]}
+    assert place.act(server, "os-resetState", {"state": "active"}).status_code == 202
+    place.resize(server)
+    place.admin.wait(server, "VERIFY_RESIZE")
+    assert place.act(server, "confirmResize").status_code == 204
+    eventually(lambda: place.disks(server) == {place.host(server): ["here"]}, lambda: f"{place.disks(server)}")
+    assert place.host(server) != "h-1"
+    place.lives_on(server, place.host(server))
+    place.remove(server)
+    assert unexplained(place.admin) == []
+
+
 @pytest.mark.parametrize("legs", [LEAVE, TAKE_OVER, WITHDRAW, COME_BACK], ids=["leave", "arrive", "withdraw", "return"])
 def test_an_agent_that_dies_at_a_step_goes_on(hosts: ThreadedCloud, legs: tuple[Step, ...]) -> None:
     """All hosts' agents are killed before each step, and started again."""

@@ -21,11 +21,15 @@ class Wanted(OperationStep):
 
 
 class SetAside(OperationStep):
-    """The guest is off: no definition of it is left here, and its disks wait under the move's name."""
+    """The guest is off: no definition of it is left here, and its disks wait under the move's name. Those that an earlier move,
+    which was cut off, had set aside are the server's."""
 
     async def do(self, operation: Operation) -> None:
+        store, migration = operation.host.driver.disks, move_of(operation).migration
         await remove_guest(operation.host, operation.uuid)
-        await operation.host.driver.disks.set_aside(operation.uuid, move_of(operation).migration)
+        if not await store.is_aside(operation.uuid, migration):
+            await store.put_back(operation.uuid)
+        await store.set_aside(operation.uuid, migration)
 
 
 class TakeDisks(OperationStep):
