@@ -132,6 +132,18 @@ async def test_an_address_that_changed_is_seen_and_nothing_else_changes(lab: Lab
     assert (now[0].vif_type, now[0].device_name) == ("bridge", "tap" + first.port_id[:11])
 
 
+async def test_ports_that_bear_a_servers_id_alone_stay_where_they_are(lab: Lab) -> None:
+    """Of those that are bound to another host, the server's own alone follow it."""
+    net = await opened(lab)
+    uuid = await running(lab, net)
+    own, foreign = port_id_for(uuid, 0), await net.port(uuid, 5)
+    for port_id in (own, foreign):
+        await net.client.bind_port(port_id, "host-2", device_id=uuid)
+    await changed(lab, uuid)
+    assert [(await net.client.port(port_id)).host_id for port_id in (own, foreign)] == [HOST, "host-2"]
+    assert [vif.port_id for vif in await known(lab, uuid)] == [own]
+
+
 async def test_ports_that_go_networks_that_are_renamed_and_groups_that_change(lab: Lab) -> None:
     net = await opened(lab)
     uuid = await running(lab, net, ports=3)

@@ -128,9 +128,11 @@ async def _tell_host(tx: Transaction, row: SpecifiedRow, fresh: Values) -> None:
 
 
 def _astray(row: SpecifiedRow, port: PortRecord) -> bool:
-    """Whether it is still bound to a host from which a move that was cut off should have taken the server."""
+    """Whether it is still bound to a host from which a move that was cut off should have taken the server. Any project may write
+    a server's id on a port of its own: only those that the server has count."""
     settled = row.vm_state != Vm.BUILDING and row.host is not None and row.task_state not in MOVE_TASKS
-    return settled and port.host_id not in ("", row.host)
+    held = {vif.port_id for vif in vifs(row.network_info)}
+    return settled and port.id in held and port.host_id not in ("", row.host)
 
 
 def _seen(row: SpecifiedRow) -> tuple[Any, ...]:
