@@ -221,6 +221,35 @@ def test_a_way_back_that_fails(hosts: ThreadedCloud) -> None:
         assert unexplained(place.admin) == []
 
 
+def test_interfaces_that_were_attached_come_along(hosts: ThreadedCloud) -> None:
+    """The new host's grant covers ports that the server got later, made by compute or the user's."""
+    place = Moving(hosts, "10.87.0.0/24")
+    admin, server = place.admin, place.launch("h-1")
+    network = admin.ok("GET", "network", f"/ports?device_id={server}")["ports"][0]["network_id"]
+    given = [admin.ok("POST", "network", "/ports", {"port": {"network_id": network}})["port"]["id"] for _ in range(2)]
+    for body in ({"net_id": network}, *({"port_id": port} for port in given)):
+        admin.ok("POST", "compute", f"/servers/{server}/os-interface", {"interfaceAttachment": body})
+    assert admin("DELETE", "compute", f"/servers/{server}/os-interface/{given[0]}").status_code == 202
+
+    def bound() -> list[str]:
+        ports = admin.ok("GET", "network", f"/ports?device_id={server}")["ports"]
+        return sorted(port["binding:host_id"] for port in ports)
+
+    eventually(lambda: bound() == ["h-1"] * 3, lambda: f"{bound()}")
+    place.resize(server)
+    admin.wait(server, "VERIFY_RESIZE")
+    eventually(lambda: bound() == [place.host(server)] * 3, lambda: f"{bound()}")
+    assert place.host(server) != "h-1"
+    assert place.act(server, "revertResize").status_code == 202
+    admin.wait(server, "ACTIVE")
+    eventually(lambda: bound() == ["h-1"] * 3, lambda: f"{bound()}")
+    place.remove(server)
+    assert admin.ok("GET", "network", f"/ports/{given[1]}")["port"]["device_id"] == ""
+    for port in given:
+        admin.ok("DELETE", "network", f"/ports/{port}")
+    assert unexplained(admin) == []
+
+
 def test_moved_again_after_a_way_back_that_failed(hosts: ThreadedCloud) -> None:
     """An operator has set its state: what was set aside before is what the next move brings along."""
     place = Moving(hosts, "10.88.0.0/24")
