@@ -35,7 +35,7 @@ CALLERS = (
 BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats", "configurations"}
 """Columns that agents write all the time."""
 BUSY = "SELECT (SELECT count(*) FROM servers WHERE deleted = 0 AND (task_state IS NOT NULL OR vm_state = 'building')) \
-    + (SELECT count(*) FROM outbox)"
+    + (SELECT count(*) FROM migrations WHERE status = 'confirming') + (SELECT count(*) FROM outbox)"
 BESIDE_TABLES = ("outbox", "alembic", "sqlite_", "revocation", "login_failures")
 
 

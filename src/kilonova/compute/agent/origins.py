@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.actions import registry  # not what is in it: actions of packages import this while it is filled
 from kilonova.compute.agent.ports import free_ports, give_back_ports, release_ports
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.models import Move, NetworkRequest, ServerBuild, ServerChange, Vif
@@ -34,13 +34,13 @@ class Origin:
 
     def expected(self, host: str, **values: Any) -> ServerChange:
         """A change that applies while the server is to be brought up here, or the action to be done."""
-        action = ACTIONS.get(self.build.action)
+        action = registry.ACTIONS.get(self.build.action)
         tasks = [*action.tasks] if action is not None and action.shows else None
         return ServerChange(expect_host=host, expect_task_states=tasks, **values)
 
     def shows(self, task_state: str) -> str | None:
         """What a client sees where a step shows `task_state`; None: what it saw before."""
-        action = ACTIONS.get(self.build.action)
+        action = registry.ACTIONS.get(self.build.action)
         return action.shows.get(task_state) if action is not None else None
 
     def vifs(self) -> list[Vif]:
