@@ -25,6 +25,12 @@ def share(cloud: HostedCloud, host: VirtualHost) -> None:
         host.run("mount", "--bind", str(storage), f"{STATE}/{name}")
 
 
+def unshare(host: VirtualHost) -> None:
+    """Its own storage again."""
+    for name in SHARED:
+        host.run("umount", f"{STATE}/{name}")
+
+
 def running_on(host: VirtualHost) -> list[str]:
     return host.run("virsh", "list", "--uuid", "--all").stdout.split()
 
@@ -87,4 +93,6 @@ def test_a_guest_of_a_dead_host(hosted: HostedCloud, guests: HostedGuests, share
     moved.delete()
     assert hosted.verify() == []
     assert [running_on(host) for host in hosted.hosts] == [[], []]
+    for host in hosted.hosts if shared else []:
+        unshare(host)
     guests.forbid(rule)
