@@ -35,7 +35,9 @@ CALLERS = (
 BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats", "configurations"}
 """Columns that agents write all the time."""
 BUSY = "SELECT (SELECT count(*) FROM servers WHERE deleted = 0 AND (task_state IS NOT NULL OR vm_state = 'building')) \
-    + (SELECT count(*) FROM migrations WHERE status = 'confirming') + (SELECT count(*) FROM outbox)"
+    + (SELECT count(*) FROM migrations WHERE status = 'confirming' OR status = 'finished' AND NOT EXISTS (SELECT * FROM servers \
+    WHERE uuid = server_uuid AND deleted = 0 AND vm_state NOT IN ('active', 'stopped'))) + (SELECT count(*) FROM outbox)"
+"""What is still going on: moves are ended by the conductor's round, where the user's word is no longer awaited."""
 BESIDE_TABLES = ("outbox", "alembic", "sqlite_", "revocation", "login_failures")
 
 
