@@ -3,6 +3,8 @@ from, beside a rescue disk, and after it was shelved."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.eventually import eventually
@@ -14,11 +16,13 @@ MOUNT = "mkdir -p /{0} && {{ mount /dev/{0}1 /{0} || mount /dev/{0} /{0}; }} 2>/
 
 
 @pytest.fixture(scope="module")
-def guest(guests: Guests) -> Guest:
-    guests.allow("tcp", 22)
+def guest(guests: Guests) -> Iterator[Guest]:
+    rule = guests.allow("tcp", 22)
     made = guests.launch(name="source")
     made.wait_ssh("echo written > /root/kept && sync")
-    return made
+    yield made
+    made.delete()
+    guests.forbid(rule)
 
 
 def test_a_server_is_made_of_a_running_guest(guests: Guests, guest: Guest) -> None:
