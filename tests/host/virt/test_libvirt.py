@@ -138,13 +138,17 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
     await driver.close()
 
 
-class TestLibvirt(
+class LibvirtConformance(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
     PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance, CopiesDisksConformance,
 ):  # fmt: skip
     @pytest.fixture
     def copy(self, folder: Path) -> MakeCopy:
         return copies_in(folder)
+
+
+class TestLibvirt(LibvirtConformance):
+    pass
 
 
 def copies_in(folder: Path) -> MakeCopy:
@@ -204,10 +208,7 @@ async def test_a_copy_that_is_cut_off_leaves_no_job(
     assert block_jobs(guest.uuid, disk.path) == {}
 
 
-class TestLibvirtWhoseEventsComeLate(
-    Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance,
-):  # fmt: skip
+class TestLibvirtWhoseEventsComeLate(LibvirtConformance):
     @pytest.fixture(autouse=True)
     def late(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hear = Connection._on_lifecycle
