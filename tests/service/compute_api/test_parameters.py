@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from kilonova.compute.app import PARAMETERS, ComputeApiService
+from kilonova.compute.resources.server_interfaces import logic as interfaces
 from kilonova.compute.web.parameters import NONE
 from kilonova.core.web.wire import Version
 from tests import support
@@ -87,7 +88,8 @@ async def owned_by_user(tmp_path, monkeypatch):
     await service.stop()
 
 
-async def test_rules_are_checked_against_the_servers_user(owned_by_user):
+async def test_rules_are_checked_against_the_servers_user(owned_by_user, monkeypatch):
+    monkeypatch.setattr(interfaces, "PATIENCE", 0.01)  # no host answers here
     cloud = owned_by_user
     server_id = await cloud.active(tags=["t"], metadata={"x": "y"})
     group = {"server_group": {"name": "g", "policy": "affinity"}}
