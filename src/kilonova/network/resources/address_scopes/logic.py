@@ -21,7 +21,7 @@ from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.store import address_scopes as store
 from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store.address_scopes import ADDRESS_SCOPES, AddressScopeRow
-from kilonova.network.store.rbac_policies import EVERYONE, SHARED
+from kilonova.network.store.rbac_policies import EVERYONE
 
 SHOWN = ("id", "project_id", "name", "ip_version")
 
@@ -55,8 +55,7 @@ class AddressScopeLogic(SharedLogic[AddressScopeRow, AddressScope], Logic[Addres
     async def changed(
         self, tx: Transaction, ctx: RequestContext, row: AddressScopeRow, changes: Mapping[str, Any]
     ) -> None:
-        if "shared_with" in changes:
-            await sharing.add(self.deps, tx, self.object_type, row.id, row.project_id, SHARED)
+        await sharing.follow(self.deps, tx, self.object_type, row, changes)
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: AddressScopeRow) -> None:
         if await store.users_of(tx.connection, row.id):
@@ -67,5 +66,4 @@ class AddressScopeLogic(SharedLogic[AddressScopeRow, AddressScope], Logic[Addres
 def _view(row: AddressScopeRow) -> AddressScope:
     values = {name: getattr(row, name) for name in SHOWN}
     values |= {"tenant_id": row.project_id, "shared": EVERYONE in row.shared_with}
-    partly = row.shared_with and not values["shared"]
-    return SharedAddressScope(**values, shared_with=row.shared_with) if partly else AddressScope(**values)
+    return sharing.shared_view(AddressScope, SharedAddressScope, values, row.shared_with)

@@ -54,8 +54,7 @@ def view(row: NetworkRow, subnets: Sequence[PlacedRow], tags: Sequence[str], zon
         for subnet in subnets
         if subnet.address_scope_id
     }
-    partly = row.shared_with and not row.shared
-    return SharedNetwork(**values, shared_with=row.shared_with) if partly else Network(**values)
+    return sharing.shared_view(Network, SharedNetwork, values, row.shared_with)
 
 
 def default_of(is_default: bool, external: bool) -> dict[str, Any]:
@@ -135,11 +134,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
         return changes
 
     async def changed(self, tx: Transaction, ctx: RequestContext, row: NetworkRow, changes: Mapping[str, Any]) -> None:
-        for action, column in sharing.NETWORK.columns.items():
-            now, had = set(changes.get(column, getattr(row, column))), set(getattr(row, column))
-            for _ in now - had:  # EVERYONE: other targets are policies' own
-                await sharing.add(self.deps, tx, "network", row.id, row.project_id, action)
-            await rbac_store.remove(tx.connection, row.id, action, had - now)
+        await sharing.follow(self.deps, tx, "network", row, changes)
         await check_change(tx.connection, ctx, row.qos_policy_id, changes.get("qos_policy_id", row.qos_policy_id))
         seen = {"mtu", "dns_domain", "qos_policy_id"} & changes.keys()  # by hosts
         hosts = await store.hosts_of(tx.connection, row.id) if seen else []

@@ -75,10 +75,7 @@ class QosPolicyLogic(SharedLogic[QosPolicyRow, QosPolicy], Logic[QosPolicyRow, Q
     async def changed(
         self, tx: Transaction, ctx: RequestContext, row: QosPolicyRow, changes: Mapping[str, Any]
     ) -> None:
-        now, had = set(changes.get("shared_with", row.shared_with)), set(row.shared_with)
-        for _ in now - had:  # EVERYONE: other targets are RBAC policies' own
-            await sharing.add(self.deps, tx, self.object_type, row.id, row.project_id, SHARED)
-        await rbac_store.remove(tx.connection, row.id, SHARED, had - now)
+        await sharing.follow(self.deps, tx, self.object_type, row, changes)
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: QosPolicyRow) -> None:
         """Its rules go with it."""
@@ -91,8 +88,7 @@ class QosPolicyLogic(SharedLogic[QosPolicyRow, QosPolicy], Logic[QosPolicyRow, Q
 def _view(row: QosPolicyRow, rules: Sequence[QosRuleRow], tags: Sequence[str]) -> QosPolicy:
     values = shown(row, tags) | {"is_default": row.is_default, "shared": EVERYONE in row.shared_with}
     values["rules"] = [_rule(rule) for rule in rules]
-    partly = row.shared_with and not values["shared"]
-    return SharedQosPolicy(**values, shared_with=row.shared_with) if partly else QosPolicy(**values)
+    return sharing.shared_view(QosPolicy, SharedQosPolicy, values, row.shared_with)
 
 
 def _rule(row: QosRuleRow) -> PolicyRule:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from kilonova.core.db import Connection, Transaction
 from kilonova.core.errors import KilonovaError
@@ -17,6 +19,7 @@ from kilonova.network.resources.subnetpools.errors import SubnetPoolNotFound
 from kilonova.network.store import address_scopes as scope_store
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import qos_policies as qos_store
+from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import subnetpools as pool_store
@@ -31,6 +34,9 @@ from kilonova.network.store.tags import Condition
 
 Users = Callable[[Connection, str], Awaitable[set[str]]]
 """The projects that use an object."""
+
+
+V = TypeVar("V", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,21 @@ async def publish(deps: Deps, tx: Transaction, object_type: str, rows: Sequence[
         for action, column in KINDS[object_type].columns.items():
             if row[column]:
                 await add(deps, tx, object_type, row["id"], row["project_id"], action)
+
+
+def shared_view(kind: type[V], partly: type[V], values: Mapping[str, Any], shared_with: Sequence[str]) -> V:
+    """What is shown of an object; `partly` is the shape of one that is shared with single projects, not with every one."""
+    return partly(**values, shared_with=shared_with) if shared_with and not values["shared"] else kind(**values)
+
+
+async def follow(deps: Deps, tx: Transaction, object_type: str, row: Any, changes: Mapping[str, Any]) -> None:
+    """The policies for every project come and go with the object's own flags; those for single projects are not the object's."""
+    for action, column in KINDS[object_type].columns.items():
+        had = set(getattr(row, column))
+        now = set(changes.get(column, had))
+        for _ in now - had:
+            await add(deps, tx, object_type, row.id, row.project_id, action)
+        await rbac_store.remove(tx.connection, row.id, action, had - now)
 
 
 def conditions(objects: Objects[Any], object_type: str, filters: Mapping[str, Sequence[Any]]) -> list[Condition]:

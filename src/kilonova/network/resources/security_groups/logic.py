@@ -12,6 +12,7 @@ from kilonova.network import errors
 from kilonova.network.hosts.security_groups import rules_changed
 from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.logic import Logic
+from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.resources.security_group_rules import plan
 from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate, SharedGroup
@@ -77,8 +78,7 @@ class SecurityGroupLogic(SharedLogic[GroupRow, Group], Logic[GroupRow, Group]):
 def _view(row: GroupRow, rules: Sequence[RuleRow], tags: Sequence[str]) -> Group:
     values = shown(row, tags) | {"stateful": row.stateful, "shared": EVERYONE in row.shared_with}
     values["security_group_rules"] = [plan.view(rule) for rule in rules]
-    partly = row.shared_with and not values["shared"]
-    return SharedGroup(**values, shared_with=row.shared_with) if partly else Group(**values)
+    return sharing.shared_view(Group, SharedGroup, values, row.shared_with)
 
 
 def _check_name(name: str) -> None:

@@ -194,8 +194,7 @@ class SubnetPoolLogic(SharedLogic[SubnetPoolRow, SubnetPool], DeletingLogic[Subn
 def _view(row: SubnetPoolRow, tags: Sequence[str]) -> SubnetPool:
     values = shown(row, tags) | {name: getattr(row, name) for name in SHOWN}
     values |= {name: str(getattr(row, name)) for name in plan.LENGTHS} | {"shared": EVERYONE in row.shared_with}
-    partly = row.shared_with and not values["shared"]
-    return SharedSubnetPool(**values, shared_with=row.shared_with) if partly else SubnetPool(**values)
+    return sharing.shared_view(SubnetPool, SharedSubnetPool, values, row.shared_with)
 
 
 def _read(row: SubnetPoolRow, asked: Sequence[str]) -> Spans:

@@ -58,11 +58,6 @@ def version_of(found: Sequence[IPNetwork]) -> int:
     return int(versions.pop())
 
 
-def check_version(found: Iterable[IPNetwork], version: int) -> None:
-    if any(one.version != version for one in found):
-        raise errors.PrefixVersionMismatch
-
-
 def held(texts: Iterable[str]) -> Spans:
     """Of prefixes that were read before."""
     return spans(parse_network(text) for text in texts)
