@@ -5,13 +5,13 @@ from __future__ import annotations
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.runner import Operation, OperationStep
 from kilonova.compute.models import Snapshot
+from kilonova.compute.properties import ON
 from kilonova.compute.virt.capabilities import CopiesDisks
 from kilonova.compute.virt.disks import Export
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import errors
 
 ALIVE = (PowerState.RUNNING, PowerState.PAUSED)
-TRUE = ("true", "1", "yes", "on")
 
 
 class TakeSnapshot(OperationStep):
@@ -35,9 +35,9 @@ def _quiesce(operation: Operation) -> bool | None:
     """Whether the file systems must be at rest; None: if that can be had."""
     image = operation.build.spec.image
     asked = image.properties if image is not None else {}
-    if asked.get("os_require_quiesce", "").lower() in TRUE:
+    if asked.get("os_require_quiesce", "").lower() in ON:
         return True
-    return None if asked.get("hw_qemu_guest_agent", "").lower() in TRUE else False
+    return None if asked.get("hw_qemu_guest_agent", "").lower() in ON else False
 
 
 class Pack(OperationStep):

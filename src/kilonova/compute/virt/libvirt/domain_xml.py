@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from kilonova.compute.properties import ON
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
 from kilonova.compute.virt.libvirt.elements import clean, el
@@ -23,7 +24,6 @@ HOT_PLUG_PORTS = 10
 PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 VIDEO_MODELS = {"vga", "virtio", "cirrus", "qxl", "bochs", "none"}
 WATCHDOG_ACTIONS = {"reset", "poweroff", "pause", "none"}
-TRUE = {"1", "true", "yes", "on"}
 
 
 def domain_xml(guest: GuestSpec, host: HostFacts) -> str:
@@ -244,7 +244,7 @@ def _watchdog(guest: GuestSpec) -> etree._Element | None:
 
 
 def _flag(guest: GuestSpec, name: str) -> bool:
-    return guest.properties.get(name, "").lower() in TRUE
+    return guest.properties.get(name, "").lower() in ON
 
 
 def _choice(guest: GuestSpec, name: str, known: set[str], default: str) -> str:

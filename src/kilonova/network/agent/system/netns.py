@@ -63,6 +63,11 @@ def remove(name: str) -> None:
     os.unlink(f"{RUN_DIR}/{name}")
 
 
+def entering(name: str) -> tuple[str, ...]:
+    """What a command line begins with, to run in the namespace."""
+    return "nsenter", f"--net={RUN_DIR}/{name}"
+
+
 def listed() -> list[str]:
     try:
         return sorted(os.listdir(RUN_DIR))

@@ -70,7 +70,7 @@ class Meters:
             return
         async with self._lock:
             stale = (await self._collect(router.id)).keys() - {meter.id for meter in wanted[1]}
-            await run(*_inside(router.id), "nft", "-f", "-", text=restore_text(*wanted, stale), timeout=self._timeout)
+            await self._nft(router.id, "-f", "-", text=restore_text(*wanted, stale))
             self._made[router.id] = wanted
             if not wanted[1]:
                 self._kept.read.pop(router.id, None)
@@ -105,7 +105,7 @@ class Meters:
 
     async def _collect(self, router_id: str) -> dict[str, Values]:
         """Read the router's counters, by label; what they grew by waits for the next report. A counter that fell is a new one."""
-        out = await run(*_inside(router_id), "nft", "-j", "list", "counters", timeout=self._timeout)
+        out = await self._nft(router_id, "-j", "list", "counters")
         found, now = counters(out), int(self._clock.now().timestamp())
         before = self._kept.read.get(router_id, {})
         for label_id, (packets, size) in found.items():
@@ -119,6 +119,10 @@ class Meters:
         self._kept.read[router_id] = {label_id: Read(*values, now) for label_id, values in found.items()}
         return found
 
+    async def _nft(self, router_id: str, *words: str, text: str = "") -> str:
+        argv = (*netns.entering(router_namespace(router_id)), "nft", *words)
+        return await run(*argv, text=text, timeout=self._timeout)
+
     def _grow(self, key: str, more: Metered) -> None:
         last = self._kept.growing.get(key)
         if last is not None:
@@ -127,10 +131,6 @@ class Meters:
 
     async def _write(self) -> None:
         await asyncio.to_thread(write, self._path, msgspec.json.encode(self._kept).decode())
-
-
-def _inside(router_id: str) -> tuple[str, ...]:
-    return "nsenter", f"--net={netns.RUN_DIR}/{router_namespace(router_id)}"
 
 
 def counters(listed: str) -> dict[str, Values]:

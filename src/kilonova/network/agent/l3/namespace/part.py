@@ -138,11 +138,8 @@ class NamespaceL3(L3):
         self.links.create(router.id)
         return before
 
-    def _entered(self, router_id: str) -> tuple[str, ...]:
-        return "nsenter", f"--net={netns.RUN_DIR}/{router_namespace(router_id)}"
-
     async def _translate(self, planned: Plan) -> None:
-        argv = (*self._entered(planned.id), "iptables-restore", "-w", "10")
+        argv = (*netns.entering(router_namespace(planned.id)), "iptables-restore", "-w", "10")
         await run(*argv, text=planned.nat, timeout=self.options.command_timeout)
 
     def _write(self, *routers: RouterModel) -> None:
@@ -153,7 +150,7 @@ class NamespaceL3(L3):
         """Connections that lived by what is no more; without the tool they outlive it, as the firewall part warns."""
         ended = dict.fromkeys(flow for old in before for flow in flows.ended(old, router))
         if ended and shutil.which("conntrack") is not None:
-            await flows.cut(self._entered(router.id), ended, self.options.command_timeout)
+            await flows.cut(netns.entering(router_namespace(router.id)), ended, self.options.command_timeout)
 
     def _announce(self, planned: Plan, fresh: dict[str, list[str]]) -> None:
         if fresh:
