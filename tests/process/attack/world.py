@@ -395,10 +395,6 @@ def _named(noun: str, **more: Any) -> Callable[[World], dict[str, Any]]:
     return lambda world: {noun: {"name": world.fresh()} | more}
 
 
-def _of_member(world: World) -> str:
-    return world.users["member"]
-
-
 V3 = "/identity/v3"
 MAKERS: dict[tuple[str, str], Maker] = {
     ("identity", "projects"): made(f"{V3}/projects", _named("project", tags=["word"]), "admin"),

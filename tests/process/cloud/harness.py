@@ -113,6 +113,23 @@ class Api:
         self.ok("POST", "network", "/subnets", {"subnet": {"network_id": network_id, "cidr": cidr, "ip_version": 4}})
         return str(network_id)
 
+    def external_network(self, cidr: str) -> str:
+        """For administrators: one that floating IPs are of."""
+        network: dict[str, Any] = {"name": "public", "router:external": True}
+        made = str(self.ok("POST", "network", "/networks", {"network": network})["network"]["id"])
+        subnet = {"network_id": made, "ip_version": 4, "cidr": cidr, "enable_dhcp": False}
+        self.ok("POST", "network", "/subnets", {"subnet": subnet})
+        return made
+
+    def routed_network(self, cidr: str, external: str) -> str:
+        """Behind a router to an external network."""
+        made = self.network("behind", cidr)
+        router = {"name": "edge", "external_gateway_info": {"network_id": external}}
+        router_id = self.ok("POST", "network", "/routers", {"router": router})["router"]["id"]
+        (subnet,) = self.ok("GET", "network", f"/subnets?network_id={made}")["subnets"]
+        self.ok("PUT", "network", f"/routers/{router_id}/add_router_interface", {"subnet_id": subnet["id"]})
+        return made
+
     def launch(self, image_id: str, networks: Any = "none", **fields: Any) -> str:
         body = {"name": "vm", "imageRef": image_id, "flavorRef": self.flavor_id(), "networks": networks} | fields
         return str(self.ok("POST", "compute", "/servers", {"server": body})["server"]["id"])

@@ -19,22 +19,13 @@ def demo(cloud: CloudProcess) -> Api:
 
 @pytest.fixture(scope="module")
 def public(cloud: CloudProcess) -> str:
-    admin = cloud.api()
-    network: dict[str, Any] = {"name": "public", "router:external": True}
-    made = str(admin.ok("POST", "network", "/networks", {"network": network})["network"]["id"])
-    subnet = {"network_id": made, "ip_version": 4, "cidr": "203.0.113.0/29", "enable_dhcp": False}
-    admin.ok("POST", "network", "/subnets", {"subnet": subnet})
-    return made
+    return cloud.api().external_network("203.0.113.0/29")
 
 
 @pytest.fixture(scope="module")
 def server(demo: Api, public: str) -> str:
     """Behind a router."""
-    network = demo.network("behind", "10.71.0.0/24")
-    router = {"router": {"name": "edge", "external_gateway_info": {"network_id": public}}}
-    router_id = demo.ok("POST", "network", "/routers", router)["router"]["id"]
-    (subnet,) = demo.ok("GET", "network", f"/subnets?network_id={network}")["subnets"]
-    demo.ok("PUT", "network", f"/routers/{router_id}/add_router_interface", {"subnet_id": subnet["id"]})
+    network = demo.routed_network("10.71.0.0/24", public)
     made = demo.launch(demo.image("plain"), [{"uuid": network}])
     demo.wait(made, "ACTIVE")
     return made
