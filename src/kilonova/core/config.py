@@ -98,6 +98,9 @@ def _section(name: str, kind: Any, values: dict[str, Any], env: Mapping[str, str
         if key not in fields or key in sources:
             known = ", ".join(sorted(fields.keys() - sources.keys()))
             raise ConfigError(f"{source}: [{name}] {key}: unknown key; known are {known}")
+    for key, key_source in sources.items():
+        if key_source and _variable(name, key) in env:
+            raise ConfigError(f"environment: {_variable(name, key)}: is set by {key_source}")
     converted = {}
     for key, field in fields.items():
         if key not in sources and (made := _value(name, key, field.type, values, env, source)) is not msgspec.UNSET:
@@ -108,10 +111,14 @@ def _section(name: str, kind: Any, values: dict[str, Any], env: Mapping[str, str
         raise ConfigError(f"{source}: [{name}]: {error}") from None
 
 
+def _variable(section: str, key: str) -> str:
+    return f"KILONOVA_{section}_{key}".replace(".", "_").upper()
+
+
 def _value(section: str, key: str, kind: Any, values: Mapping[str, Any], env: Mapping[str, str], source: str) -> Any:
     """The key's value from the environment or the file; UNSET for the default. A table with keys of its own may be given whole,
     as JSON in the environment, or key by key."""
-    variable = f"KILONOVA_{section}_{key}".replace(".", "_").upper()
+    variable = _variable(section, key)
     inner = _struct(kind)
     where = f"environment: {variable}" if variable in env else f"{source}: [{section}] {key}"
     try:

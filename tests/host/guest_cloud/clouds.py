@@ -29,7 +29,7 @@ def own_cloud(
         pytest.skip("real guests need root")
     env = {
         "KILONOVA_DATAPLANE_INSTANCE": instance,
-        "KILONOVA_AGENT_INSTANCE_NAME_TEMPLATE": f"{instance}{os.getpid()}-%08x",  # a killed run may have left guests
+        "KILONOVA_COMPUTE_INSTANCE_NAME_TEMPLATE": f"{instance}{os.getpid()}-%08x",  # a killed run may have left guests
         "KILONOVA_AGENT_SHUTDOWN_TIMEOUT": "20",
         "KILONOVA_DATAPLANE_BRIDGE_MAPPINGS": json.dumps({"public": PROVIDER_BRIDGE}),
     } | settings  # fmt: skip

@@ -94,6 +94,9 @@ def test_one_fact_is_one_setting(variable: str, text: str, keys: list[str], tmp_
         file.write_text(f"[{section}]\n{name} = 1\n")
         with pytest.raises(config.ConfigError, match="is set by "):
             load(file, env={})
+        elsewhere = f"KILONOVA_{section}_{name}".upper()
+        with pytest.raises(config.ConfigError, match=f"environment: {elsewhere}: is set by "):
+            load(env={elsewhere: text})
 
 
 @pytest.mark.parametrize("template", ["vm", "vm-%d-%d", "%(name)s", "vm-%"])

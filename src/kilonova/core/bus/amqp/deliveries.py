@@ -119,10 +119,10 @@ class Deliveries:
             ending.cancel()  # nothing, when it has a result
 
     async def _put_aside(self, link: Link, message: DeliveredMessage, reason: str, **what: str) -> None:
-        self.dead_lettered += 1
-        logger.error("message dead-lettered", queue=DEAD, key=message.routing_key, reason=reason, **what)
         refusal = Reply(error=errors.to_wire(errors.BusError(reason=reason)))
         await link.put_aside(message, msgspec.msgpack.encode(refusal))
+        self.dead_lettered += 1
+        logger.error("message dead-lettered", queue=DEAD, key=message.routing_key, reason=reason, **what)
 
 
 def deliveries_before(message: DeliveredMessage) -> int:
