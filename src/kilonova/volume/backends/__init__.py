@@ -1,0 +1,1 @@
+"""Where volumes have their bytes: one driver for each kind of back end."""

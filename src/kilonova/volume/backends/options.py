@@ -1,0 +1,27 @@
+"""What an operator may say about a back end: one Struct for each kind, found by `driver`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from kilonova.core.config import doc
+
+
+class FakeBackendOptions(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="fake"
+):
+    """Of volumes without data, for scale and for trying things out. An operation is a method of the driver."""
+
+    delay: Annotated[dict[str, float], doc("Operation, or * for all → seconds it takes.")] = {}
+    fail: Annotated[
+        dict[str, float | str],
+        doc(
+            "Operation, or * for all → probability that it fails (0 to 1), or a file name pattern of the ids it fails for."
+        ),
+    ] = {}
+    total_gb: Annotated[int, doc("Size of the pool, in GiB.", ge=0)] = 1_000_000
+
+
+BackendOptions = FakeBackendOptions
