@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 
@@ -60,6 +60,15 @@ class Task(StrEnum):
     SOFT_DELETING = "soft-deleting"
     RESTORING = "restoring"
 
+
+RUNNING, SHUTDOWN, CRASHED, SUSPENDED = 1, 4, 6, 7
+FOLLOWS: dict[int, tuple[Sequence[Vm], Vm]] = {
+    SHUTDOWN: ((Vm.ACTIVE, Vm.PAUSED), Vm.STOPPED),
+    CRASHED: ((Vm.ACTIVE, Vm.PAUSED), Vm.STOPPED),
+    RUNNING: ((Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED), Vm.ACTIVE),
+    SUSPENDED: ((Vm.ACTIVE, Vm.PAUSED), Vm.SUSPENDED),
+}
+"""power state a guest took by itself → the vm_states that then no longer hold, and the one that does."""
 
 BUILD_TASKS = (Task.SCHEDULING, Task.NETWORKING, Task.BLOCK_DEVICE_MAPPING, Task.SPAWNING)
 UNSHELVE_TASKS = (Task.UNSHELVING, Task.SPAWNING)

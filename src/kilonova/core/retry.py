@@ -57,7 +57,8 @@ def always(_error: Exception) -> bool:
 class Attempts:
     """Counts the failed attempts of one piece of work and logs them; for loops that `retry` does not fit.
 
-    It gives up after `limit` attempts, or when the next one would begin later than `within` seconds after this object was made.
+    It gives up after `limit` attempts, or when the next one would begin later than `within` seconds after the first of these that
+    failed had ended: work that takes long has the same patience when it breaks off as work that fails at once.
     `log_every`: seconds between two `retrying` lines, 0 for one per attempt. `level` is that of `retrying`. `traceback`:
     for errors that are not expected, where the text alone does not show the cause.
     """
@@ -77,7 +78,7 @@ class Attempts:
     ) -> None:
         self.failures = 0
         self._backoff, self._clock, self._limit = backoff, clock, limit
-        self._until = clock.monotonic() + within if within != FOREVER else FOREVER
+        self._within, self._until = within, FOREVER
         self._log, self._level, self._traceback, self._fields = log, level, traceback, fields
         self._log_every, self._logged_at = log_every, -FOREVER
 
@@ -85,6 +86,8 @@ class Attempts:
         """Seconds to wait before the next attempt. Raises `error` when there is none."""
         self.failures += 1
         pause, now = self._backoff.pause(self.failures, self._clock), self._clock.monotonic()
+        if self.failures == 1:
+            self._until = now + self._within
         if self.failures >= self._limit or now + pause > self._until:
             self._log.warning("gave up", attempts=self.failures, **self._cause(error), **self._fields)
             raise error

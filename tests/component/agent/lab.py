@@ -19,7 +19,7 @@ from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.service import ComputeAgent
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.port_ids import port_id_for
-from kilonova.compute.states import Vm
+from kilonova.compute.states import FOLLOWS, Vm
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.fake import FakeDriver, FakeGuest, FakeHypervisor, FakeOptions
 from kilonova.core import errors
@@ -166,6 +166,11 @@ class Conductor(ConductorAPI):
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         self._stumble("power_state_seen")
         self.powers.append((server_id, power_state))
+        row = self.rows[server_id]
+        server = msgspec.structs.replace(row.server, power_state=power_state)
+        if power_state in FOLLOWS and server.vm_state in FOLLOWS[power_state][0]:
+            server = msgspec.structs.replace(server, vm_state=str(FOLLOWS[power_state][1]))
+        self.rows[server_id] = msgspec.structs.replace(row, server=server)
 
 
 class Network:
@@ -244,12 +249,15 @@ class Wiring(NetworkAgentAPI):
         self.plugged: set[str] = set()
         self.fail: Exception | None = None
 
-    async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
-        if self.fail is not None:
-            raise self.fail
+    def _stumble(self) -> None:
         if self.away:
             self.away -= 1
             raise errors.NoReceiver(reason="the network agent starts")
+
+    async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self._stumble()
         self.plugged |= set(port_ids)
         if self.lost:
             self.lost -= 1
@@ -257,6 +265,7 @@ class Wiring(NetworkAgentAPI):
             await self.lab.plugged(*port_ids, status=self.event)
 
     async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:
+        self._stumble()
         self.plugged -= set(port_ids)
 
     async def changed(self, ctx: RequestContext, port_ids: list[str]) -> None:
@@ -268,13 +277,13 @@ class Wiring(NetworkAgentAPI):
 
 class Image:
     """The image service's client. `held`: id → status of images that wait for their data, or have them; uploads fail with `fail`,
-    and the next `breaks` of them break off."""
+    and the next `breaks` of them break off, after `takes` seconds."""
 
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
         self.data: dict[str, bytes] = {}
         self.fail: Exception | None = None
-        self.breaks = 0
+        self.breaks, self.takes = 0, 0.0
 
     def granted(self, grant: str) -> Image:
         return self
@@ -291,6 +300,7 @@ class Image:
         self.held[image_id] = "saving"
         if self.breaks:
             self.breaks -= 1
+            await asyncio.sleep(self.takes)
             raise errors.ServiceUnavailable(reason="the connection broke")
         self.data[image_id] = b"".join([piece async for piece in data])
         assert len(self.data[image_id]) == size

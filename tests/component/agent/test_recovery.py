@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kilonova.compute import models
+from kilonova.compute.agent.recovery import take_up_lost
 from kilonova.compute.virt.driver import PowerState
 from tests.component.agent.lab import CTX, HOST, NOTHING, PORT, STEPS, Lab, active, build_of, server_id
 from tests.eventually import until
@@ -276,3 +277,62 @@ async def test_a_host_that_could_not_report_asks_for_its_servers_states(tmp_path
     await lab.idle()
     assert lab.traces() == NOTHING
     await lab.close()
+
+
+async def test_work_that_was_lost_is_taken_up_at_the_second_look(lab: Lab) -> None:
+    """A message may still be on its way at the first one."""
+    await lab.start()
+    assert (await lab.launch(build_of())).ok
+    assert lab.agent is not None
+    manager = lab.agent.manager
+    lab.conductor.rows[server_id()] = msgspec.structs.replace(lab.row(), action="stop", request_id="req-5")
+    lab.conductor.busy_with(server_id(), "powering-off")
+    seen = await take_up_lost(manager, CTX, {})
+    assert (seen, manager.busy) == ({server_id(): "req-5 powering-off"}, {})
+    assert await take_up_lost(manager, CTX, {server_id(): "req-4 powering-off"}) == seen  # another action than was seen
+    assert manager.busy == {}
+    await take_up_lost(manager, CTX, seen)
+    await until(lambda: lab.conductor.ended)
+    await lab.idle()
+    assert [(action, fault) for action, _, fault, _ in lab.conductor.ended] == [("stop", None)]
+    assert lab.power() is PowerState.SHUTDOWN
+    assert await take_up_lost(manager, CTX, seen) == {}
+
+
+async def test_work_in_progress_is_not_lost(lab: Lab) -> None:
+    await lab.start()
+    assert (await lab.launch(build_of())).ok
+    assert lab.agent is not None
+    lab.fault("power_off", "hang")
+    lab.conductor.rows[server_id()] = msgspec.structs.replace(lab.row(), action="stop", request_id="req-5")
+    lab.conductor.busy_with(server_id(), "powering-off")
+    await lab.host.run_action(CTX, models.ServerRef(build=lab.row(), request_id="req-5", action="stop"))
+    await until(lambda: lab.faults.rules[-1].count == 0)
+    assert await take_up_lost(lab.agent.manager, CTX, {server_id(): "req-5 powering-off"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "power", "guest", "follows"),
+    [
+        ("active", 1, PowerState.SHUTDOWN, True),
+        ("stopped", 4, PowerState.RUNNING, True),
+        ("active", 4, PowerState.SHUTDOWN, True),  # the state was reset
+        ("paused", 3, PowerState.RUNNING, True),
+        ("active", 1, PowerState.RUNNING, False),
+        ("active", 1, PowerState.NOSTATE, False),
+        ("resized", 1, PowerState.RUNNING, False),
+    ],
+)
+async def test_a_row_follows_a_guest_whose_event_was_lost(
+    lab: Lab, vm_state: str, power: int, guest: PowerState, follows: bool
+) -> None:
+    await lab.start()
+    assert lab.agent is not None
+    if guest is not PowerState.NOSTATE:
+        lab.put_guest(guest)
+    lab.conductor.take(active(build_of(), vm_state=vm_state, power_state=power))
+    for _ in range(2):  # the second look finds nothing new
+        await take_up_lost(lab.agent.manager, CTX, {})
+        await lab.idle()
+    assert lab.conductor.powers == ([(server_id(), int(guest))] if follows else [])
+    assert lab.power() is guest

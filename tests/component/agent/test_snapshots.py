@@ -160,3 +160,22 @@ async def test_a_deletion_ends_it(lab: Lab) -> None:
     await lab.idle()
     assert (lab.conductor.ended, lab.power(), lab.image.held[IMAGE]) == ([], PowerState.NOSTATE, "queued")
     assert lab.journal.unfinished(HOST) == {}
+
+
+async def test_a_server_is_shelved_while_its_neighbours_restart(lab: Lab) -> None:
+    """The network agent does not answer, and an upload that took longer than the host has patience breaks off."""
+    lab.options = msgspec.structs.replace(lab.options, service_patience=2.0)
+    await lab.start()
+    assert (await lab.launch(ordered_on_network())).ok
+    lab.image.held[IMAGE], lab.image.breaks, lab.wiring.away = "queued", 1, 2
+    lab.image.takes = lab.options.service_patience + 0.1
+    _, change, fault, steps = await lab.act("shelve")
+    assert (fault, steps) == (None, ["power_off", "unplug", *STEPS])
+    assert (change.vm_state, lab.image.held[IMAGE], lab.power()) == ("shelved", "active", PowerState.SHUTDOWN)
+    assert (lab.wiring.plugged, lab.wiring.away) == (set(), 0)
+
+
+def ordered_on_network() -> models.ServerBuild:
+    return msgspec.structs.replace(
+        ordered(), spec=msgspec.structs.replace(ordered().spec, networks=build_of().spec.networks)
+    )

@@ -51,8 +51,18 @@ class Guest:
         return self.inside(["python3", "-c", script], timeout=120).returncode == 0
 
     def action(self, body: dict[str, Any], *statuses: str) -> None:
-        self.guests.demo.ok("POST", "compute", f"/servers/{self.id}/action", body)
-        self.guests.demo.wait(self.id, *statuses, timeout=300)
+        """Ends early, and says why, when the action has failed and left the server in another status."""
+        demo = self.guests.demo
+        demo.ok("POST", "compute", f"/servers/{self.id}/action", body)
+
+        def settled(found: dict[str, Any]) -> bool:
+            if found["OS-EXT-STS:task_state"] is not None or found["status"] in statuses:
+                return found["OS-EXT-STS:task_state"] is None
+            newest = demo.ok("GET", "compute", f"/servers/{self.id}/os-instance-actions")["instanceActions"][0]
+            assert newest["message"] is None, f"{newest['action']} failed:\n{self.guests.logs()[-6000:]}"
+            return False
+
+        eventually(lambda: demo.server(self.id), f"the server is not {' or '.join(statuses)}", 300, satisfies=settled)
 
     def delete(self) -> None:
         self.guests.demo.ok("DELETE", "compute", f"/servers/{self.id}")

@@ -82,6 +82,20 @@ async def test_no_attempt_begins_after_the_deadline():
     assert clock.slept == [0.5, 1, 2]  # at 3.5 s, and the next one would be at 7.5 s
 
 
+async def test_the_time_counts_from_the_first_failure():
+    """What breaks off after hours is tried again as long as what fails at once."""
+    clock, calls = TestClock(), []
+
+    async def work():
+        calls.append(clock.monotonic())
+        await clock.sleep(100)
+        raise AWAY
+
+    with pytest.raises(errors.BusError):
+        await retry(work, EXACT, within=150, clock=clock, log=LOG)
+    assert len(calls) == 3  # failures at 100, 200.5 and 301.5 s
+
+
 async def test_an_error_that_a_retry_cannot_mend_is_raised_at_once_without_a_log_line():
     clock, work = TestClock(), Flaky(9, errors.NotFound("no such thing"))
     with capture_logs() as logs, pytest.raises(errors.NotFound):

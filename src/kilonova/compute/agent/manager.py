@@ -49,7 +49,7 @@ class ComputeManager(ComputeAPI):
         self.host = host
         self.busy: dict[str, list[asyncio.Task[None]]] = {}
         self._parked: set[asyncio.Future[None]] = set()
-        self._draining = False
+        self.draining = False
         self._slots = asyncio.Semaphore(host.options.max_concurrent_builds)
 
     # ---- one task a server
@@ -69,7 +69,7 @@ class ComputeManager(ComputeAPI):
 
     async def _exclusively(self, server_id: str, work: Work) -> None:
         """Run `work` after whatever runs on this server; returns when it is done."""
-        if self._draining:
+        if self.draining:
             await self._park()
         task = self.begin(server_id, work)
         try:
@@ -86,7 +86,7 @@ class ComputeManager(ComputeAPI):
     async def drain(self, seconds: float) -> None:
         """Let what runs here end, for at most so long; events that it waits for still come. New work is held back, and given
         back to the bus by `interrupt`."""
-        self._draining = True
+        self.draining = True
         if self.busy:
             await asyncio.wait(self._tasks(), timeout=seconds)
 
@@ -183,7 +183,7 @@ class ComputeManager(ComputeAPI):
         if action is None:  # of a release or a package that is not installed here
             await self.report_action(ctx, ref, actions.unknown(self.host, ref))
             return
-        if action.runs is Runs.REMOVAL and not self._draining:
+        if action.runs is Runs.REMOVAL and not self.draining:
             for task in self.busy.get(server_id, []):
                 task.cancel()
         work = {

@@ -43,7 +43,7 @@ async def forget(host: Host, ctx: RequestContext, gone: models.Departed) -> None
     )
     await remove_guest(host, uuid)
     if gone.port_ids:
-        await host.wiring.unplug(ctx, gone.port_ids)
+        await host.unplug(ctx, gone.server_uuid, gone.port_ids)
     if not gone.shared:
         await host.driver.disks.remove(uuid)
     for name, run in host.journal.unfinished(host.name).items():

@@ -114,7 +114,7 @@ class Unshelved(Origin):
 
     async def leave_ports(self, host: Host, ctx: RequestContext, vifs: Sequence[Vif]) -> None:
         await free_ports(host, self.build)
-        await host.wiring.unplug(ctx, [vif.port_id for vif in self.build.server.network_info])
+        await host.unplug(ctx, self.build.server.uuid, [vif.port_id for vif in self.build.server.network_info])
 
     async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
         await remove_guest(host, self.build.server.uuid)

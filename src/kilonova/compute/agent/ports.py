@@ -35,7 +35,7 @@ async def release_ports(
         taps |= await _release(host, build, given, ours, moved=moved)
     except errors.Forbidden as error:  # the conductor removes what stays
         logger.warning("port deletion left to the conductor", server=uuid_, host=host.name, reason=error.message)
-    await host.wiring.unplug(ctx, sorted(taps))
+    await host.unplug(ctx, uuid_, sorted(taps))
 
 
 async def release_port(host: Host, build: ServerBuild) -> None:
@@ -86,4 +86,4 @@ async def give_back_ports(host: Host, ctx: RequestContext, build: ServerBuild, s
         if port.host_id == host.name:
             await network.bind_port(port.id, source, device_id=port.device_id, device_owner=port.device_owner)
     held = {port.id for port in own} | {vif.port_id for vif in build.server.network_info}
-    await host.wiring.unplug(ctx, sorted(held))
+    await host.unplug(ctx, build.server.uuid, sorted(held))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import msgspec
@@ -19,7 +19,7 @@ from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.moves import TASKS
-from kilonova.compute.states import Task, Vm, is_launching
+from kilonova.compute.states import FOLLOWS, Task, Vm, is_launching
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
 from kilonova.core.context import RequestContext
@@ -40,15 +40,80 @@ async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.
     the bus delivers again is known as a repeat, and a deletion interrupts. The tasks do the work."""
     host = manager.host
     rows = {b.server.uuid: b for b in await host.ask_conductor(lambda: host.conductor.servers_on_host(ctx, host.name))}
-    runs: dict[str, list[tuple[str, Run]]] = {}
-    for name, run in host.journal.unfinished(host.name).items():
-        runs.setdefault(run.build.server.uuid, []).append((name, run))
-    return [
-        manager.begin(
-            uuid, partial(_told, partial(_one, manager, ctx, rows.get(uuid), runs.get(uuid, [])), host.name, uuid)
+    runs = _open_runs(manager)
+    return [_begin(manager, ctx, uuid, rows.get(uuid), runs) for uuid in sorted(rows.keys() | runs.keys())]
+
+
+async def take_up_lost(manager: ComputeManager, ctx: RequestContext, seen: Mapping[str, str]) -> dict[str, str]:
+    """Begin what servers' rows wait for while nothing here does it: its message was lost, or its work failed in a way that no
+    report followed. A message may still be on its way: only what was so at the last look (`seen`: server → what it waits for)
+    is begun. What is so now. Idle servers' rows follow their guests, where an event was lost."""
+    host = manager.host
+    if manager.draining:
+        return {}
+    rows = {row.server.uuid: row for row in await host.conductor.servers_on_host(ctx, host.name)}
+    await _follow_guests(manager, ctx, rows.values())
+    waiting = {
+        uuid: f"{row.request_id} {row.server.task_state}"
+        for uuid, row in rows.items()
+        if uuid not in manager.busy and _waits(row)
+    }
+    runs = _open_runs(manager)
+    for uuid in [uuid for uuid, what in waiting.items() if seen.get(uuid) == what]:
+        logger.warning("lost work taken up", server=uuid, host=host.name, task_state=rows[uuid].server.task_state)
+        _begin(manager, ctx, uuid, rows[uuid], runs)
+    return waiting
+
+
+async def _follow_guests(manager: ComputeManager, ctx: RequestContext, rows: Iterable[models.ServerBuild]) -> None:
+    """A report waits its turn among the server's work, so that no older state is reported after an action."""
+    guests = {guest.uuid: guest.power_state for guest in await manager.host.driver.guests()}
+    for row in rows:
+        uuid = row.server.uuid
+        state = guests.get(uuid, PowerState.NOSTATE)
+        if row.server.task_state is None and uuid not in manager.busy and _contradicts(state, row.server):
+            manager.begin(
+                uuid, partial(_told, partial(_report_power, manager, ctx, row.server), manager.host.name, uuid)
+            )
+
+
+def _contradicts(state: PowerState, server: models.Server) -> bool:
+    """Whether the guest is not what its row says; one that is not there is left to the server's next start."""
+    if state is PowerState.NOSTATE or server.vm_state == Vm.BUILDING:
+        return False
+    return int(state) != server.power_state or (state in FOLLOWS and server.vm_state in FOLLOWS[state][0])
+
+
+async def _report_power(manager: ComputeManager, ctx: RequestContext, server: models.Server) -> None:
+    host, state = manager.host, await manager.host.driver.power_state(server.uuid)
+    if _contradicts(state, server):
+        await host.ask_conductor(
+            lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, int(state)), server=server.uuid
         )
-        for uuid in sorted(rows.keys() | runs.keys())
-    ]
+
+
+def _waits(row: models.ServerBuild) -> bool:
+    """For its deletion, or an action; the conductor looks after launches and moves."""
+    task = row.server.task_state
+    return task == Task.DELETING or ACTIONS.by_task(task, row.action) is not None
+
+
+OpenRuns = Mapping[str, list[tuple[str, Run]]]
+
+
+def _open_runs(manager: ComputeManager) -> OpenRuns:
+    """Server → the journal's."""
+    runs: dict[str, list[tuple[str, Run]]] = {}
+    for name, run in manager.host.journal.unfinished(manager.host.name).items():
+        runs.setdefault(run.build.server.uuid, []).append((name, run))
+    return runs
+
+
+def _begin(
+    manager: ComputeManager, ctx: RequestContext, uuid: str, row: models.ServerBuild | None, runs: OpenRuns
+) -> asyncio.Task[None]:
+    work = partial(_one, manager, ctx, row, runs.get(uuid, []))
+    return manager.begin(uuid, partial(_told, work, manager.host.name, uuid))
 
 
 async def _told(work: Work, host: str, server: str) -> None:
@@ -182,11 +247,8 @@ async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models
     if action is not None and host.options.resume_guests_on_boot:
         build = msgspec.structs.replace(row, action=action)
         await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action=action), by_itself=True)
-    elif int(state) != server.power_state:
-        seen = int(state)
-        await host.ask_conductor(
-            lambda: host.conductor.power_state_seen(ctx, host.name, server.uuid, seen), server=server.uuid
-        )
+    else:
+        await _report_power(manager, ctx, server)
 
 
 async def remove_leftovers(manager: ComputeManager, ctx: RequestContext) -> list[str]:

@@ -67,11 +67,16 @@ class Host:
         )
 
     async def ask_service(self, ask: Callable[[], Awaitable[T]], **ids: Any) -> T:
-        """Call another service, which may be restarting; raises its last error after `service_patience` seconds."""
+        """Call another service, or the network agent, which may be restarting; raises its last error when it was unreachable
+        for `service_patience` seconds."""
         within = self.options.service_patience
         return await retry(
             ask, BACKOFF, within=within, clock=self.clock, log=logger, work="ask another service", host=self.name, **ids
         )
+
+    async def unplug(self, ctx: RequestContext, server: str, port_ids: Sequence[str]) -> None:
+        """Wiring, leases and filters of a server's ports are gone from this host; nothing happens where there are none."""
+        await self.ask_service(lambda: self.wiring.unplug(ctx, list(port_ids)), server=server)
 
 
 @dataclass(kw_only=True)

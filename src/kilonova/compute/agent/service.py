@@ -11,7 +11,7 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.manager import ComputeManager
 from kilonova.compute.agent.options import AgentOptions
-from kilonova.compute.agent.recovery import recover, remove_leftovers
+from kilonova.compute.agent.recovery import recover, remove_leftovers, take_up_lost
 from kilonova.compute.agent.runner import Host
 from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
@@ -60,6 +60,7 @@ class ComputeAgent:
             )
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, str] = {}  # what no work was done for at the last look
 
     async def start(self) -> None:
         """Raises HypervisorUnavailable. Waits for the conductor; recovery continues in the background."""
@@ -115,6 +116,7 @@ class ComputeAgent:
         try:
             await self.manager.forget_departed(self._ctx())
             await remove_leftovers(self.manager, self._ctx())
+            self._waiting = await take_up_lost(self.manager, self._ctx(), self._waiting)
         except Exception as error:
             logger.warning("search for leftovers failed", host=self.host, exc_info=error)
 

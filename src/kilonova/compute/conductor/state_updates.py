@@ -14,22 +14,13 @@ from kilonova.compute.conductor.deps import Deps, finished_spec, logger
 from kilonova.compute.conductor.images import Images, makes_image
 from kilonova.compute.conductor.shelving import Shelving
 from kilonova.compute.models import Fault, ServerChange, StepRecord
-from kilonova.compute.states import Vm
+from kilonova.compute.states import FOLLOWS, Vm
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
 from kilonova.compute.store import steps as step_store
 from kilonova.compute.store.conductor_servers import Condition
 from kilonova.core.batching import Batched
 from kilonova.core.db import Connection, retried
-
-RUNNING, SHUTDOWN, CRASHED, SUSPENDED = 1, 4, 6, 7
-FOLLOWS: dict[int, tuple[Sequence[Vm], Vm]] = {
-    SHUTDOWN: ((Vm.ACTIVE, Vm.PAUSED), Vm.STOPPED),
-    CRASHED: ((Vm.ACTIVE, Vm.PAUSED), Vm.STOPPED),
-    RUNNING: ((Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED), Vm.ACTIVE),
-    SUSPENDED: ((Vm.ACTIVE, Vm.PAUSED), Vm.SUSPENDED),
-}
-"""power state a guest took by itself → the vm_states that then no longer hold, and the one that does."""
 
 
 class StateUpdates:

@@ -90,7 +90,7 @@ def _vif(operation: Operation) -> Vif:
 
 
 async def _unplug(operation: Operation) -> None:
-    await operation.host.wiring.unplug(operation.ctx, [operation.build.arguments["port"]])
+    await operation.host.unplug(operation.ctx, operation.uuid, [operation.build.arguments["port"]])
 
 
 async def _let_go(operation: Operation) -> None:

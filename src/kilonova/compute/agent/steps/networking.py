@@ -124,7 +124,7 @@ class Plug(OperationStep):
 
     async def undo(self, operation: Operation) -> None:
         if operation.vifs:
-            await operation.host.wiring.unplug(operation.ctx, [vif.port_id for vif in operation.vifs])
+            await operation.host.unplug(operation.ctx, operation.uuid, [vif.port_id for vif in operation.vifs])
 
 
 async def _plug(operation: Operation, port_ids: list[str]) -> None:
@@ -135,7 +135,7 @@ class Unplug(OperationStep):
     """Wiring, leases and filters are gone from this host; the ports stay."""
 
     async def do(self, operation: Operation) -> None:
-        await operation.host.wiring.unplug(operation.ctx, [vif.port_id for vif in operation.vifs])
+        await operation.host.unplug(operation.ctx, operation.uuid, [vif.port_id for vif in operation.vifs])
 
 
 class AwaitNetwork(OperationStep):
