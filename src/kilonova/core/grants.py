@@ -15,11 +15,13 @@ import msgspec
 HEADER = "x-kilonova-grant"
 LIFE = 3600.0  # seconds for which something new may be asked for; a build that waits longer than that is given up
 MAC = 32  # bytes
+BUILD, METADATA = "build", "metadata"
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`images` may be read, `fills` may be given their data. `made` are ids of ports that compute makes for the server, `given`
-    of the user's; `hosts` are those that its ports may be bound to: its own, and the one it comes from. `until` is in epoch
+    of the user's; `hosts` are those that its ports may be bound to: its own, and the one it comes from. `use` is
+    what for: BUILD, or METADATA, to pass on the server's requests for metadata and nothing else. `until` is in epoch
     seconds: afterwards only what is bound to the hosts may be let go of, and no image be read or filled."""
 
     server: str
@@ -31,6 +33,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     made: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    use: str = BUILD
     until: float = 0.0
     fresh: bool = True
 
@@ -48,8 +51,9 @@ class Grants:
         body = msgspec.msgpack.encode(grant)
         return base64.urlsafe_b64encode(self._mac(body) + body).decode()
 
-    def read(self, text: str, now: float) -> Grant | None:
-        """The grant, `fresh` or not at `now` (epoch seconds); None for what was not signed with our secret."""
+    def read(self, text: str, now: float, use: str = BUILD) -> Grant | None:
+        """The grant, `fresh` or not at `now` (epoch seconds); None for what was not signed with our secret,
+        or for another use."""
         if not self._key:
             return None
         try:
@@ -60,7 +64,7 @@ class Grants:
         if not hmac.compare_digest(given, self._mac(body)):
             return None
         grant = msgspec.msgpack.decode(body, type=Grant)
-        return msgspec.structs.replace(grant, fresh=now < grant.until)
+        return msgspec.structs.replace(grant, fresh=now < grant.until) if grant.use == use else None
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self._key, body, "sha256")

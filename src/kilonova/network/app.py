@@ -15,75 +15,76 @@ from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkPluginAP
 from kilonova.network.deps import Deps, alive_since
 from kilonova.network.hosts.announcer import Announcer
 from kilonova.network.hosts.compute_events import ComputeEvents, ComputeNotifier
+from kilonova.network.hosts.metadata_callers import MetadataCallers
 from kilonova.network.hosts.meters import MeterNotifications
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.hosts.plugin import NetworkPlugin
 from kilonova.network.options import NetworkOptions
-from kilonova.network.resources.address_groups.routes import ADDRESS_GROUPS
-from kilonova.network.resources.address_scopes.routes import ADDRESS_SCOPES
-from kilonova.network.resources.agent_schedulers.routes import AGENT_SCHEDULERS
+from kilonova.network.resources.address_groups.routes import ADDRESS_GROUPS_RESOURCE
+from kilonova.network.resources.address_scopes.routes import ADDRESS_SCOPES_RESOURCE
+from kilonova.network.resources.agent_schedulers.routes import AGENT_SCHEDULERS_RESOURCE
 from kilonova.network.resources.agents.logic import AgentLogic
-from kilonova.network.resources.agents.routes import AGENTS
-from kilonova.network.resources.auto_allocated_topology.routes import AUTO_ALLOCATED_TOPOLOGY
-from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES
+from kilonova.network.resources.agents.routes import AGENTS_RESOURCE
+from kilonova.network.resources.auto_allocated_topology.routes import AUTO_ALLOCATED_TOPOLOGY_RESOURCE
+from kilonova.network.resources.availability_zones import AVAILABILITY_ZONES_RESOURCE
 from kilonova.network.resources.base import policies as base
 from kilonova.network.resources.base.resource import AnyResource, Api, counted
-from kilonova.network.resources.default_security_group_rules.routes import DEFAULT_SECURITY_GROUP_RULES
-from kilonova.network.resources.discovery import DISCOVERY
-from kilonova.network.resources.flavors.routes import FLAVORS
-from kilonova.network.resources.floating_ips.routes import FLOATING_IPS
-from kilonova.network.resources.metering_label_rules import METERING_LABEL_RULES
-from kilonova.network.resources.metering_labels import METERING_LABELS
-from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY
-from kilonova.network.resources.networks.routes import NETWORKS
-from kilonova.network.resources.port_forwardings.routes import PORT_FORWARDINGS
-from kilonova.network.resources.ports.routes import PORTS
-from kilonova.network.resources.qos_policies.routes import QOS_POLICIES
-from kilonova.network.resources.qos_rules.routes import QOS_RULE_ALIASES, QOS_RULE_TYPES, QOS_RULES
-from kilonova.network.resources.quotas.routes import QUOTAS
-from kilonova.network.resources.rbac_policies.routes import RBAC_POLICIES
-from kilonova.network.resources.routers.routes import ROUTERS
-from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES
-from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS
-from kilonova.network.resources.service_profiles.routes import SERVICE_PROFILES
-from kilonova.network.resources.subnetpools.routes import SUBNETPOOLS
-from kilonova.network.resources.subnets.routes import SUBNETS
-from kilonova.network.resources.tags import TAGS
-from kilonova.network.resources.trunks.routes import TRUNKS
+from kilonova.network.resources.default_security_group_rules.routes import DEFAULT_SECURITY_GROUP_RULES_RESOURCE
+from kilonova.network.resources.discovery import DISCOVERY_RESOURCE
+from kilonova.network.resources.flavors.routes import FLAVORS_RESOURCE
+from kilonova.network.resources.floating_ips.routes import FLOATING_IPS_RESOURCE
+from kilonova.network.resources.metering_label_rules import METERING_LABEL_RULES_RESOURCE
+from kilonova.network.resources.metering_labels import METERING_LABELS_RESOURCE
+from kilonova.network.resources.network_ip_availability import NETWORK_IP_AVAILABILITY_RESOURCE
+from kilonova.network.resources.networks.routes import NETWORKS_RESOURCE
+from kilonova.network.resources.port_forwardings.routes import PORT_FORWARDINGS_RESOURCE
+from kilonova.network.resources.ports.routes import PORTS_RESOURCE
+from kilonova.network.resources.qos_policies.routes import QOS_POLICIES_RESOURCE
+from kilonova.network.resources.qos_rules.routes import QOS_RULE_ALIASES_RESOURCE, QOS_RULE_TYPES_RESOURCE, QOS_RULES
+from kilonova.network.resources.quotas.routes import QUOTAS_RESOURCE
+from kilonova.network.resources.rbac_policies.routes import RBAC_POLICIES_RESOURCE
+from kilonova.network.resources.routers.routes import ROUTERS_RESOURCE
+from kilonova.network.resources.security_group_rules.routes import SECURITY_GROUP_RULES_RESOURCE
+from kilonova.network.resources.security_groups.routes import SECURITY_GROUPS_RESOURCE
+from kilonova.network.resources.service_profiles.routes import SERVICE_PROFILES_RESOURCE
+from kilonova.network.resources.subnetpools.routes import SUBNETPOOLS_RESOURCE
+from kilonova.network.resources.subnets.routes import SUBNETS_RESOURCE
+from kilonova.network.resources.tags import TAGS_RESOURCE
+from kilonova.network.resources.trunks.routes import TRUNKS_RESOURCE
 from kilonova.network.tables import metadata, outbox
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 RESOURCES: tuple[AnyResource, ...] = (
-    DISCOVERY,
-    NETWORKS,
-    NETWORK_IP_AVAILABILITY,
-    SUBNETS,
-    SUBNETPOOLS,
-    PORTS,
-    ROUTERS,
-    FLOATING_IPS,
-    PORT_FORWARDINGS,
-    SECURITY_GROUPS,
-    SECURITY_GROUP_RULES,
-    DEFAULT_SECURITY_GROUP_RULES,
-    ADDRESS_GROUPS,
-    ADDRESS_SCOPES,
-    RBAC_POLICIES,
-    QOS_POLICIES,
+    DISCOVERY_RESOURCE,
+    NETWORKS_RESOURCE,
+    NETWORK_IP_AVAILABILITY_RESOURCE,
+    SUBNETS_RESOURCE,
+    SUBNETPOOLS_RESOURCE,
+    PORTS_RESOURCE,
+    ROUTERS_RESOURCE,
+    FLOATING_IPS_RESOURCE,
+    PORT_FORWARDINGS_RESOURCE,
+    SECURITY_GROUPS_RESOURCE,
+    SECURITY_GROUP_RULES_RESOURCE,
+    DEFAULT_SECURITY_GROUP_RULES_RESOURCE,
+    ADDRESS_GROUPS_RESOURCE,
+    ADDRESS_SCOPES_RESOURCE,
+    RBAC_POLICIES_RESOURCE,
+    QOS_POLICIES_RESOURCE,
     *QOS_RULES,
-    QOS_RULE_ALIASES,
-    QOS_RULE_TYPES,
-    AUTO_ALLOCATED_TOPOLOGY,
-    AGENTS,
-    AGENT_SCHEDULERS,
-    AVAILABILITY_ZONES,
-    TRUNKS,
-    METERING_LABELS,
-    METERING_LABEL_RULES,
-    FLAVORS,
-    SERVICE_PROFILES,
-    QUOTAS,
-    TAGS,
+    QOS_RULE_ALIASES_RESOURCE,
+    QOS_RULE_TYPES_RESOURCE,
+    AUTO_ALLOCATED_TOPOLOGY_RESOURCE,
+    AGENTS_RESOURCE,
+    AGENT_SCHEDULERS_RESOURCE,
+    AVAILABILITY_ZONES_RESOURCE,
+    TRUNKS_RESOURCE,
+    METERING_LABELS_RESOURCE,
+    METERING_LABEL_RULES_RESOURCE,
+    FLAVORS_RESOURCE,
+    SERVICE_PROFILES_RESOURCE,
+    QUOTAS_RESOURCE,
+    TAGS_RESOURCE,
 )
 """Adding a resource is its folder and a line here."""
 RULES = base.RULES | rules_of(RESOURCES)
@@ -113,7 +114,11 @@ class NetworkService:
         self.app = build_app(web, self.routes)
         self._events = ComputeEvents(core, max_age=options.event_max_age)
         self._plugin = NetworkPlugin(
-            HostLogic(deps), AgentLogic(deps), MeterNotifications(deps, core.notifier), self.outbox
+            HostLogic(deps),
+            AgentLogic(deps),
+            MeterNotifications(deps, core.notifier),
+            MetadataCallers(deps, core.grants),
+            self.outbox,
         )
 
     async def start(self) -> None:

@@ -8,4 +8,4 @@ DHCP = "network:dhcp"
 INTERFACE = "network:router_interface"
 GATEWAY = "network:router_gateway"
 FLOATING_IP = "network:floatingip"
-ROUTERS = (INTERFACE, GATEWAY)
+OF_ROUTERS = (INTERFACE, GATEWAY)

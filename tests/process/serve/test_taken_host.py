@@ -243,7 +243,8 @@ def test_metadata(taken: Taken) -> None:
 
 @pytest.mark.usefixtures("unharmed")
 def test_the_bus(taken: Taken) -> None:
-    port = taken.port_of(taken.theirs)["id"]
+    found = taken.port_of(taken.theirs)
+    port, address = found["id"], found["fixed_ips"][0]["ip_address"]
     builds = taken.builds()
     assert {build.server.uuid for build in builds} == {taken.mine}
     change = ServerChange(expect_host=OTHERS, vm_state="error", task_state=None)
@@ -257,6 +258,7 @@ def test_the_bus(taken: Taken) -> None:
         lambda bus: bus.client(NetworkPluginAPI).host_model(CTX, OTHERS),
         lambda bus: bus.client(NetworkPluginAPI).host_changes(CTX, OTHERS, ("networks",), Held()),
         lambda bus: bus.client(NetworkPluginAPI).port_down(CTX, OTHERS, [port]),
+        lambda bus: bus.client(NetworkPluginAPI).metadata_caller(CTX, OTHERS, taken.networks[OTHERS], "10.61.0.1"),
     ]
     for attempt in refused:
         with pytest.raises(errors.Forbidden, match=NAMED_REFUSED):
@@ -275,6 +277,7 @@ def test_the_bus(taken: Taken) -> None:
             CTX, taken.theirs, ServerChange(expect_host=MINE, vm_state="error")
         ),
         lambda bus: bus.client(NetworkPluginAPI).port_down(CTX, MINE, [port]),
+        lambda bus: bus.client(NetworkPluginAPI).metadata_caller(CTX, MINE, taken.networks[OTHERS], address),
         lambda bus: bus.client(ConductorAPI).power_state_seen(CTX, MINE, taken.theirs, 4),
     ]
     for attempt in idle:

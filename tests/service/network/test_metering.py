@@ -11,6 +11,7 @@ from kilonova.core.notify import Notification, NotificationOptions, Notifier
 from kilonova.network.agent.dataplane import Metered
 from kilonova.network.agent.interface import NetworkPluginAPI
 from kilonova.network.agent.model import MeterRuleModel
+from tests.databases import statements_of
 from tests.eventually import until
 from tests.service.network.conftest import HOST, Cloud
 from tests.service.network.test_routers import NOWHERE, external, living, model, refused
@@ -95,6 +96,35 @@ async def test_rules_that_are_refused(cloud: Cloud) -> None:
     refused(await cloud("POST", LABELS, token="admin", json=too_long), 400, "HTTPBadRequest")
 
 
+async def test_many_rules_at_once(cloud: Cloud) -> None:
+    """All or none, in a number of statements that does not grow."""
+    await living(cloud)
+    web, every = await label(cloud), await label(cloud, shared=True)
+
+    async def make(first: int, count: int) -> Any:
+        bodies = [
+            {"metering_label_id": one["id"], "direction": "ingress", "remote_ip_prefix": f"10.{first + n}.0.0/16"}
+            for n in range(count)
+            for one in (web, every)
+        ]
+        return await cloud("POST", RULES, token="admin", json={"metering_label_rules": bodies})
+
+    sent = await statements_of(cloud.service.database)
+    assert (await make(0, 1)).status == 201
+    few = len(sent)
+    sent.clear()
+    answer = await make(1, 20)
+    assert answer.status == 201
+    assert [one["remote_ip_prefix"] for one in answer.json["metering_label_rules"][:3]] == ["10.1.0.0/16"] * 2 + [
+        "10.2.0.0/16"
+    ]
+    assert len(sent) == few
+    twice = {"metering_label_id": web["id"], "direction": "ingress", "remote_ip_prefix": "10.99.0.0/16"}
+    both = {"metering_label_rules": [twice, twice | {"remote_ip_prefix": "10.99.1.0/24"}]}
+    refused(await cloud("POST", RULES, token="admin", json=both), 409, "MeteringLabelRuleOverlaps")
+    assert len((await cloud("GET", RULES, token="admin")).json["metering_label_rules"]) == 42
+
+
 async def meters(cloud: Cloud) -> dict[str, set[str]]:
     """By router: the labels that meter it."""
     return {one.id: {meter.id for meter in one.meters} for one in await model(cloud)}
@@ -144,19 +174,26 @@ async def test_a_hosts_agent_is_told_of_changes(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(("shared", "owner"), [(False, PROJECT), (True, OTHER_PROJECT)])
 async def test_notifications(cloud: Cloud, shared: bool, owner: str) -> None:
-    router = await cloud.make("router", "foreign", name="b")
+    await living(cloud)
+    router = await cloud.make("router", "foreign" if shared else "member", name="b")
+    elsewhere = await cloud.make("router", "member" if shared else "foreign", name="c")
     web = await label(cloud, shared=shared)
     notifier = Notifier(NotificationOptions(format="both"))
     seen: list[Notification] = []
     notifier.observe(seen.append)
     cloud.service._plugin._meters.notifier = notifier
     counted = {"router_id": router["id"], "packets": 7, "bytes": 700, "since": 1000, "until": 1060}
-    await cloud.core.bus.client(NetworkPluginAPI).metered(
+    lies = [] if shared else [Metered(id=READING, label_id=web["id"], **counted | {"router_id": elsewhere["id"]})]
+    lies.append(Metered(id=READING, label_id=web["id"], **counted | {"router_id": NOWHERE}))
+    plugin = cloud.core.bus.client(NetworkPluginAPI)
+    await plugin.metered(service_context("req-1"), "host-2", [Metered(id=READING, label_id=web["id"], **counted)])
+    await plugin.metered(
         service_context("req-1"), HOST,
         [
             Metered(id=READING, label_id=web["id"], **counted),
             Metered(id="no-id", label_id=web["id"], **counted),
             Metered(id=READING, label_id=NOWHERE, **counted),
+            *lies,
         ],
     )  # fmt: skip
     await until(lambda: seen)

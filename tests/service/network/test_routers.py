@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kilonova.core.context import service_context
-from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS, ROUTERS, AgentState
+from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS, MAKES_ROUTERS, AgentState
 from kilonova.network.hosts.router_hosts import suits
 from tests.service.network.conftest import HOST, Cloud
 from tests.support import PROJECT
@@ -20,7 +20,7 @@ async def living(cloud: Cloud, host: str = HOST, **configurations: Any) -> None:
     """A host that makes routers."""
     state = AgentState(
         host=host, agent_type=AGENT_TYPE, binary="b", started_at="2026-01-01T00:00:00Z",
-        configurations={ROUTERS: True} | configurations,
+        configurations={MAKES_ROUTERS: True} | configurations,
     )  # fmt: skip
     await cloud.service._plugin._agents.heartbeat(service_context("req-1"), state)
 
@@ -281,10 +281,10 @@ async def test_routers_are_spread_and_wait_for_a_host(cloud: Cloud) -> None:
 
 
 def test_which_host_suits() -> None:
-    assert suits({ROUTERS: True}, [])
+    assert suits({MAKES_ROUTERS: True}, [])
     assert not suits({}, [])
-    assert not suits({ROUTERS: True}, ["public"])
-    assert suits({ROUTERS: True, BRIDGE_MAPPINGS: {"public": "br-ex"}}, ["public"])
+    assert not suits({MAKES_ROUTERS: True}, ["public"])
+    assert suits({MAKES_ROUTERS: True, BRIDGE_MAPPINGS: {"public": "br-ex"}}, ["public"])
 
 
 async def test_lists_tags_and_filters(cloud: Cloud) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kilonova.core.context import service_context
 from kilonova.core.db import Connection
-from kilonova.network.agent.interface import L3_AGENT, ROUTERS, AgentState
+from kilonova.network.agent.interface import L3_AGENT, MAKES_ROUTERS, AgentState
 from kilonova.network.app import NetworkService
 from kilonova.network.ipam.addresses import Allocator
 from kilonova.network.options import NetworkOptions
@@ -239,7 +239,7 @@ async def test_a_group_in_use_is_not_deleted_from_under_a_port(network: Replicas
 
 async def test_agents_that_report_for_the_first_time_at_once(network: Replicas) -> None:
     state = AgentState(
-        agent_type="x", binary="b", host="h", started_at="2026-01-01T00:00:00Z", configurations={ROUTERS: True}
+        agent_type="x", binary="b", host="h", started_at="2026-01-01T00:00:00Z", configurations={MAKES_ROUTERS: True}
     )
     await asyncio.gather(
         *(network.services[n % 2]._plugin.report_state(service_context("req-1"), state) for n in range(8))

@@ -20,6 +20,7 @@ from kilonova.compute.store.migrations import destinations
 from kilonova.core import errors
 from kilonova.core.cache import LocalCache
 from kilonova.core.db import Connection, Database, retried
+from kilonova.core.grants import HEADER, METADATA
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
 from kilonova.core.web.call import Call, Reply
@@ -43,6 +44,7 @@ class MetadataService:
 
     def __init__(self, core: Core, database: Database, secret: str, *, domain: str = "novalocal") -> None:
         self.database, self._secret, self._domain = database, secret, domain
+        self._grants, self._clock = core.grants, core.clock
         self._cache: LocalCache[ServerBuild] = LocalCache(size=1000, ttl=CACHE_SECONDS)
         web = msgspec.structs.replace(core.web("metadata", image_format, core.policy("metadata", {})), documented=False)
         self.routes = [
@@ -73,7 +75,7 @@ class MetadataService:
         return None
 
     async def show(self, call: Call, path: Path = Path("/")) -> Reply:
-        build = await self._build(*self._prove(call))
+        build = await self._build(call)
         facts = facts_of(build, build.server.network_info, domain=self._domain)
         if PASSWORD.fullmatch(str(path)):
             return Reply((build.spec.guest_password or "").encode(), content_type="text/plain")
@@ -86,7 +88,7 @@ class MetadataService:
         """What a guest leaves stays: it must be cleared by its user before there is another one."""
         if not PASSWORD.fullmatch(str(path)):
             raise errors.MethodNotAllowed
-        build = await self._build(*self._prove(call))
+        build = await self._build(call)
         given = b"".join([piece async for piece in call.stream(PASSWORD_BYTES)])
         try:
             await self._keep(build.server.uuid, given.decode())
@@ -118,18 +120,24 @@ class MetadataService:
             raise errors.Forbidden("Invalid proxy request signature.")
         return server_id, project_id, host
 
-    async def _build(self, server_id: str, project_id: str, host: str) -> ServerBuild:
+    async def _build(self, call: Call) -> ServerBuild:
         """A guest reads many paths at its boot: they are answered from one look into the database."""
+        server_id, project_id, host = self._prove(call)
         known = self._cache.get((server_id, host))
         if known is None:
             async with self.database.reading() as connection:
                 known = await build_of(connection, server_id)
-                if known is None or not await _is_on(connection, known, host):
+                if known is None or not (self._granted(call, server_id, host) or await _is_on(connection, known, host)):
                     raise errors.NotFound
             self._cache.set((server_id, host), known)
         if known.server.project_id != project_id:
             raise errors.NotFound
         return known
+
+    def _granted(self, call: Call, server_id: str, host: str) -> bool:
+        """Whether the host has the server's router, as the network service says."""
+        grant = self._grants.read(call.headers.get(HEADER, ""), self._clock.now().timestamp(), METADATA)
+        return grant is not None and grant.fresh and (grant.server, grant.host) == (server_id, host)
 
 
 async def _is_on(connection: Connection, build: ServerBuild, host: str) -> bool:

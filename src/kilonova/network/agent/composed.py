@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover, Metered
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, FindCaller, Leftover, Metered
 from kilonova.network.agent.model import HostModel, NetworkModel
 from kilonova.network.agent.parts import L3, Parts
 from kilonova.network.agent.system.names import readable
@@ -87,6 +87,10 @@ class ComposedDataPlane(DataPlane):
 
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         self.parts.l2.subscribe(on_tap)
+
+    def find_callers(self, find: FindCaller) -> None:
+        if self.parts.metadata is not None:
+            self.parts.metadata.find_callers(find)
 
     async def metered(self, delivered: Collection[str] = ()) -> list[Metered]:
         return await self.parts.l3.metered(delivered) if self.parts.l3 is not None else []

@@ -4,7 +4,7 @@ parts (`parts.py`), by default Linux bridges, iptables, dnsmasq and VXLAN; `noop
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import msgspec
 
@@ -46,6 +46,18 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
     until: int
 
 
+class MetadataCaller(msgspec.Struct, frozen=True, kw_only=True):
+    """The guest that a request for metadata comes from. `grant` lets this host ask for one that is on another; "": it is here."""
+
+    device_id: str
+    project_id: str
+    grant: str = ""
+
+
+FindCaller = Callable[[str, str], Awaitable[MetadataCaller | None]]
+"""(network id, address) → the guest that has the address there; raises KilonovaError while that cannot be known."""
+
+
 class DataPlaneError(Exception):
     """The host could not be made so; the text names the command, the object and the reason."""
 
@@ -82,6 +94,9 @@ class DataPlane(ABC):
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         """`on_tap(tap_name, up)` is called on the event loop when a tap of ours appears on its bridge and is up, or goes
         away (from netlink events, not polls). Taps already there when `open` ran are reported too."""
+
+    def find_callers(self, find: FindCaller) -> None:  # noqa: B027 - without metadata there is nothing to find
+        """Called before `open`: how to find guests on other hosts whose requests for metadata come to a router of this one."""
 
     async def metered(self, delivered: Collection[str] = ()) -> list[Metered]:
         """What was counted for metering labels since the last call; those of it that `delivered` does not name (by id) are told

@@ -9,7 +9,7 @@ import msgspec
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.bus.interface import RECEIVER, Interface, call, cast, from_host, hint
 from kilonova.core.context import RequestContext
-from kilonova.network.agent.dataplane import Fault, Leftover, Metered
+from kilonova.network.agent.dataplane import Fault, Leftover, MetadataCaller, Metered
 from kilonova.network.agent.feed import Held, HostChanges
 from kilonova.network.agent.model import HostModel
 
@@ -18,8 +18,8 @@ L3_AGENT = "L3 agent"  # what the agent of a host that makes routers is also sho
 FIRST_SECTIONS = ("networks", "security_groups")  # what agents of the first release ask for, without saying so
 TUNNEL_IP = "tunneling_ip"  # where an agent's configurations say how the other hosts reach it
 BRIDGE_MAPPINGS = "bridge_mappings"  # … which physical networks it is on: {"public": "br-ex"}
-TRUNKS = "trunks"  # … whether it makes trunks: true or false
-ROUTERS = "routers"  # … whether it makes routers: true or false
+MAKES_TRUNKS = "trunks"  # … whether it makes trunks: true or false
+MAKES_ROUTERS = "routers"  # … whether it makes routers: true or false
 
 
 class AgentState(msgspec.Struct, kw_only=True):
@@ -67,6 +67,14 @@ class NetworkPluginAPI(Interface):
     @call(timeout=30)
     async def metered(self, ctx: RequestContext, host: str, metered: list[Metered]) -> None:
         """Publish what the host's routers counted for metering labels. What is told again has the same id."""
+        raise NotImplementedError
+
+    @from_host("host")
+    @call(timeout=10)
+    async def metadata_caller(
+        self, ctx: RequestContext, host: str, network_id: str, ip_address: str
+    ) -> MetadataCaller | None:
+        """The guest, on whatever host, that has an address on a network of one of this host's routers; None: there is none."""
         raise NotImplementedError
 
     @call(timeout=30)

@@ -16,13 +16,13 @@ from kilonova.core.clock import iso
 from kilonova.core.context import RequestContext, service_context
 from kilonova.core.retry import Attempts, Backoff
 from kilonova.core.service import Core
-from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover
+from kilonova.network.agent.dataplane import DataPlane, DataPlaneError, Fault, Leftover, MetadataCaller
 from kilonova.network.agent.feed import Feed
 from kilonova.network.agent.interface import (
     AGENT_TYPE,
     BRIDGE_MAPPINGS,
-    ROUTERS,
-    TRUNKS,
+    MAKES_ROUTERS,
+    MAKES_TRUNKS,
     TUNNEL_IP,
     AgentState,
     NetworkAgentAPI,
@@ -65,6 +65,7 @@ class NetworkAgent(NetworkAgentAPI):
     async def start(self) -> None:
         """Raises DataPlaneError when the host cannot do it."""
         self._started_at = iso(self.clock.now())
+        self.dataplane.find_callers(self._metadata_caller)
         await self.dataplane.open()
         self.dataplane.subscribe(self._on_tap)
         await self.bus.serve(NetworkAgentAPI, self, host=self.host)
@@ -131,6 +132,9 @@ class NetworkAgent(NetworkAgentAPI):
 
     async def faults(self, ctx: RequestContext) -> list[Fault]:
         return list(self._faults)
+
+    async def _metadata_caller(self, network_id: str, ip_address: str) -> MetadataCaller | None:
+        return await self._plugin.metadata_caller(self._ctx(), self.host, network_id, ip_address)
 
     async def _begin(self, settled: asyncio.Event) -> None:
         """Synchronize until it succeeds, then report the ports that have lost their tap since the agent last ran."""
@@ -277,8 +281,8 @@ class NetworkAgent(NetworkAgentAPI):
                 TUNNEL_IP: self.dataplane.tunnel_ip,
                 "tunnel_types": ["vxlan"] if self.dataplane.tunnel_ip else [],
                 BRIDGE_MAPPINGS: dict(self.dataplane.bridge_mappings),
-                ROUTERS: "routers" in self.dataplane.sections,
-                TRUNKS: self.dataplane.trunks,
+                MAKES_ROUTERS: "routers" in self.dataplane.sections,
+                MAKES_TRUNKS: self.dataplane.trunks,
                 "faults": [str(fault)[:LONGEST_FAULT] for fault in self._faults[:SHOWN_FAULTS]],
             },
         )

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar
 
-from kilonova.network.agent.dataplane import Fault, Leftover, Metered
+from kilonova.network.agent.dataplane import Fault, FindCaller, Leftover, Metered
 from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel
 
 
@@ -121,9 +121,14 @@ class Metadata(Service):
         for one of its last holder."""
 
     @abstractmethod
+    def find_callers(self, find: FindCaller) -> None:
+        """As DataPlane.find_callers."""
+
+    @abstractmethod
     async def ensure_router(self, router: RouterModel) -> None:
         """Listen in a router's namespace too, at `names.ROUTER_METADATA_PORT`, where the L3 part redirects what guests send to
-        the metadata address; the guest that asks is found by the interface's network and the source address."""
+        the metadata address; the guest that asks is found by the interface's network and the source address. One that
+        is on another host is found by `find_callers`."""
 
     @abstractmethod
     async def remove_router(self, router_id: str) -> None:

@@ -18,7 +18,8 @@ EVENT, FORMAT = "l3.meter", "unversioned"
 
 
 class MeterNotifications:
-    """Only labels that there are count, for their project or, where they are shared, for the router's."""
+    """Only labels count that there are, and that meter a router of the host that tells of them: for the router's project. What a
+    host tells of a router that left it meanwhile is dropped."""
 
     def __init__(self, deps: Deps, notifier: Notifier) -> None:
         self.deps, self.notifier = deps, notifier
@@ -31,9 +32,10 @@ class MeterNotifications:
             routers = await ROUTERS.by_ids(connection, {one.router_id for one in metered})
         for one in metered:
             label, router = labels.get(one.label_id), routers.get(one.router_id)
-            if label is not None and is_uuid(one.id):
-                project_id = router.project_id if label.shared and router is not None else label.project_id
-                self.notifier.send(partial(self._made, ctx, host, project_id, one))
+            if label is None or router is None or router.host_id != host or not is_uuid(one.id):
+                continue
+            if label.shared or label.project_id == router.project_id:
+                self.notifier.send(partial(self._made, ctx, host, router.project_id, one))
 
     async def _made(self, ctx: RequestContext, host: str, project_id: str, one: Metered) -> Sequence[Notification]:
         payload = {

@@ -136,7 +136,7 @@ class HostLogic:
 
     async def routers(self, connection: Connection, found: Found) -> tuple[RouterModel, ...]:
         here = (port.device_owner for port in found.ports if port.host_id == found.host)
-        if not any(owner in device_owners.ROUTERS for owner in here):
+        if not any(owner in device_owners.OF_ROUTERS for owner in here):
             return ()
         return await compiled(connection, found.host, self.deps.options.dns_servers)
 

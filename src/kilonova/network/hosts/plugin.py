@@ -5,19 +5,23 @@ from __future__ import annotations
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.db.outbox import Outbox
-from kilonova.network.agent.dataplane import Metered
+from kilonova.network.agent.dataplane import MetadataCaller, Metered
 from kilonova.network.agent.feed import Held, HostChanges
 from kilonova.network.agent.interface import FIRST_SECTIONS, AgentState, NetworkPluginAPI
 from kilonova.network.agent.model import HostModel
 from kilonova.network.hosts import feed
+from kilonova.network.hosts.metadata_callers import MetadataCallers
 from kilonova.network.hosts.meters import MeterNotifications
 from kilonova.network.hosts.model import HostLogic
 from kilonova.network.resources.agents.logic import AgentLogic
 
 
 class NetworkPlugin(NetworkPluginAPI):
-    def __init__(self, hosts: HostLogic, agents: AgentLogic, meters: MeterNotifications, outbox: Outbox) -> None:
+    def __init__(
+        self, hosts: HostLogic, agents: AgentLogic, meters: MeterNotifications, callers: MetadataCallers, outbox: Outbox
+    ) -> None:
         self._hosts, self._agents, self._meters, self._outbox = hosts, agents, meters, outbox
+        self._callers = callers
 
     async def host_model(self, ctx: RequestContext, host: str, sections: tuple[str, ...] = FIRST_SECTIONS) -> HostModel:
         return await self._hosts.model(host, sections)
@@ -33,6 +37,11 @@ class NetworkPlugin(NetworkPluginAPI):
 
     async def metered(self, ctx: RequestContext, host: str, metered: list[Metered]) -> None:
         await self._meters.publish(ctx, host, metered)
+
+    async def metadata_caller(
+        self, ctx: RequestContext, host: str, network_id: str, ip_address: str
+    ) -> MetadataCaller | None:
+        return await self._callers.find(host, network_id, ip_address)
 
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         return await self._outbox.undelivered()

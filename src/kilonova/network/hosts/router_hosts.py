@@ -8,8 +8,7 @@ from typing import Any
 
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
-from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS, L3_AGENT
-from kilonova.network.agent.interface import ROUTERS as MAKES_ROUTERS
+from kilonova.network.agent.interface import AGENT_TYPE, BRIDGE_MAPPINGS, L3_AGENT, MAKES_ROUTERS
 from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.store import agents as agent_store

@@ -50,7 +50,7 @@ def routes(api: Api) -> list[Route]:
     ]
 
 
-AVAILABILITY_ZONES = Resource(
+AVAILABILITY_ZONES_RESOURCE = Resource(
     routes,
     {"get_availability_zone": "role:reader or role:member or role:admin"},
     extensions=(

@@ -134,4 +134,4 @@ def routes(api: Api) -> list[Route]:
     ]
 
 
-DISCOVERY = Resource(routes, {"get_extensions": ANYONE, "get_service_provider": ANYONE})
+DISCOVERY_RESOURCE = Resource(routes, {"get_extensions": ANYONE, "get_service_provider": ANYONE})

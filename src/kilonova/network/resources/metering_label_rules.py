@@ -65,7 +65,7 @@ class MeteringLabelRuleLogic(Logic[LabelRuleRow, LabelRule]):
     missing = MeteringLabelRuleNotFound
 
     async def views(self, connection: Connection, rows: Sequence[LabelRuleRow]) -> Sequence[LabelRule]:
-        return [LabelRule(**{n: getattr(row, n) for n in LabelRule.__struct_fields__}) for row in rows]
+        return [_shown(row) for row in rows]
 
     @retried
     async def create(
@@ -74,22 +74,29 @@ class MeteringLabelRuleLogic(Logic[LabelRuleRow, LabelRule]):
         """All or none, for callers that may change the labels; `guards` holds one for each body."""
         async with self.deps.database.transaction() as tx:
             labels = {id: await LABELS.get(tx.connection, id, lock=True) for id in sorted(_labels_of(bodies))}
-            ids = []
+            held = await store.rules_of(tx.connection, list(labels))
+            beside = {id: [msgspec.structs.asdict(_shown(rule)) for rule in held.get(id, [])] for id in labels}
+            new: list[dict[str, Any]] = []
             async for body, guard in yielding(zip(bodies, guards, strict=True)):
                 owner(ctx, body)
                 label = _seen(body.metering_label_id, labels[body.metering_label_id], guard)
-                row = {"id": self.deps.clock.uuid(), "project_id": label.project_id, **_columns(body)}
-                _check_overlap(row, (await store.rules_of(tx.connection, [label.id])).get(label.id, []))
-                await LABEL_RULES.add(tx.connection, [row])
-                await self.deps.announcer.changed(tx, ctx, await store.metered_hosts(tx.connection, label))
-                ids.append(row["id"])
-            made = await LABEL_RULES.by_ids(tx.connection, ids)
-            return await self.views(tx.connection, [made[one] for one in ids])
+                new.append({"id": self.deps.clock.uuid(), "project_id": label.project_id, **_columns(body)})
+                _check_overlap(new[-1], beside[label.id])
+                beside[label.id].append(new[-1])
+            await LABEL_RULES.add(tx.connection, new)
+            metering = [label for label in labels.values() if label is not None]
+            await self.deps.announcer.changed(tx, ctx, await store.metered_hosts(tx.connection, metering))
+            made = await LABEL_RULES.by_ids(tx.connection, [row["id"] for row in new])
+            return await self.views(tx.connection, [made[row["id"]] for row in new])
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: LabelRuleRow) -> None:
         label = await LABELS.get(tx.connection, row.metering_label_id)
         if label is not None:
-            await self.deps.announcer.changed(tx, ctx, await store.metered_hosts(tx.connection, label))
+            await self.deps.announcer.changed(tx, ctx, await store.metered_hosts(tx.connection, [label]))
+
+
+def _shown(row: LabelRuleRow) -> LabelRule:
+    return LabelRule(**{name: getattr(row, name) for name in LabelRule.__struct_fields__})
 
 
 def _labels_of(bodies: Sequence[LabelRuleCreate]) -> set[str]:
@@ -127,20 +134,21 @@ def _prefix(name: str, text: str) -> str:
         raise Invalid(reason=f"{name}: {text} is invalid [{error}].") from None
 
 
-def _check_overlap(row: Mapping[str, Any], beside: Sequence[LabelRuleRow]) -> None:
+def _check_overlap(row: Mapping[str, Any], beside: Sequence[Mapping[str, Any]]) -> None:
     """Of the rules by `remote_ip_prefix`: a packet would be counted by both."""
     if row["remote_ip_prefix"] is None:
         return
     mine = parse_interface(row["remote_ip_prefix"]).network
     for other in beside:
-        if other.remote_ip_prefix is None or (other.direction, other.excluded) != (row["direction"], row["excluded"]):
+        same = all(other[name] == row[name] for name in ("direction", "excluded"))
+        if other["remote_ip_prefix"] is None or not same:
             continue
-        theirs = parse_interface(other.remote_ip_prefix).network
+        theirs = parse_interface(other["remote_ip_prefix"]).network
         if mine.version == theirs.version and mine.overlaps(theirs):
             raise MeteringLabelRuleOverlaps(remote_ip_prefix=row["remote_ip_prefix"])
 
 
-METERING_LABEL_RULES = CrudResource(
+METERING_LABEL_RULES_RESOURCE = CrudResource(
     name="metering_label_rule",
     collection="metering_label_rules",
     path="metering/metering-label-rules",

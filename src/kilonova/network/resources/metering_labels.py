@@ -61,10 +61,10 @@ class MeteringLabelLogic(Logic[LabelRow, Label]):
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: LabelRow) -> None:
         """Its rules go with it. (A new one has none: hosts need not know of it yet.)"""
-        await self.deps.announcer.changed(tx, ctx, await store.metered_hosts(tx.connection, row))
+        await self.deps.announcer.changed(tx, ctx, await store.metered_hosts(tx.connection, [row]))
 
 
-METERING_LABELS = CrudResource(
+METERING_LABELS_RESOURCE = CrudResource(
     name="metering_label",
     collection="metering_labels",
     path="metering/metering-labels",

@@ -110,7 +110,7 @@ def routes(api: Api) -> list[Route]:
     ]
 
 
-NETWORK_IP_AVAILABILITY = Resource(
+NETWORK_IP_AVAILABILITY_RESOURCE = Resource(
     routes,
     {"get_network_ip_availability": ADMIN},
     extensions=(

@@ -148,4 +148,4 @@ def _routes_at(path: str, of: CrudResource, tags: Tags) -> Iterator[Route]:
     yield Route("DELETE", one, tags.remove, change, 204, summary=f"Delete a tag of {a}.")
 
 
-TAGS = Resource(routes)
+TAGS_RESOURCE = Resource(routes)

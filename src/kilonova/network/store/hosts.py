@@ -9,6 +9,7 @@ from sqlalchemy import Select, select
 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import prepared
+from kilonova.network import device_owners
 from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import PORTS, Allocation, PolicedPortRow
 from kilonova.network.store.security_group_rules import RuleRow
@@ -19,6 +20,7 @@ from kilonova.network.tables import (
     networks,
     port_groups,
     ports,
+    router_ports,
     security_group_rules,
     subnets,
 )
@@ -42,6 +44,11 @@ class Member(TypedRow):
     port_id: str
     security_group_id: str
     ip_address: str
+
+
+class GuestPort(TypedRow):
+    device_id: str
+    project_id: str
 
 
 def _network_ids(host: Any) -> Select[tuple[str]]:
@@ -70,6 +77,33 @@ def _agents_beside(host: Any, agent_type: Any) -> Select[Any]:
     return select(agents.c.host, agents.c.configurations).where(
         agents.c.agent_type == agent_type, agents.c.host.in_(beside)
     )
+
+
+async def routed_guest(connection: Connection, host: str, network_id: str, ip_address: str) -> GuestPort | None:
+    """The bound port of a server that has an address on a network of which a router of this host has an interface."""
+    found = await connection.execute(*_routed_guest(host, network_id, ip_address))
+    return rows.first(found, GuestPort)
+
+
+@prepared
+def _routed_guest(host: Any, network_id: Any, ip_address: Any) -> Select[Any]:
+    router, guest = ports.alias(), ports
+    routed = (
+        select(router.c.network_id)
+        .join(router_ports, router_ports.c.port_id == router.c.id)
+        .where(
+            router.c.host_id == host, router.c.network_id == network_id, router_ports.c.owner == device_owners.INTERFACE
+        )
+    )
+    return (
+        select(guest.c.device_id, guest.c.project_id)
+        .join(ip_allocations, ip_allocations.c.port_id == guest.c.id)
+        .where(
+            guest.c.network_id.in_(routed), ip_allocations.c.ip_address == ip_address, guest.c.host_id != "",
+            guest.c.device_id != "", ~guest.c.device_owner.startswith(device_owners.SERVICES),
+        )
+        .limit(1)
+    )  # fmt: skip
 
 
 async def networks_on(connection: Connection, host: str) -> Sequence[NetworkRow]:

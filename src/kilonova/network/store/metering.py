@@ -49,9 +49,9 @@ async def rules_of(connection: Connection, label_ids: Sequence[str]) -> dict[str
     return found
 
 
-async def metered_hosts(connection: Connection, label: LabelRow) -> Sequence[str]:
-    """Hosts with routers that the label meters."""
+async def metered_hosts(connection: Connection, labels: Sequence[LabelRow]) -> Sequence[str]:
+    """Hosts with routers that one of the labels meters."""
     query = select(routers.c.host_id).where(routers.c.host_id != "").distinct()
-    if not label.shared:
-        query = query.where(routers.c.project_id == label.project_id)
+    if not any(label.shared for label in labels):
+        query = query.where(routers.c.project_id.in_(sorted({label.project_id for label in labels})))
     return (await connection.execute(query)).scalars().all()

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 
 from kilonova.core.addresses import parse_interface
 from kilonova.network import device_owners
-from kilonova.network.agent.dataplane import Leftover
-from kilonova.network.agent.metadata.proxy import Caller, MetadataProxy, MetadataUpstream
+from kilonova.network.agent.dataplane import FindCaller, Leftover, MetadataCaller
+from kilonova.network.agent.metadata.proxy import MetadataProxy, MetadataUpstream
 from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel, dhcp_namespace, router_namespace
 from kilonova.network.agent.parts import Metadata
 from kilonova.network.agent.system.names import METADATA_ADDRESS, ROUTER_METADATA_PORT, clean_ip
@@ -18,14 +18,23 @@ class NamespaceMetadata(Metadata):
     """Its sockets end with the process: it leaves nothing on the host."""
 
     def __init__(self, upstream: MetadataUpstream) -> None:
-        self._callers: dict[tuple[str, str], Caller] = {}
+        self._callers: dict[tuple[str, str], MetadataCaller] = {}  # on this host, by network and address
+        self._elsewhere: FindCaller | None = None
         self._routers: dict[str, dict[str, str]] = {}  # router → its addresses, each with the id of its network
         self._proxy = MetadataProxy(upstream, self._find)
 
-    def _find(self, place: str, local: str, source: str) -> Caller | None:
-        """`place` is a network, or a router that was asked at its address `local`."""
-        network_id = self._routers[place].get(local, "") if place in self._routers else place
-        return self._callers.get((network_id, source))
+    def find_callers(self, find: FindCaller) -> None:
+        self._elsewhere = find
+
+    async def _find(self, place: str, local: str, source: str) -> MetadataCaller | None:
+        """`place` is a network, or a router that was asked at its address `local`: by a guest of any host."""
+        if place not in self._routers:
+            return self._callers.get((place, source))
+        network_id = self._routers[place].get(local, "")
+        found = self._callers.get((network_id, source))
+        if found is not None or not network_id or self._elsewhere is None:
+            return found
+        return await self._elsewhere(network_id, source)
 
     async def open(self) -> set[str]:
         return set()
@@ -63,10 +72,12 @@ class NamespaceMetadata(Metadata):
         self._proxy.close()
 
 
-def _callers(state: HostModel) -> Iterable[tuple[tuple[str, str], Caller]]:
+def _callers(state: HostModel) -> Iterable[tuple[tuple[str, str], MetadataCaller]]:
+    """Of other hosts' ports it is not known here when they go."""
     for network in state.networks:
         for port in network.ports:
-            if port.device_id and not port.device_owner.startswith(device_owners.SERVICES):
+            if port.local and port.device_id and not port.device_owner.startswith(device_owners.SERVICES):
                 for fixed in port.fixed_ips:
                     with contextlib.suppress(ValueError):
-                        yield (network.id, clean_ip(fixed.ip_address)), (port.device_id, port.project_id)
+                        caller = MetadataCaller(device_id=port.device_id, project_id=port.project_id)
+                        yield (network.id, clean_ip(fixed.ip_address)), caller

@@ -10,12 +10,13 @@ import dataclasses
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import httpx
 
 from kilonova.core import log
-from kilonova.network.agent.dataplane import DataPlaneError
+from kilonova.core.grants import HEADER
+from kilonova.network.agent.dataplane import DataPlaneError, MetadataCaller
 from kilonova.network.agent.metadata.http1 import BadRequest, Request, answer, fault, read_request
 from kilonova.network.agent.metadata_signature import (
     FORWARDED_FOR,
@@ -40,8 +41,8 @@ TREES = re.compile(r"^/(openstack|ec2|latest|\d+\.\d+|\d{4}-\d\d-\d\d)?([/?]|\Z)
 """What the metadata service has; only this leaves the guest's network."""
 CALLS_PER_GUEST, CALLS_PER_PLACE = 16, 128
 
-Caller = tuple[str, str]  # (device_id, project_id)
-FindCaller = Callable[[str, str, str], Caller | None]  # (network or router id, own address, source address)
+FindCaller = Callable[[str, str, str], Awaitable[MetadataCaller | None]]
+"""(network or router id, own address, source address) → the guest. It may raise, then there is no answer yet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,11 +119,11 @@ class MetadataProxy:
             return b""
         if (status := refusal(request)) is not None:
             return fault(status)
-        caller = self.find(place, local, source)
-        if caller is None:
-            self.logger.warning("metadata request from an unknown address", place=place, source=source)
-            return fault(404)
         try:
+            caller = await self.find(place, local, source)
+            if caller is None:
+                self.logger.warning("metadata request from an unknown address", place=place, source=source)
+                return fault(404)
             return await self._forward(request, source, caller)
         except httpx.InvalidURL:
             return fault(400)
@@ -130,9 +131,9 @@ class MetadataProxy:
             self.logger.warning("metadata service unreachable", place=place, reason=repr(why))
             return fault(503)
 
-    async def _forward(self, request: Request, source: str, caller: Caller) -> bytes:
+    async def _forward(self, request: Request, source: str, caller: MetadataCaller) -> bytes:
         up = self.upstream
-        instance_id, project_id = caller
+        instance_id, project_id = caller.device_id, caller.project_id
         headers = [(name, value) for name, value in request.headers if name in PASSED]
         headers += [
             ("accept-encoding", "identity"),
@@ -141,6 +142,7 @@ class MetadataProxy:
             (TENANT_ID, project_id),
             (SIGNATURE, sign_instance(up.secret, instance_id, project_id)),
             *([(HOST, host)] if (host := host_of(up.secret)) else []),
+            *([(HEADER, caller.grant)] if caller.grant else []),
         ]
         reply = await up.client.request(
             request.method,

@@ -30,7 +30,7 @@ def _more(handlers: AddressGroupHandlers) -> list[Route]:
     ]  # fmt: skip
 
 
-ADDRESS_GROUPS = CrudResource(
+ADDRESS_GROUPS_RESOURCE = CrudResource(
     name="address_group",
     collection="address_groups",
     path="address-groups",

@@ -8,7 +8,7 @@ from kilonova.network.resources.address_scopes.schemas import AddressScope, Addr
 from kilonova.network.resources.base.resource import CrudResource, Extension
 from kilonova.network.resources.base.shared_handlers import SharedHandlers
 
-ADDRESS_SCOPES = CrudResource(
+ADDRESS_SCOPES_RESOURCE = CrudResource(
     name="address_scope",
     collection="address_scopes",
     path="address-scopes",

@@ -7,10 +7,10 @@ from kilonova.network.resources.agent_schedulers.handlers import AgentSchedulerH
 from kilonova.network.resources.agent_schedulers.logic import AgentSchedulerLogic
 from kilonova.network.resources.agent_schedulers.policies import RULES
 from kilonova.network.resources.agent_schedulers.schemas import Added, RouterIn
-from kilonova.network.resources.agents.routes import AGENTS
+from kilonova.network.resources.agents.routes import AGENTS_RESOURCE
 from kilonova.network.resources.base.resource import ID, V2, Api, CrudResource, Extension, Resource
-from kilonova.network.resources.networks.routes import NETWORKS
-from kilonova.network.resources.routers.routes import ROUTERS
+from kilonova.network.resources.networks.routes import NETWORKS_RESOURCE
+from kilonova.network.resources.routers.routes import ROUTERS_RESOURCE
 
 
 def _listed(resource: CrudResource) -> object:
@@ -18,13 +18,13 @@ def _listed(resource: CrudResource) -> object:
 
 
 def routes(api: Api) -> list[Route]:
-    routers, networks, agents = (api.handlers[one] for one in (ROUTERS, NETWORKS, AGENTS))
+    routers, networks, agents = (api.handlers[one] for one in (ROUTERS_RESOURCE, NETWORKS_RESOURCE, AGENTS_RESOURCE))
     logic = AgentSchedulerLogic(api.deps, routers.logic, networks.logic, agents.logic)
     made = AgentSchedulerHandlers(logic, routers=routers, networks=networks, agents=agents)
     agent, of_router, of_network = (f"{V2}/{what}/{{{what[:-1]}_id:str}}" for what in ("agents", "routers", "networks"))
     return [
         Route(
-            "GET", f"{agent}/l3-routers", made.routers_on, "get_l3-routers", reply=_listed(ROUTERS),
+            "GET", f"{agent}/l3-routers", made.routers_on, "get_l3-routers", reply=_listed(ROUTERS_RESOURCE),
             summary="List the routers on an agent's host.",
         ),
         Route(
@@ -36,21 +36,21 @@ def routes(api: Api) -> list[Route]:
             summary="Take a router from an agent's host.",
         ),
         Route(
-            "GET", f"{of_router}/l3-agents", made.agents_of_router, "get_l3-agents", reply=_listed(AGENTS),
+            "GET", f"{of_router}/l3-agents", made.agents_of_router, "get_l3-agents", reply=_listed(AGENTS_RESOURCE),
             summary="Show on which agent's host a router is.",
         ),
         Route(
-            "GET", f"{agent}/dhcp-networks", made.networks_on, "get_dhcp-networks", reply=_listed(NETWORKS),
+            "GET", f"{agent}/dhcp-networks", made.networks_on, "get_dhcp-networks", reply=_listed(NETWORKS_RESOURCE),
             summary="List the networks that an agent's host serves DHCP for.",
         ),
         Route(
-            "GET", f"{of_network}/dhcp-agents", made.agents_of_network, "get_dhcp-agents", reply=_listed(AGENTS),
+            "GET", f"{of_network}/dhcp-agents", made.agents_of_network, "get_dhcp-agents", reply=_listed(AGENTS_RESOURCE),
             summary="List the agents whose hosts serve DHCP for a network.",
         ),
     ]  # fmt: skip
 
 
-AGENT_SCHEDULERS = Resource(
+AGENT_SCHEDULERS_RESOURCE = Resource(
     routes,
     RULES,
     extensions=(

@@ -9,7 +9,7 @@ from kilonova.core.clock import iso, parse_iso
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
 from kilonova.network import errors
-from kilonova.network.agent.interface import L3_AGENT, ROUTERS, TUNNEL_IP, AgentState
+from kilonova.network.agent.interface import L3_AGENT, MAKES_ROUTERS, TUNNEL_IP, AgentState
 from kilonova.network.hosts.router_hosts import settle_unplaced
 from kilonova.network.resources.agents.schemas import Agent, AgentUpdate
 from kilonova.network.resources.base.columns import changes_of
@@ -71,7 +71,7 @@ class AgentLogic(ReadLogic[AgentRow, Agent]):
             "started_at": iso(parse_iso(state.started_at)),
             "heartbeat_timestamp": now,
         }
-        types = [state.agent_type, *([L3_AGENT] if state.configurations.get(ROUTERS) else [])]
+        types = [state.agent_type, *([L3_AGENT] if state.configurations.get(MAKES_ROUTERS) else [])]
         async with self.deps.database.transaction() as tx:
             known = {row.agent_type: row for row in await store.of_host(tx.connection, state.host, types)}
             own = known.get(state.agent_type)

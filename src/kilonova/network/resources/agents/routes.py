@@ -7,7 +7,7 @@ from kilonova.network.resources.agents.policies import RULES
 from kilonova.network.resources.agents.schemas import Agent, AgentUpdate
 from kilonova.network.resources.base.resource import CrudResource, Extension
 
-AGENTS = CrudResource(
+AGENTS_RESOURCE = CrudResource(
     name="agent",
     collection="agents",
     path="agents",

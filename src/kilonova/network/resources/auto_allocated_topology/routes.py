@@ -24,7 +24,7 @@ def routes(api: Api) -> list[Route]:
     ]  # fmt: skip
 
 
-AUTO_ALLOCATED_TOPOLOGY = Resource(
+AUTO_ALLOCATED_TOPOLOGY_RESOURCE = Resource(
     routes,
     RULES,
     extensions=(

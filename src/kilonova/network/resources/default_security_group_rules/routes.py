@@ -8,7 +8,7 @@ from kilonova.network.resources.default_security_group_rules.logic import Defaul
 from kilonova.network.resources.default_security_group_rules.policies import RULES
 from kilonova.network.resources.default_security_group_rules.schemas import DefaultRule, DefaultRuleCreate
 
-DEFAULT_SECURITY_GROUP_RULES = CrudResource(
+DEFAULT_SECURITY_GROUP_RULES_RESOURCE = CrudResource(
     name="default_security_group_rule",
     collection="default_security_group_rules",
     path="default-security-group-rules",

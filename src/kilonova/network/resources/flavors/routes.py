@@ -25,7 +25,7 @@ def _more(handlers: FlavorHandlers) -> list[Route]:
     ]  # fmt: skip
 
 
-FLAVORS = CrudResource(
+FLAVORS_RESOURCE = CrudResource(
     name="flavor",
     collection="flavors",
     path="flavors",

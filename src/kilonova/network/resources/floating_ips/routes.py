@@ -9,7 +9,7 @@ from kilonova.network.resources.floating_ips.logic import FloatingIPLogic
 from kilonova.network.resources.floating_ips.policies import RULES
 from kilonova.network.resources.floating_ips.schemas import FloatingIP, FloatingIPCreate, FloatingIPUpdate
 
-FLOATING_IPS = CrudResource(
+FLOATING_IPS_RESOURCE = CrudResource(
     name="floatingip",
     collection="floatingips",
     path="floatingips",

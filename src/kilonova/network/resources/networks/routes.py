@@ -9,7 +9,7 @@ from kilonova.network.resources.networks.logic import NetworkLogic
 from kilonova.network.resources.networks.policies import RULES
 from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate
 
-NETWORKS = CrudResource(
+NETWORKS_RESOURCE = CrudResource(
     name="network",
     collection="networks",
     path="networks",

@@ -13,7 +13,7 @@ from kilonova.network.resources.port_forwardings.schemas import (
     PortForwardingUpdate,
 )
 
-PORT_FORWARDINGS = CrudResource(
+PORT_FORWARDINGS_RESOURCE = CrudResource(
     name="port_forwarding",
     collection="port_forwardings",
     path="port_forwardings",

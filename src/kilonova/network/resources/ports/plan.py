@@ -197,5 +197,5 @@ def news(ports: Iterable[Owned], network_ids: Iterable[str], *, others: bool = F
     """For hosts with these ports, with filters that name them, or whose networks have come to other hosts. What is a router's
     changes the router."""
     found = list(ports)
-    routed = any(port.device_owner in device_owners.ROUTERS for port in found)
+    routed = any(port.device_owner in device_owners.OF_ROUTERS for port in found)
     return News(ports=tuple(port.id for port in found), networks=tuple(network_ids), others=others or routed)

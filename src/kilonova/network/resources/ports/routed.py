@@ -16,7 +16,7 @@ from kilonova.network.store.floating_ips import FLOATING_IPS
 from kilonova.network.store.port_forwardings import ForwardingRow
 from kilonova.network.store.ports import LedToRow
 
-OWNERS = (*device_owners.ROUTERS, device_owners.FLOATING_IP)
+OWNERS = (*device_owners.OF_ROUTERS, device_owners.FLOATING_IP)
 
 
 async def lose(deps: Deps, tx: Transaction, port: LedToRow, taken: Collection[str]) -> set[str]:

@@ -10,7 +10,7 @@ from kilonova.network.resources.ports.logic import PortLogic
 from kilonova.network.resources.ports.policies import RULES
 from kilonova.network.resources.ports.schemas import Port, PortCreate, PortUpdate
 
-PORTS = CrudResource(
+PORTS_RESOURCE = CrudResource(
     name="port",
     collection="ports",
     path="ports",

@@ -8,7 +8,7 @@ from kilonova.network.resources.qos_policies.logic import QosPolicyLogic
 from kilonova.network.resources.qos_policies.policies import RULES
 from kilonova.network.resources.qos_policies.schemas import QosPolicy, QosPolicyCreate, QosPolicyUpdate
 
-QOS_POLICIES = CrudResource(
+QOS_POLICIES_RESOURCE = CrudResource(
     name="policy",
     collection="policies",
     path="qos/policies",

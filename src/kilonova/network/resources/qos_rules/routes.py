@@ -69,7 +69,7 @@ def _alias_routes(api: Api) -> Iterator[Route]:
         yield Route("DELETE", one, handlers.delete, rule, 204, summary=f"Delete {a}.")
 
 
-QOS_RULE_ALIASES = Resource(
+QOS_RULE_ALIASES_RESOURCE = Resource(
     lambda api: [*_alias_routes(api)],
     {
         name: rule
@@ -106,7 +106,7 @@ def _type_routes(api: Api) -> list[Route]:
 
 VALUES: dict[str, Any] = {"direction": [*schemas.DIRECTIONS], "dscp_mark": [*schemas.DSCP_MARKS]}
 """Attribute → its values, where it is not an amount."""
-QOS_RULE_TYPES = Resource(
+QOS_RULE_TYPES_RESOURCE = Resource(
     _type_routes,
     TYPE_RULES,
     extensions=(

@@ -25,7 +25,7 @@ def routes(api: Api) -> list[Route]:
     ]  # fmt: skip
 
 
-QUOTAS = Resource(
+QUOTAS_RESOURCE = Resource(
     routes,
     RULES,
     extensions=(

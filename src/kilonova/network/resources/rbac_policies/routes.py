@@ -8,7 +8,7 @@ from kilonova.network.resources.rbac_policies.logic import RbacPolicyLogic
 from kilonova.network.resources.rbac_policies.policies import RULES
 from kilonova.network.resources.rbac_policies.schemas import RbacPolicy, RbacPolicyCreate, RbacPolicyUpdate
 
-RBAC_POLICIES = CrudResource(
+RBAC_POLICIES_RESOURCE = CrudResource(
     name="rbac_policy",
     collection="rbac_policies",
     path="rbac-policies",

@@ -40,7 +40,7 @@ def _more(handlers: RouterHandlers) -> list[Route]:
     ]  # fmt: skip
 
 
-ROUTERS = CrudResource(
+ROUTERS_RESOURCE = CrudResource(
     name="router",
     collection="routers",
     path="routers",

@@ -9,7 +9,7 @@ from kilonova.network.resources.security_group_rules.logic import SecurityGroupR
 from kilonova.network.resources.security_group_rules.policies import RULES
 from kilonova.network.resources.security_group_rules.schemas import Rule, RuleCreate
 
-SECURITY_GROUP_RULES = CrudResource(
+SECURITY_GROUP_RULES_RESOURCE = CrudResource(
     name="security_group_rule",
     collection="security_group_rules",
     path="security-group-rules",

@@ -9,7 +9,7 @@ from kilonova.network.resources.security_groups.logic import SecurityGroupLogic
 from kilonova.network.resources.security_groups.policies import RULES
 from kilonova.network.resources.security_groups.schemas import Group, GroupCreate, GroupUpdate
 
-SECURITY_GROUPS = CrudResource(
+SECURITY_GROUPS_RESOURCE = CrudResource(
     name="security_group",
     collection="security_groups",
     path="security-groups",

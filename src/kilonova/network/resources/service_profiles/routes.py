@@ -11,7 +11,7 @@ from kilonova.network.resources.service_profiles.schemas import (
     ServiceProfileUpdate,
 )
 
-SERVICE_PROFILES = CrudResource(
+SERVICE_PROFILES_RESOURCE = CrudResource(
     name="service_profile",
     collection="service_profiles",
     path="service_profiles",

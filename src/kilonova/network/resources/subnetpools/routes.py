@@ -36,7 +36,7 @@ def _more(handlers: SubnetPoolHandlers) -> list[Route]:
     ]  # fmt: skip
 
 
-SUBNETPOOLS = CrudResource(
+SUBNETPOOLS_RESOURCE = CrudResource(
     name="subnetpool",
     collection="subnetpools",
     path="subnetpools",

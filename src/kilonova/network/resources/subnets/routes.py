@@ -10,7 +10,7 @@ from kilonova.network.resources.subnets.logic import SubnetLogic
 from kilonova.network.resources.subnets.policies import RULES
 from kilonova.network.resources.subnets.schemas import Subnet, SubnetCreate, SubnetUpdate
 
-SUBNETS = CrudResource(
+SUBNETS_RESOURCE = CrudResource(
     name="subnet",
     collection="subnets",
     path="subnets",

@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.core.yielding import yielding
-from kilonova.network.agent.interface import TRUNKS as MAKES_TRUNKS
+from kilonova.network.agent.interface import MAKES_TRUNKS
 from kilonova.network.hosts import subports
 from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard

@@ -28,7 +28,7 @@ def _more(handlers: TrunkHandlers) -> list[Route]:
     ]  # fmt: skip
 
 
-TRUNKS = CrudResource(
+TRUNKS_RESOURCE = CrudResource(
     name="trunk",
     collection="trunks",
     path="trunks",
