@@ -130,6 +130,7 @@ ports = Table(
     Column("dns_domain", String(255), nullable=False),
     Column("extra_dhcp_opts", JSON, nullable=False),  # [[name, value, IP version], …]
     Column("host_id", String(255), nullable=False),
+    Column("coming_host_id", String(255), nullable=False, server_default=""),  # where its guest is about to be
     Column("vnic_type", String(64), nullable=False),
     Column("profile", JSON, nullable=False),
     Column("qos_policy_id", String(36)),  # locked as a network's
@@ -140,6 +141,7 @@ ports = Table(
     Index("ix_ports_project", "project_id"),
     Index("ix_ports_device", "device_id"),
     Index("ix_ports_host", "host_id"),
+    Index("ix_ports_coming_host", "coming_host_id"),
     Index("ix_ports_qos_policy", "qos_policy_id"),
     Index("ux_ports_trunk", "trunk_id", unique=True),
     Index("ux_ports_subport", "subport_of", "vlan", unique=True),

@@ -179,3 +179,12 @@ async def test_with_a_grant_a_host_gets_nothing_but_ports_and_their_networks(clo
     assert [n["id"] for n in (await host("GET", "/networks")).json["networks"]] == [network["id"]]
     assert (await host("DELETE", f"/networks/{network['id']}")).status in (403, 404)
     assert (await host("PUT", f"/networks/{network['id']}", {"network": {"name": "x"}})).status in (403, 404)
+
+
+async def test_a_guest_comes_to_the_granted_host_alone(cloud: Cloud) -> None:
+    network, _ = await cloud.network()
+    made = await cloud.bound(network, host="host-9", device_id=SERVER)
+    host = Host(cloud, network["id"], made=(made["id"],), hosts=(HOST, "host-9"))
+    for where, status in (("host-9", 404), (OTHER, 404), (HOST, 200), ("", 200)):
+        answer = await host("PUT", f"/ports/{made['id']}", {"port": {"binding:profile": {"migrating_to": where}}})
+        assert answer.status == status, where

@@ -13,6 +13,7 @@ from kilonova.core.context import service_context
 from kilonova.network.agent.interface import NetworkAgentAPI
 from kilonova.network.agent.model import HostModel, NetworkModel
 from kilonova.network.agent.noop import NoopDataPlane
+from kilonova.network.agent.overlay.flood import reach
 from kilonova.network.errors import PlugFailed
 from kilonova.network.options import NetworkOptions
 from tests.eventually import until
@@ -163,6 +164,43 @@ async def test_other_hosts_get_no_message_for_every_port(cloud: Cloud):
     mine = await cloud.bound(network, host="host-2", security_groups=[])
     await until(lambda: sent)
     assert sent == [[mine["id"]]]
+
+
+async def test_a_port_whose_guest_is_about_to_move(cloud: Cloud):
+    """Both hosts show it until it is bound to the other, which reaches the one where the guest still is."""
+    shows = await planes(cloud, "host-1", "host-2")
+    one, two = shows["host-1"], shows["host-2"]
+    network, _ = await cloud.network()
+    port = await cloud.bound(network, host="host-1")
+    url = f"/ports/{port['id']}"
+
+    def local(plane: NoopDataPlane) -> set[str]:
+        return {p.id for n in plane.state.networks for p in n.ports if p.local}
+
+    async def bind(**values: Any) -> Any:
+        body = {"port": {f"binding:{name}": value for name, value in values.items()}}
+        answer = await cloud("PUT", url, token="service", json=body)
+        assert answer.status == 200, answer.content
+        return answer.json["port"]
+
+    await until(lambda: local(one) == {port["id"]})
+    await bind(profile={"migrating_to": "host-2", "kept": "x"})
+    await until(lambda: local(two) == {port["id"]})
+    assert reach(two.state.networks[0], IPS["host-2"]).peers == {IPS["host-1"]}
+    assert (await cloud.port(port["id"]))["binding:host_id"] == "host-1"
+    await cloud.core.bus.client(NetworkAgentAPI, host="host-2").plug(CTX, [port["id"]])
+    assert local(one) == {port["id"]}
+    await bind(profile={"kept": "x"})  # it stays
+    await until(lambda: local(two) == set())
+    await bind(profile={"migrating_to": "host-2", "kept": "x"})
+    await until(lambda: local(two) == {port["id"]})
+    moved = await bind(host_id="host-2")
+    assert moved["binding:profile"] == {"kept": "x"}
+    await until(lambda: local(one) == set())
+    assert local(two) == {port["id"]}
+    cloud.compute.events.clear()
+    await cloud.core.bus.client(NetworkAgentAPI, host="host-2").plug(CTX, [port["id"]])
+    await until(lambda: {e["tag"] for e in cloud.compute.named("network-vif-plugged")} == {port["id"]})
 
 
 async def test_a_port_that_moves(cloud: Cloud):

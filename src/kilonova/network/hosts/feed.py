@@ -142,6 +142,8 @@ class _Changed:
             )
             for one in ids
         ]
-        local = [row for row in rows.values() if row.host_id == self.host and row.device_owner != device_owners.DHCP]
+        local = [
+            row for row in rows.values() if port_store.is_on(row, self.host) and row.device_owner != device_owners.DHCP
+        ]
         ports = [model.port(row, addresses.get(row.id, ()), groups.get(row.id, ()), here=True) for row in local]
         return ports, [one for one in ids if one not in {row.id for row in local}], memberships

@@ -94,8 +94,8 @@ class HostLogic:
     ) -> tuple[NetworkModel, ...]:
         """As `networks`, of those among these that the host has ports of."""
         ports = await store.ports_in(connection, network_ids)
-        here = [one.id for one in ports if one.host_id == host]
-        network_ids = sorted({one.network_id for one in ports if one.host_id == host})
+        here = [one.id for one in ports if port_store.is_on(one, host)]
+        network_ids = sorted({one.network_id for one in ports if port_store.is_on(one, host)})
         groups = await port_store.groups_of(connection, here) if here else {}
         networks = await NETWORKS.by_ids(connection, network_ids)
         subnets = await subnet_store.of_networks(connection, network_ids)
@@ -142,7 +142,7 @@ class HostLogic:
 
     async def qos_policies(self, connection: Connection, found: Found) -> tuple[QosPolicyModel, ...]:
         """No statement where no port has one."""
-        named = {policy_of(port) for port in found.ports if port.host_id == found.host} - {""}
+        named = {policy_of(port) for port in found.ports if port_store.is_on(port, found.host)} - {""}
         return await policies(connection, named) if named else ()
 
     async def trunks(self, connection: Connection, found: Found) -> tuple[TrunkModel, ...]:
@@ -220,7 +220,7 @@ def _subnet(row: SubnetRow, dhcp_ip: str | None, dns_servers: Sequence[str]) -> 
 
 
 def _placed(row: PolicedPortRow, placed: _Placed) -> PortModel:
-    here, away = row.host_id == placed.found.host, placed.tunnel_ips.get(row.host_id, "")
+    here, away = port_store.is_on(row, placed.found.host), placed.tunnel_ips.get(row.host_id, "")
     addresses, groups = placed.addresses.get(row.id, ()), placed.found.groups.get(row.id, ())
     return port(row, addresses, groups, here=here, tunnel_ip=away)
 

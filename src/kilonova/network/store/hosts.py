@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import prepared
@@ -51,16 +51,17 @@ class GuestPort(TypedRow):
     project_id: str
 
 
+def _here(host: Any) -> ColumnElement[bool]:
+    """As `ports.is_on`."""
+    return or_(ports.c.host_id == host, ports.c.coming_host_id == host)
+
+
 def _network_ids(host: Any) -> Select[tuple[str]]:
-    return select(ports.c.network_id).where(ports.c.host_id == host)
+    return select(ports.c.network_id).where(_here(host))
 
 
 def _group_ids(host: Any) -> Select[tuple[str]]:
-    return (
-        select(port_groups.c.security_group_id)
-        .join(ports, ports.c.id == port_groups.c.port_id)
-        .where(ports.c.host_id == host)
-    )
+    return select(port_groups.c.security_group_id).join(ports, ports.c.id == port_groups.c.port_id).where(_here(host))
 
 
 async def agents_beside(connection: Connection, host: str, agent_type: str) -> Sequence[TunnelEnd]:
@@ -185,7 +186,7 @@ def _groups_on(host: Any) -> Select[Any]:
     return (
         select(port_groups.c.port_id, port_groups.c.security_group_id)
         .join(ports, ports.c.id == port_groups.c.port_id)
-        .where(ports.c.host_id == host)
+        .where(_here(host))
         .order_by(port_groups.c.security_group_id)
     )
 

@@ -44,12 +44,18 @@ class PortRow(BoundRow, StandardRow):
     dns_domain: str
     extra_dhcp_opts: list[tuple[str, str, int]]
     host_id: str
+    coming_host_id: str
     vnic_type: str
     profile: dict[str, Any]
     qos_policy_id: str | None
     trunk_id: str | None
     subport_of: str | None
     vlan: int | None
+
+
+def is_on(row: PortRow, host: str) -> bool:
+    """Whether the host shows the port: it is bound there, or about to be."""
+    return host in (row.host_id, row.coming_host_id)
 
 
 class PolicedPortRow(PortRow):

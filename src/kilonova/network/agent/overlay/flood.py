@@ -31,13 +31,16 @@ class Reach(msgspec.Struct, frozen=True):
 
 
 def reach(network: NetworkModel, own: str) -> Reach:
-    """`own` is this host's tunnel address. Ports whose MAC or host cannot be read are left out: nothing reaches them."""
-    places: dict[str, str] = {}
+    """`own` is this host's tunnel address. A local port has one while its guest is still on another host. Ports whose MAC or host
+    cannot be read are left out: nothing reaches them."""
+    places, peers = dict[str, str](), set[str]()
     for port in network.ports:
-        if not port.local and port.tunnel_ip not in ("", own):
+        if port.tunnel_ip not in ("", own):
             with contextlib.suppress(ValueError):
-                places[clean_mac(port.mac_address)] = clean_ip(port.tunnel_ip)
-    return Reach(frozenset(places.values()), places)
+                peers.add(clean_ip(port.tunnel_ip))
+                if not port.local:
+                    places[clean_mac(port.mac_address)] = clean_ip(port.tunnel_ip)
+    return Reach(frozenset(peers), places)
 
 
 def direct(device: str, wanted: Reach, local: set[str]) -> None:

@@ -142,7 +142,7 @@ class _Batch:
             "allowed_address_pairs": pairs, "dns_name": dns_name(body.dns_name, self.domain),
             "dns_domain": dns_domain(body.dns_domain),
             "extra_dhcp_opts": plan.dhcp_opts(body.extra_dhcp_opts), "host_id": body.host_id or "",
-            "vnic_type": body.vnic_type, "profile": body.profile or {}, "qos_policy_id": body.qos_policy_id,
+            "vnic_type": body.vnic_type, "qos_policy_id": body.qos_policy_id, **plan.profile(body.profile or {}),
         }  # fmt: skip
 
     async def _check_groups(self, defaults: set[str]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from kilonova.core.grants import Grant
+from kilonova.network.resources.ports.plan import COMING
 from kilonova.network.resources.ports.schemas import PortCreate, PortUpdate
 
 BINDING = {"device_id", "device_owner", "host_id", "profile", "dns_name"}  # all that a host changes of a port
@@ -54,5 +55,10 @@ def _bound(grant: Grant, body: PortUpdate) -> bool:
         and (body.device_id or "") in ("", grant.server)
         and (body.host_id or "") in ("", *grant.hosts)
         and (not owner or owner.startswith(COMPUTE))
+        and _coming(body.profile) in ("", grant.host)
         and (grant.fresh or (body.host_id or "") != grant.host)
     )
+
+
+def _coming(profile: Any) -> Any:
+    return "" if profile is UNSET or not profile else profile.get(COMING) or ""

@@ -68,7 +68,8 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             readdressed, routing = await self._change_addresses(tx, row, body, own_mac)
             await PORTS.change(tx.connection, port_id, changes, self.deps.now())
             after = (await store.groups_of(tx.connection, [port_id])).get(port_id, [])
-            hosts, also = {row.host_id, changes.get("host_id", "")}, routing
+            coming = changes.get("coming_host_id", row.coming_host_id)
+            hosts, also = {row.host_id, changes.get("host_id", ""), row.coming_host_id, coming}, routing
             regrouped = set(after) != set(before)
             if readdressed or regrouped:
                 groups = [*before, *after]
@@ -80,7 +81,8 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             if changed.host_id and (readdressed or regrouped or "mac_address" in changes):
                 await self.deps.announcer.events(tx, ctx, plan.server_events("network-changed", [changed]))
             joined |= await self._served(tx.connection, row)
-            news = plan.news([row], {network.id} if joined else (), others=bool(routing))
+            renewed = {network.id} if joined or coming != row.coming_host_id else ()
+            news = plan.news([row], renewed, others=bool(routing))
             await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also | joined, news=news)
             if moves:
                 await subports.follow(self.deps, tx, ctx, row, changed.host_id)
@@ -92,11 +94,10 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
         for name in ("admin_state_up", "port_security_enabled", "vnic_type", "qos_policy_id"):
             if getattr(body, name) is not UNSET:
                 changes[name] = getattr(body, name)
-        if body.profile is not UNSET:
-            changes["profile"] = body.profile or {}
+        if not isinstance(body.profile, UnsetType):
+            changes |= plan.profile(body.profile or {})
         plan.check_vnic_type(changes.get("vnic_type", "normal"))
-        if changes.get("host_id", row.host_id) != row.host_id:
-            changes["status"] = "DOWN"
+        changes |= plan.bound(row, changes)
         mac = row.mac_address if isinstance(body.mac_address, UnsetType) else self._mac(body.mac_address)
         if mac != row.mac_address:
             if row.host_id:

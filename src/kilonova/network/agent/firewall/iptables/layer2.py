@@ -22,6 +22,8 @@ from kilonova.network.agent.system.names import (
     vxlan_link,
 )
 
+RARP = "0x8035"
+"""By it a hypervisor says, after a live migration, where its guest's MAC address is now. Nothing answers it."""
 DROPS = (
     "ether type != { ip, ip6, arp } drop",
     "udp sport 67 udp dport 68 drop",
@@ -75,7 +77,8 @@ def port_rules(port: PortModel) -> tuple[str, ...]:
     if not port.admin_state_up or unusable(port):
         return ("drop",)
     sources = _sources(port)
-    rules = [*DROPS, f"ether saddr != {{ {', '.join(sources)} }} drop"]
+    announced = (f"ether type {RARP} ether saddr {mac} accept" for mac in sources)
+    rules = [*announced, *DROPS, f"ether saddr != {{ {', '.join(sources)} }} drop"]
     for mac, (v4, v6) in sources.items():
         mine = f"ether saddr {mac}"
         if v4:
