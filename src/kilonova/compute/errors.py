@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, Conflict, Forbidden, Gone, KilonovaError
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, Gone, KilonovaError, NotFound
 
 OVER = "Requested {requested}, but already used {used} of {limit} {resource}"
 
@@ -24,6 +24,16 @@ class NotSupported(KilonovaError):
 
     status = 501
     template = "The requested functionality is not supported."
+
+
+class ConsoleTypeUnavailable(BadRequest):
+    """The hypervisor has no console of this type, or the guest has none now."""
+
+    template = "Unavailable console type {console_type}."
+
+
+class GuestMissing(NotFound):
+    template = "Instance {server_id} could not be found."
 
 
 class PasswordNotSet(Conflict):

@@ -417,6 +417,21 @@ class ServerRef(Record, kw_only=True):
     action: str
 
 
+class ConsolePlace(Record, kw_only=True):
+    """A console that there is: `url` of the WebSocket that its host relays it by, which wants a ticket; `life` is another one
+    each time the guest was switched on."""
+
+    url: str
+    life: str
+
+
+class ConsoleTicket(Record, kw_only=True):
+    """Opens a console once, soon: `secret` is the bearer token of the WebSocket at `url`."""
+
+    url: str
+    secret: str
+
+
 class ExternalEvent(Record, kw_only=True):
     """`network-vif-plugged` and the like; `tag` is the port's id."""
 
