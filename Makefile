@@ -1,5 +1,6 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
+# make ceph     installs Ceph, then tests images, volumes and servers in it
 # make grid     every step of a launch times every process that may die, all attacks; see docs/explanation/reliability.md
 # make bench    the numbers, as tables and JSON; those of SPEC.md with their bounds
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: docs conformance bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop test check lint format types contracts venv client system engines
+.PHONY: docs conformance bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop ceph test check lint format types contracts venv client system engines
 launch: system venv client
 	@scripts/launch.sh
 
@@ -27,6 +28,10 @@ cluster: system engines venv client
 
 cluster-stop: venv
 	@scripts/cluster-stop.sh
+
+ceph: venv
+	@scripts/install-ceph.sh
+	$(BIN)/pytest -q --durations=20 -m ceph
 
 grid: system engines venv
 	$(BIN)/python -m tests.process.cluster.grid

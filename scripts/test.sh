@@ -7,10 +7,10 @@
 if [ $# -gt 0 ]; then exec "$VENV/bin/pytest" "$@"; fi
 stage "lint, types, contracts" make --no-print-directory --keep-going --output-sync=target check
 stage "documentation" make --no-print-directory docs
-stage "tests, two at a time" "$VENV/bin/pytest" -q -n 2 --dist loadfile --durations=20 -m 'not guest and not lab and not cluster'
+stage "tests, two at a time" "$VENV/bin/pytest" -q -n 2 --dist loadfile --durations=20 -m 'not guest and not lab and not cluster and not ceph'
 for engine in postgresql mariadb; do
   stage "tests of what databases do, on $engine" scripts/test-databases.sh quick "$engine"
 done
-stage "tests with many processes, real guests and namespaces" "$VENV/bin/pytest" -q --durations=20 -m 'guest or lab or cluster'
+stage "tests with many processes, real guests and namespaces" "$VENV/bin/pytest" -q --durations=20 -m '(guest or lab or cluster) and not ceph'
 stages_end
 say "all tests passed"

@@ -28,7 +28,7 @@ structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plai
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a real engine: `make test-quick` leaves it out."""
     for item in items:
-        if "engine_folder" in getattr(item, "fixturenames", ()):
+        if "engine_folder" in getattr(item, "fixturenames", ()) or item.get_closest_marker("ceph"):
             item.add_marker("engine")
 
 

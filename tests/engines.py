@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kilonova.testing.engines import Engine, MariaDB, Memcached, PostgreSQL, RabbitMQ
+from kilonova.core.ceph import CephOptions
+from kilonova.testing.engines import Ceph, Engine, MariaDB, Memcached, PostgreSQL, RabbitMQ
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,27 @@ def postgresql(engine_folder: Path) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def mariadb(engine_folder: Path) -> Iterator[Engine]:
     yield from _running(MariaDB(engine_folder))
+
+
+@pytest.fixture(scope="session")
+def ceph(engine_folder: Path) -> Iterator[Ceph]:
+    """For tests with the mark `ceph`."""
+    pytest.importorskip("rbd", reason="python3-rbd is not linked into this environment: make ceph installs it")
+    if shutil.which("ceph-mon") is None:
+        pytest.skip("Ceph is not installed: make ceph installs it")
+    with Ceph(engine_folder) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def ceph_options(ceph: Ceph) -> Callable[[str], CephOptions]:
+    """How a user reaches the cluster, in pools that are empty: `ceph_options("image")`."""
+    ceph.empty()
+
+    def of(user: str) -> CephOptions:
+        return CephOptions(conf=ceph.conf, user=user, keyring=str(ceph.keyring(user)))
+
+    return of
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.virt.fake_options import FakeOptions
 from kilonova.compute.virt.libvirt.options import LibvirtOptions
 from kilonova.core import config
+from kilonova.core.ceph.options import CephOptions
 from kilonova.core.config import doc
 from kilonova.core.notify.options import NotificationOptions
 from kilonova.core.registry import installed
@@ -237,6 +238,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: SecretSettings
     identity: IdentityOptions
     image: ImageOptions
+    ceph: CephOptions
     network: NetworkOptions
     compute: ComputeOptions
     scheduler: SchedulerOptions

@@ -9,6 +9,7 @@ from kilonova.core.errors import (
     Gone,
     KilonovaError,
     NotFound,
+    ServiceUnavailable,
     TooLarge,
     UnsupportedMediaType,
 )
@@ -114,6 +115,17 @@ class InvalidImageData(UnsupportedMediaType):
     """The content is not what was declared, or not safe to hand to a hypervisor."""
 
     template = "{reason}"
+
+
+class NotRaw(UnsupportedMediaType):
+    template = (
+        "This cloud stores images in Ceph, where servers' disks are clones of raw images; image {image_id} is {disk_format}. "
+        "Convert the file (qemu-img convert -f {disk_format} -O raw FILE FILE.raw) and upload it with disk_format raw."
+    )
+
+
+class StoreAway(ServiceUnavailable):
+    template = "The image store does not answer. Please try again later."
 
 
 class DataMissing(Gone):

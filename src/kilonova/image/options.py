@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,8 +22,19 @@ class ImageQuotas(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`quotas` limit each project but those that `project_quotas` names by id."""
 
-    store: Annotated[str, doc("Back end that stores image data.")] = "file"
-    store_dir: Annotated[str | None, doc("Its folder; not set: images in the state directory.")] = None
+    store: Annotated[str, doc("Back end that stores image data: file, or rbd (Ceph: section ceph).")] = "file"
+    store_dir: Annotated[str | None, doc("Folder of the store file; not set: images in the state directory.")] = None
+    not_raw: Annotated[
+        Literal["auto", "accept", "refuse"],
+        doc(
+            "Uploads of disk formats other than raw: accept, refuse, or auto: refuse where servers' disks are clones of "
+            "raw images, as with the store rbd."
+        ),
+    ] = "auto"
+    show_image_direct_url: Annotated[bool, doc("Whether images show the URL of their data in the store.")] = False
+    show_multiple_locations: Annotated[
+        bool, doc("Whether images show `locations` to those whom the policy `get_image_location` lets see them.")
+    ] = False
     max_image_size: Annotated[int, doc("Bytes of one image.", ge=1)] = 1024 * GiB
     disk_formats: Annotated[tuple[str, ...], doc("Disk formats that images may have.")] = (
         "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",

@@ -10,7 +10,9 @@ import asyncpg
 import pytest
 
 from kilonova.core.cache import MemcachedCache
-from kilonova.testing.engines import EngineFailed, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
+from kilonova.core.ceph import CephError, CephOptions, Pool
+from kilonova.testing.engines import Ceph, EngineFailed, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
+from kilonova.testing.engines.ceph import USERS
 
 
 async def test_rabbitmq(rabbitmq: RabbitMQ) -> None:
@@ -51,3 +53,19 @@ def test_haproxy_answers_5xx_without_a_working_backend(tmp_path: Path, memcached
 def test_an_engine_that_does_not_start_raises_its_output(tmp_path: Path, memcached: Memcached) -> None:
     with pytest.raises(EngineFailed, match="memcached did not start: "):
         Memcached(tmp_path, port=70000).start()
+
+
+@pytest.mark.ceph
+def test_ceph_keeps_users_apart_and_data_over_a_kill(engine_folder: Path) -> None:
+    with Ceph(engine_folder / "killed") as cluster:
+        pools = {user: CephOptions(conf=cluster.conf, user=user, keyring=str(cluster.keyring(user))) for user in USERS}
+        images, stranger = Pool(pools["image"], "images"), Pool(pools["image"], "servers")
+        images.create("kept", 1 << 20)
+        with pytest.raises(CephError):
+            stranger.create("disk", 1 << 20)
+        images.close()
+        stranger.close()
+        cluster.kill()
+        cluster.start()
+        assert images.names() == ["kept"]
+        images.close()

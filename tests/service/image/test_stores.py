@@ -10,17 +10,33 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from kilonova.core.ceph import Pool
 from kilonova.core.config import ConfigError
 from kilonova.image.stores import STORES, make_store
+from tests.eventually import eventually
 
 IMAGE, UPLOAD = uuid4(), uuid4()
 
 
-@pytest.fixture(params=sorted(STORES))
+MARKS = {"rbd": [pytest.mark.ceph]}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in sorted(STORES)])
 def store(request, tmp_path):
-    made = make_store(request.param, tmp_path / "store")
+    ceph = request.getfixturevalue("ceph_options")("image") if request.param == "rbd" else None
+    made = make_store(request.param, tmp_path / "store", ceph)
     made.prepare()
-    return made
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def held(request, store, tmp_path):
+    """What the back end has, under its own names."""
+    if store.name == "file":
+        return lambda: [str(path) for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    options = request.getfixturevalue("ceph_options")("image")
+    return Pool(options, options.image_pool).names
 
 
 def fill(store, image_id: UUID, data: bytes) -> None:
@@ -59,7 +75,7 @@ def test_nothing_is_seen_before_commit(store):
 
 
 @pytest.mark.parametrize("steps", [[], ["start"], ["start", "write"], ["start", "write", "commit"]])
-def test_abort_leaves_nothing(store, tmp_path, steps):
+def test_abort_leaves_nothing(store, held, steps):
     upload = store.begin(IMAGE, UPLOAD)
     for step in steps:
         getattr(upload, step)(*([b"data"] if step == "write" else []))
@@ -68,7 +84,7 @@ def test_abort_leaves_nothing(store, tmp_path, steps):
     upload.start()
     upload.write(b"too late")
     assert store.open(IMAGE) is None
-    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+    assert held() == []
 
 
 def test_abort_of_an_old_upload_spares_newer_data(store):
@@ -98,7 +114,7 @@ def test_abort_while_another_thread_writes(store):
     assert store.prepare() == []
 
 
-def test_delete(store):
+def test_delete(store, held):
     fill(store, IMAGE, b"data")
     reader = store.open(IMAGE)
     assert store.delete(IMAGE)
@@ -106,6 +122,8 @@ def test_delete(store):
     assert store.open(IMAGE) is None
     assert reader.read(0, 10) == b"data"
     reader.close()
+    assert store.prepare() == []
+    assert held() == []
 
 
 def test_usage(store):
@@ -117,7 +135,9 @@ CHILD = """
 import os, sys, uuid
 from pathlib import Path
 from kilonova.image.stores import make_store
-store = make_store(sys.argv[1], Path(sys.argv[2]))
+from kilonova.core.ceph import CephOptions
+ceph = CephOptions(conf=sys.argv[6], user="image", keyring=sys.argv[7]) if sys.argv[6:] else None
+store = make_store(sys.argv[1], Path(sys.argv[2]), ceph)
 upload = store.begin(uuid.UUID(sys.argv[3]), uuid.UUID(sys.argv[4]))
 upload.start(); upload.write(b"half")
 if sys.argv[5] == "committed":
@@ -128,17 +148,20 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("when", ["writing", "committed"])
-def test_uploads_of_other_processes_stay_until_those_die(store, tmp_path, when):
+def test_uploads_of_other_processes_stay_until_those_die(request, store, tmp_path, when):
     args = [store.name, str(tmp_path / "store"), str(IMAGE), str(UPLOAD), when]
+    if store.name == "rbd":
+        options = request.getfixturevalue("ceph_options")("image")
+        args += [str(options.conf), options.keyring]
     with subprocess.Popen([sys.executable, "-c", CHILD, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"ready\n"
         assert store.in_progress(IMAGE, UPLOAD)
         assert store.prepare() == []
         child.kill()
-    assert not store.in_progress(IMAGE, UPLOAD)
+    eventually(lambda: not store.in_progress(IMAGE, UPLOAD), "the upload of a dead process is still held")
     assert store.prepare() == ([str(UPLOAD)] if when == "writing" else [])
 
 
 def test_an_unknown_store():
-    with pytest.raises(ConfigError, match=r"store.*tape.*known are file"):
+    with pytest.raises(ConfigError, match=r"store.*tape.*known are file, rbd"):
         make_store("tape", None)

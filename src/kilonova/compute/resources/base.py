@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ImageCatalog, NetworkAccess, ProjectReader
-from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import CURRENT
 from kilonova.compute.web.parameters import Parameters
 from kilonova.core.clock import Clock
@@ -21,8 +20,7 @@ R, V = "os_compute_api", CURRENT
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """What resources are made of. `events` are the notifications that the API sends; `volumes` is None in a cloud without a
-    volume service."""
+    """What resources are made of. `events` are the notifications that the API sends."""
 
     core: Core
     database: Database
@@ -31,7 +29,6 @@ class Deps:
     networks: NetworkAccess
     projects: ProjectReader
     events: ServerEvents
-    volumes: VolumeAccess | None = None
 
     @property
     def clock(self) -> Clock:

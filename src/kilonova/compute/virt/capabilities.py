@@ -15,16 +15,13 @@ import msgspec
 from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.driver import GuestInterface, VirtError
-from kilonova.core.web.relay import ByteStream
 
 
 class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a console is: a unix socket or a terminal of this host that only the hypervisor's user and root reach. `life` is
-    another one each time the guest was switched on."""
+    """Where a graphical console listens: a unix socket of this host that only the hypervisor's user and root reach."""
 
-    kind: str  # vnc, serial
-    path: Path
-    life: str
+    kind: str  # vnc
+    socket: Path
 
 
 @runtime_checkable
@@ -115,12 +112,8 @@ class Diagnoses(Protocol):
 
 @runtime_checkable
 class OffersConsoles(Protocol):
-    """Guests have consoles that can be used: a graphical one (vnc) and a serial one, which is logged all the same."""
+    """Guests have graphical consoles."""
 
     @abstractmethod
     async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
-        """Where the console of this kind is; raises GuestNotFound, and VirtError for a guest that is off or an unknown kind."""
-
-    @abstractmethod
-    async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
-        """A connection to it; raises VirtError when it is gone. It ends with the guest."""
+        """Where the console of this kind listens; raises GuestNotFound or VirtError for an unknown kind."""

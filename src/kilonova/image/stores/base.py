@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
@@ -14,6 +13,19 @@ import msgspec
 
 class StoreFull(Exception):
     """There is no room for more data."""
+
+
+class StoreFailed(Exception):
+    """The back end does not answer or refuses; the text is for operators."""
+
+
+def parse_id(name: str) -> UUID | None:
+    """The image that a file or a block image of the store's is named for; None for any other name."""
+    try:
+        found = UUID(name)
+    except ValueError:
+        return None
+    return found if str(found) == name else None
 
 
 class StoredImage(msgspec.Struct, frozen=True):
@@ -68,16 +80,15 @@ class Reader(ABC):
 
 
 class ImageStore(ABC):
-    """A back end for image data. Made with the folder it may use."""
+    """A back end for image data. Its methods may raise StoreFailed."""
 
     name: ClassVar[str]
-
-    @abstractmethod
-    def __init__(self, folder: Path) -> None: ...
+    clones: ClassVar[bool] = False  # servers' disks and volumes are clones of its raw images
 
     @abstractmethod
     def prepare(self) -> list[str]:
-        """Make the store ready and remove uploads whose process is gone; their names."""
+        """Make the store ready and remove what nothing needs any more, as uploads whose process is gone: the names of these. Is
+        called at the start and now and then."""
 
     @abstractmethod
     def begin(self, image_id: UUID, upload_id: UUID) -> Upload:
@@ -97,6 +108,14 @@ class ImageStore(ABC):
 
     @abstractmethod
     def usage(self) -> Usage: ...
+
+    @abstractmethod
+    def location(self, image_id: UUID) -> str | None:
+        """The URL of the image's data, for those who reach the back end themselves; must not block. None as long as it is not
+        known."""
+
+    def close(self) -> None:  # noqa: B027 (most have none)
+        """Let go of connections."""
 
     @abstractmethod
     def images(self) -> Iterator[StoredImage]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
-from kilonova.image.stores.base import ImageStore, Reader, StoredImage, StoreFull, Upload, Usage
+from kilonova.image.stores.base import ImageStore, Reader, StoredImage, StoreFull, Upload, Usage, parse_id
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -28,14 +28,6 @@ def _room() -> Iterator[None]:
         if error.errno in NO_ROOM:
             raise StoreFull from error
         raise
-
-
-def _parse(name: str) -> UUID | None:
-    try:
-        found = UUID(name)
-    except ValueError:
-        return None
-    return found if str(found) == name else None
 
 
 def _take(path: Path) -> int | None:
@@ -184,8 +176,11 @@ class FileStore(ImageStore):
         found = os.statvfs(self.folder)
         return Usage(total=found.f_blocks * found.f_frsize, free=found.f_bavail * found.f_frsize)
 
+    def location(self, image_id: UUID) -> str | None:
+        return (self.folder / str(image_id)).absolute().as_uri()
+
     def images(self) -> Iterator[StoredImage]:
         for entry in os.scandir(self.folder):
-            image_id = _parse(entry.name)
+            image_id = parse_id(entry.name)
             if image_id is not None and entry.is_file(follow_symlinks=False):
                 yield StoredImage(image_id, entry.stat().st_size)

@@ -1,4 +1,5 @@
-"""Real engines on free loopback ports with folders of their own: RabbitMQ, PostgreSQL, MariaDB, memcached, haproxy.
+"""Real engines on free loopback ports with folders of their own: RabbitMQ, PostgreSQL, MariaDB, memcached, haproxy,
+Ceph.
 
     with RabbitMQ(folder) as broker, PostgreSQL(folder) as database:
         broker.url, database.url("compute")
@@ -8,6 +9,7 @@
 """
 
 from kilonova.testing.engines.base import Engine, EngineFailed, free_port, program
+from kilonova.testing.engines.ceph import Ceph
 from kilonova.testing.engines.haproxy import HAProxy
 from kilonova.testing.engines.mariadb import MariaDB
 from kilonova.testing.engines.memcached import Memcached
@@ -15,6 +17,7 @@ from kilonova.testing.engines.postgresql import PostgreSQL
 from kilonova.testing.engines.rabbitmq import RabbitMQ
 
 __all__ = [
+    "Ceph",
     "Engine",
     "EngineFailed",
     "HAProxy",

@@ -19,12 +19,13 @@ from kilonova.image.resources.image_data.inspection import Inspection
 from kilonova.image.resources.images.logic import ImageLogic
 from kilonova.image.resources.images.schemas import ImageRecord
 from kilonova.image.store import images as store
-from kilonova.image.stores.base import Reader, StoreFull, Upload
+from kilonova.image.stores.base import Reader, StoreFailed, StoreFull, Upload
 
 logger = log.get("image")
 BATCH = 1 << 20
 DRAIN = 64 << 20  # of a refused upload this much is still read, so that the client gets to see the reason
 HASH = "sha512"
+CLONED_AS_RAW = frozenset({"qcow2", "vmdk", "vdi", "vhd", "vhdx", "ploop"})
 NO_DATA: dict[str, Any] = {
     "size": None, "virtual_size": None, "checksum": None, "os_hash_algo": None, "os_hash_value": None, "upload_id": None,
     "reserved": None,
@@ -83,9 +84,20 @@ class DataLogic:
             elif row.upload_id is not None and not await asyncio.to_thread(
                 self.data.in_progress, UUID(row.id), UUID(row.upload_id)
             ):
-                await asyncio.to_thread(self.data.delete, UUID(row.id))
-                await self._back_to_queued(row.id, row.upload_id)
-                logger.warning("upload interrupted: the image is queued again", image_id=row.id)
+                await self._requeue(row.id, row.upload_id)
+
+    @retried
+    async def _requeue(self, image_id: str, upload_id: str) -> None:
+        """An upload lets go of its data after the image's record says how it ended: one that held nothing, and is still in the
+        record, is dead. The record is locked until the data are gone, so that no new upload's are taken for them."""
+        async with self.database.transaction() as tx:
+            row = await store.find(tx.connection, image_id, lock=True)
+            if row is None or row.status != "saving" or row.upload_id != upload_id:
+                return
+            await asyncio.to_thread(self.data.delete, UUID(image_id))
+            values = NO_DATA | {"status": "queued", "updated_at": self.images.now()}
+            await store.change(tx.connection, image_id, values, status=("saving",), upload_id=upload_id)
+        logger.warning("upload interrupted: the image is queued again", image_id=image_id)
 
     async def upload(self, image: ImageRecord, pieces: AsyncIterator[bytes], announced: int | None) -> None:
         """Take the data in; afterwards the image is active, or as it was before and an error is raised."""
@@ -104,6 +116,9 @@ class DataLogic:
                 await _drain(pieces)
             if isinstance(error, StoreFull):
                 raise errors.StorageFull from error
+            if isinstance(error, StoreFailed):
+                logger.error("image store failed", image_id=image.id, store=self.data.name, reason=str(error))
+                raise errors.StoreAway from error
             raise
         await asyncio.to_thread(upload.close)
 
@@ -115,6 +130,11 @@ class DataLogic:
             raise errors.FormatsMissing(names=", ".join(missing))
         if announced is not None and announced > self.images.options.max_image_size:
             raise errors.ImageTooLarge(limit=self.images.options.max_image_size)
+        refused = self.images.options.not_raw == "refuse" or (
+            self.images.options.not_raw == "auto" and self.data.clones
+        )
+        if refused and image.disk_format in CLONED_AS_RAW and image.container_format == "bare":
+            raise errors.NotRaw(image_id=image.id, disk_format=image.disk_format)
 
     @retried
     async def _claim(self, image: ImageRecord, upload_id: str, announced: int | None) -> int:
@@ -160,7 +180,10 @@ class DataLogic:
         """Also when the request's task is being cancelled."""
 
         async def steps() -> None:
-            await asyncio.to_thread(upload.abort)
+            try:
+                await asyncio.to_thread(upload.abort)
+            except StoreFailed as error:  # what is left goes when the process or the upload's hold on it has ended
+                logger.error("upload not removed from the store", image_id=image_id, reason=str(error))
             await self._back_to_queued(image_id, upload_id)
 
         ending = asyncio.ensure_future(steps())
@@ -184,7 +207,11 @@ class DataLogic:
             raise errors.Deactivated
         if image.status not in ("active", "deactivated"):
             return None
-        reader = await asyncio.to_thread(self.data.open, UUID(image.id))
+        try:
+            reader = await asyncio.to_thread(self.data.open, UUID(image.id))
+        except StoreFailed as error:
+            logger.error("image store failed", image_id=image.id, store=self.data.name, reason=str(error))
+            raise errors.StoreAway from error
         if reader is None:
             logger.error("image data missing in the store", image_id=image.id, store=self.data.name)
             raise errors.DataMissing(image_id=image.id)

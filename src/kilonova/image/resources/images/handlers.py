@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from kilonova.core.web.call import Call, Reply
 from kilonova.image import errors
@@ -23,8 +24,17 @@ class Images:
     def __init__(self, logic: ImageLogic, fields: Mapping[str, Field]) -> None:
         self.logic, self.fields = logic, fields
 
-    def _view(self, image: ImageRecord) -> dict[str, Any]:
-        return flat(image, self.logic.data.name if image.status in ("active", "deactivated") else None)
+    def _view(self, call: Call, image: ImageRecord) -> dict[str, Any]:
+        if image.status not in ("active", "deactivated"):
+            return flat(image, None)
+        store, options = self.logic.data, self.logic.options
+        shown = flat(image, store.name)
+        if not (options.show_image_direct_url or options.show_multiple_locations):
+            return shown
+        url = store.location(UUID(image.id))
+        if options.show_multiple_locations and call.allowed("get_image_location", _target(image, "")):
+            shown["locations"] = [{"url": url, "metadata": {"store": store.name}}] if url else []
+        return shown | {"direct_url": url} if options.show_image_direct_url and url else shown
 
     async def list(self, call: Call) -> Reply:
         options = self.logic.options
@@ -33,7 +43,7 @@ class Images:
         member = call.ctx.project_id or ""
         shown = [image for image in found if call.allowed("get_image", _target(image, member))]
         kept = [(k, v) for k, v in call.query.multi_items() if k != "marker"]
-        body: dict[str, Any] = {"images": [self._view(image) for image in shown], "schema": "/v2/schemas/images"}
+        body: dict[str, Any] = {"images": [self._view(call, image) for image in shown], "schema": "/v2/schemas/images"}
         body["first"] = "/v2/images" + (f"?{urlencode(kept)}" if kept else "")
         if found and len(found) == query.limit:
             body["next"] = f"/v2/images?{urlencode([*kept, ('marker', found[-1].id)])}"
@@ -53,10 +63,10 @@ class Images:
         call.authorize(target, "add_image")
         check_visibility(call, body.get("visibility", "shared"), owner)
         image = await self.logic.create(owner, body)
-        return Reply(self._view(image), headers={"Location": f"{call.base_url}/v2/images/{image.id}"})
+        return Reply(self._view(call, image), headers={"Location": f"{call.base_url}/v2/images/{image.id}"})
 
     async def show(self, call: Call, image_id: str) -> Reply:
-        return Reply(self._view(await fetch(call, self.logic, image_id, "get_image")))
+        return Reply(self._view(call, await fetch(call, self.logic, image_id, "get_image")))
 
     async def tasks(self, call: Call, image_id: str) -> Reply:
         """There are none: data goes into an image at once, without a task."""
@@ -77,7 +87,7 @@ class Images:
         changed = await self.logic.update(
             image.id, lambda current: patch.apply(current, changes, is_admin=call.ctx.is_admin)
         )
-        return Reply(self._view(changed))
+        return Reply(self._view(call, changed))
 
     async def delete(self, call: Call, image_id: str) -> Reply:
         await self.logic.delete(await fetch(call, self.logic, image_id, "delete_image"))

@@ -21,7 +21,7 @@ from kilonova.image.resources.images.schemas import FIXED, ImageRecord
 from kilonova.image.store import images as store
 from kilonova.image.store import listing
 from kilonova.image.store import members as member_store
-from kilonova.image.stores.base import ImageStore
+from kilonova.image.stores.base import ImageStore, StoreFailed
 
 logger = log.get("image")
 DEFAULTS: dict[str, Any] = {
@@ -181,7 +181,7 @@ class ImageLogic:
             await store.strip(tx.connection, image.id)
         try:
             await self.purge(image.id)
-        except OSError as error:
+        except (OSError, StoreFailed) as error:
             logger.error("image data not removed, retried at the next start", image_id=image.id, reason=str(error))
 
     @retried

@@ -13,6 +13,7 @@ RULES: dict[str, str] = {
     "add_image": MEMBER_OR_OWNER,
     "delete_image": MEMBER_OR_OWNER,
     "get_image": f"{READER_OR_MEMBER} or {SERVICE} or ((role:reader or role:member) and ({SEEN_BY_ANYONE}))",
+    "get_image_location": READER_OR_OWNER,
     "get_images": READER_OR_OWNER,
     "modify_image": MEMBER_OR_OWNER,
     "publicize_image": ADMIN,

@@ -15,8 +15,8 @@ FIXED = frozenset({
     "container_format", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
     "tags",
 })  # fmt: skip
-LINKS = frozenset({"self", "file", "schema", "direct_url", "stores"})
-READ_ONLY = LINKS | {
+LINKS = frozenset({"self", "file", "schema", "direct_url", "locations", "stores"})
+READ_ONLY = (LINKS - {"locations"}) | {
     "id", "status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
 }  # fmt: skip
 RESERVED = frozenset({"location", "locations", "deleted", "deleted_at"})
@@ -47,6 +47,13 @@ class Image(View):
     tags: list[str]
 
 
+class Location(View):
+    """Where data lie, for those who reach the store themselves."""
+
+    url: str
+    metadata: dict[str, str]
+
+
 class ImageView(Image):
     """An image as clients see it, with its extra properties beside the attributes. `stores` names where its data lie."""
 
@@ -56,6 +63,8 @@ class ImageView(Image):
     file: str
     schema: str
     stores: str | UnsetType = UNSET
+    direct_url: str | UnsetType = UNSET
+    locations: list[Location] | UnsetType = UNSET
 
 
 class TaskList(View):

@@ -10,40 +10,17 @@ from kilonova.compute import models
 
 
 class BlockDevice(msgspec.Struct, kw_only=True):
-    """One disk of a server, as its row in `block_devices`. `volume_size` in GiB, of swap in MiB; `uuid` is that of one server's,
-    where it is a volume."""
-
-    source_type: str  # image | volume | snapshot | blank
-    destination_type: str  # local | volume
-    uuid: str | None = None
+    source_type: str
+    destination_type: str
     image_id: str | None = None
     volume_id: str | None = None
-    snapshot_id: str | None = None
     boot_index: int | None = None
     device_name: str | None = None
     volume_size: int | None = None
-    volume_type: str | None = None
-    delete_on_termination: bool = False
+    delete_on_termination: bool = True
     disk_bus: str | None = None
-    device_type: str | None = None
     guest_format: str | None = None
     tag: str | None = None
-
-    @property
-    def is_root(self) -> bool:
-        return self.boot_index == 0
-
-    @property
-    def is_volume(self) -> bool:
-        return self.destination_type == "volume"
-
-    @property
-    def is_swap(self) -> bool:
-        return self.source_type == "blank" and not self.is_volume and self.guest_format == "swap"
-
-    @property
-    def is_ephemeral(self) -> bool:
-        return self.source_type == "blank" and not self.is_volume and self.guest_format != "swap"
 
 
 class LaunchRequest(msgspec.Struct, kw_only=True):
@@ -78,7 +55,6 @@ class LaunchRequest(msgspec.Struct, kw_only=True):
     trusted_image_certificates: list[str] | None = None
     port_may_be_external: bool = False  # the caller may use external networks
     zero_disk_allowed: bool = False
-    multiattach: bool = False  # the caller's microversion knows volumes with several attachments
 
 
 class Resolved(msgspec.Struct, kw_only=True):

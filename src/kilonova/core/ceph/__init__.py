@@ -1,0 +1,6 @@
+"""Ceph's block images (RBD), as several services use them; all methods block."""
+
+from kilonova.core.ceph.options import CephOptions
+from kilonova.core.ceph.pool import CephAway, CephError, CephFull, ImageBusy, ImageMissing, Pool
+
+__all__ = ["CephAway", "CephError", "CephFull", "CephOptions", "ImageBusy", "ImageMissing", "Pool"]
