@@ -14,6 +14,7 @@ from kilonova.core import errors
 from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
 from kilonova.core.web.wire import View
+from kilonova.network.resources.address_groups.schemas import AddressGroup as AddressGroupRecord
 from kilonova.network.resources.auto_allocated_topology.schemas import TopologyBody
 from kilonova.network.resources.floating_ips.schemas import FloatingIP as FloatingIPRecord
 from kilonova.network.resources.networks.schemas import Network as NetworkRecord
@@ -64,6 +65,10 @@ class GroupBody(View):
 
 class GroupsBody(View):
     security_groups: list[SecurityGroupRecord]
+
+
+class AddressGroupsBody(View):
+    address_groups: list[AddressGroupRecord]
 
 
 class RuleBody(View):
@@ -157,6 +162,10 @@ class NetworkClient:
     async def security_groups(self, ctx: RequestContext | None = None, **filters: Any) -> list[SecurityGroupRecord]:
         """Security groups by attribute, e.g. `name=[…]`, `id=[…]`, `project_id=…`."""
         return (await self._http.get("/security-groups" + _query(filters), GroupsBody, ctx=ctx)).security_groups
+
+    async def address_groups(self) -> list[AddressGroupRecord]:
+        """All that there are."""
+        return (await self._http.get("/address-groups", AddressGroupsBody)).address_groups
 
     async def security_group(self, group_id: str, ctx: RequestContext | None = None) -> SecurityGroupRecord:
         """Raises NotFound."""

@@ -71,9 +71,9 @@ def guests(facts: Facts) -> Iterator[Finding]:
 
 
 def wiring(facts: Facts) -> Iterator[Finding]:
-    """Bridges, tunnels, namespaces, taps and chains belong to networks, routers, ports and security groups; what belongs to a
-    network or router or is a tap, to a port that is on this host."""
-    known = facts.networks | facts.ports.keys() | facts.security_groups
+    """Bridges, tunnels, namespaces, taps and chains belong to networks, routers, ports, security groups and address groups; what
+    belongs to a network or router or is a tap, to a port that is on this host. What is inside of them is as it should be."""
+    known = facts.networks | facts.ports.keys() | facts.security_groups | facts.address_groups
     routers = _routers(facts.ports.values())
     owners = dict.fromkeys(NETWORK_KINDS, facts.networks) | dict.fromkeys(ROUTER_KINDS, routers)
     for host in facts.hosts:
@@ -86,7 +86,9 @@ def wiring(facts: Facts) -> Iterator[Finding]:
         }
         for item in host.leftovers:
             label = f"{item.kind} {item.name}"
-            if item.owner and not _begins(item.owner, owners.get(item.kind, known)):
+            if item.stale:
+                yield Finding(host.name, label, f"not what {item.owner} has now")
+            elif item.owner and not _begins(item.owner, owners.get(item.kind, known)):
                 yield Finding(host.name, label, f"no network, router, port or group {item.owner}")
             elif item.kind in shown and not _begins(item.owner, shown[item.kind]):
                 yield Finding(host.name, label, f"no port of {item.owner} is on this host")

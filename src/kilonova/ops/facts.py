@@ -50,6 +50,7 @@ class Facts(msgspec.Struct):
     ports: dict[str, PortRecord]
     networks: set[str]
     security_groups: set[str]
+    address_groups: set[str]
     hosts: list[HostFact]
     undelivered: list[Undelivered]  # what outboxes keep
     queued: dict[str, int]  # queue → messages that no receiver has taken
@@ -60,12 +61,12 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
     """All at once; what changes meanwhile may show."""
     compute = core.client("compute", "/v2.1", headers={"OpenStack-API-Version": "compute 2.90"})
     network, placement = NetworkClient(core), PlacementClient(core)
-    servers, allocations, ports, networks, groups, services = await asyncio.gather(
+    servers, allocations, ports, networks, (groups, lists), services = await asyncio.gather(
         _servers(compute),
         _allocations(placement, compute),
         network.ports(),
         network.networks(),
-        network.security_groups(),
+        asyncio.gather(network.security_groups(), network.address_groups()),
         _hosts(compute),
     )
     hosts = await asyncio.gather(*(_host(core, ctx, name, up) for name, up in services.items()))
@@ -75,6 +76,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         ports={port.id: port for port in ports},
         networks={item.id for item in networks},
         security_groups={item.id for item in groups},
+        address_groups={item.id for item in lists},
         hosts=list(hosts),
         undelivered=await _undelivered(core, ctx),
         queued=await _queued(core, [name for name, up in services.items() if up]),

@@ -19,7 +19,14 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from kilonova.network.agent.model import AdvertisementModel, HostModel, bridge_name, router_namespace
+from kilonova.network.agent.model import (
+    AdvertisementModel,
+    HostModel,
+    MeterModel,
+    MeterRuleModel,
+    bridge_name,
+    router_namespace,
+)
 from kilonova.network.agent.options import DataPlaneOptions
 from tests.eventually import until
 from tests.host.dataplane.conformance import SSH, backend, fetch
@@ -493,6 +500,34 @@ class LifeConformance:
         await do(setting.world.inside, "ip", "route", "add", "169.254.169.254", "via", "198.51.100.10")
         for address, number in (("169.254.169.254", 80), ("198.51.100.10", 9697)):
             assert not await do(setting.world.reaches, address, number)
+
+    async def test_what_is_stale_inside_is_found(self, setting: Setting) -> None:
+        plane, ext, net = await setting.lab.plane(), Lan(external()), private(1)
+        one, two = guest_port(net, 11, OPEN), guest_port(net, 12, OPEN)
+        lan = Lan(net, one, two)
+        forwarded = forwarding((80, 81), one, (180, 181)), forwarding((90, 90), two, (90, 90), "udp")
+        meter = MeterModel(id=new_id(), rules=(MeterRuleModel(direction="ingress", source="192.0.2.0/24"),))
+        made = router(
+            lan.interface(), gateway=gateway(ext.net), floating_ips=(floating(20, one), floating(21, None, *forwarded)),
+            routes=(("10.9.0.0/24", "10.0.1.11"),), meters=(meter,),
+        )  # fmt: skip
+        assert await setting.apply(plane, state((ext, lan), (made,), OPEN)) == []
+        less = replace(
+            made, floating_ips=(floating(21, None, forwarded[0]),), routes=(), meters=(), gateway=replace(
+                gateway(ext.net), **{n: getattr(made.gateway, n) for n in ("port_id", "mac_address")}
+            ),
+        )  # fmt: skip
+        found = await plane.stale(state((ext, Lan(net, one)), (less,), OPEN))
+        kinds = [item.kind for item in found]
+        assert {kind: kinds.count(kind) for kind in kinds} == {
+            "address": 1, "chain": 3, "counter": 1, "route": 1, "rule": 5
+        }  # fmt: skip
+        words = " ".join(item.name for item in found)
+        for text in ("198.51.100.20/32 on qg-", "10.9.0.0/24 via 10.0.1.11", "-d 198.51.100.21/32 -p udp", meter.id):
+            assert text in words, text
+        assert "--dport 80:81" not in words
+        assert {item.owner for item in found if item.kind != "chain"} == {made.id}
+        assert all(two.id.startswith(item.owner) for item in found if item.kind == "chain")
 
     async def test_routers_of_an_older_agent_go(self, setting: Setting) -> None:
         plane, ext, net = await setting.lab.plane(), Lan(external()), private(1)

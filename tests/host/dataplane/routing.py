@@ -268,10 +268,12 @@ class Setting:
         self.routers: dict[str, RouterModel] = {}
 
     async def apply(self, plane: ComposedDataPlane, state: HostModel) -> list[str]:
-        """The faults."""
+        """The faults. Whatever they are, nothing else is there than what `state` has."""
         self.routers |= {one.id: one for one in state.routers or ()}
         self.lab.networks += [net.id for net in state.networks]
-        return [str(fault) for fault in await plane.apply(state)]
+        faults = [str(fault) for fault in await plane.apply(state)]
+        assert await plane.stale(state) == []
+        return faults
 
     def peer(self, port: PortModel, gateway: str = "") -> Peer:
         peer = Peer(port)

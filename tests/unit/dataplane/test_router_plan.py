@@ -55,7 +55,7 @@ def test_the_rules_of_a_router() -> None:
         ":PREROUTING ACCEPT [0:0]",
         ":OUTPUT ACCEPT [0:0]",
         ":POSTROUTING ACCEPT [0:0]",
-        "-A PREROUTING -i qr-+ -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 9697",
+        "-A PREROUTING -d 169.254.169.254/32 -i qr-+ -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 9697",
         "-A PREROUTING -d 198.51.100.20/32 -j DNAT --to-destination 10.0.1.11",
         "-A OUTPUT -d 198.51.100.20/32 -j DNAT --to-destination 10.0.1.11",
         "-A PREROUTING -d 198.51.100.21/32 -p tcp -m tcp --dport 8022 -j DNAT --to-destination 10.0.1.11:22",

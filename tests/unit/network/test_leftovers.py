@@ -13,7 +13,7 @@ from kilonova.ops.facts import HostFact
 
 NETWORK, IDLE, PORT = "11111111-1111", "22222222-2222", "33333333-3333"
 ROUTER, ITS_PORT = "44444444-4444", "55555555-5555"
-GONE = "99999999-9999"
+LISTED, GONE = "66666666-6666", "99999999-9999"
 
 
 def findings(host: str, kind: str, owner: str) -> list[str]:
@@ -32,6 +32,7 @@ def findings(host: str, kind: str, owner: str) -> list[str]:
             ),
         },
         security_groups=set(),
+        address_groups={LISTED},
         hosts=[HostFact(host, leftovers=[Leftover(kind=kind, name="kn-vx7", owner=owner)])],
     )
     return [f"{finding.where}: {finding.what}: {finding.why}" for finding in wiring(facts)]
@@ -55,6 +56,21 @@ def test_a_router_is_where_its_ports_are(kind: str):
 def test_a_tap_is_where_its_port_is():
     assert findings("one", "tap", PORT[:11]) == []
     assert findings("two", "tap", PORT[:11]) == [f"two: tap kn-vx7: no port of {PORT[:11]} is on this host"]
+
+
+def test_chains_of_address_groups_have_a_reason():
+    assert findings("one", "chain", LISTED) == []
+    assert findings("one", "chain", GONE) == [f"one: chain kn-vx7: no network, router, port or group {GONE}"]
+
+
+def test_what_is_stale_inside_is_reported():
+    item = Leftover(kind="rule", name="nat: PREROUTING …", owner=ROUTER, stale=True)
+    facts: Any = SimpleNamespace(
+        networks=set(), ports={}, security_groups=set(), address_groups=set(), hosts=[HostFact("one", leftovers=[item])]
+    )
+    assert [(f.where, f.what, f.why) for f in wiring(facts)] == [
+        ("one", "rule nat: PREROUTING …", f"not what {ROUTER} has now")
+    ]
 
 
 def test_a_half_made_tunnel_is_reported():

@@ -100,6 +100,13 @@ class ComposedDataPlane(DataPlane):
         found = [leftover for part in self.parts.every() for leftover in await part.leftovers(networks)]
         return sorted(found, key=lambda v: (v.kind, v.name))
 
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        """Not while something is being applied."""
+        state, _faults = readable(wanted)
+        async with self._lock:
+            found = [item for part in self.parts.every() for item in await part.stale(state)]
+        return sorted(found, key=lambda v: (v.kind, v.name))
+
     async def close(self, *, remove: bool = False) -> None:
         removed = False
         try:

@@ -12,12 +12,14 @@ from kilonova.network.agent.model import HostModel
 
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, router, advertiser, tap, chain,
-    lease; `owner` the id (or the name's id prefix) of the network, router or port it belongs to."""
+    """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, router, advertiser, tap, chain, lease; inside
+    of namespaces also rule, address, route, counter. `owner` is the id (or the name's id prefix) of the network, router or port
+    it belongs to. `stale`: that one is wanted, but not this of it."""
 
     kind: str
     name: str
     owner: str
+    stale: bool = False
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,10 @@ class DataPlane(ABC):
     @abstractmethod
     async def leftovers(self) -> list[Leftover]:
         """All of ours on this host, read from the host, for `kilonova verify`."""
+
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        """What is there inside of what `wanted` names, and not in it: filters, rules, addresses, routes, counters."""
+        return []
 
     @abstractmethod
     async def close(self, *, remove: bool = False) -> None:

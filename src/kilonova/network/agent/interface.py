@@ -116,7 +116,8 @@ class NetworkAgentAPI(Interface):
 
     @call(timeout=60)
     async def leftovers(self, ctx: RequestContext) -> list[Leftover]:
-        """For `kilonova verify`: all of ours on the host, as found there."""
+        """For `kilonova verify`: all of ours on the host, as found there; `stale` is what the network service
+        does not want any more."""
         raise NotImplementedError
 
     @call(timeout=30)

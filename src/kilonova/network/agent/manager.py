@@ -128,7 +128,9 @@ class NetworkAgent(NetworkAgentAPI):
             raise PlugFailed(host=self.host, reason=str(error)) from error
 
     async def leftovers(self, ctx: RequestContext) -> list[Leftover]:
-        return await self.dataplane.leftovers()
+        found = await self.dataplane.leftovers()
+        wanted = await self._plugin.host_model(self._ctx(), self.host, self.dataplane.sections)
+        return [*found, *await self.dataplane.stale(wanted)]
 
     async def faults(self, ctx: RequestContext) -> list[Fault]:
         return list(self._faults)

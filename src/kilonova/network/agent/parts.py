@@ -29,6 +29,10 @@ class Part(ABC):
     async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
         """All of this part on the host, read from the host; `networks` are the ids that the data plane knows of."""
 
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        """As DataPlane.stale."""
+        return []
+
     @abstractmethod
     async def close(self, *, remove: bool = False) -> None:
         """Stop listening; what was made stays in place. With `remove`, which follows the removal of all networks, what is

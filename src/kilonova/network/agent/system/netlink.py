@@ -55,6 +55,14 @@ def delete(ip: IPRoute, index: int) -> None:
             raise
 
 
+LINK_SCOPE = 253
+
+
+def addresses(ip: IPRoute, index: int) -> set[str]:
+    """Those of a link with their prefix lengths, but for its link-local ones."""
+    return {f"{a.get('address')}/{a['prefixlen']}" for a in ip.get_addr(index=index) if a["scope"] != LINK_SCOPE}
+
+
 def address_words(address: str) -> dict[str, str | int]:
     """`10.0.0.1/24` as the library's arguments for an address."""
     ip, _, length = address.partition("/")

@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from kilonova.core import log
 from kilonova.network.agent.dataplane import DataPlaneError, Fault
 from kilonova.network.agent.firewall.iptables import layer2
@@ -158,6 +160,13 @@ class FilterTables:
             lines += [f"*{table}", *mends, "COMMIT"] if mends else []
         if lines:
             await self._restore(version, "\n".join([*lines, ""]))
+
+    async def l2_chains(self) -> set[str]:
+        """Names of the chains at layer 2 that belong to ports and to devices that lead to other hosts."""
+        listed = await run("nft", "-j", "list", "chains", "bridge", timeout=self.timeout)
+        found = [item.get("chain", {}) for item in msgspec.json.decode(listed)["nftables"]]
+        ours = [chain["name"] for chain in found if chain.get("table") == f"{self.prefix}_l2" and "hook" not in chain]
+        return set(ours)
 
     async def chains(self) -> set[str]:
         """Names of all our chains on the host, of both families."""

@@ -80,6 +80,23 @@ class IptablesFirewall(Firewall):
         owners = {chain: chain_owner(chain, self.options.instance) for chain in chains}
         return [Leftover(kind="chain", name=chain, owner=owner) for chain, owner in owners.items() if owner]
 
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        zones = conntrack.assign_zones([n.id for n in wanted.networks], self.zones)
+        compiled = compile_filters(wanted, zones=zones, prefix=self.options.instance, mark=self.options.mark)
+        should = set(compiled.l2.chains()) if compiled.l2 is not None else set()
+        found = [(chain, self._owner_of_l2(chain, wanted)) for chain in sorted(await self.filters.l2_chains() - should)]
+        should = {chain for tables in compiled.tables.values() for chains in tables.values() for chain in chains}
+        left = sorted(await self.filters.chains() - should)
+        found += [(chain, chain_owner(chain, self.options.instance)) for chain in left]
+        return [Leftover(kind="chain", name=chain, owner=owner, stale=True) for chain, owner in found if owner]
+
+    def _owner_of_l2(self, chain: str, wanted: HostModel) -> str:
+        """The beginning of a port's id, or a network's where its frames leave the host."""
+        first, _, device = chain.partition("-")
+        networks = (*wanted.networks, *self._state.networks)
+        ways = {layer2.way_out(network, self.options.instance): network.id for network in networks}
+        return ways.get(device, device) if first == "t" else device
+
     async def close(self, *, remove: bool = False) -> None:
         if remove:
             await asyncio.to_thread(self._applied_file.unlink, missing_ok=True)

@@ -30,7 +30,16 @@ from kilonova.network.agent.system.names import (
     outward_link,
     physical_link,
 )
-from kilonova.network.agent.system.netlink import Link, address_words, delete, quiet_ipv6, read, route, write_setting
+from kilonova.network.agent.system.netlink import (
+    Link,
+    address_words,
+    addresses,
+    delete,
+    quiet_ipv6,
+    read,
+    route,
+    write_setting,
+)
 
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
@@ -177,6 +186,11 @@ class Links:
             delete(ip, outer.index)
         netns.remove(dhcp_namespace(network_id))
 
+    def addresses(self, network_id: str) -> set[str]:
+        """Those in the network's namespace."""
+        namespace, inner = dhcp_namespace(network_id), inner_link(network_id)
+        return netns.run_inside(namespace, lambda: _held(inner)) if netns.exists(namespace) else set()
+
     def leftovers(self, known: Collection[str]) -> list[Leftover]:
         """Bridges, taps on them, wires and namespaces; those without an alias are ours where their network is `known`."""
         found, ours = self.survey()
@@ -221,6 +235,11 @@ def _has(name: str) -> bool:
         return bool(ip.link_lookup(ifname=name))
 
 
+def _held(name: str) -> set[str]:
+    with route() as ip:
+        return {one for index in ip.link_lookup(ifname=name) for one in addresses(ip, index)}
+
+
 def _inner(name: str, wanted: Wiring) -> None:
     """The namespace's side: addresses exactly as wanted."""
     with route() as ip:
@@ -232,7 +251,7 @@ def _inner(name: str, wanted: Wiring) -> None:
         write_setting(f"/proc/sys/net/ipv6/conf/{name}/accept_dad", "0")
         write_setting(f"/proc/sys/net/ipv6/conf/{name}/accept_ra", "0")
         ip.link("set", index=index, mtu=wanted.mtu, state="up")
-        there = {f"{a.get('address')}/{a['prefixlen']}" for a in ip.get_addr(index=index) if a["scope"] != 253}
+        there = addresses(ip, index)
         for address in there - set(wanted.addresses):
             ip.addr("del", index=index, **address_words(address))
         for address in wanted.addresses:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 
-from kilonova.network.agent.dataplane import Fault, Leftover
+from kilonova.network.agent.dataplane import DataPlaneError, Fault, Leftover
 from kilonova.network.agent.l2.bridge.links import Links, Wiring, wiring
 from kilonova.network.agent.l2.bridge.subports import Subports
 from kilonova.network.agent.l2.bridge.taps import TapWatch
@@ -63,6 +64,17 @@ class BridgeL2(L2):
 
     async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
         return await asyncio.to_thread(self.links.leftovers, networks)
+
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        return await asyncio.to_thread(self._stale, wanted)
+
+    def _stale(self, wanted: HostModel) -> list[Leftover]:
+        found = []
+        for network in wanted.networks:
+            with contextlib.suppress(DataPlaneError):  # a fault of its own
+                lost = self.links.addresses(network.id) - set(wiring(network, self.bridge_mappings).addresses)
+                found += [Leftover(kind="address", name=one, owner=network.id, stale=True) for one in sorted(lost)]
+        return found
 
     async def close(self, *, remove: bool = False) -> None:
         self.subports.close()

@@ -17,17 +17,17 @@ from pyroute2.netlink.exceptions import NetlinkError
 from kilonova.core.addresses import parse_address, parse_interface, parse_network
 from kilonova.network.agent.dataplane import DataPlaneError, Leftover
 from kilonova.network.agent.l3.namespace.announce import announce
-from kilonova.network.agent.l3.namespace.plan import Device, Plan, Route
+from kilonova.network.agent.l3.namespace.plan import Device, Plan, Route, gateway_name, interface_name
 from kilonova.network.agent.model import router_namespace, tap_name
 from kilonova.network.agent.system import netns
 from kilonova.network.agent.system.names import check_uuid, router_alias
 from kilonova.network.agent.system.netlink import Link, address_words, delete, quiet_ipv6, read, route, write_setting
+from kilonova.network.agent.system.netlink import addresses as held
 
 T = TypeVar("T")
 OURS = 4  # RTPROT_STATIC: the routes that are made and removed here
 MAIN = 254  # the routing table
 ONLINK = 4  # RTNH_F_ONLINK: the next hop need not be within an address' prefix
-LINK_SCOPE = 253
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/default/forwarding")
 SETTINGS = {
@@ -126,6 +126,10 @@ class RouterLinks:
                     delete(ip, link.index)
         netns.remove(router_namespace(router_id))
 
+    def contents(self, router_id: str) -> tuple[dict[str, list[str]], list[Route]]:
+        """Inside: device → addresses, and the routes that are ours."""
+        return _inside(router_id, _contents)
+
     def leftovers(self, known: Iterable[str]) -> list[Leftover]:
         """Namespaces of the routers that are `known` or have devices; devices that are on no bridge."""
         with route() as ip:
@@ -178,7 +182,7 @@ def _configure(devices: Iterable[Device]) -> dict[str, list[str]]:
                 ip.link("set", index=index, address=device.mac)
             if not link["flags"] & 1 or link.get("mtu") != device.mtu or link.get("address") != device.mac:
                 ip.link("set", index=index, mtu=device.mtu, state="up")
-            there = {f"{a.get('address')}/{a['prefixlen']}" for a in _addresses(ip, index)}
+            there = held(ip, index)
             for address in there - set(device.addresses):
                 ip.addr("del", index=index, **address_words(address))
             fresh[device.name] = [address for address in device.addresses if address not in there]
@@ -187,8 +191,15 @@ def _configure(devices: Iterable[Device]) -> dict[str, list[str]]:
     return {name: found for name, found in fresh.items() if found}
 
 
-def _addresses(ip: IPRoute, index: int) -> list[Any]:
-    return [address for address in ip.get_addr(index=index) if address["scope"] != LINK_SCOPE]
+def _contents() -> tuple[dict[str, list[str]], list[Route]]:
+    with route() as ip:
+        names = {link.index: link.name for link in read(ip).values()}
+        found = {
+            name: sorted(held(ip, index))
+            for index, name in names.items()
+            if name.startswith((interface_name(""), gateway_name("")))
+        }
+        return found, [one for version in FAMILIES for one in _present(ip, version, names)]
 
 
 def _routes(wanted: Iterable[Route]) -> Iterator[str]:

@@ -76,6 +76,10 @@ class Meters:
                 self._kept.read.pop(router.id, None)
             await self._write()
 
+    async def counted(self, router_id: str) -> Collection[str]:
+        """The labels that have a counter there. Raises DataPlaneError."""
+        return counters(await self._nft(router_id, "-j", "list", "counters")).keys()
+
     def forget(self, router_id: str) -> None:
         """Its namespace may be a new one."""
         self._made.pop(router_id, None)

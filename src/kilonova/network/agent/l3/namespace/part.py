@@ -15,7 +15,7 @@ from kilonova.core import log
 from kilonova.core.clock import Clock
 from kilonova.core.folders import searchable
 from kilonova.network.agent.dataplane import DataPlaneError, Fault, Leftover, Metered
-from kilonova.network.agent.l3.namespace import flows
+from kilonova.network.agent.l3.namespace import contents, flows
 from kilonova.network.agent.l3.namespace.advertiser import Advertisers
 from kilonova.network.agent.l3.namespace.links import RouterLinks
 from kilonova.network.agent.l3.namespace.meters import Meters
@@ -200,6 +200,27 @@ class NamespaceL3(L3):
         pids = {router_id: running(self.root / router_id) for router_id in known}
         advertisers = [Leftover(kind="advertiser", name=str(pid), owner=owner) for owner, pid in pids.items() if pid]
         return [*self.links.leftovers(known), *advertisers]
+
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        routers = {r.id: r for r in wanted.routers or () if r.admin_state_up}
+        networks = {network.id: network for network in wanted.networks}
+        limit, known = asyncio.Semaphore(AT_ONCE), await asyncio.to_thread(self._survey)
+
+        async def one(router: RouterModel) -> list[Leftover]:
+            try:
+                should = contents.wanted(plan(router, networks), router.meters)
+            except (ValueError, DataPlaneError):  # a fault of its own
+                return []
+            async with limit:
+                there = await contents.present(router.id, self.links, self.meters, self.options.command_timeout)
+            return [
+                Leftover(kind=kind, name=name, owner=router.id, stale=True) for kind, name in sorted(there - should)
+            ]
+
+        made = [
+            router for router in routers.values() if router.id in known and netns.exists(router_namespace(router.id))
+        ]
+        return [item for found in await asyncio.gather(*map(one, made)) for item in found]
 
     async def close(self, *, remove: bool = False) -> None:
         """Routers go on."""

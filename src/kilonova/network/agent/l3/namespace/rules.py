@@ -1,6 +1,7 @@
 """What a router translates: floating IPs, port forwardings, leaving with the router's own address. Pure.
 
-The namespace is the router's alone, so its tables are written whole. Lines are made of checked values and checked once more."""
+The namespace is the router's alone, so its tables are written whole, in the words of `iptables-save`: what is there can be
+compared with what should be. Lines are made of checked values and checked once more."""
 
 from __future__ import annotations
 
@@ -105,7 +106,7 @@ def _nat(
     gateway: str, source: str, floating: tuple[Floating, ...], untranslated: Sequence[str], *, snat: bool
 ) -> Iterator[str]:
     yield (
-        f"-A PREROUTING -i qr-+ -d {METADATA_ADDRESS}/32 -p tcp -m tcp --dport 80 "
+        f"-A PREROUTING -d {METADATA_ADDRESS}/32 -i qr-+ -p tcp -m tcp --dport 80 "
         f"-j REDIRECT --to-ports {ROUTER_METADATA_PORT}"
     )
     if not gateway:
@@ -142,5 +143,5 @@ def _filter(translating: str, untranslated: Sequence[str]) -> Iterator[str]:
     )
     if translating:
         yield f"-A FORWARD -o {translating} -m conntrack --ctstate INVALID -j DROP"
-        yield from (f"-A FORWARD -i {translating} -d {prefix} -j ACCEPT" for prefix in untranslated)
+        yield from (f"-A FORWARD -d {prefix} -i {translating} -j ACCEPT" for prefix in untranslated)
         yield f"-A FORWARD -i {translating} -m conntrack --ctstate NEW -m conntrack ! --ctstate DNAT -j DROP"
