@@ -43,7 +43,7 @@ class Cloud:
         self._started: list[Service] = []
         for service in self.services:
             if isinstance(service, WebService):
-                self.app.mount(service.prefix, service.app, getattr(service, "roots", ()))
+                self.app.mount_service(service)
         self.health = Health(self.core.clock, self.core.checks(), state="serving")
         self.app.watch(self.health)
 

@@ -232,8 +232,9 @@ def compute(deps: Deps) -> Iterator[Service]:
         options = msgspec.structs.replace(options, stop_grace=settings.serve.drain_timeout)
     journal = Journal(journal_path(core.state_dir, None if deps.alone else settings.host), core.clock)
     transfers = DiskTransfers(
-        options.host_ip, options.transfer_port, certificate=certificate(settings), verify=verify_context(settings)
-    )
+        options.host_ip, options.transfer_port, certificate=certificate(settings), verify=verify_context(settings),
+        clock=core.clock,
+    )  # fmt: skip
     yield transfers
     for host, driver in drivers_of(settings, core.clock, **named).items():
         yield ComputeAgent(core, host, driver, journal, options, transfers)

@@ -56,7 +56,7 @@ class ComponentProcess:
         self.app = Gateway({})
         for service in self.services:
             if isinstance(service, WebService):
-                self.app.mount(service.prefix, service.app, getattr(service, "roots", ()))
+                self.app.mount_service(service)
         self.app.watch(self.health)
         self._started: list[Service] = []
         self.shutdown = Shutdown(component.name, supervised=supervised)
@@ -100,7 +100,7 @@ class ComponentProcess:
             return None, None
         server = HttpServer(
             self.app, drain_timeout=self.settings.serve.drain_timeout, limits=self.settings.serve.limits,
-            certificate=self.certificate,
+            certificate=self.certificate, websockets=self.app.websockets,
         )  # fmt: skip
         return server, asyncio.ensure_future(server.serve(sockets=[self.listener]))
 

@@ -111,7 +111,10 @@ async def _serve(settings: Settings) -> None:
 
 async def _answer(cloud: Cloud, listener: socket.socket, settings: Settings, shutdown: Shutdown) -> None:
     """Until the process is asked to end and what is in flight is answered, within `drain_timeout`."""
-    server = HttpServer(cloud.app, drain_timeout=settings.serve.drain_timeout, limits=settings.serve.limits)
+    serve = settings.serve
+    server = HttpServer(
+        cloud.app, drain_timeout=serve.drain_timeout, limits=serve.limits, websockets=cloud.app.websockets
+    )
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     asked = asyncio.ensure_future(shutdown.asked.wait())
     await asyncio.wait([serving, asked], return_when=asyncio.FIRST_COMPLETED)

@@ -43,6 +43,7 @@ from kilonova.compute.resources.services.routes import SERVICES
 from kilonova.compute.resources.usage.routes import USAGE
 from kilonova.compute.resources.versions import MICROVERSIONS, VERSIONS
 from kilonova.compute.resources.volume_attachments import VOLUME_ATTACHMENTS
+from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import PREFIXES, LegacyUrls, nouns_of, within_project
 from kilonova.compute.web.parameters import within_parameters
 from kilonova.core.db import Database
@@ -95,7 +96,7 @@ PARAMETERS = {route: known for resource in RESOURCES for route, known in resourc
 
 class ComputeApiService:
     """The compute API. `database` is the ComputeDatabase's of this process, which others may share; without one the service
-    has its own. `images`, `networks` and `projects` replace the services' clients in tests."""
+    has its own. `images`, `networks`, `projects` and `volumes` replace the services' clients in tests."""
 
     prefix = "/compute"
     roots = PREFIXES  # as http://HOST:8774/v1.1/PROJECT/servers of old
@@ -103,6 +104,7 @@ class ComputeApiService:
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
         images: ImageCatalog | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
+        volumes: VolumeAccess | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
         self._own: ComputeDatabase | None = None
@@ -114,7 +116,7 @@ class ComputeApiService:
         deps = Deps(
             core=core, database=database, options=self.options, images=images or ImageClient(core),
             networks=networks or NetworkClient(core), projects=projects or IdentityClient(core),
-            events=ServerEvents.of(core, "api", host, instance_name=name),
+            events=ServerEvents.of(core, "api", host, instance_name=name), volumes=volumes,
         )  # fmt: skip
         self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
         policy = core.policy("compute", RULES, project_scope=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, Conflict, Forbidden, Gone, KilonovaError
+from kilonova.core.errors import BadRequest, Conflict, Forbidden, Gone, KilonovaError, NotFound
 
 OVER = "Requested {requested}, but already used {used} of {limit} {resource}"
 
@@ -26,6 +26,16 @@ class NotSupported(KilonovaError):
     template = "The requested functionality is not supported."
 
 
+class ConsoleTypeUnavailable(BadRequest):
+    """The hypervisor has no console of this type, or the guest has none now."""
+
+    template = "Unavailable console type {console_type}."
+
+
+class GuestMissing(NotFound):
+    template = "Instance {server_id} could not be found."
+
+
 class PasswordNotSet(Conflict):
     template = "Failed to set admin password on {server_id} because {reason}"
 
@@ -47,3 +57,10 @@ class UnknownMarker(BadRequest):
 
 class UnknownProject(BadRequest):
     template = "Project ID {project_id} is not a valid project."
+
+
+class VolumeNotThere(KilonovaError):
+    """A server's volume can't be had: it could not be made, is gone, or another's. Another host would find the same."""
+
+    status = 409
+    template = "Volume {volume_id} of instance {server_id} can not be attached: {reason}"

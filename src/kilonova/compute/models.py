@@ -82,6 +82,13 @@ class Rescue(Record, kw_only=True):
     admin_pass: str | None = None  # wiped when the server is rescued
 
 
+class Ephemeral(Record, kw_only=True):
+    """A blank disk of the host for a server; `size_gb` None: as large as the flavor's."""
+
+    size_gb: int | None = None
+    format: str | None = None
+
+
 class RequestSpec(Record, kw_only=True):
     """All that a launch needs and the server's row doesn't hold; kept for rebuilds and moves."""
 
@@ -110,6 +117,10 @@ class RequestSpec(Record, kw_only=True):
     shelved_image: str | None = None  # id of the image that has the disk of a shelved server
     disk_from: Image | None = None  # that image, while the server is unshelved on a new host
     snapshot: Snapshot | None = None  # until the action that makes it has ended
+    ephemerals: list[Ephemeral] | None = None  # None: as the flavor says
+    swap_mb: int | None = None  # likewise
+    volumes: bool = False  # the server has volumes, or had some: its host asks which
+    volume_backed: bool = False  # its root disk is one; `image` is then what is known of the volume's content
 
 
 class SubnetInfo(Record, kw_only=True):
@@ -231,6 +242,22 @@ class Departed(Record, kw_only=True):
     port_ids: list[str] = []
     aside: bool = False  # it left with its disks, which were set aside
     here: bool = False  # it is on this host again
+
+
+class ConnectedVolume(Record, kw_only=True):
+    """A volume as a host gives it to a guest. `connection` is how the host reaches it (Cinder's connection_info), `name` the
+    device's (vdb), `device` the uuid of its row; `size` in GiB."""
+
+    device: str
+    volume_id: str
+    connection: dict[str, Any]
+    name: str = ""
+    boot_index: int | None = None
+    bus: str | None = None
+    device_type: str | None = None
+    tag: str | None = None
+    shared: bool = False  # other servers may have it, too
+    size: int = 0
 
 
 class ServerBuild(Record, kw_only=True):
@@ -415,6 +442,21 @@ class ServerRef(Record, kw_only=True):
     build: ServerBuild
     request_id: str
     action: str
+
+
+class ConsolePlace(Record, kw_only=True):
+    """A console that there is: `url` of the WebSocket that its host relays it by, which wants a ticket; `life` is another one
+    each time the guest was switched on."""
+
+    url: str
+    life: str
+
+
+class ConsoleTicket(Record, kw_only=True):
+    """Opens a console once, soon: `secret` is the bearer token of the WebSocket at `url`."""
+
+    url: str
+    secret: str
 
 
 class ExternalEvent(Record, kw_only=True):

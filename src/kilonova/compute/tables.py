@@ -216,14 +216,20 @@ block_devices = Table(
     Column("source_type", String(16), nullable=False),  # image | volume | snapshot | blank
     Column("destination_type", String(16), nullable=False),  # local | volume
     Column("image_id", String(36)),
-    Column("volume_id", String(36)),
+    Column("volume_id", String(36), index=True),
     Column("boot_index", Integer),
     Column("device_name", String(255)),
-    Column("volume_size", Integer),
+    Column("volume_size", Integer),  # GiB; of swap MiB
     Column("delete_on_termination", Boolean, nullable=False, default=True),
     Column("disk_bus", String(16)),
     Column("guest_format", String(16)),
     Column("tag", String(255)),
+    Column("uuid", String(36)),  # of a volume's
+    Column("snapshot_id", String(36)),
+    Column("volume_type", String(255)),
+    Column("device_type", String(16)),
+    Column("attachment_id", String(36)),  # of the volume service
+    Column("attached_host", String(255)),  # whose connector the attachment has
 )
 
 server_faults = Table(

@@ -16,6 +16,7 @@ from kilonova.compute.app import ComputeApiService
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store.hosts import COMPUTE, put_service
+from kilonova.compute.volumes import SnapshotFacts, VolumeFacts
 from kilonova.core import errors
 from kilonova.core.clock import Clock
 from kilonova.image.client import ImageRecord
@@ -237,6 +238,38 @@ class Networks:
         return next(p for p in self.held_ports if p.id == port_id)
 
 
+class Volumes:
+    """`held` maps ids to volumes, `snapshots` likewise."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, VolumeFacts] = {}
+        self.snapshots: dict[str, SnapshotFacts] = {}
+        self.types = [(str(uuid.UUID(int=90)), "fast")]
+
+    def add(self, number: int = 50, **more: Any) -> str:
+        made = VolumeFacts(**{"id": str(uuid.UUID(int=number)), "status": "available", "size": 1} | more)
+        self.held[made.id] = made
+        return made.id
+
+    def add_snapshot(self, volume_id: str, size: int = 1) -> str:
+        made = SnapshotFacts(id=str(uuid.UUID(int=70)), volume_id=volume_id, status="available", size=size)
+        self.snapshots[made.id] = made
+        return made.id
+
+    async def volume(self, ctx: Any, volume_id: str) -> VolumeFacts:
+        if volume_id not in self.held:
+            raise errors.NotFound(f"Volume {volume_id} could not be found.")
+        return self.held[volume_id]
+
+    async def snapshot(self, ctx: Any, snapshot_id: str) -> SnapshotFacts:
+        if snapshot_id not in self.snapshots:
+            raise errors.NotFound(f"Snapshot {snapshot_id} could not be found.")
+        return self.snapshots[snapshot_id]
+
+    async def volume_types(self, ctx: Any) -> list[tuple[str, str]]:
+        return self.types
+
+
 class Projects:
     """`away` stands for an identity service that can't be asked, or refuses."""
 
@@ -279,6 +312,7 @@ class Cloud:
     service: ComputeApiService
     images: Images = field(default_factory=Images)
     networks: Networks = field(default_factory=Networks)
+    volumes: Volumes = field(default_factory=Volumes)
     projects: Projects = field(default_factory=Projects)
     conductor: Recorder = field(default_factory=Recorder)
     agent: Recorder = field(default_factory=lambda: Recorder({"console_output": b"login: \xff"}))
@@ -322,10 +356,13 @@ class Cloud:
 
 async def make_cloud(tmp_path: Path, options: ComputeOptions | None = None) -> Cloud:
     core, gateway, client = make_core(tmp_path)
-    images, networks, projects = Images(), Networks(), Projects()
-    service = ComputeApiService(core, options, images=images, networks=networks, projects=projects)
+    images, networks, projects, volumes = Images(), Networks(), Projects(), Volumes()
+    service = ComputeApiService(
+        core, options, images=images, networks=networks, projects=projects,
+        volumes=volumes,  # type: ignore[arg-type]
+    )  # fmt: skip
     gateway.apps[service.prefix] = service.app
-    cloud = Cloud(client, service, images, networks, projects)
+    cloud = Cloud(client, service, images, networks, volumes, projects)
     await core.bus.serve(ConductorAPI, cloud.conductor, host="conductor-1")  # type: ignore[arg-type]
     await core.bus.serve(ComputeAPI, cloud.agent, host="host-1")  # type: ignore[arg-type]
     await service.start()

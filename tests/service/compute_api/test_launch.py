@@ -187,11 +187,6 @@ def bad(**fields):
         ({"accessIPv4": "::1"}, 400, "not an IPv4 address"),
         ({"tags": ["a,b"]}, 400, "tags"),
         ({"hostname": "a", "max_count": 2}, 400, "single hostname"),
-        (
-            {"block_device_mapping_v2": [{"source_type": "volume", "uuid": IMAGE, "boot_index": 0}]},
-            501,
-            "not available",
-        ),
         ({"config_drive": "perhaps"}, 400, "config_drive"),
     ],
 )

@@ -122,8 +122,14 @@ def device(**fields):
             {"block_device_mapping_v2": [device(volume_type="fast")]},
             "Specifying a volume_type with destination_type=local",
         ),
-        ({"block_device_mapping_v2": [device(disk_bus="bogus")]}, "disk_bus bogus: only virtio is available"),
-        ({"block_device_mapping_v2": [device(device_type="cdrom")]}, "device_type cdrom: only disk is available"),
+        (
+            {"block_device_mapping_v2": [device(disk_bus="bogus")]},
+            "disk_bus bogus: only virtio is available for a local disk",
+        ),
+        (
+            {"block_device_mapping_v2": [device(device_type="cdrom")]},
+            "device_type cdrom: only disk is available for a local disk",
+        ),
         ({"block_device_mapping_v2": [device(guest_format="ext4")]}, "guest_format ext4"),
     ],
 )

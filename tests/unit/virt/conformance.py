@@ -321,23 +321,46 @@ class LogsConsoleConformance:
 
 
 class OffersConsolesConformance:
-    async def test_consoles(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
+    @pytest.mark.parametrize("kind", ["vnc", "serial"])
+    async def test_consoles(self, driver: ConsolesDriver, make_guest: MakeGuest, kind: str) -> None:
+        """They end with the guest, and are others when it was switched off and on."""
         guest = make_guest()
         await boot(driver, guest)
-        endpoint = await driver.console(guest.uuid, "vnc")
-        assert endpoint.kind == "vnc"
-        assert endpoint.socket.is_absolute()
-        for kind in ("serial", "no such kind"):
+        endpoint = await driver.console(guest.uuid, kind)
+        assert endpoint.kind == kind
+        assert endpoint.path.is_absolute()
+        assert await driver.console(guest.uuid, kind) == endpoint
+        stream = await driver.open_console(endpoint)
+        if kind == "vnc":
+            assert await stream.read() == b"RFB 003.008\n"
+        await driver.destroy(guest.uuid)
+        async with asyncio.timeout(PATIENCE):
+            while await stream.read():
+                pass
+        await stream.close()
+        await stream.close()
+        with pytest.raises(VirtError, match=guest.uuid):
+            await driver.open_console(endpoint)
+        await driver.start(guest.uuid)
+        again = await driver.console(guest.uuid, kind)
+        assert again.life != endpoint.life
+        await (await driver.open_console(again)).close()
+
+    async def test_consoles_of_another_kind(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
+        guest = make_guest()
+        await boot(driver, guest)
+        for kind in ("spice", "no such kind"):
             with pytest.raises(VirtError, match=kind):
                 await driver.console(guest.uuid, kind)
 
-    async def test_guests_that_have_none(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
+    @pytest.mark.parametrize("kind", ["vnc", "serial"])
+    async def test_guests_that_have_none(self, driver: ConsolesDriver, make_guest: MakeGuest, kind: str) -> None:
         guest, unknown = make_guest(), str(uuid.uuid4())
         await driver.define(guest)
         with pytest.raises(VirtError, match=guest.uuid):
-            await driver.console(guest.uuid, "vnc")
+            await driver.console(guest.uuid, kind)
         with pytest.raises(GuestNotFound, match=unknown):
-            await driver.console(unknown, "vnc")
+            await driver.console(unknown, kind)
 
 
 class SuspendsConformance:

@@ -30,8 +30,13 @@ class ComputeAPI(Interface):
         """The tail of the serial console."""
 
     @call(timeout=30)
-    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
-        """The unix socket of the host where the console listens: for the program that relays it to authorized users."""
+    async def find_console(self, ctx: RequestContext, server_id: str, kind: str) -> models.ConsolePlace:
+        """Where a server's console is; raises NotSupported, ConsoleTypeUnavailable and GuestMissing."""
+
+    @call(timeout=10)
+    async def open_console(self, ctx: RequestContext, server_id: str, kind: str, life: str) -> models.ConsoleTicket:
+        """A ticket for a console that was found in this `life` of its guest; raises as `find_console`, and
+        ConsoleTypeUnavailable when that life is over."""
 
     @call(timeout=30)
     async def diagnostics(self, ctx: RequestContext, server_id: str) -> GuestDiagnostics:

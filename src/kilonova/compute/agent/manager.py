@@ -11,6 +11,7 @@ from kilonova.compute import models
 from kilonova.compute.actions.base import Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.agent import actions, moves
+from kilonova.compute.agent.consoles import Consoles
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.removal import remove_traces
@@ -23,7 +24,6 @@ from kilonova.compute.virt.capabilities import (
     Diagnoses,
     LogsConsole,
     NoGuestAgent,
-    OffersConsoles,
     PlugsInterfaces,
     SetsPasswords,
 )
@@ -47,6 +47,7 @@ class ComputeManager(ComputeAPI):
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.consoles = Consoles(host.driver, host.transfers.consoles, host.transfers.console_url)
         self.busy: dict[str, list[asyncio.Task[None]]] = {}
         self._parked: set[asyncio.Future[None]] = set()
         self.draining = False
@@ -249,14 +250,11 @@ class ComputeManager(ComputeAPI):
         except GuestNotFound as error:
             raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
 
-    async def console(self, ctx: RequestContext, server_id: str, kind: str) -> str:
-        driver = self.host.driver
-        if not isinstance(driver, OffersConsoles):
-            raise NotSupported()
-        try:
-            return str((await driver.console(server_id, kind)).socket)
-        except VirtError as error:
-            raise ConsoleUnavailable(server_id=server_id, reason=str(error)) from None
+    async def find_console(self, ctx: RequestContext, server_id: str, kind: str) -> models.ConsolePlace:
+        return await self.consoles.find(server_id, kind)
+
+    async def open_console(self, ctx: RequestContext, server_id: str, kind: str, life: str) -> models.ConsoleTicket:
+        return await self.consoles.open(server_id, kind, life)
 
     async def diagnostics(self, ctx: RequestContext, server_id: str) -> GuestDiagnostics:
         driver = self.host.driver

@@ -17,7 +17,7 @@ from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
 from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.models import BuildOutcome, Fault, ServerBuild, StepRecord, Vif
+from kilonova.compute.models import BuildOutcome, ConnectedVolume, Fault, ServerBuild, StepRecord, Vif
 from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import BaseImage, Export, ImageRefused
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
@@ -89,6 +89,7 @@ class Operation:
     vifs: list[Vif] = field(default_factory=list)
     base: BaseImage | None = None
     disks: list[GuestDisk] = field(default_factory=list)
+    volumes: list[ConnectedVolume] | None = None  # None: not asked for yet
     kernel: Path | None = None
     initrd: Path | None = None
     export: Export | None = None

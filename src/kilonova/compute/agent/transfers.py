@@ -1,5 +1,6 @@
 """Disks from host to host: one HTTP listener for the hosts of a process, which serves what was set aside of a server to the host
-that takes it over. The conductor says to whom: each move has a secret that only the two hosts get."""
+that takes it over. The conductor says to whom: each move has a secret that only the two hosts get. Guests' consoles are served to
+the console proxies by the same listener (consoles.py)."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ from typing import Any
 
 import httpx
 
+from kilonova.compute.agent.consoles import PATH, ConsoleRelays
 from kilonova.compute.virt.disks import DiskError, DiskStore
 from kilonova.core import errors, log
+from kilonova.core.clock import SYSTEM, Clock
 from kilonova.core.web.server import HttpServer
 
 
@@ -43,13 +46,14 @@ class DiskTransfers:
 
     def __init__(
         self, address: str = "", port: int = 0, *, certificate: tuple[str, str] | None = None,
-        verify: ssl.SSLContext | bool = True,
+        verify: ssl.SSLContext | bool = True, clock: Clock = SYSTEM,
     ) -> None:  # fmt: skip
         self._at, self._certificate, self._verify = (address, port), certificate, verify
         self._sources: dict[str, Source] = {}
         self._server: HttpServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._base = ""
+        self.consoles = ConsoleRelays(clock)
 
     def add(self, host: str, store: DiskStore, asked_for: AskedFor) -> None:
         self._sources[host] = Source(store, asked_for)
@@ -58,13 +62,17 @@ class DiskTransfers:
         """Where the host's disks are served; "" where they are not."""
         return f"{self._base}/{host}" if self._base and host in self._sources else ""
 
+    def console_url(self) -> str:
+        """Where the guests' consoles are served; "" where they are not."""
+        return f"ws{self._base.removeprefix('http')}{PATH}" if self._base else ""
+
     async def start(self) -> None:
         address, port = self._at
         kind = socket.AF_INET6 if ":" in address else socket.AF_INET
         listener = socket.create_server((address, port), family=kind)
         shown = f"[{address}]" if kind == socket.AF_INET6 else address
         self._base = f"{'https' if self._certificate else 'http'}://{shown}:{listener.getsockname()[1]}"
-        self._server = HttpServer(self, drain_timeout=1.0, certificate=self._certificate)
+        self._server = HttpServer(self, drain_timeout=1.0, certificate=self._certificate, websockets=[PATH])
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[listener]))
 
     async def stop(self) -> None:
@@ -76,7 +84,8 @@ class DiskTransfers:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """`GET /HOST/MIGRATION`, with the secret as a bearer token."""
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await self.consoles(scope, receive, send)
             return
         host, _, migration = scope["path"].strip("/").partition("/")
         secret = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ")

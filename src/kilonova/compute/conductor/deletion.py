@@ -10,18 +10,20 @@ from kilonova.compute.conductor.deps import Deps, logger, on_behalf
 from kilonova.compute.conductor.images import Images
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.ports import Ports
+from kilonova.compute.conductor.volumes import Volumes
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import builds, pending_casts, request_specs
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store.conductor_servers import OwnedRow, SpecifiedRow
+from kilonova.core import errors
 from kilonova.core.batching import Batched
 from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
 
 
 class Deletion:
-    def __init__(self, deps: Deps, ports: Ports, images: Images) -> None:
-        self.deps, self.ports, self.images = deps, ports, images
+    def __init__(self, deps: Deps, ports: Ports, images: Images, volumes: Volumes) -> None:
+        self.deps, self.ports, self.images, self.volumes = deps, ports, images, volumes
         self._ended = Batched(self._all_ended)
 
     async def deleted(self, uuid: str, request_id: str, *, by: str | None = None) -> None:
@@ -29,17 +31,30 @@ class Deletion:
         authenticated its name: reports about another host's servers are refused."""
         await self._ended((uuid, request_id, by))
 
-    async def _all_ended(self, asked: Sequence[tuple[str, str, str | None]]) -> list[None]:
+    async def _all_ended(self, asked: Sequence[tuple[str, str, str | None]]) -> list[errors.KilonovaError | None]:
         requests = {uuid: request_id for uuid, request_id, _ in asked}
         async with self.deps.database.reading() as connection:
             rows = await store.get_many(connection, requests)
         valid = {uuid for uuid, _, by in asked if uuid in rows and _may_report(rows[uuid], by)}
         ending = {uuid: row for uuid, row in rows.items() if uuid in valid and _is_ending(row)}
+        held = await self._release_volumes(ending)
+        ending = {uuid: row for uuid, row in ending.items() if uuid not in held}
         if ending:
             owners = {uuid: (row.project_id, row.user_id) for uuid, row in ending.items()}
             await self.deps.placement.release_many(owners)
             await self._forget(ending, requests)
-        return [None] * len(asked)
+        return [held.get(uuid) for uuid, _, _ in asked]
+
+    async def _release_volumes(self, ending: Mapping[str, SpecifiedRow]) -> dict[str, errors.KilonovaError]:
+        """Before their rows go, which name them; those whose volumes can't be let go of now are not deleted yet."""
+        held = {}
+        for uuid, row in ending.items():
+            try:
+                await self.volumes.release(row)
+            except errors.KilonovaError as error:
+                logger.warning("deletion waits for the volume service", server=uuid, error=error.message)
+                held[uuid] = error
+        return held
 
     @retried
     async def _forget(self, ending: Mapping[str, SpecifiedRow], requests: Mapping[str, str]) -> None:

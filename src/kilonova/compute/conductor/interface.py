@@ -116,6 +116,29 @@ class ConductorAPI(Interface):
         """The interfaces of a server of this host as the network service knows them now; the row then says the same. None: the
         network service is unreachable, or the server does not exist."""
 
+    @from_host("host")
+    @call(timeout=60)
+    async def connect_volumes(
+        self, ctx: RequestContext, host: str, server_id: str, connector: dict[str, str], device: str | None
+    ) -> list[models.ConnectedVolume] | None:
+        """Connect the volumes of a server that is on this host, or on its way there, or the one with this row's uuid; other hosts
+        lose them. None: some are still being made. Raises VolumeNotThere. Repeating it is harmless."""
+
+    @from_host("host")
+    @call(timeout=60)
+    async def disconnect_volumes(
+        self, ctx: RequestContext, host: str, server_id: str, device: str | None, forget: bool
+    ) -> None:
+        """The host has let go of a server's volumes, or of one; `forget`: so has the server. Repeating it is harmless."""
+
+    @cast
+    async def reserve_volumes(self, ctx: RequestContext, server_id: str) -> None:
+        """Make the volumes of a server that is on no host its own. Repeating it is harmless."""
+
+    @cast
+    async def drop_volume(self, ctx: RequestContext, server_id: str, device: str) -> None:
+        """A server that is on no host gives a volume up. Repeating it is harmless."""
+
     @call(timeout=60)
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         """For `kilonova verify`: the messages that compute's outbox still keeps."""

@@ -18,11 +18,13 @@ from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.conductor.reconciler import Reconciler
 from kilonova.compute.conductor.state_updates import StateUpdates
+from kilonova.compute.conductor.volumes import Volumes
 from kilonova.compute.grants import BuildGrants
 from kilonova.compute.notifications import ServerEvents, silent
 from kilonova.compute.states import Vm
 from kilonova.compute.store import builds as build_store
 from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.volumes import VolumeAccess
 from kilonova.core.bus import Bus
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.clock import Clock
@@ -51,6 +53,7 @@ class ConductorManager(ConductorAPI):
         events: ServerEvents | None = None,
         grants: Grants | None = None,
         images: ImageClient | None = None,
+        volumes: VolumeAccess | None = None,
     ) -> None:
         settled_at = clock.monotonic() + options.startup_grace
         self.deps = deps = Deps(
@@ -68,7 +71,8 @@ class ConductorManager(ConductorAPI):
         self.images = Images(deps, images)
         self.results = BuildResults(deps, self.images)
         self.updates = StateUpdates(deps, self.images)
-        self.deletion = Deletion(deps, Ports(deps, network), self.images)
+        self.volumes = Volumes(deps, volumes)
+        self.deletion = Deletion(deps, Ports(deps, network), self.images, self.volumes)
         self.interfaces = NetworkInfo(deps, network)
         self.moves = Moves(deps, self.interfaces)
         self.removal = HostRemoval(deps)
@@ -175,6 +179,22 @@ class ConductorManager(ConductorAPI):
             if not await store.holds(connection, server_id, [store.on_host(host)]):
                 return None
         return await self.interfaces.before_power_on(ctx, server_id)
+
+    async def connect_volumes(
+        self, ctx: RequestContext, host: str, server_id: str, connector: dict[str, str], device: str | None
+    ) -> list[models.ConnectedVolume] | None:
+        return await self.volumes.connect(host, server_id, connector, device)
+
+    async def disconnect_volumes(
+        self, ctx: RequestContext, host: str, server_id: str, device: str | None, forget: bool
+    ) -> None:
+        await self.volumes.disconnect(host, server_id, device, forget=forget)
+
+    async def reserve_volumes(self, ctx: RequestContext, server_id: str) -> None:
+        await self.volumes.reserve(server_id)
+
+    async def drop_volume(self, ctx: RequestContext, server_id: str, device: str) -> None:
+        await self.volumes.drop(server_id, device)
 
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         outbox = self.deps.database.outbox

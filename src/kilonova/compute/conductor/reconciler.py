@@ -133,9 +133,12 @@ class Reconciler:
             await store.finish_actions(tx.connection, uuids, ACTIONS, now, message="Error")
 
     async def sweep(self, *, grace: float | None = None) -> None:
-        """Claims and ports without a server, and claims on another host than their server."""
+        """Claims, ports and attachments of volumes without a server, and claims on another host than their server."""
         age = self.deps.options.grace if grace is None else grace
-        for work in (self.release_orphans(grace=age), self.repair_claims(age), self.deletion.ports.remove_orphans(age)):
+        for work in (
+            self.release_orphans(grace=age), self.repair_claims(age), self.deletion.ports.remove_orphans(age),
+            self.deletion.volumes.remove_orphans(age),
+        ):  # fmt: skip
             try:
                 await work
             except errors.KilonovaError as error:

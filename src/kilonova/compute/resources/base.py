@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ImageCatalog, NetworkAccess, ProjectReader
+from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import CURRENT
 from kilonova.compute.web.parameters import Parameters
 from kilonova.core.clock import Clock
@@ -20,7 +21,8 @@ R, V = "os_compute_api", CURRENT
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """What resources are made of. `events` are the notifications that the API sends."""
+    """What resources are made of. `events` are the notifications that the API sends; `volumes` is None in a cloud without a
+    volume service."""
 
     core: Core
     database: Database
@@ -29,6 +31,7 @@ class Deps:
     networks: NetworkAccess
     projects: ProjectReader
     events: ServerEvents
+    volumes: VolumeAccess | None = None
 
     @property
     def clock(self) -> Clock:

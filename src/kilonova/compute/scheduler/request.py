@@ -66,9 +66,9 @@ class FilterRequest(msgspec.Struct, kw_only=True):
 
 
 def resources(spec: RequestSpec) -> dict[str, int]:
-    """What a server claims: class → amount, zeros left out. Without an image the root disk is a volume, not the host's."""
+    """What a server claims: class → amount, zeros left out. A root disk that is a volume is not the host's."""
     flavor = spec.flavor
-    root = flavor.root_gb if spec.image is not None else 0
+    root = 0 if spec.volume_backed or spec.image is None else flavor.root_gb
     amounts = {
         "VCPU": flavor.vcpus,
         "MEMORY_MB": flavor.memory_mb,

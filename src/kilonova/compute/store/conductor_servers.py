@@ -396,6 +396,11 @@ async def known_deleted(connection: Connection, uuids: Collection[str]) -> set[s
     return await _among(connection, uuids, servers.c.deleted != 0)
 
 
+async def ever_known(connection: Connection, uuids: Collection[str]) -> set[str]:
+    """Those that are servers, or were and are remembered."""
+    return await _among(connection, uuids)
+
+
 async def _among(connection: Connection, uuids: Collection[str], *where: Condition) -> set[str]:
     asked, found = list(uuids), set[str]()
     for start in range(0, len(asked), ASKED_AT_ONCE):

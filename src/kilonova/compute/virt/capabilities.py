@@ -15,13 +15,16 @@ import msgspec
 from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.driver import GuestInterface, VirtError
+from kilonova.core.web.relay import ByteStream
 
 
 class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a graphical console listens: a unix socket of this host that only the hypervisor's user and root reach."""
+    """Where a console is: a unix socket or a terminal of this host that only the hypervisor's user and root reach. `life` is
+    another one each time the guest was switched on."""
 
-    kind: str  # vnc
-    socket: Path
+    kind: str  # vnc, serial
+    path: Path
+    life: str
 
 
 @runtime_checkable
@@ -112,8 +115,12 @@ class Diagnoses(Protocol):
 
 @runtime_checkable
 class OffersConsoles(Protocol):
-    """Guests have graphical consoles."""
+    """Guests have consoles that can be used: a graphical one (vnc) and a serial one, which is logged all the same."""
 
     @abstractmethod
     async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
-        """Where the console of this kind listens; raises GuestNotFound or VirtError for an unknown kind."""
+        """Where the console of this kind is; raises GuestNotFound, and VirtError for a guest that is off or an unknown kind."""
+
+    @abstractmethod
+    async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
+        """A connection to it; raises VirtError when it is gone. It ends with the guest."""

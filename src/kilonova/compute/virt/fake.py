@@ -38,15 +38,16 @@ from kilonova.compute.virt.driver import (
     VirtDriver,
     VirtError,
 )
+from kilonova.compute.virt.fake_consoles import PretendedConsole, PretendedTerminal, PretendedVnc
 from kilonova.compute.virt.fake_disks import FakeDiskStore
-from kilonova.compute.virt.fake_hypervisor import FakeGuest, FakeHypervisor
+from kilonova.compute.virt.fake_hypervisor import NOT_ALIVE, OFF, FakeGuest, FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
 from kilonova.compute.virt.vif import BridgeVif
+from kilonova.core.web.relay import ByteStream
 
 __all__ = ["FakeDiskStore", "FakeDriver", "FakeGuest", "FakeHypervisor", "FakeOptions"]
 
-OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
-NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
+CONSOLES: dict[str, Callable[[str], PretendedConsole]] = {"vnc": PretendedVnc, "serial": PretendedTerminal}
 
 
 class FakeDriver(
@@ -109,7 +110,7 @@ class FakeDriver(
         known = self._hypervisor.guests(self.host).get(guest.uuid)
         fresh = FakeGuest(
             guest.name, guest.title, known.state if known else PowerState.SHUTDOWN, bool(known and known.booted),
-            tuple(interface.mac for interface in guest.interfaces),
+            tuple(interface.mac for interface in guest.interfaces), known.lives if known else 0,
         )  # fmt: skip
         self._hypervisor.put(self.host, guest.uuid, fresh)
 
@@ -224,11 +225,26 @@ class FakeDriver(
 
     async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
         guest = await self._act("console", uuid)
-        if kind != "vnc":
-            raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
+        if kind not in CONSOLES:
+            raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only {', '.join(CONSOLES)}")
         if guest.state in NOT_ALIVE:
             raise VirtError(f"console of guest {uuid}: it has none now; is it running?")
-        return ConsoleEndpoint(kind="vnc", socket=Path("/nowhere/kilonova-fake") / uuid / "vnc.sock")
+        path = Path("/nowhere/kilonova-fake") / uuid / f"{kind}.sock"
+        return ConsoleEndpoint(kind=kind, path=path, life=str(guest.lives))
+
+    async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
+        uuid = endpoint.path.parent.name
+        if await self.console(uuid, endpoint.kind) != endpoint:
+            raise VirtError(f"console of guest {uuid}: it was switched off meanwhile")
+        guest = self._hypervisor.guests(self.host)[uuid]
+        console = CONSOLES[endpoint.kind](guest.title or guest.name)
+
+        def seen(event: LifecycleEvent) -> None:
+            if event.uuid == uuid and event.power_state in NOT_ALIVE:
+                console.end()
+
+        console.ended = self.subscribe(seen)
+        return console
 
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
         return self._hypervisor.subscribe(self.host, listener)

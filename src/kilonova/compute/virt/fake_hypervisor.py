@@ -14,18 +14,21 @@ import msgspec
 from kilonova.compute.virt.driver import HypervisorUnavailable, LifecycleEvent, PowerState
 from kilonova.core.clock import Clock
 
+OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+NOT_ALIVE = (*OFF, PowerState.SUSPENDED)
 NOTHING: Mapping[str, FakeGuest] = {}
 Listener = Callable[[LifecycleEvent], None]
 
 
 class FakeGuest(msgspec.Struct, frozen=True, array_like=True):
-    """A defined guest; `booted` once it ever ran; `macs` of its interfaces."""
+    """A defined guest; `booted` once it ever ran; `macs` of its interfaces; `lives`: how often it was switched on."""
 
     name: str
     title: str
     state: int
     booted: bool = False
     macs: tuple[str, ...] = ()
+    lives: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -79,7 +82,8 @@ class FakeHypervisor:
         if guest.state == state:
             return
         booted = guest.booted or state == PowerState.RUNNING
-        self.put(host, uuid, msgspec.structs.replace(guest, state=int(state), booted=booted))
+        lives = guest.lives + (guest.state in NOT_ALIVE and state not in NOT_ALIVE)
+        self.put(host, uuid, msgspec.structs.replace(guest, state=int(state), booted=booted, lives=lives))
         event = LifecycleEvent(uuid=uuid, power_state=state, detail=detail)
         for listener in tuple(self._listeners.get(host, ())):
             listener(event)

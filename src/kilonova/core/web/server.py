@@ -13,7 +13,7 @@ import math
 import resource
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -50,6 +50,7 @@ class State(ServerState):
         self.counted = 0
         self.by_address: Counter[str] = Counter()
         self.waiting: dict[BoundedProtocol, None] = {}
+        self.websockets: tuple[bytes, ...] = ()
         self.draining = False
 
     def admit(self, connection: BoundedProtocol) -> bool:
@@ -122,8 +123,11 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             for start in range(0, len(data), HEAD_SIZE):
                 self._feed(data[start : start + HEAD_SIZE] if len(data) > HEAD_SIZE else data)
-        except httptools.HttpParserUpgrade:  # there is nothing to upgrade to: answered as it is, and the last one here
-            self._deaf = True
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            self._deaf = True  # there is nothing to upgrade to: answered as it is, and the last one here
             if self.cycle is not None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
@@ -137,6 +141,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._held > HEAD_SIZE:
             self._refusal = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise httptools.HttpParserError
+
+    def _should_upgrade(self) -> bool:
+        return self.url.startswith(self.server_state.websockets) and super()._should_upgrade()
 
     # ---- the parser's words
 
@@ -270,16 +277,20 @@ class HttpServer(uvicorn.Server):
         drain_timeout: float,
         limits: Limits | None = None,
         certificate: tuple[str, str] | None = None,
+        websockets: Iterable[str] = (),
     ) -> None:
-        """`certificate`: its file and that of its key, for https."""
+        """`certificate`: its file and that of its key, for https. `websockets`: how paths begin at which the application takes
+        WebSockets."""
         cert, key = certificate or (None, None)
+        paths = tuple(path.encode() for path in websockets)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", http=BoundedProtocol, ws="none",
+            app, log_config=None, access_log=False, lifespan="off", http=BoundedProtocol,
             server_header=False, timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=math.ceil(drain_timeout),
-            ssl_certfile=cert, ssl_keyfile=key,
+            ssl_certfile=cert, ssl_keyfile=key, **(_websockets() if paths else {"ws": "none"}),
         )  # fmt: skip
         super().__init__(config)
         self.server_state = State(limits or Limits())
+        self.server_state.websockets = paths
         self._swept = 0.0
 
     @contextlib.contextmanager
@@ -313,9 +324,14 @@ class HttpServer(uvicorn.Server):
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, BoundedProtocol):
-                connection.sweep(now, now - self._swept if self._swept else 0.0)
+            connection.sweep(now, now - self._swept if self._swept else 0.0)  # type: ignore[union-attr]
         self._swept = now
+
+
+def _websockets() -> dict[str, Any]:
+    from kilonova.core.web.websockets import SETTINGS, BoundedWebSocket  # most servers need none
+
+    return {"ws": BoundedWebSocket, **SETTINGS}
 
 
 def raise_open_files() -> int:

@@ -1,14 +1,16 @@
-"""Steps 12–14: block devices, the root disk from the image, and personalisation."""
+"""Steps 12–14: volumes, the root disk from the image, and personalisation."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
 from kilonova.compute import models
 from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.runner import Operation, OperationStep
+from kilonova.compute.agent.volumes import connected, disconnect, volume_disk
+from kilonova.compute.device_names import CONFIG_DRIVE, NAMES, ROOT
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.disks import BaseImage, ImageSource, InjectedFile
@@ -20,7 +22,14 @@ KEYS = "/root/.ssh/authorized_keys"
 
 
 class BlockDeviceMapping(OperationStep):
-    """Volumes are attached here; local disks belong to step 13."""
+    """The volumes are connected to this host; local disks belong to step 13."""
+
+    async def do(self, operation: Operation) -> None:
+        await connected(operation)
+
+    async def undo(self, operation: Operation) -> None:
+        if operation.origin.is_new:
+            await disconnect(operation)
 
 
 EPHEMERAL = "disk.eph0"
@@ -45,15 +54,16 @@ class Image(OperationStep):
             raise Explained("the server has no image")
         if operation.origin.move is None and operation.origin.has_old_disks:
             await operation.host.driver.disks.put_back(operation.uuid)  # of a move that was cut off
-        store, uuid, flavor = operation.host.driver.disks, operation.uuid, spec.flavor
-        root = await self._root(operation, spec.image)
+        store, uuid = operation.host.driver.disks, operation.uuid
+        volumes = await connected(operation)
         bus = spec.image.properties.get("hw_disk_bus") or "virtio"
-        operation.disks = [GuestDisk(source=root, target="vda", boot_index=1, bus=bus)]
-        if flavor.ephemeral_gb:
-            self._add(operation, await store.blank(uuid, EPHEMERAL, size_gb=flavor.ephemeral_gb, filesystem="ext4"))
-        if flavor.swap_mb:
-            size = flavor.swap_mb / MIB_PER_GIB
-            self._add(operation, await store.blank(uuid, "disk.swap", size_gb=size, filesystem="swap"))
+        if spec.volume_backed:
+            operation.disks = [_root_volume(volumes, bus)]
+        else:
+            root = await self._root(operation, spec.image)
+            operation.disks = [GuestDisk(source=root, target=ROOT, boot_index=1, bus=bus)]
+        await self._add_blanks(operation)
+        operation.disks += [volume_disk(volume, bus) for volume in volumes if volume.boot_index != 0]
         if spec.image.kernel is not None:
             operation.kernel = await store.kernel(uuid, "kernel", await fetch(operation, spec.image.kernel))
         if spec.image.ramdisk is not None:
@@ -79,10 +89,28 @@ class Image(OperationStep):
         if not origin.has_old_disks:
             await (operation.host.driver.disks.remove(operation.uuid) if origin.is_new else _wipe(operation))
 
+    async def _add_blanks(self, operation: Operation) -> None:
+        """Ephemeral disks and swap."""
+        spec, store, uuid = operation.build.spec, operation.host.driver.disks, operation.uuid
+        own = [models.Ephemeral()] if spec.flavor.ephemeral_gb else []
+        for number, wanted in enumerate(own if spec.ephemerals is None else spec.ephemerals):
+            size = wanted.size_gb or spec.flavor.ephemeral_gb
+            made = await store.blank(uuid, f"disk.eph{number}", size_gb=size, filesystem=wanted.format or "ext4")
+            self._add(operation, made)
+        if swap := spec.flavor.swap_mb if spec.swap_mb is None else spec.swap_mb:
+            self._add(operation, await store.blank(uuid, "disk.swap", size_gb=swap / MIB_PER_GIB, filesystem="swap"))
+
     @staticmethod
     def _add(operation: Operation, source: BlockSource) -> None:
-        target = "vd" + chr(ord("a") + len(operation.disks))
+        target = NAMES[len(operation.disks)]
         operation.disks.append(GuestDisk(source=source, target=target, bus=operation.disks[0].bus))
+
+
+def _root_volume(volumes: Sequence[models.ConnectedVolume], bus: str) -> GuestDisk:
+    for volume in volumes:
+        if volume.boot_index == 0:
+            return volume_disk(volume, bus)
+    raise Explained("the volume that the server boots from is not there")
 
 
 async def fetch(operation: Operation, image: models.Image) -> BaseImage:
@@ -118,9 +146,8 @@ class Personalise(OperationStep):
         store = host.driver.disks
         if wanted:
             drive = await store.config_drive(operation.uuid, config_drive_tree(facts))
-            target = "vd" + chr(ord("a") + len(operation.disks))
-            operation.disks.append(GuestDisk(source=drive, target=target, readonly=True))
-        if host.options.inject and not operation.origin.has_old_disks:
+            operation.disks.append(GuestDisk(source=drive, target=CONFIG_DRIVE, readonly=True))
+        if host.options.inject and not operation.origin.has_old_disks and not build.spec.volume_backed:
             root = operation.disks[0].source
             files = injection_files(facts)
             held = await store.read(root, KEYS)

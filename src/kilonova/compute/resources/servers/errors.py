@@ -163,3 +163,61 @@ class InvalidBootSequence(BadRequest):
         "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination "
         "is not valid."
     )
+
+
+class RootDeviceName(BadRequest):
+    template = "The volume cannot be assigned the same device name as the root device {name}"
+
+
+class BlockDeviceSize(BadRequest):
+    template = "{details}"
+
+
+class InvalidDiskBus(BadRequest):
+    template = "Block Device Mapping is invalid: The provided disk bus {disk_bus} is not valid."
+
+
+class EphemeralTooLarge(BadRequest):
+    template = (
+        "Ephemeral disks requested are larger than the instance type allows. If no size is given in one block device "
+        "mapping, flavor ephemeral size will be used."
+    )
+
+
+class SwapTooLarge(BadRequest):
+    template = "Swap drive requested is larger than instance type allows."
+
+
+class TooManyLocalDisks(BadRequest):
+    template = "Block Device Mapping is Invalid: You specified more local devices than the limit allows"
+
+
+class VolumesForManyServers(BadRequest):
+    template = "Cannot attach one or more volumes to multiple instances"
+
+
+class VolumeNotBootable(BadRequest):
+    template = "Block Device {volume_id} is not bootable."
+
+
+class InvalidVolume(BadRequest):
+    template = "Invalid volume: {reason}"
+
+
+class MultiattachNeedsNewerVersion(BadRequest):
+    template = "Multiattach volumes are only supported starting with compute API version 2.60."
+
+
+class VolumeSmallerThanMinDisk(BadRequest):
+    template = (
+        "Volume is smaller than the minimum size specified in image metadata. Volume size is {volume_size} bytes, minimum "
+        "size is {min_disk} bytes."
+    )
+
+
+class UnknownVolumeType(BadRequest):
+    template = "Volume type {volume_type} could not be found."
+
+
+class TooManyDisks(Forbidden):
+    template = "The maximum allowed number of disk devices ({most}) to attach to a single instance has been exceeded."

@@ -39,7 +39,7 @@ def routes(deps: Deps) -> list[Route]:
 
 def _handlers(deps: Deps) -> Servers:
     database, clock, options = deps.database, deps.clock, deps.options
-    checks = LaunchChecks(database, options, SharedImages(deps.images), deps.networks)
+    checks = LaunchChecks(database, options, SharedImages(deps.images), deps.networks, deps.volumes)
     return Servers(
         ServerLogic(database, clock, options),
         LaunchLogic(database, clock, options, checks, deps.core.faults),

@@ -15,7 +15,6 @@ from kilonova.compute.web.fields import (
     Line,
     Metadata,
     Name,
-    Number,
     Positive,
     ShortDescription,
     Tag,
@@ -47,6 +46,12 @@ Label = Annotated[
 ]
 Certificates = Annotated[list[Annotated[Line, Meta(min_length=1)]], Meta(min_length=1, max_length=50)]
 MOST = 64  # interfaces, devices, security groups of a server
+VolumeSize = (
+    Annotated[str, matching(r"\A[0-9]{0,10}\Z", "a number, or no text")] | Annotated[int, Meta(ge=0, le=2147483647)]
+)
+DeviceName = Annotated[
+    str, matching(r"\A[a-zA-Z0-9._/-]*\Z", "letters, digits and any of . _ / -", min_length=1, max_length=255)
+]
 BootIndex = Annotated[str, matching(r"\A-?[0-9]{1,4}\Z", "a number")] | Annotated[int, Meta(ge=-9999, le=9999)]
 
 
@@ -66,6 +71,19 @@ class PersonalityIn(Body, kw_only=True):
     contents: str
 
 
+class LegacyBlockDeviceIn(Body, kw_only=True):
+    """The form of old clients, which have no other name for the disk that boots than its device's, vda."""
+
+    virtual_name: Line | None = None
+    volume_id: Uuid | None = None
+    snapshot_id: Uuid | None = None
+    volume_size: VolumeSize | None = None
+    device_name: DeviceName | None = None
+    delete_on_termination: Boolean = False
+    no_device: Any = None
+    connection_info: Annotated[str, Meta(max_length=16777215)] | None = None
+
+
 class BlockDeviceIn(Body, kw_only=True):
     source_type: Literal["volume", "image", "snapshot", "blank"] | UnsetType = UNSET
     destination_type: Literal["local", "volume"] | UnsetType | None = UNSET
@@ -74,20 +92,22 @@ class BlockDeviceIn(Body, kw_only=True):
     volume_id: Uuid | None = None
     snapshot_id: Uuid | None = None
     boot_index: BootIndex | None = None
-    volume_size: Number | None = None
-    device_name: Line | None = None
-    delete_on_termination: Boolean = True
+    volume_size: VolumeSize | None = None
+    device_name: DeviceName | None = None
+    delete_on_termination: Boolean = False
     guest_format: Line | None = None
     device_type: Line | None = None
     disk_bus: Line | None = None
     virtual_name: Line | None = None
     no_device: Any = None
+    connection_info: Annotated[str, Meta(max_length=16777215)] | None = None
     tag: Annotated[Tag | None, versions("2.32")] = None
     volume_type: Annotated[Line | None, versions("2.67")] = None
 
 
 NetworksIn = Annotated[list[NetworkIn], Meta(max_length=MOST)]
 BlockDevicesIn = Annotated[list[BlockDeviceIn], Meta(max_length=MOST)]
+LegacyBlockDevicesIn = Annotated[list[LegacyBlockDeviceIn], Meta(max_length=MOST)]
 
 
 class ServerIn(Body, kw_only=True, rename=NAMES):
@@ -103,7 +123,7 @@ class ServerIn(Body, kw_only=True, rename=NAMES):
     access_ip_v6: Address | None = None
     personality: Annotated[list[PersonalityIn], versions("2.1", "2.56")] = msgspec.field(default_factory=list)
     availability_zone: Name | UnsetType = UNSET
-    block_device_mapping: BlockDevicesIn = msgspec.field(default_factory=list)
+    block_device_mapping: LegacyBlockDevicesIn = msgspec.field(default_factory=list)
     block_device_mapping_v2: BlockDevicesIn = msgspec.field(default_factory=list)
     config_drive: Boolean | Literal[""] | None = None
     key_name: Name | UnsetType = UNSET

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import uuid as uuids
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import libvirt
 from lxml import etree
 
-from kilonova.compute.virt.capabilities import ConsoleEndpoint, NoGuestAgent
+from kilonova.compute.virt.capabilities import NoGuestAgent
 from kilonova.compute.virt.driver import GuestInfo, PowerState, VirtError
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE
 from kilonova.compute.virt.libvirt.events import STATES
@@ -48,16 +47,6 @@ def guests(conn: Any, cloud: str) -> list[GuestInfo]:
             if is_ours(domain, cloud):
                 state = state_of(domain)
                 found.append(GuestInfo(uuid=domain.UUIDString(), name=domain.name(), power_state=state))
-    return found
-
-
-def open_consoles(conn: Any, guests: Iterable[GuestInfo]) -> list[str]:
-    """Those of the guests whose console any local user reaches."""
-    found = []
-    for guest in guests:
-        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
-            if has_open_console(conn.lookupByUUIDString(guest.uuid)):
-                found.append(guest.uuid)
     return found
 
 
@@ -152,30 +141,6 @@ def set_password(domain: Any, user: str, password: str) -> None:
         if error.get_error_code() in NO_AGENT:
             raise NoGuestAgent(f"set a password: guest {domain.UUIDString()}: {error}") from None
         raise
-
-
-def console_log_path(domain: Any) -> Path | None:
-    log_element = etree.fromstring(domain.XMLDesc().encode()).find("devices/serial/log")
-    return None if log_element is None else Path(log_element.get("file", ""))
-
-
-def vnc_console(domain: Any) -> ConsoleEndpoint:
-    graphics = _vnc(domain)
-    socket = graphics.get("socket") if graphics is not None else None
-    if socket:
-        return ConsoleEndpoint(kind="vnc", socket=Path(socket))
-    why = "it listens on a port until its next hard reboot" if has_open_console(domain) else "is it running?"
-    raise VirtError(f"console of guest {domain.UUIDString()}: it has none now; {why}")
-
-
-def has_open_console(domain: Any) -> bool:
-    """Was the guest started by an earlier release, with a console on a port that any local user reaches?"""
-    graphics = _vnc(domain)
-    return graphics is not None and int(graphics.get("port", "-1")) > 0
-
-
-def _vnc(domain: Any) -> etree._Element | None:
-    return etree.fromstring(domain.XMLDesc().encode()).find("devices/graphics[@type='vnc']")
 
 
 def is_uuid(text: str) -> bool:

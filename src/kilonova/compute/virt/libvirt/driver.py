@@ -38,7 +38,7 @@ from kilonova.compute.virt.driver import (
     VirtDriver,
     VirtError,
 )
-from kilonova.compute.virt.libvirt import disk_copy, domains, interfaces
+from kilonova.compute.virt.libvirt import consoles, disk_copy, domains, interfaces
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
@@ -50,6 +50,7 @@ from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
 from kilonova.core import log
+from kilonova.core.web.relay import ByteStream
 
 T = TypeVar("T")
 LOCAL_URI = "qemu:///system"
@@ -236,7 +237,7 @@ class LibvirtDriver(
             await self._act("destroy", uuid, domains.destroy, GONE)
 
     async def console_log(self, uuid: str, *, max_bytes: int) -> bytes:
-        path = await self._domain("find the console log", uuid, domains.console_log_path)
+        path = await self._domain("find the console log", uuid, consoles.console_log_path)
         if path is None:
             return b""
         try:
@@ -245,9 +246,14 @@ class LibvirtDriver(
             raise VirtError(f"console log of guest {uuid}: {path} is readable by root only: run as root") from None
 
     async def console(self, uuid: str, kind: str) -> ConsoleEndpoint:
-        if kind != "vnc":
-            raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only vnc")
-        return await self._domain("find the console", uuid, domains.vnc_console)
+        find = consoles.CONSOLES.get(kind)
+        if find is None:
+            known = ", ".join(consoles.CONSOLES)
+            raise VirtError(f"console of guest {uuid}: no console of kind {kind!r} here, only {known}")
+        return await self._domain("find the console", uuid, find)
+
+    async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
+        return await consoles.open_stream(endpoint)
 
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
         return self._states.subscribe(listener)
@@ -313,6 +319,6 @@ class LibvirtDriver(
         self._kind = None
         self._states.hold()
         listed = await self._connection.thread("list guests", lambda: self._list(conn))
-        for uuid in await self._connection.thread("look at consoles", lambda: domains.open_consoles(conn, listed)):
+        for uuid in await self._connection.thread("look at consoles", lambda: consoles.open_consoles(conn, listed)):
             LOG.warning("console socket is open to all local users until the next hard reboot of the guest", uuid=uuid)
         self._states.caught_up({info.uuid: info.power_state for info in listed})

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import UnsetType
 
 from kilonova.compute import models
-from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.resources.servers import errors
 from kilonova.compute.resources.servers import schemas as shapes
-from kilonova.compute.resources.servers.launch.request import BlockDevice, LaunchRequest
+from kilonova.compute.resources.servers.launch.devices import block_devices
+from kilonova.compute.resources.servers.launch.request import LaunchRequest
 from kilonova.compute.resources.servers.passwords import make_password
 from kilonova.compute.scheduler import json_query
 from kilonova.compute.web.fields import truth
@@ -39,7 +39,7 @@ def to_launch(call: Call, body: shapes.ServerCreate, *, clock: Clock, password_l
     hostname = present(asked.hostname_label, present(asked.hostname, None))
     if hostname is not None and count > 1:
         raise errors.AmbiguousHostname
-    devices, image_id = _block_devices(asked)
+    devices, image_id = block_devices(asked)
     wanted = LaunchRequest(
         name=asked.name, description=_description(call, asked), flavor_id=str(asked.flavor_ref).rstrip("/").split("/")[-1],
         image_id=image_id, metadata=asked.metadata, networks=_networks(call, asked),
@@ -52,6 +52,7 @@ def to_launch(call: Call, body: shapes.ServerCreate, *, clock: Clock, password_l
         trusted_image_certificates=_certificates(call, asked),
         port_may_be_external=call.allowed("network:attach_external_network"),
         zero_disk_allowed=call.allowed("os_compute_api:servers:create:zero_disk_flavor"),
+        multiattach=at_least(call, "2.60"),
     )  # fmt: skip
     _place(call, asked, wanted)
     return wanted
@@ -206,64 +207,6 @@ def _certificates(call: Call, asked: shapes.ServerIn) -> list[str] | None:
     if given:
         call.authorize({"project_id": call.ctx.project_id}, "os_compute_api:servers:create:trusted_certs")
     return given
-
-
-def _block_devices(asked: shapes.ServerIn) -> tuple[list[BlockDevice], str]:
-    """(devices, the image to boot from). Only what needs no volume can be had so far."""
-    if asked.block_device_mapping and asked.block_device_mapping_v2:
-        raise InvalidInput(reason="Using different block_device_mapping syntaxes is not allowed in the same request.")
-    if asked.block_device_mapping:
-        raise NotBuiltYet(what="Booting from a volume")
-    image_id = asked.image_ref
-    if not image_id and not asked.block_device_mapping_v2:
-        raise errors.MissingImageRef
-    devices = [_device(device, boots=bool(image_id)) for device in asked.block_device_mapping_v2]
-    if len(devices) > 1 or any(device.image_id != image_id for device in devices):
-        raise errors.InvalidBootSequence
-    return devices, image_id
-
-
-def _device(asked: shapes.BlockDeviceIn, *, boots: bool) -> BlockDevice:
-    """`boots`: the request names an image, whose disk this may be."""
-    source = present(asked.source_type, "volume" if asked.volume_id else "image" if asked.image_id else "blank")
-    destination = present(asked.destination_type, None) or ("local" if source in ("image", "blank") else "volume")
-    if destination == "volume" or source in ("volume", "snapshot"):
-        raise NotBuiltYet(what="Attaching or booting from a volume")
-    if source == "blank":
-        raise NotBuiltYet(what="A blank local disk in block_device_mapping_v2")
-    image_id = asked.image_id or asked.uuid
-    if image_id is None:
-        raise InvalidInput(reason="Block Device Mapping is Invalid: Missing device UUID.")
-    try:
-        image_id = str(uuid.UUID(image_id))
-    except ValueError:
-        raise InvalidInput(reason=f"Block Device Mapping is Invalid: failed to get image {image_id}.") from None
-    boot_index = int(asked.boot_index) if asked.boot_index is not None else None
-    if not boots or boot_index != 0:
-        raise errors.InvalidBlockDevice(details="Mapping image to local is not supported.")
-    _check_local(asked)
-    return BlockDevice(
-        source_type=source, destination_type=destination, image_id=image_id, device_name=asked.device_name,
-        boot_index=boot_index, volume_size=int(asked.volume_size) if asked.volume_size is not None else None,
-        delete_on_termination=truth(asked.delete_on_termination), disk_bus=asked.disk_bus, guest_format=asked.guest_format,
-        tag=asked.tag,
-    )  # fmt: skip
-
-
-def _check_local(asked: shapes.BlockDeviceIn) -> None:
-    """What the image's own disk can't be given here: nothing is passed over in silence."""
-    if asked.volume_type is not None:
-        raise errors.InvalidBlockDevice(
-            details="Specifying a volume_type with destination_type=local is not supported."
-        )
-    for field, value, served in (
-        ("disk_bus", asked.disk_bus, "virtio"),
-        ("device_type", asked.device_type, "disk"),
-        ("guest_format", asked.guest_format, None),
-    ):
-        if value not in (None, served):
-            only = f"only {served} is available for the image's disk" if served else "the image's disk has its own"
-            raise errors.InvalidBlockDevice(details=f"{field} {value}: {only}.")
 
 
 def _place(call: Call, asked: shapes.ServerIn, wanted: LaunchRequest) -> None:

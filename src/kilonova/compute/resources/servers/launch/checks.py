@@ -10,7 +10,7 @@ from kilonova.compute.peers import ImageReader, NetworkAccess
 from kilonova.compute.properties import spec_faults
 from kilonova.compute.resources.flavors.logic import sees
 from kilonova.compute.resources.servers import errors
-from kilonova.compute.resources.servers.launch.image import check_fits, resolve_image
+from kilonova.compute.resources.servers.launch.disks import DiskChecks
 from kilonova.compute.resources.servers.launch.network import resolve_groups, resolve_networks
 from kilonova.compute.resources.servers.launch.request import LaunchRequest, Resolved
 from kilonova.compute.store import aggregates as aggregate_store
@@ -19,29 +19,32 @@ from kilonova.compute.store import hypervisors as node_store
 from kilonova.compute.store import key_pairs as key_store
 from kilonova.compute.store import records
 from kilonova.compute.store import server_groups as group_store
+from kilonova.compute.volumes import VolumeReader
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Database
 
 
 class LaunchChecks:
     def __init__(
-        self, database: Database, options: ComputeOptions, images: ImageReader, networks: NetworkAccess
-    ) -> None:
-        self.database, self.options, self.images, self.networks = database, options, images, networks
+        self, database: Database, options: ComputeOptions, images: ImageReader, networks: NetworkAccess,
+        volumes: VolumeReader | None = None,
+    ) -> None:  # fmt: skip
+        self.database, self.options, self.networks = database, options, networks
+        self.disks = DiskChecks(database, images, volumes)
 
     async def resolve(self, ctx: RequestContext, wanted: LaunchRequest) -> Resolved:
         """Raises the first reason why this launch can't be."""
         spec = await self._from_database(ctx, wanted)
-        image, networks, (group_ids, group_names) = await asyncio.gather(
-            resolve_image(self.images, ctx, wanted.image_id),
+        _, networks, (group_ids, group_names) = await asyncio.gather(
+            self.disks.resolve(ctx, wanted, spec),
             resolve_networks(
                 self.networks, ctx, wanted.networks, external=wanted.port_may_be_external, most=wanted.most
             ),
             resolve_groups(self.networks, ctx, wanted.security_groups),
         )
-        check_fits(spec.flavor, image, zero_disk_allowed=wanted.zero_disk_allowed)
-        spec.image, spec.networks, spec.security_groups = image, networks, group_ids
-        wanted.config_drive = wanted.config_drive or image.properties.get("img_config_drive") == "mandatory"
+        spec.networks, spec.security_groups = networks, group_ids
+        properties = spec.image.properties if spec.image is not None else {}
+        wanted.config_drive = wanted.config_drive or properties.get("img_config_drive") == "mandatory"
         group = wanted.hints.get("group", [None])[0]
         return Resolved(spec=spec, security_group_names=group_names, server_group_id=group)
 

@@ -15,9 +15,10 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.resources.quotas.counting import QuotaTracker
 from kilonova.compute.resources.servers.launch.checks import LaunchChecks
+from kilonova.compute.resources.servers.launch.devices import image_disk
 from kilonova.compute.resources.servers.launch.hostnames import hostname_for
 from kilonova.compute.resources.servers.launch.limits import check_items
-from kilonova.compute.resources.servers.launch.request import BlockDevice, Launched, LaunchRequest, Resolved
+from kilonova.compute.resources.servers.launch.request import Launched, LaunchRequest, Resolved
 from kilonova.compute.resources.servers.launch.timeline import Timeline
 from kilonova.compute.states import Task, Vm
 from kilonova.compute.store import actions, block_devices, records, request_specs, steps
@@ -104,7 +105,7 @@ class LaunchLogic:
                 await all_steps.enter_async_context(one.timeline.step("record"))
             await store.add(connection, [row for one in ready for row in _servers(one, moment)])
             await request_specs.add(connection, {uuid: one.resolved.spec for one in ready for uuid in one.ids})
-            await block_devices.add(connection, [row for one in ready for row in _devices(one)])
+            await block_devices.add(connection, [row for one in ready for row in _devices(one, self.clock)])
             begun = [_action(one.ctx, uuid, moment) for one in ready for uuid in one.ids]
             await actions.begin(connection, begun)
 
@@ -131,13 +132,17 @@ def _servers(one: Ready, moment: dt.datetime) -> list[dict[str, Any]]:
     return servers
 
 
-def _devices(one: Ready) -> list[dict[str, Any]]:
-    devices = one.wanted.block_devices or [_image_disk(one.wanted.image_id)]
-    return [{"server_uuid": uuid} | msgspec.structs.asdict(device) for uuid in one.ids for device in devices]
+def _devices(one: Ready, clock: Clock) -> list[dict[str, Any]]:
+    devices = [msgspec.structs.asdict(d) for d in one.wanted.block_devices or [image_disk(one.wanted.image_id)]]
+    return [_row(uuid, device, clock) for uuid in one.ids for device in devices]
 
 
-def _image_disk(image_id: str) -> BlockDevice:
-    return BlockDevice(source_type="image", destination_type="local", image_id=image_id, boot_index=0)
+def _row(server_uuid: str, device: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    """A volume that is to be made has its id from the beginning, so that it is made once."""
+    row = device | {"server_uuid": server_uuid}
+    if device["destination_type"] == "volume":
+        row |= {"uuid": clock.uuid(), "volume_id": device["volume_id"] or clock.uuid()}
+    return row
 
 
 def _action(ctx: RequestContext, uuid: str, moment: dt.datetime) -> dict[str, Any]:
@@ -150,10 +155,11 @@ def _action(ctx: RequestContext, uuid: str, moment: dt.datetime) -> dict[str, An
 def _shared(ctx: RequestContext, wanted: LaunchRequest, resolved: Resolved) -> dict[str, Any]:
     """The columns that all servers of a request have in common."""
     flavor = resolved.spec.flavor
+    image_id = None if resolved.spec.volume_backed else wanted.image_id or None
     same = ("description", "metadata", "key_name", "config_drive", "user_data", "tags", "access_ip_v4", "access_ip_v6",
             "trusted_image_certificates", "disk_config")  # fmt: skip
     return {name: getattr(wanted, name) for name in same} | {
-        "project_id": ctx.project_id, "user_id": ctx.user_id, "image_id": wanted.image_id or None,
+        "project_id": ctx.project_id, "user_id": ctx.user_id, "image_id": image_id,
         "flavor": records.document(flavor), "vcpus": flavor.vcpus, "memory_mb": flavor.memory_mb,
         "vm_state": Vm.BUILDING.value, "task_state": Task.SCHEDULING.value, "power_state": 0, "progress": 0,
         "availability_zone": resolved.spec.availability_zone, "network_info": [],

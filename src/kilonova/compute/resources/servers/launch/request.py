@@ -10,17 +10,40 @@ from kilonova.compute import models
 
 
 class BlockDevice(msgspec.Struct, kw_only=True):
-    source_type: str
-    destination_type: str
+    """One disk of a server, as its row in `block_devices`. `volume_size` in GiB, of swap in MiB; `uuid` is that of one server's,
+    where it is a volume."""
+
+    source_type: str  # image | volume | snapshot | blank
+    destination_type: str  # local | volume
+    uuid: str | None = None
     image_id: str | None = None
     volume_id: str | None = None
+    snapshot_id: str | None = None
     boot_index: int | None = None
     device_name: str | None = None
     volume_size: int | None = None
-    delete_on_termination: bool = True
+    volume_type: str | None = None
+    delete_on_termination: bool = False
     disk_bus: str | None = None
+    device_type: str | None = None
     guest_format: str | None = None
     tag: str | None = None
+
+    @property
+    def is_root(self) -> bool:
+        return self.boot_index == 0
+
+    @property
+    def is_volume(self) -> bool:
+        return self.destination_type == "volume"
+
+    @property
+    def is_swap(self) -> bool:
+        return self.source_type == "blank" and not self.is_volume and self.guest_format == "swap"
+
+    @property
+    def is_ephemeral(self) -> bool:
+        return self.source_type == "blank" and not self.is_volume and self.guest_format != "swap"
 
 
 class LaunchRequest(msgspec.Struct, kw_only=True):
@@ -55,6 +78,7 @@ class LaunchRequest(msgspec.Struct, kw_only=True):
     trusted_image_certificates: list[str] | None = None
     port_may_be_external: bool = False  # the caller may use external networks
     zero_disk_allowed: bool = False
+    multiattach: bool = False  # the caller's microversion knows volumes with several attachments
 
 
 class Resolved(msgspec.Struct, kw_only=True):
