@@ -10,7 +10,7 @@ import pytest
 from kilonova.core.config import ConfigError
 from kilonova.hosts import data_plane_of
 from kilonova.network.agent.composed import ComposedDataPlane
-from kilonova.network.agent.dataplane import DataPlaneError, Fault, Leftover
+from kilonova.network.agent.dataplane import DataPlaneError, Fault, FindCaller, Leftover
 from kilonova.network.agent.model import HostModel, NetworkModel, RouterModel
 from kilonova.network.agent.parts import L2, L3, Dhcp, Firewall, Metadata, Overlay, Part, Parts
 from kilonova.settings import load
@@ -79,7 +79,8 @@ class NotingOverlay(Noting, Overlay): ...
 class NotingDhcp(Noting, Dhcp): ...
 
 
-class NotingMetadata(Noting, Metadata): ...
+class NotingMetadata(Noting, Metadata):
+    def find_callers(self, find: FindCaller) -> None: ...
 
 
 class NotingL3(Noting, L3): ...
