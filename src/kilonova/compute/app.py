@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+import msgspec
+
 from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
@@ -46,6 +48,7 @@ from kilonova.compute.resources.volume_attachments import VOLUME_ATTACHMENTS
 from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import PREFIXES, LegacyUrls, nouns_of, within_project
 from kilonova.compute.web.parameters import within_parameters
+from kilonova.core import errors
 from kilonova.core.db import Database
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
@@ -121,6 +124,7 @@ class ComputeApiService:
         self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
         policy = core.policy("compute", RULES, project_scope=True)
         web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
+        web = msgspec.structs.replace(web, other_method=errors.NotFound)  # as upstream, which has no 405
         guarded = [within_project(within_parameters(route, PARAMETERS)) for route in self.routes]
         self.app = LegacyUrls(build_app(web, guarded), nouns_of(self.routes))
 

@@ -69,6 +69,8 @@ FOLLOWS: dict[int, tuple[Sequence[Vm], Vm]] = {
     SUSPENDED: ((Vm.ACTIVE, Vm.PAUSED), Vm.SUSPENDED),
 }
 """power state a guest took by itself → the vm_states that then no longer hold, and the one that does."""
+SETTLED = (Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.RESCUED, Vm.ERROR)
+"""Whose rows show the power state that the guest took by itself."""
 
 BUILD_TASKS = (Task.SCHEDULING, Task.NETWORKING, Task.BLOCK_DEVICE_MAPPING, Task.SPAWNING)
 UNSHELVE_TASKS = (Task.UNSHELVING, Task.SPAWNING)

@@ -202,6 +202,21 @@ async def test_guests_after_the_host_was_rebooted(
     assert lab.conductor.powers == reported
 
 
+@pytest.mark.parametrize(("power_state", "fails"), [(1, False), (1, True), (4, False)])
+async def test_a_resize_that_waits_to_be_confirmed_goes_on_waiting(lab: Lab, power_state: int, fails: bool) -> None:
+    """Its guest is started again after the host was rebooted, unless it was off before."""
+    lab.conductor.take(active(build_of(networks=0), vm_state="resized", power_state=power_state))
+    lab.put_guest(PowerState.SHUTDOWN)
+    if fails:
+        lab.fault("start", "fail")
+    await lab.start()
+    await lab.idle()
+    ended = [(action, change.vm_state, fault is not None) for action, change, fault, _ in lab.conductor.ended]
+    assert ended == ([("start", msgspec.UNSET, fails)] if power_state == 1 else [])
+    assert lab.power() is (PowerState.RUNNING if power_state == 1 and not fails else PowerState.SHUTDOWN)
+    assert lab.conductor.powers == []
+
+
 async def test_a_conductor_that_is_unreachable_at_the_agents_start_is_asked_again(lab: Lab) -> None:
     lab.conductor.take(build_of())
     lab.conductor.away["servers_on_host"] = 1

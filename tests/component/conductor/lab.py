@@ -59,6 +59,7 @@ class Agent(ComputeAPI):
         self.lab, self.host = lab, host
         self.builds: list[models.ServerBuild] = []
         self.terminated: list[str] = []
+        self.acts: list[models.ServerRef] = []
         self.dropped: list[tuple[str, dict[str, str]]] = []
         self.answers: list[bool] = []
         self.answer: Callable[[models.ServerBuild], models.BuildOutcome | None] = self.succeed
@@ -80,8 +81,12 @@ class Agent(ComputeAPI):
             self.answers.append(await self.lab.client.build_ended(ctx, outcome))
 
     async def run_action(self, ctx: RequestContext, ref: models.ServerRef) -> None:
+        self.acts.append(ref)
         if ref.action == "delete":
             self.terminated.append(ref.build.server.uuid)
+
+    async def guests_departed(self, ctx: RequestContext) -> None:
+        return None
 
     async def external_events(self, ctx: RequestContext, events: list[models.ExternalEvent]) -> None:
         return None

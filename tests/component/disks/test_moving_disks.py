@@ -13,7 +13,7 @@ import pytest
 from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.virt.disks import DiskError, ImageSource
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
-from kilonova.compute.virt.packing import Begin, Data, packed
+from kilonova.compute.virt.packing import Begin, Data, End, packed
 
 from .support import GIB, MIB, Download, image, tool
 from .test_server_disks import info
@@ -152,6 +152,10 @@ async def test_to_another_host(disks: FileDisks, other: FileDisks, server: str, 
         ([packed(Begin(name="../disk", size=3))], "is not the name"),
         ([b"\xff\xff\xff\xff"], "no records"),
         ([b"\0\0\0\1x"], "no records"),
+        (
+            [packed(Begin(name="disk", size=9)), *[packed(Data(offset=0, data=b"abc"))] * 3, packed(End())],
+            "more than the 8 bytes",
+        ),
     ],
 )
 async def test_a_bad_stream_leaves_nothing(disks: FileDisks, server: str, sent: list[bytes], words: str) -> None:
@@ -160,8 +164,18 @@ async def test_a_bad_stream_leaves_nothing(disks: FileDisks, server: str, sent: 
             yield part
 
     with pytest.raises(DiskError, match=words):
-        await disks.unpack(server, stream())
+        await disks.unpack(server, stream(), most=8)
     assert not await disks.present(server)
+
+
+async def test_a_stream_may_have_as_much_as_is_allowed(disks: FileDisks, server: str) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        yield packed(Begin(name="disk", size=1 << 30))  # the hole does not count
+        yield packed(Data(offset=0, data=b"12345678"))
+        yield packed(End())
+
+    await disks.unpack(server, stream(), most=8)
+    assert await disks.present(server)
 
 
 async def test_swap_of_another_size_is_made_anew(disks: FileDisks, server: str) -> None:

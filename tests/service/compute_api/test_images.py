@@ -81,3 +81,10 @@ async def test_deletion_and_what_is_not_there(cloud: Cloud) -> None:
 async def test_later_clients_ask_the_image_service(cloud: Cloud) -> None:
     for path, at in (("/images", "2.36"), (f"/images/{IMAGE}", "2.36"), (f"/images/{IMAGE}/metadata", "2.39")):
         assert (await cloud("GET", path, at=at)).status == 404, path
+
+
+async def test_a_method_that_a_path_does_not_have_is_not_found(cloud: Cloud) -> None:
+    """As upstream, which clients see where they delete what has an empty id."""
+    for method, path in (("DELETE", "/images/"), ("DELETE", "/servers/"), ("PATCH", "/flavors"), ("PUT", "/os-hosts")):
+        answer = await cloud(method, path, at=LAST)
+        assert (answer.status, list(answer.json)) == (404, ["itemNotFound"]), path

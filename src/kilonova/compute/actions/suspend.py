@@ -13,7 +13,7 @@ ACTIONS = (
     ),
     Action(
         name="resume", wire="resume", rule=f"{R}:os-suspend-server:resume", runs=Runs.HOST,
-        vm_states=frozenset([Vm.SUSPENDED]), task=Task.RESUMING, ends=Vm.ACTIVE,
+        vm_states=frozenset([Vm.SUSPENDED]), task=Task.RESUMING, ends=Vm.ACTIVE, stays=frozenset([Vm.RESIZED]),
         steps=(REFRESH, PLUG, RESTORE, AWAIT_NETWORK, RESUME, RUNNING), event="resume",
     ),
 )  # fmt: skip

@@ -81,10 +81,12 @@ async def _ended(
 def _change(
     host: Host, ref: models.ServerRef, action: Action, state: PowerState, fault: models.Fault | None
 ) -> models.ServerChange:
-    """Where the action leaves the server: as its descriptor says, or, when it failed, as the guest now is."""
+    """Where the action leaves the server: as its descriptor says, or, when it failed, as the guest now is. One that waits for its
+    resize to be confirmed or reverted goes on waiting."""
     change = models.ServerChange(expect_host=host.name, task_state=None, power_state=int(state))
-    if fault is not None and action.ends is not None:
+    before = ref.build.server.vm_state
+    if fault is not None and action.ends is not None and before != Vm.RESIZED:
         change.vm_state = str(ALIVE.get(state, action.fails))
-    elif action.ends is not None and ref.build.server.vm_state not in action.stays:
+    elif fault is None and action.ends is not None and before not in action.stays:
         change.vm_state = str(action.ends)
     return change

@@ -19,7 +19,7 @@ from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Operation, OperationFailed, outcome, undo
 from kilonova.compute.agent.steps import launch_steps
 from kilonova.compute.moves import TASKS
-from kilonova.compute.states import FOLLOWS, Task, Vm, is_launching
+from kilonova.compute.states import FOLLOWS, SETTLED, Task, Vm, is_launching
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import log
 from kilonova.core.context import RequestContext
@@ -30,7 +30,9 @@ AWAKENED = {
 }  # fmt: skip
 """How an active server's guest comes up again. A paused one was paused by something else, which may need it so."""
 RESCUED_AGAIN = {PowerState.NOSTATE: "rescue", PowerState.SHUTDOWN: "rescue", PowerState.CRASHED: "rescue"}
-AWAKENS: Mapping[str, Mapping[PowerState, str]] = {Vm.ACTIVE: AWAKENED, Vm.RESCUED: RESCUED_AGAIN}
+AWAKENS: Mapping[str, Mapping[PowerState, str]] = {
+    Vm.ACTIVE: AWAKENED, Vm.RESCUED: RESCUED_AGAIN, Vm.RESIZED: AWAKENED,
+}  # fmt: skip
 
 
 async def recover(manager: ComputeManager, ctx: RequestContext) -> list[asyncio.Task[None]]:
@@ -79,7 +81,7 @@ async def _follow_guests(manager: ComputeManager, ctx: RequestContext, rows: Ite
 
 def _contradicts(state: PowerState, server: models.Server) -> bool:
     """Whether the guest is not what its row says; one that is not there is left to the server's next start."""
-    if state is PowerState.NOSTATE or server.vm_state == Vm.BUILDING:
+    if state is PowerState.NOSTATE or server.vm_state not in SETTLED:
         return False
     return int(state) != server.power_state or (state in FOLLOWS and server.vm_state in FOLLOWS[state][0])
 
@@ -240,11 +242,12 @@ async def _take_up(
 
 async def _check_power(manager: ComputeManager, ctx: RequestContext, row: models.ServerBuild) -> None:
     """An active server whose guest is off (the host was rebooted) is started again, or resumed where its memory was saved;
-    otherwise its row follows the guest."""
+    otherwise its row follows the guest. One whose resize waits to be confirmed may have been off before."""
     host, server = manager.host, row.server
     state = await host.driver.power_state(server.uuid)
     action = AWAKENS.get(server.vm_state, {}).get(state)
-    if action is not None and host.options.resume_guests_on_boot:
+    was_off = server.vm_state == Vm.RESIZED and server.power_state != PowerState.RUNNING
+    if action is not None and host.options.resume_guests_on_boot and not was_off:
         build = msgspec.structs.replace(row, action=action)
         await manager.act(ctx, models.ServerRef(build=build, request_id=row.request_id, action=action), by_itself=True)
     else:

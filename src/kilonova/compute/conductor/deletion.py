@@ -81,7 +81,7 @@ class Deletion:
         if alive:
             await self._terminate(ctx, row, request_id)
         else:
-            await self._without_host(uuid, row.host, request_id, shelved=row.vm_state == Vm.SHELVED_OFFLOADED)
+            await self._without_host(uuid, row.host, request_id, has_ports=bool(row.network_info))
 
     async def finish(self, grace: float) -> None:
         """End deletions older than `grace` seconds that no host will end."""
@@ -91,7 +91,7 @@ class Deletion:
             alive = await self.deps.alive(connection, hosts)
         for row in rows:
             if row.host not in alive:
-                await self._without_host(row.uuid, row.host, "", shelved=row.vm_state == Vm.SHELVED_OFFLOADED)
+                await self._without_host(row.uuid, row.host, "", has_ports=bool(row.network_info))
 
     async def reclaim(self, interval: float) -> None:
         """Delete servers for good that were deleted and kept for `interval` seconds; 0: none."""
@@ -112,11 +112,11 @@ class Deletion:
                 logger.info("reclaiming a deleted server", server=row.uuid)
                 await tx.outbox(ConductorAPI).delete_unhosted(ctx, row.uuid, ctx.request_id)
 
-    async def _without_host(self, uuid: str, host: str | None, request_id: str, *, shelved: bool) -> None:
-        """A `shelved` server has ports, though no host."""
+    async def _without_host(self, uuid: str, host: str | None, request_id: str, *, has_ports: bool) -> None:
+        """A server that was shelved has ports, though no host, whatever an operator has made of its state since."""
         if host is not None:
             logger.warning("deleting a server whose host is down", server=uuid, host=host)
-        if host is not None or shelved:
+        if host is not None or has_ports:
             await self.ports.release(uuid)
         await self.deleted(uuid, request_id)
         if host is not None:

@@ -41,10 +41,11 @@ class Images:
         made, spec.snapshot = spec.snapshot, None
         if made is None:
             return
+        conductor, ctx = tx.outbox(ConductorAPI), on_behalf(request_id, row.project_id, row.user_id)
         if made.shelves and fault is None:
+            await self.is_back(tx, ctx, spec)  # an operator had set its state when it was shelved before
             spec.shelved_image = made.image
         await store.save_specs(tx.connection, {uuid: spec})
-        conductor, ctx = tx.outbox(ConductorAPI), on_behalf(request_id, row.project_id, row.user_id)
         if fault is not None:
             await conductor.remove_image(ctx, made.image, False)
         elif made.backup_type is not None:

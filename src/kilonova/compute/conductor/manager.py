@@ -15,6 +15,7 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.moves import Moves
 from kilonova.compute.conductor.network_info import NetworkInfo
 from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.conductor.own_actions import OwnActions
 from kilonova.compute.conductor.ports import Ports
 from kilonova.compute.conductor.reconciler import Reconciler
 from kilonova.compute.conductor.state_updates import StateUpdates
@@ -70,7 +71,8 @@ class ConductorManager(ConductorAPI):
         self.builds = Builds(deps)
         self.images = Images(deps, images)
         self.results = BuildResults(deps, self.images)
-        self.updates = StateUpdates(deps, self.images)
+        own = OwnActions(deps)
+        self.updates = StateUpdates(deps, self.images, own)
         self.volumes = Volumes(deps, volumes)
         self.deletion = Deletion(deps, Ports(deps, network), self.images, self.volumes)
         self.interfaces = NetworkInfo(deps, network)
@@ -78,7 +80,7 @@ class ConductorManager(ConductorAPI):
         self.removal = HostRemoval(deps)
         self.reports = HostReports(deps)
         self.watchdog = DispatchWatchdog(deps, self.builds, self.results)
-        self.reconciler = Reconciler(deps, self.builds, self.deletion, self.watchdog, self.moves, self.updates.shelving)
+        self.reconciler = Reconciler(deps, self.builds, self.deletion, self.watchdog, self.moves, own)
 
     async def start(self) -> None:
         self.watchdog.start()

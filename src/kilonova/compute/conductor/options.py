@@ -49,6 +49,9 @@ class ConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     shelved_offload_time: Annotated[
         float, doc("Seconds after which a shelved server is removed from its host; 0: at once, -1: never.", ge=-1)
     ] = 0
+    rescue_timeout: Annotated[
+        float, doc("Seconds after which a rescued server is brought back (unrescue); 0: never.", ge=0)
+    ] = 0
     max_attempts: Annotated[int, derived("scheduler.max_attempts")] = 3
     reclaim_instance_interval: Annotated[float, derived("compute.reclaim_instance_interval")] = 0.0
     service_down_time: Annotated[float, derived("compute.service_down_time")] = 60.0

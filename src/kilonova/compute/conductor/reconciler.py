@@ -13,7 +13,7 @@ from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.launches import ACTIONS, launch_of
 from kilonova.compute.conductor.moves import Moves, claims
-from kilonova.compute.conductor.shelving import Shelving
+from kilonova.compute.conductor.own_actions import OwnActions
 from kilonova.compute.history import purge
 from kilonova.compute.models import StepRecord
 from kilonova.compute.states import Vm
@@ -38,10 +38,10 @@ class Reconciler:
         deletion: Deletion,
         watchdog: DispatchWatchdog,
         moves: Moves,
-        shelving: Shelving,
+        own: OwnActions,
     ) -> None:
         self.deps, self.builds, self.deletion, self.watchdog = deps, builds, deletion, watchdog
-        self.moves, self.shelving = moves, shelving
+        self.moves, self.own = moves, own
         options = deps.options
         self._nobodys: dict[str, float] = {}
         self._misplaced: dict[str, float] = {}
@@ -76,7 +76,7 @@ class Reconciler:
         await self.deletion.reclaim(self.deps.options.reclaim_instance_interval)
         await self.moves.check(age)
         await self.give_up_builds()
-        await self.shelving.offload_old()
+        await self.own.check()
         await self.watchdog.check_all(age)
         if kept := self.deps.options.keep_deleted:
             await purge(self.deps.database, self.deps.ago(kept))

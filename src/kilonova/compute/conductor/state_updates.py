@@ -12,9 +12,10 @@ from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps, finished_spec, logger
 from kilonova.compute.conductor.images import Images, makes_image
+from kilonova.compute.conductor.own_actions import OwnActions
 from kilonova.compute.conductor.shelving import Shelving
 from kilonova.compute.models import Fault, ServerChange, StepRecord
-from kilonova.compute.states import FOLLOWS, Vm
+from kilonova.compute.states import FOLLOWS, SETTLED
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
 from kilonova.compute.store import steps as step_store
@@ -24,8 +25,8 @@ from kilonova.core.db import Connection, retried
 
 
 class StateUpdates:
-    def __init__(self, deps: Deps, images: Images) -> None:
-        self.deps, self.images, self.shelving = deps, images, Shelving(deps, images)
+    def __init__(self, deps: Deps, images: Images, own: OwnActions) -> None:
+        self.deps, self.images, self.shelving = deps, images, Shelving(deps, images, own)
         self._batched = Batched(self._update_all)
 
     async def update(self, uuid: str, change: ServerChange) -> bool:
@@ -136,8 +137,7 @@ class StateUpdates:
                 before, after = FOLLOWS[power_state]
                 if await store.swap(tx.connection, uuid, [*where, store.vm_in(before)], values | {"vm_state": after}):
                     return
-            settled = [Vm.ACTIVE, Vm.STOPPED, Vm.PAUSED, Vm.SUSPENDED, Vm.RESCUED, Vm.ERROR]
-            await store.swap(tx.connection, uuid, [*where, store.vm_in(settled)], values)
+            await store.swap(tx.connection, uuid, [*where, store.vm_in(SETTLED)], values)
 
 
 def _expected(change: ServerChange) -> list[Condition]:

@@ -106,7 +106,7 @@ class PlacedRow(TypedRow):
 class DeletingRow(TypedRow):
     uuid: str
     host: str | None
-    vm_state: str
+    network_info: list[dict[str, Any]]
 
 
 async def get(connection: Connection, uuid: str, *, lock: bool = False) -> SpecifiedRow | None:
@@ -356,8 +356,8 @@ async def building(
 
 
 async def deleting(connection: Connection, before: dt.datetime) -> Sequence[DeletingRow]:
-    """uuid, host and vm_state of servers that are being deleted since `before`."""
-    query = select(servers.c.uuid, servers.c.host, servers.c.vm_state).where(
+    """Servers that are being deleted since `before`."""
+    query = select(servers.c.uuid, servers.c.host, servers.c.network_info).where(
         servers.c.deleted == 0, servers.c.task_state == Task.DELETING, _age() < before
     )
     return rows.every(await connection.execute(query), DeletingRow)
@@ -385,10 +385,10 @@ async def ports_held(connection: Connection, uuids: Collection[str]) -> dict[str
     return found
 
 
-async def shelved(connection: Connection, before: dt.datetime) -> list[str]:
-    """Idle servers that are shelved on a host since `before`."""
-    idle = (servers.c.deleted == 0, servers.c.vm_state == Vm.SHELVED, servers.c.task_state.is_(None), has_host())
-    return list((await connection.execute(select(servers.c.uuid).where(*idle, _age() < before))).scalars())
+async def idle(connection: Connection, state: Vm, before: dt.datetime) -> list[str]:
+    """Servers that are on a host and in this state, with nothing under way, since `before`."""
+    where = (servers.c.deleted == 0, servers.c.vm_state == state, servers.c.task_state.is_(None), has_host())
+    return list((await connection.execute(select(servers.c.uuid).where(*where, _age() < before))).scalars())
 
 
 async def known_deleted(connection: Connection, uuids: Collection[str]) -> set[str]:

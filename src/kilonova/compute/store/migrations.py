@@ -113,6 +113,12 @@ async def open_of(connection: Connection, server_uuid: str) -> Sequence[Migratio
     return rows.every(await connection.execute(query.order_by(migrations.c.id)), MigrationRow)
 
 
+async def overtaken(connection: Connection, record: MigrationRow) -> bool:
+    """Whether the server has begun another move since: an operator has set its state in between."""
+    query = select(migrations.c.id).where(migrations.c.server_uuid == record.server_uuid, migrations.c.id > record.id)
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
 async def unsettled(connection: Connection) -> set[str]:
     """uuids of the migrations that may hold a claim."""
     query = select(migrations.c.uuid).where(migrations.c.status.in_(UNSETTLED))

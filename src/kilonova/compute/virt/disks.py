@@ -171,9 +171,9 @@ class DiskStore(ABC):
         """What was set aside, for another host's `unpack`."""
 
     @abstractmethod
-    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
-        """Make the server's disks what another host has packed; nothing happens when there are some. A stream that was cut off
-        leaves nothing: raises DiskError."""
+    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
+        """Make the server's disks what another host has packed; nothing happens when there are some. A stream that was cut off,
+        or has more than `most` bytes of data (None: no bound is known), leaves nothing: raises DiskError."""
 
     @abstractmethod
     async def wipe(self, server_uuid: str, *, keep: Collection[str] = ()) -> None:

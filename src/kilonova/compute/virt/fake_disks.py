@@ -139,7 +139,7 @@ class FakeDiskStore(DiskStore):
         if await self.is_aside(server_uuid, migration):
             yield b"disks"
 
-    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         if await self.present(server_uuid):
             return
         if b"".join([part async for part in stream]) != b"disks":

@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 from kilonova.compute.virt import qemu_img
@@ -126,12 +127,12 @@ class MovableFiles(DiskStore):
                         yield packed(part)
         yield packed(End())
 
-    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+    async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         step = f"copying the disks of server {server_uuid}"
         if await asyncio.to_thread(self._dirs.server(server_uuid).exists):
             return
         new, unpacker = await self._fresh(server_uuid, step), Unpacker()
-        descriptor, ended = -1, False
+        descriptor, ended, left = -1, False, inf if most is None else most
         try:
             with os_errors(step):
                 async for data in stream:
@@ -140,6 +141,11 @@ class MovableFiles(DiskStore):
                             case Begin():
                                 descriptor = _opened(new, item, descriptor)
                             case Data():
+                                left -= len(item.data)
+                                if left < 0:
+                                    raise DiskError(
+                                        f"{step}: the other host sends more than the {most} bytes of its flavor"
+                                    )
                                 await asyncio.to_thread(os.pwrite, descriptor, item.data, item.offset)
                             case End():
                                 ended = True

@@ -67,7 +67,8 @@ class Route(msgspec.Struct, frozen=True):
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
     """What all routes of a service share. `prefix` is the service's path on a shared port, e.g. `/compute`; a `documented`
-    one answers with its OpenAPI document at `<prefix>/openapi.json`, and tests compare its routes with what they declare."""
+    one answers with its OpenAPI document at `<prefix>/openapi.json`, and tests compare its routes with what they declare.
+    `other_method` answers a method that a path does not have."""
 
     name: str
     prefix: str
@@ -81,6 +82,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     microversions: Microversions | None = None
     default_policy_check: bool = True
     documented: bool = True
+    other_method: type[errors.KilonovaError] = errors.MethodNotAllowed
 
 
 class RouteWithoutPolicy(Exception):
@@ -221,6 +223,8 @@ def _reply(
 
 def _error_reply(web: Web, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     known = _known(error)
+    if isinstance(known, errors.MethodNotAllowed):
+        known = web.other_method()
     if isinstance(error, ClientGone):
         logger.debug("client disconnected", service=web.name, path=request.url.path)
     if known.status >= 500 and known.status != 501 and not isinstance(error, errors.ServiceUnavailable):

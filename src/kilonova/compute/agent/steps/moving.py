@@ -11,6 +11,9 @@ from kilonova.compute.models import Move
 from kilonova.core import log
 from kilonova.core.retry import retry
 
+BESIDE = (
+    2 << 30
+)  # bytes: config drive, kernel and ramdisk, the console's log; a disk's own tables are a part of its size
 logger = log.get("agent")
 
 
@@ -50,11 +53,22 @@ class TakeDisks(OperationStep):
         url = await host.ask_conductor(lambda: host.conductor.disks_at(operation.ctx, host.name, move.migration))
         if not url:
             raise Explained("the server's old host serves no disks")
-        await host.driver.disks.unpack(operation.uuid, host.transfers.fetch(url, move.migration, move.secret))
+        stream = host.transfers.fetch(url, move.migration, move.secret)
+        await host.driver.disks.unpack(operation.uuid, stream, most=_most(move))
 
     async def undo(self, operation: Operation) -> None:
         if isinstance(operation.origin, TakingOver):
             await operation.origin.discard_disks(operation.host)
+
+
+def _most(move: Move) -> int | None:
+    """Bytes that the disks of the old flavor may have in all: what they grow by is made here. None where the image says how large
+    the root disk is."""
+    flavor = move.old_flavor
+    if flavor is None or not flavor.root_gb:
+        return None
+    disks = ((flavor.root_gb + flavor.ephemeral_gb) << 30) + (flavor.swap_mb << 20)
+    return disks + disks // 16 + BESIDE
 
 
 class PutBack(OperationStep):

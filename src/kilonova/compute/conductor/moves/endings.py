@@ -11,7 +11,7 @@ from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.conductor.moves.base import action_of, closed, kind_of, zone_at
+from kilonova.compute.conductor.moves.base import action_of, closed, kind_of, under_way, zone_at
 from kilonova.compute.models import BuildOutcome, Flavor, Move
 from kilonova.compute.moves import Leg
 from kilonova.compute.payloads import Failure
@@ -98,7 +98,9 @@ class Endings:
         """The server was deleted, or an operator set its state. What is set aside of a deleted one on its old host goes, as if
         the move had been confirmed; that of others stays, as nothing may be lost."""
         move, leaves = store.decode(record), kind_of(record).leaves
-        if leaves and row is not None and not row.deleted:  # quotas count the flavor that it has
+        if (
+            leaves and row is not None and not row.deleted and not under_way(row, record)
+        ):  # quotas count the flavor that it has
             has = counted(msgspec.convert(row.flavor, Flavor))
             await servers.set_many(tx.connection, [row.uuid], has)
         if leaves and (

@@ -43,12 +43,15 @@ class MovePlacement:
                 others = await store.open_of(connection, server_id)
             if record is None or record.status != store.ACCEPTED:
                 return
-            if row is None or row.spec is None or not under_way(row, record):
+            overtaken = any(other.id > record.id for other in others)
+            if row is None or row.spec is None or overtaken or not under_way(row, record):
                 await self.results.gone(ctx, record)
                 return
             for other in others:
-                if other.uuid != migration and not under_way(row, other):
-                    await self.results.gone(ctx, other)  # an operator's evacuation has cut it off
+                if other.uuid != migration:
+                    await self.results.gone(
+                        ctx, other
+                    )  # an operator has cut it off: by an evacuation, or a state that was set
             await self._place(ctx, row, record)
         finally:
             self.in_flight.discard(migration)

@@ -57,7 +57,7 @@ class MoveResults:
                 )
             if _leg(outcome) is not Leg(move.leg):
                 return False
-            if not under_way(row, record):
+            if not under_way(row, record) or await store.overtaken(tx.connection, record):
                 await self.endings.abandon(tx, ctx, row, record)
                 return False
             await self._next(tx, ctx, row, record, outcome)
