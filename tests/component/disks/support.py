@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import ImageSource
+from kilonova.core.block.images import ImageSource
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -9,8 +9,8 @@ from pathlib import Path
 import pycdlib
 import pytest
 
-from kilonova.compute.virt.disks import DiskError
 from kilonova.compute.virt.file_disks import FileDisks
+from kilonova.core.block.errors import DiskError
 
 from .support import tool
 

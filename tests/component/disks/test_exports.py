@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.compute.virt.disks import DiskFull, Export
+from kilonova.compute.virt.disks import Export
 from kilonova.compute.virt.file_disks import FileDisks
+from kilonova.core.block.errors import DiskFull
 
 from .support import MIB, Download, image, tool
 
@@ -68,7 +69,7 @@ async def test_a_full_disk_is_named(
     fake.parent.mkdir()
     fake.write_text("#!/bin/sh\necho 'qemu-img: error while writing: No space left on device' >&2\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setattr("kilonova.compute.virt.sandbox.PATH", f"{fake.parent}:/usr/bin:/bin:/usr/sbin:/sbin")
+    monkeypatch.setattr("kilonova.core.block.sandbox.PATH", f"{fake.parent}:/usr/bin:/bin:/usr/sbin:/sbin")
     with pytest.raises(DiskFull, match=f"image of the disk of server {server}"):
         await disks.export(server, "qcow2")
     assert [entry.name for entry in disk.parent.iterdir()] == [disk.name]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.compute.virt.disks import BaseImage, DiskError, DiskFull, ImageRefused
+from kilonova.compute.virt.disks import BaseImage
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.image_cache import file_lock
+from kilonova.core.block.errors import DiskError, DiskFull, ImageRefused
 from tests.eventually import until
 
 from .support import MIB, Download, image, qcow2, tool

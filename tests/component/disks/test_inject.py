@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.compute.virt import partitions, sandbox
+from kilonova.compute.virt import partitions
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import DiskError, InjectedFile
+from kilonova.compute.virt.disks import InjectedFile
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.inject import checked_path
+from kilonova.core.block import sandbox
+from kilonova.core.block.errors import DiskError
 from tests.eventually import until
 
 from .support import MIB, Download, disk_of, dos_table, ext4, file_at, gpt_table, image, tool

@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from kilonova.compute.agent.transfers import DiskTransfers
-from kilonova.compute.virt.disks import DiskError, ImageSource
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
 from kilonova.compute.virt.packing import Begin, Data, End, packed
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.images import ImageSource
 
 from .support import GIB, MIB, Download, image, tool
 from .test_server_disks import info

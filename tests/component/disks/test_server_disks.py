@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import astuple
 
-from kilonova.compute.virt import qemu_img
-from kilonova.compute.virt.disks import BaseImage, DiskError
+from kilonova.compute.virt.disks import BaseImage
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
-from kilonova.compute.virt.sandbox import Limits, must_run, run
+from kilonova.core.block import qemu_img
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.sandbox import Limits, must_run, run
 from tests.eventually import until
 
 from .support import GIB, MIB, Download, image, qcow2, tool

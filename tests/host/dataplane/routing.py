@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from kilonova.core.processes import command_line
 from kilonova.network.agent.composed import ComposedDataPlane
 from kilonova.network.agent.model import (
     FixedIP,
@@ -29,7 +30,6 @@ from kilonova.network.agent.model import (
     router_namespace,
     tap_name,
 )
-from kilonova.network.agent.system.daemons import command_line
 from kilonova.network.agent.system.names import link_local
 from kilonova.testing.hosts import VirtualHost
 from tests.host.dataplane.conftest import Lab

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from kilonova.core.processes import command_line
 from kilonova.network.agent.composed import ComposedDataPlane
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.model import DhcpOption, HostModel, dhcp_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.registry import compose
-from kilonova.network.agent.system.daemons import command_line
 from tests.eventually import until
 from tests.host.dataplane.conformance import (
     Client,

@@ -50,6 +50,7 @@ from tests.unit.virt.conformance import (  # noqa: E402
     MakeCopy,
     MakeGuest,
     OffersConsolesConformance,
+    PlugsDisksConformance,
     PlugsInterfacesConformance,
     SetsPasswordsConformance,
     SuspendsConformance,
@@ -140,7 +141,8 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
 
 class LibvirtConformance(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance, CopiesDisksConformance,
+    PlugsInterfacesConformance, PlugsDisksConformance, SetsPasswordsConformance, DiagnosesConformance,
+    CopiesDisksConformance,
 ):  # fmt: skip
     @pytest.fixture
     def copy(self, folder: Path) -> MakeCopy:

@@ -9,7 +9,10 @@ from kilonova.compute.virt.driver import VirtDriver
 from kilonova.compute.virt.fake import FakeDriver
 
 CAPABLE: set[str] = {
-    name for base in FakeDriver.__bases__ if base is not VirtDriver for name in getattr(base, "__abstractmethods__", ())
+    name
+    for base in FakeDriver.__bases__
+    if not issubclass(base, VirtDriver)
+    for name in getattr(base, "__abstractmethods__", ())
 }
 """Methods of the fake driver's capabilities."""
 KEPT: dict[str, Any] = {

@@ -14,13 +14,14 @@ from typing import Any, Protocol
 import msgspec
 import pytest
 
-from kilonova.compute.virt.block import FileSource
+from kilonova.compute.virt.block import FileSource, NbdSource
 from kilonova.compute.virt.capabilities import (
     CopiesDisks,
     Diagnoses,
     LogsConsole,
     NoGuestAgent,
     OffersConsoles,
+    PlugsDisks,
     PlugsInterfaces,
     SetsPasswords,
     Suspends,
@@ -72,6 +73,10 @@ class DumpsDriver(VirtDriver, TriggersCrashDumps):
 
 
 class PlugsDriver(VirtDriver, PlugsInterfaces):
+    pass
+
+
+class PlugsDisksDriver(VirtDriver, PlugsDisks):
     pass
 
 
@@ -492,6 +497,49 @@ class PlugsInterfacesConformance:
                 await act
 
 
+class PlugsDisksConformance:
+    """Of guests that are off, as for interfaces."""
+
+    async def test_disks_come_and_go(self, driver: PlugsDisksDriver, make_guest: MakeGuest) -> None:
+        guest, unknown, serial = make_guest(), str(uuid.uuid4()), str(uuid.uuid4())
+        source = NbdSource(export=serial, socket=Path("/nowhere/nbd"))
+        disk = GuestDisk(source=source, target="vdb", serial=serial)
+        await driver.define(guest)
+        before = await driver.disks_of(guest.uuid)
+        for _ in range(2):
+            assert await driver.attach_disk(guest.uuid, disk) == "vdb"
+            assert await driver.disks_of(guest.uuid) == before | {serial: "vdb"}
+        other = msgspec.structs.replace(disk, serial=str(uuid.uuid4()))
+        name = await driver.attach_disk(guest.uuid, other)
+        assert name not in ("vda", "vdb")
+        assert await driver.disks_of(guest.uuid) == before | {serial: "vdb", other.serial: name}
+        await driver.resize_disk(guest.uuid, serial, 2 << 30)
+        for _ in range(2):
+            assert await driver.detach_disk(guest.uuid, serial, timeout=5)
+            assert await driver.disks_of(guest.uuid) == before | {other.serial: name}
+        with pytest.raises(NotServed, match="foreign"):
+            await driver.attach_disk(guest.uuid, msgspec.structs.replace(disk, source=FOREIGN))
+        with pytest.raises(VirtError, match="no serial"):
+            await driver.attach_disk(guest.uuid, msgspec.structs.replace(disk, serial=None))
+        for act in (
+            driver.attach_disk(unknown, disk),
+            driver.detach_disk(unknown, serial, timeout=1),
+            driver.resize_disk(unknown, serial, 2 << 30),
+            driver.disks_of(unknown),
+        ):
+            with pytest.raises(GuestNotFound, match=unknown):
+                await act
+
+    async def test_disks_of_the_definition(self, driver: PlugsDisksDriver, make_guest: MakeGuest) -> None:
+        guest, serial = make_guest(), str(uuid.uuid4())
+        source = NbdSource(export=serial, socket=Path("/nowhere/nbd"))
+        disks = (*guest.disks, GuestDisk(source=source, target="vdc", serial=serial))
+        await driver.define(msgspec.structs.replace(guest, disks=disks))
+        assert await driver.disks_of(guest.uuid) == {serial: "vdc"}
+        await driver.define(guest)
+        assert await driver.disks_of(guest.uuid) == {}
+
+
 class SetsPasswordsConformance:
     async def test_passwords_of_guests_that_run(self, driver: PasswordsDriver, make_guest: MakeGuest) -> None:
         guest, unknown = make_guest(), str(uuid.uuid4())
@@ -529,6 +577,7 @@ CAPABILITIES: dict[type, type] = {
     CopiesDisks: CopiesDisksConformance,
     TriggersCrashDumps: TriggersCrashDumpsConformance,
     PlugsInterfaces: PlugsInterfacesConformance,
+    PlugsDisks: PlugsDisksConformance,
     SetsPasswords: SetsPasswordsConformance,
     Diagnoses: DiagnosesConformance,
 }

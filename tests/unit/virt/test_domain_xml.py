@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from kilonova.compute.virt.block import FileSource
+from kilonova.compute.virt.block import FileSource, NbdSource
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import firmware
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.vif import BridgeVif
+from kilonova.core.secret import Secret
 
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
@@ -23,6 +24,10 @@ UUID = "5f0c1f6e-8a2f-4c39-9b6a-0b3a3c2d1e4f"
 
 def file_at(path: str, format: str = "raw") -> FileSource:
     return FileSource(path=Path(path), format=format)
+
+
+def nbd(volume: str) -> NbdSource:
+    return NbdSource(export=volume, socket=Path("/run/kilonova/exports") / volume / "nbd")
 
 
 ROOT = GuestDisk(source=file_at("/srv/disks/root.qcow2", "qcow2"), target="vda", boot_index=0)
@@ -61,6 +66,22 @@ CASES = {
     "pc_kvm_custom_cpu": (
         guest(vcpus=4, memory_mb=4096, machine="pc", cpu_model="Nehalem", disks=(ROOT, CONFIG)),
         HostFacts(virt_type="kvm", cpu_mode="host-model"),
+    ),
+    "volumes": (
+        guest(
+            disks=(
+                GuestDisk(
+                    source=nbd("9b1e0d52-1111-4000-8000-000000000001"), target="vda", boot_index=0, serial="root-volume"
+                ),
+                GuestDisk(
+                    source=nbd("9b1e0d52-1111-4000-8000-000000000002"),
+                    target="vdb",
+                    serial="9b1e0d52-1111-4000-8000-000000000002",
+                    passphrase=Secret(b"not to be seen"),
+                ),
+            ),
+        ),
+        HostFacts(),
     ),
     "all_properties": (
         guest(

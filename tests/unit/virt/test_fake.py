@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import DiskError, ImageSource
 from kilonova.compute.virt.driver import GuestSpec, HypervisorUnavailable, PowerState, VirtDriver, VirtError
 from kilonova.compute.virt.fake import FakeDiskStore, FakeDriver, FakeHypervisor, FakeOptions
 from kilonova.compute.virt.load import DriverContext, load
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.images import ImageSource
 from kilonova.core.clock import Clock
 from kilonova.core.config import ConfigError
 from tests.unit.virt.bare import BareDriver
@@ -27,6 +28,7 @@ from tests.unit.virt.conformance import (
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
+    PlugsDisksConformance,
     PlugsInterfacesConformance,
     SetsPasswordsConformance,
     SuspendsConformance,
@@ -57,7 +59,8 @@ def driver() -> FakeDriver:
 
 class TestFake(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
-    PlugsInterfacesConformance, SetsPasswordsConformance, DiagnosesConformance, CopiesDisksConformance,
+    PlugsInterfacesConformance, PlugsDisksConformance, SetsPasswordsConformance, DiagnosesConformance,
+    CopiesDisksConformance,
 ):  # fmt: skip
     pass
 

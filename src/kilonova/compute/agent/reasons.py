@@ -4,10 +4,11 @@ hypervisor's own messages are for admins, in the details of the fault and the st
 from __future__ import annotations
 
 from kilonova.compute.steps import Step
-from kilonova.compute.virt.disks import DiskFull, FileRefused, ImageRefused
+from kilonova.compute.virt.disks import FileRefused
 from kilonova.compute.virt.driver import GuestNotFound, HypervisorUnavailable
 from kilonova.compute.virt.vif import VifRefused
 from kilonova.core import errors
+from kilonova.core.block.errors import DiskFull, ImageRefused
 from kilonova.core.faults import InjectedFault
 
 

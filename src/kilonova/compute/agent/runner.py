@@ -19,9 +19,10 @@ from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import BuildOutcome, ConnectedVolume, Fault, ServerBuild, StepRecord, Vif
 from kilonova.compute.steps import Step
-from kilonova.compute.virt.disks import BaseImage, Export, ImageRefused
+from kilonova.compute.virt.disks import BaseImage, Export
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
 from kilonova.core import errors, log
+from kilonova.core.block.errors import ImageRefused
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.faults import Faults

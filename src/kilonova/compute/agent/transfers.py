@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 
 from kilonova.compute.agent.consoles import PATH, ConsoleRelays
-from kilonova.compute.virt.disks import DiskError, DiskStore
+from kilonova.compute.virt.disks import DiskStore
 from kilonova.core import errors, log
+from kilonova.core.block.errors import DiskError
 from kilonova.core.clock import SYSTEM, Clock
 from kilonova.core.web.server import HttpServer
 

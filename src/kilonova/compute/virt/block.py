@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from kilonova.core.secret import Secret
+
 
 class FileSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="file"):
     """A file of the host; `format` is raw or qcow2."""
@@ -17,4 +19,27 @@ class FileSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     format: str
 
 
-BlockSource = FileSource  # of several: FileSource | RbdSource
+class NbdSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="nbd"):
+    """An export of an NBD server of this host (`core/block/storage_daemon.py`), at its unix socket."""
+
+    export: str
+    socket: Path
+
+
+class NbdTlsSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="nbd_tls"):
+    """An export of another host's NBD server, by TLS with a pre-shared key (hex)."""
+
+    export: str
+    host: str
+    port: int
+    user: str
+    psk: Secret
+
+
+class FakeSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="fake"):
+    """A volume without data, of the fake back end."""
+
+    volume_id: str
+
+
+BlockSource = FileSource | NbdSource | NbdTlsSource | FakeSource

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from kilonova.compute.virt.disks import DiskError
-from kilonova.compute.virt.sandbox import Limits, drain, kill, run, spawn, to_the_end
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.sandbox import Limits, drain, kill, run, spawn, to_the_end
 from kilonova.core.subprocesses import Program
 
 DAEMON = Limits(cpu_seconds=120, address_space=2 << 30)

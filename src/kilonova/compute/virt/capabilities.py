@@ -14,7 +14,7 @@ import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
 from kilonova.compute.virt.block import BlockSource
-from kilonova.compute.virt.driver import GuestInterface, VirtError
+from kilonova.compute.virt.driver import GuestDisk, GuestInterface, VirtError
 from kilonova.core.web.relay import ByteStream
 
 
@@ -89,6 +89,33 @@ class PlugsInterfaces(Protocol):
     @abstractmethod
     async def interfaces(self, uuid: str) -> frozenset[str]:
         """MAC addresses of those that the guest has, or has when it is started; raises GuestNotFound."""
+
+
+@runtime_checkable
+class PlugsDisks(Protocol):
+    """Can give guests disks, and take them, while they run. What is changed holds for the definition too. A disk is known by its
+    serial, of a volume its id."""
+
+    @abstractmethod
+    async def attach_disk(self, uuid: str, disk: GuestDisk) -> str:
+        """The name of the device: the disk's `target`, or another one where the guest has a disk of this name or the bus needs
+        it. Nothing happens when the guest has a disk with this serial. Raises GuestNotFound, NotServed, and VirtError for a
+        disk without a serial."""
+
+    @abstractmethod
+    async def detach_disk(self, uuid: str, serial: str, *, timeout: float) -> bool:
+        """Whether the guest is rid of it, at the latest after `timeout` seconds: a running one is asked, again and again,
+        and must let go of it. True when it has none with this serial. Raises GuestNotFound."""
+
+    @abstractmethod
+    async def resize_disk(self, uuid: str, serial: str, size: int) -> None:
+        """The guest sees that the disk has `size` bytes, which its source has already; nothing happens when it is off. Raises
+        GuestNotFound, and VirtError when it has no such disk or can't be told."""
+
+    @abstractmethod
+    async def disks_of(self, uuid: str) -> dict[str, str]:
+        """Serial → device name (vdb) of the disks with a serial that the guest has, or has when it is started; raises
+        GuestNotFound."""
 
 
 class NoGuestAgent(VirtError):

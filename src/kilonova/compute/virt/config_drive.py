@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pycdlib
 from pycdlib.pycdlibexception import PyCdlibException
 
-from kilonova.compute.virt.disks import DiskError
+from kilonova.core.block.errors import DiskError
 
 LABEL = "config-2"
 LONGEST_NAME = 64  # Joliet's limit

@@ -9,21 +9,8 @@ from pathlib import Path
 import msgspec
 
 from kilonova.compute.virt.block import BlockSource
-
-Fetch = Callable[[], AsyncIterator[bytes]]
-"""Opens a fresh download of an image's bytes."""
-
-
-class ImageSource(msgspec.Struct, frozen=True, kw_only=True):
-    """An image as the image service describes it. Sizes: `size` bytes, `min_disk` GiB."""
-
-    id: str
-    disk_format: str  # raw, qcow2, ami, aki, ari, iso …
-    container_format: str
-    size: int
-    hash_algo: str | None  # sha512
-    hash_value: str | None
-    min_disk: int = 0
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.images import Fetch, ImageSource
 
 
 class BaseImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,18 +34,6 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
     size: int
     open: Callable[[], AsyncIterator[bytes]]
-
-
-class DiskError(Exception):
-    """A disk operation failed; the text names the step, the image or server and the reason."""
-
-
-class DiskFull(DiskError):
-    """No room left on the host."""
-
-
-class ImageRefused(DiskError):
-    """The image's bytes are not what its record claims, or are unsafe: wrong checksum, format, backing file."""
 
 
 class FileRefused(DiskError):

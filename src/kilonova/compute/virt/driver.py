@@ -20,6 +20,7 @@ from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.kinds import kind_of, kinds_of
 from kilonova.compute.virt.vif import VifBinding
+from kilonova.core.secret import Secret
 
 
 class PowerState(enum.IntEnum):
@@ -46,7 +47,8 @@ class GuestDisk(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "disk"  # disk | cdrom
     readonly: bool = False
     boot_index: int | None = None
-    serial: str | None = None
+    serial: str | None = None  # of a volume: its id, by which it is attached and detached
+    passphrase: Secret | None = None  # of a disk that is encrypted (LUKS)
 
 
 class GuestInterface(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,9 +138,13 @@ class VirtDriver(ABC):
     def must_serve(self, guest: GuestSpec) -> None:
         """Raise NotServed for a guest with a device of another kind than the driver declares; `define` begins with this."""
         for disk in guest.disks:
-            self._must_have(f"disk {disk.target} of guest {guest.uuid}", disk.source, self.block_sources)
+            self.must_hold(guest.uuid, disk)
         for interface in guest.interfaces:
             self.must_plug(guest.uuid, interface)
+
+    def must_hold(self, uuid: str, disk: GuestDisk) -> None:
+        """The same for a disk alone."""
+        self._must_have(f"disk {disk.target} of guest {uuid}", disk.source, self.block_sources)
 
     def must_plug(self, uuid: str, interface: GuestInterface) -> None:
         """The same for an interface alone."""

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from kilonova.compute.virt import qemu_img
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.disks import Export
-from kilonova.compute.virt.instance_dirs import InstanceDirs, os_errors
+from kilonova.compute.virt.instance_dirs import InstanceDirs
+from kilonova.core.block import qemu_img
+from kilonova.core.block.files import os_errors
 
 COPY, IMAGE = "snapshot.copy", "snapshot.image"
 COPY_FORMAT = "qcow2"

@@ -10,17 +10,14 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import msgspec
-
 from kilonova.compute.diagnostics import DiskCounts, GuestDiagnostics
-from kilonova.compute.virt.block import BlockSource, FileSource
+from kilonova.compute.virt.block import BlockSource, FakeSource, FileSource, NbdSource, NbdTlsSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
     CopiesDisks,
     Diagnoses,
     LogsConsole,
     OffersConsoles,
-    PlugsInterfaces,
     SetsPasswords,
     Suspends,
     TriggersCrashDumps,
@@ -28,17 +25,16 @@ from kilonova.compute.virt.capabilities import (
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
-    GuestInterface,
     GuestNotFound,
     GuestSpec,
     HostCapacity,
     HypervisorUnavailable,
     LifecycleEvent,
     PowerState,
-    VirtDriver,
     VirtError,
 )
 from kilonova.compute.virt.fake_consoles import PretendedConsole, PretendedTerminal, PretendedVnc
+from kilonova.compute.virt.fake_devices import FakeDevices, serials
 from kilonova.compute.virt.fake_disks import FakeDiskStore
 from kilonova.compute.virt.fake_hypervisor import NOT_ALIVE, OFF, FakeGuest, FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
@@ -51,20 +47,19 @@ CONSOLES: dict[str, Callable[[str], PretendedConsole]] = {"vnc": PretendedVnc, "
 
 
 class FakeDriver(
-    VirtDriver,
+    FakeDevices,
     LogsConsole,
     OffersConsoles,
     Suspends,
     CopiesDisks,
     TriggersCrashDumps,
-    PlugsInterfaces,
     SetsPasswords,
     Diagnoses,
 ):
     """One host of a FakeHypervisor. Costs a few hundred bytes until it has guests."""
 
     name = "fake"
-    block_sources = frozenset({FileSource})
+    block_sources = frozenset({FileSource, NbdSource, NbdTlsSource, FakeSource})
     vif_types = frozenset({BridgeVif})
     __slots__ = ("_hypervisor", "_mishaps", "_options", "disks", "host")
 
@@ -110,7 +105,7 @@ class FakeDriver(
         known = self._hypervisor.guests(self.host).get(guest.uuid)
         fresh = FakeGuest(
             guest.name, guest.title, known.state if known else PowerState.SHUTDOWN, bool(known and known.booted),
-            tuple(interface.mac for interface in guest.interfaces), known.lives if known else 0,
+            tuple(interface.mac for interface in guest.interfaces), known.lives if known else 0, serials(guest.disks),
         )  # fmt: skip
         self._hypervisor.put(self.host, guest.uuid, fresh)
 
@@ -156,22 +151,6 @@ class FakeDriver(
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._live("trigger_crash_dump", uuid)
-
-    async def attach_interface(self, uuid: str, interface: GuestInterface) -> None:
-        self.must_plug(uuid, interface)
-        guest = await self._act("attach_interface", uuid)
-        if interface.mac not in guest.macs:
-            macs = (*guest.macs, interface.mac)
-            self._hypervisor.put(self.host, uuid, msgspec.structs.replace(guest, macs=macs))
-
-    async def detach_interface(self, uuid: str, mac: str, *, timeout: float) -> bool:
-        guest = await self._act("detach_interface", uuid)
-        macs = tuple(held for held in guest.macs if held != mac)
-        self._hypervisor.put(self.host, uuid, msgspec.structs.replace(guest, macs=macs))
-        return True
-
-    async def interfaces(self, uuid: str) -> frozenset[str]:
-        return frozenset((await self._act("interfaces", uuid)).macs)
 
     async def set_password(self, uuid: str, user: str, password: str) -> None:
         await self._live("set_password", uuid)

@@ -7,10 +7,12 @@ import struct
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
-from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import BaseImage, DiskError, DiskStore, Export, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt.block import BlockSource, FileSource
+from kilonova.compute.virt.disks import BaseImage, DiskStore, Export, InjectedFile
 from kilonova.compute.virt.fake_hypervisor import FakeHypervisor
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.images import Fetch, ImageSource
 
 ASIDE = "."  # between a server and the move that its disks are set aside for
 SHARED = "<shared storage>"
@@ -56,11 +58,11 @@ class FakeDiskStore(DiskStore):
     async def config_drive(self, server_uuid: str, files: dict[str, bytes]) -> FileSource:
         return FileSource(path=await self._make("config_drive", server_uuid, "disk.config"), format="raw")
 
-    async def inject(self, disk: FileSource, files: list[InjectedFile]) -> None:
-        found = UUID.search(str(disk.path))
-        await self._mishaps.strike("inject", DiskError, found[0] if found else str(disk.path))
+    async def inject(self, disk: BlockSource, files: list[InjectedFile]) -> None:
+        found = UUID.search(str(disk))
+        await self._mishaps.strike("inject", DiskError, found[0] if found else str(disk))
 
-    async def read(self, disk: FileSource, path: str) -> bytes | None:
+    async def read(self, disk: BlockSource, path: str) -> bytes | None:
         return None
 
     async def rescue(self, server_uuid: str, base: BaseImage) -> FileSource:

@@ -21,7 +21,8 @@ Listener = Callable[[LifecycleEvent], None]
 
 
 class FakeGuest(msgspec.Struct, frozen=True, array_like=True):
-    """A defined guest; `booted` once it ever ran; `macs` of its interfaces; `lives`: how often it was switched on."""
+    """A defined guest; `booted` once it ever ran; `macs` of its interfaces; `lives`: how often it was switched on; `disks`:
+    serial → device name."""
 
     name: str
     title: str
@@ -29,6 +30,7 @@ class FakeGuest(msgspec.Struct, frozen=True, array_like=True):
     booted: bool = False
     macs: tuple[str, ...] = ()
     lives: int = 0
+    disks: dict[str, str] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,15 +12,20 @@ from pathlib import Path
 
 import msgspec
 
-from kilonova.compute.virt import config_drive, qemu_img
-from kilonova.compute.virt.block import FileSource
-from kilonova.compute.virt.disks import BaseImage, DiskError, Export, Fetch, ImageSource, InjectedFile
+from kilonova.compute.virt import config_drive
+from kilonova.compute.virt.block import BlockSource, FileSource
+from kilonova.compute.virt.disks import BaseImage, Export, InjectedFile
 from kilonova.compute.virt.exports import Exports
 from kilonova.compute.virt.image_cache import ImageCache
 from kilonova.compute.virt.inject import Injector
-from kilonova.compute.virt.instance_dirs import InstanceDirs, os_errors
+from kilonova.compute.virt.instance_dirs import InstanceDirs
+from kilonova.compute.virt.kinds import kind_of
 from kilonova.compute.virt.movable_files import MovableFiles
-from kilonova.compute.virt.sandbox import Limits, must_run
+from kilonova.core.block import qemu_img
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.files import os_errors
+from kilonova.core.block.images import Fetch, ImageSource
+from kilonova.core.block.sandbox import Limits, must_run
 
 GIB = 1 << 30
 FICLONE = 0x40049409  # ioctl of Linux: share the blocks of another file
@@ -169,15 +174,17 @@ class FileDisks(MovableFiles):
             await asyncio.to_thread(config_drive.write_iso, files, temporary)
         return FileSource(path=final, format="raw")
 
-    async def inject(self, disk: FileSource, files: list[InjectedFile]) -> None:
+    async def inject(self, disk: BlockSource, files: list[InjectedFile]) -> None:
         await asyncio.to_thread(self._dirs.make)
-        await self._injector.write(disk.path, disk.format, files)
+        held = _file(disk)
+        await self._injector.write(held.path, held.format, files)
 
-    async def read(self, disk: FileSource, path: str) -> bytes | None:
+    async def read(self, disk: BlockSource, path: str) -> bytes | None:
         """A file of the disk's root file system, None when there is none: so that a caller can add to
         `/root/.ssh/authorized_keys` rather than replace it."""
         await asyncio.to_thread(self._dirs.make)
-        return await self._injector.read(disk.path, disk.format, path)
+        held = _file(disk)
+        return await self._injector.read(held.path, held.format, path)
 
     async def rescue(self, server_uuid: str, base: BaseImage) -> FileSource:
         """See `DiskStore.rescue`. A disk that an earlier call made of the same image stays."""
@@ -230,6 +237,14 @@ async def _header(disk: Path, format: str) -> qemu_img.ImageInfo:
     if found.data_file is not None:
         raise DiskError(f"{disk.name}: its data would be in another file, {found.data_file}")
     return found
+
+
+def _file(disk: BlockSource) -> FileSource:
+    if not isinstance(disk, FileSource):
+        raise DiskError(
+            f"a disk that is no file of this host ({kind_of(type(disk))}): its file system can't be reached"
+        )
+    return disk
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from kilonova.compute.virt import inspection
-from kilonova.compute.virt.disks import BaseImage, DiskError, Fetch, ImageRefused, ImageSource
-from kilonova.compute.virt.instance_dirs import InstanceDirs, as_uuid, os_errors
-from kilonova.compute.virt.sandbox import to_the_end
+from kilonova.compute.virt.disks import BaseImage
+from kilonova.compute.virt.instance_dirs import InstanceDirs, as_uuid
+from kilonova.core.block import download
+from kilonova.core.block.errors import DiskError, ImageRefused
+from kilonova.core.block.files import os_errors
+from kilonova.core.block.images import Fetch, ImageSource
 
-BATCH = 1 << 20
-BLOCK = 1 << 16
-ZEROS = bytes(BLOCK)
 LOCK_POLL = 0.05
 
 
@@ -118,11 +116,7 @@ class ImageCache:
         path = self._dirs.base / image_id
         part = self._dirs.base / f".{image_id}.part"
         try:
-            with os_errors(f"fetching image {image_id}"):
-                await _receive(part, image, fetch, name=image_id)
-            found = await asyncio.to_thread(inspection.inspect, part, image.disk_format, name=image_id)
-            if found.format == "qcow2":
-                await inspection.confirm_qcow2(part, found, name=image_id)
+            found = await download.receive(part, image, fetch, name=image_id)
             sidecar = Sidecar(
                 format=found.format, virtual_size=found.virtual_size, size=image.size,
                 hash_algo=image.hash_algo, hash_value=image.hash_value)  # fmt: skip
@@ -144,77 +138,6 @@ class ImageCache:
         finally:
             temporary.unlink(missing_ok=True)
         part.replace(path)
-
-
-class _Writer:
-    """Writes, hashes and counts what arrives; zeros become holes. Its methods block."""
-
-    def __init__(self, path: Path, image: ImageSource, name: str) -> None:
-        self._image, self._name = image, name
-        self._hash = _hasher(image, name)
-        self._file = path.open("wb", buffering=0)
-        self.count = 0
-
-    def write(self, data: bytes) -> None:
-        if self._hash is not None:
-            self._hash.update(data)
-        self.count += len(data)
-        if self.count > self._image.size:
-            raise ImageRefused(f"image {self._name}: more than the {self._image.size} bytes of its record arrived")
-        view = memoryview(data)
-        for start in range(0, len(view), BLOCK):
-            block = view[start : start + BLOCK]
-            if block == ZEROS[: len(block)]:
-                self._file.seek(len(block), os.SEEK_CUR)
-            else:
-                while block:
-                    block = block[self._file.write(block) :]
-
-    def finish(self) -> None:
-        """Check size and hash."""
-        self._file.truncate(self.count)
-        wanted = self._image
-        if not self.count:
-            raise ImageRefused(f"image {self._name}: it is empty")
-        if self.count != wanted.size:
-            raise ImageRefused(f"image {self._name}: {self.count} bytes arrived, its record says {wanted.size}")
-        if self._hash is not None:
-            digest = self._hash.hexdigest()
-            if digest != (wanted.hash_value or "").lower():
-                raise ImageRefused(
-                    f"image {self._name}: {wanted.hash_algo} is {digest}, its record says {wanted.hash_value}"
-                )
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _hasher(image: ImageSource, name: str) -> hashlib._Hash | None:
-    if image.hash_algo is None:
-        return None
-    if image.hash_algo not in hashlib.algorithms_available or image.hash_algo.startswith("shake"):
-        raise ImageRefused(f"image {name}: unknown hash algorithm {image.hash_algo}")
-    return hashlib.new(image.hash_algo, usedforsecurity=False)
-
-
-async def _receive(part: Path, image: ImageSource, fetch: Fetch, *, name: str) -> None:
-    """Stream one download into `part`, writing and hashing in threads, a mebibyte at a time."""
-    writer = _Writer(part, image, name)
-    stream = fetch()
-    try:
-        batch = bytearray()
-        async for chunk in stream:
-            batch += chunk
-            if len(batch) >= BATCH:
-                # A thread can't be cancelled, and the file must stay open as long as it writes.
-                await to_the_end(asyncio.to_thread(writer.write, bytes(batch)))
-                batch.clear()
-        await to_the_end(asyncio.to_thread(writer.write, bytes(batch)))
-        await to_the_end(asyncio.to_thread(writer.finish))
-    finally:
-        writer.close()
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
 
 
 @asynccontextmanager

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from kilonova.compute.virt import partitions
 from kilonova.compute.virt.block_export import exported, unmount
-from kilonova.compute.virt.disks import DiskError, FileRefused, InjectedFile
-from kilonova.compute.virt.instance_dirs import KeyedLocks, os_errors
-from kilonova.compute.virt.sandbox import Limits, Result, must_run, run, to_the_end
+from kilonova.compute.virt.disks import FileRefused, InjectedFile
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.files import KeyedLocks, os_errors
+from kilonova.core.block.sandbox import Limits, Result, must_run, run, to_the_end
 
 LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes; debugfs splits lines at 8192
 LARGEST_READ = 16 << 20

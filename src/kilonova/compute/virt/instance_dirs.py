@@ -12,16 +12,15 @@ STATE_DIR/_inject/                    work in progress
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import pwd
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from weakref import WeakValueDictionary
 
-from kilonova.compute.virt.disks import DiskError, DiskFull
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.files import KeyedLocks, must_reach, os_errors
 from kilonova.core.clock import SYSTEM
 from kilonova.core.folders import searchable
 
@@ -32,29 +31,6 @@ def as_uuid(text: str, what: str) -> str:
         return str(uuid.UUID(text))
     except (ValueError, AttributeError, TypeError) as error:
         raise DiskError(f"{what} {text!r} is not a UUID") from error
-
-
-@contextmanager
-def os_errors(step: str) -> Iterator[None]:
-    """OSError as DiskFull or DiskError, with the step in front."""
-    try:
-        yield
-    except OSError as error:
-        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else DiskError
-        raise kind(f"{step}: {error.strerror or error}") from error
-
-
-class KeyedLocks:
-    """One asyncio lock for each key in use."""
-
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    def __getitem__(self, key: str) -> asyncio.Lock:
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = asyncio.Lock()
-        return lock
 
 
 class InstanceDirs:
@@ -149,19 +125,3 @@ class InstanceDirs:
             fresh.write(SYSTEM.hex_id())
             note.chmod(0o644)  # shared storage may take our root for another account
         return note.read_text() if note.exists() else ""
-
-
-def must_reach(directory: Path, owner: str) -> None:
-    """Raise DiskError with advice when `owner` may not search `directory` or one of its parents."""
-    try:
-        entry = pwd.getpwnam(owner)
-    except KeyError as error:
-        raise DiskError(f"no user {owner} on this host: install the hypervisor or set the disks' owner") from error
-    if entry.pw_uid == 0:
-        return
-    groups = os.getgrouplist(owner, entry.pw_gid)
-    for place in (directory, *directory.parents):
-        status = place.stat()
-        bit = 0o100 if status.st_uid == entry.pw_uid else 0o010 if status.st_gid in groups else 0o001
-        if not status.st_mode & bit:
-            raise DiskError(f"{owner} may not enter {place}: chmod o+x {place}, or choose another state directory")

@@ -16,11 +16,13 @@ from contextlib import suppress
 from math import inf
 from pathlib import Path
 
-from kilonova.compute.virt import qemu_img
-from kilonova.compute.virt.disks import DiskError, DiskStore
-from kilonova.compute.virt.instance_dirs import InstanceDirs, as_uuid, os_errors
+from kilonova.compute.virt.disks import DiskStore
+from kilonova.compute.virt.instance_dirs import InstanceDirs, as_uuid
 from kilonova.compute.virt.packing import Begin, Data, End, Unpacker, packed
-from kilonova.compute.virt.sandbox import must_run
+from kilonova.core.block import qemu_img
+from kilonova.core.block.errors import DiskError
+from kilonova.core.block.files import os_errors
+from kilonova.core.block.sandbox import must_run
 from kilonova.core.folders import searchable
 
 PART = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kilonova.compute.virt.disks import DiskError
+from kilonova.core.block.errors import DiskError
 
 LENGTH = struct.Struct("!I")
 LONGEST = 4 << 20

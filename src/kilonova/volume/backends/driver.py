@@ -16,26 +16,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from kilonova.core.secret import Secret
+
 Open = Callable[[], AsyncIterator[bytes]]
 """Begins to read bytes from their start."""
-
-
-class Secret:
-    """Bytes that no log, fault or message shows."""
-
-    __slots__ = ("reveal",)
-
-    def __init__(self, reveal: bytes) -> None:
-        self.reveal = reveal
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other.reveal == self.reveal
-
-    def __hash__(self) -> int:
-        return hash(self.reveal)
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):

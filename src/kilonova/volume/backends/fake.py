@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from kilonova.core.secret import Secret
 from kilonova.volume.backends.driver import (
     Capacity,
     ConnectionInfo,
     Connector,
     Export,
-    Secret,
     StoredVolume,
     VolumeDriver,
     VolumeImage,

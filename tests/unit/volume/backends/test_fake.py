@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.core.config import ConfigError
-from kilonova.volume.backends.driver import ConnectionInfo, Secret
+from kilonova.core.secret import Secret
+from kilonova.volume.backends.driver import ConnectionInfo
 from kilonova.volume.backends.errors import BackendError
 from kilonova.volume.backends.fake import FakeBackend
 from kilonova.volume.backends.options import FakeBackendOptions

@@ -13,9 +13,10 @@ from kilonova.compute.agent.volumes import connected, disconnect, volume_disk
 from kilonova.compute.device_names import CONFIG_DRIVE, NAMES, ROOT
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.virt.block import BlockSource
-from kilonova.compute.virt.disks import BaseImage, ImageSource, InjectedFile
+from kilonova.compute.virt.disks import BaseImage, InjectedFile
 from kilonova.compute.virt.driver import GuestDisk
 from kilonova.compute.virt.personalise import config_drive_tree, injection_files
+from kilonova.core.block.images import ImageSource
 
 MIB_PER_GIB = 1024
 KEYS = "/root/.ssh/authorized_keys"

@@ -16,8 +16,8 @@ from lxml import etree
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.driver import VirtError
 from kilonova.compute.virt.libvirt.elements import el
-from kilonova.compute.virt.sandbox import to_the_end
 from kilonova.core import log
+from kilonova.core.block.sandbox import to_the_end
 
 T = TypeVar("T")
 LOOK_EVERY = 0.2  # seconds

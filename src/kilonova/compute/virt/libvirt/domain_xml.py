@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 from lxml import etree
 
 from kilonova.compute.properties import ON
@@ -20,6 +22,9 @@ QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 HOT_PLUG_PORTS = 10
 """PCIe root ports of a q35 guest at least; each device takes one, the rest is for hot plug."""
+
+SECRETS = uuid.UUID("8f6c0f52-2a2f-4a0e-9a43-6c1d0c6f7d11")
+"""Namespace of the ids of libvirt's secrets."""
 
 PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 VIDEO_MODELS = {"vga", "virtio", "cirrus", "qxl", "bochs", "none"}
@@ -166,10 +171,12 @@ def _controllers(guest: GuestSpec, buses: set[str], *, pcie: bool) -> Iterator[e
             yield el("controller", type="pci", model="pcie-root-port")
 
 
-def _place(disks: Iterable[GuestDisk], *, pcie: bool) -> Iterator[tuple[GuestDisk, str, str]]:
-    """Each disk with a bus the machine has and a target name that fits the bus."""
+def _place(
+    disks: Iterable[GuestDisk], *, pcie: bool, taken: Collection[str] = ()
+) -> Iterator[tuple[GuestDisk, str, str]]:
+    """Each disk with a bus the machine has and a target name that fits the bus, beside those that are `taken`."""
     disks = tuple(disks)
-    taken = {disk.target for disk in disks}
+    taken = {*taken, *(disk.target for disk in disks)}
     for disk in disks:
         bus, target = _bus(disk, pcie=pcie), disk.target
         if not target.startswith(PREFIX[bus]):
@@ -196,9 +203,21 @@ def _boot_order(disks: Iterable[GuestDisk]) -> dict[str, int]:
 def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostFacts) -> etree._Element:
     cdrom = disk.device == "cdrom"
     given = SOURCES[type(disk.source)](disk.source)
+    if disk.passphrase is not None:
+        secret = el("secret", type="passphrase", uuid=secret_uuid(disk))
+        given.source.append(el("encryption", secret, format="luks"))
+    failing = "stop" if given.waits else None
     return el(
         "disk",
-        el("driver", name="qemu", type=given.format, cache=host.disk_cache, discard=None if cdrom else "unmap"),
+        el(
+            "driver",
+            name="qemu",
+            type=given.format,
+            cache=host.disk_cache,
+            error_policy=failing,
+            rerror_policy=failing,
+            discard=None if cdrom else "unmap",
+        ),
         given.source,
         el("target", dev=target, bus=bus),
         el("serial", disk.serial) if disk.serial else None,
@@ -207,6 +226,19 @@ def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostF
         type=given.type,
         device=disk.device,
     )
+
+
+def secret_uuid(disk: GuestDisk) -> str:
+    """Of libvirt's secret for the disk's passphrase: the same each time."""
+    return str(uuid.uuid5(SECRETS, disk.serial or disk.target))
+
+
+def disk_xml(disk: GuestDisk, taken: Collection[str], host: HostFacts, *, pcie: bool) -> tuple[str, str]:
+    """One disk, for a domain that has disks of the names `taken` already; (its name, its element)."""
+    placed = msgspec.structs.replace(disk, target=disk.target if disk.target not in taken else "")
+    ((_, bus, target),) = _place((placed,), pcie=pcie, taken=taken)
+    text: str = etree.tostring(_disk(disk, bus, target, None, host), encoding="unicode")
+    return target, text
 
 
 def interface_xml(interface: GuestInterface) -> str:

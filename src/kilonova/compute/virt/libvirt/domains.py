@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import libvirt
@@ -13,6 +13,7 @@ from lxml import etree
 
 from kilonova.compute.virt.capabilities import NoGuestAgent
 from kilonova.compute.virt.driver import GuestInfo, PowerState, VirtError
+from kilonova.compute.virt.libvirt import secrets
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE
 from kilonova.compute.virt.libvirt.events import STATES
 from kilonova.compute.virt.libvirt.taps import remove_leftover
@@ -50,15 +51,42 @@ def guests(conn: Any, cloud: str) -> list[GuestInfo]:
     return found
 
 
+def waiting(conn: Any, guests: Iterable[GuestInfo]) -> list[str]:
+    """Those of the guests that QEMU stopped because a disk failed."""
+    found = []
+    for guest in guests:
+        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
+            if waits_for_a_disk(conn.lookupByUUIDString(guest.uuid)):
+                found.append(guest.uuid)
+    return found
+
+
 def state_of(domain: Any) -> PowerState:
+    if waits_for_a_disk(domain):
+        return PowerState.RUNNING
     state = STATES.get(domain.state()[0], PowerState.NOSTATE)
     return PowerState.SUSPENDED if state == PowerState.SHUTDOWN and domain.hasManagedSaveImage() else state
+
+
+def waits_for_a_disk(domain: Any) -> bool:
+    """Whether QEMU stopped the guest because a disk failed."""
+    return list(domain.state()) == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
+
+
+def go_on(domain: Any) -> bool:
+    """Whether it waited for a disk; it is told to go on."""
+    waits = waits_for_a_disk(domain)
+    if waits:
+        domain.resume()
+    return waits
 
 
 def undefine(domain: Any) -> None:
     if domain.isActive():
         raise VirtError(f"undefine: guest {domain.UUIDString()} is not off: destroy it first")
+    passphrases = secrets.used(domain)
     domain.undefineFlags(FORGET)
+    secrets.forget(domain.connect(), passphrases)
 
 
 def start(domain: Any, *, paused: bool) -> None:

@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import libvirt
 import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
-from kilonova.compute.virt.block import BlockSource
+from kilonova.compute.virt.block import BlockSource, FileSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
     CopiesDisks,
     Diagnoses,
     LogsConsole,
     OffersConsoles,
-    PlugsInterfaces,
     SetsPasswords,
     Suspends,
     TriggersCrashDumps,
@@ -28,27 +26,28 @@ from kilonova.compute.virt.capabilities import (
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import (
     GuestInfo,
-    GuestInterface,
     GuestNotFound,
     GuestSpec,
     HostCapacity,
     HypervisorUnavailable,
     LifecycleEvent,
     PowerState,
-    VirtDriver,
     VirtError,
 )
-from kilonova.compute.virt.libvirt import consoles, disk_copy, domains, interfaces
+from kilonova.compute.virt.libvirt import consoles, disk_copy, domains, secrets
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
 from kilonova.compute.virt.libvirt.diagnostics import diagnostics_of
-from kilonova.compute.virt.libvirt.domain_xml import domain_xml, interface_xml
+from kilonova.compute.virt.libvirt.domain_xml import domain_xml
+from kilonova.compute.virt.libvirt.events import WAITS
 from kilonova.compute.virt.libvirt.guest_states import GuestStates
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
+from kilonova.compute.virt.libvirt.hot_plug import ASK_AGAIN, HotPlug
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
+from kilonova.compute.virt.libvirt.waiting import WaitingGuests
 from kilonova.core import log
 from kilonova.core.web.relay import ByteStream
 
@@ -57,22 +56,19 @@ LOCAL_URI = "qemu:///system"
 OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 GONE = OFF | {PowerState.NOSTATE}
 STARTED = frozenset({PowerState.RUNNING, PowerState.PAUSED})
-ASK_AGAIN = 10.0  # seconds between two presses of the power button: a guest that still boots ignores it
 MEMORY_TIMEOUT = 3600.0  # seconds that writing or reading a guest's memory may take
-LOOK_AGAIN = 0.2  # seconds between two looks at whether a guest has let go of a device
 EVENT_TIMEOUT = 3.0  # seconds from the end of an operation to its event; after them the state is asked for
 
 LOG = log.get(__name__)
 
 
 class LibvirtDriver(
-    VirtDriver,
+    HotPlug,
     LogsConsole,
     OffersConsoles,
     Suspends,
     CopiesDisks,
     TriggersCrashDumps,
-    PlugsInterfaces,
     SetsPasswords,
     Diagnoses,
 ):
@@ -86,6 +82,7 @@ class LibvirtDriver(
         self.options = options
         self.disks = disks
         self._states = GuestStates()
+        self._waiting = WaitingGuests(self._go_on)
         self._facts: HostFacts | None = None
         self._kind: Kind | None = None  # forgotten with each connection
         self._firmware: tuple[str, ...] | None = None
@@ -94,7 +91,7 @@ class LibvirtDriver(
             options.uri,
             prepare=self._prepare,
             on_open=self._catch_up,
-            on_event=self._states.seen,
+            on_event=self._seen,
             workers=options.workers,
             call_timeout=options.call_timeout,
         )
@@ -124,6 +121,7 @@ class LibvirtDriver(
     async def close(self) -> None:
         if self._warming is not None:
             self._warming.cancel()
+        self._waiting.close()
         await self._connection.close()
 
     async def capacity(self) -> HostCapacity:
@@ -148,9 +146,7 @@ class LibvirtDriver(
     async def define(self, guest: GuestSpec) -> None:
         self.must_serve(guest)
         text = domain_xml(guest, self._host())
-        await self._connection.run(
-            f"define guest {guest.uuid}", lambda conn: self._define(conn, guest.uuid, text, guest.console_log)
-        )
+        await self._connection.run(f"define guest {guest.uuid}", lambda conn: self._define(conn, guest, text))
         self._states.follow(guest.uuid, PowerState.SHUTDOWN)
 
     async def undefine(self, uuid: str) -> None:
@@ -175,32 +171,13 @@ class LibvirtDriver(
         await self._act("restore", uuid, act, STARTED, timeout=MEMORY_TIMEOUT)
 
     async def copy_disk(self, uuid: str, disk: BlockSource, target: BlockSource, *, quiesce: bool | None) -> None:
+        if not (isinstance(disk, FileSource) and isinstance(target, FileSource)):
+            raise VirtError(f"copy a disk of guest {uuid}: only files are copied")
         run = functools.partial(self._on, uuid)
         await disk_copy.copy_disk(run, disk, target, quiesce=quiesce)
 
     async def trigger_crash_dump(self, uuid: str) -> None:
         await self._domain("interrupt", uuid, lambda domain: domain.injectNMI())
-
-    async def attach_interface(self, uuid: str, interface: GuestInterface) -> None:
-        self.must_plug(uuid, interface)
-        text = interface_xml(interface)
-        await self._domain("attach an interface", uuid, lambda domain: interfaces.attach(domain, interface.mac, text))
-
-    async def detach_interface(self, uuid: str, mac: str, *, timeout: float) -> bool:
-        loop = asyncio.get_running_loop()
-        until, asked = loop.time() + timeout, float("-inf")
-        while True:
-            if loop.time() - asked >= ASK_AGAIN:
-                asked = loop.time()
-                gone = await self._domain("detach an interface", uuid, lambda d: interfaces.ask_to_detach(d, mac))
-            else:
-                gone = mac not in await self.interfaces(uuid)
-            if gone or loop.time() >= until:
-                return gone
-            await asyncio.sleep(LOOK_AGAIN)
-
-    async def interfaces(self, uuid: str) -> frozenset[str]:
-        return await self._domain("list interfaces", uuid, interfaces.macs)
 
     async def set_password(self, uuid: str, user: str, password: str) -> None:
         await self._domain("set a password", uuid, lambda domain: domains.set_password(domain, user, password))
@@ -265,6 +242,14 @@ class LibvirtDriver(
             raise HypervisorUnavailable("the libvirt driver was not opened")
         return self._facts
 
+    def _seen(self, uuid: str, state: PowerState, detail: str) -> None:
+        if detail == WAITS and uuid in self._states:
+            self._waiting.add(uuid)
+        self._states.seen(uuid, state, detail)
+
+    async def _go_on(self, uuid: str) -> bool:
+        return await self._domain("go on", uuid, domains.go_on)
+
     async def _prepare(self) -> None:
         if self.options.start_daemons and self.options.uri == LOCAL_URI:
             await ensure_daemons()
@@ -300,15 +285,16 @@ class LibvirtDriver(
 
         return await self._connection.run(what, call, timeout=timeout)
 
-    def _define(self, conn: Any, uuid: str, text: str, console_log: Path | None) -> None:
+    def _define(self, conn: Any, guest: GuestSpec, text: str) -> None:
         try:
-            if not domains.is_ours(conn.lookupByUUIDString(uuid), self.options.mark):
-                raise VirtError(f"define guest {uuid}: a domain with this uuid exists and is not ours")
+            if not domains.is_ours(conn.lookupByUUIDString(guest.uuid), self.options.mark):
+                raise VirtError(f"define guest {guest.uuid}: a domain with this uuid exists and is not ours")
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
-        if console_log:
-            console_log.parent.mkdir(parents=True, exist_ok=True)
+        if guest.console_log:
+            guest.console_log.parent.mkdir(parents=True, exist_ok=True)
+        secrets.keep(conn, guest.disks)
         conn.defineXML(text)
 
     def _list(self, conn: Any) -> list[GuestInfo]:
@@ -322,3 +308,5 @@ class LibvirtDriver(
         for uuid in await self._connection.thread("look at consoles", lambda: consoles.open_consoles(conn, listed)):
             LOG.warning("console socket is open to all local users until the next hard reboot of the guest", uuid=uuid)
         self._states.caught_up({info.uuid: info.power_state for info in listed})
+        for uuid in await self._connection.thread("look at disks", lambda: domains.waiting(conn, listed)):
+            self._waiting.add(uuid)

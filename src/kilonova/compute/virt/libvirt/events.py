@@ -40,8 +40,14 @@ STOP_DETAILS = {
 }
 
 
+WAITS = "waits for a disk"
+"""Why a guest stands still that will run when its disk is back: for all others it runs."""
+
+
 def meaning(event: int, detail: int) -> tuple[PowerState, str] | None:
     """The power state after a lifecycle event and a word on why; None when the event changes none."""
+    if (event, detail) == (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR):
+        return PowerState.RUNNING, WAITS
     state = EVENTS.get(event)
     if state is None or event != libvirt.VIR_DOMAIN_EVENT_STOPPED:
         return (state, "") if state is not None else None

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from kilonova.core import log
 from kilonova.core.folders import searchable
+from kilonova.core.processes import command_line, stop
 from kilonova.network.agent.dataplane import DataPlaneError, Leftover
 from kilonova.network.agent.dhcp.files import DhcpFiles, arguments, dhcp_files, served
 from kilonova.network.agent.model import NetworkModel, dhcp_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.parts import Dhcp
 from kilonova.network.agent.system import checks
-from kilonova.network.agent.system.daemons import command_line, dnsmasq_user, running, start, stop
+from kilonova.network.agent.system.daemons import dnsmasq_user, running, start
 from kilonova.network.agent.system.files import write
 from kilonova.network.agent.system.names import check_uuid
 

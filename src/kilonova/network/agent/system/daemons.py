@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pwd
-import select
-import signal
 import subprocess
 from pathlib import Path
 
+from kilonova.core.processes import command_line
 from kilonova.network.agent.dataplane import DataPlaneError
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.system import netns
@@ -51,32 +48,3 @@ def start(namespace: str, argv: list[str], timeout: float) -> None:
         raise DataPlaneError(f"{tool} in {namespace} did not start within {timeout:g} s") from None
     if done.returncode != 0:
         raise DataPlaneError(f"{tool} in {namespace}: {done.stderr.decode(errors='replace').strip()}")
-
-
-def command_line(pid: int) -> list[str]:
-    """Arguments of a live process; [] when there is none or only a zombie is left."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
-    return [] if state in "ZX" else words
-
-
-def stop(pid: int) -> None:
-    """End a process and wait until it is gone; 2 s at most before it is killed."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            for number, timeout in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
-                signal.pidfd_send_signal(handle, number)
-                if _gone(handle, timeout):
-                    return
-        finally:
-            os.close(handle)
-
-
-def _gone(handle: int, timeout: float) -> bool:
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(timeout * 1000))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from kilonova.core import log
 from kilonova.core.folders import searchable
+from kilonova.core.processes import command_line, stop
 from kilonova.network.agent.l3.namespace.plan import interface_name
 from kilonova.network.agent.model import RouterModel, router_namespace
 from kilonova.network.agent.options import DataPlaneOptions
-from kilonova.network.agent.system.daemons import command_line, dnsmasq_user, running, start, stop
+from kilonova.network.agent.system.daemons import dnsmasq_user, running, start
 from kilonova.network.agent.system.names import clean_ip, clean_line, clean_network
 
 KINDS = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}

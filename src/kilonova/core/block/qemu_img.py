@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from kilonova.compute.virt.disks import DiskError, ImageRefused
-from kilonova.compute.virt.sandbox import Limits, must_run, run
+from kilonova.core.block.errors import DiskError, ImageRefused
+from kilonova.core.block.sandbox import Limits, must_run, run
 
 QUICK = Limits()
 COPYING = Limits(cpu_seconds=3600, timeout=3600.0)

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 from oslo_utils.imageutils import format_inspector
 
-from kilonova.compute.virt import qemu_img
-from kilonova.compute.virt.disks import ImageRefused
+from kilonova.core.block import qemu_img
+from kilonova.core.block.errors import ImageRefused
 
 # What a declared disk format may be detected as. A whole disk or a Linux kernel has a boot sector's signature, which
 # the inspector reports as gpt; installation media often are an ISO and a disk at once.

@@ -9,15 +9,15 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from kilonova.compute.virt.disks import DiskError, DiskFull
 from kilonova.core import subprocesses
+from kilonova.core.block.errors import DiskError, DiskFull
 from kilonova.core.subprocesses import Program
 
 PACKAGES = {
@@ -43,12 +43,14 @@ T = TypeVar("T")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one tool may use: bytes of address space and of any file it writes, CPU seconds, wall seconds."""
+    """What one tool may use: bytes of address space and of any file it writes, CPU seconds (None: as much as it wants), and wall
+    seconds. With `powerless` it is root without root's powers, where we are root."""
 
-    address_space: int = 1 << 30
+    address_space: int | None = 1 << 30
     file_size: int | None = None
-    cpu_seconds: int = 30
+    cpu_seconds: int | None = 30
     timeout: float = 60.0
+    powerless: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,20 +79,44 @@ def tool(name: str) -> str:
     return found
 
 
-async def spawn(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None, die_with_us: bool = False) -> Program:
-    """Start a tool under its limits, in a session of its own, with a plain environment and both outputs piped."""
-    limit = [tool("prlimit"), f"--as={limits.address_space}", f"--cpu={limits.cpu_seconds}", "--core=0"]
-    if limits.file_size is not None:
-        limit.append(f"--fsize={limits.file_size}")
+async def spawn(
+    argv: Sequence[str],
+    limits: Limits,
+    *,
+    cwd: Path | None = None,
+    die_with_us: bool = False,
+    stdin: bytes | None = None,
+) -> Program:
+    """Start a tool under its limits, in a session of its own, with a plain environment and both outputs piped. `stdin` is
+    what it may read, which no list of processes shows."""
+    asked = {"as": limits.address_space, "cpu": limits.cpu_seconds, "fsize": limits.file_size, "core": 0}
+    limit = [tool("prlimit"), *(f"--{name}={most}" for name, most in asked.items() if most is not None)]
     tied = [tool("setpriv"), "--pdeathsig", "TERM"] if die_with_us else []
+    if limits.powerless and os.geteuid() == 0:
+        tied = [*(tied or [tool("setpriv")]), "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     environment = {"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__"}
     command = [*limit, "--", *tied, tool(argv[0]), *argv[1:]]
-    return await subprocesses.start(command, cwd=cwd, env=environment, new_session=True)
+    if stdin is None:
+        return await subprocesses.start(command, cwd=cwd, env=environment, new_session=True)
+    with _readable(stdin) as end:
+        return await subprocesses.start(command, stdin=end, cwd=cwd, env=environment, new_session=True)
 
 
-async def run(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None) -> Result:
+@contextmanager
+def _readable(content: bytes) -> Iterator[int]:
+    """A file in memory alone."""
+    handle = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
+        os.write(handle, content)
+        os.lseek(handle, 0, os.SEEK_SET)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+async def run(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None, stdin: bytes | None = None) -> Result:
     """Run a tool to its end; DiskError when it takes longer than its time-out. The exit status is the caller's."""
-    process = await spawn(argv, limits, cwd=cwd)
+    process = await spawn(argv, limits, cwd=cwd, stdin=stdin)
     try:
         async with asyncio.timeout(limits.timeout):
             stdout, stderr = await drain(process)
@@ -103,9 +129,11 @@ async def run(argv: Sequence[str], limits: Limits, *, cwd: Path | None = None) -
     return Result(returncode=returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
 
 
-async def must_run(argv: Sequence[str], limits: Limits, *, step: str, cwd: Path | None = None) -> Result:
+async def must_run(
+    argv: Sequence[str], limits: Limits, *, step: str, cwd: Path | None = None, stdin: bytes | None = None
+) -> Result:
     """Like `run`, but anything other than exit status 0 is a DiskError (or DiskFull) that starts with `step`."""
-    result = await run(argv, limits, cwd=cwd)
+    result = await run(argv, limits, cwd=cwd, stdin=stdin)
     if result.returncode != 0:
         kind = DiskFull if any(words in result.stderr for words in NO_ROOM) else DiskError
         raise kind(f"{step}: {argv[0]}: {result.reason}")

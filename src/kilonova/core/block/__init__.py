@@ -1,0 +1,1 @@
+"""Disks and images as files: the tools that make and read them, under limits, and the daemons that serve them."""
