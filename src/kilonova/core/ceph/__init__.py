@@ -1,6 +1,7 @@
 """Ceph's block images (RBD), as several services use them; all methods block."""
 
+from kilonova.core.ceph import qemu
 from kilonova.core.ceph.options import CephOptions
-from kilonova.core.ceph.pool import CephAway, CephError, CephFull, ImageBusy, ImageMissing, Pool
+from kilonova.core.ceph.pool import CephAway, CephError, CephFull, ImageBusy, ImageMissing, Parent, Pool
 
-__all__ = ["CephAway", "CephError", "CephFull", "CephOptions", "ImageBusy", "ImageMissing", "Pool"]
+__all__ = ["CephAway", "CephError", "CephFull", "CephOptions", "ImageBusy", "ImageMissing", "Parent", "Pool", "qemu"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from kilonova.core.ceph.options import CephOptions
 
@@ -32,6 +32,14 @@ class ImageMissing(CephError):
 
 class ImageBusy(CephError):
     """Something uses the image: a client has it open, or clones depend on it."""
+
+
+class Parent(NamedTuple):
+    """What a clone shares its data with."""
+
+    pool: str
+    image: str
+    snapshot: str
 
 
 class Pool:
@@ -120,14 +128,19 @@ class Pool:
         with self.opened(name, read_only=True) as image:
             return len(list(image.watchers_list()))
 
+    def parent(self, name: str) -> Parent | None:
+        """What the image is a clone of."""
+        with self.opened(name, read_only=True) as image:
+            try:
+                return Parent(*image.parent_info())
+            except self.rbd.ImageNotFound:
+                return None
+
     def flatten(self, name: str) -> None:
         """Copy what a clone shares with its parent; nothing happens where it has none."""
-        with self.opened(name) as image:
-            try:
-                image.parent_info()
-            except self.rbd.ImageNotFound:
-                return
-            image.flatten()
+        if self.parent(name) is not None:
+            with self.opened(name) as image:
+                image.flatten()
 
     def remove(self, name: str) -> None:
         """With its snapshots; nothing happens when there is none. Raises ImageBusy, with the image whole, where a client has it

@@ -67,6 +67,8 @@ bluestore_cache_size = 67108864
 osd_op_num_shards = 1
 osd_op_num_threads_per_shard = 1
 ms_async_op_threads = 1
+[client]
+admin_socket =
 """
 
 

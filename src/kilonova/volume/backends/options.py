@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from kilonova.core.ceph.options import CephOptions
 from kilonova.core.config import doc
 
 
@@ -24,4 +25,10 @@ class FakeBackendOptions(
     total_gb: Annotated[int, doc("Size of the pool, in GiB.", ge=0)] = 1_000_000
 
 
-BackendOptions = FakeBackendOptions
+class RbdBackendOptions(
+    CephOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="rbd"
+):
+    """Of volumes in Ceph: the cluster, the user, and the pools of volumes and of the images that they are cloned from."""
+
+
+BackendOptions = FakeBackendOptions | RbdBackendOptions

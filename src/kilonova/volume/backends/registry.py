@@ -40,6 +40,12 @@ def _fake(context: BackendContext) -> VolumeDriver:
     return FakeBackend(context)
 
 
+def _rbd(context: BackendContext) -> VolumeDriver:
+    from kilonova.volume.backends.rbd import RbdBackend
+
+    return RbdBackend(context)
+
+
 BACKENDS: Registry[Callable[[BackendContext], VolumeDriver]] = Registry(
-    "[volume] driver of a back end", "volume back end", "volume_backends", {"fake": _fake}
+    "[volume] driver of a back end", "volume back end", "volume_backends", {"fake": _fake, "rbd": _rbd}
 )
