@@ -194,6 +194,10 @@ class SecurityGroupCannotUpdateDefault(Conflict):
     template = "Updating default security group not allowed."
 
 
+class SecurityGroupConflict(Conflict):
+    template = "Error {reason} while attempting the operation."
+
+
 class SecurityGroupInUse(Conflict):
     template = "Security Group {id} in use."
 

@@ -173,6 +173,7 @@ address_groups = Table(
     metadata,
     *_standard(),
     Column("addresses", JSON, nullable=False),  # prefixes, without host bits
+    Column("shared_with", JSON, nullable=False),  # targets of its RBAC policies
     Index("ix_address_groups_project", "project_id"),
 )
 

@@ -19,6 +19,10 @@ from kilonova.testing.hosts import Underlay, VirtualHost
 from tests.host.guest_cloud.guests import Guest, Guests
 from tests.process.cloud.harness import Api
 
+OUTER_BRIDGE = "br-ex"
+"""Where the physical network `public` leads, on a host that a test gives it."""
+SETTINGS = {"dataplane": {"bridge_mappings": {"public": OUTER_BRIDGE}}}
+
 
 class HostedCloud:
     """What tests of one host know as a cloud."""
@@ -71,7 +75,7 @@ def hosted() -> Iterator[HostedCloud]:
     folder = Path(tempfile.mkdtemp(prefix="kilonova-hosted-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:
-        with Underlay.claim("kt") as underlay, HostedCluster(folder, underlay) as cluster:
+        with Underlay.claim("kt") as underlay, HostedCluster(folder, underlay, settings=SETTINGS) as cluster:
             yield HostedCloud(cluster)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -183,6 +183,23 @@ class FirewallConformance:
         assert (await do(held.communicate, "go\n"))[0].strip() == "unacked 0"
         assert not await do(one.pings, "198.18.7.11", patience=SOON)
 
+    async def test_a_stateless_port_gets_no_answers_but_by_rules(self, lab: Lab) -> None:
+        """Its peer, whose groups are stateful, does."""
+        plane, net = await lab.plane(), network()
+        bare = group(rule(**SSH, stateless=True))
+        bare = replace(bare, rules=tuple(replace(one, stateless=True) for one in bare.rules))
+        plain = group(rule(**SSH))
+        ports = port(net, 10, bare), port(net, 11, plain)
+        await plane.apply(model(net, ports, bare, plain))
+        one, two = lab.guest(ports[0]), lab.guest(ports[1])
+        await do(one.listen)
+        await do(two.listen)
+        assert await do(two.connects, "198.18.7.10")
+        assert not await do(one.connects, "198.18.7.11", patience=SOON)
+        answers = replace(bare, rules=(*bare.rules, rule(protocol="tcp", stateless=True)))
+        await plane.apply(model(net, ports, answers, plain))
+        assert await do(one.connects, "198.18.7.11")
+
     async def test_both_ends_on_one_host_are_asked(self, lab: Lab) -> None:
         """The source's egress and the target's ingress: neither makes up for the other."""
         plane, net = await lab.plane(), network()

@@ -138,8 +138,15 @@ class World(Peer):
         self.bridge, self.tap, self.namespace = f"kto{tag}", f"ktw{tag}", f"kto-{tag}"
 
     def make(self) -> World:
+        self.make_bridge()
+        return self.populate()
+
+    def make_bridge(self) -> None:
         self.ip("link", "add", self.bridge, "type", "bridge")
         self.ip("link", "set", self.bridge, "up")
+
+    def populate(self) -> World:
+        """Connect the namespace."""
         self.ip("netns", "add", self.namespace)
         self.ip("link", "add", self.tap, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
         self.ip("link", "set", self.tap, "master", self.bridge, "up")

@@ -143,6 +143,25 @@ async def test_a_network_of_small_packets_has_no_ipv6(cloud: Cloud):
     assert (answer.status, answer.json["NeutronError"]["type"]) == (409, "NetworkMTUSubnetConflict")
 
 
+async def test_a_network_of_tiny_packets_has_no_subnets(cloud: Cloud):
+    """It can be made, as upstream; a subnet of either version wants its least MTU."""
+    for mtu, version, cidr, least in (
+        (67, 4, "10.0.0.0/24", 68),
+        (0, 4, "10.0.0.0/24", 0),
+        (67, 6, "fd00:1::/64", 1280),
+    ):
+        network = await cloud.make("network", mtu=mtu)
+        assert network["mtu"] == (mtu or 1500)
+        body = {"network_id": network["id"], "cidr": cidr, "ip_version": version}
+        answer = await cloud("POST", "/subnets", json={"subnet": body})
+        assert answer.status == (409 if least else 201)
+        assert not least or f"requires a minimum of {least}" in answer.json["NeutronError"]["message"]
+    network, _ = await cloud.network()
+    for mtu, status in ((67, 409), (68, 200), (0, 200), (-1, 400)):
+        assert (await cloud("PUT", f"/networks/{network['id']}", json={"network": {"mtu": mtu}})).status == status, mtu
+    assert (await cloud("GET", f"/networks/{network['id']}")).json["network"]["mtu"] == 1500
+
+
 async def test_overlap_is_of_one_version(cloud: Cloud):
     network, _ = await cloud.network("10.0.0.0/24")
     await subnet(cloud, network, "fd00:1::/64")

@@ -360,7 +360,7 @@ async def test_zones_and_address_use(cloud: Cloud):
         (b'{"subnet": {}}', "Unable to find 'network'"), (b'{"network": []}', "network"), (b'{"network": null}', "network"),
         (b'{"network": {"colour": 1}}', "Unrecognized attribute(s) 'colour'"), (b'{"network": {"id": "x"}}', "'id'"),
         (b'{"network": {"name": "\xff"}}', "Malformed"), (b'{"networks": {}}', "invalid data"),
-        (b'{"network": {"mtu": 1}}', "mtu"), (b'{"network": {"mtu": 99999999999999999999}}', "mtu"),
+        (b'{"network": {"mtu": -1}}', "mtu"), (b'{"network": {"mtu": 99999999999999999999}}', "mtu"),
         (b'{"network": {"mtu": 9000}}', "maximum is 1500"), (b'{"network": ' + b"[" * 100000, "nested"),
         (b'{"network": {"availability_zone_hints": "nova"}}', "availability_zone_hints"),
     ],

@@ -183,6 +183,34 @@ async def test_a_security_group_shared_with_one_project(cloud: Cloud) -> None:
     assert (await cloud("GET", "/rbac-policies")).json["rbac_policies"] == []
 
 
+async def test_an_address_group_shared_with_one_project(cloud: Cloud) -> None:
+    theirs = await foreign_project(cloud)
+    answer = await cloud("POST", "/address-groups", json={"address_group": {"name": "partners"}})
+    group = answer.json["address_group"]
+    path = f"/address-groups/{group['id']}"
+    mine = await cloud.make("security_group", "foreign", name="web")
+    rule = {"security_group_id": mine["id"], "direction": "ingress", "remote_address_group_id": group["id"]}
+
+    async def refers() -> Any:
+        return await cloud("POST", "/security-group-rules", token="foreign", json={"security_group_rule": rule})
+
+    refused(await cloud("GET", path, token="foreign"), 404, "AddressGroupNotFound")
+    refused(await refers(), 404, "AddressGroupNotFound")
+    policy = await shared(cloud, group, theirs, kind="address_group")
+    assert (await cloud("GET", path, token="foreign")).json["address_group"]["id"] == group["id"]
+    assert await names(cloud, "/address-groups") == ["partners"]
+    made = await refers()
+    assert made.status == 201, made.content
+    change = {"address_group": {"name": "n"}}
+    refused(await cloud("PUT", path, token="foreign", json=change), 403, "PolicyNotAuthorized")
+    refused(await cloud("DELETE", f"/rbac-policies/{policy['id']}"), 409, "RbacPolicyInUse")
+    refused(await cloud("DELETE", path), 409, "AddressGroupInUse")
+    rule_path = f"/security-group-rules/{made.json['security_group_rule']['id']}"
+    assert (await cloud("DELETE", rule_path, token="foreign")).status == 204
+    assert (await cloud("DELETE", path)).status == 204
+    assert (await cloud("GET", "/rbac-policies")).json["rbac_policies"] == []
+
+
 async def test_what_is_refused(cloud: Cloud) -> None:
     theirs = await foreign_project(cloud)
     network = await cloud.make("network", name="net")

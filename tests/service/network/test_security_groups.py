@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.eventually import until
 from tests.service.network.conftest import Cloud
 
 PATH = "/security-group-rules"
@@ -189,3 +190,31 @@ async def test_quota_of_groups_and_rules(cloud: Cloud):
     assert (await rule(cloud, group["id"], direction="ingress", protocol="udp")).json["NeutronError"][
         "type"
     ] == "OverQuota"
+
+
+async def test_stateless_groups(cloud: Cloud):
+    """A port's groups are of one kind, a group that is in use stays what it is, and hosts know of it by its rules."""
+    _, plane = await cloud.agent()
+    network, _ = await cloud.network()
+    plain = await cloud.make("security_group", name="plain")
+    bare, other = [await cloud.make("security_group", name=n, stateful=False) for n in ("bare", "other")]
+    assert (plain["stateful"], bare["stateful"]) == (True, False)
+    listed = (await cloud("GET", "/security-groups?stateful=false")).json["security_groups"]
+    assert {one["id"] for one in listed} == {bare["id"], other["id"]}
+    for groups in ([plain["id"], bare["id"]], [bare["id"], other["id"], plain["id"]]):
+        body = {"port": {"network_id": network["id"], "security_groups": groups}}
+        answer = await cloud("POST", "/ports", json=body)
+        assert (answer.status, answer.json["NeutronError"]["type"]) == (409, "SecurityGroupConflict")
+    port = await cloud.bound(network, security_groups=[bare["id"], other["id"]])
+    for groups, status in (([plain["id"], bare["id"]], 409), ([plain["id"]], 200), ([bare["id"]], 200)):
+        answer = await cloud("PUT", f"/ports/{port['id']}", json={"port": {"security_groups": groups}})
+        assert answer.status == status, answer.content
+    for group, stateful, status in ((bare, True, 409), (bare, False, 200), (other, True, 200), (other, False, 200)):
+        path = f"/security-groups/{group['id']}"
+        answer = await cloud("PUT", path, json={"security_group": {"stateful": stateful}})
+        assert answer.status == status, answer.content
+        assert status == 409 or answer.json["security_group"]["stateful"] is stateful
+    await until(lambda: [g.id for g in plane.state.security_groups] == [bare["id"]])
+    assert {rule.stateless for g in plane.state.security_groups for rule in g.rules} == {True}
+    whole = await cloud.service._plugin._hosts.model("host-1")
+    assert {rule.stateless for g in whole.security_groups for rule in g.rules} == {True}

@@ -104,7 +104,8 @@ class NetworkModel(msgspec.Struct, frozen=True, kw_only=True):
 
 class RuleModel(msgspec.Struct, frozen=True, kw_only=True):
     """A security group rule. `protocol` is None (any), a name (tcp, udp, icmp, ipv6-icmp …) or a number as text; for
-    icmp the port range is type and code. `remote_group_id` matches the members of that group."""
+    icmp the port range is type and code. `remote_group_id` matches the members of that group. A port whose rules are `stateless`
+    (those of all its groups are, or none) gets and sends what they name, and no answers for that."""
 
     id: str
     direction: str  # ingress | egress
@@ -114,6 +115,7 @@ class RuleModel(msgspec.Struct, frozen=True, kw_only=True):
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+    stateless: bool = False
 
 
 class SecurityGroupModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,13 +32,14 @@ from kilonova.network.hosts.routers import compiled, nameservers
 from kilonova.network.ipam.dhcp_port import device_id
 from kilonova.network.resources.ports import plan as port_plan
 from kilonova.network.resources.security_group_rules import plan as rule_plan
+from kilonova.network.resources.subnets.plan import LEAST_MTU
 from kilonova.network.store import hosts as store
 from kilonova.network.store import ports as port_store
 from kilonova.network.store import subnets as subnet_store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
+from kilonova.network.store.hosts import HostRuleRow
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import Allocation, PolicedPortRow
-from kilonova.network.store.security_group_rules import RuleRow
 from kilonova.network.store.subnets import SubnetRow
 from kilonova.network.store.trunks import TRUNKS
 
@@ -172,7 +173,7 @@ class HostLogic:
         return NetworkModel(
             id=row.id,
             project_id=row.project_id,
-            mtu=row.mtu,
+            mtu=max(row.mtu, LEAST_MTU[4]),  # without subnets it may be less, which no device can have
             subnets=tuple(_subnet(subnet, served.get(subnet.id), servers) for subnet in subnets),
             ports=tuple(_placed(one, placed) for one in ports if one.device_owner != device_owners.DHCP),
             dhcp_port_id=dhcp.id if dhcp is not None else None,
@@ -256,7 +257,7 @@ def address_group(row: AddressGroupRow) -> SecurityGroupModel:
     )
 
 
-def rule(row: RuleRow) -> RuleModel:
+def rule(row: HostRuleRow) -> RuleModel:
     protocol = row.protocol
     if row.ethertype == "IPv6" and protocol in ("icmp", "icmpv6"):
         protocol = "ipv6-icmp"
@@ -270,6 +271,7 @@ def rule(row: RuleRow) -> RuleModel:
         remote_ip_prefix=rule_plan.normalized(row.remote_ip_prefix)
         or row.remote_ip_prefix,  # the agent names what it can't read
         remote_group_id=row.remote_group_id or row.remote_address_group_id,
+        stateless=not row.stateful,
     )
 
 

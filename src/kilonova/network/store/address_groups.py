@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kilonova.network.store.objects import Objects, StandardRow
+from kilonova.network.store.objects import Objects, SharedRow, StandardRow
 from kilonova.network.tables import address_groups
 
 
-class AddressGroupRow(StandardRow):
+class AddressGroupRow(StandardRow, SharedRow):
     """`addresses` are prefixes without host bits."""
 
     addresses: list[str]

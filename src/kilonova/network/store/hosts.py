@@ -22,6 +22,7 @@ from kilonova.network.tables import (
     ports,
     router_ports,
     security_group_rules,
+    security_groups,
     subnets,
 )
 
@@ -44,6 +45,12 @@ class Member(TypedRow):
     port_id: str
     security_group_id: str
     ip_address: str
+
+
+class HostRuleRow(RuleRow):
+    """`stateful` is the group's."""
+
+    stateful: bool
 
 
 class GuestPort(TypedRow):
@@ -191,23 +198,29 @@ def _groups_on(host: Any) -> Select[Any]:
     )
 
 
-async def rules_on(connection: Connection, host: str) -> Sequence[RuleRow]:
-    return rows.every(await connection.execute(*_rules_on(host)), RuleRow)
+async def rules_on(connection: Connection, host: str) -> Sequence[HostRuleRow]:
+    return rows.every(await connection.execute(*_rules_on(host)), HostRuleRow)
 
 
 @prepared
 def _rules_on(host: Any) -> Select[Any]:
-    query = select(security_group_rules).where(security_group_rules.c.security_group_id.in_(_group_ids(host)))
+    query = _rules().where(security_group_rules.c.security_group_id.in_(_group_ids(host)))
     return query.order_by(security_group_rules.c.id)
 
 
-async def rules_of(connection: Connection, group_ids: Sequence[str]) -> Sequence[RuleRow]:
-    return rows.every(await connection.execute(*_rules_of(group_ids)), RuleRow)
+def _rules() -> Select[Any]:
+    return select(security_group_rules, security_groups.c.stateful).join(
+        security_groups, security_groups.c.id == security_group_rules.c.security_group_id
+    )
+
+
+async def rules_of(connection: Connection, group_ids: Sequence[str]) -> Sequence[HostRuleRow]:
+    return rows.every(await connection.execute(*_rules_of(group_ids)), HostRuleRow)
 
 
 @prepared
 def _rules_of(group_ids: Any) -> Select[Any]:
-    query = select(security_group_rules).where(security_group_rules.c.security_group_id.in_(group_ids))
+    query = _rules().where(security_group_rules.c.security_group_id.in_(group_ids))
     return query.order_by(security_group_rules.c.id)
 
 

@@ -43,6 +43,12 @@ async def names_address_group(connection: Connection, address_group_id: str) -> 
     return (await connection.execute(groups_naming(address_group_id).limit(1))).first() is not None
 
 
+async def naming_projects(connection: Connection, address_group_id: str) -> set[str]:
+    """Projects that have rules which refer to an address group."""
+    named = security_group_rules.c.remote_address_group_id == address_group_id
+    return set((await connection.execute(select(security_group_rules.c.project_id).where(named).distinct())).scalars())
+
+
 def groups_of_port(port_id: str) -> Select[tuple[str]]:
     """The groups of a port, as a part of a query."""
     return select(port_groups.c.security_group_id).where(port_groups.c.port_id == port_id)

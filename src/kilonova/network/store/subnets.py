@@ -103,9 +103,10 @@ def _of_networks(network_ids: Any, *, lock: bool) -> Select[Any]:
     return locked(query) if lock else query
 
 
-async def ipv6_on(connection: Connection, network_id: str) -> bool:
-    query = select(subnets.c.id).where(subnets.c.network_id == network_id, subnets.c.ip_version == 6).limit(1)
-    return (await connection.execute(query)).first() is not None
+async def versions_on(connection: Connection, network_id: str) -> set[int]:
+    """IP versions of a network's subnets."""
+    query = select(subnets.c.ip_version).where(subnets.c.network_id == network_id).distinct()
+    return set((await connection.execute(query)).scalars())
 
 
 async def advance(connection: Connection, subnet_id: str, search_from: int) -> None:

@@ -15,7 +15,9 @@ from kilonova.network.resources.address_groups.schemas import MAX_ADDRESSES, Add
 from kilonova.network.resources.base.columns import shown, standard
 from kilonova.network.resources.base.facts import Guard
 from kilonova.network.resources.base.logic import Logic
+from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.store import default_security_group_rules as default_rules
+from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS, AddressGroupRow
@@ -36,7 +38,8 @@ def prefixes(asked: Sequence[str], *, whole: bool = False) -> list[str]:
     return list(found)
 
 
-class AddressGroupLogic(Logic[AddressGroupRow, AddressGroup]):
+class AddressGroupLogic(SharedLogic[AddressGroupRow, AddressGroup], Logic[AddressGroupRow, AddressGroup]):
+    object_type = "address_group"
     objects = ADDRESS_GROUPS
     missing = errors.AddressGroupNotFound
 
@@ -45,12 +48,15 @@ class AddressGroupLogic(Logic[AddressGroupRow, AddressGroup]):
         return [AddressGroup(**shown(row, tags.get(row.id, [])), addresses=row.addresses) for row in rows]
 
     def new(self, ctx: RequestContext, body: AddressGroupCreate) -> dict[str, Any]:
-        return standard(self.deps, ctx, body) | {"addresses": prefixes(body.addresses or [], whole=True)}
+        return standard(self.deps, ctx, body) | {
+            "addresses": prefixes(body.addresses or [], whole=True), "shared_with": [],
+        }  # fmt: skip
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: AddressGroupRow) -> None:
         named = await group_store.names_address_group(tx.connection, row.id)
         if named or await default_rules.names_address_group(tx.connection, row.id):
             raise errors.AddressGroupInUse(id=row.id)
+        await rbac_store.remove_all(tx.connection, row.id)
 
     @retried
     async def change_addresses(

@@ -54,7 +54,7 @@ def guard(call: Call, action: str, shape: Shape, body: msgspec.Struct | None = N
 
 def seeing(call: Call) -> Seeing:
     """What the caller may see beside the object of the request."""
-    names = ("network", "subnet", "port", "security_group", "address_scope", "subnetpool")
+    names = ("network", "subnet", "port", "security_group", "address_scope", "address_group", "subnetpool")
     rules = {name: f"get_{name}" for name in names} | {"qos_policy": "get_policy"}
     return Seeing(**{name: _sees(call, rule) for name, rule in rules.items()})
 

@@ -28,6 +28,7 @@ class Seeing:
     security_group: Guard
     port: Guard
     address_scope: Guard
+    address_group: Guard
     subnetpool: Guard
     qos_policy: Guard
 

@@ -21,7 +21,7 @@ from kilonova.network.resources.networks.schemas import Network, NetworkCreate, 
 from kilonova.network.resources.qos_policies.use import check_change, check_named
 from kilonova.network.resources.rbac_policies import sharing
 from kilonova.network.resources.routers.errors import ExternalNetworkInUse
-from kilonova.network.resources.subnets.plan import IPV6_MTU
+from kilonova.network.resources.subnets.plan import LEAST_MTU
 from kilonova.network.store import floating_ips as floating_store
 from kilonova.network.store import networks as store
 from kilonova.network.store import qos_policies as qos_store
@@ -113,9 +113,14 @@ class NetworkLogic(Logic[NetworkRow, Network]):
 
     async def changes(self, tx: Transaction, row: NetworkRow, body: NetworkUpdate) -> dict[str, Any]:
         changes = changes_of(body)
-        self._check_mtu(changes.get("mtu"), row.network_type)
-        if changes.get("mtu", IPV6_MTU) < IPV6_MTU and await subnet_store.ipv6_on(tx.connection, row.id):
-            raise errors.NetworkMTUSubnetConflict(id=row.id, mtu=IPV6_MTU)
+        if "mtu" in changes:
+            self._check_mtu(changes["mtu"], row.network_type)
+            changes["mtu"] = changes["mtu"] or self._largest_mtu(row.network_type)
+            least = max(
+                (LEAST_MTU[version] for version in await subnet_store.versions_on(tx.connection, row.id)), default=0
+            )
+            if changes["mtu"] < least:
+                raise errors.NetworkMTUSubnetConflict(id=row.id, mtu=least)
         if "dns_domain" in changes:
             changes["dns_domain"] = dns_domain(changes["dns_domain"])
         shared = changes.get("shared", row.shared)

@@ -18,7 +18,8 @@ from kilonova.network.resources.base.schemas import (
     Uuid,
 )
 
-Mtu = Annotated[int, Meta(ge=68, le=65535)]
+Mtu = Annotated[int, Meta(ge=0, le=65535)]
+"""0: the largest that there is. What subnets need at least is checked with them."""
 Segment = Annotated[int, Meta(ge=1, le=16777215)]
 NetworkType = Annotated[str, Meta(max_length=32, pattern=LINE, description=ONE_LINE)]
 Physical = Annotated[str, Meta(max_length=64, pattern=LINE, description=ONE_LINE)]

@@ -31,6 +31,7 @@ from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import tags as tag_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.ports import PORTS, PolicedPortRow
+from kilonova.network.store.security_groups import GroupRow
 
 
 @retried  # a random MAC may be taken too
@@ -148,9 +149,13 @@ class _Batch:
     async def _check_groups(self, defaults: set[str]) -> None:
         asked: defaultdict[str, set[str]] = defaultdict(set)
         for row, _ in self.new:
-            asked[row["project_id"]].update(set(self.groups[row["id"]]) - defaults)
-        for project_id, groups in asked.items():
-            await plan.check_groups(self.tx.connection, self.ctx, project_id, sorted(groups))
+            groups = self.groups[row["id"]]
+            asked[row["project_id"]].update(groups if len(groups) > 1 else set(groups) - defaults)
+        known: dict[str, GroupRow] = {}
+        for project_id, wanted in asked.items():
+            known |= await plan.check_groups(self.tx.connection, self.ctx, project_id, sorted(wanted))
+        for groups in self.groups.values():
+            plan.check_alike(groups, known)
 
     async def _check_macs(self) -> None:
         named = [(row["network_id"], row["mac_address"]) for row, body in self.new if body.mac_address]

@@ -133,7 +133,7 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
         pairs = changes.get("allowed_address_pairs", row.allowed_address_pairs)
         plan.check_security(enabled=enabled, groups=wanted, pairs=pairs, groups_given=given)
         if set(wanted) != set(had):
-            await plan.check_groups(tx.connection, ctx, row.project_id, wanted)
+            plan.check_alike(wanted, await plan.check_groups(tx.connection, ctx, row.project_id, wanted))
             await store.set_groups(tx.connection, row.id, wanted)
         return had
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -192,15 +192,24 @@ def groups_once(groups: Sequence[str]) -> Sequence[str]:
     return groups
 
 
-async def check_groups(connection: Connection, ctx: RequestContext, project_id: str, group_ids: Sequence[str]) -> None:
-    """Raises SecurityGroupNotFound for groups that are not there or that the caller may not use."""
+async def check_groups(
+    connection: Connection, ctx: RequestContext, project_id: str, group_ids: Sequence[str]
+) -> Mapping[str, GroupRow]:
+    """The groups. Raises SecurityGroupNotFound for those that are not there or that the caller may not use."""
     if not group_ids:
-        return
+        return {}
     known = await GROUPS.by_ids(connection, group_ids)
     for group_id in group_ids:
         group, projects = known.get(group_id), {project_id, ctx.project_id}
         if group is None or not (ctx.is_admin or projects & {group.project_id} or usable(group, projects)):
             raise errors.SecurityGroupNotFound(id=group_id)
+    return known
+
+
+def check_alike(group_ids: Sequence[str], known: Mapping[str, GroupRow]) -> None:
+    """All groups of a port are stateful, or all stateless."""
+    if len({known[group].stateful for group in group_ids if group in known}) > 1:
+        raise errors.SecurityGroupConflict(reason="using both stateful and stateless security groups on one port")
 
 
 class Owned(Protocol):

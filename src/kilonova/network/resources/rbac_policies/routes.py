@@ -37,5 +37,9 @@ RBAC_POLICIES_RESOURCE = CrudResource(
             "rbac-address-scope", "Add address_scope type to RBAC", "2020-02-12T00:00:00-00:00",
             "Address scopes shared with single projects",
         ),
+        Extension(
+            "rbac-address-group", "Add address_group type to RBAC", "2021-01-20T00:00:00-00:00",
+            "Address groups shared with single projects",
+        ),
     ),
 )  # fmt: skip

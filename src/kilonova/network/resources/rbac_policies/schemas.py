@@ -21,7 +21,7 @@ Target = Annotated[
 class RbacPolicyCreate(Body, kw_only=True):
     """`target_tenant` is the older name of `target_project`."""
 
-    object_type: Literal["network", "security_group", "address_scope", "subnetpool", "qos_policy"]
+    object_type: Literal["network", "security_group", "address_scope", "address_group", "subnetpool", "qos_policy"]
     object_id: Uuid
     action: Literal["access_as_shared", "access_as_external"]
     target_project: Target | None = None

@@ -13,6 +13,7 @@ from kilonova.core.db import Connection, Transaction
 from kilonova.core.errors import KilonovaError
 from kilonova.network import errors
 from kilonova.network.deps import Deps
+from kilonova.network.resources.address_groups.errors import AddressGroupNotFound
 from kilonova.network.resources.address_scopes.errors import AddressScopeNotFound
 from kilonova.network.resources.qos_policies.errors import QosPolicyNotFound
 from kilonova.network.resources.subnetpools.errors import SubnetPoolNotFound
@@ -23,6 +24,7 @@ from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import routers as router_store
 from kilonova.network.store import security_groups as group_store
 from kilonova.network.store import subnetpools as pool_store
+from kilonova.network.store.address_groups import ADDRESS_GROUPS
 from kilonova.network.store.address_scopes import ADDRESS_SCOPES
 from kilonova.network.store.networks import NETWORKS
 from kilonova.network.store.objects import Objects
@@ -82,6 +84,9 @@ KINDS: dict[str, Kind] = {
     ),
     "subnetpool": Kind(
         SUBNETPOOLS, SubnetPoolNotFound, {SHARED: "shared_with"}, {SHARED: pool_store.users_of}, _without_scope
+    ),
+    "address_group": Kind(
+        ADDRESS_GROUPS, AddressGroupNotFound, {SHARED: "shared_with"}, {SHARED: group_store.naming_projects}
     ),
     "address_scope": Kind(
         ADDRESS_SCOPES, AddressScopeNotFound, {SHARED: "shared_with"}, {SHARED: scope_store.users_of}

@@ -19,6 +19,7 @@ from kilonova.network.resources.security_group_rules import plan
 from kilonova.network.resources.security_group_rules.schemas import Rule, RuleCreate
 from kilonova.network.store import security_group_rules as store
 from kilonova.network.store.address_groups import ADDRESS_GROUPS
+from kilonova.network.store.rbac_policies import EVERYONE
 from kilonova.network.store.security_group_rules import RULES, RuleRow
 from kilonova.network.store.security_groups import GROUPS
 from kilonova.network.store.tags import Condition
@@ -75,10 +76,12 @@ class SecurityGroupRuleLogic(Logic[RuleRow, Rule]):
                 raise errors.SecurityGroupNotFound(id=group_id)
 
     async def _check_addresses(self, tx: Transaction, ctx: RequestContext, rows: Sequence[dict[str, Any]]) -> None:
-        """Address groups must be the caller's; until the transaction ends none of them is deleted."""
+        """Address groups must be the caller's, or shared with it; until the transaction ends none of them is deleted."""
         for group_id in sorted({row["remote_address_group_id"] for row in rows if row["remote_address_group_id"]}):
             group = await ADDRESS_GROUPS.get(tx.connection, group_id, lock=True)
-            if group is None or not (ctx.is_admin or group.project_id == ctx.project_id):
+            if group is None or not (
+                ctx.is_admin or {group.project_id, *group.shared_with} & {ctx.project_id, EVERYONE}
+            ):
                 raise AddressGroupNotFound(id=group_id)
 
     async def _check_new(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

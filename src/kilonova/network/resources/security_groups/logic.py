@@ -61,6 +61,8 @@ class SecurityGroupLogic(SharedLogic[GroupRow, Group], Logic[GroupRow, Group]):
             _check_name(changes["name"])
             if await project_store.is_default(tx.connection, row.id):
                 raise errors.SecurityGroupCannotUpdateDefault
+        if changes.get("stateful", row.stateful) != row.stateful and await store.in_use(tx.connection, row.id):
+            raise errors.SecurityGroupInUse(id=row.id)
         return changes
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: GroupRow) -> None:

@@ -25,6 +25,12 @@ SECURITY_GROUPS_RESOURCE = CrudResource(
     extensions=(
         Extension("security-group", "security-group", "2012-10-05T10:00:00-00:00", "Security groups"),
         Extension(
+            "stateful-security-group",
+            "Stateful security group",
+            "2019-11-26T09:00:00-00:00",
+            "Security groups whose rules hold for each packet, answers too",
+        ),
+        Extension(
             "security-groups-shared-filtering",
             "Security group filtering on the shared field",
             "2021-10-05T09:00:00-00:00",

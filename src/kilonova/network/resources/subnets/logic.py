@@ -155,8 +155,8 @@ class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
     ) -> dict[str, Any]:
         """A new subnet's columns; its prefix joins those `taken` on its network."""
         plan.check_cidr(cidr, body)
-        if cidr.version == 6 and network.mtu < plan.IPV6_MTU:
-            raise errors.NetworkMTUSubnetConflict(id=network.id, mtu=plan.IPV6_MTU)
+        if network.mtu < plan.LEAST_MTU[cidr.version]:
+            raise errors.NetworkMTUSubnetConflict(id=network.id, mtu=plan.LEAST_MTU[cidr.version])
         if any(other.version == cidr.version and other.overlaps(cidr) for other in taken):
             raise errors.InvalidInput(
                 reason=f"Requested subnet with cidr: {cidr} for network: {network.id} overlaps with another subnet"

@@ -19,7 +19,8 @@ OWNERS = ("network:", "neutron:", "compute:")
 MAX_NAMESERVERS = 5
 MAX_ROUTES = 20
 LONGEST_WITH_DHCP = 126  # IPv6 prefix length
-IPV6_MTU = 1280  # the least that IPv6 works with
+LEAST_MTU = {4: 68, 6: 1280}
+"""IP version → what it works with."""
 
 
 def given_cidr(body: SubnetCreate) -> IPNetwork | None:

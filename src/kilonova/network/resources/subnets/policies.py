@@ -7,9 +7,7 @@ from kilonova.network.resources.base.policies import NET_MEMBER, NET_READER, SEE
 
 RULES: dict[str, str] = {
     "create_subnet": f"{ADMIN} or {NET_MEMBER}",
-    "create_subnet:service_types": ADMIN,
     "get_subnet": f"{READER_OR_OWNER} or {NET_READER} or {SERVICE} or {SEEN}",
     "update_subnet": f"{MEMBER_OR_OWNER} or {NET_MEMBER}",
-    "update_subnet:service_types": ADMIN,
     "delete_subnet": f"{MEMBER_OR_OWNER} or {NET_MEMBER}",
 }

@@ -96,7 +96,7 @@ class Compiler:
                     groups = self.port_groups(port)
                     used.update(dict.fromkeys(groups))
                     for version, chains in ports.items():
-                        part = compile_port(port, groups, servers[version], version, self.names)
+                        part = compile_port(port, groups, servers[version], version, self.names, self.tracked(groups))
                         chains.update(part.chains)
                         sent[version].append(part.sent)
                         received[version].append(part.received)
@@ -148,6 +148,10 @@ class Compiler:
             if group_id not in self.groups:
                 self.problem("security group", group_id, f"not in the state; port {port.id} is in it")
         return tuple(g for g in port.security_groups if g in self.groups)
+
+    def tracked(self, groups: tuple[str, ...]) -> bool:
+        """Whether answers pass by the connection that they belong to."""
+        return not any(rule.stateless for group in groups for rule in self.groups[group].rules)
 
     def add_group(self, chains: Chains, group: SecurityGroupModel, version: int) -> None:
         """The group's two chains, shared by its ports, and those of the members its rules refer to."""
@@ -208,7 +212,7 @@ def filtered(port: PortModel) -> bool:
 
 @memo
 def compile_port(
-    port: PortModel, groups: tuple[str, ...], dhcp: tuple[str, ...], version: int, names: Names
+    port: PortModel, groups: tuple[str, ...], dhcp: tuple[str, ...], version: int, names: Names, tracked: bool
 ) -> PortPart:
     """`groups` are those of its groups that have chains, `dhcp` the addresses that DHCP answers come from."""
     key, tap = port.id[:11], tap_name(port.id)
@@ -218,18 +222,17 @@ def compile_port(
     outward, inward = names.chain("o", key), names.chain("i", key)
     usable = port.admin_state_up and not layer2.unusable(port)
     chains = (
-        (outward, from_port(groups, version, names) if usable else ("-j DROP",)),
-        (inward, to_port(groups, dhcp, version, names) if usable else ("-j DROP",)),
+        (outward, from_port(groups, version, names, tracked=tracked) if usable else ("-j DROP",)),
+        (inward, to_port(groups, dhcp, version, names, tracked=tracked) if usable else ("-j DROP",)),
     )
     return PortPart(chains, f"{sent} -g {outward}", f"{received} -g {inward}")
 
 
-def from_port(groups: tuple[str, ...], version: int, names: Names) -> tuple[str, ...]:
+def from_port(groups: tuple[str, ...], version: int, names: Names, *, tracked: bool) -> tuple[str, ...]:
     return (
         f"-j MARK --set-xmark 0x0/0x{names.mark:x}",
         *essentials(version, ND_FROM_GUEST, "RETURN"),
-        "-m conntrack --ctstate INVALID -j DROP",
-        "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
+        *by_connection("RETURN", tracked=tracked),
         f"-p udp -m udp --sport {68 if version == 4 else 546} --dport {67 if version == 4 else 547} -j RETURN",
         *(
             rule
@@ -240,16 +243,23 @@ def from_port(groups: tuple[str, ...], version: int, names: Names) -> tuple[str,
     )
 
 
-def to_port(groups: tuple[str, ...], dhcp: tuple[str, ...], version: int, names: Names) -> tuple[str, ...]:
+def to_port(
+    groups: tuple[str, ...], dhcp: tuple[str, ...], version: int, names: Names, *, tracked: bool
+) -> tuple[str, ...]:
     ports = (67, 68) if version == 4 else (547, 546)
     return (
         *essentials(version, ND_TO_GUEST, "ACCEPT"),
-        "-m conntrack --ctstate INVALID -j DROP",
-        "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        *by_connection("ACCEPT", tracked=tracked),
         *(f"-s {source} -p udp -m udp --sport {ports[0]} --dport {ports[1]} -j ACCEPT" for source in dhcp),
         *(f"-j {names.chain('gi', hex_id(group))}" for group in groups),
         "-j DROP",
     )
+
+
+def by_connection(verdict: str, *, tracked: bool) -> list[str]:
+    if not tracked:
+        return []
+    return ["-m conntrack --ctstate INVALID -j DROP", f"-m conntrack --ctstate RELATED,ESTABLISHED -j {verdict}"]
 
 
 def essentials(version: int, kinds: tuple[int, ...], verdict: str) -> list[str]:
