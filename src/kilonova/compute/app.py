@@ -44,7 +44,7 @@ from kilonova.compute.resources.servers.routes import SERVERS
 from kilonova.compute.resources.services.routes import SERVICES
 from kilonova.compute.resources.usage.routes import USAGE
 from kilonova.compute.resources.versions import MICROVERSIONS, VERSIONS
-from kilonova.compute.resources.volume_attachments import VOLUME_ATTACHMENTS
+from kilonova.compute.resources.volume_attachments.routes import VOLUME_ATTACHMENTS
 from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import PREFIXES, LegacyUrls, nouns_of, within_project
 from kilonova.compute.web.parameters import within_parameters

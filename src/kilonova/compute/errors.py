@@ -59,8 +59,7 @@ class UnknownProject(BadRequest):
     template = "Project ID {project_id} is not a valid project."
 
 
-class VolumeNotThere(KilonovaError):
+class VolumeNotThere(Conflict):
     """A server's volume can't be had: it could not be made, is gone, or another's. Another host would find the same."""
 
-    status = 409
     template = "Volume {volume_id} of instance {server_id} can not be attached: {reason}"

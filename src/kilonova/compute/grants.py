@@ -48,4 +48,4 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
 def _images(image: Image | None) -> list[str]:
     if image is None:
         return []
-    return [image.id, *_images(image.kernel), *_images(image.ramdisk)]
+    return [*filter(None, [image.id]), *_images(image.kernel), *_images(image.ramdisk)]

@@ -39,8 +39,7 @@ class AttachmentFacts(msgspec.Struct, kw_only=True):
     id: str
     volume_id: str
     server_id: str
-    status: str = ""
-    host: str = ""
+    status: str = "reserved"
     connection: dict[str, Any] = {}
 
 
@@ -95,3 +94,6 @@ class VolumeAccess(VolumeReader, Protocol):
 
     async def take_snapshot(self, ctx: RequestContext, volume_id: str, name: str) -> SnapshotFacts:
         """Of a volume that may be in use."""
+
+    async def delete_snapshot(self, ctx: RequestContext, snapshot_id: str) -> None:
+        """Nothing happens when there is none."""

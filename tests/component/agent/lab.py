@@ -52,6 +52,14 @@ def server_id(number: int = 1) -> str:
 PORT = port_id_for(server_id(), 0)
 
 
+def volume(number: int = 1, **more: Any) -> models.ConnectedVolume:
+    """One of the fake back end."""
+    volume_id, device = (f"{head}-0000-4000-8000-{number:012d}" for head in ("cccccccc", "dddddddd"))
+    connection = {"driver_volume_type": "fake", "data": {"volume_id": volume_id}}
+    fields = {"device": device, "volume_id": volume_id, "connection": connection, "name": "vdb", "size": 1} | more
+    return models.ConnectedVolume(**fields)
+
+
 def build_of(number: int = 1, *, networks: int = 1, action: str = "create", **server: Any) -> models.ServerBuild:
     """A server to launch with ports on one network."""
     facts: dict[str, Any] = {
@@ -86,6 +94,9 @@ class Conductor(ConductorAPI):
         self.accepts = True
         self.interfaces: dict[str, list[models.Vif]] = {}  # what the network service says of servers' ports by now
         self.asked: list[str] = []
+        self.volumes: dict[str, list[models.ConnectedVolume] | None] = {}  # None: they are being made
+        self.connected: set[tuple[str, str]] = set()  # host, volume
+        self.names: dict[str, str] = {}
 
     def _stumble(self, method: str) -> None:
         if self.away.get(method, 0) > 0:
@@ -162,6 +173,32 @@ class Conductor(ConductorAPI):
         self._stumble("network_info")
         self.asked.append(server_id)
         return self.interfaces.get(server_id)
+
+    async def connect_volumes(
+        self, ctx: RequestContext, host: str, server_id: str, connector: dict[str, str], device: str | None
+    ) -> list[models.ConnectedVolume] | None:
+        self._stumble("connect_volumes")
+        held = self.volumes.get(server_id, [])
+        if held is None:
+            self.volumes[server_id] = [volume()]
+            return None
+        found = [one for one in held if device in (None, one.device)]
+        self.connected |= {(connector["host"], one.volume_id) for one in found}
+        return found
+
+    async def disconnect_volumes(
+        self, ctx: RequestContext, host: str, server_id: str, device: str | None, forget: bool
+    ) -> None:
+        self._stumble("disconnect_volumes")
+        held = self.volumes.get(server_id) or []
+        found = [one for one in held if device in (None, one.device)]
+        self.connected -= {(host, one.volume_id) for one in found}
+        if forget:
+            self.volumes[server_id] = [one for one in held if one not in found]
+
+    async def name_volume(self, ctx: RequestContext, host: str, server_id: str, device: str, name: str) -> None:
+        self._stumble("name_volume")
+        self.names[device] = name
 
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         self._stumble("power_state_seen")

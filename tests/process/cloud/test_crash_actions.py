@@ -24,7 +24,9 @@ from kilonova.hosts import journal_path
 from tests.eventually import eventually
 from tests.process.cloud.harness import Api, CloudProcess
 
-ON_HOST = [action for action in ACTIONS if action.runs is Runs.HOST]
+VOLUMES = {"attach_volume", "detach_volume", "extend_volume"}
+"""Cut off at every step in tests/component/agent/test_volumes.py."""
+ON_HOST = [action for action in ACTIONS if action.runs is Runs.HOST and action.name not in VOLUMES]
 BODIES: dict[str, Any] = {action.name: {action.wire: action.example} for action in ON_HOST if action.wire}
 BODIES["reboot_hard"] = {"reboot": {"type": "HARD"}}
 BODIES["unshelve"] = {"unshelve": None}

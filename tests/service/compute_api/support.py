@@ -66,6 +66,9 @@ class Images:
         self.held[made.id] = made
         return made
 
+    async def upload(self, ctx: Any, image_id: str, data: bytes, *, size: int | None = None) -> None:
+        self.held[image_id] = msgspec.structs.replace(self.held[image_id], status="active", size=len(data))
+
     async def share(self, ctx: Any, image_id: str, project_id: str) -> None:
         self.shared.append((image_id, project_id))
 
@@ -265,6 +268,12 @@ class Volumes:
         if snapshot_id not in self.snapshots:
             raise errors.NotFound(f"Snapshot {snapshot_id} could not be found.")
         return self.snapshots[snapshot_id]
+
+    async def take_snapshot(self, ctx: Any, volume_id: str, name: str) -> SnapshotFacts:
+        return self.snapshots[self.add_snapshot(volume_id, self.held[volume_id].size)]
+
+    async def delete_snapshot(self, ctx: Any, snapshot_id: str) -> None:
+        self.snapshots.pop(snapshot_id, None)
 
     async def volume_types(self, ctx: Any) -> list[tuple[str, str]]:
         return self.types

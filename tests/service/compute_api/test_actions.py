@@ -124,7 +124,6 @@ async def test_an_action_is_there_in_its_microversions(cloud, wire, there, gone)
 @pytest.mark.parametrize(
     ("method", "path", "words"),
     [
-        ("DELETE", f"os-volume_attachments/{uuid.UUID(int=1)}", "Detaching a volume"),
         ("POST", "remote-consoles", "A remote console"),
     ],
 )

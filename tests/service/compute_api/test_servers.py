@@ -118,7 +118,7 @@ async def test_a_list_shows_what_changed_since_the_last_one(cloud):
     moment = cloud.service.core.clock.row_time()
     fault = {"server_uuid": server_id, "code": 500, "message": "broken", "details": "by whom", "created_at": moment}
     volume = {"server_uuid": server_id, "volume_id": str(uuid.UUID(int=9)), "source_type": "volume",
-              "destination_type": "volume"}  # fmt: skip
+              "destination_type": "volume", "uuid": str(uuid.UUID(int=8))}  # fmt: skip
     changes = [
         update(tables.servers).values(metadata={"a": "b"}),
         update(tables.servers).values(tags=["blue"], locked_by="owner"),

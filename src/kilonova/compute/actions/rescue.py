@@ -25,8 +25,10 @@ from kilonova.compute.steps import (
     UNRESCUE,
 )
 from kilonova.core.web.call import Reply
-from kilonova.core.web.wire import present
+from kilonova.core.web.wire import Version, present
 
+OF_VOLUMES = Version(2, 87)
+"""From here on servers whose root disk is a volume can be rescued."""
 FROM_RESCUE_DISK = (
     REFRESH, POWER_OFF, IMAGE, RESCUE, PERSONALISE, DEFINE, PLUG, START, AWAIT_NETWORK, RESUME, RUNNING,
 )  # fmt: skip
@@ -36,7 +38,11 @@ async def _rescue(api: Api, wanted: Wanted) -> Reply:
     password = present(wanted.body.admin_pass, None) or api.actions.password()
     image = wanted.body.rescue_image_ref
     await api.rescues.rescue(
-        wanted.call.ctx, wanted.row, image_id=None if isinstance(image, UnsetType) else image, admin_pass=password
+        wanted.call.ctx,
+        wanted.row,
+        image_id=None if isinstance(image, UnsetType) else image,
+        admin_pass=password,
+        of_volumes=wanted.call.version is None or wanted.call.version >= OF_VOLUMES,
     )
     return Reply(Rescued(admin_pass=password), status=200)
 

@@ -62,6 +62,16 @@ async def disconnect(operation: Operation, device: str | None = None, *, forget:
         )
 
 
+async def renamed(operation: Operation, volume: ConnectedVolume, name: str) -> None:
+    """The guest's name of the disk is another one than the row's."""
+    host = operation.host
+    if name and name != volume.name:
+        await host.ask_conductor(
+            lambda: host.conductor.name_volume(operation.ctx, host.name, operation.uuid, volume.device, name),
+            server=operation.uuid,
+        )
+
+
 def connector(host: Host) -> dict[str, str]:
     """What the volume service must know of this host, as Cinder calls it."""
     return {

@@ -131,6 +131,11 @@ class ConductorAPI(Interface):
     ) -> None:
         """The host has let go of a server's volumes, or of one; `forget`: so has the server. Repeating it is harmless."""
 
+    @from_host("host")
+    @call(timeout=60)
+    async def name_volume(self, ctx: RequestContext, host: str, server_id: str, device: str, name: str) -> None:
+        """The name (vdc) that a guest of this host has given a volume; `device` is its row's uuid."""
+
     @cast
     async def reserve_volumes(self, ctx: RequestContext, server_id: str) -> None:
         """Make the volumes of a server that is on no host its own. Repeating it is harmless."""

@@ -192,6 +192,9 @@ class ConductorManager(ConductorAPI):
     ) -> None:
         await self.volumes.disconnect(host, server_id, device, forget=forget)
 
+    async def name_volume(self, ctx: RequestContext, host: str, server_id: str, device: str, name: str) -> None:
+        await self.volumes.name(host, server_id, device, name)
+
     async def reserve_volumes(self, ctx: RequestContext, server_id: str) -> None:
         await self.volumes.reserve(server_id)
 

@@ -24,6 +24,8 @@ from kilonova.core import errors
 from kilonova.core.db import retried
 
 READY = frozenset(["available", "in-use", "reserved", "attaching"])
+RESERVED = "reserved"
+"""Status of an attachment without a connector that is not in use."""
 ON_ITS_WAY = frozenset(["creating", "downloading"])
 LIVE = ("live-migration",)
 """Types of moves during which two hosts have the guest."""
@@ -65,19 +67,24 @@ class Volumes:
         ]
 
     async def disconnect(self, host: str, server_id: str, device: str | None, *, forget: bool) -> None:
-        """Only attachments with the connector of this host go. A server that still has the volume keeps it reserved."""
+        """Nothing happens to volumes that another host has by now. A server that still has a volume keeps it reserved."""
         row, devices = await self._of(server_id, device)
         if row is None or not await self._may_have(row, host):
             return
+        devices = [one for one in devices if one.attached_host in (host, None)]
         held = await self.client.attachments(server_id)
         for one in devices:
             own = [attachment for attachment in held if attachment.volume_id == one.volume_id]
-            if forget or row.deleted:
-                await self._detach(attachment for attachment in own if attachment.host in (host, ""))
-            elif any(attachment.host == host for attachment in own):
-                await self._reserved(one, own)
+            await (self._detach(own) if forget else self._reserved(one, own))
         if forget:
             await self._forget(devices)
+
+    @retried
+    async def name(self, host: str, server_id: str, device: str, name: str) -> None:
+        row, devices = await self._of(server_id, device)
+        if row is not None and devices and await self._may_have(row, host):
+            async with self.deps.database.transaction() as tx:
+                await store.rename(tx.connection, device, f"/dev/{name}"[:255])
 
     @retried
     async def _forget(self, devices: Sequence[VolumeRow]) -> None:
@@ -139,7 +146,7 @@ class Volumes:
         """`keep`: other hosts' attachments stay."""
         own = [one for one in held if one.volume_id == device.volume_id]
         try:
-            mine = next((one for one in own if one.host in (connector["host"], "")), None)
+            mine = next((one for one in own if _host(one, device) in (connector["host"], "")), None)
             mine = mine or await self.client.attach(device.volume_id, device.server_uuid)
             ready = await self.client.connect(mine.id, connector)
             await self.client.complete(mine.id)
@@ -178,7 +185,7 @@ class Volumes:
 
     async def _reserved(self, device: VolumeRow, own: Sequence[AttachmentFacts]) -> None:
         """Attached without a connector, before the attachments that have one go: `own` are those of the server and volume."""
-        mine = next((one for one in own if not one.host), None)
+        mine = next((one for one in own if _host(one, device) == ""), None)
         mine = mine or await self.client.attach(device.volume_id, device.server_uuid)
         await self.client.complete(mine.id)
         await self._record(device, mine.id, None)
@@ -236,6 +243,13 @@ class Volumes:
             logger.warning("detaching a volume that no server has", attachment=attachment)
             await self._client.detach(attachment)
         return len(due)
+
+
+def _host(attachment: AttachmentFacts, device: VolumeRow) -> str | None:
+    """Whose connector an attachment has, "" for none; None: it is not known, as the one that connected it died."""
+    if attachment.id == device.attachment_id:
+        return device.attached_host or ""
+    return "" if attachment.status == RESERVED else None
 
 
 def _order(row: SpecifiedRow, device: VolumeRow) -> VolumeOrder:

@@ -15,15 +15,16 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import ExternalEvent
 from kilonova.compute.moves import TASKS
 from kilonova.compute.resources.base import Deps, R, Resource, V
-from kilonova.compute.resources.server_actions.logic import sender
-from kilonova.compute.store import migrations
+from kilonova.compute.resources.server_actions.logic import ActionLogic, sender
+from kilonova.compute.store import block_devices, migrations
 from kilonova.compute.store import servers as store
+from kilonova.compute.volumes import VolumeReader
 from kilonova.compute.web.fields import Uuid
 from kilonova.compute.web.query import at_least
 from kilonova.core import errors, log
 from kilonova.core.bus import Bus
 from kilonova.core.context import RequestContext
-from kilonova.core.db import Database, retried
+from kilonova.core.db import retried
 from kilonova.core.policy import ADMIN
 from kilonova.core.web.app import Route
 from kilonova.core.web.call import Call, InvalidInput, Reply
@@ -35,6 +36,7 @@ SINCE = {  # name → the version that brought it
     "volume-extended": "2.51", "power-update": "2.76", "accelerator-request-bound": "2.82", "volume-reimaged": "2.93",
 }  # fmt: skip
 TAG_REQUIRED = frozenset(["volume-extended", "power-update", "accelerator-request-bound", "volume-reimaged"])
+EXTENDED, EXTEND = "volume-extended", "extend_volume"
 PORTS_CHANGED = frozenset(["network-changed", "network-vif-deleted"])
 logger = log.get("compute-api")
 
@@ -63,8 +65,10 @@ class EventsOut(View, kw_only=True):
 
 
 class ExternalEventLogic:
-    def __init__(self, database: Database, bus: Bus) -> None:
-        self.database, self.bus = database, bus
+    """`volumes` is None in a cloud without a volume service."""
+
+    def __init__(self, actions: ActionLogic, bus: Bus, volumes: VolumeReader | None) -> None:
+        self.actions, self.database, self.bus, self.volumes = actions, actions.database, bus, volumes
 
     async def deliver(self, ctx: RequestContext, events: list[ExternalEvent]) -> list[int]:
         """Pass events on to their servers' hosts, or to those they are on their way to; for each a code: 200, 400 (no tag),
@@ -87,7 +91,9 @@ class ExternalEventLogic:
                 codes.append(422)
             else:
                 codes.append(200)
-                if event.name not in PORTS_CHANGED:
+                if event.name == EXTENDED:
+                    await self._extended(ctx, event)
+                elif event.name not in PORTS_CHANGED:
                     wanted.setdefault(host, []).append(event)
         await asyncio.gather(*(self._send(ctx, host, sent) for host, sent in wanted.items()))
         return codes
@@ -102,6 +108,29 @@ class ExternalEventLogic:
         if placed:
             async with self.database.transaction() as tx:
                 await tx.outbox(ConductorAPI).network_changed(sender(ctx), placed)
+
+    async def _extended(self, ctx: RequestContext, event: ExternalEvent) -> None:
+        """An action on the server's host, as users see it in its history: the guest is told of the volume's size."""
+        volume_id = event.tag or ""
+        try:
+            size = (await self.volumes.volume(None, volume_id)).size if self.volumes is not None else 0
+            await self._extend(ctx, event.server_uuid, volume_id, size)
+        except (errors.NotFound, errors.BadRequest, errors.Conflict) as error:
+            logger.warning(
+                "volume-extended not delivered", server=event.server_uuid, volume=volume_id, why=error.message
+            )
+
+    @retried
+    async def _extend(self, ctx: RequestContext, server_id: str, volume_id: str, size: int) -> None:
+        async with self.database.transaction() as tx:
+            row = await self.actions.take(tx, ctx, server_id, EXTEND)
+            devices = (await block_devices.volumes_of(tx.connection, [server_id])).get(server_id, [])
+            for device in devices:
+                if device.volume_id == volume_id:
+                    arguments = {"device": device.uuid, "volume": volume_id, "size": str(size)}
+                    await self.actions.send(tx, ctx, row, EXTEND, arguments)
+                    return
+            raise errors.NotFound(f"Server {server_id} does not have volume {volume_id}")
 
     async def _send(self, ctx: RequestContext, host: str, events: list[ExternalEvent]) -> None:
         try:
@@ -136,7 +165,8 @@ class ExternalEvents:
 
 
 def routes(deps: Deps) -> list[Route]:
-    events = ExternalEvents(ExternalEventLogic(deps.database, deps.core.bus))
+    actions = ActionLogic(deps.database, deps.clock, deps.options, deps.events, deps.core.grants)
+    events = ExternalEvents(ExternalEventLogic(actions, deps.core.bus, deps.volumes))
     return [
         Route(
             "POST", V + "/os-server-external-events", events.create, RULE, body=EventsIn, reply=EventsOut,

@@ -11,7 +11,7 @@ from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.core.web.app import Handler, Route
 from kilonova.core.web.call import Call, Reply
 
-VOLUMES, MIGRATIONS, SHARES = f"{R}:os-volumes-attachments", f"{R}:servers:migrations", f"{R}:os-server-shares"
+MIGRATIONS, SHARES = f"{R}:servers:migrations", f"{R}:os-server-shares"
 RULES = {
     f"{SHARES}:index": READER,
     f"{SHARES}:create": MEMBER,
@@ -33,9 +33,6 @@ class Planned(NamedTuple):
 
 NOT_BUILT = (
     Planned("POST", "/remote-consoles", f"{R}:os-remote-consoles", "A remote console", "2.6"),
-    Planned("POST", "/os-volume_attachments", f"{VOLUMES}:create", "Attaching a volume"),
-    Planned("PUT", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:update", "Changing a volume's attachment"),
-    Planned("DELETE", "/os-volume_attachments/{volume_id:str}", f"{VOLUMES}:delete", "Detaching a volume"),
     Planned("GET", "/migrations", f"{MIGRATIONS}:index", "The list of a server's migrations", "2.23"),
     Planned("GET", "/migrations/{migration_id:str}", f"{MIGRATIONS}:show", "A server's migration", "2.23"),
     Planned("DELETE", "/migrations/{migration_id:str}", f"{MIGRATIONS}:delete", "Aborting a migration", "2.24"),

@@ -86,6 +86,10 @@ async def set_kept(connection: Connection, device: str, *, delete_on_termination
     await connection.execute(query.values(delete_on_termination=delete_on_termination))
 
 
+async def rename(connection: Connection, device: str, name: str) -> None:
+    await connection.execute(update(block_devices).where(block_devices.c.uuid == device).values(device_name=name))
+
+
 async def forget(connection: Connection, device: str) -> None:
     """A volume's row goes; `device` is its uuid."""
     await connection.execute(delete(block_devices).where(block_devices.c.uuid == device))

@@ -20,3 +20,8 @@ async def of_user(connection: Connection, user_id: str) -> None:
 async def of_zones(connection: Connection) -> None:
     """Held while the hosts of a zone are changed."""
     await hold(connection, tables.locks, "zones")
+
+
+async def of_volume(connection: Connection, volume_id: str) -> None:
+    """Held while a volume is given to a server."""
+    await hold(connection, tables.locks, f"volume:{volume_id}"[:255])

@@ -6,14 +6,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kilonova.compute.virt.block import BlockSource, FileSource
+from kilonova.compute.virt.block import BlockSource, FakeSource, FileSource, NbdSource, NbdTlsSource
+from kilonova.core.secret import Secret
 
 
 def _file(data: Mapping[str, Any]) -> BlockSource:
     return FileSource(path=Path(data["device_path"]), format=str(data.get("format", "raw")))
 
 
-KINDS: dict[str, Callable[[Mapping[str, Any]], BlockSource]] = {"file": _file}
+def _nbd(data: Mapping[str, Any]) -> BlockSource:
+    """At a socket of this host, or by TLS at another one."""
+    if "socket" in data:
+        return NbdSource(export=data["export"], socket=Path(data["socket"]))
+    return NbdTlsSource(
+        export=data["export"], host=data["host"], port=int(data["port"]), user=data["user"],
+        psk=Secret(data["psk"].encode()),
+    )  # fmt: skip
+
+
+def _fake(data: Mapping[str, Any]) -> BlockSource:
+    return FakeSource(volume_id=data["volume_id"])
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any]], BlockSource]] = {"file": _file, "nbd": _nbd, "fake": _fake}
 
 
 def source_of(connection: Mapping[str, Any]) -> BlockSource | None:

@@ -7,7 +7,7 @@ from kilonova.compute.agent.reasons import Explained
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import BACKOFF, Operation, OperationStep
 from kilonova.compute.agent.transfers import SourceAway
-from kilonova.compute.models import Move
+from kilonova.compute.models import Move, RequestSpec
 from kilonova.core import log
 from kilonova.core.retry import retry
 
@@ -30,6 +30,8 @@ class SetAside(OperationStep):
     async def do(self, operation: Operation) -> None:
         store, migration = operation.host.driver.disks, move_of(operation).migration
         await remove_guest(operation.host, operation.uuid)
+        if without_disks(operation.build.spec):
+            return
         if not await store.is_aside(operation.uuid, migration):
             await store.put_back(operation.uuid)
         await store.set_aside(operation.uuid, migration)
@@ -40,6 +42,8 @@ class TakeDisks(OperationStep):
 
     async def do(self, operation: Operation) -> None:
         host, move = operation.host, move_of(operation)
+        if without_disks(operation.build.spec):
+            return
         if not await host.driver.disks.take_aside(operation.uuid, move.migration):
             await retry(
                 lambda: self._copy(operation, move), BACKOFF, again=_away, within=host.options.service_patience,
@@ -82,6 +86,12 @@ class GiveUp(OperationStep):
     async def do(self, operation: Operation) -> None:
         await remove_guest(operation.host, operation.uuid)
         await operation.host.driver.disks.discard(operation.uuid)
+
+
+def without_disks(spec: RequestSpec) -> bool:
+    """Whether hosts have no disk of the server that must come along: its root disk is a volume, and all others are made anew."""
+    blanks = spec.flavor.ephemeral_gb if spec.ephemerals is None else len(spec.ephemerals)
+    return spec.volume_backed and not blanks
 
 
 def _away(error: Exception) -> bool:

@@ -15,10 +15,13 @@ ALIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 class TakeSnapshot(OperationStep):
-    """The disk of a guest that is alive is copied as it is at one moment; that of one that is off stays as it is anyway."""
+    """A root disk that is a volume needs no image to be shelved. The disk
+    of a guest that is alive is copied as it is at one moment; that of one that is off stays as it is anyway."""
 
     async def do(self, operation: Operation) -> None:
         driver, uuid = operation.host.driver, operation.uuid
+        if operation.build.spec.volume_backed:
+            return
         await driver.disks.drop_export(uuid)
         if await driver.power_state(uuid) not in ALIVE:
             return
@@ -42,6 +45,8 @@ def _quiesce(operation: Operation) -> bool | None:
 
 class Pack(OperationStep):
     async def do(self, operation: Operation) -> None:
+        if operation.build.spec.volume_backed:
+            return
         wanted = _wanted(operation)
         operation.export = await operation.host.driver.disks.export(operation.uuid, wanted.disk_format)
 
@@ -50,6 +55,8 @@ class Upload(OperationStep):
     """Into the image that the API made; one that is complete is left alone."""
 
     async def do(self, operation: Operation) -> None:
+        if operation.build.spec.volume_backed:
+            return
         export, image_id = operation.export, _wanted(operation).image
         if export is None:
             raise Explained("there is no image to upload")

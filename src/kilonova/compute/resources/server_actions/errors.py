@@ -86,3 +86,11 @@ class ShelvedImageMissing(Conflict):
 
 class NoSuchAction(BadRequest):
     template = "There is no such action: {action}"
+
+
+class VolumeBackedRescue(BadRequest):
+    template = "Instance {server_id} cannot be rescued: Cannot rescue a volume-backed instance"
+
+
+class VolumeBackedBackup(BadRequest):
+    template = "Backup is not supported for volume-backed instances."

@@ -11,6 +11,7 @@ from kilonova.compute.peers import ImageReader
 from kilonova.compute.resources.quotas.counting import limits_of
 from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.server_actions.logic import ActionLogic
+from kilonova.compute.resources.servers import errors as launch_errors
 from kilonova.compute.resources.servers.launch.checks import key_pair_of
 from kilonova.compute.resources.servers.launch.image import check_fits, resolve_image
 from kilonova.compute.resources.servers.launch.limits import check_items
@@ -21,6 +22,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
 
 REBUILD = "rebuild"
+OTHER_IMAGE = "Unable to rebuild with a different image for a volume-backed server."
 
 
 class RebuildWish(msgspec.Struct, kw_only=True):
@@ -44,7 +46,8 @@ class RebuildLogic:
         """Raises UnknownImage, ImageNotActive, ImageUnacceptable, FlavorDiskTooSmall and its like, UnknownKeyPair, TooMany,
         InvalidState, ServerLocked, NotReady."""
         image = await resolve_image(self.images, ctx, wish.image_id)
-        check_fits(msgspec.convert(row.flavor, models.Flavor), image, zero_disk_allowed=True)
+        if row.image_id is not None:  # else the root disk is a volume, which stays
+            check_fits(msgspec.convert(row.flavor, models.Flavor), image, zero_disk_allowed=True)
         await self._record(ctx, row.uuid, wish, image)
 
     @retried
@@ -55,8 +58,14 @@ class RebuildLogic:
             spec = await request_specs.get(tx.connection, row.uuid)
             if spec is None:
                 raise errors.NotReady(server_id=row.uuid)
-            values = wish.values | {"image_id": image.id, "progress": 0}
-            spec.image, spec.admin_pass, spec.preserve_ephemeral = image, wish.admin_pass, wish.preserve_ephemeral
+            values = wish.values | {"progress": 0}
+            if not spec.volume_backed:
+                spec.image = image
+                values["image_id"] = image.id
+                await block_devices.set_image(tx.connection, row.uuid, image.id)
+            elif spec.image is None or spec.image.id != image.id:
+                raise launch_errors.ImageUnacceptable(image_id=image.id, reason=OTHER_IMAGE)
+            spec.admin_pass, spec.preserve_ephemeral = wish.admin_pass, wish.preserve_ephemeral
             spec.rescue = None  # of an attempt that failed
             if wish.personality is not None:
                 spec.personality = wish.personality
@@ -64,7 +73,6 @@ class RebuildLogic:
                 spec.key_pair = await key_pair_of(tx.connection, ctx, wish.key_name) if wish.key_name else None
                 values["key_name"] = wish.key_name or None
             await request_specs.save(tx.connection, row.uuid, spec)
-            await block_devices.set_image(tx.connection, row.uuid, image.id)
             await store.change(tx.connection, row.uuid, values, self.clock.row_time())
             await self.actions.send(tx, ctx, row, REBUILD)
 

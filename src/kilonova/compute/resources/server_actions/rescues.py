@@ -22,8 +22,12 @@ class RescueLogic:
     def __init__(self, actions: ActionLogic, images: ImageReader) -> None:
         self.actions, self.images = actions, images
 
-    async def rescue(self, ctx: RequestContext, row: ServerRow, *, image_id: str | None, admin_pass: str) -> None:
-        """Raises UnsupportedRescueImage, InvalidState, ServerLocked, NotReady."""
+    async def rescue(
+        self, ctx: RequestContext, row: ServerRow, *, image_id: str | None, admin_pass: str,
+        of_volumes: bool = True,
+    ) -> None:  # fmt: skip
+        """`of_volumes`: the caller's microversion lets servers be rescued whose root disk is a volume. Raises
+        UnsupportedRescueImage, VolumeBackedRescue, InvalidState, ServerLocked, NotReady."""
         check_lock(ctx, row)
         check_state(row, ACTIONS["rescue"])
         operators = self.actions.options.rescue_image_ref
@@ -35,6 +39,8 @@ class RescueLogic:
 
         def rescued(spec: models.RequestSpec) -> None:
             source = image or spec.image
+            if spec.volume_backed and not (of_volumes and source is not None and is_stable(source.properties)):
+                raise errors.VolumeBackedRescue(server_id=row.uuid)
             if source is not None and not is_served(source.properties):
                 raise errors.UnsupportedRescueImage(image=source.id)
             spec.rescue = models.Rescue(image=image, admin_pass=admin_pass)
@@ -52,6 +58,11 @@ class RescueLogic:
             spec.rescue = None
 
         await self.actions.on_host(ctx, row.uuid, "unrescue", change=as_it_was)
+
+
+def is_stable(properties: Mapping[str, str]) -> bool:
+    """Whether the image says as what kind of device it is to be beside the server's own disks."""
+    return any(name in properties for name in SERVED)
 
 
 def is_served(properties: Mapping[str, str]) -> bool:

@@ -32,7 +32,7 @@ from kilonova.core.web.wire import wrapped
 def routes(deps: Deps) -> list[Route]:
     database, clock = deps.database, deps.clock
     logic = ActionLogic(database, clock, deps.options, deps.events, deps.core.grants)
-    snapshots = SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", ""))
+    snapshots = SnapshotLogic(logic, deps.images, deps.core.endpoints.get("image", ""), deps.volumes)
     api = Api(
         actions=logic,
         network=ServerNetworkLogic(database, clock, deps.networks),

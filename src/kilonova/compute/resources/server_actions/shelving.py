@@ -27,6 +27,9 @@ class ShelvingLogic:
         self.database, self.options = actions.database, actions.options
 
     async def shelve(self, ctx: RequestContext, row: ServerRow) -> None:
+        if await self.snapshots.volume_backed(row.uuid):  # nothing of its root disk is on a host
+            await self.actions.on_host(ctx, row.uuid, "shelve")
+            return
         name = NAME.format(name=row.name)[:255]
         await self.snapshots.begin(ctx, row, "shelve", name, {"image_type": "snapshot"}, shelves=True)
 
@@ -45,15 +48,18 @@ class ShelvingLogic:
             return
         async with self.database.reading() as connection:
             spec = await request_specs.get(connection, row.uuid)
-            if spec is None or spec.shelved_image is None:
+            if spec is None or (spec.shelved_image is None and not spec.volume_backed):
                 raise errors.NotReady(server_id=row.uuid)
             zone = zone if zone_given else spec.availability_zone
             await self._check_place(connection, host, zone, zone_given=zone_given)
-        try:
-            image = await resolve_image(self.images, ctx, spec.shelved_image)
-        except UnknownImage:
-            raise errors.ShelvedImageMissing(image=spec.shelved_image) from None
+        image = await self._image(ctx, spec.shelved_image) if spec.shelved_image is not None else None
         await self._launch(ctx, row, image, host, zone)
+
+    async def _image(self, ctx: RequestContext, image_id: str) -> models.Image:
+        try:
+            return await resolve_image(self.images, ctx, image_id)
+        except UnknownImage:
+            raise errors.ShelvedImageMissing(image=image_id) from None
 
     async def _check_place(
         self, connection: Connection, host: str | None, zone: str | None, *, zone_given: bool
@@ -71,7 +77,7 @@ class ShelvingLogic:
 
     @retried
     async def _launch(
-        self, ctx: RequestContext, row: ServerRow, image: models.Image, host: str | None, zone: str | None
+        self, ctx: RequestContext, row: ServerRow, image: models.Image | None, host: str | None, zone: str | None
     ) -> None:
         """To be scheduled anew, as if it were new."""
 

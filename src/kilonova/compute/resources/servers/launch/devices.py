@@ -30,7 +30,7 @@ def block_devices(asked: shapes.ServerIn) -> tuple[list[BlockDevice], str]:
     if asked.block_device_mapping:
         devices = _legacy(asked.block_device_mapping, image_id)
     else:
-        found = [_device(device, boots=bool(image_id)) for device in asked.block_device_mapping_v2]
+        found = [device_of(device, boots=bool(image_id)) for device in asked.block_device_mapping_v2]
         devices = [device for device in found if device is not None]
     if not image_id and not devices:
         raise errors.MissingImageRef
@@ -56,7 +56,7 @@ def _check_names(devices: Sequence[BlockDevice], image_id: str) -> None:
         raise errors.InvalidBlockDevice(details="Two devices have the same name.")
 
 
-def _device(asked: shapes.BlockDeviceIn, *, boots: bool) -> BlockDevice | None:
+def device_of(asked: shapes.BlockDeviceIn, *, boots: bool) -> BlockDevice | None:
     """`boots`: the request names an image, whose disk this may be. None for a device that is not to be."""
     if asked.no_device:
         return None

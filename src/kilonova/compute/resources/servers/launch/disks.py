@@ -11,7 +11,9 @@ from kilonova.compute.device_names import MOST, NAMES, bare, free_name, local_di
 from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.peers import ImageReader
 from kilonova.compute.resources.servers import errors
+from kilonova.compute.resources.servers.launch.devices import check_boot_sequence
 from kilonova.compute.resources.servers.launch.image import GIB, check_fits, resolve_image
+from kilonova.compute.resources.servers.launch.image_devices import devices_of_image, merged
 from kilonova.compute.resources.servers.launch.request import BlockDevice, LaunchRequest
 from kilonova.compute.store import block_devices as store
 from kilonova.compute.volumes import SnapshotFacts, VolumeFacts, VolumeReader
@@ -35,9 +37,13 @@ class DiskChecks:
     async def resolve(self, ctx: RequestContext, wanted: LaunchRequest, spec: models.RequestSpec) -> None:
         """What `spec` says of disks, from the devices of `wanted`, which get their sizes. Raises the first reason why they can't
         be."""
+        image = await resolve_image(self.images, ctx, wanted.image_id) if wanted.image_id else None
+        if image is not None and (of_image := devices_of_image(image)):
+            wanted.block_devices = merged(of_image, wanted.block_devices)
+            check_boot_sequence(wanted.block_devices, wanted.image_id)
         devices = wanted.block_devices
         if not devices:
-            await self._local_image(ctx, wanted, spec, wanted.image_id)
+            self._local_image(wanted, spec, image)
             return
         if any(device.source_type == "volume" for device in devices) and wanted.most > 1:
             raise errors.VolumesForManyServers
@@ -46,17 +52,18 @@ class DiskChecks:
         found = await asyncio.gather(*(self._source(ctx, wanted, device) for device in devices))
         root, source = next((d, s) for d, s in zip(devices, found, strict=True) if d.is_root)
         if not root.is_volume:
-            await self._local_image(ctx, wanted, spec, root.image_id or "")
+            self._local_image(wanted, spec, image)
         else:
             spec.image, spec.volume_backed = await self._content(ctx, source, root), True
             _check_root(spec, root)
         spec.volumes = any(device.is_volume for device in devices)
 
-    async def _local_image(
-        self, ctx: RequestContext, wanted: LaunchRequest, spec: models.RequestSpec, image_id: str
-    ) -> None:
-        spec.image = await resolve_image(self.images, ctx, image_id)
-        check_fits(spec.flavor, spec.image, zero_disk_allowed=wanted.zero_disk_allowed)
+    @staticmethod
+    def _local_image(wanted: LaunchRequest, spec: models.RequestSpec, image: models.Image | None) -> None:
+        if image is None:
+            raise errors.InvalidBootSequence
+        spec.image = image
+        check_fits(spec.flavor, image, zero_disk_allowed=wanted.zero_disk_allowed)
 
     async def _source(self, ctx: RequestContext, wanted: LaunchRequest, device: BlockDevice) -> Any:
         """What a volume is, or is to be made of; None for a local disk and a blank volume."""
@@ -140,10 +147,10 @@ def check_attachable(volume: VolumeFacts, holders: Sequence[str], *, multiattach
 
 
 def content_of(volume: VolumeFacts) -> models.Image:
-    """A bootable volume as the image that its content came from, without an id."""
+    """A bootable volume as the image that its content came from; without an id where that is not known."""
     given = volume.image
     return models.Image(
-        id="", min_ram=int(given.get("min_ram") or 0), min_disk=int(given.get("min_disk") or 0),
+        id=given.get("image_id", ""), min_ram=int(given.get("min_ram") or 0), min_disk=int(given.get("min_disk") or 0),
         disk_format="raw", container_format="bare",
         properties={name: value for name, value in given.items() if name not in NOT_PROPERTIES},
     )  # fmt: skip
