@@ -3,7 +3,7 @@
 . "$(dirname "$0")/common.sh"
 packages=(python3-venv python3-libvirt libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients
   qemu-system-x86 qemu-utils dnsmasq-base iptables nftables iproute2 iputils-ping iputils-arping conntrack
-  busybox-static dropbear-bin e2fsprogs extlinux syslinux-common kmod cpio binutils openssl fuse3 openssh-client
+  busybox-static dropbear-bin cryptsetup-bin e2fsprogs extlinux syslinux-common kmod cpio binutils openssl fuse3 openssh-client
   genisoimage fdisk dosfstools procps)
 missing=()
 for package in "${packages[@]}"; do

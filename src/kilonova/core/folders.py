@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,14 @@ def searchable(*folders: Path) -> None:
         mode = stat.S_IMODE(folder.stat().st_mode)
         if mode != (wanted := mode & ~0o066 | SEARCHABLE):
             folder.chmod(wanted)
+
+
+def runtime_folder(state_dir: Path) -> Path:
+    """Where what belongs to this state directory has its sockets: a short name, as the kernel allows 107 characters, and gone
+    when the host is restarted, as those are that listen. Not made yet."""
+    name = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:8]
+    home = Path("/run") if os.geteuid() == 0 else Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return home / "kilonova" / name
 
 
 def settle(state_dir: Path) -> None:

@@ -31,6 +31,7 @@ PACKAGES = {
     "mkfs.vfat": "dosfstools",
     "mkfs.xfs": "xfsprogs",
     "mkswap": "util-linux",
+    "cryptsetup": "cryptsetup-bin",
     "prlimit": "util-linux",
     "setpriv": "util-linux",
     "fusermount3": "fuse3",

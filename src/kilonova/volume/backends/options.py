@@ -25,10 +25,30 @@ class FakeBackendOptions(
     total_gb: Annotated[int, doc("Size of the pool, in GiB.", ge=0)] = 1_000_000
 
 
+class LocalBackendOptions(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="local"
+):
+    """Of volumes that are files of the agent's host."""
+
+    folder: Annotated[str, doc('Where the files are; "": a folder of the state directory.')] = ""
+    owner: Annotated[str, doc('User that guests of this host run as; "": the agent\'s user.')] = "libvirt-qemu"
+    address: Annotated[
+        str, doc('IP address by which guests of other hosts reach the volumes; "": the host\'s own, if it has one.')
+    ] = ""
+    listen: Annotated[str, doc('IP address to listen on for them; "": the same.')] = ""
+    first_port: Annotated[int, doc("First of the TCP ports, one for each volume that they use.", ge=1, le=65535)] = (
+        61000
+    )
+    ports: Annotated[int, doc("How many ports there are.", ge=1)] = 4000
+    remote_write_cache: Annotated[
+        bool, doc("Whether what other hosts write may be lost with this host's power while it is not flushed.")
+    ] = False
+
+
 class RbdBackendOptions(
     CephOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="rbd"
 ):
     """Of volumes in Ceph: the cluster, the user, and the pools of volumes and of the images that they are cloned from."""
 
 
-BackendOptions = FakeBackendOptions | RbdBackendOptions
+BackendOptions = FakeBackendOptions | LocalBackendOptions | RbdBackendOptions

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kilonova.core.clock import SYSTEM, Clock
+from kilonova.core.folders import runtime_folder
 from kilonova.core.registry import Registry
 from kilonova.volume.backends.driver import VolumeDriver
 
@@ -22,11 +23,17 @@ class BackendContext(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     state_dir: Path
     options: Any = None
+    address: str = ""  # the host's IP address, as other hosts reach it
     clock: Clock = SYSTEM
 
     @property
     def folder(self) -> Path:
         return self.state_dir / "volumes" / self.name
+
+    @property
+    def runtime(self) -> Path:
+        """For sockets: gone when the host is restarted."""
+        return runtime_folder(self.state_dir) / "volumes" / self.name
 
 
 def load(driver: str, context: BackendContext) -> VolumeDriver:
@@ -40,6 +47,12 @@ def _fake(context: BackendContext) -> VolumeDriver:
     return FakeBackend(context)
 
 
+def _local(context: BackendContext) -> VolumeDriver:
+    from kilonova.volume.backends.local.backend import LocalBackend
+
+    return LocalBackend(context)
+
+
 def _rbd(context: BackendContext) -> VolumeDriver:
     from kilonova.volume.backends.rbd import RbdBackend
 
@@ -47,5 +60,5 @@ def _rbd(context: BackendContext) -> VolumeDriver:
 
 
 BACKENDS: Registry[Callable[[BackendContext], VolumeDriver]] = Registry(
-    "[volume] driver of a back end", "volume back end", "volume_backends", {"fake": _fake, "rbd": _rbd}
+    "[volume] driver of a back end", "volume back end", "volume_backends", {"fake": _fake, "local": _local, "rbd": _rbd}
 )
