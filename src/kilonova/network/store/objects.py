@@ -121,11 +121,12 @@ class Objects(Generic[R]):
         if values:
             await connection.execute(update(self.table).where(self.table.c.id == object_id).values(**values))
 
-    async def remove(self, connection: Connection, ids: Iterable[str]) -> None:
-        """Delete rows and their tags."""
+    async def remove(self, connection: Connection, ids: Iterable[str], *, tagged: bool = True) -> None:
+        """Delete rows and their tags, which there may be if `tagged`."""
         for part in tags.chunks(ids):
             await connection.execute(*_gone(part, table=self.table))
-            await tags.remove_all(connection, part)
+            if tagged:
+                await tags.remove_all(connection, part)
 
 
 def _sortable(key: Any) -> Any:

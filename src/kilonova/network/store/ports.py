@@ -23,6 +23,7 @@ from kilonova.network.tables import (
     ports,
     router_ports,
     subnets,
+    tags,
 )
 
 
@@ -65,9 +66,10 @@ class PolicedPortRow(PortRow):
 
 
 class LedToRow(PolicedPortRow):
-    """With how many floating IPs and port forwardings lead to it."""
+    """With how many floating IPs and port forwardings lead to it, and how many tags it has."""
 
     led_by: int
+    tagged: int
 
 
 NETWORK_POLICY = (
@@ -121,7 +123,8 @@ async def get(connection: Connection, port_id: str, *, lock: bool = False) -> Le
 def _led_to(port_id: Any, *, lock: bool) -> Select[Any]:
     leading = select(func.count()).where(floating_ips.c.fixed_port_id == ports.c.id).scalar_subquery()
     forwarded = select(func.count()).where(port_forwardings.c.internal_port_id == ports.c.id).scalar_subquery()
-    query = PORTS.rows.add_columns((leading + forwarded).label("led_by")).where(ports.c.id == port_id)
+    tagged = select(func.count()).where(tags.c.resource_id == ports.c.id).scalar_subquery().label("tagged")
+    query = PORTS.rows.add_columns((leading + forwarded).label("led_by"), tagged).where(ports.c.id == port_id)
     return locked(query, of=ports) if lock else query
 
 
