@@ -94,7 +94,7 @@ def make_core(tmp_path: Path, *, bus: Bus | None = None) -> tuple[Core, Gateway,
     """A core whose services are reached through the gateway: put each service's app into `gateway.apps[prefix]`."""
     gateway = Gateway({})
     transport = AsgiTransport(gateway)
-    names = ("identity", "image", "network", "compute", "placement", "metadata")
+    names = ("identity", "image", "network", "compute", "placement", "metadata", "volume")
     core = Core(
         clock=Clock(), bus=bus or MemoryBus(), faults=Faults(), state_dir=tmp_path, region="RegionOne",
         endpoints={name: f"{BASE}/{name}" for name in names}, identity_url=f"{BASE}/identity", transport=transport,

@@ -36,6 +36,7 @@ TITLES = {
     "placement": "Placement API",
     "compute": "Compute API (Nova v2.1)",
     "network": "Network API (Neutron v2.0)",
+    "volume": "Volume API (Cinder v3)",
     "metadata": "Metadata service",
     "ops": "Operations",
 }

@@ -17,6 +17,8 @@ CATALOG: tuple[tuple[str, str, str, str], ...] = (
     ("placement", "placement", "placement", ""),
     ("network", "neutron", "network", ""),
     ("compute", "nova", "compute", "/v2.1"),
+    ("block-storage", "cinder", "volume", "/v3"),
+    ("volumev3", "cinderv3", "volume", "/v3"),
 )
 
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from kilonova.compute.conductor.service import ConductorService
     from kilonova.compute.database import ComputeDatabase
     from kilonova.identity.app import IdentityService
+    from kilonova.volume.database import VolumeDatabase
 
-SERVICES = ("identity", "image", "network", "compute", "placement", "metadata", "ops")
+SERVICES = ("identity", "image", "network", "compute", "placement", "volume", "metadata", "ops")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class Deps:
         from kilonova.compute.database import ComputeDatabase
 
         return ComputeDatabase(self.core)
+
+    @cached_property
+    def volume_database(self) -> VolumeDatabase:
+        from kilonova.volume.database import VolumeDatabase
+
+        return VolumeDatabase(self.core)
 
     @cached_property
     def conductor(self) -> ConductorService:
@@ -240,6 +247,31 @@ def compute(deps: Deps) -> Iterator[Service]:
         yield ComputeAgent(core, host, driver, journal, options, transfers)
 
 
+def volume_api(deps: Deps) -> Iterator[Service]:
+    from kilonova.volume.app import VolumeService
+
+    yield deps.revocations
+    yield deps.volume_database
+    yield VolumeService(deps.core, deps.settings.volume, database=deps.volume_database)
+
+
+def volume_conductor(deps: Deps) -> Iterator[Service]:
+    from kilonova.volume.conductor.service import VolumeConductorService
+
+    yield deps.volume_database
+    yield VolumeConductorService(
+        deps.core, deps.settings.volume_conductor, deps.volume_database.database, host=deps.settings.host
+    )
+
+
+def volume_agent(deps: Deps) -> Iterator[Service]:
+    from kilonova.hosts import backends_of
+    from kilonova.volume.agent.service import VolumeAgent
+
+    backends = backends_of(deps.settings, deps.core.clock)
+    yield VolumeAgent(deps.core, deps.settings.host, backends, deps.settings.volume_agent)
+
+
 Builder = Callable[[Deps], Iterator[Service]]
 
 
@@ -275,13 +307,17 @@ COMPONENTS: dict[str, Component] = {
         ),
         Component("scheduler", (scheduler,)),
         Component("conductor", (conductor, reconciler)),
+        Component("volume", (volume_api,), 8776, "kilonova.volume.app"),
+        Component("volume-conductor", (volume_conductor,)),
+        Component("volume-agent", (volume_agent,)),
         Component("network-agent", (network_agent,), needs=("bus",), secrets=(("metadata_secret",),), on_host=True),
         Component("compute", (compute,), secrets=(("compute_password", "service_password"),), on_host=True),
     )
 }
 
 ALL_IN_ONE: tuple[Builder, ...] = (
-    identity, placement, image, network_api, compute_api, metadata, scheduler, conductor, network_agent, compute, reconciler,
+    identity, placement, image, network_api, compute_api, volume_api, metadata, scheduler, conductor, volume_conductor,
+    network_agent, volume_agent, compute, reconciler,
 )  # fmt: skip
 """In the order of starting; the reconciler last, when the hosts have reported."""
 

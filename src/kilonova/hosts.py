@@ -22,11 +22,16 @@ from kilonova.network.agent.noop import NoopDataPlane
 from kilonova.network.agent.registry import check_names
 from kilonova.settings import Settings
 from kilonova.tls import verify_context
+from kilonova.volume.backends.driver import VolumeDriver
+from kilonova.volume.backends.registry import BackendContext
+from kilonova.volume.backends.registry import load as load_backend
 
 if TYPE_CHECKING:
     from kilonova.network.agent.options import DataPlaneOptions
 
 T = TypeVar("T", bound=msgspec.Struct)
+DEFAULT_BACKEND = "local"
+"""Of machines with real guests, where none is named."""
 
 
 def options_of(kind: type[T], section: msgspec.Struct, **given: Any) -> T:
@@ -63,6 +68,21 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
         )
         for host in hosts_of(settings)
     }
+
+
+def backends_of(settings: Settings, clock: Clock) -> dict[str, VolumeDriver]:
+    """The back ends for volumes of this machine, by name. Raises ConfigError for an unknown driver."""
+    chosen = settings.volume_agent
+    single = chosen.driver or ("fake" if settings.agent.driver == "fake" else DEFAULT_BACKEND)
+    named: dict[str, Any] = dict(chosen.backends) or {single: None}
+    found = {}
+    for name, options in named.items():
+        driver = single if options is None else options.__struct_config__.tag
+        context = BackendContext(
+            name=name, host=settings.host, state_dir=settings.state_dir, options=options, clock=clock
+        )
+        found[name] = load_backend(driver, context)
+    return found
 
 
 def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:

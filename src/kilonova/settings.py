@@ -25,8 +25,10 @@ from kilonova.core.web.limits import Limits
 from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
 from kilonova.network.options import NetworkOptions
+from kilonova.volume.agent.options import VolumeAgentOptions
+from kilonova.volume.options import VolumeConductorOptions, VolumeOptions
 
-DATABASES = ("identity", "image", "placement", "compute", "network")
+DATABASES = ("identity", "image", "placement", "compute", "network", "volume")
 
 
 class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     placement: Annotated[str, doc("Placement's database.")] = ""
     compute: Annotated[str, doc("Compute's database.")] = ""
     network: Annotated[str, doc("The network service's database.")] = ""
+    volume: Annotated[str, doc("The volume service's database.")] = ""
 
     def urls(self) -> dict[str, str]:
         """Service → URL, of those that have one."""
@@ -101,6 +104,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     placement: Annotated[str, doc("Placement's.")] = ""
     compute: Annotated[str, doc("The compute API's.")] = ""
     network: Annotated[str, doc("The network API's.")] = ""
+    volume: Annotated[str, doc("The volume API's.")] = ""
     metadata: Annotated[str, doc("The metadata service's.")] = ""
     ops: Annotated[str, doc("Where `kilonova verify` asks: beside the compute API.")] = ""
 
@@ -244,6 +248,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: SchedulerOptions
     conductor: ConductorOptions
     agent: AgentOptions
+    volume: VolumeOptions
+    volume_conductor: VolumeConductorOptions
+    volume_agent: VolumeAgentOptions
     driver: DriverSettings
     disks: DiskSettings
     dataplane: DataPlaneSettings

@@ -46,13 +46,14 @@ from kilonova.compute.resources.usage.routes import USAGE
 from kilonova.compute.resources.versions import MICROVERSIONS, VERSIONS
 from kilonova.compute.resources.volume_attachments.routes import VOLUME_ATTACHMENTS
 from kilonova.compute.volumes import VolumeAccess
-from kilonova.compute.web.legacy_urls import PREFIXES, LegacyUrls, nouns_of, within_project
+from kilonova.compute.web.legacy_urls import CURRENT, PREFIXES, LegacyUrls
 from kilonova.compute.web.parameters import within_parameters
 from kilonova.core import errors
 from kilonova.core.db import Database
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import compute_format
+from kilonova.core.web.project_urls import nouns_of, within_project
 from kilonova.core.web.resource import rules_of
 from kilonova.identity.client import IdentityClient
 from kilonova.image.client import ImageClient
@@ -126,7 +127,7 @@ class ComputeApiService:
         web = core.web("compute", compute_format, policy, microversions=MICROVERSIONS)
         web = msgspec.structs.replace(web, other_method=errors.NotFound)  # as upstream, which has no 405
         guarded = [within_project(within_parameters(route, PARAMETERS)) for route in self.routes]
-        self.app = LegacyUrls(build_app(web, guarded), nouns_of(self.routes))
+        self.app = LegacyUrls(build_app(web, guarded), nouns_of(self.routes, CURRENT))
 
     async def start(self) -> None:
         if self._own is not None:

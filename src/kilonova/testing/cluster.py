@@ -30,7 +30,7 @@ import msgspec
 from kilonova.core.bus.senders import HostUsers
 from kilonova.core.clock import SYSTEM
 from kilonova.network.agent.metadata_signature import host_secret
-from kilonova.settings import SecretSettings
+from kilonova.settings import DATABASES, SecretSettings
 from kilonova.testing.engines import Engine, HAProxy, Memcached, PostgreSQL, RabbitMQ, free_port
 from kilonova.testing.engines.base import LOOPBACK, spawn
 
@@ -43,7 +43,7 @@ LAYOUT: dict[str, int | Sequence[str]] = {
 """Component → how many, or the hosts it runs on."""
 SERVICES = {
     "identity": "identity", "image": "image", "placement": "placement", "compute-api": "compute", "network-api": "network",
-    "metadata": "metadata",
+    "volume": "volume", "metadata": "metadata",
 }  # fmt: skip
 """Components that serve HTTP → the service's name, which is its prefix."""
 ENGINES: dict[str, Callable[..., Engine]] = {"broker": RabbitMQ, "database": PostgreSQL, "cache": Memcached}
@@ -159,7 +159,7 @@ class Cluster:
         if self.host_users:
             self.engines["broker"].add_hosts(self.host_users, *self._hosts())  # type: ignore[attr-defined]
         database = self.engines["database"]
-        for service in ("identity", "image", "placement", "compute", "network"):
+        for service in DATABASES:
             database.url(service)  # type: ignore[attr-defined]
         self.config.write_text(self._toml())
         self.config.chmod(0o600)

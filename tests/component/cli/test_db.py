@@ -95,5 +95,5 @@ def test_an_unreachable_server(tmp_path: Path, kind: str) -> None:
 
 
 def test_an_unknown_service(config: Path) -> None:
-    with pytest.raises(ConfigError, match="no service with a database: volume; there are identity, image"):
-        run(config, "upgrade", "volume")
+    with pytest.raises(ConfigError, match="no service with a database: dns; there are identity, image"):
+        run(config, "upgrade", "dns")

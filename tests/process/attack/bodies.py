@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from kilonova.compute.actions.registry import ACTIONS
+from tests.process.attack.volumes import VOLUME_ACTIONS
 from tests.process.attack.world import KEY, NOWHERE, PASSWORD, Place, World
 
 PATCH = "application/openstack-images-v2.1-json-patch"
@@ -197,6 +198,37 @@ BODIES: dict[tuple[str, str, str], Any] = {
     },
     ("placement", "PUT", "/allocations/*"): ALLOCATION,
     ("placement", "POST", "/allocations"): {NOWHERE: ALLOCATION},
+    ("volume", "POST", "/v3/volumes"): {
+        "volume": NAMED | {"size": 1, "description": "d", "metadata": {"a": "b"}, "availability_zone": "nova"}
+    },
+    ("volume", "PUT", "/v3/volumes/*"): {"volume": {"name": "FRESH", "metadata": {"a": "b"}}},
+    ("volume", "POST", "/v3/volumes/*/metadata"): {"metadata": {"a": "b"}},
+    ("volume", "PUT", "/v3/volumes/*/metadata"): {"metadata": {"word": "b"}},
+    ("volume", "PUT", "/v3/volumes/*/metadata/*"): {"meta": {"word": "b"}},
+    ("volume", "POST", "/v3/volumes/*/action"): {"os-show_image_metadata": {}},
+    ("volume", "POST", "/v3/snapshots"): {
+        "snapshot": NAMED | {"volume_id": "volume volumes", "force": True, "description": "d", "metadata": {"a": "b"}}
+    },
+    ("volume", "PUT", "/v3/snapshots/*"): {"snapshot": {"name": "FRESH"}},
+    ("volume", "POST", "/v3/snapshots/*/metadata"): {"metadata": {"a": "b"}},
+    ("volume", "PUT", "/v3/snapshots/*/metadata"): {"metadata": {"word": "b"}},
+    ("volume", "PUT", "/v3/snapshots/*/metadata/*"): {"meta": {"word": "b"}},
+    ("volume", "POST", "/v3/snapshots/*/action"): {"os-reset_status": {"status": "available"}},
+    ("volume", "POST", "/v3/types"): {
+        "volume_type": NAMED | {"description": "d", "extra_specs": {"a": "b"}, "os-volume-type-access:is_public": True}
+    },
+    ("volume", "PUT", "/v3/types/*"): {"volume_type": {"name": "FRESH", "description": "d", "is_public": False}},
+    ("volume", "POST", "/v3/types/*/extra_specs"): {"extra_specs": {"a": "b"}},
+    ("volume", "PUT", "/v3/types/*/extra_specs/*"): {"word": "b"},
+    ("volume", "POST", "/v3/types/*/action"): {"removeProjectAccess": {"project": "PROJECT"}},
+    ("volume", "POST", "/v3/attachments"): {
+        "attachment": {"volume_uuid": "volume volumes", "instance_uuid": None, "connector": None, "mode": "rw"}
+    },
+    ("volume", "PUT", "/v3/attachments/*"): {"attachment": {"connector": {"host": "h", "ip": "10.0.0.1"}}},
+    ("volume", "POST", "/v3/attachments/*/action"): {"os-complete": {}},
+    ("volume", "PUT", "/v3/os-quota-sets/*"): {"quota_set": {"volumes": 1000, "gigabytes": -1}},
+    ("volume", "PUT", "/v3/os-quota-class-sets/*"): {"quota_class_set": {"volumes": 1000}},
+    ("volume", "PUT", "/v3/os-services/*"): {"host": "nowhere@x", "binary": "cinder-volume"},
 }  # fmt: skip
 """(service, method, path with `*` for each parameter) → a body. `FRESH` stands for a new name, `PROJECT` and `USER` for
 `member`'s, "SERVICE WORD" for the id of one of these. A route without one gets an empty object."""
@@ -228,6 +260,8 @@ def body_of(world: World, place: Place) -> Any:
     """The place's valid body in this world, or None for what takes none."""
     if not place.writes or place.route.method == "DELETE":
         return None
+    if place.service == "volume" and place.action:
+        return _filled(world, {place.action: VOLUME_ACTIONS[place.action]})
     if place.action:
         action = ACTIONS.by_wire(place.action)
         return {place.action: action.example if action else None}
@@ -255,6 +289,8 @@ def _filled(world: World, body: Any) -> Any:
         ("network", "service_profiles"),
         ("network", "security-groups"),
         ("identity", "services"),
+        ("volume", "volumes"),
+        ("volume", "snapshots"),
     ):
         if f'"{service} {what}"' in text:
             text = text.replace(f'"{service} {what}"', json.dumps(world.id(service, what)))
@@ -263,7 +299,7 @@ def _filled(world: World, body: Any) -> Any:
 
 def headers_of(place: Place) -> dict[str, str]:
     """The version at which the route is there, and the content type it wants."""
-    action = ACTIONS.by_wire(place.action) if place.action else None
+    action = ACTIONS.by_wire(place.action) if place.action and place.service == "compute" else None
     window = place.route if action is None else action
     since, until = (str(edge) if edge is not None else None for edge in (window.since, window.until))
     headers = {"version": until or max(since or "2.1", "2.90", key=lambda v: int(v.split(".")[1]))}

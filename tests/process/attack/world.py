@@ -20,6 +20,7 @@ from kilonova.core.web.app import Route
 from kilonova.core.web.transport import AsgiTransport
 from kilonova.settings import load
 from tests.eventually import PATIENCE, eventually
+from tests.process.attack.volumes import VOLUME_ACTIONS
 from tests.support import Answer, Client
 
 T = TypeVar("T")
@@ -32,12 +33,15 @@ CALLERS = (
 )  # fmt: skip
 """From the least rights to the most. The project `owned` has all things; `reader`, `restricted` (an application credential of
 `member`'s) and `member` are of it; `foreign` is a member of another one. Not in the table: `chief`, an admin in `owned`."""
-BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats", "configurations"}
+BESIDE = {"last_seen", "updated_at", "seen_at", "heartbeat_timestamp", "stats", "configurations", "reported_at"}
 """Columns that agents write all the time."""
 BUSY = "SELECT (SELECT count(*) FROM servers WHERE deleted = 0 AND (task_state IS NOT NULL OR vm_state = 'building')) \
     + (SELECT count(*) FROM migrations WHERE status = 'confirming' OR status = 'finished' AND NOT EXISTS (SELECT * FROM servers \
     WHERE uuid = server_uuid AND deleted = 0 AND vm_state NOT IN ('active', 'stopped'))) + (SELECT count(*) FROM outbox)"
 """What is still going on: moves are ended by the conductor's round, where the user's word is no longer awaited."""
+BUSY_VOLUMES = "SELECT (SELECT count(*) FROM tasks) + (SELECT count(*) FROM outbox)"
+VERSIONS = {"placement": "1.39", "volume": "3.71"}
+"""The microversion of requests, where it is not compute's."""
 BESIDE_TABLES = ("outbox", "alembic", "sqlite_", "revocation", "login_failures")
 
 
@@ -76,6 +80,7 @@ class World:
             "cloud": {"state_dir": str(folder), "fake_hosts": 2},
             "agent": {"driver": "fake", "stop_grace": 0.0},
             "secrets": {"admin_password": PASSWORD, "demo_password": PASSWORD},
+            "volume": {"quotas": {"volumes": -1, "snapshots": -1, "gigabytes": -1}},
         }
         self.folder, self.runner = folder, asyncio.Runner()
         self.cloud = self.run(self._start(overrides))
@@ -110,6 +115,8 @@ class World:
                 found.append(Place(service.prefix[1:], route))
                 if route.path == "/v2.1/servers/{server_id:str}/action":
                     found += [Place("compute", route, action.wire) for action in ACTIONS if action.wire]
+                if route.path == "/v3/volumes/{volume_id:str}/action":
+                    found += [Place("volume", route, name) for name in VOLUME_ACTIONS]
         return found
 
     # ---- requests
@@ -117,12 +124,11 @@ class World:
     def ask(
         self, caller: str, method: str, path: str, body: Any = None, *, content: bytes | None = None, **headers: str
     ) -> Answer:
-        version = headers.pop("version", "2.90")
         service = path.split("/")[1]
+        version = VERSIONS.get(service) or headers.pop("version", "2.90")
+        headers.pop("version", None)
         sent = {"accept": "application/json", "openstack-api-version": f"{service} {version}"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        if service == "placement":
-            sent["openstack-api-version"] = "placement 1.39"
         if content is not None:
             sent.setdefault("content-type", "application/json")
         work = self.client(method, path, token=self.tokens[caller], json=body, content=content or b"", headers=sent)
@@ -173,7 +179,8 @@ class World:
             nonlocal seen
             self.run(asyncio.sleep(0.003))
             before, seen = seen, self.rows()
-            return before == seen and not self._databases["compute"].execute(BUSY).fetchone()[0]
+            busy = self._databases["compute"].execute(BUSY), self._databases["volume"].execute(BUSY_VOLUMES)
+            return before == seen and not any(answer.fetchone()[0] for answer in busy)
 
         eventually(at_rest, "the cloud does not come to rest", pause=0)
         return seen
@@ -309,6 +316,25 @@ def _server(world: World) -> str:
     server = str(world.ok("member", "POST", "/compute/v2.1/servers", {"server": wanted})["server"]["id"])
     assert world.server_now(server)["status"] == "ACTIVE"
     return server
+
+
+def _volume(world: World) -> str:
+    wanted = {"size": 1, "name": world.fresh(), "metadata": {"word": "x"}}
+    volume = str(world.ok("member", "POST", "/volume/v3/volumes", {"volume": wanted})["volume"]["id"])
+    world.quiet()
+    return volume
+
+
+def _volume_snapshot(world: World) -> str:
+    wanted = {"volume_id": world.id("volume", "volumes"), "metadata": {"word": "x"}}
+    snapshot = str(world.ok("member", "POST", "/volume/v3/snapshots", {"snapshot": wanted})["snapshot"]["id"])
+    world.quiet()
+    return snapshot
+
+
+def _attachment(world: World) -> str:
+    wanted = {"attachment": {"volume_uuid": _volume(world), "instance_uuid": None, "connector": {"host": "h"}}}
+    return str(world.ok("member", "POST", "/volume/v3/attachments", wanted)["attachment"]["id"])
 
 
 def _image(world: World) -> str:
@@ -518,9 +544,26 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("compute", "os-quota-sets"): lambda w: w.projects["owned"],
     ("compute", "os-simple-tenant-usage"): lambda w: w.projects["owned"],
     ("placement", "resource_providers"): _provider,
+    ("volume", "volumes"): _volume,
+    ("volume", "snapshots"): _volume_snapshot,
+    ("volume", "attachments"): _attachment,
+    ("volume", "types"): made(
+        "/volume/v3/types",
+        lambda w: {"volume_type": {"name": w.fresh(), "os-volume-type-access:is_public": False, "extra_specs": {"word": "x"}}},
+        "admin",
+    ),
+    ("volume", "os-quota-sets"): lambda w: w.projects["owned"],
+    ("volume", "capabilities"): lambda w: w.ok("admin", "GET", "/volume/v3/scheduler-stats/get_pools")["pools"][0]["name"],
 }  # fmt: skip
 """(service, the word before a path's parameter) → makes one that `member`'s project owns, or a cloud-wide one."""
-WORDS = {"tags": "word", "metadata": "word", "os-extra_specs": "hw:cpu_policy", "extensions": "agent"}
+WORDS = {
+    "tags": "word",
+    "metadata": "word",
+    "extra_specs": "word",
+    "os-services": "enable",
+    "os-extra_specs": "hw:cpu_policy",
+    "extensions": "agent",
+}
 PRIVATE = {
     ("compute", what)
     for what in (
@@ -533,5 +576,7 @@ PRIVATE = {
         "networks", "subnets", "ports", "security-groups", "security-group-rules", "quotas", "routers", "floatingips",
         "rbac-policies", "address-groups", "address-scopes", "subnetpools", "policies",
     )
+} | {
+    ("volume", what) for what in ("volumes", "snapshots", "attachments", "os-quota-sets")
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

@@ -29,7 +29,7 @@ class Api:
         self.user, self.version = user, version
         self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
         base = place if callable(place) else f"{place}/{{}}".format
-        versions = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0"}
+        versions = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0", "volume": "/v3"}
         self.urls = {name: base(name) + versions.get(name, "") for name in (*versions, "placement", "ops")}
         self.token: str | None = self.login()
 
@@ -51,8 +51,8 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> httpx.Response:  # fmt: skip
         sent = {"OpenStack-API-Version": f"compute {self.version}", "Accept": "application/json"} | (headers or {})
-        if service == "placement":
-            sent["OpenStack-API-Version"] = "placement 1.39"
+        if service in ("placement", "volume"):
+            sent["OpenStack-API-Version"] = {"placement": "placement 1.39", "volume": "volume 3.71"}[service]
         if self.token is not None:
             sent["X-Auth-Token"] = self.token
         return self.http.request(method, self.urls[service] + path, json=body, content=content, headers=sent)

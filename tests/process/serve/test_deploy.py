@@ -83,7 +83,7 @@ def test_haproxy_serves_what_the_endpoints_name() -> None:
     endpoints = sample("controller").endpoints
     for component, service in {
         "identity": "identity", "image": "image", "placement": "placement", "compute-api": "compute",
-        "network-api": "network", "metadata": "metadata",
+        "network-api": "network", "volume": "volume", "metadata": "metadata",
     }.items():  # fmt: skip
         port = COMPONENTS[component].port
         assert f"bind 10.0.0.10:{port} ssl" in text
@@ -134,7 +134,7 @@ def test_the_samples_have_what_their_machines_need() -> None:
     controller, compute = sample("controller"), sample("compute")
     needed = {names[0] for component in COMPONENTS.values() for names in component.secrets}
     assert all(getattr(controller.secrets, name) for name in needed | {"grant_secret"})
-    assert set(controller.database.urls()) == {"identity", "image", "placement", "compute", "network"}
+    assert set(controller.database.urls()) == {"identity", "image", "placement", "compute", "network", "volume"}
     assert compute.database.urls() == {}
     for agent in AGENTS:
         assert all(getattr(compute.secrets, names[0]) for names in COMPONENTS[agent].secrets)

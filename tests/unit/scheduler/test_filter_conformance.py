@@ -14,9 +14,9 @@ from kilonova.compute.models import HostState
 from kilonova.compute.scheduler import json_query, weighers
 from kilonova.compute.scheduler.filters import BUILT_IN, ForcedHost, NamedHosts
 from kilonova.compute.scheduler.host_values import NAMES, host_value
-from kilonova.compute.scheduler.operators import matches
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.scheduler.versions import satisfies
+from kilonova.core.operators import matches
 from tests.unit.scheduler.hosts import group, host, request
 
 OPTIONS = SchedulerOptions(isolated_hosts=("host-1",), isolated_images=("image-1",))

@@ -5,25 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from functools import wraps
 from typing import Any
 
-import msgspec
-
-from kilonova.core import errors
-from kilonova.core.web.app import Route
-from kilonova.core.web.call import LENIENT, Call, Reply
+from kilonova.core.web.call import LENIENT
+from kilonova.core.web.project_urls import PROJECT, ROOT, raw_path
 from kilonova.core.web.transport import ASGIApp
 
 CURRENT, LEGACY = "/v2.1", ("/v2", "/v1.1")
 PREFIXES = (CURRENT, *LEGACY)
 PATH = re.compile(r"(/v2\.1|/v2|/v1\.1)(?:/([0-9A-Za-z_.~-]{1,64}))?(/.*)", re.DOTALL)
 VERSION_HEADERS = frozenset([b"openstack-api-version", b"x-openstack-nova-api-version"])
-ROOT, PROJECT = "kilonova_root", "kilonova_url_project"
-
-
-class ForeignUrl(errors.BadRequest):
-    template = "Malformed request URL: URL's project_id '{named}' doesn't match Context's project_id '{project_id}'"
 
 
 class LegacyUrls:
@@ -40,7 +31,7 @@ class LegacyUrls:
             return
         version, project, rest = place
         before = version if project is None else f"{version}/{project}"
-        raw = CURRENT.encode() + _raw(scope)[len(before) :]
+        raw = CURRENT.encode() + raw_path(scope)[len(before) :]
         inner = scope | {"path": CURRENT + rest, "raw_path": raw, ROOT: before}
         if project is not None:
             inner[PROJECT] = project
@@ -60,12 +51,7 @@ class LegacyUrls:
         if project is None and (version == CURRENT or rest == "/"):
             return None
         before = f"{version}/" if project is None else f"{version}/{project}/"
-        return (version, project, rest) if _raw(scope).startswith(before.encode()) else None  # else it is escaped
-
-
-def _raw(scope: Any) -> bytes:
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return raw
+        return (version, project, rest) if raw_path(scope).startswith(before.encode()) else None  # else it is escaped
 
 
 def _without_versions(headers: Any) -> list[tuple[bytes, bytes]]:
@@ -85,22 +71,3 @@ def _sending_without_versions(send: Any) -> Callable[[Any], Awaitable[None]]:
         await send(message)
 
     return sending
-
-
-def nouns_of(routes: Iterable[Route]) -> set[str]:
-    """What follows the version in these routes."""
-    return {route.path.split("/")[2] for route in routes if route.path.startswith(f"{CURRENT}/")}
-
-
-def within_project(route: Route) -> Route:
-    """The route, refused where the URL names another project than the token's."""
-    handler = route.handler
-
-    @wraps(handler)
-    async def checked(call: Call, **params: Any) -> Reply:
-        named = call.request.scope.get(PROJECT)
-        if named is not None and named not in (call.ctx.project_id, call.ctx.project_name):
-            raise ForeignUrl(named=named, project_id=call.ctx.project_id)
-        return await handler(call, **params)
-
-    return route if route.public else msgspec.structs.replace(route, handler=checked)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from msgspec import UNSET, UnsetType
 
 from kilonova.compute.web.fields import Link
-from kilonova.compute.web.legacy_urls import CURRENT, PROJECT, ROOT
+from kilonova.compute.web.legacy_urls import CURRENT
 from kilonova.core.web.call import Call
 from kilonova.core.web.paging import Page, next_links
+from kilonova.core.web.project_urls import PROJECT, ROOT
 
 Links = list[Link] | UnsetType
 

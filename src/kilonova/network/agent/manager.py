@@ -102,9 +102,6 @@ class NetworkAgent(NetworkAgentAPI):
 
     async def plug(self, ctx: RequestContext, port_ids: list[str]) -> None:
         taps = {tap_name(port_id): port_id for port_id in port_ids}
-        reported = {
-            tap for tap in taps if tap in self._ports and tap in self._up
-        }  # what comes up meanwhile reports itself
         if any(tap not in self._ports or tap not in self._up or tap in self._faulty for tap in taps):
             try:
                 await self._sync()
@@ -120,7 +117,7 @@ class NetworkAgent(NetworkAgentAPI):
             if tap in self._faulty:
                 self._retry_faults()
                 raise PlugFailed(host=self.host, reason=self._faulty[tap])
-            if tap in reported:
+            if tap in self._up:
                 self._report(tap, True)
 
     async def unplug(self, ctx: RequestContext, port_ids: list[str]) -> None:

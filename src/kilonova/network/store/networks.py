@@ -50,6 +50,16 @@ async def default_external(connection: Connection) -> NetworkRow | None:
     return rows.first(await connection.execute(query), NetworkRow)
 
 
+async def external_among(connection: Connection, network_ids: Iterable[str]) -> set[str]:
+    """Those of these networks that are external."""
+    return set((await connection.execute(*_external(list(network_ids)))).scalars())
+
+
+@prepared
+def _external(network_ids: Any) -> Select[Any]:
+    return select(networks.c.id).where(networks.c.id.in_(network_ids), networks.c.external)
+
+
 async def ports_in_use(connection: Connection, network_id: str) -> Sequence[str]:
     """Ids of ports that keep a network from being deleted; DHCP's own ports do not."""
     query = (

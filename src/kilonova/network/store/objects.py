@@ -121,12 +121,11 @@ class Objects(Generic[R]):
         if values:
             await connection.execute(update(self.table).where(self.table.c.id == object_id).values(**values))
 
-    async def remove(self, connection: Connection, ids: Iterable[str], *, tagged: bool = True) -> None:
-        """Delete rows and their tags, which there may be if `tagged`."""
+    async def remove(self, connection: Connection, ids: Iterable[str]) -> None:
+        """Delete rows and their tags."""
         for part in tags.chunks(ids):
             await connection.execute(*_gone(part, table=self.table))
-            if tagged:
-                await tags.remove_all(connection, part)
+            await tags.remove_all(connection, part)
 
 
 def _sortable(key: Any) -> Any:

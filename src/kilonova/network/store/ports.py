@@ -23,7 +23,6 @@ from kilonova.network.tables import (
     ports,
     router_ports,
     subnets,
-    tags,
 )
 
 
@@ -66,10 +65,9 @@ class PolicedPortRow(PortRow):
 
 
 class LedToRow(PolicedPortRow):
-    """With how many floating IPs and port forwardings lead to it, and how many tags it has."""
+    """With how many floating IPs and port forwardings lead to it."""
 
     led_by: int
-    tagged: int
 
 
 NETWORK_POLICY = (
@@ -123,8 +121,7 @@ async def get(connection: Connection, port_id: str, *, lock: bool = False) -> Le
 def _led_to(port_id: Any, *, lock: bool) -> Select[Any]:
     leading = select(func.count()).where(floating_ips.c.fixed_port_id == ports.c.id).scalar_subquery()
     forwarded = select(func.count()).where(port_forwardings.c.internal_port_id == ports.c.id).scalar_subquery()
-    tagged = select(func.count()).where(tags.c.resource_id == ports.c.id).scalar_subquery().label("tagged")
-    query = PORTS.rows.add_columns((leading + forwarded).label("led_by"), tagged).where(ports.c.id == port_id)
+    query = PORTS.rows.add_columns((leading + forwarded).label("led_by")).where(ports.c.id == port_id)
     return locked(query, of=ports) if lock else query
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, Update, func, null, or_, select, union_all, update
+from sqlalchemy import Select, Update, func, or_, select, update
 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 from kilonova.core.db.prepared import prepared
 from kilonova.network import device_owners
 from kilonova.network.store import networks as network_store
-from kilonova.network.store import tags as tag_store
 from kilonova.network.store.objects import Objects, StandardRow
 from kilonova.network.store.tags import Condition
-from kilonova.network.tables import ip_allocations, networks, ports, router_ports, subnetpools, subnets, tags
+from kilonova.network.tables import ip_allocations, networks, ports, router_ports, subnetpools, subnets
 
 
 class SubnetRow(StandardRow):
@@ -39,29 +38,13 @@ class SubnetRow(StandardRow):
     born: int
 
 
-class Placed(NamedTuple):
-    """A subnet of a network, with the address scope that its prefix is from."""
-
-    id: str
-    ip_version: int
-    address_scope_id: str | None
-
-
-class _Beside(TypedRow):
-    """What networks are shown with: a subnet, or (`ip_version` None) a tag as its `id`."""
+class PlacedRow(TypedRow):
+    """A subnet on its network, with the address scope that its prefix is from."""
 
     network_id: str
     id: str
-    ip_version: int | None
+    ip_version: int
     address_scope_id: str | None
-    born: int | None
-
-
-class _Named(TypedRow):
-    """A tag of a subnet, or (None) an external network."""
-
-    id: str
-    tag: str | None
 
 
 SUBNETS = Objects(subnets, SubnetRow)
@@ -96,55 +79,22 @@ async def of_networks(connection: Connection, network_ids: Iterable[str], *, loc
     return rows.every(await connection.execute(*_of_networks(list(network_ids), lock=lock)), SubnetRow)
 
 
-async def beside_networks(
-    connection: Connection, network_ids: Iterable[str]
-) -> tuple[dict[str, list[Placed]], dict[str, list[str]]]:
-    """By network: its subnets, oldest first, and its tags, sorted. One statement."""
-    placed: defaultdict[str, list[Placed]] = defaultdict(list)
-    tagged: defaultdict[str, list[str]] = defaultdict(list)
-    for part in tag_store.chunks(network_ids):
-        found = rows.every(await connection.execute(*_beside(part)), _Beside)
-        for row in sorted(found, key=lambda row: (row.born or 0, row.id)):
-            if row.ip_version is None:
-                tagged[row.network_id].append(row.id)
-            else:
-                placed[row.network_id].append(Placed(row.id, row.ip_version, row.address_scope_id))
-    return placed, tagged
+async def with_scopes(connection: Connection, network_ids: Iterable[str]) -> dict[str, list[PlacedRow]]:
+    """By network, oldest first."""
+    found: defaultdict[str, list[PlacedRow]] = defaultdict(list)
+    for row in rows.every(await connection.execute(*_with_scopes(list(network_ids))), PlacedRow):
+        found[row.network_id].append(row)
+    return found
 
 
 @prepared
-def _beside(network_ids: Any) -> CompoundSelect[Any]:
-    columns = (subnets.c.network_id, subnets.c.id, subnets.c.ip_version, subnetpools.c.address_scope_id, subnets.c.born)
-    placed = select(*columns).outerjoin(subnetpools, subnetpools.c.id == subnets.c.subnetpool_id)
-    tagged = select(tags.c.resource_id, tags.c.tag, null(), null(), null())
-    return union_all(
-        placed.where(subnets.c.network_id.in_(network_ids)), tagged.where(tags.c.resource_id.in_(network_ids))
+def _with_scopes(network_ids: Any) -> Select[Any]:
+    query = (
+        select(subnets.c.network_id, subnets.c.id, subnets.c.ip_version, subnetpools.c.address_scope_id)
+        .outerjoin(subnetpools, subnetpools.c.id == subnets.c.subnetpool_id)
+        .where(subnets.c.network_id.in_(network_ids))
     )
-
-
-async def tags_and_external(
-    connection: Connection, found: Sequence[SubnetRow]
-) -> tuple[dict[str, list[str]], set[str]]:
-    """Sorted tags by subnet, and which of the subnets' networks are external. One statement."""
-    tagged: defaultdict[str, list[str]] = defaultdict(list)
-    external: set[str] = set()
-    for part in tag_store.chunks(row.id for row in found):
-        wanted = set(part)
-        of = sorted({row.network_id for row in found if row.id in wanted})
-        for row in rows.every(await connection.execute(*_tags_and_external(part, of)), _Named):
-            if row.tag is None:
-                external.add(row.id)
-            else:
-                tagged[row.id].append(row.tag)
-    return {one: sorted(names) for one, names in tagged.items()}, external
-
-
-@prepared
-def _tags_and_external(ids: Any, network_ids: Any) -> CompoundSelect[Any]:
-    return union_all(
-        select(tags.c.resource_id.label("id"), tags.c.tag).where(tags.c.resource_id.in_(ids)),
-        select(networks.c.id, null()).where(networks.c.id.in_(network_ids), networks.c.external),
-    )
+    return query.order_by(subnets.c.born, subnets.c.id)
 
 
 @prepared

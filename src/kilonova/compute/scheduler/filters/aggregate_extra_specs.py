@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kilonova.compute.models import HostState
 from kilonova.compute.scheduler.filters.base import Filter
-from kilonova.compute.scheduler.operators import matches
 from kilonova.compute.scheduler.request import FilterRequest
+from kilonova.core.operators import matches
 
 SCOPE = "aggregate_instance_extra_specs"
 

@@ -27,12 +27,13 @@ from kilonova.network.store import networks as store
 from kilonova.network.store import qos_policies as qos_store
 from kilonova.network.store import rbac_policies as rbac_store
 from kilonova.network.store import subnets as subnet_store
+from kilonova.network.store import tags as tag_store
 from kilonova.network.store.floating_ips import FLOATING_IPS
 from kilonova.network.store.networks import NetworkRow
 from kilonova.network.store.ports import PORTS
 from kilonova.network.store.rbac_policies import EVERYONE, SHARED
 from kilonova.network.store.routers import gateway_owners
-from kilonova.network.store.subnets import Placed
+from kilonova.network.store.subnets import PlacedRow
 from kilonova.network.store.tags import Condition
 
 FLAT = "flat"
@@ -44,7 +45,7 @@ SHOWN = (
 )  # fmt: skip
 
 
-def view(row: NetworkRow, subnets: Sequence[Placed], tags: Sequence[str], zone: str) -> Network:
+def view(row: NetworkRow, subnets: Sequence[PlacedRow], tags: Sequence[str], zone: str) -> Network:
     values: dict[str, Any] = {name: getattr(row, name) for name in SHOWN}
     zones = [zone] if subnets else []
     values |= shown(row, tags) | {"subnets": [subnet.id for subnet in subnets], "availability_zones": zones}
@@ -83,7 +84,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
 
     async def views(self, connection: Connection, rows: Sequence[NetworkRow]) -> Sequence[Network]:
         ids = [row.id for row in rows]
-        subnets, tags = await subnet_store.beside_networks(connection, ids)
+        subnets, tags = await subnet_store.with_scopes(connection, ids), await tag_store.tags_of(connection, ids)
         zone = self.deps.options.availability_zone
         return [view(row, subnets.get(row.id, []), tags.get(row.id, []), zone) for row in rows]
 

@@ -162,7 +162,7 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             groups = group_store.groups_of_port(port_id)
             also = {*await group_store.hosts_with(tx.connection, groups, self.deps.alive_since())}
             routing = await routed.leave(self.deps, tx, row)
-            await PORTS.remove(tx.connection, [port_id], tagged=bool(row.tagged))
+            await PORTS.remove(tx.connection, [port_id])
             left = Counter({(network.id, row.host_id): -1})
             left_by = await overlay.hosts_to_notify(tx.connection, tunnelled, left, moved=False)
             if row.device_owner == device_owners.DHCP:

@@ -55,7 +55,7 @@ async def _unforward(deps: Deps, tx: Transaction, gone: Sequence[ForwardingRow])
         return set()
     ids = {one.floatingip_id for one in gone}
     above = await FLOATING_IPS.by_ids(tx.connection, ids)
-    await forwarding_store.FORWARDINGS.remove(tx.connection, [one.id for one in gone], tagged=False)
+    await forwarding_store.FORWARDINGS.remove(tx.connection, [one.id for one in gone])
     left = await forwarding_store.of_floating_ips(tx.connection, sorted(ids))
     await floating_store.loosen(tx.connection, [one for one in sorted(ids) if one not in left], deps.now())
     return await router_store.hosts_of(tx.connection, [one.router_id for one in above.values()])

@@ -27,6 +27,7 @@ from kilonova.network.resources.subnets.schemas import HostRoute, Pool, Subnet, 
 from kilonova.network.store import networks as network_store
 from kilonova.network.store import ports as port_store
 from kilonova.network.store import subnets as store
+from kilonova.network.store import tags as tag_store
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.subnets import SUBNETS, SubnetRow
 from kilonova.network.store.tags import Condition
@@ -63,7 +64,8 @@ class SubnetLogic(ChangingLogic[SubnetRow, Subnet]):
         return [*found, *sharing.shared(SUBNETS.column("network_id"), "network", filters)]
 
     async def views(self, connection: Connection, rows: Sequence[SubnetRow]) -> Sequence[Subnet]:
-        tags, external = await store.tags_and_external(connection, rows)
+        tags = await tag_store.tags_of(connection, [row.id for row in rows])
+        external = await network_store.external_among(connection, {row.network_id for row in rows})
         return [view(row, tags.get(row.id, []), external=row.network_id in external) for row in rows]
 
     async def changes(self, tx: Transaction, row: SubnetRow, body: SubnetUpdate) -> dict[str, Any]:

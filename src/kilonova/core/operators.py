@@ -1,4 +1,5 @@
-"""The operators of extra specs: `>= 4`, `s== intel`, `<in> avx`, `<or> a <or> b`, …; plain text means equality."""
+"""The operators of extra specs (flavors, volume types): `>= 4`, `s== intel`, `<in> avx`, `<or> a <or> b`, …; plain text means
+equality."""
 
 from __future__ import annotations
 

@@ -1,0 +1,107 @@
+"""What a back end does for an order: a table of works, each one call of its driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from kilonova.image.client import ImageClient, ImageRecord
+from kilonova.volume.backends.driver import VolumeDriver, VolumeImage
+from kilonova.volume.backends.errors import BackendAway, BackendError, ImageRefused, NoSpace, VolumeBusy
+from kilonova.volume.models import Order
+
+
+@dataclass
+class Backend:
+    """One back end of a machine; `service` is HOST@BACKEND. `copies` limits the images that are copied at once."""
+
+    service: str
+    driver: VolumeDriver
+    images: ImageClient
+    copies: asyncio.Semaphore
+    started: bool = False
+
+    @property
+    def pool(self) -> str:
+        """The back end's one pool has its name."""
+        return f"{self.service}#{self.service.partition('@')[2]}"
+
+
+Do = Callable[[Backend, Order], Awaitable[None]]
+
+
+async def create_volume(backend: Backend, order: Order) -> None:
+    """From the source that the order names, or from nothing."""
+    driver, volume, size = backend.driver, order.volume_id, order.size
+    if order.image_id is not None:
+        async with backend.copies:
+            image = await backend.images.get(None, order.image_id)
+            await driver.create_from_image(volume, size, image_of(backend.images, image))
+    elif order.snapshot_id is not None and order.source_id is not None:
+        await driver.create_from_snapshot(volume, size, order.snapshot_id, order.source_id)
+    elif order.source_id is not None:
+        await driver.clone(volume, size, order.source_id)
+    else:
+        await driver.create(volume, size)
+
+
+async def delete_volume(backend: Backend, order: Order) -> None:
+    await backend.driver.delete(order.volume_id)
+
+
+async def extend_volume(backend: Backend, order: Order) -> None:
+    await backend.driver.extend(order.volume_id, order.new_size)
+
+
+async def revert_volume(backend: Backend, order: Order) -> None:
+    await backend.driver.revert(order.volume_id, order.snapshot_id or "")
+
+
+async def upload_volume(backend: Backend, order: Order) -> None:
+    """Fill an image that waits for its data with the volume's content."""
+    async with backend.copies, backend.driver.export(order.volume_id, order.image_format or "raw") as export:
+        image = await backend.images.get(None, order.image_id or "")
+        if image.status == "queued":
+            await backend.images.upload(None, image.id, export.open(), size=export.size)
+
+
+async def create_snapshot(backend: Backend, order: Order) -> None:
+    await backend.driver.snapshot(order.snapshot_id or "", order.volume_id)
+
+
+async def delete_snapshot(backend: Backend, order: Order) -> None:
+    await backend.driver.delete_snapshot(order.snapshot_id or "", order.volume_id)
+
+
+WORKS: Mapping[str, Do] = {
+    work.__name__: work
+    for work in (
+        create_volume, delete_volume, extend_volume, revert_volume, upload_volume, create_snapshot, delete_snapshot,
+    )
+} | {"discard_volume": delete_volume}  # fmt: skip
+
+
+def image_of(images: ImageClient, image: ImageRecord) -> VolumeImage:
+    return VolumeImage(
+        id=image.id,
+        disk_format=image.disk_format or "raw",
+        size=image.size or 0,
+        hash_algo=image.os_hash_algo,
+        hash_value=image.os_hash_value,
+        open=lambda: images.download(image.id),
+        container_format=image.container_format or "bare",
+        min_disk=image.min_disk,
+    )
+
+
+def reason_of(error: Exception) -> tuple[str, bool]:
+    """(key of reasons.DETAILS, or "" for the work's own; whether another back end may do better)."""
+    codes: dict[type[Exception], tuple[str, bool]] = {
+        ImageRefused: ("no space for image", False),
+        NoSpace: ("no back end", True),
+        BackendAway: ("away", True),
+        VolumeBusy: ("", False),
+        BackendError: ("", True),
+    }
+    return next((found for kind, found in codes.items() if isinstance(error, kind)), ("", False))

@@ -1,0 +1,1 @@
+"""The volume conductor: chooses back ends, sends them tasks, takes their results."""

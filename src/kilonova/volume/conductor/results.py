@@ -1,0 +1,106 @@
+"""How tasks end: the rows follow, or another back end is asked, or the user is told why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kilonova.core.db import Transaction, retried
+from kilonova.volume.conductor.deps import Deps, Job, job_of, logger, tell
+from kilonova.volume.conductor.interface import VolumeConductorAPI
+from kilonova.volume.dispatch import encode
+from kilonova.volume.models import Order, Outcome, machine_of
+from kilonova.volume.states import BEFORE, GONE
+from kilonova.volume.store import snapshots, volumes
+from kilonova.volume.store.snapshots import SNAPSHOTS
+from kilonova.volume.store.tasks import TASKS
+from kilonova.volume.store.volumes import VOLUMES
+
+
+class Results:
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+
+    @retried
+    async def ended(self, outcome: Outcome) -> bool:
+        """False: it is not this machine's task, or no task any more."""
+        async with self.deps.database.transaction() as tx:
+            task = await TASKS.get(tx.connection, outcome.task_id, lock=True)
+            if task is None or task.host is None or machine_of(task.host) != outcome.host:
+                return False
+            job = await job_of(tx.connection, task)
+            if outcome.ok:
+                await self._done(tx, job, outcome)
+            elif outcome.elsewhere and self._may_try_again(job):
+                await self.elsewhere(tx, job, outcome.text, leftovers=False)
+            else:
+                logger.warning(
+                    "back end failed", work=task.work, subject=task.subject_id, pool=task.host, reason=outcome.text
+                )
+                await self.give_up(tx, job, outcome.code)
+        return True
+
+    def _may_try_again(self, job: Job) -> bool:
+        return not job.work.placed and len(job.tried) + 1 < self.deps.options.attempts
+
+    async def _done(self, tx: Transaction, job: Job, outcome: Outcome) -> None:
+        await TASKS.remove(tx.connection, job.task.id)
+        values: dict[str, Any] = {"updated_at": self.deps.now()} | AFTER.get(job.work.name, _nothing)(job.order)
+        if job.work.name == "create_volume":
+            values["launched_at"] = self.deps.now()
+        await self._settle(tx, job, job.work.done, values)
+        if job.subject is not None and job.work.event:
+            self.deps.events.send(tx, job.ctx(), f"{job.work.event}.end", job.subject, values)
+
+    async def give_up(self, tx: Transaction, job: Job, detail: str, *, action: str | None = None) -> None:
+        """The task has failed for good."""
+        await TASKS.remove(tx.connection, job.task.id)
+        values: dict[str, Any] = {"updated_at": self.deps.now()}
+        if job.work.name == "extend_volume" and job.volume is not None:
+            values["quota_size"] = job.volume.size
+        await self._settle(tx, job, job.work.failed, values)
+        await tell(self.deps, tx, job, action=action, detail=detail)
+        if job.subject is not None and job.work.event:
+            reason = detail or job.work.detail
+            self.deps.events.send(tx, job.ctx(), f"{job.work.event}.error", job.subject, values, reason=reason)
+
+    async def elsewhere(self, tx: Transaction, job: Job, reason: str, *, leftovers: bool) -> None:
+        """Let another back end make the volume; `leftovers`: the one that could not may have half of it, and removes that when
+        it is there again."""
+        pool = job.task.host or ""
+        tried = [*job.tried, [pool, reason[:500]]]
+        await TASKS.change(tx.connection, job.task.id, {"host": None, "sent_at": None, "tried": encode(tried)})
+        await VOLUMES.change(tx.connection, job.order.volume_id, {"host": None})
+        await tx.outbox(VolumeConductorAPI).run_task(job.ctx(), job.task.id)
+        if leftovers:
+            await self.discard(tx, job, pool)
+
+    async def discard(self, tx: Transaction, job: Job, pool: str) -> None:
+        order = Order(task_id=self.deps.clock.uuid(), work="discard_volume", volume_id=job.order.volume_id, pool=pool)
+        await self.deps.dispatch.write(tx, job.ctx(), order, job.order.volume_id)
+
+    async def _settle(self, tx: Transaction, job: Job, status: str, values: dict[str, Any]) -> None:
+        """The row's status, unless an operator has set another one meanwhile; or the row goes."""
+        work, subject = job.work, job.subject
+        if subject is None or not work.noun:
+            return
+        if status == GONE and subject.status == work.busy:
+            await (snapshots.remove if work.noun == "snapshot" else volumes.remove)(tx.connection, subject.id)
+            return
+        values = {k: v for k, v in values.items() if work.noun == "volume" or k == "updated_at"}
+        if work.noun == "snapshot" and work.name == "create_snapshot" and status == work.done:
+            values["progress"] = "100%"
+        if subject.status == work.busy:
+            values["status"] = job.order.before if status == BEFORE else status
+        rows: Any = SNAPSHOTS if work.noun == "snapshot" else VOLUMES
+        await rows.change(tx.connection, subject.id, values)
+
+
+def _nothing(_order: Order) -> dict[str, Any]:
+    return {}
+
+
+AFTER: Mapping[str, Callable[[Order], dict[str, Any]]] = {
+    "extend_volume": lambda order: {"size": order.new_size, "quota_size": order.new_size},
+}
+"""Work → what else changes of the volume when it is done."""

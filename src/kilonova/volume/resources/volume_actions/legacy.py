@@ -1,0 +1,106 @@
+"""The older way to attach a volume, in single steps by its caller: reserve, initialize_connection, attach, begin_detaching,
+terminate_connection, detach. Behind them are attachments, as of the newer API."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from kilonova.core.context import RequestContext
+from kilonova.core.db import retried
+from kilonova.volume import errors
+from kilonova.volume.attaching import usage_status
+from kilonova.volume.resources.attachments.logic import AttachmentLogic
+from kilonova.volume.resources.volume_actions import schemas as shapes
+from kilonova.volume.store.attachments import ATTACHMENTS, AttachmentRow
+from kilonova.volume.store.volumes import VOLUMES, VolumeRow
+
+
+class LegacyLogic:
+    def __init__(self, attachments: AttachmentLogic) -> None:
+        self.attachments, self.database = attachments, attachments.database
+        self.volumes, self.clock = attachments.volumes, attachments.clock
+
+    @retried
+    async def turn(
+        self, ctx: RequestContext, volume_id: str, before: tuple[str, ...], after: str | None, verb: str
+    ) -> None:
+        """From one of these statuses to another; None: what the attachments make of it."""
+        async with self.database.transaction() as tx:
+            row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
+            if row.status not in before:
+                raise errors.InvalidVolume(
+                    reason=f"Volume status must be {' or '.join(before)} to {verb}, it is {row.status}."
+                )
+            status = await usage_status(tx.connection, row.id) if after is None else after
+            await VOLUMES.change(tx.connection, row.id, {"status": status, "updated_at": self.clock.row_time()})
+
+    async def reserve(self, ctx: RequestContext, row: VolumeRow) -> None:
+        before = ("available", "in-use") if row.multiattach else ("available",)
+        await self.turn(ctx, row.id, before, "attaching", "reserve")
+
+    async def initialize(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> dict[str, Any]:
+        return await self.attachments.export(ctx, row, _connection(row, connector), connector)
+
+    async def terminate(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> None:
+        await self.attachments.withdraw(ctx, row, _connection(row, connector))
+
+    @retried
+    async def attach(self, ctx: RequestContext, volume_id: str, asked: shapes.Attach) -> None:
+        now = self.clock.row_time()
+        if (asked.instance_uuid is None) == (asked.host_name is None):
+            raise errors.InvalidInput(
+                reason="Either a server or a host has the volume: one of instance_uuid and host_name."
+            )
+        async with self.database.transaction() as tx:
+            row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
+            held = await ATTACHMENTS.find(tx.connection, volume_id=row.id)
+            if any(item.instance_id == asked.instance_uuid and item.host == asked.host_name for item in held):
+                return
+            if row.status not in ("available", "attaching") and not (row.multiattach and row.status == "in-use"):
+                raise errors.InvalidVolume(reason=f"Volume {row.id} is {row.status}: it can't be attached.")
+            if row.readonly and asked.mode == "rw":
+                raise errors.InvalidVolume(reason=f"Volume {row.id} is read-only: it can't be attached for writing.")
+            await ATTACHMENTS.add(
+                tx.connection, id=self.clock.uuid(), volume_id=row.id, project_id=row.project_id, instance_id=asked.instance_uuid,
+                host=asked.host_name, mountpoint=asked.mountpoint, mode=asked.mode, status="attached", created_at=now,
+                attached_at=now,
+            )  # fmt: skip
+            await VOLUMES.change(tx.connection, row.id, {"status": "in-use", "updated_at": now})
+
+    async def detach(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> None:
+        held = await self._held(ctx, row, attachment_id)
+        await self.attachments.delete(ctx, held)
+        await self._settle(ctx, row.id)
+
+    async def force_detach(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> None:
+        held = await self._held(ctx, row, attachment_id)
+        if held.connector is not None:
+            await self.attachments.withdraw(ctx, row, held.id)
+        await self.attachments.forget(ctx, held)
+        await self._settle(ctx, row.id)
+
+    async def _held(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> AttachmentRow:
+        async with self.database.reading() as connection:
+            held = await ATTACHMENTS.find(connection, volume_id=row.id)
+        chosen = [item for item in held if attachment_id in (None, item.id)]
+        if not chosen:
+            raise errors.NotAttached(volume_id=row.id)
+        if len(chosen) > 1:
+            raise errors.InvalidVolume(reason=f"Volume {row.id} has several attachments: name one by attachment_id.")
+        return chosen[0]
+
+    @retried
+    async def _settle(self, ctx: RequestContext, volume_id: str) -> None:
+        async with self.database.transaction() as tx:
+            row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
+            if row.status in ("in-use", "detaching", "attaching"):
+                await VOLUMES.change(tx.connection, row.id, {"status": await usage_status(tx.connection, row.id)})
+
+
+def _connection(row: VolumeRow, connector: dict[str, Any]) -> str:
+    """The id of a host's connection, which has no row of its own: the same for the same volume and host."""
+    host = connector.get("host")
+    if not isinstance(host, str) or not host:
+        raise errors.InvalidInput(reason="The connector names no host.")
+    return str(uuid.uuid5(uuid.UUID(row.id), host))

@@ -1,0 +1,100 @@
+"""Attachments, and the older single steps."""
+
+from __future__ import annotations
+
+from tests.service.volume.conftest import MISSING, Cloud
+
+SERVER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+CONNECTOR = {"host": "compute1", "ip": "10.0.0.1", "initiator": "iqn.x", "mountpoint": "/dev/vdb"}
+
+
+async def _reserve(cloud: Cloud, volume_id: str, server: str = SERVER, **more):
+    body = {"attachment": {"volume_uuid": volume_id, "instance_uuid": server} | more}
+    return await cloud("POST", "/attachments", "service", body)
+
+
+async def test_an_attachment_lives(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    made = (await _reserve(cloud, volume["id"])).json["attachment"]
+    assert (made["status"], made["instance"], made["connection_info"]) == ("reserved", SERVER, {})
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "reserved"
+    path = f"/attachments/{made['id']}"
+    assert (await cloud("POST", f"{path}/action", "service", {"os-complete": {}})).status == 409
+    for _ in range(2):  # again is the same
+        known = (await cloud.ok("PUT", path, "service", {"attachment": {"connector": CONNECTOR}}))["attachment"]
+        assert known["connection_info"]["driver_volume_type"] == "fake"
+        assert known["connection_info"]["attachment_id"] == made["id"]
+        assert known["status"] == "attaching"
+    assert (await cloud("POST", f"{path}/action", "service", {"os-complete": {}})).status == 204
+    shown = (await cloud.ok("GET", f"/volumes/{volume['id']}", "admin"))["volume"]
+    assert shown["status"] == "in-use"
+    (attached,) = shown["attachments"]
+    assert (attached["server_id"], attached["device"], attached["host_name"]) == (SERVER, "/dev/vdb", "compute1")
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["attachments"][0]["host_name"] is None
+    assert (await cloud.ok("GET", path))["attachment"]["connection_info"] == {}  # secrets are for services
+    assert (await cloud.ok("GET", path, "service"))["attachment"]["connection_info"]
+    assert [item["id"] for item in (await cloud.ok("GET", f"/attachments?instance_id={SERVER}"))["attachments"]] == [
+        made["id"]
+    ]
+    assert (await cloud("GET", path, "foreign")).status == 404
+    assert (await cloud("DELETE", f"/volumes/{volume['id']}")).status == 400
+    assert (await cloud.ok("DELETE", path, "service")) == {"attachments": []}
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"
+    assert (await cloud("GET", path)).status == 404
+
+
+async def test_a_volume_is_one_servers(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    assert (await _reserve(cloud, volume["id"])).status == 200
+    assert (await _reserve(cloud, volume["id"], OTHER)).status == 400
+    assert (await _reserve(cloud, volume["id"])).status == 200  # the same server: it moves
+    assert (await _reserve(cloud, MISSING)).status == 404
+
+
+async def test_a_volume_may_be_several_servers(cloud: Cloud) -> None:
+    kind = {"volume_type": {"name": "shared", "extra_specs": {"multiattach": "<is> True"}}}
+    await cloud.ok("POST", "/types", "admin", kind)
+    volume = await cloud.volume(volume_type="shared")
+    assert volume["multiattach"] is True
+    for server in (SERVER, OTHER):
+        made = (await _reserve(cloud, volume["id"], server, connector=CONNECTOR)).json["attachment"]
+        assert (await cloud("POST", f"/attachments/{made['id']}/action", "service", {"os-complete": {}})).status == 204
+    left = (await cloud.ok("DELETE", f"/attachments/{made['id']}", "service"))["attachments"]
+    assert [item["instance"] for item in left] == [SERVER]
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "in-use"
+
+
+async def test_without_an_agent_nothing_is_half_attached(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    await cloud.agents.pop("node1").stop()
+    assert (await _reserve(cloud, volume["id"], connector=CONNECTOR)).status == 503
+    assert (await cloud.ok("GET", "/attachments"))["attachments"] == []
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"
+
+
+async def test_a_connector_without_host(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    assert (await _reserve(cloud, volume["id"], connector={"ip": "10.0.0.1"})).status == 400
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"
+
+
+async def test_single_steps_of_old(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    one = volume["id"]
+    assert (await cloud.act(one, "os-detach")).status == 400
+    assert (await cloud.act(one, "os-reserve")).status == 202
+    assert (await cloud.act(one, "os-reserve")).status == 400
+    info = await cloud.act(one, "os-initialize_connection", {"connector": CONNECTOR})
+    assert info.json["connection_info"]["driver_volume_type"] == "fake"
+    given = {"instance_uuid": SERVER, "mountpoint": "/dev/vdc"}
+    assert (await cloud.act(one, "os-attach", given)).status == 202
+    assert (await cloud.status("volumes", one, "in-use"))["attachments"][0]["device"] == "/dev/vdc"
+    assert (await cloud.act(one, "os-begin_detaching")).status == 202
+    assert (await cloud.act(one, "os-roll_detaching")).status == 202
+    assert (await cloud.act(one, "os-begin_detaching")).status == 202
+    assert (await cloud.act(one, "os-terminate_connection", {"connector": CONNECTOR})).status == 202
+    assert (await cloud.act(one, "os-detach")).status == 202
+    assert (await cloud.status("volumes", one, "available"))["attachments"] == []
+    assert (await cloud.act(one, "os-reserve")).status == 202
+    assert (await cloud.act(one, "os-unreserve")).status == 202
+    await cloud.status("volumes", one, "available")
