@@ -64,7 +64,15 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
     return {
         host: load_driver(
             name,
-            DriverContext(host=host, state_dir=state_dir, options=options, disks=disks, shared=shared, clock=clock),
+            DriverContext(
+                host=host,
+                state_dir=state_dir,
+                options=options,
+                disks=disks,
+                shared=shared,
+                clock=clock,
+                guest_user=settings.disks.owner,
+            ),
         )
         for host in hosts_of(settings)
     }

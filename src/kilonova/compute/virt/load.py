@@ -24,6 +24,7 @@ class DriverContext(msgspec.Struct, frozen=True, kw_only=True):
     disks: DiskStore | None = None  # None: the driver's own kind; libvirt needs one
     shared: Any = None  # fake: the FakeHypervisor of all hosts of this process; None: a new one
     clock: Clock | None = None
+    guest_user: str = ""  # that guests run as; "": ours
 
 
 def load(name: str, context: DriverContext) -> VirtDriver:
@@ -53,7 +54,8 @@ def _libvirt(context: DriverContext) -> VirtDriver:
 
     if context.disks is None:
         raise HypervisorUnavailable("the libvirt driver needs a disk store")
-    options = msgspec.structs.replace(context.options or LibvirtOptions(), state_dir=context.state_dir)
+    options = context.options or LibvirtOptions()
+    options = msgspec.structs.replace(options, state_dir=context.state_dir, guest_user=context.guest_user)
     return LibvirtDriver(options, context.disks)
 
 

@@ -70,12 +70,13 @@ def _asked_already() -> Iterator[None]:
 
 
 def sources(domain: Any) -> dict[str, str]:
-    """Serial → unix socket of the disk's NBD server, of those that have one."""
+    """Device name → unix socket of the disk's NBD server, of those that have one, now or when it is started."""
     found = {}
-    for serial, disk in _disks(domain, _sides(domain)[0]).items():
-        host = disk.find("source[@protocol='nbd']/host")
-        if host is not None:
-            found[serial] = host.get("socket", "")
+    for side in _sides(domain):
+        for disk in _definition(domain, side).iterfind("devices/disk"):
+            host = disk.find("source[@protocol='nbd']/host")
+            if host is not None and (socket := host.get("socket")):
+                found[_target(disk)] = socket
     return found
 
 

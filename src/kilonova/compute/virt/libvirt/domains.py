@@ -13,7 +13,7 @@ from lxml import etree
 
 from kilonova.compute.virt.capabilities import NoGuestAgent
 from kilonova.compute.virt.driver import GuestInfo, PowerState, VirtError
-from kilonova.compute.virt.libvirt import secrets
+from kilonova.compute.virt.libvirt import disks, secrets
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE
 from kilonova.compute.virt.libvirt.events import STATES
 from kilonova.compute.virt.libvirt.taps import remove_leftover
@@ -38,6 +38,16 @@ def is_ours(domain: Any, cloud: str) -> bool:
             return False
         raise
     return etree.fromstring(mark).get("cloud") == cloud
+
+
+def sockets(conn: Any, cloud: str) -> set[str]:
+    """Of the NBD servers of the disks of all with this mark."""
+    found: set[str] = set()
+    for domain in conn.listAllDomains():
+        with contextlib.suppress(libvirt.libvirtError):  # it may go while we look
+            if is_ours(domain, cloud):
+                found.update(disks.sources(domain).values())
+    return found
 
 
 def guests(conn: Any, cloud: str) -> list[GuestInfo]:

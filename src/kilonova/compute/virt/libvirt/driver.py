@@ -12,7 +12,7 @@ import libvirt
 import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
-from kilonova.compute.virt.block import BlockSource, FileSource
+from kilonova.compute.virt.block import BlockSource, FileSource, NbdTlsSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
     CopiesDisks,
@@ -34,7 +34,7 @@ from kilonova.compute.virt.driver import (
     PowerState,
     VirtError,
 )
-from kilonova.compute.virt.libvirt import consoles, disk_copy, domains, secrets
+from kilonova.compute.virt.libvirt import consoles, disk_copy, disks, domains, secrets
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
 from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
@@ -47,8 +47,10 @@ from kilonova.compute.virt.libvirt.hot_plug import ASK_AGAIN, HotPlug
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
+from kilonova.compute.virt.libvirt.remote_disks import RemoteDisks, ensure
 from kilonova.compute.virt.libvirt.waiting import WaitingGuests
 from kilonova.core import log
+from kilonova.core.folders import runtime_folder
 from kilonova.core.web.relay import ByteStream
 
 T = TypeVar("T")
@@ -75,7 +77,7 @@ class LibvirtDriver(
     """Guests of one libvirtd. Domains without our mark are never listed, changed or reported."""
 
     name = "libvirt"
-    block_sources = frozenset(SOURCES)
+    block_sources = frozenset({*SOURCES, NbdTlsSource})  # of the last, `remote_disks` makes one of the others
     vif_types = frozenset(VIFS)
 
     def __init__(self, options: LibvirtOptions, disks: DiskStore) -> None:
@@ -83,6 +85,7 @@ class LibvirtDriver(
         self.disks = disks
         self._states = GuestStates()
         self._waiting = WaitingGuests(self._go_on)
+        self._remote = RemoteDisks(runtime_folder(options.state_dir) / "disks", options.guest_user)
         self._facts: HostFacts | None = None
         self._kind: Kind | None = None  # forgotten with each connection
         self._firmware: tuple[str, ...] | None = None
@@ -105,6 +108,8 @@ class LibvirtDriver(
             "read the host's architecture", lambda conn: (str(conn.getInfo()[0]), int(conn.getLibVersion()))
         )
         self._facts = HostFacts.of(self.options, virt_type=virt_type, arch=arch, version=version)
+        used = await self._connection.run("list disks", lambda conn: domains.sockets(conn, self.options.mark))
+        await self._remote.forget_all_but(used)
         self._warming = asyncio.ensure_future(self._warm_up(arch, virt_type))
 
     async def _warm_up(self, arch: str, virt_type: str) -> None:
@@ -145,13 +150,17 @@ class LibvirtDriver(
 
     async def define(self, guest: GuestSpec) -> None:
         self.must_serve(guest)
+        guest = msgspec.structs.replace(guest, disks=await self._remote.near(guest.disks))
         text = domain_xml(guest, self._host())
-        await self._connection.run(f"define guest {guest.uuid}", lambda conn: self._define(conn, guest, text))
+        unused = await self._connection.run(f"define guest {guest.uuid}", lambda conn: self._define(conn, guest, text))
+        await self._remote.forget(unused)
         self._states.follow(guest.uuid, PowerState.SHUTDOWN)
 
     async def undefine(self, uuid: str) -> None:
         with contextlib.suppress(GuestNotFound):
+            sockets = (await self._domain("list disks", uuid, disks.sources)).values()
             await self._domain("undefine", uuid, domains.undefine)
+            await self._remote.forget(sockets)
         self._states.forget(uuid)
 
     async def start(self, uuid: str, *, paused: bool = False) -> None:
@@ -248,6 +257,7 @@ class LibvirtDriver(
         self._states.seen(uuid, state, detail)
 
     async def _go_on(self, uuid: str) -> bool:
+        await ensure((await self._domain("list disks", uuid, disks.sources)).values())
         return await self._domain("go on", uuid, domains.go_on)
 
     async def _prepare(self) -> None:
@@ -285,17 +295,21 @@ class LibvirtDriver(
 
         return await self._connection.run(what, call, timeout=timeout)
 
-    def _define(self, conn: Any, guest: GuestSpec, text: str) -> None:
+    def _define(self, conn: Any, guest: GuestSpec, text: str) -> set[str]:
+        """Sockets of disks that the guest had, and has no more."""
+        before: set[str] = set()
         try:
-            if not domains.is_ours(conn.lookupByUUIDString(guest.uuid), self.options.mark):
+            known = conn.lookupByUUIDString(guest.uuid)
+            if not domains.is_ours(known, self.options.mark):
                 raise VirtError(f"define guest {guest.uuid}: a domain with this uuid exists and is not ours")
+            before = set(disks.sources(known).values())
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
         if guest.console_log:
             guest.console_log.parent.mkdir(parents=True, exist_ok=True)
         secrets.keep(conn, guest.disks)
-        conn.defineXML(text)
+        return before - set(disks.sources(conn.defineXML(text)).values())
 
     def _list(self, conn: Any) -> list[GuestInfo]:
         return domains.guests(conn, self.options.mark)

@@ -13,6 +13,7 @@ from kilonova.compute.virt.driver import GuestDisk, GuestInterface, VirtDriver, 
 from kilonova.compute.virt.libvirt import disks, interfaces, secrets
 from kilonova.compute.virt.libvirt.domain_xml import disk_xml, interface_xml, is_i440fx
 from kilonova.compute.virt.libvirt.options import HostFacts
+from kilonova.compute.virt.libvirt.remote_disks import RemoteDisks
 from kilonova.core.block.storage_daemon import StorageDaemon
 
 T = TypeVar("T")
@@ -26,6 +27,8 @@ class HotPlug(VirtDriver, PlugsInterfaces, PlugsDisks):
 
     @abstractmethod
     def _host(self) -> HostFacts: ...
+
+    _remote: RemoteDisks
 
     async def attach_interface(self, uuid: str, interface: GuestInterface) -> None:
         self.must_plug(uuid, interface)
@@ -47,6 +50,7 @@ class HotPlug(VirtDriver, PlugsInterfaces, PlugsDisks):
         serial = disk.serial
         if not serial:
             raise VirtError(f"attach a disk: guest {uuid}: it has no serial")
+        (disk,) = await self._remote.near((disk,))
         host = self._host()
 
         def attach(domain: Any) -> str:
@@ -65,17 +69,28 @@ class HotPlug(VirtDriver, PlugsInterfaces, PlugsDisks):
             return serial not in await self.disks_of(uuid)
 
         ask = lambda: self._domain("detach a disk", uuid, lambda d: disks.ask_to_detach(d, serial))  # noqa: E731
-        return await _until_gone(ask, gone, timeout)
+        socket = await self._socket(uuid, serial)
+        done = await _until_gone(ask, gone, timeout)
+        if done and socket:
+            await self._remote.forget([socket])
+        return done
 
     async def resize_disk(self, uuid: str, serial: str, size: int) -> None:
-        socket = (await self._domain("find a disk", uuid, disks.sources)).get(serial)
-        if socket:
+        if socket := await self._socket(uuid, serial):
             await StorageDaemon(Path(socket).parent).restart()
 
         def resize(domain: Any) -> None:
             disks.resize(domain, serial, size, disks.read_a_sector)
 
         await self._domain("resize a disk", uuid, resize)
+
+    async def _socket(self, uuid: str, serial: str) -> str | None:
+        """Of the disk's NBD server, where it has one."""
+
+        def find(domain: Any) -> str | None:
+            return disks.sources(domain).get(disks.targets(domain).get(serial, ""))
+
+        return await self._domain("find a disk", uuid, find)
 
     async def disks_of(self, uuid: str) -> dict[str, str]:
         return await self._domain("list disks", uuid, disks.targets)

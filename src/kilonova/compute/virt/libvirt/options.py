@@ -38,6 +38,7 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     workers: Annotated[int, doc("Calls to libvirtd at once; it serves five of one client.", ge=1)] = 6
     call_timeout: Annotated[float, doc("Seconds that one call to libvirtd may take.", gt=0)] = 120.0
     state_dir: Annotated[Path, derived()] = Path("/var/lib/kilonova")
+    guest_user: Annotated[str, derived()] = "libvirt-qemu"
 
     def __post_init__(self) -> None:
         if self.virt_type not in ("auto", *VIRT_TYPES):
