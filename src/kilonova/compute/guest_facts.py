@@ -6,12 +6,15 @@ import base64
 from collections.abc import Sequence
 from hashlib import sha512
 
-from kilonova.compute.models import FixedIp, ServerBuild, Vif
+from kilonova.compute.models import FixedIp, ServerBuild, TaggedVolume, Vif
 from kilonova.compute.virt.guest_facts import FixedIP, GuestFacts, KeyPair, Nic, Route
 
 
-def facts_of(build: ServerBuild, vifs: Sequence[Vif], *, domain: str = "novalocal") -> GuestFacts:
-    """`domain` is appended to a host name without one, as DHCP gives it; the random seed is made of the server."""
+def facts_of(
+    build: ServerBuild, vifs: Sequence[Vif], volumes: Sequence[TaggedVolume] = (), *, domain: str = "novalocal"
+) -> GuestFacts:
+    """`volumes` are those with a tag; `domain` is appended to a host name without one, as DHCP gives it; the random seed is made
+    of the server."""
     server, spec = build.server, build.spec
     image = spec.image
     return GuestFacts(
@@ -36,7 +39,7 @@ def facts_of(build: ServerBuild, vifs: Sequence[Vif], *, domain: str = "novaloca
         ramdisk_id=image.ramdisk.id if image is not None and image.ramdisk is not None else None,
         security_groups=tuple(server.security_groups),
         public_ipv4=next((address for vif in vifs for ip in vif.fixed_ips for address in ip.floating_ips), ""),
-        devices=tuple(_device(vif) for vif in vifs if vif.tag),
+        devices=(*(_device(vif) for vif in vifs if vif.tag), *map(_disk, volumes)),
     )
 
 
@@ -73,6 +76,12 @@ def _fixed_ip(ip: FixedIp) -> FixedIP:
         dhcp=subnet.enable_dhcp,
         ipv6_mode=subnet.ipv6_address_mode,
     )
+
+
+def _disk(volume: TaggedVolume) -> dict[str, object]:
+    return {
+        "type": "disk", "bus": "none", "serial": volume.volume_id, "path": f"/dev/{volume.name}", "tags": [volume.tag],
+    }  # fmt: skip
 
 
 def _device(vif: Vif) -> dict[str, object]:

@@ -244,6 +244,14 @@ class Departed(Record, kw_only=True):
     here: bool = False  # it is on this host again
 
 
+class TaggedVolume(Record, kw_only=True):
+    """A volume as a guest reads of it at the metadata service; `name` as vdb."""
+
+    volume_id: str
+    name: str
+    tag: str
+
+
 class ConnectedVolume(Record, kw_only=True):
     """A volume as a host gives it to a guest. `connection` is how the host reaches it (Cinder's connection_info), `name` the
     device's (vdb), `device` the uuid of its row; `size` in GiB."""

@@ -44,3 +44,17 @@ async def test_a_host_with_the_servers_router(cloud: Any) -> None:
     assert await asks(ROUTERS_HOST, use=METADATA) == 200
     for wrong in ({"use": BUILD}, {"until": 1.0}, {"host": OTHER}, {"server": PROJECT}):
         assert await asks(ROUTERS_HOST, **wrong) == 404, wrong
+
+
+async def test_volumes_with_a_tag(cloud: Any) -> None:
+    server_id, volume_id = await cloud.active(), cloud.volumes.add()
+    body = {"volumeAttachment": {"volumeId": volume_id, "tag": "data"}}
+    assert (await cloud("POST", f"/servers/{server_id}/os-volume_attachments", "2.49", json=body)).status == 200
+    client = Client(AsgiTransport(MetadataService(cloud.service.core, cloud.service.database, SECRET).app))
+    headers = {
+        INSTANCE_ID: server_id, TENANT_ID: PROJECT, HOST: "host-1",
+        SIGNATURE: sign_instance(host_secret(SECRET, "host-1"), server_id, PROJECT),
+    }  # fmt: skip
+    answer = await client("GET", "/openstack/latest/meta_data.json", token=None, headers=headers)
+    disk = {"type": "disk", "bus": "none", "serial": volume_id, "path": "/dev/vdb", "tags": ["data"]}
+    assert answer.json["devices"] == [disk]

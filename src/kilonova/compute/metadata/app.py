@@ -8,13 +8,14 @@ from __future__ import annotations
 import hmac
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from kilonova.compute.guest_facts import facts_of
 from kilonova.compute.metadata.lookup import answer
-from kilonova.compute.models import ServerBuild
-from kilonova.compute.store import request_specs, servers
+from kilonova.compute.models import ServerBuild, TaggedVolume
+from kilonova.compute.store import block_devices, request_specs, servers
 from kilonova.compute.store.builds import build_of
 from kilonova.compute.store.migrations import destinations
 from kilonova.core import errors
@@ -39,13 +40,20 @@ PASSWORD = re.compile(r"/?openstack/[^/]+/password")
 PASSWORD_BYTES = 1020  # as upstream
 
 
+class Known(NamedTuple):
+    """What one look into the database has found of a server."""
+
+    build: ServerBuild
+    volumes: list[TaggedVolume]
+
+
 class MetadataService:
     prefix = "/metadata"
 
     def __init__(self, core: Core, database: Database, secret: str, *, domain: str = "novalocal") -> None:
         self.database, self._secret, self._domain = database, secret, domain
         self._grants, self._clock = core.grants, core.clock
-        self._cache: LocalCache[ServerBuild] = LocalCache(size=1000, ttl=CACHE_SECONDS)
+        self._cache: LocalCache[Known] = LocalCache(size=1000, ttl=CACHE_SECONDS)
         web = msgspec.structs.replace(core.web("metadata", image_format, core.policy("metadata", {})), documented=False)
         self.routes = [
             Route("GET", "/", self.show, public=True, summary="List the versions of the metadata."),
@@ -75,8 +83,8 @@ class MetadataService:
         return None
 
     async def show(self, call: Call, path: Path = Path("/")) -> Reply:
-        build = await self._build(call)
-        facts = facts_of(build, build.server.network_info, domain=self._domain)
+        build, volumes = await self._known(call)
+        facts = facts_of(build, build.server.network_info, volumes, domain=self._domain)
         if PASSWORD.fullmatch(str(path)):
             return Reply((build.spec.guest_password or "").encode(), content_type="text/plain")
         content = answer(facts, str(path))
@@ -88,7 +96,7 @@ class MetadataService:
         """What a guest leaves stays: it must be cleared by its user before there is another one."""
         if not PASSWORD.fullmatch(str(path)):
             raise errors.MethodNotAllowed
-        build = await self._build(call)
+        build, _ = await self._known(call)
         given = b"".join([piece async for piece in call.stream(PASSWORD_BYTES)])
         try:
             await self._keep(build.server.uuid, given.decode())
@@ -120,17 +128,18 @@ class MetadataService:
             raise errors.Forbidden("Invalid proxy request signature.")
         return server_id, project_id, host
 
-    async def _build(self, call: Call) -> ServerBuild:
+    async def _known(self, call: Call) -> Known:
         """A guest reads many paths at its boot: they are answered from one look into the database."""
         server_id, project_id, host = self._prove(call)
         known = self._cache.get((server_id, host))
         if known is None:
             async with self.database.reading() as connection:
-                known = await build_of(connection, server_id)
-                if known is None or not (self._granted(call, server_id, host) or await _is_on(connection, known, host)):
+                build = await build_of(connection, server_id)
+                if build is None or not (self._granted(call, server_id, host) or await _is_on(connection, build, host)):
                     raise errors.NotFound
+                known = Known(build, await block_devices.tagged(connection, server_id) if build.spec.volumes else [])
             self._cache.set((server_id, host), known)
-        if known.server.project_id != project_id:
+        if known.build.server.project_id != project_id:
             raise errors.NotFound
         return known
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 
+from kilonova.compute.models import TaggedVolume
 from kilonova.compute.tables import block_devices
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.prepared import insert, prepared
@@ -65,6 +66,15 @@ async def volumes_of(connection: Connection, uuids: Collection[str]) -> dict[str
     for row in rows.every(await connection.execute(*_of_servers(list(uuids))), VolumeRow):
         found.setdefault(row.server_uuid, []).append(row)
     return found
+
+
+async def tagged(connection: Connection, server_uuid: str) -> list[TaggedVolume]:
+    """The volumes of a server that have a tag."""
+    return [
+        TaggedVolume(volume_id=row.volume_id, name=(row.device_name or "").removeprefix("/dev/"), tag=row.tag)
+        for row in (await volumes_of(connection, [server_uuid])).get(server_uuid, ())
+        if row.tag
+    ]
 
 
 async def devices_of(connection: Connection, server_uuid: str) -> Sequence[DeviceRow]:

@@ -143,7 +143,7 @@ class Personalise(OperationStep):
         wanted = build.server.config_drive or host.options.force_config_drive
         if not wanted and not (host.options.inject and not operation.origin.has_old_disks):
             return
-        facts = facts_of(build, operation.vifs, domain=host.options.dhcp_domain)
+        facts = facts_of(build, operation.vifs, _tagged(operation), domain=host.options.dhcp_domain)
         store = host.driver.disks
         if wanted:
             drive = await store.config_drive(operation.uuid, config_drive_tree(facts))
@@ -153,6 +153,14 @@ class Personalise(OperationStep):
             files = injection_files(facts)
             held = await store.read(root, KEYS)
             await store.inject(root, [_added(file, held) for file in files])
+
+
+def _tagged(operation: Operation) -> list[models.TaggedVolume]:
+    return [
+        models.TaggedVolume(volume_id=volume.volume_id, name=volume.name, tag=volume.tag)
+        for volume in operation.volumes or ()
+        if volume.tag
+    ]
 
 
 def _added(file: InjectedFile, held: bytes | None) -> InjectedFile:
