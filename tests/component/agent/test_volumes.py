@@ -73,7 +73,7 @@ async def test_a_launch_that_fails_lets_go_of_its_volumes(lab: Lab, step: str) -
 
 async def test_a_volume_that_can_not_be_had_ends_the_launch(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: Any) -> Any:
-        raise VolumeNotThere(volume_id=ONE.volume_id, server_id=server_id(), reason="it is in status error")
+        raise VolumeNotThere(volume_id=ONE.volume_id, reason="it is in status error")
 
     await lab.start()
     monkeypatch.setattr(lab.conductor, "connect_volumes", refused)

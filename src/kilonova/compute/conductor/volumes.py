@@ -52,9 +52,9 @@ class Volumes:
     ) -> list[ConnectedVolume] | None:
         row, devices = await self._of(server_id, device)
         if row is None or not await self._may_have(row, host):
-            raise VolumeNotThere(volume_id="", server_id=server_id, reason="the server is not on this host")
+            raise VolumeNotThere(volume_id="of the server", reason="the server is not on this host")
         if device is not None and not devices:
-            raise VolumeNotThere(volume_id="", server_id=server_id, reason="the server has it no more")
+            raise VolumeNotThere(volume_id="asked for", reason="the server has it no more")
         made = await asyncio.gather(*(self._made(row, one) for one in devices))
         if any(volume is None for volume in made):
             return None
@@ -132,7 +132,7 @@ class Volumes:
 
     @staticmethod
     def _missing(device: VolumeRow, reason: str) -> VolumeNotThere:
-        return VolumeNotThere(volume_id=device.volume_id, server_id=device.server_uuid, reason=reason)
+        return VolumeNotThere(volume_id=device.volume_id, reason=reason)
 
     async def _connected(
         self,
