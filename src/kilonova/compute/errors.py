@@ -62,4 +62,4 @@ class UnknownProject(BadRequest):
 class VolumeNotThere(Conflict):
     """A server's volume can't be had: it could not be made, is gone, or another's. Another host would find the same."""
 
-    template = "Volume {volume_id} can not be attached: {reason}"
+    template = "Volume {volume_id}: {reason}"

@@ -10,6 +10,7 @@ from kilonova.network.client import PortRecord
 from kilonova.ops.facts import Facts
 
 WITHOUT_GUEST = {"BUILD", "ERROR", "DELETED", "SHELVED_OFFLOADED", "SOFT_DELETED"}
+WITHOUT_VOLUMES = {"BUILD", "ERROR", "DELETED"}
 NETWORK_KINDS = {"bridge", "vxlan", "namespace", "dnsmasq"}
 ROUTER_KINDS = {"router", "advertiser"}
 ROUTER_PORT = "network:router_"  # what the owner of a router's port begins with
@@ -50,6 +51,23 @@ def ports(facts: Facts) -> Iterator[Finding]:
         # a project may write any owner on a port of its own; only compute binds ports to hosts
         if port.host_id and port.device_owner.startswith("compute:") and port.device_id not in facts.servers:
             yield Finding("network", f"port {port.id}", f"its server {port.device_id} does not exist")
+
+
+def attachments(facts: Facts) -> Iterator[Finding]:
+    """A volume is attached to the server that has it, and to no other."""
+    if facts.attachments is None:
+        return
+    held = {(one.server_id, one.volume_id) for one in facts.attachments}
+    for one in facts.attachments:
+        label = f"attachment {one.id} of volume {one.volume_id}"
+        if one.server_id and one.server_id not in facts.servers:
+            yield Finding("volume", label, f"its server {one.server_id} does not exist")
+        elif one.server_id and one.volume_id not in facts.servers[one.server_id].volumes:
+            yield Finding("volume", label, f"server {one.server_id} does not have the volume")
+    for server in facts.servers.values():
+        for volume in server.volumes if server.status not in WITHOUT_VOLUMES else ():
+            if (server.id, volume) not in held:
+                yield Finding("database", f"volume {volume} of server {server.id}", "is not attached to it")
 
 
 def guests(facts: Facts) -> Iterator[Finding]:
@@ -129,6 +147,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     servers,
     allocations,
     ports,
+    attachments,
     guests,
     wiring,
     faults,

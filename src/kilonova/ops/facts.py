@@ -10,6 +10,7 @@ import msgspec
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.scheduler.interface import SchedulerAPI
+from kilonova.compute.volumes import AttachmentFacts
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import KilonovaError
@@ -18,6 +19,7 @@ from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.client import NetworkClient, PortRecord
 from kilonova.placement.client import PlacementClient
+from kilonova.volume.client import VolumeClient
 
 HOST_ANSWERS = 10.0  # seconds
 ENDED = ("done", "completed", "confirmed", "reverted", "failed", "error", "cancelled")  # of moves
@@ -29,6 +31,7 @@ class ServerFact(msgspec.Struct):
     status: str
     host: str | None
     task_state: str | None
+    volumes: list[str] = []
 
 
 class HostFact(msgspec.Struct):
@@ -55,6 +58,7 @@ class Facts(msgspec.Struct):
     undelivered: list[Undelivered]  # what outboxes keep
     queued: dict[str, int]  # queue → messages that no receiver has taken
     put_aside: int  # dead letters
+    attachments: list[AttachmentFacts] | None = None  # of volumes; None: there is no volume service
 
 
 async def gather(core: Core, ctx: RequestContext) -> Facts:
@@ -81,6 +85,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         undelivered=await _undelivered(core, ctx),
         queued=await _queued(core, [name for name, up in services.items() if up]),
         put_aside=await core.bus.put_aside(),
+        attachments=await VolumeClient(core).attachments() if core.endpoints.get("volume") else None,
     )
 
 
@@ -116,6 +121,7 @@ async def _servers(compute: Any) -> dict[str, ServerFact]:
                 item["status"],
                 item.get("OS-EXT-SRV-ATTR:host"),
                 item.get("OS-EXT-STS:task_state"),
+                [volume["id"] for volume in item.get("os-extended-volumes:volumes_attached", ())],
             )
         if "servers_links" not in page:
             return found
