@@ -45,6 +45,7 @@ from kilonova.compute.resources.services.routes import SERVICES
 from kilonova.compute.resources.usage.routes import USAGE
 from kilonova.compute.resources.versions import MICROVERSIONS, VERSIONS
 from kilonova.compute.resources.volume_attachments.routes import VOLUME_ATTACHMENTS
+from kilonova.compute.volume_client import volume_client
 from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import CURRENT, PREFIXES, LegacyUrls
 from kilonova.compute.web.parameters import within_parameters
@@ -120,7 +121,7 @@ class ComputeApiService:
         deps = Deps(
             core=core, database=database, options=self.options, images=images or ImageClient(core),
             networks=networks or NetworkClient(core), projects=projects or IdentityClient(core),
-            events=ServerEvents.of(core, "api", host, instance_name=name), volumes=volumes,
+            events=ServerEvents.of(core, "api", host, instance_name=name), volumes=volumes or volume_client(core),
         )  # fmt: skip
         self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
         policy = core.policy("compute", RULES, project_scope=True)

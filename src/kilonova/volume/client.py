@@ -110,6 +110,10 @@ class VolumeClient:
         body = {"snapshot": {"volume_id": volume_id, "name": name}}
         return (await self._http.send("POST", "/snapshots", body, _SnapshotBody, ctx=ctx)).snapshot
 
+    async def delete_snapshot(self, ctx: RequestContext | None, snapshot_id: str) -> None:
+        """Nothing happens when there is none."""
+        await self._gone(f"/snapshots/{snapshot_id}", ctx)
+
     # ---- attachments
 
     async def attachments(self, server_id: str | None = None) -> list[AttachmentFacts]:
@@ -145,9 +149,9 @@ class VolumeClient:
         """Nothing happens when there is none."""
         await self._gone(f"/attachments/{attachment_id}")
 
-    async def _gone(self, path: str) -> None:
+    async def _gone(self, path: str, ctx: RequestContext | None = None) -> None:
         try:
-            await self._http.request("DELETE", path)
+            await self._http.request("DELETE", path, ctx=ctx)
         except errors.NotFound:
             return
 

@@ -19,7 +19,6 @@ async def test_an_attachment_lives(cloud: Cloud) -> None:
     assert (made["status"], made["instance"], made["connection_info"]) == ("reserved", SERVER, {})
     assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "reserved"
     path = f"/attachments/{made['id']}"
-    assert (await cloud("POST", f"{path}/action", "service", {"os-complete": {}})).status == 409
     for _ in range(2):  # again is the same
         known = (await cloud.ok("PUT", path, "service", {"attachment": {"connector": CONNECTOR}}))["attachment"]
         assert known["connection_info"]["driver_volume_type"] == "fake"
@@ -98,3 +97,14 @@ async def test_single_steps_of_old(cloud: Cloud) -> None:
     assert (await cloud.act(one, "os-reserve")).status == 202
     assert (await cloud.act(one, "os-unreserve")).status == 202
     await cloud.status("volumes", one, "available")
+
+
+async def test_a_volume_is_in_use_without_a_connection(cloud: Cloud) -> None:
+    """As upstream: a server that is on no host (shelved) has its volumes in use."""
+    volume = await cloud.volume()
+    made = (await _reserve(cloud, volume["id"])).json["attachment"]
+    path = f"/attachments/{made['id']}"
+    assert (await cloud("POST", f"{path}/action", "service", {"os-complete": {}})).status == 204
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "in-use"
+    assert (await cloud("DELETE", path, "service")).status == 200
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"

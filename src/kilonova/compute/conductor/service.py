@@ -7,6 +7,7 @@ from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.conductor.manager import ConductorManager
 from kilonova.compute.conductor.options import ConductorOptions
 from kilonova.compute.notifications import ServerEvents
+from kilonova.compute.volume_client import volume_client
 from kilonova.core.db import Database
 from kilonova.core.service import Core
 from kilonova.image.client import ImageClient
@@ -29,6 +30,7 @@ class ConductorService:
             events,
             core.grants,
             ImageClient(core),
+            volume_client(core),
         )
         self.heartbeat = Heartbeat(database, core.clock, host, [CONDUCTOR])
 

@@ -148,7 +148,8 @@ class Volumes:
         try:
             mine = next((one for one in own if _host(one, device) in (connector["host"], "")), None)
             mine = mine or await self.client.attach(device.volume_id, device.server_uuid)
-            ready = await self.client.connect(mine.id, connector)
+            place = {"mountpoint": device.device_name} if device.device_name else {}
+            ready = await self.client.connect(mine.id, connector | place)
             await self.client.complete(mine.id)
         except errors.KilonovaError as error:
             if error.status >= 500:

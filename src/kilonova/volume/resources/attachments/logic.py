@@ -22,6 +22,8 @@ from kilonova.volume.store.attachments import ATTACHMENTS, AttachmentRow
 from kilonova.volume.store.volumes import VOLUMES, VolumeRow
 
 USABLE = ("available", "downloading")
+COMPLETABLE = ("reserved", "attaching")
+"""As upstream, also without a connection: a server on no host (shelved) has its volumes in use."""
 HELD = ("available", "reserved", "attaching", "in-use", "detaching")
 """Statuses of a volume that follow those of its attachments."""
 
@@ -120,8 +122,8 @@ class AttachmentLogic:
             row = await self.find(tx.connection, ctx, attachment_id, lock=True)
             if row.status == "attached":
                 return
-            if row.status != "attaching":
-                raise errors.AttachedToAnother(reason=f"Attachment {row.id} is {row.status}, it has no connection yet.")
+            if row.status not in COMPLETABLE:
+                raise errors.AttachedToAnother(reason=f"Attachment {row.id} is {row.status}.")
             await ATTACHMENTS.change(
                 tx.connection, row.id, {"status": "attached", "attached_at": now, "updated_at": now}
             )

@@ -1,0 +1,146 @@
+"""Servers with volumes in a whole cloud: made, given, taken, moved and kept, and what users see of both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.eventually import eventually
+from tests.process.cloud.harness import Api, CloudProcess
+
+
+@pytest.fixture(scope="module")
+def demo(cloud: CloudProcess) -> Api:
+    return cloud.api("demo")
+
+
+@pytest.fixture(scope="module")
+def image(demo: Api) -> str:
+    return demo.image("plain")
+
+
+def volume(api: Api, **fields: Any) -> str:
+    """A new volume that is ready; its id."""
+    made = api.ok("POST", "volume", "/volumes", {"volume": {"size": 1, "name": "v"} | fields})["volume"]["id"]
+    becomes(api, made, "available")
+    return str(made)
+
+
+def status(api: Api, volume_id: str) -> str:
+    return str(api.ok("GET", "volume", f"/volumes/{volume_id}")["volume"]["status"])
+
+
+def becomes(api: Api, volume_id: str, wanted: str) -> None:
+    eventually(
+        lambda: status(api, volume_id), lambda: f"it is {status(api, volume_id)}, not {wanted}",
+        satisfies=lambda found: found == wanted,
+    )  # fmt: skip
+
+
+def is_gone(api: Api, volume_id: str) -> None:
+    eventually(lambda: api("GET", "volume", f"/volumes/{volume_id}").status_code == 404)
+
+
+def from_volume(api: Api, device: dict[str, Any], **fields: Any) -> str:
+    """A server that boots from it."""
+    return api.launch("", block_device_mapping_v2=[{"boot_index": 0} | device], **fields)
+
+
+def attach(api: Api, server: str, volume_id: str) -> dict[str, Any]:
+    body = {"volumeAttachment": {"volumeId": volume_id}}
+    return dict(api.ok("POST", "compute", f"/servers/{server}/os-volume_attachments", body)["volumeAttachment"])
+
+
+def attached(api: Api, server: str) -> list[str]:
+    return [one["id"] for one in api.server(server)["os-extended-volumes:volumes_attached"]]
+
+
+def act(api: Api, server: str, action: str, *statuses: str, arguments: Any = None, user: Api | None = None) -> None:
+    (user or api).ok("POST", "compute", f"/servers/{server}/action", {action: arguments})
+    api.wait(server, *statuses)
+
+
+def remove(api: Api, server: str) -> None:
+    api.ok("DELETE", "compute", f"/servers/{server}")
+    api.wait_gone(server)
+
+
+def test_a_volume_is_given_and_taken(demo: Api, image: str) -> None:
+    server, data = demo.launch(image), volume(demo)
+    demo.wait(server, "ACTIVE")
+    assert attach(demo, server, data)["device"] == "/dev/vdb"
+    becomes(demo, data, "in-use")
+    (held,) = demo.ok("GET", "volume", f"/volumes/{data}")["volume"]["attachments"]
+    assert held["server_id"] == server
+    assert attached(demo, server) == [data]
+    refused = demo("DELETE", "volume", f"/volumes/{data}")
+    assert refused.status_code == 400
+    bypass = demo("DELETE", "volume", f"/attachments/{held['attachment_id']}")
+    assert bypass.status_code == 409, bypass.text
+    becomes(demo, data, "in-use")
+    demo.ok("DELETE", "compute", f"/servers/{server}/os-volume_attachments/{data}")
+    becomes(demo, data, "available")
+    assert attached(demo, server) == []
+    remove(demo, server)
+
+
+def test_a_server_lives_on_a_volume(demo: Api, image: str, cloud: CloudProcess) -> None:
+    """Made from an image, with the server deleted in the end; off, on, shelved, moved."""
+    admin = cloud.api()
+    device = {"source_type": "image", "destination_type": "volume", "uuid": image, "volume_size": 1}
+    server, data = from_volume(demo, device | {"delete_on_termination": True}), volume(demo)
+    demo.wait(server, "ACTIVE")
+    (root,) = attached(demo, server)
+    shown = demo.ok("GET", "volume", f"/volumes/{root}")["volume"]
+    assert (shown["status"], shown["bootable"], demo.server(server)["image"]) == ("in-use", "true", "")
+    attach(demo, server, data)
+    becomes(demo, data, "in-use")
+    act(demo, server, "reboot", "ACTIVE", arguments={"type": "HARD"})
+    act(demo, server, "os-stop", "SHUTOFF")
+    act(demo, server, "os-start", "ACTIVE")
+    act(demo, server, "migrate", "VERIFY_RESIZE", user=admin)
+    act(demo, server, "confirmResize", "ACTIVE")
+    act(demo, server, "migrate", "VERIFY_RESIZE", user=admin)
+    act(demo, server, "revertResize", "ACTIVE")
+    act(demo, server, "shelve", "SHELVED_OFFLOADED")
+    assert {status(demo, one) for one in (root, data)} == {"in-use"}
+    act(demo, server, "unshelve", "ACTIVE")
+    assert {*attached(demo, server)} == {root, data}
+    remove(demo, server)
+    is_gone(demo, root)
+    assert status(demo, data) == "available"
+    demo.ok("DELETE", "volume", f"/volumes/{data}")
+
+
+def test_an_image_of_such_a_server_makes_another(demo: Api, image: str) -> None:
+    root = volume(demo, imageRef=image)
+    server = from_volume(demo, {"source_type": "volume", "uuid": root})
+    demo.wait(server, "ACTIVE")
+    made = demo.ok("POST", "compute", f"/servers/{server}/action", {"createImage": {"name": "frozen"}})["image_id"]
+    snapshots = demo.ok("GET", "volume", f"/snapshots?volume_id={root}")["snapshots"]
+    assert len(snapshots) == 1
+    eventually(
+        lambda: demo.ok("GET", "volume", f"/snapshots/{snapshots[0]['id']}")["snapshot"]["status"] == "available"
+    )
+    again = demo.launch(made)
+    demo.wait(again, "ACTIVE")
+    (copy,) = attached(demo, again)
+    assert demo.ok("GET", "volume", f"/volumes/{copy}")["volume"]["snapshot_id"] == snapshots[0]["id"]
+    for one in (again, server):
+        remove(demo, one)
+
+
+def test_a_volume_that_can_not_be_made_is_told(demo: Api, image: str) -> None:
+    """Its quota is full: the server has the reason, and is deleted with nothing left."""
+    device = {"source_type": "blank", "destination_type": "volume", "volume_size": 100000}
+    root = {"source_type": "image", "destination_type": "local", "uuid": image, "boot_index": 0}
+    server = demo.launch(image, block_device_mapping_v2=[root, device | {"boot_index": -1}])
+    fault = demo.wait(server, "ERROR")["fault"]["message"]
+    assert "exceeds allowed gigabytes quota" in fault
+    remove(demo, server)
+
+
+def test_nothing_is_left(cloud: CloudProcess) -> None:
+    assert cloud.verify() == []
+    assert cloud.api().ok("GET", "volume", "/attachments?all_tenants=1")["attachments"] == []
