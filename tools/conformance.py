@@ -67,8 +67,8 @@ def _tempest(title: str, *selection: str, package: str = "tempest", venv: tuple[
     )  # fmt: skip
 
 
-def _tier_1(service: str) -> Suite:
-    return _tempest(f"{service}, tests of its first tier", "--list", f"{{suites}}/lists/{service}-tier1.txt")
+def _tier_1(service: str, *more: str) -> Suite:
+    return _tempest(f"{service}, tests of its first tier", "--list", f"{{suites}}/lists/{service}-tier1.txt", *more)
 
 
 SUITES = {
@@ -80,7 +80,7 @@ SUITES = {
     "tempest-first": _tempest("first 20", "--list", "{suites}/first20.txt"),
     "tempest-identity": _tier_1("identity"),
     "tempest-image": _tier_1("image"),
-    "tempest-network": _tier_1("network"),
+    "tempest-network": _tier_1("network", "--extensions", "asked"),
     "tempest-compute": _tier_1("compute"),
     "tempest-network-plugin": _tempest(
         "network, Neutron's own tests of its API", "--regex", r"^neutron_tempest_plugin\.api", "--extensions", "asked",

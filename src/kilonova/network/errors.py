@@ -194,6 +194,10 @@ class SecurityGroupCannotUpdateDefault(Conflict):
     template = "Updating default security group not allowed."
 
 
+class AvailabilityZoneNotFound(NotFound):
+    template = "AvailabilityZone {availability_zone} could not be found."
+
+
 class SecurityGroupConflict(Conflict):
     template = "Error {reason} while attempting the operation."
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from kilonova.network.agent.metadata.proxy import MetadataUpstream
 from kilonova.network.agent.metadata_signature import sign_instance
-from kilonova.network.agent.model import AddressPair, NetworkModel, tap_name
+from kilonova.network.agent.model import AddressPair, FixedIP, NetworkModel, tap_name
 from kilonova.network.agent.options import DataPlaneOptions
 from tests.eventually import until
 from tests.host.dataplane.conftest import Lab
@@ -416,6 +416,17 @@ class DhcpConformance:
         assert socket.inet_pton(socket.AF_INET6, "fd00:7::a").hex() in answer
         assert socket.inet_pton(socket.AF_INET6, "fd00:7::53").hex() in answer
         assert await do(asked_6, lab.guest(stranger, static=False), "solicit") == "nothing"
+
+    async def test_a_guest_has_an_address_of_each_ipv6_subnet(self, lab: Lab) -> None:
+        plane, net = await lab.plane(), ipv6("dhcpv6-stateful")
+        other = replace(net.subnets[1], id=new_id(), cidr="fd00:8::/64", dhcp_ip="fd00:8::2")
+        net = replace(net, subnets=(*net.subnets, other))
+        one = port(net, 10)
+        one = replace(one, fixed_ips=(*one.fixed_ips, FixedIP(subnet_id=other.id, ip_address="fd00:8::a")))
+        await plane.apply(model(net, (one,)))
+        answer = await do(asked_6, lab.guest(one, static=False), "solicit")
+        for address in ("fd00:7::a", "fd00:8::a"):
+            assert socket.inet_pton(socket.AF_INET6, address).hex() in answer, address
 
     async def test_a_guest_that_made_its_address_gets_the_rest(self, lab: Lab) -> None:
         """And the namespace of DHCP is no router: only routers advertise."""

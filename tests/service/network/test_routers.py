@@ -16,10 +16,10 @@ SECTIONS = ("networks", "routers")
 NOWHERE = "00000000-0000-0000-0000-000000000001"
 
 
-async def living(cloud: Cloud, host: str = HOST, **configurations: Any) -> None:
+async def living(cloud: Cloud, host: str = HOST, *, zone: str = "nova", **configurations: Any) -> None:
     """A host that makes routers."""
     state = AgentState(
-        host=host, agent_type=AGENT_TYPE, binary="b", started_at="2026-01-01T00:00:00Z",
+        host=host, agent_type=AGENT_TYPE, binary="b", started_at="2026-01-01T00:00:00Z", availability_zone=zone,
         configurations={MAKES_ROUTERS: True} | configurations,
     )  # fmt: skip
     await cloud.service._plugin._agents.heartbeat(service_context("req-1"), state)
@@ -278,6 +278,27 @@ async def test_routers_are_spread_and_wait_for_a_host(cloud: Cloud) -> None:
     await living(cloud, "host-2")
     await cloud.make("router", name="r2", external_gateway_info={"network_id": public["id"]})
     assert [len(await model(cloud, host)) for host in (HOST, "host-2")] == [1, 1]
+
+
+async def test_routers_are_made_in_the_zones_of_their_hints(cloud: Cloud) -> None:
+    await living(cloud, zone="east")
+    await living(cloud, "host-2", zone="west")
+    for hints in (["nowhere"], ["east", "nowhere"]):
+        for resource in ("router", "network"):
+            body = {resource: {"availability_zone_hints": hints}}
+            answer = await cloud("POST", f"/{resource}s", json=body)
+            refused(answer, 404, "AvailabilityZoneNotFound", "AvailabilityZone nowhere could not be found.")
+    for hints, zones in ((["west"], ["west"]), (["west"], ["west"]), (["east", "west"], ["east"])):
+        router = await cloud.make("router", availability_zone_hints=hints)
+        assert (router["availability_zone_hints"], router["availability_zones"]) == (hints, zones)
+    assert [len(found) for found in (await hosted(cloud, HOST), await hosted(cloud, "host-2"))] == [1, 2]
+
+
+async def hosted(cloud: Cloud, host: str) -> list[str]:
+    """The routers of a host."""
+    (agent,) = (await cloud("GET", f"/agents?host={host}&agent_type=L3 agent", token="admin")).json["agents"]
+    path = f"/agents/{agent['id']}/l3-routers"
+    return [one["id"] for one in (await cloud("GET", path, token="admin")).json["routers"]]
 
 
 def test_which_host_suits() -> None:

@@ -607,3 +607,26 @@ def test_dhcpv6_follows_the_subnets_mode(mode: str | None, kind: str, leased: bo
     found = dhcp_files(replace(base, subnets=(base.subnets[0], v6), ports=(port(base, 10, id=PORT),)), 3600)
     assert [one.split(",")[2] for one in found.ranges[1:]] == ([kind] if kind else [])
     assert ("fd00:7::a" in found.leases, "198.18.7.10" in found.leases) == (leased, True)
+
+
+def test_addresses_of_several_subnets_of_one_version() -> None:
+    """dnsmasq takes several lines of a MAC for IPv4, and one for IPv6."""
+    base = network(NET)
+    v6 = [
+        replace(base.subnets[1], id=str(uuid.uuid4()), cidr=f"fd00:{n}::/64", enable_dhcp=True, dhcp_ip=f"fd00:{n}::2")
+        for n in (7, 8)
+    ]
+    other = replace(base.subnets[0], id=str(uuid.uuid4()), cidr="198.18.9.0/24", dhcp_ip="198.18.9.2")
+    subnets = (base.subnets[0], other, *v6)
+    ips = tuple(
+        FixedIP(subnet_id=s.id, ip_address=ip)
+        for s, ip in zip(subnets, ("198.18.7.10", "198.18.9.10", "fd00:7::a", "fd00:8::a"), strict=True)
+    )
+    one = replace(port(base, 10, id=PORT), fixed_ips=ips, hostname="")
+    found = dhcp_files(replace(base, subnets=subnets, ports=(one,)), 3600)
+    mac = one.mac_address
+    assert found.hosts.splitlines() == [
+        f"{mac},198.18.7.10,host-198-18-7-10", f"{mac},198.18.9.10,host-198-18-9-10",
+        f"{mac},[fd00:7::a],[fd00:8::a],host-fd00-7--a",
+    ]  # fmt: skip
+    assert found.leases == {ip.ip_address: mac for ip in ips}

@@ -13,6 +13,7 @@ from kilonova.network.deps import Deps
 from kilonova.network.hosts import overlay
 from kilonova.network.store import agents as agent_store
 from kilonova.network.store import routers as store
+from kilonova.network.store.agents import AgentRow
 from kilonova.network.store.networks import NETWORKS, NetworkRow
 from kilonova.network.store.routers import ROUTERS, RouterPortRow, RouterRow
 
@@ -28,18 +29,19 @@ def suits(configurations: Mapping[str, Any], physical: Collection[str]) -> bool:
 class Hosts:
     """The living hosts that may be given routers, with the number of routers of each."""
 
-    def __init__(self, configurations: Mapping[str, Mapping[str, Any]], used: Mapping[str, int]) -> None:
-        self._configurations, self._used = configurations, Counter(used)
+    def __init__(self, agents: Sequence[AgentRow], used: Mapping[str, int]) -> None:
+        self._agents, self._used = agents, Counter(used)
 
     @classmethod
     async def read(cls, deps: Deps, connection: Connection) -> Hosts:
         agents = await agent_store.placeable(connection, L3_AGENT, deps.alive_since())
         used = await store.count_by_host(connection) if len(agents) > 1 else {}
-        return cls({agent.host: agent.configurations for agent in agents}, used)
+        return cls(agents, used)
 
-    def take(self, physical: Collection[str]) -> str:
-        """The host with the fewest, which has one more now; "" where none can make it."""
-        fit = [host for host, configurations in self._configurations.items() if suits(configurations, physical)]
+    def take(self, physical: Collection[str], zones: Collection[str]) -> str:
+        """The host with the fewest, which has one more now; "" where none can make it. With `zones` it is in one of them."""
+        allowed = [agent for agent in self._agents if not zones or agent.availability_zone in zones]
+        fit = [agent.host for agent in allowed if suits(agent.configurations, physical)]
         host = min(fit, key=lambda host: (self._used[host], host), default="")
         self._used[host] += 1
         return host
@@ -70,7 +72,7 @@ async def _host(deps: Deps, connection: Connection, router: RouterRow, physical:
         known = await agent_store.agent_of(connection, AGENT_TYPE, router.host_id)
         if known is not None and suits(known.configurations, physical):
             return str(router.host_id)
-    return (await Hosts.read(deps, connection)).take(physical)
+    return (await Hosts.read(deps, connection)).take(physical, router.availability_zone_hints)
 
 
 async def read_ports(
@@ -90,7 +92,10 @@ async def settle_unplaced(deps: Deps, tx: Transaction, ctx: RequestContext, conf
         return
     held, known = await read_ports(tx.connection, [router.id for router in waiting])
     hosts = await Hosts.read(deps, tx.connection)
-    chosen = [(router, hosts.take(physical_networks(held.get(router.id, ()), known))) for router in waiting]
+    chosen = [
+        (router, hosts.take(physical_networks(held.get(router.id, ()), known), router.availability_zone_hints))
+        for router in waiting
+    ]
     await place(deps, tx, ctx, [(router, host) for router, host in chosen if host], held, known)
 
 

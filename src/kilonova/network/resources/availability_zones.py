@@ -9,7 +9,7 @@ from kilonova.network.deps import Deps
 from kilonova.network.errors import HTTPBadRequest
 from kilonova.network.resources.base.filters import PAGING
 from kilonova.network.resources.base.resource import V2, Api, Extension, Resource
-from kilonova.network.store import agents as store
+from kilonova.network.resources.base.zones import zones
 
 
 class Zone(View):
@@ -28,9 +28,9 @@ class Zones:
 
     async def list(self, call: Call) -> Reply:
         async with self.deps.database.reading() as connection:
-            names = {self.deps.options.availability_zone, *await store.zones(connection)}
-        zones = [Zone(name=name, resource="network", state="available") for name in sorted(names)]
-        return Reply(ZonesBody(availability_zones=[zone for zone in zones if _wanted(call, zone)]))
+            names = await zones(self.deps, connection)
+        found = [Zone(name=name, resource="network", state="available") for name in sorted(names)]
+        return Reply(ZonesBody(availability_zones=[zone for zone in found if _wanted(call, zone)]))
 
 
 def _wanted(call: Call, zone: Zone) -> bool:

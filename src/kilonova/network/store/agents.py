@@ -76,5 +76,11 @@ async def remove(connection: Connection, agent_id: str) -> None:
     await connection.execute(delete(agents).where(agents.c.id == agent_id))
 
 
+async def zones_of(connection: Connection, hosts: Collection[str]) -> dict[str, str]:
+    """By host."""
+    query = select(agents.c.host, agents.c.availability_zone).where(agents.c.host.in_(sorted(hosts)))
+    return {row.host: row.availability_zone for row in (await connection.execute(query)).all()}
+
+
 async def zones(connection: Connection) -> Sequence[str]:
     return (await connection.execute(select(agents.c.availability_zone).distinct())).scalars().all()

@@ -56,9 +56,8 @@ def dhcp_files(network: NetworkModel, lease_time: int, dns_domain: str = "") -> 
         found = _lines(port, leasing, domain)
         names += found.names
         local += found.local
-        for mac, ip, line in found.hosts:
-            lines.append(line)
-            leases[ip] = mac
+        lines += found.hosts
+        leases |= found.leases
     options = [line for subnet in subnets for line in _options(network, subnet, common)]
     special = [port for port in network.ports if port.dhcp_options and port.local]
     tags = tuple(tag for port in special for tag in _tag(port))
@@ -85,33 +84,39 @@ def _range(subnet: SubnetModel, lease_time: int) -> str:
 
 
 class _Lines(NamedTuple):
-    """Of one port."""
+    """Of one port. `leases` as of DhcpFiles."""
 
-    hosts: tuple[tuple[str, str, str], ...]
+    hosts: list[str]
+    leases: dict[str, str]
     names: list[str]
     local: list[str]
 
 
 @memo
 def _lines(port: PortModel, subnets: frozenset[str], domain: str) -> _Lines:
-    return _Lines(_host_lines(port, subnets, domain), *_name_lines(port, domain))
+    return _Lines(*_host_lines(port, subnets, domain), *_name_lines(port, domain))
 
 
-def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[tuple[str, str, str], ...]:
-    """(MAC, address, line): the first address of the port in each subnet, as DHCP hands out one."""
+def _host_lines(port: PortModel, subnets: frozenset[str], domain: str) -> tuple[list[str], dict[str, str]]:
+    """The first address of the port in each subnet, as DHCP hands out one: a line for each of IPv4, one for all of IPv6, where
+    dnsmasq looks at one line of a MAC alone."""
     if port.device_owner.startswith(device_owners.SERVICES):
-        return ()
-    found: dict[str, tuple[str, str, str]] = {}
+        return [], {}
+    found: dict[str, str] = {}
     try:
         mac = clean_mac(port.mac_address)
         for fixed in port.fixed_ips:
-            if fixed.subnet_id in subnets and fixed.subnet_id not in found:
-                ip = clean_ip(fixed.ip_address)
-                written = f"[{ip}]" if ":" in ip else ip
-                found[fixed.subnet_id] = mac, ip, clean_line(f"{mac},{written},{hostname(port, ip, domain)}")
+            if fixed.subnet_id in subnets:
+                found.setdefault(fixed.subnet_id, clean_ip(fixed.ip_address))
+        v6 = [ip for ip in found.values() if ":" in ip]
+        together = [[ip] for ip in found.values() if ":" not in ip] + ([v6] if v6 else [])
+        lines = [
+            clean_line(",".join([mac, *(f"[{ip}]" if ":" in ip else ip for ip in ips), hostname(port, ips[0], domain)]))
+            for ips in together
+        ]
     except ValueError:
-        return ()
-    return tuple(found.values())
+        return [], {}
+    return lines, dict.fromkeys(found.values(), mac)
 
 
 def _name_lines(port: PortModel, domain: str) -> tuple[list[str], list[str]]:

@@ -18,5 +18,8 @@ AGENTS_RESOURCE = CrudResource(
     rules=RULES,
     lister="any_reader",
     logic=AgentLogic,
-    extensions=(Extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and whether they live"),),
+    extensions=(
+        Extension("agent", "agent", "2013-02-03T10:00:00-00:00", "Agents and whether they live"),
+        Extension("agent_sort_key", "Agents Sort Key", "2013-02-03T10:00:00-00:00", "Agents in any order"),
+    ),
 )

@@ -17,6 +17,7 @@ from kilonova.network.names import dns_domain
 from kilonova.network.resources.base.columns import changes_of, shown, standard
 from kilonova.network.resources.base.facts import Facts, facts, network_facts
 from kilonova.network.resources.base.logic import Logic
+from kilonova.network.resources.base.zones import check_hints
 from kilonova.network.resources.networks.schemas import Network, NetworkCreate, NetworkUpdate, SharedNetwork
 from kilonova.network.resources.qos_policies.use import check_change, check_named
 from kilonova.network.resources.rbac_policies import sharing
@@ -95,6 +96,7 @@ class NetworkLogic(Logic[NetworkRow, Network]):
     async def adding(self, tx: Transaction, ctx: RequestContext, rows: Sequence[dict[str, Any]]) -> None:
         """A network whose request names no QoS policy has its project's default one."""
         await check_named(tx.connection, ctx, [row["qos_policy_id"] for row in rows])
+        await check_hints(self.deps, tx.connection, (hint for row in rows for hint in row["availability_zone_hints"]))
         free = [row for row in rows if row["qos_policy_id"] is None]
         defaults = await qos_store.defaults(tx.connection, {row["project_id"] for row in free})
         for row in free:

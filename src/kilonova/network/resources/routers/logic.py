@@ -19,6 +19,7 @@ from kilonova.network.projects import make_room
 from kilonova.network.resources.base.columns import changes_of, owner, shown, standard
 from kilonova.network.resources.base.facts import Guard, Seeing, owned_by
 from kilonova.network.resources.base.logic import ReadLogic
+from kilonova.network.resources.base.zones import check_hints
 from kilonova.network.resources.routers import errors, plan
 from kilonova.network.resources.routers.gateway import Gateways
 from kilonova.network.resources.routers.interfaces import Interfaces
@@ -32,6 +33,7 @@ from kilonova.network.resources.routers.schemas import (
     RouterUpdate,
 )
 from kilonova.network.resources.subnets.schemas import HostRoute
+from kilonova.network.store import agents as agent_store
 from kilonova.network.store import ports as port_store
 from kilonova.network.store import routers as store
 from kilonova.network.store import tags as tag_store
@@ -50,8 +52,12 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
         tags = await tag_store.tags_of(connection, [row.id for row in rows])
         gateways = [row.gateway_port_id for row in rows if row.gateway_port_id is not None]
         addresses = await port_store.addresses_of(connection, gateways)
-        zone = self.deps.options.availability_zone
-        return [_view(row, addresses.get(row.gateway_port_id or "", []), tags.get(row.id, []), zone) for row in rows]
+        hosts = {row.host_id for row in rows} - {""}
+        zones = await agent_store.zones_of(connection, hosts) if hosts else {}
+        return [
+            _view(row, addresses.get(row.gateway_port_id or "", []), tags.get(row.id, []), zones.get(row.host_id))
+            for row in rows
+        ]
 
     @retried
     async def create(
@@ -67,6 +73,7 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
         self, tx: Transaction, ctx: RequestContext, bodies: Sequence[RouterCreate], seeing: Seeing
     ) -> Sequence[RouterRow]:
         rows = [self._new(ctx, body) async for body in yielding(bodies)]
+        await check_hints(self.deps, tx.connection, (hint for row in rows for hint in row["availability_zone_hints"]))
         ids = [row["id"] for row in rows]
         await make_room(self.deps, tx, [row["project_id"] for row in rows], {ROUTERS: 1})
         await ROUTERS.add(tx.connection, rows)
@@ -169,7 +176,7 @@ class RouterLogic(ReadLogic[RouterRow, Router]):
         return gone
 
 
-def _view(row: RouterRow, addresses: Sequence[port_store.Allocation], tags: Sequence[str], zone: str) -> Router:
+def _view(row: RouterRow, addresses: Sequence[port_store.Allocation], tags: Sequence[str], zone: str | None) -> Router:
     gateway = None
     if row.gateway_network_id is not None:
         held = [ExternalFixedIP(subnet_id=a.subnet_id, ip_address=a.ip_address) for a in addresses]
@@ -181,5 +188,5 @@ def _view(row: RouterRow, addresses: Sequence[port_store.Allocation], tags: Sequ
         external_gateway_info=gateway,
         routes=[HostRoute(destination=to, nexthop=via) for to, via in row.routes],
         availability_zone_hints=row.availability_zone_hints,
-        availability_zones=[zone] if row.host_id else [],
+        availability_zones=[zone] if zone is not None else [],
     )
