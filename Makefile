@@ -36,6 +36,7 @@ ceph: venv
 grid: system engines venv
 	$(BIN)/python -m tests.process.cluster.grid
 	ATTACK=all $(BIN)/pytest -q -o timeout=3600 tests/process/attack
+	GRID=all $(BIN)/pytest -q tests/component/agent/test_crash_grid.py
 
 bench: system engines venv
 	$(BIN)/python -m benchmarks --rounds 3

@@ -13,6 +13,7 @@ from typing import Any
 
 from kilonova.compute import payloads, states
 from kilonova.compute.actions.registry import ACTIONS
+from kilonova.compute.models import RequestSpec
 from kilonova.compute.options import INSTANCE_NAME
 from kilonova.compute.payloads import Failure, Field
 from kilonova.compute.store.servers import ServerRow
@@ -25,11 +26,27 @@ from kilonova.core.service import Core
 
 EXTRA: dict[str, tuple[dict[str, Field], ...]] = {
     "create.end": (payloads.CREATED,),
+    **dict.fromkeys(("rescue.start", "rescue.end"), (payloads.RESCUED,)),
+    "rebuild.start": (payloads.REBUILT,),
+    "rebuild.end": (payloads.ADDRESSED, payloads.REBUILT),
+    "resize.prep.end": (payloads.RESIZED,),
+    **dict.fromkeys(
+        (
+            "unrescue.start",
+            "unrescue.end",
+            "resize.start",
+            "resize.end",
+            "finish_resize.start",
+            "finish_resize.end",
+            "resize.confirm.end",
+        ),
+        (payloads.ADDRESSED,),
+    ),
     "create.error": (payloads.FAILED,),
     "resize.error": (payloads.FAILED,),
     **{f"{action.event}.error": (payloads.FAILED,) for action in ACTIONS if action.event is not None},
 }
-"""Fields of the unversioned payload that only this event has."""
+"""Event → the fields that its unversioned payload has beside those that all have."""
 VERSIONED = {
     "resize.prep": "resize_prep", "finish_resize": "resize_finish", "resize.confirm": "resize_confirm",
     "resize.revert": "resize_revert",
@@ -76,24 +93,28 @@ class ServerEvents:
         merged = dict(row._mapping) | dict(values or {})
         tx.then(partial(self._send, ctx, name, merged, publisher, failure))
 
-    def action_began(self, tx: Transaction, ctx: RequestContext, row: ServerRow, action: str) -> None:
+    def action_began(
+        self, tx: Transaction, ctx: RequestContext, row: ServerRow, action: str, spec: RequestSpec | None = None
+    ) -> None:
         """A user's action on a server was accepted. A guest is shut down when its server is deleted."""
         begun = ACTIONS[action]
-        values = {"task_state": begun.task}
+        values = {"task_state": begun.task} | (payloads.said_of(spec) if spec is not None else {})
         names = (f"{begun.event}.start",) if begun.event is not None else ("delete.start", "shutdown.start")
         for name in names if row.host is not None else names[:1]:
             self.send(tx, ctx, name, row, values, host=row.host)
 
     def action_ended(
-        self, tx: Transaction, row: ServerRow | None, action: str, request_id: str, reason: str | None
-    ) -> None:
-        """`row` as it is now; `reason` when it failed."""
+        self, tx: Transaction, row: ServerRow | None, action: str, request_id: str, reason: str | None,
+        spec: RequestSpec | None = None,
+    ) -> None:  # fmt: skip
+        """`row` as it is now; `reason` when it failed; `spec` as it was while the action ran."""
         done = ACTIONS.get(action)
         if row is None or done is None or done.event is None:
             return
         failure = Failure(reason, kind="InstancePowerFailure") if reason is not None else None
         name = f"{done.event}.{'end' if failure is None else 'error'}"
-        self.send(tx, _owner(row, request_id), name, row, host=row.host, failure=failure)
+        values = payloads.said_of(spec) if spec is not None else {}
+        self.send(tx, _owner(row, request_id), name, row, values, host=row.host, failure=failure)
 
     def failed(
         self, tx: Transaction, row: ServerRow, values: Mapping[str, Any], reason: str, request_id: str = "",

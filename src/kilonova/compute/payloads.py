@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute.models import Flavor, Vif
+from kilonova.compute.models import Flavor, RequestSpec, Vif
 
 Field = str | Callable[["Facts"], Any]
 NAMESPACE = "nova"
@@ -25,8 +25,8 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """A server at one moment: `row` has the columns of `servers`. `image_url` is the image service's base URL; `initiator` is
-    (user id, project id) of its initiator."""
+    """A server at one moment: `row` has the columns of `servers`, and what `said_of` adds. `image_url` is the image service's
+    base URL; `initiator` is (user id, project id) of its initiator."""
 
     row: Mapping[str, Any]
     flavor: Flavor
@@ -46,6 +46,18 @@ def facts(
         row=row, flavor=msgspec.convert(row["flavor"], Flavor), vifs=msgspec.convert(row["network_info"] or [], list[Vif]),
         image_url=image_url, instance_name=instance_name, request_id=request_id, initiator=initiator, failure=failure,
     )  # fmt: skip
+
+
+def said_of(spec: RequestSpec) -> dict[str, Any]:
+    """What payloads say of the work that a server's spec describes, beside the row's columns."""
+    image, rescue = spec.image, spec.rescue
+    rescued_with = (rescue.image or image) if rescue is not None else None
+    return {
+        "snapshot_image_id": spec.snapshot.image if spec.snapshot is not None else None,
+        "rescue_image_ref": rescued_with.id if rescued_with is not None else None,
+        "rescue_image_name": rescued_with.name if rescued_with is not None else None,
+        "image_name": image.name if image is not None else None,
+    }
 
 
 # ---- the unversioned form
@@ -103,6 +115,12 @@ ADDRESSED: dict[str, Field] = {
     ],
 }  # fmt: skip
 CREATED: dict[str, Field] = ADDRESSED | {"message": lambda facts: "Success"}
+RESCUED: dict[str, Field] = ADDRESSED | {"rescue_image_name": lambda facts: facts.row.get("rescue_image_name") or ""}
+REBUILT: dict[str, Field] = {"image_name": lambda facts: facts.row.get("image_name") or ""}
+RESIZED: dict[str, Field] = {
+    "new_instance_type": lambda facts: facts.row["new_flavor"]["name"] if facts.row.get("new_flavor") else "",
+    "new_instance_type_id": lambda facts: None,
+}
 FAILED: dict[str, Field] = {
     "message": lambda facts: facts.failure.reason if facts.failure else "",
     "code": lambda facts: facts.failure.code if facts.failure else 500,
@@ -135,7 +153,15 @@ def _object(name: str, version: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flavor(facts: Facts) -> dict[str, Any]:
-    flavor = facts.flavor
+    return _flavor_of(facts.flavor)
+
+
+def _new_flavor(facts: Facts) -> dict[str, Any] | None:
+    found = facts.row.get("new_flavor")
+    return _flavor_of(msgspec.convert(found, Flavor)) if found else None
+
+
+def _flavor_of(flavor: Flavor) -> dict[str, Any]:
     data = {
         "flavorid": flavor.id, "name": flavor.name, "memory_mb": flavor.memory_mb, "vcpus": flavor.vcpus,
         "root_gb": flavor.root_gb, "ephemeral_gb": flavor.ephemeral_gb, "swap": flavor.swap_mb,
@@ -209,6 +235,7 @@ ACTION: dict[str, Field] = {
     "request_id": lambda facts: facts.request_id,
     "action_initiator_user": lambda facts: facts.initiator[0],
     "action_initiator_project": lambda facts: facts.initiator[1],
+    "shares": lambda facts: [],
     "fault": _fault,
 }
 CREATE: dict[str, Field] = ACTION | {
@@ -219,11 +246,27 @@ CREATE: dict[str, Field] = ACTION | {
 }
 
 
+VERSIONED: dict[str, tuple[str, str, dict[str, Field]]] = {
+    "create": ("InstanceCreatePayload", "1.13", CREATE),
+    "rebuild": (
+        "InstanceActionRebuildPayload", "1.10", ACTION | {"trusted_image_certificates": "trusted_image_certificates"},
+    ),
+    "rescue": (
+        "InstanceActionRescuePayload", "1.4", ACTION | {"rescue_image_ref": lambda facts: facts.row.get("rescue_image_ref")},
+    ),
+    "resize.prep": ("InstanceActionResizePrepPayload", "1.4", ACTION | {"new_flavor": _new_flavor}),
+    "snapshot": (
+        "InstanceActionSnapshotPayload", "1.10",
+        ACTION | {"snapshot_image_id": lambda facts: facts.row.get("snapshot_image_id")},
+    ),
+}  # fmt: skip
+"""What happens → the payload's name, version and fields, where it is not `InstanceActionPayload`."""
+
+
 def versioned(facts: Facts, name: str) -> dict[str, Any]:
-    """The payload object for an event: `create.start` has fields of its own."""
-    if name.startswith("create."):
-        return _object("InstanceCreatePayload", "1.12", _filled(CREATE, facts))
-    return _object("InstanceActionPayload", "1.8", _filled(ACTION, facts))
+    """The payload object for an event."""
+    kind, version, fields = VERSIONED.get(name.rpartition(".")[0], ("InstanceActionPayload", "1.9", ACTION))
+    return _object(kind, version, _filled(fields, facts))
 
 
 def _filled(table: dict[str, Field], facts: Facts) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from kilonova.compute.conductor.service import ReconcilerService
 from kilonova.core.db import Database
 from tests.eventually import eventually
 from tests.process.scenarios.hosts import ThreadedCloud
@@ -48,6 +49,13 @@ class Counted:
     def settled(self) -> None:
         outboxes = [database.outbox for database in self.databases if database.outbox is not None]
         eventually(lambda: not any(outbox.sending for outbox in outboxes), "messages are not delivered")
+
+    def ended(self, status: str) -> None:
+        """The only server is idle in this status, and no message is on its way any more."""
+        eventually(
+            lambda: [(s["status"], s["OS-EXT-STS:task_state"]) for s in self.servers()] == [(status, None)], status
+        )
+        self.settled()
 
     def cost(self, act: Callable[[], None]) -> int:
         before = len(self.statements)
@@ -99,3 +107,32 @@ def test_one_request_for_fifty_servers(counted: Counted) -> None:
     ids: list[str] = []
     assert counted.cost(lambda: ids.extend(counted.launch(50, "none"))) <= 150
     counted.delete(ids)
+
+
+ACTIONS: list[tuple[str, Any, str, int]] = [
+    ("os-stop", None, "SHUTOFF", 18), ("os-start", None, "ACTIVE", 18), ("pause", None, "PAUSED", 18),
+    ("unpause", None, "ACTIVE", 18), ("suspend", None, "SUSPENDED", 18), ("resume", None, "ACTIVE", 18),
+    ("reboot", {"type": "SOFT"}, "ACTIVE", 18), ("reboot", {"type": "HARD"}, "ACTIVE", 18), ("rescue", None, "RESCUE", 24),
+    ("unrescue", None, "ACTIVE", 24), ("createImage", {"name": "i"}, "ACTIVE", 60), ("rebuild", {"imageRef": ""}, "ACTIVE", 36),
+    ("resize", {"flavorRef": "2"}, "VERIFY_RESIZE", 115), ("confirmResize", None, "ACTIVE", 25),
+    ("shelve", None, "SHELVED_OFFLOADED", 65), ("unshelve", None, "ACTIVE", 60),
+]  # fmt: skip
+"""Action, body, the status afterwards, the most statements of all services, for a server without a port: about half above what
+they cost, as heartbeats come in between."""
+
+
+def test_actions(counted: Counted) -> None:
+    """Measured without the reconciler's rounds, as actions take long enough for some of them."""
+    (reconciling,) = [service for service in counted.cloud.cloud.services if isinstance(service, ReconcilerService)]
+    counted.cloud.run(reconciling.stop())
+    (server,) = counted.launch(1, "none")
+    costs = {}
+    for action, body, status, most in ACTIONS:
+        body = body | {"imageRef": counted.image} if action == "rebuild" else body
+        before = len(counted.statements)
+        counted.api.ok("POST", "compute", f"/servers/{server}/action", {action: body})
+        counted.ended(status)
+        costs[f"{action} {body['type']}" if action == "reboot" else action] = (len(counted.statements) - before, most)
+    counted.delete([server])
+    counted.cloud.run(reconciling.start())
+    assert {name: cost for name, (cost, most) in costs.items() if cost > most} == {}

@@ -84,6 +84,7 @@ async def test_hypervisors(cloud):
     held = (await admin(cloud, "GET", "/os-hypervisors/host-1/servers", "2.52")).json["hypervisors"]
     assert held[0]["servers"][0]["uuid"] == server_id
     hosts = (await admin(cloud, "GET", "/os-hosts", "2.42")).json["hosts"]
+    assert (await admin(cloud, "GET", "/os-hosts?zone=", "2.42")).json["hosts"] == hosts
     assert hosts[0] == {"host_name": "host-1", "service": "compute", "zone": "nova"}
 
 

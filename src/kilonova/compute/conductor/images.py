@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.compute.actions.base import Action
 from kilonova.compute.conductor.deps import Deps, logger, on_behalf
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.models import Fault, RequestSpec
+from kilonova.compute.models import Fault, RequestSpec, Snapshot
 from kilonova.compute.steps import UPLOAD
 from kilonova.compute.store import conductor_servers as store
 from kilonova.compute.store import request_specs
@@ -32,15 +32,17 @@ class Images:
     def __init__(self, deps: Deps, client: ImageClient | None) -> None:
         self.deps, self.client = deps, client
 
-    async def action_ended(self, tx: Transaction, uuid: str, request_id: str, fault: Fault | None) -> None:
-        """The action that made an image has ended: what it left unfinished goes, or older backups."""
+    async def action_ended(
+        self, tx: Transaction, uuid: str, request_id: str, fault: Fault | None
+    ) -> Snapshot | None:  # fmt: skip
+        """The action that made an image has ended: what it left unfinished goes, or older backups. What was made."""
         row = await store.get(tx.connection, uuid)
         if row is None or row.spec is None:
-            return
+            return None
         spec = request_specs.decode(row.spec)
         made, spec.snapshot = spec.snapshot, None
         if made is None:
-            return
+            return None
         conductor, ctx = tx.outbox(ConductorAPI), on_behalf(request_id, row.project_id, row.user_id)
         if made.shelves and fault is None:
             await self.is_back(tx, ctx, spec)  # an operator had set its state when it was shelved before
@@ -50,6 +52,7 @@ class Images:
             await conductor.remove_image(ctx, made.image, False)
         elif made.backup_type is not None:
             await conductor.rotate_backups(ctx, uuid, made.backup_type, made.rotation)
+        return made
 
     async def is_back(self, tx: Transaction, ctx: RequestContext, spec: RequestSpec) -> None:
         """A server runs again: the image that had its disk while it was shelved goes. The caller writes the spec."""

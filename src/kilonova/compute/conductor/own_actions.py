@@ -63,7 +63,7 @@ class OwnActions:
         ref = models.ServerRef(build=self.deps.grants.granted(build, row.host), request_id=request_id, action=action)
         ctx = on_behalf(request_id, row.project_id, row.user_id)
         await tx.outbox(ComputeAPI, host=row.host).run_action(ctx, ref)
-        self.deps.events.action_began(tx, ctx, row, action)
+        self.deps.events.action_began(tx, ctx, row, action, build.spec)
 
     async def _write_down(self, tx: Transaction, row: SpecifiedRow, action: str, request_id: str) -> None:
         entry = {

@@ -93,8 +93,7 @@ class StateUpdates:
                 await self._forget_password(tx.connection, uuid)
             message = "Error" if fault is not None else None
             await store.finish_actions(tx.connection, [uuid], names, now, request_id=request_id, message=message)
-            if makes_image(done):
-                await self.images.action_ended(tx, uuid, request_id, fault)
+            made = await self.images.action_ended(tx, uuid, request_id, fault) if makes_image(done) else None
             if applied and fault is None:
                 await self.shelving.action_ended(tx, uuid, request_id, action)
             if applied and fault is not None:
@@ -102,7 +101,10 @@ class StateUpdates:
             if applied and self.deps.events.wanted:
                 row = await store.get(tx.connection, uuid)
                 reason = reasons.of_attempt(fault) if fault is not None else None
-                self.deps.events.action_ended(tx, row, action, request_id, reason)
+                spec = request_specs.decode(row.spec) if row is not None and row.spec is not None else None
+                if spec is not None and made is not None:
+                    spec = msgspec.structs.replace(spec, snapshot=made)
+                self.deps.events.action_ended(tx, row, action, request_id, reason, spec)
         if left:
             await self.deps.settle_claims([uuid])
         return applied

@@ -28,7 +28,7 @@ class Hosts:
         self.logic = logic
 
     async def list(self, call: Call) -> Reply:
-        zone = call.query.get("zone")
+        zone = call.query.get("zone") or None
         items = [
             Host(host_name=known.row.host, service=known.row.binary.removeprefix("nova-"), zone=known.zone)
             for known in await self.logic.list()

@@ -70,7 +70,8 @@ async def begin_leg(
     ref = models.ServerRef(build=build, request_id=record.request_id, action=action)
     await tx.outbox(ComputeAPI, host=host).run_action(ctx, ref)
     for event in EVENTS.get(leg, ()) if kind.leaves else ():
-        deps.events.send(tx, ctx, event, row, {"task_state": part.task}, host=host)
+        values = {"task_state": part.task, "new_flavor": msgspec.to_builtins(move.new_flavor)}
+        deps.events.send(tx, ctx, event, row, values, host=host)
     return True
 
 

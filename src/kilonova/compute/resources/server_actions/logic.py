@@ -62,7 +62,7 @@ class ActionLogic:
             raise errors.NotReady(server_id=row.uuid)
         ref = await self._ref(tx.connection, ctx, row, action, arguments)
         await tx.outbox(ComputeAPI, host=row.host).run_action(sender(ctx), ref)
-        self.events.action_began(tx, ctx, row, action)
+        self.events.action_began(tx, ctx, row, action, ref.build.spec)
 
     @staticmethod
     def known(action: str) -> Action:

@@ -94,7 +94,8 @@ class MoveLogic:
         }  # fmt: skip
         await migrations.add(tx.connection, record)
         await tx.outbox(ConductorAPI).move_server(sender(ctx), row.uuid, move.migration)
-        self.events.send(tx, ctx, "resize.prep.start", row, {"task_state": "resize_prep"}, host=row.host)
+        begun = {"task_state": "resize_prep", "new_flavor": msgspec.to_builtins(new)}
+        self.events.send(tx, ctx, "resize.prep.start", row, begun, host=row.host)
 
     @retried
     async def confirm(self, ctx: RequestContext, server_id: str) -> None:
