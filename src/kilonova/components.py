@@ -177,11 +177,13 @@ def network_api(deps: Deps) -> Iterator[Service]:
 
 def compute_api(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.app import ComputeApiService
+    from kilonova.compute.console_urls import ConsoleUrls
     from kilonova.ops.app import OpsService
 
     yield deps.revocations
     yield deps.database
-    yield ComputeApiService(deps.core, deps.settings.compute, database=deps.database.database)
+    consoles = ConsoleUrls(deps.settings.public_endpoint("console"), deps.settings.console)
+    yield ComputeApiService(deps.core, deps.settings.compute, database=deps.database.database, consoles=consoles)
     yield OpsService(deps.core)
 
 
@@ -194,6 +196,16 @@ def metadata(deps: Deps) -> Iterator[Service]:
     yield database
     domain = deps.settings.agent.dhcp_domain
     yield MetadataService(deps.core, database.database, deps.secrets.metadata_secret, domain=domain)
+
+
+def console_proxy(deps: Deps) -> Iterator[Service]:
+    from kilonova.compute.console_proxy.app import ConsoleProxyService
+    from kilonova.tls import verify_context
+
+    settings = deps.settings
+    yield ConsoleProxyService(
+        deps.core, settings.console, settings.public_endpoint("console"), verify=verify_context(settings)
+    )
 
 
 def scheduler(deps: Deps) -> Iterator[Service]:
@@ -305,6 +317,9 @@ COMPONENTS: dict[str, Component] = {
         Component(
             "metadata", (metadata,), 8775, "kilonova.compute.metadata.app", needs=(), secrets=(("metadata_secret",),)
         ),
+        Component(
+            "console-proxy", (console_proxy,), 6080, "kilonova.compute.console_proxy.app", needs=("bus",), secrets=()
+        ),
         Component("scheduler", (scheduler,)),
         Component("conductor", (conductor, reconciler)),
         Component("volume", (volume_api,), 8776, "kilonova.volume.app"),
@@ -316,8 +331,8 @@ COMPONENTS: dict[str, Component] = {
 }
 
 ALL_IN_ONE: tuple[Builder, ...] = (
-    identity, placement, image, network_api, compute_api, volume_api, metadata, scheduler, conductor, volume_conductor,
-    network_agent, volume_agent, compute, reconciler,
+    identity, placement, image, network_api, compute_api, volume_api, metadata, console_proxy, scheduler, conductor,
+    volume_conductor, network_agent, volume_agent, compute, reconciler,
 )  # fmt: skip
 """In the order of starting; the reconciler last, when the hosts have reported."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.conductor.options import ConductorOptions
+from kilonova.compute.console_options import ConsoleOptions
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.scheduler.options import SchedulerOptions
 from kilonova.compute.virt.fake_options import FakeOptions
@@ -106,6 +107,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     network: Annotated[str, doc("The network API's.")] = ""
     volume: Annotated[str, doc("The volume API's.")] = ""
     metadata: Annotated[str, doc("The metadata service's.")] = ""
+    console: Annotated[str, doc("The console proxies', as browsers reach them.")] = ""
     ops: Annotated[str, doc("Where `kilonova verify` asks: beside the compute API.")] = ""
 
 
@@ -247,6 +249,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compute: ComputeOptions
     scheduler: SchedulerOptions
     conductor: ConductorOptions
+    console: ConsoleOptions
     agent: AgentOptions
     volume: VolumeOptions
     volume_conductor: VolumeConductorOptions

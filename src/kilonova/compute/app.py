@@ -6,6 +6,7 @@ import socket
 
 import msgspec
 
+from kilonova.compute.console_urls import ConsoleUrls
 from kilonova.compute.database import ComputeDatabase
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
@@ -29,6 +30,7 @@ from kilonova.compute.resources.migrations import MIGRATIONS
 from kilonova.compute.resources.networks import NETWORKS
 from kilonova.compute.resources.planned import PLANNED
 from kilonova.compute.resources.quotas.routes import QUOTAS
+from kilonova.compute.resources.remote_consoles.routes import REMOTE_CONSOLES
 from kilonova.compute.resources.security_groups.routes import SECURITY_GROUPS
 from kilonova.compute.resources.server_actions.routes import SERVER_ACTIONS
 from kilonova.compute.resources.server_diagnostics import SERVER_DIAGNOSTICS
@@ -77,6 +79,7 @@ RESOURCES: tuple[Resource, ...] = (
     SERVER_PASSWORD,
     SERVER_TOPOLOGY,
     SERVER_DIAGNOSTICS,
+    REMOTE_CONSOLES,
     VOLUME_ATTACHMENTS,
     INSTANCE_ACTIONS,
     EXTERNAL_EVENTS,
@@ -101,7 +104,8 @@ PARAMETERS = {route: known for resource in RESOURCES for route, known in resourc
 
 class ComputeApiService:
     """The compute API. `database` is the ComputeDatabase's of this process, which others may share; without one the service
-    has its own. `images`, `networks`, `projects` and `volumes` replace the services' clients in tests."""
+    has its own. `images`, `networks`, `projects` and `volumes` replace the services' clients in tests. `consoles` is where the
+    console proxies are."""
 
     prefix = "/compute"
     roots = PREFIXES  # as http://HOST:8774/v1.1/PROJECT/servers of old
@@ -109,7 +113,7 @@ class ComputeApiService:
     def __init__(
         self, core: Core, options: ComputeOptions | None = None, *, database: Database | None = None,
         images: ImageCatalog | None = None, networks: NetworkAccess | None = None, projects: ProjectReader | None = None,
-        volumes: VolumeAccess | None = None,
+        volumes: VolumeAccess | None = None, consoles: ConsoleUrls | None = None,
     ) -> None:  # fmt: skip
         self.core, self.options = core, options or ComputeOptions()
         self._own: ComputeDatabase | None = None
@@ -122,6 +126,7 @@ class ComputeApiService:
             core=core, database=database, options=self.options, images=images or ImageClient(core),
             networks=networks or NetworkClient(core), projects=projects or IdentityClient(core),
             events=ServerEvents.of(core, "api", host, instance_name=name), volumes=volumes or volume_client(core),
+            consoles=consoles or ConsoleUrls(),
         )  # fmt: skip
         self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]
         policy = core.policy("compute", RULES, project_scope=True)

@@ -14,6 +14,7 @@ import msgspec
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.app import ComputeApiService
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.console_urls import ConsoleUrls
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.store.hosts import COMPUTE, put_service
 from kilonova.compute.volumes import SnapshotFacts, VolumeFacts
@@ -369,6 +370,7 @@ async def make_cloud(tmp_path: Path, options: ComputeOptions | None = None) -> C
     service = ComputeApiService(
         core, options, images=images, networks=networks, projects=projects,
         volumes=volumes,  # type: ignore[arg-type]
+        consoles=ConsoleUrls("http://cloud:8774/console"),
     )  # fmt: skip
     gateway.apps[service.prefix] = service.app
     cloud = Cloud(client, service, images, networks, volumes, projects)

@@ -111,20 +111,9 @@ async def test_actions_that_are_none(cloud, action, status):
 
 
 @pytest.mark.parametrize(
-    ("wire", "there", "gone"),
-    [("os-getVNCConsole", "2.5", "2.6"), ("os-getSPICEConsole", "2.5", "2.6")],
-)
-async def test_an_action_is_there_in_its_microversions(cloud, wire, there, gone):
-    server_id = await cloud.active()
-    assert (await act(cloud, server_id, at=there, **{wire: {}})).status == 501
-    answer = await act(cloud, server_id, at=gone, **{wire: {}})
-    assert (answer.status, answer.json["itemNotFound"]["message"]) == (404, "The resource could not be found.")
-
-
-@pytest.mark.parametrize(
     ("method", "path", "words"),
     [
-        ("POST", "remote-consoles", "A remote console"),
+        ("POST", "shares", "Attaching a share"),
     ],
 )
 async def test_what_is_not_built_below_a_server_is_501(cloud, method, path, words):

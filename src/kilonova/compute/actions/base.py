@@ -18,7 +18,8 @@ from kilonova.core.web.wire import Version
 
 if TYPE_CHECKING:
     from kilonova.compute.resources.floating_ips.logic import FloatingIpLogic
-    from kilonova.compute.resources.server_actions.console import ConsoleLogic
+    from kilonova.compute.resources.remote_consoles.logic import ConsoleLogic
+    from kilonova.compute.resources.server_actions.console import ConsoleLogic as ConsoleTextLogic
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.guest_passwords import PasswordLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
@@ -69,7 +70,8 @@ class Api:
 
     actions: ActionLogic
     network: ServerNetworkLogic
-    console: ConsoleLogic
+    console: ConsoleTextLogic
+    consoles: ConsoleLogic
     evacuation: EvacuationLogic
     rescues: RescueLogic
     shelving: ShelvingLogic

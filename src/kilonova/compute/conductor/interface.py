@@ -144,6 +144,11 @@ class ConductorAPI(Interface):
     async def drop_volume(self, ctx: RequestContext, server_id: str, device: str) -> None:
         """A server that is on no host gives a volume up. Repeating it is harmless."""
 
+    @call(timeout=20)
+    async def redeem_console(self, ctx: RequestContext, token: str) -> models.ConsoleTicket | None:
+        """For the console proxies: a ticket for the console that a token is for. None for a token that was used, is too old, or
+        whose console is gone."""
+
     @call(timeout=60)
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         """For `kilonova verify`: the messages that compute's outbox still keeps."""

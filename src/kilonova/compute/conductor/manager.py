@@ -5,6 +5,7 @@ from __future__ import annotations
 from kilonova.compute import models
 from kilonova.compute.conductor.build_results import BuildResults
 from kilonova.compute.conductor.builds import Builds
+from kilonova.compute.conductor.consoles import Consoles
 from kilonova.compute.conductor.deletion import Deletion
 from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.conductor.dispatch_watchdog import DispatchWatchdog
@@ -78,6 +79,7 @@ class ConductorManager(ConductorAPI):
         self.interfaces = NetworkInfo(deps, network)
         self.moves = Moves(deps, self.interfaces)
         self.removal = HostRemoval(deps)
+        self.consoles = Consoles(deps)
         self.reports = HostReports(deps)
         self.watchdog = DispatchWatchdog(deps, self.builds, self.results)
         self.reconciler = Reconciler(deps, self.builds, self.deletion, self.watchdog, self.moves, own)
@@ -200,6 +202,9 @@ class ConductorManager(ConductorAPI):
 
     async def drop_volume(self, ctx: RequestContext, server_id: str, device: str) -> None:
         await self.volumes.drop(server_id, device)
+
+    async def redeem_console(self, ctx: RequestContext, token: str) -> models.ConsoleTicket | None:
+        return await self.consoles.redeem(ctx, token)
 
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         outbox = self.deps.database.outbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kilonova.compute.console_urls import ConsoleUrls
 from kilonova.compute.notifications import ServerEvents
 from kilonova.compute.options import ComputeOptions
 from kilonova.compute.peers import ImageCatalog, NetworkAccess, ProjectReader
@@ -32,6 +33,7 @@ class Deps:
     projects: ProjectReader
     events: ServerEvents
     volumes: VolumeAccess | None = None
+    consoles: ConsoleUrls
 
     @property
     def clock(self) -> Clock:

@@ -32,7 +32,6 @@ class Planned(NamedTuple):
 
 
 NOT_BUILT = (
-    Planned("POST", "/remote-consoles", f"{R}:os-remote-consoles", "A remote console", "2.6"),
     Planned("GET", "/migrations", f"{MIGRATIONS}:index", "The list of a server's migrations", "2.23"),
     Planned("GET", "/migrations/{migration_id:str}", f"{MIGRATIONS}:show", "A server's migration", "2.23"),
     Planned("DELETE", "/migrations/{migration_id:str}", f"{MIGRATIONS}:delete", "Aborting a migration", "2.24"),

@@ -16,7 +16,9 @@ POLICY, GOING_AWAY, NORMAL = 1008, 1001, 1000
 
 
 class ByteStream(Protocol):
-    """A connection. `read` and `write` may each be called by one task at a time."""
+    """A connection. `read` and `write` may each be called by one task at a time. `reason`: why it ended, where that is known."""
+
+    reason: str = ""
 
     @abstractmethod
     async def read(self) -> bytes:
@@ -40,6 +42,8 @@ async def relay(receive: Receive, send: Send, stream: ByteStream, *, timeout: fl
         done, _ = await asyncio.wait([up, down], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not done:
             code, reason = POLICY, "the time of this console is over"
+        elif stream.reason:
+            reason = stream.reason
     except asyncio.CancelledError:
         code, reason = POLICY, "the console was opened again elsewhere"
         raise

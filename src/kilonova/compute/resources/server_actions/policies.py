@@ -11,7 +11,7 @@ MEMBERS = (
     "os-admin-password", "os-console-output", "os-create-backup", "os-deferred-delete:force", "os-deferred-delete:restore",
     "os-floating-ips:add", "os-floating-ips:remove", "os-lock-server:lock", "os-lock-server:unlock", "os-multinic:add",
     "os-multinic:remove", "os-pause-server:pause", "os-pause-server:unpause",
-    "os-remote-consoles", "os-rescue", "os-unrescue", "os-shelve:shelve", "os-shelve:unshelve",
+    "os-rescue", "os-unrescue", "os-shelve:shelve", "os-shelve:unshelve",
     "os-suspend-server:resume", "os-suspend-server:suspend", "servers:confirm_resize", "servers:create_image",
     "servers:create_image:allow_volume_backed", "servers:reboot", "servers:rebuild", "servers:rebuild:trusted_certs",
     "servers:resize", "servers:revert_resize", "servers:start", "servers:stop", "servers:trigger_crash_dump",

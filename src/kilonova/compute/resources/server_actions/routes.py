@@ -10,7 +10,8 @@ from kilonova.compute.actions.base import Action, Api, Runs
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.resources.base import Deps, Resource
 from kilonova.compute.resources.floating_ips.logic import FloatingIpLogic
-from kilonova.compute.resources.server_actions.console import ConsoleLogic
+from kilonova.compute.resources.remote_consoles.logic import ConsoleLogic
+from kilonova.compute.resources.server_actions.console import ConsoleLogic as ConsoleTextLogic
 from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
 from kilonova.compute.resources.server_actions.guest_passwords import PasswordLogic
 from kilonova.compute.resources.server_actions.handlers import ServerActions
@@ -36,7 +37,8 @@ def routes(deps: Deps) -> list[Route]:
     api = Api(
         actions=logic,
         network=ServerNetworkLogic(database, clock, deps.networks),
-        console=ConsoleLogic(database, deps.core.bus, deps.options.console_bytes),
+        console=ConsoleTextLogic(database, deps.core.bus, deps.options.console_bytes),
+        consoles=ConsoleLogic(database, deps.core.bus, clock, deps.consoles),
         evacuation=EvacuationLogic(logic),
         rescues=RescueLogic(logic, deps.images),
         shelving=ShelvingLogic(logic, snapshots, deps.images),

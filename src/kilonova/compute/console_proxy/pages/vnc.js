@@ -1,0 +1,21 @@
+import RFB from "./packages/novnc/core/rfb.js";
+import { address, ended, screen, show } from "./common.js";
+
+const path = new URLSearchParams(location.search).get("path") ?? "";
+const socket = new WebSocket(address(path), ["binary"]);
+let opened = false;
+let reason = "";
+socket.addEventListener("close", (event) => { reason = event.reason; });
+
+const rfb = new RFB(screen, socket, { shared: true });
+rfb.scaleViewport = true;
+rfb.addEventListener("connect", () => {
+  opened = true;
+  show("Connected");
+});
+rfb.addEventListener("desktopname", (event) => {
+  document.title = event.detail.name;
+  show(`Connected to ${event.detail.name}`);
+});
+rfb.addEventListener("disconnect", () => show(ended(opened, reason)));
+document.getElementById("keys").addEventListener("click", () => rfb.sendCtrlAltDel());
