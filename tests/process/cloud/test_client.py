@@ -68,7 +68,10 @@ def test_a_launch_with_the_real_client(client: Client, tmp_path: Path) -> None:
         eventually(lambda: client("server", "show", "vm", "-f", "json")["status"] == status, f"{action}: not {status}")  # noqa: B023
     client("server", "add", "network", "vm", "net")
     assert len(client("server", "show", "vm", "-f", "json")["addresses"]["net"]) == 2
-    assert "A remote console is not available in this cloud yet." in client.refused("console", "url", "show", "vm")
+    console = client("console", "url", "show", "vm", "-f", "json")
+    assert (console["protocol"], console["type"]) == ("vnc", "novnc")
+    assert "/console/vnc_lite.html?path=" in console["url"]
+    assert client("console", "url", "show", "--serial", "vm", "-f", "json")["url"].startswith("ws://")
     client("--os-compute-api-version", "2.17", "server", "dump", "create", "vm")
     client("server", "stop", "vm")
     client("server", "delete", "--wait", "vm")

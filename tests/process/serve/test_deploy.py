@@ -91,6 +91,8 @@ def test_haproxy_serves_what_the_endpoints_name() -> None:
         assert text.count(f"10.0.0.11:{port} ") == 1
         assert getattr(endpoints, service) == f"https://10.0.0.10:{port}/{service}"
     assert "option httpchk GET /healthcheck/ready" in text
+    assert text.count(f"10.0.0.11:{COMPONENTS['console-proxy'].port} ") == 1
+    assert "/console/ }" in text
 
 
 @pytest.mark.parametrize("tool", [tool for tool in ("keepalived",) if shutil.which(tool)])
