@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --jobs=2 --no-print-directory
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: docs conformance bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop ceph test check lint format types contracts venv client system engines
+.PHONY: docs conformance bench bench-peer grid test-quick test-databases launch stop clean cluster cluster-stop ceph test check lint format types contracts venv client system engines browser
 launch: system venv client
 	@scripts/launch.sh
 
@@ -44,7 +44,7 @@ bench: system engines venv
 bench-peer: system engines venv
 	$(BIN)/python -m benchmarks.peer
 
-test: system engines venv client
+test: system engines venv client browser
 	@scripts/test.sh
 
 test-quick: venv
@@ -85,3 +85,6 @@ engines: system
 
 client: system
 	@scripts/install-client.sh
+
+browser: engines
+	@scripts/install-browser.sh

@@ -9,13 +9,14 @@ socket.addEventListener("close", (event) => { reason = event.reason; });
 
 const rfb = new RFB(screen, socket, { shared: true });
 rfb.scaleViewport = true;
+rfb.addEventListener("desktopname", (event) => { document.title = event.detail.name; });
 rfb.addEventListener("connect", () => {
   opened = true;
-  show("Connected");
-});
-rfb.addEventListener("desktopname", (event) => {
-  document.title = event.detail.name;
-  show(`Connected to ${event.detail.name}`);
+  show(`Connected to ${document.title}`);
+  rfb.focus();
 });
 rfb.addEventListener("disconnect", () => show(ended(opened, reason)));
-document.getElementById("keys").addEventListener("click", () => rfb.sendCtrlAltDel());
+document.getElementById("keys").addEventListener("click", () => {
+  rfb.sendCtrlAltDel();
+  rfb.focus();
+});
