@@ -74,6 +74,9 @@ def test_a_volume_is_given_and_taken(demo: Api, image: str) -> None:
     (held,) = demo.ok("GET", "volume", f"/volumes/{data}")["volume"]["attachments"]
     assert held["server_id"] == server
     assert attached(demo, server) == [data]
+    demo.ok("POST", "volume", f"/volumes/{data}/action", {"os-extend": {"new_size": 2}})
+    actions = f"/servers/{server}/os-instance-actions"
+    eventually(lambda: "extend_volume" in [a["action"] for a in demo.ok("GET", "compute", actions)["instanceActions"]])
     refused = demo("DELETE", "volume", f"/volumes/{data}")
     assert refused.status_code == 400
     bypass = demo("DELETE", "volume", f"/attachments/{held['attachment_id']}")
@@ -139,6 +142,27 @@ def test_a_volume_that_can_not_be_made_is_told(demo: Api, image: str) -> None:
     fault = demo.wait(server, "ERROR")["fault"]["message"]
     assert "exceeds allowed gigabytes quota" in fault
     remove(demo, server)
+
+
+def test_a_server_with_a_volume_is_evacuated(demo: Api, image: str, cloud: CloudProcess) -> None:
+    admin, data = cloud.api(), volume(demo)
+    server = demo.launch(image)
+    demo.wait(server, "ACTIVE")
+    attach(demo, server, data)
+    becomes(demo, data, "in-use")
+    source = admin.server(server)["OS-EXT-SRV-ATTR:host"]
+    services = admin.ok("GET", "compute", f"/os-services?host={source}&binary=nova-compute")["services"]
+    down = f"/os-services/{services[0]['id']}"
+    admin.ok("PUT", "compute", down, {"forced_down": True})
+    try:
+        act(demo, server, "evacuate", "ACTIVE", arguments={}, user=admin)
+        assert admin.server(server)["OS-EXT-SRV-ATTR:host"] != source
+        (held,) = admin.ok("GET", "volume", f"/volumes/{data}")["volume"]["attachments"]
+        assert held["host_name"] == admin.server(server)["OS-EXT-SRV-ATTR:host"]
+    finally:
+        admin.ok("PUT", "compute", down, {"forced_down": False})
+    remove(demo, server)
+    assert status(demo, data) == "available"
 
 
 def test_nothing_is_left(cloud: CloudProcess) -> None:

@@ -17,6 +17,10 @@ class VolumeConductorAPI(Interface):
     async def run_task(self, ctx: RequestContext, task_id: str) -> None:
         """Choose a back end for the task where it has none, and send it there. Repeating it is harmless."""
 
+    @cast
+    async def tell_extended(self, ctx: RequestContext, volume_id: str) -> None:
+        """A volume that servers have has grown: compute tells their guests. Repeating it is harmless."""
+
     @from_host("host")
     @call(timeout=60)
     async def task_wanted(self, ctx: RequestContext, host: str, task_id: str, pool: str) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
+from kilonova.volume.conductor.compute_events import ComputeEvents
 from kilonova.volume.conductor.deps import Deps
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.conductor.placing import Placing
@@ -19,14 +20,17 @@ from kilonova.volume.store.tasks import TASKS
 
 
 class VolumeConductor(VolumeConductorAPI):
-    def __init__(self, deps: Deps) -> None:
-        self.deps = deps
+    def __init__(self, deps: Deps, compute: ComputeEvents) -> None:
+        self.deps, self.compute = deps, compute
         self.results = Results(deps)
         self.placing = Placing(deps, self.results)
         self.watch = Watch(deps, self.placing, self.results)
 
     async def run_task(self, ctx: RequestContext, task_id: str) -> None:
         await self.placing.run(task_id)
+
+    async def tell_extended(self, ctx: RequestContext, volume_id: str) -> None:
+        await self.compute.extended(volume_id)
 
     async def task_wanted(self, ctx: RequestContext, host: str, task_id: str, pool: str) -> bool:
         async with self.deps.database.reading() as connection:

@@ -49,6 +49,8 @@ class Results:
         if job.work.name == "create_volume":
             values["launched_at"] = self.deps.now()
         await self._settle(tx, job, job.work.done, values)
+        if job.work.name == "extend_volume" and job.order.before == "in-use":
+            await tx.outbox(VolumeConductorAPI).tell_extended(job.ctx(), job.order.volume_id)
         if job.subject is not None and job.work.event:
             self.deps.events.send(tx, job.ctx(), f"{job.work.event}.end", job.subject, values)
 

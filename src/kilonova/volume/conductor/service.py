@@ -5,6 +5,7 @@ from __future__ import annotations
 from kilonova.core.db import Database, retried
 from kilonova.core.periodic import Repeated
 from kilonova.core.service import Core
+from kilonova.volume.conductor.compute_events import ComputeEvents
 from kilonova.volume.conductor.deps import Deps
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.conductor.manager import VolumeConductor
@@ -18,7 +19,7 @@ class VolumeConductorService:
         self.core, self.host, self.database, self.options = core, host, database, options
         settled_at = core.clock.monotonic() + options.startup_grace
         deps = Deps(database, core.bus, core.clock, options, VolumeEvents(core.notifier, core.clock, host), settled_at)
-        self.manager = VolumeConductor(deps)
+        self.manager = VolumeConductor(deps, ComputeEvents(core, database))
         self._beats = Repeated("heartbeat of the volume conductor", core.clock, options.heartbeat, self._beat)
 
     async def start(self) -> None:
