@@ -19,6 +19,13 @@ class BuildGrants:
         until = self._clock.now().timestamp() + LIFE
         return msgspec.structs.replace(build, grant=self._grants.sign(grant_of(build, host or "", until)))
 
+    def held(self, text: str) -> Grant | None:
+        """A grant of ours, be it old; None for anything else."""
+        return self._grants.read(text, self._clock.now().timestamp())
+
+    def renewed(self, grant: Grant) -> str:
+        return self._grants.sign(msgspec.structs.replace(grant, until=self._clock.now().timestamp() + LIFE, fresh=True))
+
 
 def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
     """Only from what the control plane itself has recorded: `network_info` is what a host has reported."""

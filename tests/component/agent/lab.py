@@ -200,6 +200,10 @@ class Conductor(ConductorAPI):
         self._stumble("name_volume")
         self.names[device] = name
 
+    async def renew_grant(self, ctx: RequestContext, host: str, server_id: str, grant: str) -> str:
+        self._stumble("renew_grant")
+        return f"{grant}+"
+
     async def power_state_seen(self, ctx: RequestContext, host: str, server_id: str, power_state: int) -> None:
         self._stumble("power_state_seen")
         self.powers.append((server_id, power_state))

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from kilonova.compute import models
+from kilonova.compute.agent import runner
 from kilonova.compute.virt.block import FileSource
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.fake import FakeDriver, FakeOptions
@@ -179,3 +180,22 @@ def ordered_on_network() -> models.ServerBuild:
     return msgspec.structs.replace(
         ordered(), spec=msgspec.structs.replace(ordered().spec, networks=build_of().spec.networks)
     )
+
+
+async def test_a_grant_that_grows_old_is_renewed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each step, as the one before may have taken hours."""
+    monkeypatch.setattr(runner, "RENEW_AFTER", 0)
+    granted: list[str] = []
+
+    def remember(grant: str) -> Any:
+        granted.append(grant)
+        return lab.image
+
+    monkeypatch.setattr(lab.image, "granted", remember)
+    lab.put_guest(PowerState.RUNNING)
+    await lab.start()
+    lab.conductor.take(msgspec.structs.replace(active(ordered()), grant="g"))
+    lab.conductor.away["renew_grant"] = 1
+    lab.image.held[IMAGE] = "queued"
+    _, _, fault, _ = await lab.act("createImage")
+    assert (fault, granted) == (None, ["g+++"])

@@ -10,12 +10,14 @@ from sqlalchemy import insert
 
 from kilonova.compute import tables
 from kilonova.compute.conductor.interface import ConductorAPI
+from kilonova.compute.grants import BuildGrants
 from kilonova.compute.models import BuildOutcome, Fault, HostReport, ServerChange, StepRecord
 from kilonova.compute.node_ids import node_uuid
 from kilonova.compute.store import migrations
 from kilonova.core import errors
 from kilonova.core.bus.base import Envelope, Server, handle, make_proxy
 from kilonova.core.bus.interface import Method, methods
+from kilonova.core.grants import Grant, Grants
 from tests.component.conductor.lab import CTX, REQUEST, Lab, report
 
 
@@ -81,6 +83,13 @@ def _in_anothers_name(lab: Lab, uuid: str) -> dict[str, tuple[Any, ...]]:
         "rotate_backups": (uuid, "daily", 0),
         "network_changed": ([uuid],),
         "network_info": ("host-1", uuid),
+        "renew_grant": ("host-1", uuid, "grant"),
+        "connect_volumes": ("host-1", uuid, {}, None),
+        "disconnect_volumes": ("host-1", uuid, None, False),
+        "name_volume": ("host-1", uuid, "x", "vdc"),
+        "reserve_volumes": (uuid,),
+        "drop_volume": (uuid, "x"),
+        "redeem_console": ("token",),
         "undelivered": (),
     }
 
@@ -165,3 +174,28 @@ async def test_a_host_reports_its_own_node(lab: Lab) -> None:
     fresh: HostReport = report("host-3", node_uuid=node_uuid("host-3"))
     await as_host(lab, "host-3").report_host(CTX, fresh)
     assert {row.host for row in await lab.rows(tables.services)} >= {"host-1", "host-2", "host-3"}
+
+
+async def test_a_grant_is_renewed_for_its_host_while_it_works_on_the_server(lab: Lab) -> None:
+    grants = lab.conductor.deps.grants = BuildGrants(Grants("secret"), lab.clock)
+    uuid = await active(lab)
+    mine, other = as_host(lab, "host-1"), as_host(lab, "host-2")
+
+    async def renewed(host: ConductorAPI, name: str, grant: str) -> bool:
+        text = await host.renew_grant(CTX, name, uuid, grant)
+        held = grants.held(text) if text else None
+        return held is not None and held.fresh and (held.host, held.server, held.until > 0) == (name, uuid, True)
+
+    def old(host: str, server: str = uuid) -> str:
+        return Grants("secret").sign(Grant(server=server, host=host, project="p", until=1.0))
+
+    assert not await renewed(mine, "host-1", old("host-1"))  # nothing is done to it
+    await lab.change(uuid, task_state="image_uploading")
+    assert await renewed(mine, "host-1", old("host-1"))
+    assert not await renewed(mine, "host-1", old("host-2"))
+    assert not await renewed(mine, "host-1", old("host-1", lab.clock.uuid()))
+    assert not await renewed(mine, "host-1", Grants("other").sign(Grant(server=uuid, host="host-1", project="p")))
+    assert not await renewed(mine, "host-1", "no grant")
+    assert not await renewed(other, "host-2", old("host-2"))
+    with pytest.raises(errors.Forbidden):
+        await other.renew_grant(CTX, "host-1", uuid, old("host-1"))

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
+
 from kilonova.compute.agent.events import EventBoard, PowerBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
@@ -26,6 +28,7 @@ from kilonova.core.block.errors import ImageRefused
 from kilonova.core.clock import Clock
 from kilonova.core.context import RequestContext
 from kilonova.core.faults import Faults
+from kilonova.core.grants import LIFE
 from kilonova.core.retry import Backoff, retry, unanswered
 from kilonova.image.client import ImageClient
 from kilonova.network.agent.interface import NetworkAgentAPI
@@ -103,6 +106,7 @@ class Operation:
 
     def __post_init__(self) -> None:
         self.origin = origin_of(self.build)
+        self.granted_at = self.host.clock.monotonic()
         self.vifs = self.vifs or self.origin.vifs()
 
     @property
@@ -114,8 +118,23 @@ class Operation:
         """The network service, for this server."""
         return self.host.network.granted(self.build.grant)
 
+    async def renew_grant(self) -> None:
+        """Steps before may have taken hours; what may be asked of other services ends after one."""
+        host, uuid, old = self.host, self.uuid, self.build.grant
+        if not old or host.clock.monotonic() - self.granted_at < RENEW_AFTER:
+            return
+        grant = await host.ask_conductor(
+            lambda: host.conductor.renew_grant(self.ctx, host.name, uuid, old), server=uuid
+        )  # fmt: skip
+        self.granted_at = host.clock.monotonic()
+        if grant:
+            self.build = msgspec.structs.replace(self.build, grant=grant)
+            self.origin = origin_of(self.build)
+            vars(self).pop("network", None)
+
 
 SHOWN_AFTER = 0.1  # seconds
+RENEW_AFTER = LIFE / 2
 
 
 class OperationStep:
@@ -205,6 +224,7 @@ async def _do(operation: Operation, step: OperationStep) -> None:
     if operation.refused:
         raise Refused(f"server {operation.uuid} is no longer to be built here")
     async with asyncio.timeout(step.step.deadline):
+        await operation.renew_grant()
         task_state = step.step.task_state
         origin = operation.origin
         if step.asks and origin.is_new:

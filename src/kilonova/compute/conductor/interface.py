@@ -149,6 +149,12 @@ class ConductorAPI(Interface):
         """For the console proxies: a ticket for the console that a token is for. None for a token that was used, is too old, or
         whose console is gone."""
 
+    @from_host("host")
+    @call(timeout=60)
+    async def renew_grant(self, ctx: RequestContext, host: str, server_id: str, grant: str) -> str:
+        """A grant that this host was given, for another while, so that work which takes hours can go on; "" for one that is not
+        its own, or of a server with which this host has nothing to do now."""
+
     @call(timeout=60)
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         """For `kilonova verify`: the messages that compute's outbox still keeps."""

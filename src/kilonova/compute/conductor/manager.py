@@ -206,6 +206,14 @@ class ConductorManager(ConductorAPI):
     async def redeem_console(self, ctx: RequestContext, token: str) -> models.ConsoleTicket | None:
         return await self.consoles.redeem(ctx, token)
 
+    async def renew_grant(self, ctx: RequestContext, host: str, server_id: str, grant: str) -> str:
+        held = self.deps.grants.held(grant)
+        if held is None or (held.host, held.server) != (host, server_id):
+            return ""
+        async with self.deps.database.reading() as connection:
+            needed = await store.holds(connection, server_id, [store.busy_at(host)])
+        return self.deps.grants.renewed(held) if needed else ""
+
     async def undelivered(self, ctx: RequestContext) -> list[Undelivered]:
         outbox = self.deps.database.outbox
         return await outbox.undelivered() if outbox is not None else []

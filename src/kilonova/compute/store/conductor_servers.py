@@ -215,6 +215,16 @@ def has_host() -> Condition:
     return servers.c.host.is_not(None)
 
 
+def busy_at(host: str) -> Condition:
+    """Something is done to the server by this host, which has it or is a side of its move."""
+    table = migrations.c
+    moving = exists().where(
+        table.server_uuid == servers.c.uuid, or_(table.dest_compute == host, table.source_compute == host),
+        table.status.in_([*AT_DEST, *AT_SOURCE]),
+    )  # fmt: skip
+    return and_(servers.c.task_state.is_not(None), or_(servers.c.host == host, moving))
+
+
 def coming_to(host: str, migration: str) -> Condition:
     """The host is at the server for this migration."""
     table = migrations.c
