@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks import (
     buses,
+    clones,
     feeds,
     flush,
     growth,
@@ -43,7 +44,7 @@ ALL: dict[str, Bench] = {
     "buses": buses.run,
     "guests": guests.run,
 }
-LONG: dict[str, Bench] = {"growth": growth.run, "soak": soak.run}
+LONG: dict[str, Bench] = {"clones": clones.run, "growth": growth.run, "soak": soak.run}
 
 
 def main(

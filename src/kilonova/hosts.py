@@ -58,9 +58,7 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
 
         shared = FakeHypervisor(state_dir / fake_file, clock=clock)
     else:
-        from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
-
-        disks = FileDisks(options_of(FileDisksOptions, settings.disks, state_dir=state_dir))
+        disks = disks_of(settings)
     return {
         host: load_driver(
             name,
@@ -72,6 +70,7 @@ def drivers_of(settings: Settings, clock: Clock, *, fake_file: str = "fake-hyper
                 shared=shared,
                 clock=clock,
                 guest_user=settings.disks.owner,
+                ceph=settings.ceph,
             ),
         )
         for host in hosts_of(settings)
@@ -91,6 +90,15 @@ def backends_of(settings: Settings, clock: Clock) -> dict[str, VolumeDriver]:
         )
         found[name] = load_backend(driver, context)
     return found
+
+
+def disks_of(settings: Settings) -> DiskStore:
+    """Where guests' disks are kept."""
+    from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
+    from kilonova.compute.virt.rbd_disks import RbdDisks
+
+    options = options_of(FileDisksOptions, settings.disks, state_dir=settings.state_dir)
+    return RbdDisks(options, settings.ceph) if settings.disks.store == "rbd" else FileDisks(options)
 
 
 def data_plane_of(settings: Settings, metadata_url: str, metadata_secret: str) -> DataPlane:

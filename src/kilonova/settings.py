@@ -189,8 +189,14 @@ else:
 
 
 class DiskSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Guests' disks as files below the state directory, of hosts with libvirt."""
+    """Guests' disks, of hosts with libvirt."""
 
+    store: Annotated[
+        Literal["file", "rbd"],
+        doc(
+            "Where they are: file (below the state directory), or rbd (Ceph: section ceph), as clones of images there."
+        ),
+    ] = "file"
     raw_disks: Annotated[
         bool, doc("New root disks: true for full raw copies, false for qcow2 overlays (upstream: use_cow_images).")
     ] = False

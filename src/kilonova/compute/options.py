@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -36,6 +36,10 @@ class ComputeOptions(msgspec.Struct, frozen=True, kw_only=True):
     instance_name_template: Annotated[str, doc("Name of a server's guest at the hypervisor, from its number.")] = (
         INSTANCE_NAME
     )
+    snapshot_image_format: Annotated[
+        Literal["qcow2", "raw"],
+        doc("Format of images of servers' disks: raw where the image service has the store rbd."),
+    ] = "qcow2"
     allow_resize_to_same_host: Annotated[bool, doc("Whether a resized server may stay on its host.")] = False
     resize_confirm_window: Annotated[float, doc("Seconds after which a resize confirms itself; 0: never.", ge=0)] = 0.0
     password_length: Annotated[int, doc("Characters of a generated administrator's password.", ge=1)] = 12

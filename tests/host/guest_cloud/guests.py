@@ -72,7 +72,7 @@ class Guest:
 class Guests:
     """Images, network, key and group that the guests of a session share."""
 
-    def __init__(self, cloud: CloudProcess, images: GuestImages, user: str = "demo") -> None:
+    def __init__(self, cloud: CloudProcess, images: GuestImages, user: str = "demo", *, raw: bool = False) -> None:
         self.cloud, self.files = cloud, images
         self.demo: Api = cloud.api(user)
         self.key: Path = cloud.state / "key"
@@ -80,9 +80,25 @@ class Guests:
         public = self.key.with_suffix(".pub").read_text().strip()
         self.demo.ok("POST", "compute", "/os-keypairs", {"keypair": {"name": "key", "public_key": public}})
         self.network = self.demo.network("guests", "10.66.0.0/24")
-        self.whole_disk = self.demo.image("disk", images.disk_qcow2.read_bytes(), disk_format="qcow2")
+        self.whole_disk = self._raw_disk() if raw else self._qcow2_disk()
         self.group = self.new_group("guests")
         self.made: list[str] = []
+
+    def _qcow2_disk(self) -> str:
+        return self.demo.image("disk", self.files.disk_qcow2.read_bytes(), disk_format="qcow2")
+
+    def _raw_disk(self) -> str:
+        """The file system alone; its guests have kernel and ramdisk beside it."""
+        kernel, ramdisk = (
+            self.demo.image(kind, file.read_bytes(), disk_format=kind, container_format=kind)
+            for kind, file in (("aki", self.files.kernel), ("ari", self.files.initrd))
+        )
+        beside = {
+            "kernel_id": kernel,
+            "ramdisk_id": ramdisk,
+            "os_command_line": f"root=/dev/vda {self.files.kernel_args}",
+        }
+        return self.demo.image("disk", self.files.root.read_bytes(), disk_format="raw", **beside)
 
     def logs(self) -> str:
         return self.cloud.logs()

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from kilonova.compute.virt.block import FileSource, NbdSource
+from kilonova.compute.virt.block import FileSource, NbdSource, RbdSource
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import firmware
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.vif import BridgeVif
+from kilonova.core.ceph import CephOptions
 from kilonova.core.secret import Secret
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -82,6 +83,10 @@ CASES = {
             ),
         ),
         HostFacts(),
+    ),
+    "ceph": (
+        guest(disks=(GuestDisk(source=RbdSource(pool="servers", image=f"{UUID}_disk"), target="vda", boot_index=0),)),
+        HostFacts(ceph=CephOptions(conf=Path("/etc/ceph/ceph.conf"), user="compute")),
     ),
     "all_properties": (
         guest(

@@ -36,10 +36,17 @@ class NbdTlsSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     psk: Secret
 
 
+class RbdSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="rbd"):
+    """A block image of Ceph; the host knows cluster, user and key."""
+
+    pool: str
+    image: str
+
+
 class FakeSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="fake"):
     """A volume without data, of the fake back end."""
 
     volume_id: str
 
 
-BlockSource = FileSource | NbdSource | NbdTlsSource | FakeSource
+BlockSource = FileSource | NbdSource | NbdTlsSource | RbdSource | FakeSource

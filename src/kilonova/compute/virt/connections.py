@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kilonova.compute.virt.block import BlockSource, FakeSource, FileSource, NbdSource, NbdTlsSource
+from kilonova.compute.virt.block import BlockSource, FakeSource, FileSource, NbdSource, NbdTlsSource, RbdSource
 from kilonova.core.secret import Secret
 
 
@@ -28,7 +28,14 @@ def _fake(data: Mapping[str, Any]) -> BlockSource:
     return FakeSource(volume_id=data["volume_id"])
 
 
-KINDS: dict[str, Callable[[Mapping[str, Any]], BlockSource]] = {"file": _file, "nbd": _nbd, "fake": _fake}
+def _rbd(data: Mapping[str, Any]) -> BlockSource:
+    pool, _, image = str(data["name"]).partition("/")
+    return RbdSource(pool=pool, image=image)
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any]], BlockSource]] = {
+    "file": _file, "nbd": _nbd, "rbd": _rbd, "fake": _fake,
+}  # fmt: skip
 
 
 def source_of(connection: Mapping[str, Any]) -> BlockSource | None:

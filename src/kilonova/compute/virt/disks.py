@@ -162,6 +162,10 @@ class DiskStore(ABC):
     async def servers(self) -> set[str]:
         """Servers that have files here (for `kilonova verify`)."""
 
+    async def total_gb(self) -> int | None:
+        """Size of the storage in GiB, where it is not the file system of the state directory."""
+        return None
+
     async def storage(self) -> str:
         """The same for all hosts that share their disks, and for no other; "" where they are this host's alone."""
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from kilonova.compute.virt.block import FileSource
@@ -37,12 +37,20 @@ class Exports:
         copied = await asyncio.to_thread(copy.exists)
         source = FileSource(path=copy, format=COPY_FORMAT) if copied else root
         step = f"image of the disk of server {server_uuid}"
-        async with self._dirs.making(server_uuid, IMAGE, step) as (final, temporary):
+
+        async def make(target: Path) -> None:
             if copied and disk_format == COPY_FORMAT:
-                copy.replace(temporary)
+                copy.replace(target)
             else:
-                await qemu_img.convert(source.path, source.format, temporary, disk_format, step=step)
+                await qemu_img.convert(source.path, source.format, target, disk_format, step=step)
                 copy.unlink(missing_ok=True)
+
+        return await self.made(server_uuid, step, make)
+
+    async def made(self, server_uuid: str, step: str, make: Callable[[Path], Awaitable[None]]) -> Export:
+        """An image that `make` writes into the file it is given."""
+        async with self._dirs.making(server_uuid, IMAGE, step) as (final, temporary):
+            await make(temporary)
         with os_errors(step):
             size = (await asyncio.to_thread(final.stat)).st_size
         return Export(size=size, open=lambda: _pieces(final))

@@ -67,7 +67,7 @@ class FileDisks(MovableFiles):
     async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
         return await self._cache.get(image, fetch)
 
-    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
+    async def overlay(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> BlockSource:
         wanted = size_gb * GIB
         if wanted and wanted < base.virtual_size:
             raise DiskError(
@@ -86,7 +86,7 @@ class FileDisks(MovableFiles):
                 await self._full_copy(temporary, base, size, step)
         return FileSource(path=final, format=format)
 
-    async def own_root(self, server_uuid: str, *, size_gb: int) -> FileSource | None:
+    async def own_root(self, server_uuid: str, *, size_gb: int) -> BlockSource | None:
         disk = await self._root(server_uuid)
         if not await asyncio.to_thread(disk.path.exists):
             return None
@@ -98,7 +98,7 @@ class FileDisks(MovableFiles):
             await qemu_img.grow(disk.path, disk.format, size_gb * GIB, step=step)
         return disk
 
-    async def full_root(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> FileSource:
+    async def full_root(self, server_uuid: str, base: BaseImage, *, size_gb: int) -> BlockSource:
         size, step = max(size_gb * GIB, base.virtual_size), f"root disk of server {server_uuid}"
         format = await asyncio.to_thread(self._root_format, server_uuid)
         async with self._dirs.making(server_uuid, ROOT_DISKS[format], step) as (final, temporary):
@@ -135,7 +135,10 @@ class FileDisks(MovableFiles):
             await qemu_img.convert(base.path, base.format, target, "raw", step=step)
         os.truncate(target, size)
 
-    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
+    async def blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> BlockSource:
+        return await self._blank(server_uuid, name, size_gb=size_gb, filesystem=filesystem)
+
+    async def _blank(self, server_uuid: str, name: str, *, size_gb: float, filesystem: str | None) -> FileSource:
         """See `DiskStore.blank`. Always sparse raw, in `disk.<name>` and labelled with its name (`disk.eph0` is `eph0`);
         `size_gb` may be a fraction, as swap is given in MiB; `filesystem`: ext2, ext3, ext4 or swap. One that is there is
         kept, and grown; swap of another size is made anew."""
@@ -186,7 +189,7 @@ class FileDisks(MovableFiles):
         held = _file(disk)
         return await self._injector.read(held.path, held.format, path)
 
-    async def rescue(self, server_uuid: str, base: BaseImage) -> FileSource:
+    async def rescue(self, server_uuid: str, base: BaseImage) -> BlockSource:
         """See `DiskStore.rescue`. A disk that an earlier call made of the same image stays."""
         step = f"rescue disk of server {server_uuid}"
         async with self._dirs.making(server_uuid, RESCUE_FILES[0], step) as (final, temporary):
@@ -197,7 +200,7 @@ class FileDisks(MovableFiles):
     async def drop_rescue(self, server_uuid: str) -> None:
         await asyncio.to_thread(self._dirs.remove_files, server_uuid, RESCUE_FILES)
 
-    async def copy_target(self, server_uuid: str) -> tuple[FileSource, FileSource]:
+    async def copy_target(self, server_uuid: str) -> tuple[BlockSource, BlockSource]:
         return await self._exports.copy_target(server_uuid, await self._root(server_uuid))
 
     async def export(self, server_uuid: str, disk_format: str) -> Export:

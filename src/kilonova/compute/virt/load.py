@@ -11,6 +11,7 @@ import msgspec
 
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import HypervisorUnavailable, VirtDriver
+from kilonova.core.ceph.options import CephOptions
 from kilonova.core.clock import Clock
 from kilonova.core.registry import Registry
 
@@ -25,6 +26,7 @@ class DriverContext(msgspec.Struct, frozen=True, kw_only=True):
     shared: Any = None  # fake: the FakeHypervisor of all hosts of this process; None: a new one
     clock: Clock | None = None
     guest_user: str = ""  # that guests run as; "": ours
+    ceph: CephOptions = CephOptions()  # how this host reaches disks in Ceph
 
 
 def load(name: str, context: DriverContext) -> VirtDriver:
@@ -55,7 +57,9 @@ def _libvirt(context: DriverContext) -> VirtDriver:
     if context.disks is None:
         raise HypervisorUnavailable("the libvirt driver needs a disk store")
     options = context.options or LibvirtOptions()
-    options = msgspec.structs.replace(options, state_dir=context.state_dir, guest_user=context.guest_user)
+    options = msgspec.structs.replace(
+        options, state_dir=context.state_dir, guest_user=context.guest_user, ceph=context.ceph
+    )
     return LibvirtDriver(options, context.disks)
 
 

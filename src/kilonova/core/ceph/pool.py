@@ -123,6 +123,12 @@ class Pool:
             if image.size() != size:
                 image.resize(size)
 
+    def grow(self, name: str, size: int) -> None:
+        """To `size`, where it is smaller."""
+        with self.opened(name) as image:
+            if image.size() < size:
+                image.resize(size)
+
     def watchers(self, name: str) -> int:
         """How many clients have it open for writing, or at a snapshot."""
         with self.opened(name, read_only=True) as image:

@@ -23,6 +23,7 @@ USERS = {
     "image": "profile rbd pool=images",
     "volume": "profile rbd pool=volumes, profile rbd-read-only pool=images",
     "compute": "profile rbd pool=servers, profile rbd pool=volumes, profile rbd-read-only pool=images",
+    "cloud": "profile rbd pool=images, profile rbd pool=volumes, profile rbd pool=servers",
 }
 DAEMON_CAPS = {
     "mon.": {"mon": "allow *"},

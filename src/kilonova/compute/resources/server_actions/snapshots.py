@@ -32,7 +32,7 @@ NEVER = frozenset([
 """Properties that belong to one image alone."""
 CREATE_IMAGE = "createImage"
 INTERNAL = "os_glance"
-PARTED = "ami"  # a disk whose kernel is an image of its own; disks of other formats become qcow2
+PARTED = "ami"  # a disk whose kernel is an image of its own; disks of other formats become what the settings say
 
 
 class SnapshotLogic:
@@ -79,7 +79,8 @@ class SnapshotLogic:
             return await self._of_volumes(ctx, row, spec, name, properties)
         own = row.project_id == ctx.project_id
         source, facts = spec.image or models.Image(id=""), self._properties(ctx, row, spec.image)
-        disk_format, container = (PARTED, PARTED) if source.disk_format == PARTED else ("qcow2", "bare")
+        made = self.options.snapshot_image_format
+        disk_format, container = (PARTED, PARTED) if source.disk_format == PARTED else (made, "bare")
         try:
             image = await self.images.create(
                 ctx, {**facts, **({} if own else {"instance_owner": row.project_id}), **properties},
@@ -91,7 +92,7 @@ class SnapshotLogic:
         try:
             if not own:
                 await self.images.share(ctx, image.id, row.project_id)
-            snapshot = models.Snapshot(image=image.id, disk_format="raw" if disk_format == PARTED else "qcow2", **order)
+            snapshot = models.Snapshot(image=image.id, disk_format="raw" if disk_format == PARTED else made, **order)
             await self._hand_over(ctx, row.uuid, action, snapshot)
         except BaseException:
             await self._drop(ctx, image.id)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from lxml import etree
 
-from kilonova.compute.virt.block import FileSource, NbdSource
+from kilonova.compute.virt.block import FileSource, NbdSource, RbdSource
 from kilonova.compute.virt.libvirt.elements import el
+from kilonova.compute.virt.libvirt.options import HostFacts
 from kilonova.compute.virt.libvirt.taps import check_tap_name
 from kilonova.compute.virt.vif import BridgeVif
+from kilonova.core.ceph.options import CephOptions
+
+SECRETS = uuid.UUID("8f6c0f52-2a2f-4a0e-9a43-6c1d0c6f7d11")
+"""Namespace of the ids of libvirt's secrets."""
 
 
 class SourceXml(NamedTuple):
@@ -23,13 +29,25 @@ class SourceXml(NamedTuple):
     waits: bool = False
 
 
-def _file(source: FileSource) -> SourceXml:
+def _file(source: FileSource, _host: HostFacts) -> SourceXml:
     return SourceXml("file", source.format, el("source", file=source.path))
 
 
-def _nbd(source: NbdSource) -> SourceXml:
+def _nbd(source: NbdSource, _host: HostFacts) -> SourceXml:
     host = el("host", transport="unix", socket=source.socket)
     return SourceXml("network", "raw", el("source", host, protocol="nbd", name=source.export), waits=True)
+
+
+def _rbd(source: RbdSource, host: HostFacts) -> SourceXml:
+    """The key is in libvirtd's secret (secrets.py), and goes to the emulator encrypted."""
+    auth = el("auth", el("secret", type="ceph", uuid=ceph_secret(host.ceph)), username=host.ceph.user)
+    where = el("source", auth, el("config", file=host.ceph.conf), protocol="rbd", name=f"{source.pool}/{source.image}")
+    return SourceXml("network", "raw", where)
+
+
+def ceph_secret(ceph: CephOptions) -> str:
+    """The id of libvirt's secret for the Ceph user's key: the same each time."""
+    return str(uuid.uuid5(SECRETS, f"{ceph.conf} {ceph.user}"))
 
 
 class VifXml(NamedTuple):
@@ -44,5 +62,7 @@ def _bridge(vif: BridgeVif) -> VifXml:
     return VifXml("bridge", (el("source", bridge=vif.bridge_name), el("target", dev=vif.tap_name)))
 
 
-SOURCES: Mapping[type, Callable[[Any], SourceXml]] = {FileSource: _file, NbdSource: _nbd}
+SOURCES: Mapping[type, Callable[[Any, HostFacts], SourceXml]] = {
+    FileSource: _file, NbdSource: _nbd, RbdSource: _rbd,
+}  # fmt: skip
 VIFS: Mapping[type, Callable[[Any], VifXml]] = {BridgeVif: _bridge}

@@ -11,7 +11,7 @@ from lxml import etree
 
 from kilonova.compute.properties import ON
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
-from kilonova.compute.virt.libvirt.devices import SOURCES, VIFS
+from kilonova.compute.virt.libvirt.devices import SECRETS, SOURCES, VIFS
 from kilonova.compute.virt.libvirt.elements import clean, el
 from kilonova.compute.virt.libvirt.options import HostFacts
 
@@ -22,9 +22,6 @@ QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 HOT_PLUG_PORTS = 10
 """PCIe root ports of a q35 guest at least; each device takes one, the rest is for hot plug."""
-
-SECRETS = uuid.UUID("8f6c0f52-2a2f-4a0e-9a43-6c1d0c6f7d11")
-"""Namespace of the ids of libvirt's secrets."""
 
 PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 VIDEO_MODELS = {"vga", "virtio", "cirrus", "qxl", "bochs", "none"}
@@ -202,7 +199,7 @@ def _boot_order(disks: Iterable[GuestDisk]) -> dict[str, int]:
 
 def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostFacts) -> etree._Element:
     cdrom = disk.device == "cdrom"
-    given = SOURCES[type(disk.source)](disk.source)
+    given = SOURCES[type(disk.source)](disk.source, host)
     if disk.passphrase is not None:
         secret = el("secret", type="passphrase", uuid=secret_uuid(disk))
         given.source.append(el("encryption", secret, format="luks"))

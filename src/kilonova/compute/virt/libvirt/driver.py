@@ -12,7 +12,7 @@ import libvirt
 import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
-from kilonova.compute.virt.block import BlockSource, FileSource, NbdTlsSource
+from kilonova.compute.virt.block import BlockSource, FileSource, NbdTlsSource, RbdSource
 from kilonova.compute.virt.capabilities import (
     ConsoleEndpoint,
     CopiesDisks,
@@ -137,7 +137,10 @@ class LibvirtDriver(
             return read_capacity(conn, self.options, virt_type, kind)
 
         found = await self._connection.run("read the host's capacity", read)
-        return msgspec.structs.replace(found, firmware=self._firmware)
+        total = await self.disks.total_gb()
+        return msgspec.structs.replace(
+            found, firmware=self._firmware, disk_gb=found.disk_gb if total is None else total
+        )
 
     async def guests(self) -> list[GuestInfo]:
         return await self._connection.run("list guests", self._list)
@@ -180,6 +183,10 @@ class LibvirtDriver(
         await self._act("restore", uuid, act, STARTED, timeout=MEMORY_TIMEOUT)
 
     async def copy_disk(self, uuid: str, disk: BlockSource, target: BlockSource, *, quiesce: bool | None) -> None:
+        if isinstance(disk, RbdSource) and disk == target:  # a snapshot was taken by the storage
+            if quiesce:
+                raise VirtError(f"copy a disk of guest {uuid}: its file systems can't be frozen for a snapshot in Ceph")
+            return
         if not (isinstance(disk, FileSource) and isinstance(target, FileSource)):
             raise VirtError(f"copy a disk of guest {uuid}: only files are copied")
         run = functools.partial(self._on, uuid)
@@ -308,7 +315,7 @@ class LibvirtDriver(
                 raise
         if guest.console_log:
             guest.console_log.parent.mkdir(parents=True, exist_ok=True)
-        secrets.keep(conn, guest.disks)
+        secrets.keep(conn, guest.disks, self._host())
         return before - set(disks.sources(conn.defineXML(text)).values())
 
     def _list(self, conn: Any) -> list[GuestInfo]:

@@ -55,7 +55,7 @@ class HotPlug(VirtDriver, PlugsInterfaces, PlugsDisks):
 
         def attach(domain: Any) -> str:
             if serial not in (held := disks.held(domain)):
-                secrets.keep(domain.connect(), [disk])
+                secrets.keep(domain.connect(), [disk], host)
                 names, machine = disks.taken(domain)
                 target, text = disk_xml(disk, names, host, pcie=not is_i440fx(machine))
                 disks.attach(domain, serial, text)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from kilonova.core.ceph.options import CephOptions
 from kilonova.core.config import derived, doc
 
 VIRT_TYPES = ("kvm", "qemu")
@@ -39,6 +40,7 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     call_timeout: Annotated[float, doc("Seconds that one call to libvirtd may take.", gt=0)] = 120.0
     state_dir: Annotated[Path, derived()] = Path("/var/lib/kilonova")
     guest_user: Annotated[str, derived()] = "libvirt-qemu"
+    ceph: Annotated[CephOptions, derived()] = CephOptions()
 
     def __post_init__(self) -> None:
         if self.virt_type not in ("auto", *VIRT_TYPES):
@@ -64,6 +66,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     cpu_model: str | None = None
     ask_cpu: bool = True  # libvirt asks the started guest for each CPU feature
     disk_cache: str = "none"
+    ceph: CephOptions = CephOptions()
     cloud: str = "kilonova"
 
     @classmethod
@@ -78,5 +81,6 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
             cpu_model=options.cpu_model,
             ask_cpu=options.ask_emulated_cpu or not known,
             disk_cache=options.disk_cache,
+            ceph=options.ceph,
             cloud=options.mark,
         )

@@ -1,4 +1,5 @@
-"""Passphrases of encrypted disks, in libvirtd's memory alone: it hands them to QEMU encrypted, and shows them to no client.
+"""Passphrases of encrypted disks, in libvirtd's memory alone, and the key of the host's Ceph user, which is in a file of the host
+anyway: libvirtd hands them to QEMU encrypted, and shows them to no client.
 
 Short functions that block, for the connection's threads."""
 
@@ -11,12 +12,19 @@ from typing import Any
 import libvirt
 from lxml import etree
 
-from kilonova.compute.virt.driver import GuestDisk
+from kilonova.compute.virt.block import RbdSource
+from kilonova.compute.virt.driver import GuestDisk, VirtError
+from kilonova.compute.virt.libvirt.devices import ceph_secret
 from kilonova.compute.virt.libvirt.domain_xml import secret_uuid
 from kilonova.compute.virt.libvirt.elements import el
+from kilonova.compute.virt.libvirt.options import HostFacts
+from kilonova.core.ceph import CephOptions, NoKey, key_of
 
 
-def keep(conn: Any, disks: Iterable[GuestDisk]) -> None:
+def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
+    disks = tuple(disks)
+    if any(isinstance(disk.source, RbdSource) for disk in disks):
+        _keep_ceph_key(conn, host.ceph)
     for disk in disks:
         if disk.passphrase is not None:
             made = el(
@@ -25,6 +33,16 @@ def keep(conn: Any, disks: Iterable[GuestDisk]) -> None:
             )  # fmt: skip
             secret = conn.secretDefineXML(etree.tostring(made, encoding="unicode"))
             secret.setValue(disk.passphrase.reveal)
+
+
+def _keep_ceph_key(conn: Any, ceph: CephOptions) -> None:
+    try:
+        key = key_of(ceph)
+    except NoKey as error:
+        raise VirtError(str(error)) from error
+    usage = el("usage", el("name", f"client.{ceph.user} of {ceph.conf}"), type="ceph")
+    made = el("secret", el("uuid", ceph_secret(ceph)), usage, ephemeral="no", private="yes")
+    conn.secretDefineXML(etree.tostring(made, encoding="unicode")).setValue(key.reveal)
 
 
 def used(domain: Any) -> set[str]:
