@@ -26,6 +26,7 @@ from benchmarks import (
     soak,
     startup,
     tokens,
+    wiring,
 )
 
 Bench = Callable[[int], list[results.Row]]
@@ -38,6 +39,7 @@ ALL: dict[str, Bench] = {
     "scheduling": scheduling.run,
     "ports": ports.run,
     "feeds": feeds.run,
+    "wiring": wiring.run,
     "images": images.run,
     "startup": startup.run,
     "recording": recording.run,
