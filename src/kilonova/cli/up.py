@@ -130,6 +130,11 @@ def _welcome(settings: Settings) -> None:
     console.print(f"identity is at [bold]{settings.public_url}/identity/v3[/bold]", highlight=False, soft_wrap=True)
     advice = f'log in with    eval "$(kilonova openrc admin{where})"    then e.g.  openstack server list'
     console.print(advice, highlight=False, soft_wrap=True)
+    if settings.agent.driver != "fake" and not settings.dataplane.bridge_mappings:
+        lacking = (
+            "floating IPs lead nowhere before a bridge is named: [dataplane] bridge_mappings (docs/how-to/routers.md)"
+        )
+        console.print(lacking, highlight=False, soft_wrap=True)
 
 
 def _detach(settings: Settings) -> None:

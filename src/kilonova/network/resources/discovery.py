@@ -29,6 +29,8 @@ COMMON = (
     Extension("standard-attr-description", "standard-attr-description", "2016-02-10T10:00:00-00:00", "Descriptions"),
     Extension("standard-attr-revisions", "Resource revision numbers", "2016-04-11T10:00:00-00:00", "Revision numbers"),
     Extension("standard-attr-timestamp", "Resource timestamps", "2016-09-12T10:00:00-00:00", "Times of creation and change"),
+    Extension("tag", "Tag support", "2016-01-01T00:00:00-00:00", "Tags of networks"),
+    Extension("tag-ext", "Tag support for resources", "2017-01-01T00:00:00-00:00", "Tags of subnets, ports, routers and others"),
     Extension("tag-creation", "Tag creation extension", "2024-07-23T10:00:00-00:00", "Many tags are added at once"),
 )  # fmt: skip
 """What all resources have."""
