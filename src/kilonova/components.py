@@ -239,6 +239,7 @@ def network_agent(deps: Deps) -> Iterator[Service]:
 
 def compute(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.agent.journal import Journal
+    from kilonova.compute.agent.relay import Relay
     from kilonova.compute.agent.service import ComputeAgent
     from kilonova.compute.agent.transfers import DiskTransfers
     from kilonova.hosts import drivers_of, journal_path
@@ -254,9 +255,13 @@ def compute(deps: Deps) -> Iterator[Service]:
         options.host_ip, options.transfer_port, certificate=certificate(settings), verify=verify_context(settings),
         clock=core.clock,
     )  # fmt: skip
+    relay = Relay(
+        options.host_ip, options.live_migration_port, certificate=certificate(settings), verify=verify_context(settings)
+    )
     yield transfers
+    yield relay
     for host, driver in drivers_of(settings, core.clock, **named).items():
-        yield ComputeAgent(core, host, driver, journal, options, transfers)
+        yield ComputeAgent(core, host, driver, journal, options, transfers, relay)
 
 
 def volume_api(deps: Deps) -> Iterator[Service]:

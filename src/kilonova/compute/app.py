@@ -38,6 +38,7 @@ from kilonova.compute.resources.server_groups.routes import SERVER_GROUPS
 from kilonova.compute.resources.server_interfaces.routes import SERVER_INTERFACES
 from kilonova.compute.resources.server_ips import SERVER_IPS
 from kilonova.compute.resources.server_metadata import SERVER_METADATA
+from kilonova.compute.resources.server_migrations import SERVER_MIGRATIONS
 from kilonova.compute.resources.server_password import SERVER_PASSWORD
 from kilonova.compute.resources.server_security_groups import SERVER_SECURITY_GROUPS
 from kilonova.compute.resources.server_tags import SERVER_TAGS
@@ -93,6 +94,7 @@ RESOURCES: tuple[Resource, ...] = (
     HOSTS,
     HYPERVISORS,
     MIGRATIONS,
+    SERVER_MIGRATIONS,
     AGGREGATES,
     QUOTAS,
     USAGE,

@@ -197,6 +197,33 @@ class Fault(Record, kw_only=True):
     code: int = 500
 
 
+class Place(Record, kw_only=True):
+    """Where a new host awaits a guest that runs: the address of its relay (HOST:PORT), and the values in which the guest's
+    definition differs there, as its driver names them."""
+
+    relay: str
+    differs: dict[str, str] = {}
+
+
+class Progress(Record, kw_only=True):
+    """Of a guest on its way, in bytes."""
+
+    memory_total: int = 0
+    memory_processed: int = 0
+    memory_remaining: int = 0
+    disk_total: int = 0
+    disk_processed: int = 0
+    disk_remaining: int = 0
+
+
+class Wishes(Record, kw_only=True):
+    """What operators want of a guest that is on its way; `wanted`: whether the migration goes on at all."""
+
+    wanted: bool = True
+    cancelled: bool = False
+    hurried: bool = False
+
+
 class Move(Record, kw_only=True):
     """A server's way from one host to another: what was asked, and what was tried. `kind` is one of `moves.KINDS`, `migration`
     its record's uuid; `shared`: whether the disks are on storage that both hosts use, None: the next host finds it out.
@@ -204,7 +231,11 @@ class Move(Record, kw_only=True):
     `leg` is the part that is under way, `hops` its number, `dest` the host that was chosen, `action` the server action where it
     is not the kind's (a way back that was asked for). Of a kind that leaves its host:
     the flavors before and afterwards (`flavor_ids`: their numbers), `left` once the disks are set aside, which the
-    old host serves to those who know `secret`, and, on its way back, the `message` of why (`details` for admins)."""
+    old host serves to those who know `secret`, and, on its way back, the `message` of why (`details` for admins).
+
+    Of a guest that runs on meanwhile: what it `needs` of a host, whether the disks are to be copied (`block`, None: as is found),
+    the `place` that its new host has made ready, and what operators wished since: that it stays (`cancelled`), or goes at once
+    (`hurried`)."""
 
     kind: str
     migration: str
@@ -231,6 +262,11 @@ class Move(Record, kw_only=True):
     failed_hosts: dict[str, str] = {}
     failed_details: dict[str, str] = {}
     alternates: list[str] = []
+    block: bool | None = None
+    needs: dict[str, str] = {}
+    place: Place | None = None
+    cancelled: bool = False
+    hurried: bool = False
 
 
 class Departed(Record, kw_only=True):
@@ -334,6 +370,7 @@ class BuildOutcome(Record, kw_only=True):
     move: str | None = None
     leg: str = ""
     shared: bool = False
+    place: Place | None = None
 
 
 class HostFacts(Record, kw_only=True):

@@ -44,12 +44,16 @@ EXTRA: dict[str, tuple[dict[str, Field], ...]] = {
     ),
     "create.error": (payloads.FAILED,),
     "resize.error": (payloads.FAILED,),
+    "live_migration._rollback.end": (payloads.FAILED,),
     **{f"{action.event}.error": (payloads.FAILED,) for action in ACTIONS if action.event is not None},
 }
 """Event → the fields that its unversioned payload has beside those that all have."""
 VERSIONED = {
     "resize.prep": "resize_prep", "finish_resize": "resize_finish", "resize.confirm": "resize_confirm",
-    "resize.revert": "resize_revert",
+    "resize.revert": "resize_revert", "live_migration.pre": "live_migration_pre",
+    "live_migration._post": "live_migration_post", "live_migration.post.dest": "live_migration_post_dest",
+    "live_migration._rollback": "live_migration_rollback", "live.migration.abort": "live_migration_abort",
+    "live.migration.force.complete": "live_migration_force_complete",
 }  # fmt: skip
 """What happens → its name in the versioned form, where it is another one."""
 INFO, ERROR = "INFO", "ERROR"

@@ -56,6 +56,7 @@ class Task(StrEnum):
     RESIZE_MIGRATED = "resize_migrated"
     RESIZE_FINISH = "resize_finish"
     RESIZE_REVERTING = "resize_reverting"
+    MIGRATING = "migrating"
     DELETING = "deleting"
     SOFT_DELETING = "soft-deleting"
     RESTORING = "restoring"
@@ -87,6 +88,9 @@ RESIZE_TASKS = (
     Task.RESIZE_PREP, Task.RESIZE_MIGRATING, Task.RESIZE_MIGRATED, Task.RESIZE_FINISH, Task.RESIZE_REVERTING,
 )  # fmt: skip
 
+LIVE_TASKS = (Task.MIGRATING,)
+
+_LIVE: dict[str, str] = {Task.MIGRATING: "MIGRATING"}
 _REBUILD: dict[str, str] = dict.fromkeys(REBUILD_TASKS, "REBUILD")
 _REVERTING: dict[str, str] = {Task.RESIZE_REVERTING: "REVERT_RESIZE"}
 _RESIZE: dict[str, str] = {**dict.fromkeys(RESIZE_TASKS, "RESIZE"), **_REVERTING}
@@ -99,9 +103,9 @@ def is_launching(vm_state: str, task_state: str | None) -> bool:
 
 STATUS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     Vm.BUILDING: ("BUILD", {}),
-    Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD | _RESIZE),
+    Vm.ACTIVE: ("ACTIVE", {Task.REBOOTING: "REBOOT", Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD | _RESIZE | _LIVE),
     Vm.STOPPED: ("SHUTOFF", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD | _RESIZE),
-    Vm.PAUSED: ("PAUSED", {}),
+    Vm.PAUSED: ("PAUSED", _LIVE),
     Vm.SUSPENDED: ("SUSPENDED", {}),
     Vm.RESCUED: ("RESCUE", {}),
     Vm.ERROR: ("ERROR", {Task.REBOOTING_HARD: "HARD_REBOOT"} | _REBUILD),

@@ -120,6 +120,17 @@ TAKE_DISKS = _on_host(
 )
 PUT_BACK = _on_host("put_back", 600, "moving:PutBack", "putting the server's disks back failed")
 GIVE_UP = _on_host("give_up", 600, "moving:GiveUp", "removing the server from its new host failed")
+COMING = _on_host("coming", 120, "live:Coming", "the ports could not be prepared on the new host")
+TAKE_FORM = _on_host("take_form", 3600, "live:TakeForm", "making the server's disks on its new host failed")
+RECEIVE_GUEST = _on_host("receive_guest", 60, "live:ReceiveGuest", "the new host can not receive the guest")
+SEND_GUEST = _on_host("send_guest", 24 * 3600, "live:SendGuest", "the guest could not be sent to its new host")
+LET_RUN = _on_host("let_run", 120, "live:LetRun", "the guest could not be let run on its new host")
+TAKE_PORTS = _on_host("take_ports", 300, "live:TakePorts", "the ports could not be bound to the new host")
+RECEIVE = (ACCEPT, COMING, PLUG, TAKE_FORM, RECEIVE_GUEST)
+"""A host makes ready for a guest that runs on another."""
+SEND = (WANTED, SEND_GUEST)
+LAND = (LET_RUN, TAKE_PORTS)
+"""The guest is there."""
 LEAVE = (WANTED, POWER_OFF, UNPLUG, SET_ASIDE)
 """A server leaves its host with its disks."""
 TAKE_OVER = (ACCEPT, NETWORKING, BLOCK_DEVICES, TAKE_DISKS, *POWER_ON)

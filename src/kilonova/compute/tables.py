@@ -286,9 +286,12 @@ migrations = Table(
     Column("user_id", String(255)),
     Column("project_id", String(255)),
     Column("document", Blob, nullable=False),  # models.Move, msgpack
+    Column("left_at", String(255), nullable=False, server_default=""),  # the host that is to remove what it has of it
+    Column("progress", Blob),  # models.Progress, msgpack
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment),
     Index("ix_migrations_source", "source_compute", "status"),
+    Index("ix_migrations_left_at", "left_at"),
 )
 
 console_tokens = Table(

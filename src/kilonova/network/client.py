@@ -18,6 +18,7 @@ from kilonova.network.resources.address_groups.schemas import AddressGroup as Ad
 from kilonova.network.resources.auto_allocated_topology.schemas import TopologyBody
 from kilonova.network.resources.floating_ips.schemas import FloatingIP as FloatingIPRecord
 from kilonova.network.resources.networks.schemas import Network as NetworkRecord
+from kilonova.network.resources.ports.schemas import COMING
 from kilonova.network.resources.ports.schemas import WIRE as PORT_WIRE
 from kilonova.network.resources.ports.schemas import Port as PortRecord
 from kilonova.network.resources.security_group_rules.schemas import Rule as SecurityGroupRuleRecord
@@ -223,6 +224,13 @@ class NetworkClient:
         """Give an existing port to a server on a host."""
         changes = {"binding:host_id": host, "device_id": device_id, "device_owner": device_owner} | more
         return await self.update_port(port_id, changes)
+
+    async def expect_guest(self, port: PortRecord, host: str) -> None:
+        """Say on which host the port's guest is about to be, which then shows the port too; "": on none."""
+        held = {} if isinstance(port.profile, msgspec.UnsetType) else port.profile
+        wanted = {name: value for name, value in held.items() if name != COMING} | ({COMING: host} if host else {})
+        if wanted != held:
+            await self.update_port(port.id, {"binding:profile": wanted})
 
     async def unbind_port(self, port_id: str) -> None:
         """Take a port that the user made from its server; nothing happens when it is gone."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kilonova.compute.resources.server_actions.console import ConsoleLogic as ConsoleTextLogic
     from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
     from kilonova.compute.resources.server_actions.guest_passwords import PasswordLogic
+    from kilonova.compute.resources.server_actions.live import LiveMigrationLogic
     from kilonova.compute.resources.server_actions.logic import ActionLogic
     from kilonova.compute.resources.server_actions.moving import MoveLogic
     from kilonova.compute.resources.server_actions.rebuilds import Rebuilds
@@ -44,7 +45,6 @@ class Runs(StrEnum):
     HOST = "host"  # on the server's host, step by step
     REMOVAL = "removal"  # on the server's host, retried until nothing of the server is left there
     MOVE = "move"  # the conductor chooses another host, which takes the server over
-    NOWHERE = "nowhere"  # known to upstream, not built: 501
 
 
 class CutOff(StrEnum):
@@ -77,6 +77,7 @@ class Api:
     shelving: ShelvingLogic
     snapshots: SnapshotLogic
     moves: MoveLogic
+    live: LiveMigrationLogic
     floating_ips: FloatingIpLogic
     passwords: PasswordLogic
     rebuilds: Rebuilds

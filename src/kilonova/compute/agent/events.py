@@ -1,4 +1,4 @@
-"""Waiting for events: the network's `network-vif-plugged`, the hypervisor's power states."""
+"""Waiting for events: the network's `network-vif-plugged`, the hypervisor's power states, operators' wishes."""
 
 from __future__ import annotations
 
@@ -66,3 +66,20 @@ class PowerBoard:
         future = self._waiting.pop(event.uuid, None)
         if future is not None and not future.done():
             future.set_result(None)
+
+
+class WishBoard:
+    """Whether operators have wished something of a guest on its way since that was asked last."""
+
+    def __init__(self) -> None:
+        self._wished: dict[str, asyncio.Event] = {}
+
+    def of(self, server_uuid: str) -> asyncio.Event:
+        return self._wished.setdefault(server_uuid, asyncio.Event())
+
+    def changed(self, server_uuid: str) -> None:
+        if server_uuid in self._wished:
+            self._wished[server_uuid].set()
+
+    def forget(self, server_uuid: str) -> None:
+        self._wished.pop(server_uuid, None)

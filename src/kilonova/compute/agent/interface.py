@@ -26,6 +26,14 @@ class ComputeAPI(Interface):
         other, but a removal interrupts what runs. A repeated message does no harm."""
 
     @call(timeout=30)
+    async def guest_needs(self, ctx: RequestContext, server_id: str) -> dict[str, str]:
+        """What a running guest needs of a host that it is to be sent to; raises NotSupported and InvalidState."""
+
+    @hint
+    async def wishes_changed(self, ctx: RequestContext, server_id: str) -> None:
+        """Operators want a guest on its way to stay, or to be there at once: the conductor knows what."""
+
+    @call(timeout=30)
     async def console_output(self, ctx: RequestContext, server_id: str, max_bytes: int) -> bytes:
         """The tail of the serial console."""
 

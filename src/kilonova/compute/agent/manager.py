@@ -121,14 +121,16 @@ class ComputeManager(ComputeAPI):
     async def forget_departed(self, ctx: RequestContext) -> list[str]:
         """Begin to remove the servers that were moved from this host to others, and only those; their ids. A failure is retried
         at the next look."""
-        found = [gone for gone in await moves.departed(self.host, ctx) if gone.server_uuid not in self.busy]
+        found = await moves.departed(self.host, ctx)
         for gone in found:
             self.begin(gone.server_uuid, partial(self._forget, ctx, gone))
         return [gone.server_uuid for gone in found]
 
     async def _forget(self, ctx: RequestContext, gone: models.Departed) -> None:
+        """Unless it is on its way here again by now."""
         try:
-            await moves.forget(self.host, ctx, gone)
+            if gone in await moves.departed(self.host, ctx):
+                await moves.forget(self.host, ctx, gone)
         except Exception as error:
             logger.error("removal failed", server=gone.server_uuid, host=self.host.name, exc_info=error)
 
@@ -238,6 +240,14 @@ class ComputeManager(ComputeAPI):
         return await self.host.ask_conductor(
             lambda: self.host.conductor.update_server(ctx, ref.build.server.uuid, waiting)
         )
+
+    # ---- guests on their way
+
+    async def guest_needs(self, ctx: RequestContext, server_id: str) -> dict[str, str]:
+        return await moves.guest_needs(self.host, server_id)
+
+    async def wishes_changed(self, ctx: RequestContext, server_id: str) -> None:
+        self.host.wishes.changed(server_id)
 
     # ---- consoles, events, verify
 

@@ -7,20 +7,41 @@ import msgspec
 from kilonova.compute import models
 from kilonova.compute.agent.removal import remove_guest
 from kilonova.compute.agent.runner import Host
+from kilonova.compute.errors import InvalidState, NotSupported
 from kilonova.compute.moves import KINDS, Leg
+from kilonova.compute.virt.capabilities import LiveMigrates
+from kilonova.compute.virt.driver import STATE_NAMES, VirtError
 from kilonova.core import log
 from kilonova.core.context import RequestContext
 
+STORAGE = "storage"
+"""Among a guest's needs: which storage its disks are on, "" where that is its host's alone."""
 logger = log.get("agent")
+
+
+async def guest_needs(host: Host, server_id: str) -> dict[str, str]:
+    """Raises NotSupported and InvalidState."""
+    driver = host.driver
+    if not isinstance(driver, LiveMigrates):
+        raise NotSupported()
+    try:
+        return await driver.guest_needs(server_id) | {STORAGE: await driver.disks.storage()}
+    except VirtError as error:
+        logger.warning("guest not to be sent", server=server_id, host=host.name, reason=str(error))
+        state = STATE_NAMES[await driver.power_state(server_id)]
+        raise InvalidState(action="live-migration", server_id=server_id, attribute="power_state", state=state) from None
 
 
 async def settled(host: Host, build: models.ServerBuild) -> models.ServerBuild:
     """The build with `shared` decided: where the request did not say so, disks that are here already are on shared storage,
     set aside for this move, or by one that was cut off. To be asked before anything is made here."""
     move, store, uuid = build.move, host.driver.disks, build.server.uuid
-    if move is None or move.shared is not None or move.leg != Leg.ARRIVE:
+    if move is None or move.shared is not None or move.leg not in (Leg.ARRIVE, Leg.RECEIVE):
         return build
-    if KINDS[move.kind].leaves:
+    if KINDS[move.kind].live:
+        there = await store.storage()
+        shared = there != "" and there == move.needs.get(STORAGE) and await store.present(uuid)
+    elif KINDS[move.kind].leaves:
         shared = await store.is_aside(uuid, move.migration)
     else:
         await store.put_back(uuid)

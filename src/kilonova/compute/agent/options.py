@@ -9,6 +9,8 @@ import msgspec
 from kilonova.compute.options import INSTANCE_NAME
 from kilonova.core.config import derived, doc
 
+TIMEOUT_ACTIONS = ("abort", "force_complete")
+
 
 class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Of a compute host, and of its network agent as far as both need it."""
@@ -19,6 +21,24 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         doc("Port of host_ip where disks are served to the hosts that take servers over; 0: any that is free.", ge=0),
     ] = 0
+    live_migration_port: Annotated[
+        int,
+        doc(
+            "Port of host_ip where guests that come from other hosts while they run are awaited; 0: any that is free.",
+            ge=0,
+        ),
+    ] = 0
+    live_migration_timeout: Annotated[
+        float,
+        doc(
+            "Seconds that a live migration may take for each GiB of memory and of disks that are copied, 2 at least; 0: any "
+            "time.",
+            ge=0,
+        ),
+    ] = 800.0
+    live_migration_timeout_action: Annotated[
+        str, doc("What then happens: abort, or force_complete, which pauses the guest until it is there.")
+    ] = "abort"
     driver: Annotated[str, doc("Hypervisor driver: libvirt, fake, or one of an installed package.")] = "libvirt"
     max_concurrent_builds: Annotated[int, doc("Servers that are built here at once; others wait.", ge=1)] = 10
     heartbeat: Annotated[float, doc("Seconds between two reports of this host.", gt=0)] = 10.0
@@ -49,3 +69,7 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = True
     dhcp_domain: Annotated[str, doc("Domain that a guest's host name is completed with.")] = "novalocal"
     instance_name_template: Annotated[str, derived("compute.instance_name_template")] = INSTANCE_NAME
+
+    def __post_init__(self) -> None:
+        if self.live_migration_timeout_action not in TIMEOUT_ACTIONS:
+            raise ValueError(f"live_migration_timeout_action must be one of {', '.join(TIMEOUT_ACTIONS)}")

@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kilonova.compute.actions import registry  # not what is in it: actions of packages import this while it is filled
-from kilonova.compute.agent.ports import free_ports, give_back_ports, release_ports
-from kilonova.compute.agent.removal import remove_guest
+from kilonova.compute.agent.ports import expect_guest, free_ports, give_back_ports, release_ports
+from kilonova.compute.agent.removal import forget_guest, remove_guest
 from kilonova.compute.models import Move, NetworkRequest, ServerBuild, ServerChange, Vif
 from kilonova.compute.moves import KINDS, Leg
 from kilonova.compute.port_ids import port_id_of
 from kilonova.compute.states import BUILD_TASKS, UNSHELVE_SHOWS, UNSHELVE_TASKS, Task, Vm
-from kilonova.compute.steps import COME_BACK, LAUNCH, LEAVE, TAKE_OVER, WITHDRAW, Step, shut_off
+from kilonova.compute.steps import COME_BACK, LAND, LAUNCH, LEAVE, RECEIVE, SEND, TAKE_OVER, WITHDRAW, Step, shut_off
+from kilonova.compute.virt.capabilities import LiveMigrates
 from kilonova.core.context import RequestContext
 
 if TYPE_CHECKING:
     from kilonova.compute.agent.runner import Host
+
+
+SHARED_AFTER_ALL = "block migration was asked for, and the server's disks are on storage that both hosts use"
+NOT_SHARED = "block migration was not asked for, and the server's disks are not on storage that both hosts use"
 
 
 class Origin:
@@ -246,17 +251,73 @@ class Returning(_Known):
         return held | super().wanted_ports()
 
 
+class Receiving(Arriving):
+    """A server whose guest runs on another host, and is about to come."""
+
+    coming = RECEIVE
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.has_old_disks = True
+
+    def vifs(self) -> list[Vif]:
+        return list(self.build.server.network_info)
+
+    async def check_disks(self, host: Host) -> str | None:
+        shared, block = bool(self._move.shared), self._move.block
+        if block is not None and block == shared:
+            return SHARED_AFTER_ALL if shared else NOT_SHARED
+        if not shared and await host.driver.disks.present(self.build.server.uuid):
+            return "the server's disk is on this host's storage already"
+        return None
+
+    async def leave_ports(self, host: Host, ctx: RequestContext, vifs: Sequence[Vif]) -> None:
+        await expect_guest(host, self.build, "")
+        await host.unplug(ctx, self.build.server.uuid, [vif.port_id for vif in self.build.server.network_info])
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        await forget_guest(host, self.build.server.uuid, self._move.migration)
+        await super().remove(host, vifs)
+
+
+class Sending(Leaving):
+    """A server whose guest is sent to another host."""
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.steps = SEND
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        """The move was cut off: what is still under way ends."""
+        if isinstance(host.driver, LiveMigrates):
+            await host.driver.give_up(self.build.server.uuid)
+
+
+class Landed(Leaving):
+    """A server whose guest has come here: it is this host's, however that ends."""
+
+    def __init__(self, build: ServerBuild, move: Move) -> None:
+        super().__init__(build, move)
+        self.steps = LAND
+
+    async def remove(self, host: Host, vifs: Sequence[Vif]) -> None:
+        """Nothing."""
+
+
 MOVING: dict[Leg, type[Arriving]] = {
     Leg.LEAVE: Leaving, Leg.ARRIVE: TakingOver, Leg.WITHDRAW: Withdrawing, Leg.RETURN: Returning,
 }  # fmt: skip
 """Of kinds that bring their disks along."""
+LIVE: dict[Leg, type[Arriving]] = {Leg.RECEIVE: Receiving, Leg.SEND: Sending, Leg.ARRIVE: Landed}
+"""Of guests that run on meanwhile."""
 ORIGINS: dict[str, type[Origin]] = {"create": Created, "rebuild": Renewed}
 
 
 def origin_of(build: ServerBuild) -> Origin:
     if build.move is not None:
-        kind = MOVING[Leg(build.move.leg)] if KINDS[build.move.kind].leaves else Arriving
-        return kind(build, build.move)
+        kind, leg = KINDS[build.move.kind], Leg(build.move.leg)
+        origin = LIVE[leg] if kind.live else MOVING[leg] if kind.leaves else Arriving
+        return origin(build, build.move)
     if build.action == "unshelve" and build.server.vm_state == Vm.SHELVED_OFFLOADED:
         return Unshelved(build)
     return ORIGINS.get(build.action, Origin)(build)

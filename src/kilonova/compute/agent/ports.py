@@ -87,3 +87,14 @@ async def give_back_ports(host: Host, ctx: RequestContext, build: ServerBuild, s
             await network.bind_port(port.id, source, device_id=port.device_id, device_owner=port.device_owner)
     held = {port.id for port in own} | {vif.port_id for vif in build.server.network_info}
     await host.unplug(ctx, build.server.uuid, sorted(held))
+
+
+async def expect_guest(host: Host, build: ServerBuild, where: str) -> None:
+    """Say where the server's guest is about to be, of all its ports; "": it stays."""
+    ids = [vif.port_id for vif in build.server.network_info]
+    if not ids:
+        return
+    network = host.network.granted(build.grant)
+    for port in await network.ports(id=ids):
+        if port.device_id == build.server.uuid:
+            await network.expect_guest(port, where)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kilonova.compute import models
 from kilonova.compute.agent.ports import release_ports
+from kilonova.compute.virt.capabilities import LiveMigrates
 from kilonova.core.context import RequestContext
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ async def remove_guest(host: Host, uuid: str) -> None:
     host.events.forget(uuid)
     await host.driver.destroy(uuid)
     await host.driver.undefine(uuid)
+
+
+async def forget_guest(host: Host, uuid: str, migration: str) -> None:
+    """A guest does not come here after all."""
+    host.relay.forget(migration)
+    await remove_guest(host, uuid)
+    if isinstance(host.driver, LiveMigrates):
+        await host.driver.received(uuid, migration)
 
 
 async def remove_traces(host: Host, build: models.ServerBuild) -> None:

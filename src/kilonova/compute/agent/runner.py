@@ -12,14 +12,15 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from kilonova.compute.agent.events import EventBoard, PowerBoard
+from kilonova.compute.agent.events import EventBoard, PowerBoard, WishBoard
 from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.origins import origin_of
 from kilonova.compute.agent.reasons import Explained, details_of, reason_of
+from kilonova.compute.agent.relay import Relay
 from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
-from kilonova.compute.models import BuildOutcome, ConnectedVolume, Fault, ServerBuild, StepRecord, Vif
+from kilonova.compute.models import BuildOutcome, ConnectedVolume, Fault, Place, ServerBuild, StepRecord, Vif
 from kilonova.compute.steps import Step
 from kilonova.compute.virt.disks import BaseImage, Export
 from kilonova.compute.virt.driver import GuestDisk, PowerState, VirtDriver
@@ -56,6 +57,9 @@ class Host:
     faults: Faults
     clock: Clock
     transfers: DiskTransfers = field(default_factory=DiskTransfers)
+    relay: Relay = field(default_factory=Relay)
+    wishes: WishBoard = field(default_factory=WishBoard)
+    sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # guests to other hosts
 
     async def ask_conductor(self, ask: Callable[[], Awaitable[T]], **ids: Any) -> T:
         """Call the conductor until it answers; its methods are idempotent. `ids` are fields of the log lines."""
@@ -103,6 +107,7 @@ class Operation:
     complete: bool = False  # the steps that are left need not be done
     refused: bool = False  # the conductor said that the server is no longer to be built here
     reporting: asyncio.Task[None] | None = None
+    place: Place | None = None  # where a guest of another host is awaited
 
     def __post_init__(self) -> None:
         self.origin = origin_of(self.build)
@@ -297,4 +302,5 @@ def outcome(operation: Operation, steps: list[StepRecord], failure: OperationFai
         move=operation.origin.move,
         leg=build.move.leg if build.move is not None else "",
         shared=build.move is not None and bool(build.move.shared),
+        place=operation.place,
     )

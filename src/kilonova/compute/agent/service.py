@@ -12,6 +12,7 @@ from kilonova.compute.agent.journal import Journal
 from kilonova.compute.agent.manager import ComputeManager
 from kilonova.compute.agent.options import AgentOptions
 from kilonova.compute.agent.recovery import recover, remove_leftovers, take_up_lost
+from kilonova.compute.agent.relay import Relay
 from kilonova.compute.agent.runner import Host
 from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.conductor.interface import ConductorAPI
@@ -35,7 +36,7 @@ class ComputeAgent:
 
     def __init__(
         self, core: Core, host: str, driver: VirtDriver, journal: Journal, options: AgentOptions,
-        transfers: DiskTransfers | None = None,
+        transfers: DiskTransfers | None = None, relay: Relay | None = None,
     ) -> None:  # fmt: skip
         self.core, self.host, self.options = core, host, options
         self.transfers = transfers or DiskTransfers()
@@ -57,6 +58,7 @@ class ComputeAgent:
                 faults=core.faults,
                 clock=core.clock,
                 transfers=self.transfers,
+                relay=relay or Relay(),
             )
         )
         self._tasks: set[asyncio.Task[None]] = set()

@@ -27,6 +27,7 @@ class SourceAway(DiskError):
 
 
 MIGRATION = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+FORM = "/form"
 SILENCE = 60.0  # seconds without a byte after which a transfer has failed
 logger = log.get("agent.transfers")
 AskedFor = Callable[[str, str], Awaitable[str | None]]
@@ -84,11 +85,12 @@ class DiskTransfers:
     # ---- serving
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """`GET /HOST/MIGRATION`, with the secret as a bearer token."""
+        """`GET /HOST/MIGRATION`, with the secret as a bearer token; `…/form` while the guest runs."""
         if scope["type"] == "websocket":
             await self.consoles(scope, receive, send)
             return
         host, _, migration = scope["path"].strip("/").partition("/")
+        form, migration = migration.endswith(FORM), migration.removesuffix(FORM)
         secret = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ")
         source, status = self._sources.get(host), 404
         server = None
@@ -104,18 +106,20 @@ class DiskTransfers:
             return
         logger.info("disks served", server=server, host=host, migration=migration)
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        async for part in source.store.pack(server, migration):
+        async for part in source.store.pack_form(server) if form else source.store.pack(server, migration):
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     # ---- fetching
 
-    async def fetch(self, url: str, migration: str, secret: str) -> AsyncIterator[bytes]:
-        """The packed disks; raises SourceAway, or DiskError where another try is of no use."""
+    async def fetch(self, url: str, migration: str, secret: str, *, form: bool = False) -> AsyncIterator[bytes]:
+        """The packed disks, or their `form` alone; raises SourceAway, or DiskError where another try is of no use."""
         try:
             async with (
                 httpx.AsyncClient(verify=self._verify, trust_env=False, timeout=SILENCE) as client,
-                client.stream("GET", f"{url}/{migration}", headers={"Authorization": f"Bearer {secret}"}) as answer,
+                client.stream(
+                    "GET", f"{url}/{migration}{FORM * form}", headers={"Authorization": f"Bearer {secret}"}
+                ) as answer,
             ):
                 if answer.status_code == 503:
                     raise SourceAway(f"copying disks: {url} answers 503")

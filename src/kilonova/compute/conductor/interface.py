@@ -60,6 +60,18 @@ class ConductorAPI(Interface):
     async def disks_asked_for(self, ctx: RequestContext, host: str, migration: str, secret: str) -> str | None:
         """The server whose disks this host is to serve to the one that knows the secret of the move; None: to nobody."""
 
+    @from_host("host")
+    @call(timeout=60)
+    async def guest_on_its_way(
+        self, ctx: RequestContext, host: str, migration: str, progress: models.Progress
+    ) -> models.Wishes:
+        """How far a guest is that this host sends to another; what operators want of it by now."""
+
+    @cast
+    async def ports_stay(self, ctx: RequestContext, server_id: str) -> None:
+        """A server's guest does not come to another host after all: that host need not show its ports. Repeating it is
+        harmless."""
+
     @from_host("change.expect_host")
     @call(timeout=60)
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:

@@ -121,6 +121,14 @@ class ConductorManager(ConductorAPI):
     async def disks_asked_for(self, ctx: RequestContext, host: str, migration: str, secret: str) -> str | None:
         return await self.moves.disks_asked_for(host, migration, secret)
 
+    async def guest_on_its_way(
+        self, ctx: RequestContext, host: str, migration: str, progress: models.Progress
+    ) -> models.Wishes:
+        return await self.moves.progress(host, migration, progress)
+
+    async def ports_stay(self, ctx: RequestContext, server_id: str) -> None:
+        await self.deletion.ports.stay(server_id)
+
     async def update_server(self, ctx: RequestContext, server_id: str, change: models.ServerChange) -> bool:
         applied = await self.updates.update(server_id, change)
         if applied or ctx.sender is None:  # the host that reports has received the message

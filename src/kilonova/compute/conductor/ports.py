@@ -25,6 +25,11 @@ class Ports:
             if not made_for(server_uuid, port.id):
                 await self.network.unbind_port(port.id)
 
+    async def stay(self, server_uuid: str) -> None:
+        """A server's guest comes to no other host."""
+        for port in await self.network.ports(device_id=server_uuid):
+            await self.network.expect_guest(port, "")
+
     async def remove_orphans(self, grace: float) -> int:
         """Delete ports that we made and whose servers are gone or lack them, seen so for `grace` seconds; how many."""
         ours = {

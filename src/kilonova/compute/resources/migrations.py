@@ -9,13 +9,13 @@ from typing import Annotated
 from msgspec import UNSET, UnsetType
 
 from kilonova.compute.errors import UnknownMarker
-from kilonova.compute.policy_checks import MANAGER
+from kilonova.compute.moves import LIVE_MIGRATION
 from kilonova.compute.resources.base import Deps, R, Resource, V
 from kilonova.compute.store import migrations as store
 from kilonova.compute.store.migrations import MigrationRow
 from kilonova.compute.times import shown_bare
 from kilonova.compute.web.fields import Link
-from kilonova.compute.web.links import next_page
+from kilonova.compute.web.links import links, next_page
 from kilonova.compute.web.parameters import PAGE, known
 from kilonova.compute.web.query import at_least, moment
 from kilonova.core.db import Database
@@ -25,15 +25,8 @@ from kilonova.core.web.call import Call, InvalidInput, Reply
 from kilonova.core.web.paging import Page, read_page
 from kilonova.core.web.wire import View, versions
 
-RULE, OF_SERVER = f"{R}:os-migrations:index", f"{R}:servers:migrations"
-RULES = {
-    RULE: ADMIN,
-    f"{OF_SERVER}:show": ADMIN,
-    f"{OF_SERVER}:force_complete": MANAGER,
-    f"{OF_SERVER}:delete": MANAGER,
-    f"{OF_SERVER}:index": MANAGER,
-    f"{OF_SERVER}:index:host": ADMIN,
-}
+RULE = f"{R}:os-migrations:index"
+RULES = {RULE: ADMIN}
 PARAMETERS = {
     "GET /os-migrations": known(
         "2.59", *PAGE, "hidden", "host", "instance_uuid", "source_compute", "status", "migration_type", "changes-since",
@@ -65,6 +58,7 @@ class MigrationView(View, kw_only=True):
     migration_type: Annotated[str, versions("2.23")]
     created_at: str | None
     updated_at: str | None
+    links: Annotated[list[Link] | UnsetType, versions("2.23")] = UNSET
     user_id: Annotated[str | None, versions("2.80")]
     project_id: Annotated[str | None, versions("2.80")]
 
@@ -109,18 +103,25 @@ class Migrations:
             filters, host=call.query.get("host"), since=since, before=before, marker=page.marker, limit=page.limit
         )
         more = next_page(call, "/os-migrations", page, rows, rows[-1].uuid if rows else None)
-        views = [_view(row) for row in rows]
+        views = [_view(row, _links(call, row)) for row in rows]
         return Reply(MigrationList(migrations=views, migrations_links=more))
 
 
-def _view(row: MigrationRow) -> MigrationView:
+def _links(call: Call, row: MigrationRow) -> list[Link] | UnsetType:
+    """Those that are under way while their guests run can be looked at."""
+    if row.type != LIVE_MIGRATION.name or row.status not in store.IN_PROGRESS:
+        return UNSET
+    return links(call, f"servers/{row.server_uuid}/migrations", str(row.id))
+
+
+def _view(row: MigrationRow, links: list[Link] | UnsetType) -> MigrationView:
     old, new = store.decode(row).flavor_ids
     return MigrationView(
         id=row.id, uuid=row.uuid, source_compute=row.source_compute, source_node=row.source_node,
         dest_compute=row.dest_compute, dest_node=row.dest_node, dest_host=row.dest_host, status=row.status,
         instance_uuid=row.server_uuid, migration_type=row.type, created_at=shown_bare(row.created_at),
         updated_at=shown_bare(row.updated_at),
-        old_instance_type_id=old, new_instance_type_id=new, user_id=row.user_id, project_id=row.project_id,
+        old_instance_type_id=old, new_instance_type_id=new, user_id=row.user_id, project_id=row.project_id, links=links,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from kilonova.compute.resources.servers.below import SERVER, below_server
 from kilonova.core.web.app import Handler, Route
 from kilonova.core.web.call import Call, Reply
 
-MIGRATIONS, SHARES = f"{R}:servers:migrations", f"{R}:os-server-shares"
+SHARES = f"{R}:os-server-shares"
 RULES = {
     f"{SHARES}:index": READER,
     f"{SHARES}:create": MEMBER,
@@ -32,12 +32,6 @@ class Planned(NamedTuple):
 
 
 NOT_BUILT = (
-    Planned("GET", "/migrations", f"{MIGRATIONS}:index", "The list of a server's migrations", "2.23"),
-    Planned("GET", "/migrations/{migration_id:str}", f"{MIGRATIONS}:show", "A server's migration", "2.23"),
-    Planned("DELETE", "/migrations/{migration_id:str}", f"{MIGRATIONS}:delete", "Aborting a migration", "2.24"),
-    Planned(
-        "POST", "/migrations/{migration_id:str}/action", f"{MIGRATIONS}:force_complete", "Completing a migration by force", "2.22"
-    ),
     Planned("GET", "/shares", f"{SHARES}:index", "The list of a server's shares", "2.97"),
     Planned("POST", "/shares", f"{SHARES}:create", "Attaching a share", "2.97"),
     Planned("GET", "/shares/{share_id:str}", f"{SHARES}:show", "A server's share", "2.97"),

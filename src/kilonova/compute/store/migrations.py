@@ -7,16 +7,17 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import case, insert, or_, select, update
+from sqlalchemy import and_, case, insert, or_, select, update
 
-from kilonova.compute.models import Move
-from kilonova.compute.moves import KINDS
+from kilonova.compute.models import Move, Progress
+from kilonova.compute.moves import KINDS, LIVE_MIGRATION
 from kilonova.compute.tables import migrations, servers
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.core.db.locks import locked
 
 ACCEPTED, DONE, COMPLETED, FAILED, ERROR = "accepted", "done", "completed", "failed", "error"
 FINISHED, CONFIRMING, CONFIRMED, REVERTED = "finished", "confirming", "confirmed", "reverted"
+CANCELLED = "cancelled"
 RUNNING = tuple(dict.fromkeys(part.status for kind in KINDS.values() for part in kind.legs.values()))
 OPEN = (ACCEPTED, *RUNNING)
 HOLDING = (*OPEN, FINISHED)
@@ -25,8 +26,11 @@ LEFT = {DONE: COMPLETED, CONFIRMING: CONFIRMED}
 """accepted: a host is looked for; RUNNING: one is at it; done: the server is there; completed: its old host has removed what
 was left; error: no host could; failed: the server was deleted meanwhile. Of moves that wait for their user's word: finished: the
 server is there; confirming, confirmed: the old host removes, has removed what was set aside; reverted: the server is where it
-was. HOLDING are those that a host can't leave; UNSETTLED those that hold a claim or a host's disk. LEFT: what is left → what it
+was; cancelled: an operator wanted the guest to stay.
+HOLDING are those that a host can't leave; UNSETTLED those that hold a claim or a host's disk. LEFT: what is left → what it
 is without."""
+IN_PROGRESS = tuple(part.status for part in LIVE_MIGRATION.legs.values())
+"""Of guests that run meanwhile; one that has no host yet is only ACCEPTED."""
 AT_SOURCE = tuple({part.status for kind in KINDS.values() for part in kind.legs.values() if part.at_source})
 AT_DEST = tuple({part.status for kind in KINDS.values() for part in kind.legs.values() if not part.at_source})
 
@@ -46,12 +50,15 @@ class MigrationRow(TypedRow):
     user_id: str | None
     project_id: str | None
     document: bytes
+    left_at: str
+    progress: bytes | None
     created_at: dt.datetime
     updated_at: dt.datetime
 
 
 class LeftBehindRow(MigrationRow):
-    """`at` is where the server is now, None when it is deleted."""
+    """`at` is where the server is now, None when it is deleted. `left_at` is the host that is to remove what it has of it, where
+    the status does not say so."""
 
     at: str | None
     network_info: list[dict[str, Any]] | None
@@ -136,13 +143,41 @@ async def destinations(connection: Connection, servers_: Collection[str]) -> dic
 
 
 async def left_behind(connection: Connection, host: str) -> Sequence[LeftBehindRow]:
-    """Moves from a host that are done, with `at`: where the server is now (None: deleted) and `network_info`."""
+    """Moves from a host, or to it, that are done, with `at`: where the server is now (None: deleted) and `network_info`."""
     query = (
         select(migrations, servers.c.host.label("at"), servers.c.network_info)
         .outerjoin(servers, (servers.c.uuid == migrations.c.server_uuid) & (servers.c.deleted == 0))
-        .where(migrations.c.source_compute == host, migrations.c.status.in_(list(LEFT)))
+        .where(
+            or_(
+                and_(migrations.c.source_compute == host, migrations.c.status.in_(list(LEFT))),
+                migrations.c.left_at == host,
+            )
+        )
     )
     return rows.every(await connection.execute(query.order_by(migrations.c.id)), LeftBehindRow)
+
+
+async def removed(connection: Connection, uuid: str, host: str | None) -> None:
+    """The host (None: the one that was to) has removed what it had of the move."""
+    query = update(migrations).where(migrations.c.uuid == uuid, migrations.c.left_at != "")
+    if host is not None:
+        query = query.where(migrations.c.left_at == host)
+    await connection.execute(query.values(left_at=""))
+
+
+async def save_progress(connection: Connection, uuid: str, progress: Progress, now: dt.datetime) -> None:
+    values = {"progress": msgspec.msgpack.encode(progress), "updated_at": now}
+    await connection.execute(update(migrations).where(migrations.c.uuid == uuid).values(**values))
+
+
+def progress_of(row: MigrationRow) -> Progress | None:
+    return msgspec.msgpack.decode(row.progress, type=Progress) if row.progress is not None else None
+
+
+async def numbered(connection: Connection, server_uuid: str, number: int, *, lock: bool = False) -> MigrationRow | None:
+    """A server's migration by the number that clients see."""
+    query = select(migrations).where(migrations.c.server_uuid == server_uuid, migrations.c.id == number)
+    return rows.first(await connection.execute(locked(query) if lock else query), MigrationRow)
 
 
 async def page(

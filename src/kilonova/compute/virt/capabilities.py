@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from kilonova.compute.diagnostics import GuestDiagnostics
+from kilonova.compute.models import Progress
 from kilonova.compute.virt.block import BlockSource
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, VirtError
 from kilonova.core.web.relay import ByteStream
@@ -116,6 +117,61 @@ class PlugsDisks(Protocol):
     async def disks_of(self, uuid: str) -> dict[str, str]:
         """Serial → device name (vdb) of the disks with a serial that the guest has, or has when it is started; raises
         GuestNotFound."""
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a guest is sent. `ways` are the unix sockets here that lead to the new host's of the same names; `differs` are the
+    values in which its definition differs there. `copied`: its disks are made on the new host, and filled by this."""
+
+    migration: str
+    ways: dict[str, Path]
+    differs: dict[str, str]
+    copied: bool
+
+
+@runtime_checkable
+class LiveMigrates(Protocol):
+    """Sends running guests to other hosts. Nothing is doubled: a guest that was sent does not run at the new host before it is
+    resumed there, and is not resumed before the old host has none of it."""
+
+    @abstractmethod
+    async def guest_needs(self, uuid: str) -> dict[str, str]:
+        """What a host must have for this guest, which runs or is paused, in words of this driver; raises GuestNotFound, and
+        VirtError for a guest that is off."""
+
+    @abstractmethod
+    async def check_needs(self, needs: dict[str, str]) -> None:
+        """Raises VirtError where this host does not have what a guest of another needs."""
+
+    @abstractmethod
+    async def receive(self, uuid: str, migration: str) -> tuple[dict[str, Path], dict[str, str]]:
+        """Make ready for a guest: (way → unix socket here where the old host's driver is answered, the values in which a
+        guest's definition differs here). What an earlier call has left is made anew."""
+
+    @abstractmethod
+    async def received(self, uuid: str, migration: str) -> None:
+        """What `receive` has made goes, but not the guest; nothing happens when there is nothing."""
+
+    @abstractmethod
+    async def ways(self, migration: str) -> dict[str, Path]:
+        """The unix sockets that `send` wants to have here, in a folder that is there."""
+
+    @abstractmethod
+    async def send(self, uuid: str, sending: Sending) -> None:
+        """Send a guest that runs or is paused. Afterwards it is not here any more, and paused at the new host. Raises
+        GuestNotFound, or VirtError: then it is here, as it was but for a pause, and not there. A cancelled call gives up."""
+
+    @abstractmethod
+    async def progress(self, uuid: str) -> Progress | None:
+        """Of a guest that is being sent; None when it is not."""
+
+    @abstractmethod
+    async def hurry(self, uuid: str) -> None:
+        """Pause a guest that is being sent, so that nothing of it changes any more; nothing happens when it is not here."""
+
+    @abstractmethod
+    async def give_up(self, uuid: str) -> None:
+        """End a `send`, also one of an earlier process: returns when it has ended, which may be well."""
 
 
 class NoGuestAgent(VirtError):

@@ -146,6 +146,11 @@ class DiskStore(ABC):
         """What was set aside, for another host's `unpack`."""
 
     @abstractmethod
+    def pack_form(self, server_uuid: str) -> AsyncIterator[bytes]:
+        """The same of a server whose guest runs: its disks without what is in them, as the hypervisor carries that, and its other
+        files."""
+
+    @abstractmethod
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         """Make the server's disks what another host has packed; nothing happens when there are some. A stream that was cut off,
         or has more than `most` bytes of data (None: no bound is known), leaves nothing: raises DiskError."""

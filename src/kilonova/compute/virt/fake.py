@@ -37,6 +37,7 @@ from kilonova.compute.virt.fake_consoles import PretendedConsole, PretendedTermi
 from kilonova.compute.virt.fake_devices import FakeDevices, serials
 from kilonova.compute.virt.fake_disks import FakeDiskStore
 from kilonova.compute.virt.fake_hypervisor import NOT_ALIVE, OFF, FakeGuest, FakeHypervisor
+from kilonova.compute.virt.fake_live import FakeLive, Passage
 from kilonova.compute.virt.fake_options import FakeOptions, Mishaps
 from kilonova.compute.virt.vif import BridgeVif
 from kilonova.core.web.relay import ByteStream
@@ -47,6 +48,7 @@ CONSOLES: dict[str, Callable[[str], PretendedConsole]] = {"vnc": PretendedVnc, "
 
 
 class FakeDriver(
+    FakeLive,
     FakeDevices,
     LogsConsole,
     OffersConsoles,
@@ -61,7 +63,7 @@ class FakeDriver(
     name = "fake"
     block_sources = frozenset({FileSource, NbdSource, NbdTlsSource, FakeSource})
     vif_types = frozenset({BridgeVif})
-    __slots__ = ("_hypervisor", "_mishaps", "_options", "disks", "host")
+    __slots__ = ("_hypervisor", "_mishaps", "_options", "_passage", "disks", "host")
 
     def __init__(
         self, host: str, hypervisor: FakeHypervisor, options: FakeOptions, disks: DiskStore | None = None
@@ -71,6 +73,7 @@ class FakeDriver(
         self._hypervisor = hypervisor
         self._options = options
         self._mishaps = Mishaps(host, hypervisor, options)
+        self._passage = Passage()
 
     async def open(self) -> None:
         await self._mishaps.strike("open", HypervisorUnavailable, self.host)

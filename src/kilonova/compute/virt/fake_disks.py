@@ -141,6 +141,11 @@ class FakeDiskStore(DiskStore):
         if await self.is_aside(server_uuid, migration):
             yield b"disks"
 
+    async def pack_form(self, server_uuid: str) -> AsyncIterator[bytes]:
+        await self._mishaps.strike("pack_form", DiskError, server_uuid)
+        if await self.present(server_uuid):
+            yield b"disks"
+
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         if await self.present(server_uuid):
             return

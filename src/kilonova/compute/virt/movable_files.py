@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.instance_dirs import InstanceDirs, as_uuid
-from kilonova.compute.virt.packing import Begin, Data, End, Unpacker, packed
+from kilonova.compute.virt.packing import Begin, Blank, Data, End, Unpacker, packed
 from kilonova.core.block import qemu_img
 from kilonova.core.block.errors import DiskError
 from kilonova.core.block.files import os_errors
@@ -26,6 +26,10 @@ from kilonova.core.block.sandbox import must_run
 from kilonova.core.folders import searchable
 
 PART = 1 << 20
+FORMATS = {"disk": "qcow2", "disk.raw": "raw"}
+"""Root disk → its format; other disks are raw."""
+KEPT = ("disk.config", "kernel", "ramdisk")
+"""Files that a guest only reads, or read when it was started: copied as they are."""
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 
@@ -129,6 +133,22 @@ class MovableFiles(DiskStore):
                         yield packed(part)
         yield packed(End())
 
+    async def pack_form(self, server_uuid: str) -> AsyncIterator[bytes]:
+        """The console's log stays: the new host begins another, and what was there before follows when the guest is gone."""
+        directory = self._dirs.server(server_uuid)
+        with os_errors(f"reading the disks of server {server_uuid}"):
+            for file in await asyncio.to_thread(lambda: list(_files(directory))):
+                format = FORMATS.get(file.name, "raw")
+                if file.name.startswith("disk") and file.name not in (*KEPT, "disk.rescue"):
+                    size = (await qemu_img.info(file, format)).virtual_size
+                    yield packed(Blank(name=file.name, format=format, size=size))
+                elif file.name in KEPT:
+                    with file.open("rb") as given:
+                        yield packed(Begin(name=file.name, size=os.fstat(given.fileno()).st_size))
+                        for part in await asyncio.to_thread(list, _parts(given.fileno())):
+                            yield packed(part)
+        yield packed(End())
+
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         step = f"copying the disks of server {server_uuid}"
         if await asyncio.to_thread(self._dirs.server(server_uuid).exists):
@@ -142,6 +162,8 @@ class MovableFiles(DiskStore):
                         match item:
                             case Begin():
                                 descriptor = _opened(new, item, descriptor)
+                            case Blank():
+                                await _blank(new, item, step)
                             case Data():
                                 left -= len(item.data)
                                 if left < 0:
@@ -204,6 +226,12 @@ def _parts(descriptor: int) -> Iterator[Data]:
                 return
             yield Data(offset=at, data=data)
             at += len(data)
+
+
+async def _blank(directory: Path, disk: Blank, step: str) -> None:
+    if not NAME.fullmatch(disk.name) or disk.format not in FORMATS.values() or disk.size < 0:
+        raise DiskError(f"copying disks: {disk.name!r} is not the name of a server's disk")
+    await qemu_img.create_empty(directory / disk.name, disk.format, disk.size, step=step)
 
 
 def _opened(directory: Path, file: Begin, before: int) -> int:

@@ -20,6 +20,14 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
     size: int
 
 
+class Blank(msgspec.Struct, frozen=True, tag=True):
+    """A disk of `size` bytes in which nothing was written; `format` is raw or qcow2."""
+
+    name: str
+    format: str
+    size: int
+
+
 class Data(msgspec.Struct, frozen=True, tag=True):
     """Bytes of the file that was begun last."""
 
@@ -31,11 +39,12 @@ class End(msgspec.Struct, frozen=True, tag=True):
     """All was sent."""
 
 
+Item = Begin | Blank | Data | End
 _encode = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(Begin | Data | End)
+_decoder = msgspec.msgpack.Decoder(Item)
 
 
-def packed(item: Begin | Data | End) -> bytes:
+def packed(item: Item) -> bytes:
     document = _encode(item)
     return LENGTH.pack(len(document)) + document
 
@@ -46,7 +55,7 @@ class Unpacker:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Begin | Data | End]:
+    def feed(self, data: bytes) -> Iterator[Item]:
         """The records that are complete now."""
         self._held += data
         while len(self._held) >= LENGTH.size:

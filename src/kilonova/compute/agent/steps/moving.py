@@ -46,7 +46,7 @@ class TakeDisks(OperationStep):
             return
         if not await host.driver.disks.take_aside(operation.uuid, move.migration):
             await retry(
-                lambda: self._copy(operation, move), BACKOFF, again=_away, within=host.options.service_patience,
+                lambda: self._copy(operation, move), BACKOFF, again=away, within=host.options.service_patience,
                 clock=host.clock, log=logger, work="copy disks", server=operation.uuid, host=host.name,
             )  # fmt: skip
 
@@ -94,7 +94,7 @@ def without_disks(spec: RequestSpec) -> bool:
     return spec.volume_backed and not blanks
 
 
-def _away(error: Exception) -> bool:
+def away(error: Exception) -> bool:
     return isinstance(error, SourceAway)
 
 

@@ -59,7 +59,7 @@ class Networking(OperationStep):
                 network_id=want.network_id or "",
                 project_id=server.project_id,
                 device_id=server.uuid,
-                device_owner=_owner(operation.build),
+                device_owner=owner_of(operation.build),
                 host_id=operation.host.name,
                 fixed_ips=[{"ip_address": want.fixed_ip}] if want.fixed_ip else msgspec.UNSET,
                 security_groups=spec.security_groups or None,
@@ -84,7 +84,11 @@ class Networking(OperationStep):
                 f"attribute does not match instance's hostname {name}"
             )
         return await operation.network.bind_port(
-            port_id, operation.host.name, device_id=operation.uuid, device_owner=_owner(operation.build), dns_name=name
+            port_id,
+            operation.host.name,
+            device_id=operation.uuid,
+            device_owner=owner_of(operation.build),
+            dns_name=name,
         )
 
     async def undo(self, operation: Operation) -> None:
@@ -108,7 +112,7 @@ class Refresh(OperationStep):
         must_plug(host.driver, operation.vifs)
 
 
-def _owner(build: ServerBuild) -> str:
+def owner_of(build: ServerBuild) -> str:
     return f"compute:{build.server.availability_zone or 'nova'}"
 
 
@@ -119,7 +123,7 @@ class Plug(OperationStep):
         if operation.vifs:
             operation.host.events.expect(operation.uuid, PLUGGED, [vif.port_id for vif in operation.vifs])
             await operation.host.ask_service(
-                lambda: _plug(operation, [vif.port_id for vif in operation.vifs]), server=operation.uuid
+                lambda: plug(operation, [vif.port_id for vif in operation.vifs]), server=operation.uuid
             )
 
     async def undo(self, operation: Operation) -> None:
@@ -127,7 +131,7 @@ class Plug(OperationStep):
             await operation.host.unplug(operation.ctx, operation.uuid, [vif.port_id for vif in operation.vifs])
 
 
-async def _plug(operation: Operation, port_ids: list[str]) -> None:
+async def plug(operation: Operation, port_ids: list[str]) -> None:
     await operation.host.wiring.plug(operation.ctx, port_ids)
 
 
@@ -157,7 +161,7 @@ async def await_plugged(operation: Operation, port_ids: list[str]) -> list[str]:
     ):
         if host.clock.monotonic() >= until:
             break
-        await host.ask_service(lambda: _plug(operation, port_ids), server=operation.uuid)
+        await host.ask_service(lambda: plug(operation, port_ids), server=operation.uuid)
     failed, missing = host.events.result(operation.uuid, PLUGGED)
     if failed:
         raise NetworkNotReady(f"the network reported a failure for port {', '.join(failed)}")

@@ -15,7 +15,7 @@ from kilonova.compute.conductor.moves.confirmation import Confirmation
 from kilonova.compute.conductor.moves.placement import MovePlacement
 from kilonova.compute.conductor.moves.results import MoveResults
 from kilonova.compute.conductor.network_info import NetworkInfo
-from kilonova.compute.models import BuildOutcome, Departed
+from kilonova.compute.models import BuildOutcome, Departed, Progress, Wishes
 from kilonova.compute.moves import Leg
 from kilonova.compute.store import conductor_servers as servers
 from kilonova.compute.store import hosts, records
@@ -57,15 +57,11 @@ class Moves:
                 await self.placement.begin(ctx, record.server_uuid, record.uuid)
 
     async def _check_running(self, ctx: RequestContext, record: MigrationRow, alive: set[str]) -> None:
-        """A new host that is down is given up; the old one, and one that is to give the server back, are waited for: nobody else
-        has the disks."""
+        """A new host that is down is given up; one that has the disks is waited for."""
         move, kind = store.decode(record), kind_of(record)
         leg, late = Leg(move.leg), record.updated_at < self.deps.ago(self.deps.options.build_timeout)
-        if (
-            leg is not Leg.ARRIVE
-            or (not late and record.dest_compute in alive)
-            or (kind.leaves and record.dest_compute in alive)
-        ):
+        lives = record.dest_compute in alive
+        if not kind.legs[leg].given_up or (lives and not (late and kind.hurried)):
             return
         reason = "the compute host has not reported for too long" if late else "the compute host is down"
         outcome = BuildOutcome(
@@ -103,6 +99,21 @@ class Moves:
                 done = await store.change(tx.connection, migration, [before], values, source=by)
             if done and after == store.CONFIRMED:
                 await self.deps.placement.release(migration)
+        async with self.deps.database.transaction() as tx:
+            await store.removed(tx.connection, migration, by)
+
+    # ---- guests on their way
+
+    @retried
+    async def progress(self, host: str, migration: str, progress: Progress) -> Wishes:
+        """How far a guest is that this host sends, and what operators want of it by now."""
+        async with self.deps.database.transaction() as tx:
+            record = await store.get(tx.connection, migration)
+            if record is None or record.status not in store.RUNNING or record.source_compute != host:
+                return Wishes(wanted=False)
+            await store.save_progress(tx.connection, migration, progress, self.deps.now())
+        move = store.decode(record)
+        return Wishes(cancelled=move.cancelled, hurried=move.hurried)
 
     # ---- disks on their way
 

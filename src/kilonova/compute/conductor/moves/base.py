@@ -21,12 +21,6 @@ from kilonova.compute.store.migrations import MigrationRow
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction
 
-EVENTS = {
-    Leg.LEAVE: ("resize.prep.end", "resize.start"),
-    Leg.ARRIVE: ("resize.end", "finish_resize.start"),
-}
-"""Leg → the notifications when it begins, of a kind that leaves its host."""
-
 
 def kind_of(record: MigrationRow) -> MoveKind:
     return KINDS[record.type]
@@ -58,9 +52,11 @@ async def begin_leg(
     part = kind.legs[leg]
     move = msgspec.structs.replace(move, leg=leg, hops=move.hops + 1)
     if kind.leaves and leg is Leg.ARRIVE:
-        move = msgspec.structs.replace(move, left=True, secret=deps.clock.hex_id() + deps.clock.hex_id())
-    changed = {"status": part.status, "document": store.encode(move), "updated_at": deps.now()} | (values or {})
-    if not await store.change(tx.connection, record.uuid, [record.status], changed):
+        move = msgspec.structs.replace(move, left=True)
+    if leg is Leg.RECEIVE or (kind.leaves and leg is Leg.ARRIVE):
+        move = msgspec.structs.replace(move, secret=deps.clock.hex_id() + deps.clock.hex_id())
+    columns = {"status": part.status, "document": store.encode(move), "updated_at": deps.now()} | (values or {})
+    if not await store.change(tx.connection, record.uuid, [record.status], columns):
         return False
     if part.task is not None:
         await servers.set_many(tx.connection, [row.uuid], {"task_state": part.task, "updated_at": deps.now()})
@@ -69,9 +65,11 @@ async def begin_leg(
     build = deps.grants.granted(_build(row, record, move, leg, action, zone), host)
     ref = models.ServerRef(build=build, request_id=record.request_id, action=action)
     await tx.outbox(ComputeAPI, host=host).run_action(ctx, ref)
-    for event in EVENTS.get(leg, ()) if kind.leaves else ():
-        values = {"task_state": part.task, "new_flavor": msgspec.to_builtins(move.new_flavor)}
-        deps.events.send(tx, ctx, event, row, values, host=host)
+    changed: dict[str, Any] = {"task_state": part.task} if part.task is not None else {}
+    if move.new_flavor is not None:
+        changed["new_flavor"] = msgspec.to_builtins(move.new_flavor)
+    for event in part.events:
+        deps.events.send(tx, ctx, event, row, changed, host=host)
     return True
 
 
@@ -98,6 +96,6 @@ async def settle(deps: Deps, uuid: str, record: MigrationRow) -> None:
         now = await store.get(connection, record.uuid)
     if row is None or under_way(row, record):
         return
-    if kind_of(record).leaves and now is not None and now.status not in store.UNSETTLED:
-        await claims.give_back(deps, row, record.uuid)
+    if kind_of(record).holds_claim and now is not None and now.status not in store.UNSETTLED:
+        await claims.give_back(deps, row, record)
     await deps.settle_claims([uuid])

@@ -36,6 +36,18 @@ class Endings:
     def __init__(self, deps: Deps) -> None:
         self.deps = deps
 
+    async def there(
+        self, tx: Transaction, record: MigrationRow, outcome: BuildOutcome, *, stopped: bool
+    ) -> dict[str, Any]:
+        """What the row says of its new host."""
+        now = self.deps.now()
+        return {
+            "host": outcome.host, "node": record.dest_node, "task_state": None, "launched_at": now, "updated_at": now,
+            "power_state": SHUTDOWN if stopped else outcome.power_state,
+            "availability_zone": await zone_at(self.deps, tx.connection, outcome.host),
+            "network_info": msgspec.to_builtins(outcome.network_info),
+        }  # fmt: skip
+
     async def save_flavor(self, tx: Transaction, row: SpecifiedRow, flavor: Flavor | None) -> None:
         if flavor is not None:
             spec = msgspec.structs.replace(request_specs.of_living(row.spec), flavor=flavor)
@@ -55,9 +67,9 @@ class Endings:
         await servers.swap(tx.connection, row.uuid, [], values | counted(move.old_flavor))
         await self.save_flavor(tx, row, move.old_flavor)
         if failed:
-            await self._fault(tx, row, record, move.message or "", move.details)
+            await self.fault(tx, row, record, move.message or "", move.details)
         status = store.ERROR if failed else store.REVERTED
-        await self._close(tx, row, record, move, status, failed=failed)
+        await self.close(tx, row, record, move, status, failed=failed)
         await tx.outbox(ConductorAPI).network_changed(_system(record), [row.uuid])
         self.deps.events.send(
             tx, _system(record), "resize.error" if failed else "resize.revert.end", row, values, host=move.source,
@@ -70,8 +82,8 @@ class Endings:
         """No host was found before anything was done to the server."""
         values = {"task_state": None, "updated_at": self.deps.now()} | counted(move.old_flavor)
         await servers.set_many(tx.connection, [row.uuid], values)
-        await self._fault(tx, row, record, message, details)
-        await self._close(tx, row, record, move, store.ERROR, failed=True)
+        await self.fault(tx, row, record, message, details)
+        await self.close(tx, row, record, move, store.ERROR, failed=True)
         self.deps.events.send(
             tx, _system(record), "resize.error", row, values, host=move.source, failure=Failure(message)
         )
@@ -88,9 +100,9 @@ class Endings:
             values |= counted(move.old_flavor)
             await self.save_flavor(tx, row, move.old_flavor)
         await servers.set_many(tx.connection, [row.uuid], values)
-        await self._fault(tx, row, record, message, details)
+        await self.fault(tx, row, record, message, details)
         status = store.FINISHED if leg is Leg.WITHDRAW else store.ERROR
-        await self._close(tx, row, record, move, status, failed=True)
+        await self.close(tx, row, record, move, status, failed=True)
 
     async def abandon(
         self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow | None, record: MigrationRow
@@ -98,6 +110,9 @@ class Endings:
         """The server was deleted, or an operator set its state. What is set aside of a deleted one on its old host goes, as if
         the move had been confirmed; that of others stays, as nothing may be lost."""
         move, leaves = store.decode(record), kind_of(record).leaves
+        if kind_of(record).live:
+            await self._cut_off(tx, ctx, row, record, move)
+            return
         if (
             leaves and row is not None and not row.deleted and not under_way(row, record)
         ):  # quotas count the flavor that it has
@@ -111,19 +126,31 @@ class Endings:
         else:
             await store.change(tx.connection, record.uuid, store.OPEN, closed(self.deps, move, store.FAILED))
 
-    async def _fault(
-        self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, message: str, details: str
+    async def _cut_off(
+        self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow | None, record: MigrationRow, move: Move
     ) -> None:
+        """Of two hosts that may have something of a guest, the one that the server is not on removes it."""
+        there = row is not None and row.host is not None and row.host == record.dest_compute
+        other = record.source_compute if there else record.dest_compute or ""
+        values = closed(self.deps, move, store.FAILED) | {"left_at": other}
+        if await store.change(tx.connection, record.uuid, store.OPEN, values) and other:
+            await tx.outbox(ComputeAPI, host=other).guests_departed(ctx)
+        if row is not None and not row.deleted and not there:
+            await tx.outbox(ConductorAPI).ports_stay(ctx, row.uuid)
+
+    async def fault(self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, message: str, details: str) -> None:
         fault = {
             "server_uuid": row.uuid, "code": 500, "message": reasons.short(message), "details": details,
             "host": record.dest_compute, "created_at": self.deps.now(),
         }  # fmt: skip
         await servers.add_faults(tx.connection, [fault])
 
-    async def _close(
-        self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, move: Move, status: str, *, failed: bool
-    ) -> None:
-        await store.change(tx.connection, record.uuid, store.OPEN, closed(self.deps, move, status))
+    async def close(
+        self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, move: Move, status: str, *, failed: bool,
+        left_at: str = "",
+    ) -> None:  # fmt: skip
+        values = closed(self.deps, move, status) | {"left_at": left_at}
+        await store.change(tx.connection, record.uuid, store.OPEN, values)
         await servers.finish_actions(
             tx.connection, [row.uuid], [action_of(record, move)], self.deps.now(), request_id=record.request_id,
             message="Error" if failed else None,

@@ -6,6 +6,7 @@ import datetime as dt
 
 import msgspec
 
+from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor import reasons
 from kilonova.compute.conductor.deps import Deps
 from kilonova.compute.conductor.host_selection import next_alternate, select
@@ -60,7 +61,9 @@ class MovePlacement:
         began, move = self.deps.now(), store.decode(record)
         wishes = wishes_of(request_specs.of_living(row.spec), move)
         try:
-            if kind_of(record).leaves:
+            if kind_of(record).live:
+                move = await self._needs(ctx, row, record, move)
+            if kind_of(record).holds_claim:
                 await claims.put_aside(self.deps, row, record.uuid)
             await self.deps.faults.point("schedule", "before")
             selection = await next_alternate(self.deps, ctx, row, wishes) if wishes.alternates else None
@@ -78,19 +81,25 @@ class MovePlacement:
             await self.results.give_up(ctx, row, record, message, details, selection)
             return
         await self.interfaces.before_power_on(ctx, row.uuid)
-        if not await self._dispatch(ctx, row, record, selection, began):
+        if not await self._dispatch(ctx, row, record, move, selection, began):
             await settle(self.deps, row.uuid, record)
+
+    async def _needs(self, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, move: Move) -> Move:
+        """What the guest needs of another host: its own one must be there for that, and the guest must run."""
+        host = self.deps.bus.client(ComputeAPI, host=record.source_compute)
+        return msgspec.structs.replace(move, needs=await host.guest_needs(ctx, row.uuid))
 
     @retried
     async def _dispatch(
-        self, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, selection: Selection, began: dt.datetime
-    ) -> bool:
+        self, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, move: Move, selection: Selection,
+        began: dt.datetime,
+    ) -> bool:  # fmt: skip
         """The host, its decision, steps and message in one transaction; False when the row was changed meanwhile."""
-        deps, now, move, kind = self.deps, self.deps.now(), store.decode(record), kind_of(record)
+        deps, now, kind = self.deps, self.deps.now(), kind_of(record)
         move = msgspec.structs.replace(
             move, attempts=move.attempts + 1, alternates=selection.alternates, dest=selection.host
         )
-        leg = Leg.LEAVE if kind.leaves and not move.left else Leg.ARRIVE
+        leg = Leg.ARRIVE if move.left else kind.way[0]
         values = {"dest_compute": selection.host, "dest_node": selection.node}
         async with deps.database.transaction() as tx:
             held = await servers.get(tx.connection, row.uuid, lock=True)
@@ -111,7 +120,7 @@ def wishes_of(spec: RequestSpec, move: Move) -> RequestSpec:
     """What the scheduler is asked: any host but the one it leaves and those that failed; the target by force, or through the
     filters. That the server was once forced to its host does not count. Where the migration holds the old claim, there is none
     to be kept beside the new one."""
-    leaves = KINDS[move.kind].leaves
+    held = KINDS[move.kind].holds_claim
     return msgspec.structs.replace(
         spec,
         flavor=move.new_flavor or spec.flavor,
@@ -122,5 +131,5 @@ def wishes_of(spec: RequestSpec, move: Move) -> RequestSpec:
         failed_hosts=move.failed_hosts,
         failed_details={},
         alternates=move.alternates,
-        keep_claim_on=None if leaves else move.source,
+        keep_claim_on=None if held else move.source,
     )

@@ -3,8 +3,6 @@ is there or back, or the move is given up, with every host's reason."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from kilonova.compute.agent.interface import ComputeAPI
@@ -18,9 +16,9 @@ from kilonova.compute.conductor.moves.base import (
     kind_of,
     settle,
     under_way,
-    zone_at,
 )
 from kilonova.compute.conductor.moves.endings import Endings
+from kilonova.compute.conductor.moves.live import LiveResults
 from kilonova.compute.models import BuildOutcome, Move, Selection
 from kilonova.compute.moves import Leg
 from kilonova.compute.states import Vm
@@ -32,13 +30,13 @@ from kilonova.compute.store.migrations import MigrationRow
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction, retried
 
-SHUTDOWN = 4
 ARRIVED = (store.DONE, store.COMPLETED, store.FINISHED, store.CONFIRMING, store.CONFIRMED)
 
 
 class MoveResults:
     def __init__(self, deps: Deps) -> None:
         self.deps, self.endings = deps, Endings(deps)
+        self.live = LiveResults(deps, self.endings)
 
     @retried
     async def ended(self, ctx: RequestContext, outcome: BuildOutcome) -> bool:
@@ -69,7 +67,9 @@ class MoveResults:
     ) -> None:
         """What follows when a leg has ended well, and when not."""
         leg, move, kind = _leg(outcome), store.decode(record), kind_of(record)
-        if not outcome.ok:
+        if outcome.ok and kind.live:
+            await self.live.next(tx, ctx, row, record, outcome)
+        elif not outcome.ok:
             await self._failed(tx, ctx, row, record, outcome)
         elif leg is Leg.ARRIVE:
             await (self._arrived_for_now if kind.leaves else self._arrived)(tx, ctx, row, record, outcome)
@@ -79,23 +79,11 @@ class MoveResults:
             following = Leg.ARRIVE if leg is Leg.LEAVE else Leg.RETURN
             await begin_leg(self.deps, tx, ctx, row, record, move, following)
 
-    async def _there(
-        self, tx: Transaction, row: SpecifiedRow, record: MigrationRow, outcome: BuildOutcome, stopped: bool
-    ) -> dict[str, Any]:
-        """What the row says of its new host."""
-        now = self.deps.now()
-        return {
-            "host": outcome.host, "node": record.dest_node, "task_state": None, "launched_at": now, "updated_at": now,
-            "power_state": SHUTDOWN if stopped else outcome.power_state,
-            "availability_zone": await zone_at(self.deps, tx.connection, outcome.host),
-            "network_info": msgspec.to_builtins(outcome.network_info),
-        }  # fmt: skip
-
     async def _arrived(
         self, tx: Transaction, ctx: RequestContext, row: SpecifiedRow, record: MigrationRow, outcome: BuildOutcome
     ) -> None:
         now, move = self.deps.now(), store.decode(record)
-        values = await self._there(tx, row, record, outcome, move.stopped)
+        values = await self.endings.there(tx, record, outcome, stopped=move.stopped)
         values["vm_state"] = Vm.STOPPED if move.stopped else Vm.ACTIVE
         await servers.swap(tx.connection, row.uuid, [servers.on_host(move.source)], values)
         move = msgspec.structs.replace(move, shared=outcome.shared)
@@ -111,7 +99,7 @@ class MoveResults:
     ) -> None:
         """It is there, with its new flavor; its user has yet to say whether it stays."""
         move = msgspec.structs.replace(store.decode(record), shared=outcome.shared)
-        values = await self._there(tx, row, record, outcome, move.stopped)
+        values = await self.endings.there(tx, record, outcome, stopped=move.stopped)
         values |= {"vm_state": Vm.RESIZED, "flavor": msgspec.to_builtins(move.new_flavor)}
         await servers.swap(tx.connection, row.uuid, [], values)
         await self.endings.save_flavor(tx, row, move.new_flavor)
@@ -131,7 +119,7 @@ class MoveResults:
         logger.info("move failed", server=row.uuid, host=outcome.host, leg=leg, reason=why)
         move.failed_hosts[outcome.host] = why
         move.failed_details[outcome.host] = reasons.details_of_attempt(outcome.fault)
-        again = leg is Leg.ARRIVE and outcome.reschedule and move.target is None
+        again = kind.legs[leg].given_up and outcome.reschedule and move.target is None and not move.cancelled
         if again and move.attempts < self.deps.options.max_attempts:
             values = {
                 "status": store.ACCEPTED, "dest_compute": None, "dest_node": None, "updated_at": self.deps.now(),
@@ -142,7 +130,9 @@ class MoveResults:
             return
         message = reasons.summary("", move.failed_hosts, what=kind.what)
         details = reasons.full("", move.failed_hosts, move.failed_details, what=kind.what)
-        if leg in (Leg.LEAVE, Leg.ARRIVE) and kind.leaves:
+        if kind.live:
+            await self.live.failed(tx, ctx, row, record, leg, message, details)
+        elif leg in (Leg.LEAVE, Leg.ARRIVE) and kind.leaves:
             move = msgspec.structs.replace(move, message=message, details=details)
             await begin_leg(self.deps, tx, ctx, row, record, move, Leg.RETURN)
         else:
@@ -172,7 +162,9 @@ class MoveResults:
         message: str, details: str,
     ) -> None:  # fmt: skip
         """A server that has not left its host stays as it is; one that has left it returns."""
-        if not kind_of(record).leaves:
+        if kind_of(record).live:
+            await self.live.stays(tx, ctx, row, record, store.ERROR, message, details)
+        elif not kind_of(record).leaves:
             await self.endings.error(tx, row, record, move, message, details)
         elif move.left:
             move = msgspec.structs.replace(move, message=message, details=details)

@@ -53,6 +53,18 @@ class SameHostMigration(BadRequest):
     template = "Cannot migrate to the host where the server exists."
 
 
+class SameHostLive(BadRequest):
+    template = "Unable to migrate instance ({server_id}) to current host ({host})."
+
+
+class HostUnavailable(BadRequest):
+    template = "Compute service of {host} is unavailable at this time."
+
+
+class PreCheckFailed(BadRequest):
+    template = "Migration pre-check error: {reason}"
+
+
 class NothingToConfirm(BadRequest):
     template = "Instance has not been resized."
 

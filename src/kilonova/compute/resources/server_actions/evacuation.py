@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import Move
 from kilonova.compute.moves import EVACUATION
 from kilonova.compute.resources.server_actions import errors
-from kilonova.compute.resources.server_actions.logic import ActionLogic, sender
+from kilonova.compute.resources.server_actions.logic import ActionLogic
+from kilonova.compute.resources.server_actions.records import begin_move
 from kilonova.compute.states import Vm
-from kilonova.compute.store import migrations, services
+from kilonova.compute.store import services
 from kilonova.compute.store.servers import ServerRow
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
@@ -32,15 +32,7 @@ class EvacuationLogic:
                 kind=EVACUATION.name, migration=self.clock.uuid(), source=source, target=target, force=force, shared=shared,
                 stopped=stopped or row.vm_state == Vm.STOPPED, admin_pass=admin_pass,
             )  # fmt: skip
-            moment = self.clock.row_time()
-            record = {
-                "uuid": move.migration, "server_uuid": row.uuid, "type": EVACUATION.name,
-                "status": migrations.ACCEPTED, "request_id": ctx.request_id, "source_compute": row.host,
-                "source_node": row.node, "dest_compute": target, "user_id": ctx.user_id, "project_id": ctx.project_id,
-                "document": migrations.encode(move), "created_at": moment, "updated_at": moment,
-            }  # fmt: skip
-            await migrations.add(tx.connection, record)
-            await tx.outbox(ConductorAPI).move_server(sender(ctx), row.uuid, move.migration)
+            await begin_move(tx, ctx, self.clock, row, move)
 
     async def _check(self, connection: Connection, row: ServerRow, target: str | None) -> str:
         """The host that the server is to leave."""

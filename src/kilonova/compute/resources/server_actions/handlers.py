@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from kilonova.compute.actions.base import Action, Api, Runs, Wanted
+from kilonova.compute.actions.base import Action, Api, Wanted
 from kilonova.compute.actions.registry import ACTIONS
-from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.servers.logic import ServerLogic
 from kilonova.core.errors import NotFound
@@ -33,8 +32,6 @@ class ServerActions:
             raise NotFound
         row = await self.servers.get(call.ctx, server_id)
         call.authorize({"project_id": row.project_id, "user_id": row.user_id}, action.rule)
-        if action.runs is Runs.NOWHERE:
-            raise NotBuiltYet(what=f"The action {name}")
         wanted = Wanted(call=call, row=row, body=_read(call, action, given))
         if action.handler is not None:
             return await action.handler(self.api, wanted)

@@ -8,13 +8,13 @@ import msgspec
 
 from kilonova.compute import models
 from kilonova.compute.agent.interface import ComputeAPI
-from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.models import Flavor, Move
 from kilonova.compute.moves import MIGRATION, RESIZE, Leg, MoveKind
 from kilonova.compute.resources.flavors.logic import sees
 from kilonova.compute.resources.quotas.counting import QuotaTracker
 from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.server_actions.logic import ActionLogic, sender
+from kilonova.compute.resources.server_actions.records import begin_move
 from kilonova.compute.resources.servers.errors import UnknownFlavor
 from kilonova.compute.states import Vm
 from kilonova.compute.store import builds, migrations, records, services
@@ -85,15 +85,7 @@ class MoveLogic:
             stopped=row.vm_state == Vm.STOPPED, vm_state=row.vm_state, old_flavor=old, new_flavor=new,
             flavor_ids=await _numbers(tx.connection, old.id, new.id),
         )  # fmt: skip
-        moment = self.clock.row_time()
-        record = {
-            "uuid": move.migration, "server_uuid": row.uuid, "type": kind.name, "status": migrations.ACCEPTED,
-            "request_id": ctx.request_id, "source_compute": row.host, "source_node": row.node, "dest_compute": target,
-            "user_id": ctx.user_id, "project_id": ctx.project_id, "document": migrations.encode(move),
-            "created_at": moment, "updated_at": moment,
-        }  # fmt: skip
-        await migrations.add(tx.connection, record)
-        await tx.outbox(ConductorAPI).move_server(sender(ctx), row.uuid, move.migration)
+        await begin_move(tx, ctx, self.clock, row, move)
         begun = {"task_state": "resize_prep", "new_flavor": msgspec.to_builtins(new)}
         self.events.send(tx, ctx, "resize.prep.start", row, begun, host=row.host)
 

@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from kilonova.compute.actions.base import Action, Api, Runs
+from kilonova.compute.actions.base import Action, Api
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.resources.base import Deps, Resource
 from kilonova.compute.resources.floating_ips.logic import FloatingIpLogic
@@ -15,6 +15,7 @@ from kilonova.compute.resources.server_actions.console import ConsoleLogic as Co
 from kilonova.compute.resources.server_actions.evacuation import EvacuationLogic
 from kilonova.compute.resources.server_actions.guest_passwords import PasswordLogic
 from kilonova.compute.resources.server_actions.handlers import ServerActions
+from kilonova.compute.resources.server_actions.live import LiveMigrationLogic
 from kilonova.compute.resources.server_actions.logic import ActionLogic
 from kilonova.compute.resources.server_actions.moving import MoveLogic
 from kilonova.compute.resources.server_actions.policies import ACTION, RULES
@@ -44,6 +45,7 @@ def routes(deps: Deps) -> list[Route]:
         shelving=ShelvingLogic(logic, snapshots, deps.images),
         snapshots=snapshots,
         moves=MoveLogic(logic),
+        live=LiveMigrationLogic(logic),
         floating_ips=FloatingIpLogic(deps.networks),
         passwords=PasswordLogic(logic, deps.core.bus),
         rebuilds=Rebuilds(ServerLogic(database, clock, deps.options), RebuildLogic(logic, deps.images)),
@@ -59,8 +61,7 @@ def routes(deps: Deps) -> list[Route]:
 
 def _bodies() -> Any:
     """One key: the name of an action; below it what the action takes."""
-    built = [action for action in ACTIONS if action.runs is not Runs.NOWHERE]
-    return reduce(or_, [wrapped(action.wire, _body(action)) for action in built if action.wire is not None])
+    return reduce(or_, [wrapped(action.wire, _body(action)) for action in ACTIONS if action.wire is not None])
 
 
 def _body(action: Action) -> Any:

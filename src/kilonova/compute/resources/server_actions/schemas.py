@@ -31,6 +31,16 @@ from kilonova.compute.web.fields import (
 )
 from kilonova.core.web.wire import Body, View, versions
 
+BlockMigration = (
+    Annotated[
+        str,
+        matching(
+            r"\A(?i:true|false|1|0|on|off|yes|no|auto)\Z",
+            "a boolean, one of the texts true, false, 1, 0, on, off, yes, no, or auto",
+        ),
+    ]
+    | bool
+)
 IpAddress = Annotated[str, matching(r"\A[0-9a-fA-F:.]{2,45}\Z", "an IP address")]
 
 
@@ -94,6 +104,15 @@ class Migrate(Body, kw_only=True):
     """Read since 2.56."""
 
     host: HostName | None = None
+
+
+class MigrateLive(Body, kw_only=True):
+    """`disk_over_commit` must be given until 2.24, when `block_migration` was no `auto` yet."""
+
+    host: HostName | None
+    block_migration: BlockMigration
+    disk_over_commit: Annotated[Boolean | UnsetType, versions("2.1", "2.24")] = UNSET
+    force: Annotated[Boolean | UnsetType, versions("2.30", "2.67")] = UNSET
 
 
 class Rescue(Body, kw_only=True, rename={"admin_pass": "adminPass"}):

@@ -44,6 +44,7 @@ from kilonova.compute.virt.libvirt.events import WAITS
 from kilonova.compute.virt.libvirt.guest_states import GuestStates
 from kilonova.compute.virt.libvirt.host import Kind, firmware, read_capacity, read_kind
 from kilonova.compute.virt.libvirt.hot_plug import ASK_AGAIN, HotPlug
+from kilonova.compute.virt.libvirt.live import LibvirtLive
 from kilonova.compute.virt.libvirt.logtail import tail
 from kilonova.compute.virt.libvirt.options import HostFacts, LibvirtOptions
 from kilonova.compute.virt.libvirt.probe import probe
@@ -65,6 +66,7 @@ LOG = log.get(__name__)
 
 
 class LibvirtDriver(
+    LibvirtLive,
     HotPlug,
     LogsConsole,
     OffersConsoles,

@@ -35,6 +35,18 @@ class LibvirtOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     cloud: Annotated[
         str, doc('Mark of this cloud\'s guests on a libvirtd that others use too; "": the path of the state directory.')
     ] = ""
+    migration_dir: Annotated[
+        Path,
+        doc(
+            "Folder of sockets of guests on their way to another host; the same on all hosts, its owner runs the guests."
+        ),
+    ] = Path("/var/lib/libvirt/qemu")
+    migration_downtime: Annotated[
+        int, doc("Milliseconds that a guest may be still at the end of a live migration.", ge=1)
+    ] = 300
+    migration_bandwidth: Annotated[
+        int, doc("MiB per second that a live migration may take; 0: all there is.", ge=0)
+    ] = 0
     start_daemons: Annotated[bool, doc("Whether libvirt's daemons are started where no init system does.")] = True
     workers: Annotated[int, doc("Calls to libvirtd at once; it serves five of one client.", ge=1)] = 6
     call_timeout: Annotated[float, doc("Seconds that one call to libvirtd may take.", gt=0)] = 120.0

@@ -62,6 +62,7 @@ class _Batch:
         self.networks: dict[str, NetworkRow] = {}
         self.tunnelled: list[str] = []
         self.moved: overlay.Bound = Counter()  # places that a repeated port left or came to
+        self.awaited = set[str]()  # hosts where its guest was about to be
         self.order: list[str] = []
         self.new: list[tuple[dict[str, Any], PortCreate]] = []
         self.groups: dict[str, list[str]] = {}
@@ -97,9 +98,12 @@ class _Batch:
 
     async def _move(self, known: PolicedPortRow, body: PortCreate) -> None:
         """A server that is built again elsewhere takes its port with it."""
-        if body.host_id and body.host_id != known.host_id:
-            self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
-            values = {"host_id": body.host_id, "status": "DOWN"}
+        if body.host_id and (body.host_id != known.host_id or known.coming_host_id):
+            if body.host_id != known.host_id:
+                self.moved.update({(known.network_id, known.host_id): -1, (known.network_id, body.host_id): 1})
+            self.awaited.add(known.coming_host_id)
+            values = {"host_id": body.host_id}
+            values |= plan.bound(known, values)
             await PORTS.change(self.tx.connection, known.id, values, self.deps.now())
             self.known |= await PORTS.by_ids(self.tx.connection, [known.id])
 
@@ -207,7 +211,7 @@ class _Batch:
 
     def hosts(self) -> set[str]:
         """Where the ports are shown."""
-        return {host for _, host in self.moved} | {row["host_id"] for row, _ in self.new}
+        return {host for _, host in self.moved} | {row["host_id"] for row, _ in self.new} | self.awaited
 
     async def joined_hosts(self) -> set[str]:
         """Where other hosts' coming to a network must be known."""

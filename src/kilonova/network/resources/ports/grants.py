@@ -8,8 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from kilonova.core.grants import Grant
-from kilonova.network.resources.ports.plan import COMING
-from kilonova.network.resources.ports.schemas import PortCreate, PortUpdate
+from kilonova.network.resources.ports.schemas import COMING, PortCreate, PortUpdate
 
 BINDING = {"device_id", "device_owner", "host_id", "profile", "dns_name"}  # all that a host changes of a port
 COMPUTE = "compute:"

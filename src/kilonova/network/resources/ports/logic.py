@@ -12,6 +12,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, Transaction, retried
 from kilonova.network import device_owners, errors
 from kilonova.network.hosts import overlay, subports
+from kilonova.network.hosts.news import News
 from kilonova.network.ipam.dhcp_port import keep_port
 from kilonova.network.ipam.ranges import automatic
 from kilonova.network.ipam.readdress import readdress
@@ -82,7 +83,9 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
                 await self.deps.announcer.events(tx, ctx, plan.server_events("network-changed", [changed]))
             joined |= await self._served(tx.connection, row)
             renewed = {network.id} if joined or coming != row.coming_host_id else ()
-            news = plan.news([row], renewed, others=bool(routing))
+            news: News | None = plan.news([row], renewed, others=bool(routing))
+            if moves and row.coming_host_id:  # while its guest was coming, the host was not told of its groups' changes
+                news = None
             await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also | joined, news=news)
             if moves:
                 await subports.follow(self.deps, tx, ctx, row, changed.host_id)
@@ -172,7 +175,8 @@ class PortLogic(ReadLogic[PolicedPortRow, Port]):
             left_by |= await self._served(tx.connection, row)
             news = plan.news([row], {network.id} if left_by else (), others=bool(routing))
             also |= routing | left_by
-            await self.deps.announcer.changed(tx, ctx, [row.host_id], [port_id], also=also, news=news)
+            hosts = [row.host_id, row.coming_host_id]
+            await self.deps.announcer.changed(tx, ctx, hosts, [port_id], also=also, news=news)
 
     async def _served(self, connection: Connection, row: PortRow) -> set[str]:
         """The hosts with a DHCP server that has this port."""

@@ -18,7 +18,7 @@ from kilonova.network.agent.interface import ServerEvent
 from kilonova.network.hosts.news import News
 from kilonova.network.ipam.addresses import Want
 from kilonova.network.ipam.ranges import automatic, made_of, parse_address, serves
-from kilonova.network.resources.ports.schemas import VNIC_TYPES, AddressPairIn, DhcpOptIn, FixedIPIn
+from kilonova.network.resources.ports.schemas import COMING, VNIC_TYPES, AddressPairIn, DhcpOptIn, FixedIPIn
 from kilonova.network.store.ports import BoundRow, PortRow
 from kilonova.network.store.rbac_policies import EVERYONE
 from kilonova.network.store.security_groups import GROUPS, GroupRow
@@ -141,21 +141,19 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-COMING = "migrating_to"
-"""In a binding's profile: the host that the guest is about to be on."""
-
-
 def profile(asked: dict[str, Any]) -> dict[str, Any]:
     """The columns that a binding's profile is kept in."""
     return {"profile": asked, "coming_host_id": str(asked.get(COMING) or "")[:255]}
 
 
 def bound(row: PortRow, changes: dict[str, Any]) -> dict[str, Any]:
-    """The columns that follow where a port is bound to another host: it is DOWN there, and on its way to none."""
-    if changes.get("host_id", row.host_id) == row.host_id:
+    """The columns that follow where a port is bound: on another host it is DOWN; its guest is on its way to none any more."""
+    host = changes.get("host_id")
+    if host is None or (host == row.host_id and "profile" in changes):
         return {}
     held = changes.get("profile", row.profile)
-    return {"status": "DOWN"} | profile({name: value for name, value in held.items() if name != COMING})
+    values = profile({name: value for name, value in held.items() if name != COMING})
+    return values if host == row.host_id else values | {"status": "DOWN"}
 
 
 def check_vnic_type(vnic_type: str) -> None:

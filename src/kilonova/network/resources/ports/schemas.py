@@ -28,6 +28,8 @@ DnsText = Annotated[str, Meta(max_length=256, pattern=LINE, description=ONE_LINE
 OptName = Annotated[str, Meta(min_length=1, max_length=64, pattern=LINE, description=ONE_LINE)]
 OptValue = Annotated[str, Meta(max_length=255, pattern=LINE, description=ONE_LINE)]
 VNIC_TYPES = ("normal",)
+COMING = "migrating_to"
+"""In a binding's profile: the host that the guest is about to be on."""
 WIRE = {
     "host_id": "binding:host_id",
     "vnic_type": "binding:vnic_type",
