@@ -19,6 +19,7 @@ CATALOG: tuple[tuple[str, str, str, str], ...] = (
     ("compute", "nova", "compute", "/v2.1"),
     ("block-storage", "cinder", "volume", "/v3"),
     ("volumev3", "cinderv3", "volume", "/v3"),
+    ("ec2", "ec2", "ec2", "/"),
 )
 
 

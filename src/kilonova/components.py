@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kilonova.identity.app import IdentityService
     from kilonova.volume.database import VolumeDatabase
 
-SERVICES = ("identity", "image", "network", "compute", "placement", "volume", "metadata", "ops")
+SERVICES = ("identity", "image", "network", "compute", "placement", "volume", "metadata", "ops", "ec2")
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,13 @@ def compute_api(deps: Deps) -> Iterator[Service]:
     yield OpsService(deps.core)
 
 
+def ec2(deps: Deps) -> Iterator[Service]:
+    from kilonova.ec2.app import Ec2Service
+
+    yield deps.revocations
+    yield Ec2Service(deps.core, deps.settings.ec2)
+
+
 def metadata(deps: Deps) -> Iterator[Service]:
     from kilonova.compute.database import ComputeDatabase
     from kilonova.compute.metadata.app import MetadataService
@@ -325,6 +332,7 @@ COMPONENTS: dict[str, Component] = {
         Component(
             "console-proxy", (console_proxy,), 6080, "kilonova.compute.console_proxy.app", needs=("bus",), secrets=()
         ),
+        Component("ec2", (ec2,), 8788, "kilonova.ec2.app", needs=("identity",)),
         Component("scheduler", (scheduler,)),
         Component("conductor", (conductor, reconciler)),
         Component("volume", (volume_api,), 8776, "kilonova.volume.app"),
@@ -336,8 +344,8 @@ COMPONENTS: dict[str, Component] = {
 }
 
 ALL_IN_ONE: tuple[Builder, ...] = (
-    identity, placement, image, network_api, compute_api, volume_api, metadata, console_proxy, scheduler, conductor,
-    volume_conductor, network_agent, volume_agent, compute, reconciler,
+    identity, placement, image, network_api, compute_api, volume_api, ec2, metadata, console_proxy, scheduler,
+    conductor, volume_conductor, network_agent, volume_agent, compute, reconciler,
 )  # fmt: skip
 """In the order of starting; the reconciler last, when the hosts have reported."""
 

@@ -23,13 +23,14 @@ from kilonova.core.config import doc
 from kilonova.core.notify.options import NotificationOptions
 from kilonova.core.registry import installed
 from kilonova.core.web.limits import Limits
+from kilonova.ec2.options import Ec2Options
 from kilonova.identity.options import IdentityOptions
 from kilonova.image.options import ImageOptions
 from kilonova.network.options import NetworkOptions
 from kilonova.volume.agent.options import VolumeAgentOptions
 from kilonova.volume.options import VolumeConductorOptions, VolumeOptions
 
-DATABASES = ("identity", "image", "placement", "compute", "network", "volume")
+DATABASES = ("identity", "image", "placement", "compute", "network", "volume", "ec2")
 
 
 class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     compute: Annotated[str, doc("Compute's database.")] = ""
     network: Annotated[str, doc("The network service's database.")] = ""
     volume: Annotated[str, doc("The volume service's database.")] = ""
+    ec2: Annotated[str, doc("The EC2 API's database.")] = ""
 
     def urls(self) -> dict[str, str]:
         """Service → URL, of those that have one."""
@@ -108,6 +110,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     volume: Annotated[str, doc("The volume API's.")] = ""
     metadata: Annotated[str, doc("The metadata service's.")] = ""
     console: Annotated[str, doc("The console proxies', as browsers reach them.")] = ""
+    ec2: Annotated[str, doc("The EC2 API's.")] = ""
     ops: Annotated[str, doc("Where `kilonova verify` asks: beside the compute API.")] = ""
 
 
@@ -253,6 +256,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ceph: CephOptions
     network: NetworkOptions
     compute: ComputeOptions
+    ec2: Ec2Options
     scheduler: SchedulerOptions
     conductor: ConductorOptions
     console: ConsoleOptions

@@ -25,6 +25,7 @@ from kilonova.identity.resources.auth.routes import AUTH
 from kilonova.identity.resources.base import Deps
 from kilonova.identity.resources.credentials.routes import CREDENTIALS
 from kilonova.identity.resources.domains.routes import DOMAINS
+from kilonova.identity.resources.ec2_tokens.routes import EC2_TOKENS
 from kilonova.identity.resources.endpoints import ENDPOINTS
 from kilonova.identity.resources.groups.routes import GROUPS
 from kilonova.identity.resources.legacy_auth.routes import LEGACY_AUTH
@@ -61,6 +62,7 @@ RESOURCES: tuple[Resource, ...] = (
     REVOCATION_EVENTS,
     APPLICATION_CREDENTIALS,
     CREDENTIALS,
+    EC2_TOKENS,
 )
 RULES = BASE_RULES | rules_of(RESOURCES)
 """Policy rules, with upstream's names."""

@@ -20,6 +20,7 @@ from kilonova.core.web.wire import View
 from kilonova.identity.interface import REVOCATION_EPOCH, IdentityEvents, RevocationList, Revoked
 from kilonova.identity.resources.auth.schemas import TokenReply, TokenView
 from kilonova.identity.revocation_log import RevocationLog
+from kilonova.identity.signatures import Signed
 
 SERVICE_ROLE = "service"
 
@@ -274,3 +275,11 @@ class IdentityClient:
 
     async def user(self, user_id: str, *, ctx: RequestContext | None = None) -> User:
         return (await self._http.get(f"/users/{user_id}", _User, ctx=ctx)).user
+
+
+async def signed_login(http: ServiceClient, signed: Signed) -> RequestContext:
+    """The caller that an EC2 request's signature names, with a token. `http` has the account of the service that received the
+    request. Raises Unauthorized."""
+    data, headers = await http.request("POST", "/v3/ec2tokens?nocatalog", body={"credentials": signed}, own=True)
+    view = msgspec.json.decode(data, type=TokenReply).token
+    return msgspec.structs.replace(context_of(view), token=headers["x-subject-token"])

@@ -98,8 +98,9 @@ def test_what_a_killed_run_left_is_removed_by_the_next(underlay: Underlay, tmp_p
 
 
 def test_a_command_that_fails_raises_its_output(underlay: Underlay, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
     with VirtualHost(underlay, "a", 1, tmp_path / "a") as host:
-        with pytest.raises(HostFailed, match=f"{host.name}: ls /nowhere: .*No such file"):
-            host.run("ls", "/nowhere")
+        with pytest.raises(HostFailed, match=f"{host.name}: ls {missing}: .*No such file"):
+            host.run("ls", str(missing))
         with pytest.raises(HostFailed, match="did not end within"):
             host.run("sleep", "60", timeout=0.2)

@@ -50,6 +50,11 @@ FORWARDING = {"protocol": "tcp", "external_port_range": "2:3", "internal_port": 
 ALLOCATION = {"allocations": {NOWHERE: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
               "consumer_generation": None, "consumer_type": "INSTANCE"}  # fmt: skip
 
+SIGNED = {"access": "a", "signature": "b", "verb": "POST", "host": "h", "path": "/",
+          "params": {"Timestamp": "2026-01-31T12:00:00Z"},
+          "headers": {"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=f"},
+          "body_hash": "0"}  # fmt: skip
+
 BODIES: dict[tuple[str, str, str], Any] = {
     ("identity", "POST", "/v3/auth/tokens"): {"auth": {"identity": LOGIN, "scope": "unscoped"}},
     ("identity", "POST", "/v2.0/tokens"): {"auth": {"passwordCredentials": {"username": "unscoped", "password": PASSWORD}}},
@@ -76,6 +81,8 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("identity", "PATCH", "/v3/endpoints/*"): {"endpoint": {"url": "http://y"}},
     ("identity", "POST", "/v3/users/*/application_credentials"): CREDENTIAL,
     ("identity", "POST", "/v3/users/*/credentials/OS-EC2"): {"tenant_id": "PROJECT"},
+    ("identity", "POST", "/v3/ec2tokens"): {"credentials": SIGNED},
+    ("identity", "POST", "/v3/s3tokens"): {"credentials": {"access": "a", "signature": "b", "token": "QVdTNA=="}},
     ("identity", "POST", "/v3/credentials"): {"credential": {"type": "cert", "blob": "x", "user_id": "USER"}},
     ("identity", "PATCH", "/v3/credentials/*"): {"credential": {"blob": "y"}},
     ("image", "POST", "/v2/images"): NAMED | {

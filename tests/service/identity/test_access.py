@@ -116,6 +116,7 @@ SCOPES = ("project", "domain", "system")
 SUBJECT_IN_A_HEADER = "/v3/auth/tokens"
 OWNED = "/v3/credentials"  # decided by the owner of what is named, see below
 SERVICES_OWN = {("GET", "/v2.0/tokens/{token_id:str}"), ("GET", "/v3/OS-KILONOVA/revocations")}
+SIGNED = {"/v3/ec2tokens", "/v3/s3tokens"}  # see test_ec2_tokens.py
 
 
 async def callers(identity: Identity) -> dict[tuple[str, str], str]:
@@ -156,7 +157,7 @@ async def test_every_route_with_every_role_and_scope(identity):
     for route in identity.service.routes:
         if route.public or (route.method, route.path) in ANYONE:
             continue
-        if route.path == SUBJECT_IN_A_HEADER or route.path.startswith(OWNED):
+        if route.path == SUBJECT_IN_A_HEADER or route.path.startswith(OWNED) or route.path in SIGNED:
             continue
         for (role, scope), token in tokens.items():
             answer = await identity.call(route.method, filled(route, ids), token=token, content=body_of(route))

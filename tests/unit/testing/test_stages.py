@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -31,3 +32,22 @@ def test_the_end_lists_no_failures_when_all_pass() -> None:
     assert ended.returncode == 0
     assert "failed" not in ended.stdout
     assert "all tests passed" in ended.stdout
+
+
+def test_a_stage_beside_the_others_counts_as_they_do() -> None:
+    beside = "beside slow bash -c 'until [ -e {0} ]; do sleep 0.01; done; echo FAILED tests/d.py; exit 3'"
+    with tempfile.TemporaryDirectory() as folder:
+        mark = f"{folder}/mark"
+        ended = run(f"{beside.format(mark)}\nstage one bash -c 'echo early; touch {mark}'\nbeside_ends")
+    assert ended.returncode == 1
+    shown, summary = ended.stdout.split("stages:")
+    assert shown.index("early") < shown.index("FAILED tests/d.py")
+    assert [line.split()[1:] for line in summary.splitlines()[1:3]] == [["passed", "one"], ["FAILED", "(3)", "slow"]]
+    assert "FAILED tests/d.py" in summary
+    assert run("beside slow true\nstage one true\nbeside_ends").returncode == 0
+
+
+def test_nothing_beside_outlives_the_script() -> None:
+    ended = run("beside slow sleep 4321\nsleep 0.1\nexit 7")
+    assert ended.returncode == 7
+    assert subprocess.run(["pgrep", "-f", "^sleep 4321"], capture_output=True, check=False).returncode == 1

@@ -65,6 +65,7 @@ class Gateway:
             await self._index(scope, send)
             return
         inner = dict(scope)
+        inner["kilonova_path"] = path  # what a client signed
         inner["path"] = path[len(prefix) :] or "/"
         if scope.get("raw_path"):
             inner["raw_path"] = scope["raw_path"][len(prefix) :] or b"/"

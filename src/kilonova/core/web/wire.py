@@ -100,7 +100,8 @@ def wrapped(name: str, kind: Any) -> type[View]:
     inner = _struct_in(kind)
     title = re.sub(r"\W", "_", f"{name}_{inner.__name__ if inner is not None else 'wrapped'}")
     fields = [("inner", kind, msgspec.field(name=name))]
-    made: type[View] = msgspec.defstruct(title, fields, bases=(View,), kw_only=True)  # type: ignore[assignment]
+    module = inner.__module__ if inner is not None else __name__  # shapes of one name are told apart by it
+    made: type[View] = msgspec.defstruct(title, fields, bases=(View,), kw_only=True, module=module)  # type: ignore[assignment]
     return made
 
 

@@ -14,7 +14,9 @@ from kilonova.core.db import Database, retried
 from kilonova.identity.keys import KeyRepository
 from kilonova.identity.store import tokens as store
 
-METHODS = ("password", "token", "application_credential", "v1")  # bit numbers: only ever append
+DELEGATED = "ec2credential"
+"""The method of tokens that were got with an EC2 credential: they make no further credentials and get no other tokens."""
+METHODS = ("password", "token", "application_credential", "v1", DELEGATED)  # bit numbers: only ever append
 MAX_TOKEN = 255
 Packed = Any  # 16 bytes for an id of 32 hex digits, the text of another, or None
 

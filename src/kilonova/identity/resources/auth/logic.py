@@ -18,7 +18,7 @@ from kilonova.identity.store.application_credentials import application_credenti
 from kilonova.identity.store.records import Records
 from kilonova.identity.store.users import users
 from kilonova.identity.tokens.lifecycle import Scope, Token
-from kilonova.identity.tokens.providers import METHODS, Payload
+from kilonova.identity.tokens.providers import DELEGATED, METHODS, Payload
 
 
 class Proof(msgspec.Struct, kw_only=True):
@@ -156,7 +156,7 @@ class AuthLogic:
             token = await self.tokens.validate(identity.token.id)
         except errors.TokenNotFound:
             raise errors.NotAuthenticated from None
-        if token.payload.credential_id is not None:
+        if token.payload.credential_id is not None or DELEGATED in token.payload.methods:
             raise errors.NotAllowed(action="rescope a scoped token")
         return Proof(user_id=token.payload.user_id, began=began, parent=token.payload)
 

@@ -1,0 +1,364 @@
+"""EC2 by boto3, on a whole cloud: what one API makes the other shows, and errors are Amazon's."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.eventually import eventually
+from tests.process.cloud.harness import Api, CloudProcess
+
+ACTION = "Action=DescribeRegions&Version=2016-11-15"
+
+
+@pytest.fixture(scope="module")
+def demo(cloud: CloudProcess) -> Api:
+    return cloud.api("demo")
+
+
+def client(cloud: CloudProcess, api: Api, region: str = "RegionOne", *, secret: str | None = None) -> Any:
+    """An EC2 client with a new key of this user."""
+    token = api.ok("GET", "identity", "/auth/tokens", headers={"X-Subject-Token": api.token})["token"]
+    path = f"/users/{token['user']['id']}/credentials/OS-EC2"
+    keys = api.ok("POST", "identity", path, {"tenant_id": token["project"]["id"]})["credential"]
+    return boto3.client(
+        "ec2", endpoint_url=f"{cloud.url}/ec2/", region_name=region, aws_access_key_id=keys["access"],
+        aws_secret_access_key=secret or keys["secret"], config=Config(retries={"max_attempts": 0}, proxies={}),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ec2(cloud: CloudProcess, demo: Api) -> Any:
+    """With a network in the default VPC."""
+    demo.network("plain", "10.60.0.0/24")
+    return client(cloud, demo)
+
+
+@pytest.fixture(scope="module")
+def foreign(cloud: CloudProcess) -> Any:
+    return client(cloud, cloud.api())
+
+
+@pytest.fixture(scope="module")
+def image(demo: Api) -> str:
+    return "ami-" + demo.image("img").replace("-", "")
+
+
+@pytest.fixture(scope="module")
+def vpc(cloud: CloudProcess, ec2: Any) -> dict[str, str]:
+    """A VPC with a subnet and a way out."""
+    cloud.api().external_network("203.0.113.0/24")
+    vpc = ec2.create_vpc(CidrBlock="10.66.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.66.1.0/24")["Subnet"]["SubnetId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    return {"vpc": vpc, "subnet": subnet, "gateway": gateway, "table": table["RouteTableId"]}
+
+
+def code(call: Callable[..., Any], **params: Any) -> str:
+    """The error that a call is refused with."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def uuid(ec2_id: str) -> str:
+    digits = ec2_id.rpartition("-")[2]
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def run(ec2: Any, image: str, **params: Any) -> dict[str, Any]:
+    given = {"ImageId": image, "InstanceType": "m1.tiny", "MinCount": 1, "MaxCount": 1} | params
+    return dict(ec2.run_instances(**given)["Instances"][0])
+
+
+def instance(ec2: Any, instance_id: str) -> dict[str, Any]:
+    return dict(ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0])
+
+
+def reaches(ec2: Any, instance_id: str, state: str) -> dict[str, Any]:
+    return eventually(
+        lambda: instance(ec2, instance_id), f"not {state}", satisfies=lambda found: found["State"]["Name"] == state
+    )
+
+
+# ---- instances
+
+
+def test_an_instance_is_a_server(ec2: Any, demo: Api, image: str, vpc: dict[str, str]) -> None:
+    ec2.create_key_pair(KeyName="k")
+    group = ec2.create_security_group(GroupName="web", Description="d", VpcId=vpc["vpc"])["GroupId"]
+    made = run(
+        ec2, image, SubnetId=vpc["subnet"], SecurityGroupIds=[group], KeyName="k", UserData="#!/bin/sh\necho é\n",
+        PrivateIpAddress="10.66.1.77",
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "web <1>"}]}],
+    )  # fmt: skip
+    found = reaches(ec2, made["InstanceId"], "running")
+    server = demo.server(uuid(made["InstanceId"]))
+    assert (server["status"], server["name"], server["key_name"]) == ("ACTIVE", "web <1>", "k")
+    assert server["metadata"] == {"Name": "web <1>"}
+    assert server["image"]["id"] == uuid(image)
+    assert (found["PrivateIpAddress"], found["SubnetId"], found["VpcId"]) == ("10.66.1.77", vpc["subnet"], vpc["vpc"])
+    assert [each["GroupId"] for each in found["SecurityGroups"]] == [group]
+    assert found["Tags"] == [{"Key": "Name", "Value": "web <1>"}]
+    assert demo.ok("GET", "compute", f"/servers/{server['id']}/os-interface")["interfaceAttachments"][0]["fixed_ips"][0][
+        "ip_address"] == "10.66.1.77"  # fmt: skip
+    assert code(ec2.delete_security_group, GroupId=group) == "DependencyViolation"
+    assert code(ec2.delete_subnet, SubnetId=vpc["subnet"]) == "DependencyViolation"
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    demo.wait_gone(server["id"])
+    ec2.delete_security_group(GroupId=group)
+
+
+def test_a_server_is_an_instance(ec2: Any, demo: Api, image: str) -> None:
+    server = demo.launch(uuid(image), name="by openstack")
+    found = "i-" + server.replace("-", "")
+    reaches(ec2, found, "running")
+    stopping = ec2.stop_instances(InstanceIds=[found])["StoppingInstances"][0]
+    assert (stopping["PreviousState"]["Name"], stopping["CurrentState"]["Name"]) == ("running", "stopping")
+    demo.wait(server, "SHUTOFF")
+    assert ec2.describe_instance_status(InstanceIds=[found])["InstanceStatuses"] == []
+    assert ec2.stop_instances(InstanceIds=[found])["StoppingInstances"][0]["CurrentState"]["Name"] == "stopped"
+    ec2.start_instances(InstanceIds=[found])
+    demo.wait(server, "ACTIVE")
+    ec2.create_tags(Resources=[found], Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    ec2.delete_tags(Resources=[found], Tags=[{"Key": "a"}, {"Key": "b", "Value": "other"}])
+    assert demo.server(server)["metadata"] == {"b": "2"}
+    tags = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [found]}])["Tags"]
+    assert [(tag["Key"], tag["Value"], tag["ResourceType"]) for tag in tags] == [("b", "2", "instance")]
+    ec2.modify_instance_attribute(InstanceId=found, DisableApiTermination={"Value": True})
+    assert demo.server(server)["locked"] is True
+    ec2.modify_instance_attribute(InstanceId=found, DisableApiTermination={"Value": False})
+    ec2.terminate_instances(InstanceIds=[found])
+    demo.wait_gone(server)
+    assert code(ec2.describe_instances, InstanceIds=[found]) == "InvalidInstanceID.NotFound"
+
+
+def test_a_client_token_launches_once(ec2: Any, demo: Api, image: str) -> None:
+    params = {"ClientToken": "same", "MaxCount": 2}
+    with ThreadPoolExecutor(4) as pool:
+
+        def launch(_: int) -> str:
+            try:
+                return str(run(ec2, image, **params)["InstanceId"])
+            except ClientError as error:
+                return str(error.response["Error"]["Code"])
+
+        answers = set(pool.map(launch, range(4))) - {"ConcurrentIdempotentRequest"}
+    assert len(answers) == 1
+    assert run(ec2, image, **params)["InstanceId"] in answers
+    assert (
+        code(ec2.run_instances, ImageId=image, MinCount=1, MaxCount=1, ClientToken="same")
+        == "IdempotentParameterMismatch"
+    )
+    mine = [each for each in demo.ok("GET", "compute", "/servers")["servers"] if each["name"].startswith("instance")]
+    assert len(mine) == 2
+    for each in mine:
+        demo.ok("DELETE", "compute", f"/servers/{each['id']}")
+
+
+def test_pages_and_filters(ec2: Any, demo: Api, image: str) -> None:
+    servers = [demo.launch(uuid(image), name=f"page-{number}", metadata={"set": "pages"}) for number in range(6)]
+    filters = [{"Name": "tag:set", "Values": ["pag*"]}]
+    pages = list(ec2.get_paginator("describe_instances").paginate(Filters=filters, PaginationConfig={"PageSize": 5}))
+    found = [each["Instances"][0]["InstanceId"] for page in pages for each in page["Reservations"]]
+    assert (len(pages), sorted(map(uuid, found))) == (2, sorted(servers))
+    assert code(ec2.describe_instances, Filters=[{"Name": "wrong", "Values": ["x"]}]) == "InvalidParameterValue"
+    for server in servers:
+        demo.ok("DELETE", "compute", f"/servers/{server}")
+
+
+# ---- networks
+
+
+def test_groups_and_their_rules(ec2: Any, demo: Api, vpc: dict[str, str]) -> None:
+    group = ec2.create_security_group(GroupName="rules", Description="d", VpcId=vpc["vpc"])["GroupId"]
+    ssh = {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "x"}],
+    }
+    peers = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+    ping = {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    made = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[ssh, peers, ping])
+    assert len(made["SecurityGroupRules"]) == 3
+    assert (
+        code(ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[ssh]) == "InvalidPermission.Duplicate"
+    )
+    (shown,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert {each["IpProtocol"] for each in shown["IpPermissions"]} == {"tcp", "-1", "icmp"}
+    assert shown["IpPermissionsEgress"] == [
+        {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [], "PrefixListIds": [],
+         "UserIdGroupPairs": []}
+    ]  # fmt: skip
+    rules = demo.ok("GET", "network", f"/security-group-rules?security_group_id={uuid(group)}&direction=ingress")
+    assert sorted(str(each["protocol"]) for each in rules["security_group_rules"]) == ["None", "icmp", "tcp"]
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[ssh])
+    assert code(ec2.revoke_security_group_ingress, GroupId=group, IpPermissions=[ssh]) == "InvalidPermission.NotFound"
+    left = [each["SecurityGroupRuleId"] for each in made["SecurityGroupRules"] if each.get("FromPort") != 22]
+    ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=left)
+    (shown,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert shown["IpPermissions"] == []
+    assert (
+        code(ec2.create_security_group, GroupName="rules", Description="d", VpcId=vpc["vpc"])
+        == "InvalidGroup.Duplicate"
+    )
+    ec2.delete_security_group(GroupId=group)
+
+
+def test_a_vpc_is_a_router(ec2: Any, demo: Api, vpc: dict[str, str]) -> None:
+    router = demo.ok("GET", "network", f"/routers/{uuid(vpc['vpc'])}")["router"]
+    assert router["external_gateway_info"] is not None
+    (table,) = ec2.describe_route_tables(RouteTableIds=[vpc["table"]])["RouteTables"]
+    assert [(each["DestinationCidrBlock"], each["GatewayId"]) for each in table["Routes"]] == [
+        ("10.66.0.0/16", "local"), ("0.0.0.0/0", vpc["gateway"])
+    ]  # fmt: skip
+    for cidr, expected in (
+        ("10.66.1.128/25", "InvalidSubnet.Conflict"), ("10.67.0.0/24", "InvalidSubnet.Range"),
+        ("10.66.2.0/8", "InvalidParameterValue"), ("10.66.2.0/30", "InvalidSubnet.Range"), ("x", "InvalidParameterValue"),
+    ):  # fmt: skip
+        assert code(ec2.create_subnet, VpcId=vpc["vpc"], CidrBlock=cidr) == expected
+    assert code(ec2.delete_vpc, VpcId=vpc["vpc"]) == "DependencyViolation"
+    assert code(ec2.delete_internet_gateway, InternetGatewayId=vpc["gateway"]) == "DependencyViolation"
+    again = {"InternetGatewayId": vpc["gateway"], "VpcId": vpc["vpc"]}
+    assert code(ec2.attach_internet_gateway, **again) == "Resource.AlreadyAssociated"
+
+
+def test_an_address_is_a_floating_ip(ec2: Any, demo: Api, image: str, vpc: dict[str, str]) -> None:
+    made = run(ec2, image, SubnetId=vpc["subnet"])["InstanceId"]
+    reaches(ec2, made, "running")
+    address = ec2.allocate_address(Domain="vpc")
+    assert address["PublicIp"].startswith("203.0.113.")
+    ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=made)
+    assert instance(ec2, made)["PublicIpAddress"] == address["PublicIp"]
+    assert code(ec2.release_address, AllocationId=address["AllocationId"]) == "InvalidIPAddress.InUse"
+    (shown,) = demo.ok("GET", "network", f"/floatingips?floating_ip_address={address['PublicIp']}")["floatingips"]
+    assert shown["fixed_ip_address"] == instance(ec2, made)["PrivateIpAddress"]
+    ec2.disassociate_address(PublicIp=address["PublicIp"])
+    ec2.release_address(AllocationId=address["AllocationId"])
+    ec2.terminate_instances(InstanceIds=[made])
+    demo.wait_gone(uuid(made))
+
+
+# ---- images and keys
+
+
+def test_images_are_those_of_the_image_service(ec2: Any, demo: Api, image: str) -> None:
+    (shown,) = ec2.describe_images(ImageIds=[image])["Images"]
+    assert (shown["Name"], shown["State"], shown["Public"]) == ("img", "available", False)
+    ec2.modify_image_attribute(ImageId=image, Description={"Value": "a <b>"})
+    attribute = ec2.describe_image_attribute(ImageId=image, Attribute="description")
+    assert attribute["Description"] == {"Value": "a <b>"}
+    assert demo.ok("GET", "image", f"/images/{uuid(image)}")["description"] == "a <b>"
+    assert code(ec2.describe_images, ImageIds=["ami-00000000"]) == "InvalidAMIID.NotFound"
+    assert code(ec2.deregister_image, ImageId="ami-" + "0" * 32) == "InvalidAMIID.NotFound"
+
+
+def test_keys_have_amazons_fingerprints(ec2: Any, demo: Api) -> None:
+    made = ec2.create_key_pair(KeyName="made")
+    assert made["KeyMaterial"].startswith("-----BEGIN RSA PRIVATE KEY-----")
+    (shown,) = ec2.describe_key_pairs(KeyNames=["made"])["KeyPairs"]
+    assert shown["KeyFingerprint"] == made["KeyFingerprint"]
+    assert len(made["KeyFingerprint"].split(":")) == 20
+    public = demo.ok("GET", "compute", "/os-keypairs/made")["keypair"]["public_key"]
+    imported = ec2.import_key_pair(KeyName="other", PublicKeyMaterial=" ".join(public.split()[:2]).encode())
+    assert len(imported["KeyFingerprint"].split(":")) == 16
+    assert ec2.create_key_pair(KeyName="new", KeyType="ed25519")["KeyMaterial"].startswith("-----BEGIN OPENSSH")
+    assert code(ec2.import_key_pair, KeyName="bad", PublicKeyMaterial=b"no key") == "InvalidKey.Format"
+    assert code(ec2.describe_key_pairs, KeyNames=["gone"]) == "InvalidKeyPair.NotFound"
+    for name in ("made", "other", "new", "gone"):
+        ec2.delete_key_pair(KeyName=name)
+
+
+# ---- who may do what
+
+
+def test_a_foreign_project_finds_nothing(ec2: Any, foreign: Any, image: str, vpc: dict[str, str]) -> None:
+    made = run(ec2, image, SubnetId=vpc["subnet"])["InstanceId"]
+    group = ec2.create_security_group(GroupName="mine", Description="d")["GroupId"]
+    address = ec2.allocate_address()["AllocationId"]
+    refused = [
+        (foreign.describe_instances, {"InstanceIds": [made]}, "InvalidInstanceID.NotFound"),
+        (foreign.stop_instances, {"InstanceIds": [made]}, "InvalidInstanceID.NotFound"),
+        (foreign.terminate_instances, {"InstanceIds": [made]}, "InvalidInstanceID.NotFound"),
+        (foreign.describe_instance_attribute, {"InstanceId": made, "Attribute": "instanceType"}, "InvalidInstanceID.NotFound"),
+        (foreign.describe_security_groups, {"GroupIds": [group]}, "InvalidGroup.NotFound"),
+        (foreign.describe_addresses, {"AllocationIds": [address]}, "InvalidAllocationID.NotFound"),
+        (foreign.describe_vpcs, {"VpcIds": [vpc["vpc"]]}, "InvalidVpcID.NotFound"),
+        (foreign.create_subnet, {"VpcId": vpc["vpc"], "CidrBlock": "10.66.9.0/24"}, "InvalidVpcID.NotFound"),
+        (foreign.delete_subnet, {"SubnetId": vpc["subnet"]}, "InvalidSubnetID.NotFound"),
+        (foreign.delete_vpc, {"VpcId": vpc["vpc"]}, "InvalidVpcID.NotFound"),
+        (foreign.delete_internet_gateway, {"InternetGatewayId": vpc["gateway"]}, "InvalidInternetGatewayID.NotFound"),
+        (foreign.delete_route, {"RouteTableId": vpc["table"], "DestinationCidrBlock": "0.0.0.0/0"},
+         "InvalidRouteTableID.NotFound"),
+    ]  # fmt: skip
+    assert [code(call, **params) for call, params, _ in refused] == [expected for _, _, expected in refused]
+    assert foreign.describe_tags()["Tags"] == []
+    ec2.terminate_instances(InstanceIds=[made])
+    ec2.release_address(AllocationId=address)
+    ec2.delete_security_group(GroupId=group)
+
+
+def test_wrong_secrets_regions_and_actions(cloud: CloudProcess, demo: Api, ec2: Any) -> None:
+    assert code(client(cloud, demo, secret="f" * 32).describe_regions) == "AuthFailure"
+    assert code(client(cloud, demo, region="elsewhere").describe_regions) == "SignatureDoesNotMatch"
+    assert code(ec2.describe_spot_price_history) == "UnsupportedOperation"
+    assert code(ec2.describe_regions, DryRun=True) == "DryRunOperation"
+    assert code(ec2.run_instances, ImageId="ami-1", MinCount=2, MaxCount=1) == "InvalidParameterCombination"
+
+
+def test_requests_without_a_signature(cloud: CloudProcess) -> None:
+    hostile = [
+        ACTION, "", "Action=<script>", "Action=DescribeRegions&AWSAccessKeyId=a&Signature=b&SignatureVersion=2&Timestamp=x",
+        f"{ACTION}&X-Amz-Signature=a&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a", "&".join(["a=1"] * 2), "%ff=%fe",
+    ]  # fmt: skip
+    for query in hostile:
+        for given in (f"{cloud.url}/ec2/?{query}", urllib.request.Request(f"{cloud.url}/ec2/", query.encode())):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(given, timeout=20)
+            assert caught.value.code in (400, 401, 403)
+            body = caught.value.read().decode()
+            assert "<Code>" in body
+            assert "<script>" not in body
+
+
+def test_a_request_that_changes_something_is_taken_once(cloud: CloudProcess, ec2: Any) -> None:
+    """A stranger who has seen the request can't send it again later."""
+    sent: list[Any] = []
+    ec2.meta.events.register("before-send.ec2.CreateVpc", lambda request, **_: sent.append(request))
+    made = ec2.create_vpc(CidrBlock="10.70.0.0/16")["Vpc"]["VpcId"]
+    ec2.delete_vpc(VpcId=made)
+    (request,) = sent
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    headers = {key: value.decode() if isinstance(value, bytes) else value for key, value in request.headers.items()}
+
+    def answer() -> int:
+        again = urllib.request.Request(request.url, body, headers)
+        try:
+            with urllib.request.urlopen(again, timeout=20) as found:
+                text = found.read().decode()
+                ec2.delete_vpc(VpcId=text.partition("<vpcId>")[2].partition("<")[0])
+                return int(found.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert eventually(answer, "it is taken again and again", satisfies=lambda status: status != 200) == 401
+
+
+def test_output_of_the_console(ec2: Any, demo: Api, image: str) -> None:
+    server = demo.launch(uuid(image))
+    demo.wait(server, "ACTIVE")
+    found = ec2.get_console_output(InstanceId="i-" + server.replace("-", ""))
+    assert isinstance(found["Output"], str)
+    demo.ok("DELETE", "compute", f"/servers/{server}")
