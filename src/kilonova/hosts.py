@@ -86,8 +86,9 @@ def backends_of(settings: Settings, clock: Clock) -> dict[str, VolumeDriver]:
     for name, options in named.items():
         driver = single if options is None else options.__struct_config__.tag
         context = BackendContext(
-            name=name, host=settings.host, state_dir=settings.state_dir, options=options, clock=clock
-        )
+            name=name, host=settings.host, state_dir=settings.state_dir, options=options, clock=clock,
+            address=settings.agent.host_ip, guest_user=settings.disks.owner,
+        )  # fmt: skip
         found[name] = load_backend(driver, context)
     return found
 

@@ -18,19 +18,19 @@ def clean(
     config: Path | None = CONFIG,
     yes: bool = typer.Option(False, "--yes", help="Do not ask."),
 ) -> None:
-    """Remove this cloud's guests, disks, bridges, namespaces and filters from the host. What users made is lost."""
+    """Remove this cloud's guests, disks, volumes, bridges, namespaces and filters from the host. What users made is lost."""
     settings = settings_of(state, config)
     if running(settings.state_dir) is not None:
         raise CannotStart(f"a cloud runs from {settings.state_dir}: `kilonova down` first")
     if not yes:
         typer.confirm(f"remove all guests and networks of {settings.state_dir}?", abort=True)
     guests = asyncio.run(_clean(settings))
-    console.print(f"removed {guests} guests, their disks and networks")
+    console.print(f"removed {guests} guests, their disks, volumes and networks")
 
 
 async def _clean(settings: Settings) -> int:
     from kilonova.core.clock import Clock
-    from kilonova.hosts import data_plane_of, drivers_of
+    from kilonova.hosts import backends_of, data_plane_of, drivers_of
 
     removed = 0
     for driver in drivers_of(settings, Clock()).values():
@@ -45,4 +45,6 @@ async def _clean(settings: Settings) -> int:
         await plane.open()
         await plane.close(remove=True)
         await driver.close()
+    for backend in backends_of(settings, Clock()).values():
+        await backend.clean()
     return removed

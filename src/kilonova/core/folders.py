@@ -12,7 +12,18 @@ from pathlib import Path
 
 UMASK = 0o077
 PRIVATE, SEARCHABLE = 0o700, 0o711
-KEPT = ("db", "journal", "fernet-keys", "credential-keys", "images", "*.json", "*.jsonl", "*.jsonl.lock", "*.log")
+KEPT = (
+    "db",
+    "journal",
+    "fernet-keys",
+    "credential-keys",
+    "images",
+    "volumes",
+    "*.json",
+    "*.jsonl",
+    "*.jsonl.lock",
+    "*.log",
+)
 """What is ours alone in a state directory, by name or pattern."""
 REACHED = ("_base", "instances", "network")
 """Its folders in which files have modes of their own, as QEMU and dnsmasq run as other users."""

@@ -41,7 +41,7 @@ THERE = Connector(host="host-2", ip="127.0.0.2")
 
 
 def context(state_dir: Path, **options: Any) -> BackendContext:
-    made = LocalBackendOptions(**{"owner": "", "address": "127.0.0.1"} | options)
+    made = LocalBackendOptions(**{"address": "127.0.0.1"} | options)
     return BackendContext(name="local", host=HERE.host, state_dir=state_dir, options=made)
 
 
@@ -309,6 +309,18 @@ async def test_what_a_crash_left_half_made_goes(make_backend: MakeBackend, state
     assert not list((folder / "work").iterdir())
     assert await backend.volumes() == []
     await backend.stop()
+
+
+async def test_clean_leaves_nothing(backend: VolumeDriver, state_dir: Path) -> None:
+    volume = new_id()
+    await backend.create(volume, 1)
+    info = (await backend.connect(volume, new_id(), THERE)).data
+    await backend.stop()
+    for _ in range(2):
+        await backend.clean()
+    assert (await io(info, "read 0 512")).returncode != 0
+    assert not list(context(state_dir).runtime.iterdir())
+    assert not list(context(state_dir).folder.rglob(volume))
 
 
 async def test_a_host_without_an_address_serves_its_own_guests_alone(state_dir: Path) -> None:

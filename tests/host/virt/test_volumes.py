@@ -62,7 +62,11 @@ def state_dir(folder: Path) -> Iterator[Path]:
 def backend_in(state_dir: Path) -> VolumeDriver:
     """Of the host `here`."""
     context = BackendContext(
-        name="local", host=HERE.host, state_dir=state_dir, options=LocalBackendOptions(address="127.0.0.1")
+        name="local",
+        host=HERE.host,
+        state_dir=state_dir,
+        guest_user="libvirt-qemu",
+        options=LocalBackendOptions(address="127.0.0.1"),
     )
     return load("local", context)
 

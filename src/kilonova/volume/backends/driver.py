@@ -161,3 +161,7 @@ class VolumeDriver(ABC):
     @abstractmethod
     async def volumes(self) -> list[StoredVolume]:
         """All that is there, also what no one knows of."""
+
+    async def clean(self) -> None:
+        """What it keeps on this host goes, volumes too (for `kilonova clean`)."""
+        return

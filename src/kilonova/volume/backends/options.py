@@ -31,7 +31,6 @@ class LocalBackendOptions(
     """Of volumes that are files of the agent's host."""
 
     folder: Annotated[str, doc('Where the files are; "": a folder of the state directory.')] = ""
-    owner: Annotated[str, doc('User that guests of this host run as; "": the agent\'s user.')] = "libvirt-qemu"
     address: Annotated[
         str, doc('IP address by which guests of other hosts reach the volumes; "": the host\'s own, if it has one.')
     ] = ""

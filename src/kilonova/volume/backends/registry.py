@@ -24,6 +24,7 @@ class BackendContext(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path
     options: Any = None
     address: str = ""  # the host's IP address, as other hosts reach it
+    guest_user: str = ""  # that guests of this host run as; "": ours
     clock: Clock = SYSTEM
 
     @property

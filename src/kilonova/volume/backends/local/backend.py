@@ -61,7 +61,7 @@ class LocalBackend(VolumeDriver):
         self._folder = Path(options.folder) if options.folder else context.folder
         self._clock = context.clock
         self._records = Records(self._folder)
-        self._exports = Exports(context.runtime, options, context.host, context.address)
+        self._exports = Exports(context, options)
         self._locks = KeyedLocks()
 
     async def start(self) -> None:
@@ -225,6 +225,10 @@ class LocalBackend(VolumeDriver):
     async def volumes(self) -> list[StoredVolume]:
         with told("list volumes"):
             return await asyncio.to_thread(self._list)
+
+    async def clean(self) -> None:
+        await self._exports.remove_all()
+        await asyncio.to_thread(self._records.clear)
 
     # inside
 

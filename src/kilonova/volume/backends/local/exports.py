@@ -20,6 +20,7 @@ from kilonova.core.block.storage_daemon import Served, StorageDaemon
 from kilonova.volume.backends.errors import BackendError, NotSupported
 from kilonova.volume.backends.local.records import Attachment, Record
 from kilonova.volume.backends.options import LocalBackendOptions
+from kilonova.volume.backends.registry import BackendContext
 
 RECONNECT = 3600  # seconds for which the second daemon waits for the first
 LOOK_EVERY = 2.0  # seconds between two looks at whether all daemons run
@@ -29,11 +30,11 @@ LOG = log.get(__name__)
 
 
 class Exports:
-    """In `runtime`, a folder that a restart of the host empties. `host` is this one's name, `address` where others reach it."""
+    """In a folder that a restart of the host empties."""
 
-    def __init__(self, runtime: Path, options: LocalBackendOptions, host: str, address: str) -> None:
-        self._runtime, self._options = runtime, options
-        self._host, self._address = host, options.address or address
+    def __init__(self, context: BackendContext, options: LocalBackendOptions) -> None:
+        self._runtime, self._options, self._guest_user = context.runtime, options, context.guest_user
+        self._host, self._address = context.host, options.address or context.address
         self._direct = True
         self._watched: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -58,6 +59,10 @@ class Exports:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
+
+    async def remove_all(self) -> None:
+        for folder in await asyncio.to_thread(self._folders):
+            await StorageDaemon(folder).remove()
 
     def daemon(self, volume_id: str) -> StorageDaemon:
         return StorageDaemon(self._runtime / volume_id)
@@ -124,7 +129,7 @@ class Exports:
 
     def _near(self, volume_id: str, data: Path, *, writable: bool) -> Served:
         disk = {"driver": "file", "filename": str(data), "discard": "unmap", "cache": {"direct": self._direct}}
-        return Served(name=volume_id, disk=disk, writable=writable, owner=self._options.owner)
+        return Served(name=volume_id, disk=disk, writable=writable, owner=self._guest_user)
 
     def _far(
         self, volume_id: str, near: StorageDaemon, record: Record, keys: Mapping[str, str], *, writable: bool

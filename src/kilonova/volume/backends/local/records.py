@@ -56,6 +56,11 @@ class Records:
         for folder in (self.root, self.work):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    def clear(self) -> None:
+        """All volumes are gone."""
+        for folder in (self.root, self.work):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def folder(self, volume_id: str) -> Path:
         return self.root / as_uuid(volume_id)
 
