@@ -298,7 +298,7 @@ console_tokens = Table(
     "console_tokens",
     metadata,
     Column("digest", String(64), primary_key=True),  # SHA-256 of the token, in hexadecimal digits
-    Column("server_uuid", String(36), nullable=False),
+    Column("server_uuid", String(36), nullable=False, index=True),
     Column("host", String(255), nullable=False),
     Column("kind", String(16), nullable=False),  # vnc, serial
     Column("life", String(64), nullable=False),  # of the guest: another one each time it was switched on

@@ -43,7 +43,7 @@ LAYOUT: dict[str, int | Sequence[str]] = {
 """Component → how many, or the hosts it runs on."""
 SERVICES = {
     "identity": "identity", "image": "image", "placement": "placement", "compute-api": "compute", "network-api": "network",
-    "volume": "volume", "metadata": "metadata",
+    "volume": "volume", "metadata": "metadata", "console-proxy": "console",
 }  # fmt: skip
 """Components that serve HTTP → the service's name, which is its prefix."""
 ENGINES: dict[str, Callable[..., Engine]] = {"broker": RabbitMQ, "database": PostgreSQL, "cache": Memcached}

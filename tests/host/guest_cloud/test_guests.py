@@ -9,9 +9,16 @@ import pytest
 
 from tests.eventually import eventually
 from tests.host.guest_cloud.guests import Guest, Guests
+from tests.process.cloud.browser import browsing
+from tests.process.cloud.consoles import serial, vnc
 from tests.process.cloud.test_client import Client
 
 pytestmark = pytest.mark.guest
+COLOURS = """() => {
+  const canvas = document.querySelector("canvas");
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return new Set(new Uint32Array(pixels.buffer)).size;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +30,20 @@ def guest(guests: Guests) -> Guest:
 def test_the_metadata_service_personalises(guest: Guest) -> None:
     found = guest.wait_console(r"cloudinit: source=(\w+) hostname=(\S+) keys=(\d)")
     assert found.groups() == ("metadata", "plain", "1")
+
+
+def test_its_consoles_in_a_browser(guests: Guests, guest: Guest) -> None:
+    """A name is typed at the login of the serial line, whose log goes on; the screen shows more than one colour."""
+    guest.wait_console("login:")
+    with browsing() as page:
+        page.goto(serial(guests.demo, guest.id).replace("ws://", "http://"))
+        page.get_by_text("Connected. Press Enter if nothing is shown.").wait_for()
+        page.keyboard.type("\nroot\n")
+        page.locator(".xterm-rows").get_by_text("Password:").first.wait_for()
+        page.goto(vnc(guests.demo, guest.id))
+        page.get_by_text("Connected to").wait_for()
+        eventually(lambda: page.evaluate(COLOURS) > 1, "the screen is empty")
+    guest.wait_console("Password:")
 
 
 def test_security_group_rules_open_and_close(guests: Guests, guest: Guest) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from tests.eventually import PATIENCE, eventually
 from tests.process.cloud.browser import browsing
+from tests.process.cloud.consoles import end_of, opened, refused, said, serial, vnc
 from tests.process.cloud.harness import Api, CloudProcess
 
 
@@ -33,41 +31,6 @@ def server(demo: Api, image: str) -> Iterator[str]:
     demo.wait_gone(made)
 
 
-def url_of(api: Api, server: str, protocol: str, kind: str) -> str:
-    body = {"remote_console": {"protocol": protocol, "type": kind}}
-    return str(api.ok("POST", "compute", f"/servers/{server}/remote-consoles", body)["remote_console"]["url"])
-
-
-def vnc(api: Api, server: str) -> str:
-    return url_of(api, server, "vnc", "novnc")
-
-
-def serial(api: Api, server: str) -> str:
-    return url_of(api, server, "serial", "serial")
-
-
-def opened(url: str) -> ClientConnection:
-    """The WebSocket that the URL, or the page at it, leads to."""
-    where = urlsplit(url)
-    if path := parse_qs(where.query).get("path"):
-        url = f"ws://{where.netloc}/{path[0]}"
-    return connect(url, proxy=None, open_timeout=PATIENCE)
-
-
-def refused(url: str) -> int:
-    with pytest.raises(InvalidStatus) as error:
-        opened(url)
-    return error.value.response.status_code
-
-
-def end_of(console: ClientConnection) -> str | None:
-    try:
-        while True:
-            console.recv(timeout=PATIENCE)
-    except ConnectionClosed:
-        return console.close_reason
-
-
 def act(api: Api, server: str, status: str, **action: object) -> None:
     assert api("POST", "compute", f"/servers/{server}/action", action).status_code == 202
     api.wait(server, status)
@@ -78,10 +41,7 @@ def test_a_url_is_of_use_once(demo: Api, server: str) -> None:
     with opened(url) as console:
         assert refused(url) == 403
         console.send("root\r")
-        seen = b""
-        while b"Hello, root" not in seen:
-            piece = console.recv(timeout=PATIENCE)
-            seen += piece if isinstance(piece, bytes) else piece.encode()
+        said(console, b"Hello, root")
 
 
 def test_a_console_and_its_urls_end_when_the_server_stops(demo: Api, server: str) -> None:

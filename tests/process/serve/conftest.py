@@ -33,6 +33,6 @@ def engines(rabbitmq: Engine, folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def scene(rabbitmq: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("serve")
-    layout = {"metadata": 1, "compute": ["host1"], "network-agent": ["host1"]}
+    layout = {"metadata": 1, "console-proxy": 2, "compute": ["host1"], "network-agent": ["host1"]}
     with Scene(folder, layout, engines=engines(rabbitmq, folder)) as made:
         yield made

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from kilonova.compute import tables
 from kilonova.compute.errors import ConsoleTypeUnavailable, GuestMissing, NotSupported
 from kilonova.compute.models import ConsolePlace
+from kilonova.compute.resources.remote_consoles import logic
 from kilonova.compute.states import Task
 from kilonova.compute.store import console_tokens
 from kilonova.core.clock import Clock
@@ -214,3 +215,17 @@ async def test_a_token_ends_with_its_time(there):
     await ask(there, server_id)
     (left,) = await rows(there)
     assert left.digest != console_tokens.digest_of(token), "what has expired is removed with the next one"
+
+
+async def test_unused_tokens_are_bounded(there, monkeypatch):
+    monkeypatch.setattr(logic, "MOST_TOKENS", 3)
+    server_id, other = await there.active(), await there.active(name="other")
+    for _ in range(3):
+        assert (await ask(there, server_id)).status == 200
+    answer = await ask(there, server_id)
+    assert answer.status == 403
+    assert answer.json["forbidden"]["message"].startswith(f"Instance {server_id} has 3 console URLs")
+    assert (await ask(there, other)).status == 200
+    async with there.service.database.transaction() as tx:
+        await tx.connection.execute(update(tables.console_tokens).values(expires_at=Clock().row_time()))
+    assert (await ask(there, server_id)).status == 200

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from kilonova.compute.tables import console_tokens, servers
 from kilonova.core.db import Connection, TypedRow, rows
@@ -49,3 +49,8 @@ async def remove(connection: Connection, digest: str) -> bool:
 
 async def remove_expired(connection: Connection, now: dt.datetime) -> None:
     await connection.execute(delete(console_tokens).where(console_tokens.c.expires_at <= now))
+
+
+async def count_of(connection: Connection, server_uuid: str) -> int:
+    query = select(func.count(console_tokens.c.digest)).where(console_tokens.c.server_uuid == server_uuid)
+    return int((await connection.execute(query)).scalar_one())

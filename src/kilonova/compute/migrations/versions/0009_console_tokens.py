@@ -26,3 +26,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index(op.f("ix_console_tokens_expires_at"), "console_tokens", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_console_tokens_server_uuid"), "console_tokens", ["server_uuid"], unique=False)

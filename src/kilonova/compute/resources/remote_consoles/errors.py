@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.core.errors import BadRequest, NotFound
+from kilonova.core.errors import BadRequest, Forbidden, NotFound
 
 
 class ConsoleTypeInvalid(BadRequest):
@@ -11,6 +11,10 @@ class ConsoleTypeInvalid(BadRequest):
 
 class TokenNotFound(NotFound):
     template = "Token not found"
+
+
+class TooManyTokens(Forbidden):
+    template = "Instance {server_id} has {most} console URLs that were not used; use one, or wait until they expire."
 
 
 class NotAtThisVersion(BadRequest):

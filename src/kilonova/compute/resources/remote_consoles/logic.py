@@ -26,6 +26,7 @@ KINDS = {("vnc", "novnc"): "vnc", ("serial", "serial"): "serial"}
 """(protocol, type) → the console that drivers know."""
 TYPES = {"vnc": ("novnc",), "serial": ("serial",)}
 """Of protocols that there are."""
+MOST_TOKENS = 100  # that wait to be used, of one server; several requests at once may go a little beyond
 LEAVING = (Task.DELETING, "migrating")
 logger = log.get("api")
 
@@ -36,7 +37,7 @@ class ConsoleLogic:
 
     async def create(self, ctx: RequestContext, row: ServerRow, protocol: str, type: str) -> str:
         """The URL of a server's console. Raises ConsoleTypeInvalid, ConsoleTypeUnavailable, InvalidState, NotReady,
-        HostUnreachable, NotSupported."""
+        HostUnreachable, NotSupported, TooManyTokens."""
         kind = KINDS.get((protocol, type))
         if kind is None and protocol in TYPES:
             raise errors.ConsoleTypeInvalid(console_type=type)
@@ -73,6 +74,8 @@ class ConsoleLogic:
         }  # fmt: skip
         async with self.database.transaction() as tx:
             await store.remove_expired(tx.connection, now)
+            if await store.count_of(tx.connection, row.uuid) >= MOST_TOKENS:
+                raise errors.TooManyTokens(server_id=row.uuid, most=MOST_TOKENS)
             await store.add(tx.connection, entry)
 
     async def connection(self, token: str) -> ConsoleTokenRow:
