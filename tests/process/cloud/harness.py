@@ -19,6 +19,19 @@ from kilonova.testing.engines import free_port
 from tests.eventually import PATIENCE, NotInTime, eventually
 
 DOMAIN = {"name": "Default"}
+VERSIONS = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0", "volume": "/v3"}
+
+
+class Urls(dict[str, str]):
+    """Of services, each made when it is asked for: a cloud need not have all of them."""
+
+    def __init__(self, base: Callable[[str], str]) -> None:
+        super().__init__()
+        self.base = base
+
+    def __missing__(self, service: str) -> str:
+        url = self[service] = self.base(service) + VERSIONS.get(service, "")
+        return url
 
 
 class Api:
@@ -28,9 +41,7 @@ class Api:
     def __init__(self, place: str | Callable[[str], str], user: str, *, version: str = "2.90") -> None:
         self.user, self.version = user, version
         self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
-        base = place if callable(place) else f"{place}/{{}}".format
-        versions = {"identity": "/v3", "compute": "/v2.1", "image": "/v2", "network": "/v2.0", "volume": "/v3"}
-        self.urls = {name: base(name) + versions.get(name, "") for name in (*versions, "placement", "ops")}
+        self.urls = Urls(place if callable(place) else f"{place}/{{}}".format)
         self.token: str | None = self.login()
 
     def login(self) -> str:
