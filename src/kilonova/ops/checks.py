@@ -23,14 +23,26 @@ class Finding(msgspec.Struct):
     why: str
 
 
+RUNS = {"ACTIVE": True, "RESCUE": True, "SHUTOFF": False, "SUSPENDED": False, "SHELVED": False, "SOFT_DELETED": False}
+"""Status of a settled server → whether its guest runs, where that is certain."""
+
+
 def servers(facts: Facts) -> Iterator[Finding]:
-    """A server that is settled has a host, a claim there and a guest there; none is left busy."""
+    """A server that is settled has a host, a claim there and a guest there, which runs or not as its status says; none is left
+    busy."""
     guests = {host.name: host.guests for host in facts.hosts if not host.away}
+    running = {host.name: host.running for host in facts.hosts if not host.away and host.running is not None}
     for server in facts.servers.values():
         label = f"server {server.id} ({server.name}, {server.status})"
         if server.status == "BUILD" or server.task_state is not None:
             yield Finding("database", label, f"is busy: task_state {server.task_state}")
-        if server.host is None or server.status in WITHOUT_GUEST:
+        if server.host is None:
+            continue
+        if server.task_state is None and server.host in running and server.id in guests[server.host]:
+            runs = server.id in running[server.host]
+            if RUNS.get(server.status, runs) is not runs:
+                yield Finding(server.host, label, f"its guest {'runs' if runs else 'does not run'}")
+        if server.status in WITHOUT_GUEST:
             continue
         if facts.allocations.get(server.id) != server.host:
             held = facts.allocations.get(server.id, "nowhere")

@@ -35,10 +35,12 @@ class ServerFact(msgspec.Struct):
 
 
 class HostFact(msgspec.Struct):
-    """What a host reported; `away` when its agent did not answer. Hosts whose `storage` is the same share their disks."""
+    """What a host reported; `away` when its agent did not answer. Hosts whose `storage` is the same share their disks. `running`
+    are those of the guests that run; None: the host is of a release that does not say so."""
 
     name: str
     guests: set[str] = msgspec.field(default_factory=set)
+    running: set[str] | None = None
     disks: set[str] = msgspec.field(default_factory=set)
     journal: set[str] = msgspec.field(default_factory=set)
     leftovers: list[Leftover] = msgspec.field(default_factory=list)
@@ -164,6 +166,7 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
     return HostFact(
         name,
         guests=set(inventory["guests"]),
+        running=set(inventory["running"]) if "running" in inventory else None,
         disks=set(inventory["disks"]),
         journal=set(inventory["journal"]),
         storage=inventory.get("storage", []),
