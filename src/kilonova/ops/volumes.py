@@ -14,6 +14,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.errors import KilonovaError, NotFound, ServiceUnavailable
 from kilonova.core.service import Core
 from kilonova.volume.agent.interface import VolumeAgentAPI
+from kilonova.volume.backends.driver import StoredVolume
 from kilonova.volume.client import VERSION, VolumeClient
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.models import machine_of, service_of
@@ -44,10 +45,10 @@ class VolumeFact(msgspec.Struct):
 
 
 class PoolFact(msgspec.Struct):
-    """`volumes` are the ids that the back end keeps; `away`: why it did not answer."""
+    """`volumes`: what the back end keeps, by id; `away`: why it did not answer."""
 
     name: str
-    volumes: set[str] = msgspec.field(default_factory=set)
+    volumes: dict[str, StoredVolume] = {}
     away: str = ""
 
 
@@ -56,6 +57,7 @@ class Storage(msgspec.Struct):
     pools: list[PoolFact]
     attachments: list[AttachmentFacts]
     undelivered: list[Undelivered]
+    snapshots: set[str] = msgspec.field(default_factory=set)
 
 
 async def gather(core: Core, ctx: RequestContext) -> Storage | None:
@@ -64,25 +66,28 @@ async def gather(core: Core, ctx: RequestContext) -> Storage | None:
         return None
     http = core.client("volume", "/v3", headers=VERSION)
     try:
-        volumes, attachments = await asyncio.gather(_volumes(http), VolumeClient(core).attachments())
+        found, snapshots, attachments = await asyncio.gather(
+            _all(http, "volumes"), _all(http, "snapshots"), VolumeClient(core).attachments()
+        )
         names = await _pools(http)
     except (ServiceUnavailable, NotFound):
         return None
     pools = await asyncio.gather(*(_pool(core, ctx, name, up) for name, up in names.items()))
     undelivered = await core.bus.client(VolumeConductorAPI).undelivered(ctx)
-    return Storage(volumes, list(pools), attachments, undelivered)
+    volumes = {item["id"]: VolumeFact(item["id"], item["status"], item.get("os-vol-host-attr:host")) for item in found}
+    return Storage(volumes, list(pools), attachments, undelivered, {item["id"] for item in snapshots})
 
 
-async def _volumes(http: Any) -> dict[str, VolumeFact]:
-    found: dict[str, VolumeFact] = {}
+async def _all(http: Any, noun: str) -> list[dict[str, Any]]:
+    """Of all projects."""
+    found: list[dict[str, Any]] = []
     marker = ""
     while True:
-        page = await http.get(f"/volumes/detail?all_tenants=1&limit=1000{marker}", dict[str, Any], own=True)
-        for item in page["volumes"]:
-            found[item["id"]] = VolumeFact(item["id"], item["status"], item.get("os-vol-host-attr:host"))
-        if "volumes_links" not in page:
+        page = await http.get(f"/{noun}/detail?all_tenants=1&limit=1000{marker}", dict[str, Any], own=True)
+        found += page[noun]
+        if f"{noun}_links" not in page:
             return found
-        marker = "&marker=" + page["volumes"][-1]["id"]
+        marker = "&marker=" + page[noun][-1]["id"]
 
 
 async def _pools(http: Any) -> dict[str, bool]:
@@ -99,7 +104,7 @@ async def _pool(core: Core, ctx: RequestContext, name: str, up: bool) -> PoolFac
     try:
         async with asyncio.timeout(ANSWERS):
             agent = core.bus.client(VolumeAgentAPI, host=machine_of(name))
-            return PoolFact(name, set(await agent.inventory(ctx, name)))
+            return PoolFact(name, {stored.id: stored for stored in await agent.inventory(ctx, name)})
     except KilonovaError as error:
         return PoolFact(name, away=error.message)
     except TimeoutError:
@@ -107,7 +112,8 @@ async def _pool(core: Core, ctx: RequestContext, name: str, up: bool) -> PoolFac
 
 
 def differences(storage: Storage) -> Iterator[tuple[str, str, str]]:
-    """(where, what, why): volumes that stay busy, that their back end has not, or that only a back end knows."""
+    """(where, what, why): volumes that stay busy, that their back end has not, or that only a back end knows, with its snapshots
+    and exports."""
     pools = {pool.name: pool for pool in storage.pools}
     for volume in storage.volumes.values():
         label, pool = f"volume {volume.id} ({volume.status})", pools.get(volume.pool or "")
@@ -124,3 +130,15 @@ def differences(storage: Storage) -> Iterator[tuple[str, str, str]]:
                 yield pool.name, f"volume {key}", "no volume has this id"
             elif owner.pool != pool.name:
                 yield pool.name, f"volume {key}", f"its back end is {owner.pool}"
+            else:
+                yield from _unexplained(storage, pool.name, pool.volumes[key])
+
+
+def _unexplained(storage: Storage, pool: str, stored: StoredVolume) -> Iterator[tuple[str, str, str]]:
+    for snapshot in stored.snapshots:
+        if snapshot not in storage.snapshots:
+            yield pool, f"snapshot {snapshot} of volume {stored.id}", "no snapshot has this id"
+    known = {attachment.id for attachment in storage.attachments}
+    for attachment in stored.attachments:
+        if attachment not in known:
+            yield pool, f"export of volume {stored.id}", f"no attachment has the id {attachment}"

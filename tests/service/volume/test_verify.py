@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kilonova.core.context import service_context
 from kilonova.ops.volumes import Storage, differences, gather
+from kilonova.volume.backends.driver import Connector
 from tests.service.volume.conftest import Cloud
 
 CTX = service_context("req-test")
@@ -30,6 +31,18 @@ async def test_a_clean_cloud_and_what_is_not(cloud: Cloud) -> None:
     }
     await cloud.agents.pop("node1").stop()
     assert {what for where, what, _ in await _found(cloud) if where == pool} == {"back end"}
+
+
+async def test_snapshots_and_exports_that_nothing_explains(cloud: Cloud) -> None:
+    volume = (await cloud.volume())["id"]
+    driver = cloud.agents["node1"].backends["node1@fake"].driver
+    snapshot, attachment = "88888888-8888-4888-8888-888888888888", "99999999-9999-4999-8999-999999999999"
+    await driver.snapshot(snapshot, volume)
+    await driver.connect(volume, attachment, Connector(host="node1"))
+    assert await _found(cloud) == {
+        ("node1@fake#fake", f"snapshot {snapshot} of volume {volume}", "no snapshot has this id"),
+        ("node1@fake#fake", f"export of volume {volume}", f"no attachment has the id {attachment}"),
+    }
 
 
 async def test_without_a_volume_service(bare: Cloud) -> None:
