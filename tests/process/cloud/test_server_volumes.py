@@ -165,6 +165,27 @@ def test_a_server_with_a_volume_is_evacuated(demo: Api, image: str, cloud: Cloud
     assert status(demo, data) == "available"
 
 
+def test_clients_that_ask_compute_for_volumes(cloud: CloudProcess) -> None:
+    old = cloud.api("demo", version="2.35")
+    asked = {"size": 1, "display_name": "old", "metadata": {"a": "b"}}
+    made = old.ok("POST", "compute", "/os-volumes", {"volume": asked})["volume"]
+    becomes(old, made["id"], "available")
+    shown = old.ok("GET", "compute", f"/os-volumes/{made['id']}")["volume"]
+    assert (shown["displayName"], shown["metadata"], shown["attachments"]) == ("old", {"a": "b"}, [{}])
+    listed = old.ok("GET", "compute", "/os-volumes/detail?limit=1&offset=0")["volumes"]
+    assert len(listed) == 1
+    body = {"snapshot": {"volume_id": made["id"], "display_name": "s"}}
+    snapshot = old.ok("POST", "compute", "/os-snapshots", body)["snapshot"]
+    taken = f"/os-snapshots/{snapshot['id']}"
+    eventually(lambda: old.ok("GET", "compute", taken)["snapshot"]["status"] == "available")
+    assert old.ok("GET", "compute", "/os-snapshots")["snapshots"][0]["volumeId"] == made["id"]
+    assert old("DELETE", "compute", taken).status_code == 202
+    eventually(lambda: old("GET", "compute", taken).status_code == 404)
+    assert old("DELETE", "compute", f"/os-volumes/{made['id']}").status_code == 202
+    is_gone(old, made["id"])
+    assert cloud.api("demo", version="2.36")("GET", "compute", "/os-volumes").status_code == 404
+
+
 def test_nothing_is_left(cloud: CloudProcess) -> None:
     assert cloud.verify() == []
     assert cloud.api().ok("GET", "volume", "/attachments?all_tenants=1")["attachments"] == []
