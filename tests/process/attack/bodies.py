@@ -172,6 +172,16 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("compute", "POST", "/v2.1/servers"): {"server": SERVER},
     ("compute", "PUT", "/v2.1/servers/*"): {"server": {"name": "x", "description": "d"}},
     ("compute", "POST", "/v2.1/servers/*/action"): {"os-getConsoleOutput": {"length": 5}},
+    ("compute", "POST", "/v2.1/os-volumes"): {"volume": {"size": 1, "display_name": "v", "metadata": {"a": "b"}}},
+    ("compute", "POST", "/v2.1/os-snapshots"): {
+        "snapshot": {"volume_id": "volume volumes", "display_name": "s", "force": True}
+    },
+    ("compute", "POST", "/v2.1/servers/*/os-volume_attachments"): {
+        "volumeAttachment": {"volumeId": "volume volumes", "device": "/dev/vdx"}
+    },
+    ("compute", "PUT", "/v2.1/servers/*/os-volume_attachments/*"): {
+        "volumeAttachment": {"volumeId": "volume volumes", "delete_on_termination": True}
+    },
     ("compute", "POST", "/v2.1/servers/*/os-interface"): {"interfaceAttachment": {"port_id": "network ports", "tag": "x"}},
     ("compute", "POST", "/v2.1/os-floating-ips"): {"pool": "network external"},
     ("compute", "POST", "/v2.1/servers/*/remote-consoles"): {"remote_console": {"protocol": "vnc", "type": "novnc"}},

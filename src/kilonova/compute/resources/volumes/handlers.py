@@ -29,10 +29,12 @@ class Proxied:
         found = await self.proxy.every(call.ctx)
         return Reply(self.listed([self.shown(record) for record in found[first : first + page.limit]]))
 
-    async def show(self, call: Call, item_id: str) -> Reply:
+    async def show(self, call: Call, **named: str) -> Reply:
+        (item_id,) = named.values()
         return Reply(self.wrapped(self.shown(await self.proxy.one(call.ctx, item_id))))
 
-    async def delete(self, call: Call, item_id: str) -> Reply:
+    async def delete(self, call: Call, **named: str) -> Reply:
+        (item_id,) = named.values()
         await self.proxy.delete(call.ctx, item_id)
         return Reply()
 

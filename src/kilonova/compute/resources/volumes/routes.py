@@ -42,7 +42,7 @@ def routes(deps: Deps) -> list[Route]:
         ("os-snapshots", SNAPSHOTS, snapshots, shapes.Snapshots, shapes.SnapshotBody, "snapshot"),
     )
     for path, rule, proxied, every, one, noun in named:
-        item = f"{V}/{path}/{{item_id:str}}"
+        item = f"{V}/{path}/{{{noun}_id:str}}"
         made += [
             Route(
                 "GET", f"{V}/{path}", proxied.list, f"{rule}:list", until=LAST, reply=every,
