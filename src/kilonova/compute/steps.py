@@ -126,10 +126,11 @@ RECEIVE_GUEST = _on_host("receive_guest", 60, "live:ReceiveGuest", "the new host
 SEND_GUEST = _on_host("send_guest", 24 * 3600, "live:SendGuest", "the guest could not be sent to its new host")
 LET_RUN = _on_host("let_run", 120, "live:LetRun", "the guest could not be let run on its new host")
 TAKE_PORTS = _on_host("take_ports", 300, "live:TakePorts", "the ports could not be bound to the new host")
+TAKE_LOG = _on_host("take_log", 120, "live:TakeLog", "the console's log could not be taken from the old host")
 RECEIVE = (ACCEPT, COMING, PLUG, TAKE_FORM, RECEIVE_GUEST)
 """A host makes ready for a guest that runs on another."""
 SEND = (WANTED, SEND_GUEST)
-LAND = (LET_RUN, TAKE_PORTS)
+LAND = (LET_RUN, TAKE_PORTS, TAKE_LOG)
 """The guest is there."""
 LEAVE = (WANTED, POWER_OFF, UNPLUG, SET_ASIDE)
 """A server leaves its host with its disks."""

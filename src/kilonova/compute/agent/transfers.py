@@ -27,11 +27,19 @@ class SourceAway(DiskError):
 
 
 MIGRATION = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-FORM = "/form"
 SILENCE = 60.0  # seconds without a byte after which a transfer has failed
 logger = log.get("agent.transfers")
 AskedFor = Callable[[str, str], Awaitable[str | None]]
 """(migration, secret) → the server that may be taken, or None."""
+
+
+FORM, LOG = "form", "log"
+KINDS: dict[str, Callable[[DiskStore, str, str], AsyncIterator[bytes]]] = {
+    "": lambda store, server, migration: store.pack(server, migration),
+    FORM: lambda store, server, _: store.pack_form(server),
+    LOG: lambda store, server, _: store.pack_log(server),
+}
+"""What is served of a server: what was set aside, the form of its disks, its console's log."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +93,17 @@ class DiskTransfers:
     # ---- serving
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """`GET /HOST/MIGRATION`, with the secret as a bearer token; `…/form` while the guest runs."""
+        """`GET /HOST/MIGRATION`, with the secret as a bearer token; `…/form` while the guest runs, `…/log` when it is gone."""
         if scope["type"] == "websocket":
             await self.consoles(scope, receive, send)
             return
         host, _, migration = scope["path"].strip("/").partition("/")
-        form, migration = migration.endswith(FORM), migration.removesuffix(FORM)
+        migration, _, kind = migration.partition("/")
         secret = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ")
         source, status = self._sources.get(host), 404
         server = None
         try:
-            if source is not None and secret and MIGRATION.fullmatch(migration):
+            if source is not None and secret and kind in KINDS and MIGRATION.fullmatch(migration):
                 server = await source.asked_for(migration, secret)
         except errors.KilonovaError as error:
             logger.warning("disks not served", host=host, migration=migration, error=error.message)
@@ -106,19 +114,19 @@ class DiskTransfers:
             return
         logger.info("disks served", server=server, host=host, migration=migration)
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        async for part in source.store.pack_form(server) if form else source.store.pack(server, migration):
+        async for part in KINDS[kind](source.store, server, migration):
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     # ---- fetching
 
-    async def fetch(self, url: str, migration: str, secret: str, *, form: bool = False) -> AsyncIterator[bytes]:
-        """The packed disks, or their `form` alone; raises SourceAway, or DiskError where another try is of no use."""
+    async def fetch(self, url: str, migration: str, secret: str, *, kind: str = "") -> AsyncIterator[bytes]:
+        """The packed disks, or what else `kind` says; raises SourceAway, or DiskError where another try is of no use."""
         try:
             async with (
                 httpx.AsyncClient(verify=self._verify, trust_env=False, timeout=SILENCE) as client,
                 client.stream(
-                    "GET", f"{url}/{migration}{FORM * form}", headers={"Authorization": f"Bearer {secret}"}
+                    "GET", f"{url}/{migration}/{kind}".rstrip("/"), headers={"Authorization": f"Bearer {secret}"}
                 ) as answer,
             ):
                 if answer.status_code == 503:

@@ -151,6 +151,14 @@ class DiskStore(ABC):
         files."""
 
     @abstractmethod
+    def pack_log(self, server_uuid: str) -> AsyncIterator[bytes]:
+        """What the console has shown here, for another host's `take_log`."""
+
+    @abstractmethod
+    async def take_log(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+        """Keep what the console has shown on another host before what it shows here; nothing happens when there is some."""
+
+    @abstractmethod
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         """Make the server's disks what another host has packed; nothing happens when there are some. A stream that was cut off,
         or has more than `most` bytes of data (None: no bound is known), leaves nothing: raises DiskError."""

@@ -146,6 +146,15 @@ class FakeDiskStore(DiskStore):
         if await self.present(server_uuid):
             yield b"disks"
 
+    async def pack_log(self, server_uuid: str) -> AsyncIterator[bytes]:
+        if await self.present(server_uuid):
+            yield b""
+
+    async def take_log(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+        await self._mishaps.strike("take_log", DiskError, server_uuid)
+        async for _ in stream:
+            pass
+
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         if await self.present(server_uuid):
             return

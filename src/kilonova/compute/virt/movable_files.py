@@ -28,6 +28,7 @@ from kilonova.core.folders import searchable
 PART = 1 << 20
 FORMATS = {"disk": "qcow2", "disk.raw": "raw"}
 """Root disk → its format; other disks are raw."""
+LOG_SIZE = 1 << 20  # bytes of a console's log that come along
 KEPT = ("disk.config", "kernel", "ramdisk")
 """Files that a guest only reads, or read when it was started: copied as they are."""
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
@@ -134,7 +135,7 @@ class MovableFiles(DiskStore):
         yield packed(End())
 
     async def pack_form(self, server_uuid: str) -> AsyncIterator[bytes]:
-        """The console's log stays: the new host begins another, and what was there before follows when the guest is gone."""
+        """The console's log stays: the new host begins another, and this one follows when the guest is gone."""
         directory = self._dirs.server(server_uuid)
         with os_errors(f"reading the disks of server {server_uuid}"):
             for file in await asyncio.to_thread(lambda: list(_files(directory))):
@@ -148,6 +149,27 @@ class MovableFiles(DiskStore):
                         for part in await asyncio.to_thread(list, _parts(given.fileno())):
                             yield packed(part)
         yield packed(End())
+
+    async def pack_log(self, server_uuid: str) -> AsyncIterator[bytes]:
+        text = await asyncio.to_thread(shown, self.console_log(server_uuid), LOG_SIZE)
+        if text:
+            yield text
+
+    async def take_log(self, server_uuid: str, stream: AsyncIterator[bytes]) -> None:
+        here = self.console_log(server_uuid)
+        before, new = here.with_name(f"{here.name}.0"), here.with_name(f".{here.name}.new")
+        text = bytearray()
+        async for part in stream:
+            text += part[: LOG_SIZE - len(text)]
+
+        def write() -> None:
+            if not before.exists():
+                new.write_bytes(text)
+                new.chmod(0o600)
+                new.replace(before)
+
+        with os_errors(f"keeping the console's log of server {server_uuid}"):
+            await asyncio.to_thread(write)
 
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
         step = f"copying the disks of server {server_uuid}"
@@ -202,6 +224,15 @@ class MovableFiles(DiskStore):
 
         with os_errors(step):
             await asyncio.to_thread(rename)
+
+
+def shown(log: Path, most: int) -> bytes:
+    """The end of what a console has shown, with what was shown before its log was begun anew; blocking."""
+    found = b""
+    for file in (log.with_name(f"{log.name}.0"), log):
+        with suppress(FileNotFoundError):
+            found += file.read_bytes()
+    return found[-most:]
 
 
 def _files(directory: Path) -> Iterator[Path]:

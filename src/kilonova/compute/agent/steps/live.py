@@ -21,11 +21,13 @@ from kilonova.compute.agent.runner import BACKOFF, Host, NetworkNotReady, Operat
 from kilonova.compute.agent.steps.moving import away, move_of
 from kilonova.compute.agent.steps.networking import PLUGGED, await_plugged, owner_of, plug
 from kilonova.compute.agent.timeouts import Patience
+from kilonova.compute.agent.transfers import FORM, LOG
 from kilonova.compute.models import Move, Place, Progress, ServerBuild, Wishes
 from kilonova.compute.states import Vm
 from kilonova.compute.virt.capabilities import LiveMigrates, Sending
 from kilonova.compute.virt.driver import PowerState
 from kilonova.core import errors, log
+from kilonova.core.block.errors import DiskError
 from kilonova.core.retry import retry
 
 LOOK_EVERY = 2.0  # seconds between two reports of how far a guest is
@@ -59,15 +61,14 @@ class Coming(OperationStep):
 
 
 class TakeForm(OperationStep):
-    """Disks as large as those of the old host, and its other files; nothing where both use the same storage."""
+    """Disks as large as those of the old host, and its other files; of what both see nothing is made."""
 
     async def do(self, operation: Operation) -> None:
         host, move = operation.host, move_of(operation)
-        if not move.shared:
-            await retry(
-                lambda: self._take(operation, move), BACKOFF, again=away, within=host.options.service_patience,
-                clock=host.clock, log=logger, work="make disks", server=operation.uuid, host=host.name,
-            )  # fmt: skip
+        await retry(
+            lambda: self._take(operation, move), BACKOFF, again=away, within=host.options.service_patience,
+            clock=host.clock, log=logger, work="make disks", server=operation.uuid, host=host.name,
+        )  # fmt: skip
 
     @staticmethod
     async def _take(operation: Operation, move: Move) -> None:
@@ -75,7 +76,8 @@ class TakeForm(OperationStep):
         url = await host.ask_conductor(lambda: host.conductor.disks_at(operation.ctx, host.name, move.migration))
         if not url:
             raise Explained("the server's old host serves no disks")
-        stream = host.transfers.fetch(url, move.migration, move.secret, form=True)
+        # where both see all of the server's files nothing is asked for; where disks are in Ceph, others are the host's own
+        stream = host.transfers.fetch(url, move.migration, move.secret, kind=FORM)
         await host.driver.disks.unpack(operation.uuid, stream)
 
     async def undo(self, operation: Operation) -> None:
@@ -224,3 +226,19 @@ class TakePorts(OperationStep):
         for port in await operation.network.ports(id=ids):
             if port.device_id == operation.uuid and port.host_id != name:
                 await operation.network.bind_port(port.id, name, device_id=operation.uuid, device_owner=owner)
+
+
+class TakeLog(OperationStep):
+    """What the console showed on the old host comes before what it shows here. Where that host is away it is lost."""
+
+    async def do(self, operation: Operation) -> None:
+        host, move = operation.host, move_of(operation)
+        if move.shared:
+            return
+        try:
+            url = await host.ask_conductor(lambda: host.conductor.disks_at(operation.ctx, host.name, move.migration))
+            if url:
+                stream = host.transfers.fetch(url, move.migration, move.secret, kind=LOG)
+                await host.driver.disks.take_log(operation.uuid, stream)
+        except DiskError as error:
+            logger.warning("console log left behind", server=operation.uuid, host=host.name, reason=str(error))
