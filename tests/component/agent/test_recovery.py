@@ -314,6 +314,23 @@ async def test_work_that_was_lost_is_taken_up_at_the_second_look(lab: Lab) -> No
     assert await take_up_lost(manager, CTX, seen) == {}
 
 
+@pytest.mark.parametrize(
+    ("vm_state", "task_state", "waits"),
+    [
+        ("building", "networking", False), ("building", "deleting", True), ("shelved_offloaded", "unshelving", False),
+        ("shelved", "unshelving", True), ("active", "resize_migrating", False), ("active", "rebuilding", True),
+        ("active", None, False),
+    ],
+)  # fmt: skip
+async def test_launches_and_moves_are_the_conductors(
+    lab: Lab, vm_state: str, task_state: str | None, waits: bool
+) -> None:
+    await lab.start()
+    assert lab.agent is not None
+    lab.conductor.take(active(build_of(), vm_state=vm_state, task_state=task_state))
+    assert (server_id() in await take_up_lost(lab.agent.manager, CTX, {})) is waits
+
+
 async def test_work_in_progress_is_not_lost(lab: Lab) -> None:
     await lab.start()
     assert (await lab.launch(build_of())).ok

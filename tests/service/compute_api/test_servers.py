@@ -248,6 +248,10 @@ async def test_changes(cloud):
     shown = (await cloud("PUT", f"/servers/{server_id}", json=body)).json["server"]
     assert (shown["name"], shown["description"], shown["accessIPv4"]) == ("new", "words", "192.0.2.9")
     assert shown["OS-EXT-SRV-ATTR:hostname"] == "a.example"
+    longest = {"server": {"accessIPv6": "0000:0000:0000:0000:0000:babe:220.122.222.222"}}
+    assert (await cloud("PUT", f"/servers/{server_id}", json=longest)).json["server"][
+        "accessIPv6"
+    ] == "::babe:dc7a:dede"
     old = (await cloud("PUT", f"/servers/{server_id}", "2.74", json={"server": {"name": "x"}})).json["server"]
     assert "OS-EXT-STS:vm_state" not in old
     for at, change in (

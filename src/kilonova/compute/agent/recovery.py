@@ -97,6 +97,8 @@ async def _report_power(manager: ComputeManager, ctx: RequestContext, server: mo
 def _waits(row: models.ServerBuild) -> bool:
     """For its deletion, or an action; the conductor looks after launches and moves."""
     task = row.server.task_state
+    if is_launching(row.server.vm_state, task):
+        return task == Task.DELETING
     return task == Task.DELETING or ACTIONS.by_task(task, row.action) is not None
 
 
