@@ -15,6 +15,7 @@ from kilonova.cli import (
     credentials,
     db,
     doctor,
+    ec2,
     explain,
     image,
     keys,
@@ -49,6 +50,7 @@ app.command("token-flush")(token_flush.token_flush)
 app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
+app.add_typer(ec2.app, name="ec2")
 app.add_typer(image.app, name="image")
 app.add_typer(keys.app, name="keys")
 

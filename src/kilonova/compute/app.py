@@ -48,6 +48,7 @@ from kilonova.compute.resources.services.routes import SERVICES
 from kilonova.compute.resources.usage.routes import USAGE
 from kilonova.compute.resources.versions import MICROVERSIONS, VERSIONS
 from kilonova.compute.resources.volume_attachments.routes import VOLUME_ATTACHMENTS
+from kilonova.compute.resources.volumes.routes import VOLUMES
 from kilonova.compute.volume_client import volume_client
 from kilonova.compute.volumes import VolumeAccess
 from kilonova.compute.web.legacy_urls import CURRENT, PREFIXES, LegacyUrls
@@ -82,6 +83,7 @@ RESOURCES: tuple[Resource, ...] = (
     SERVER_DIAGNOSTICS,
     REMOTE_CONSOLES,
     VOLUME_ATTACHMENTS,
+    VOLUMES,
     INSTANCE_ACTIONS,
     EXTERNAL_EVENTS,
     SECURITY_GROUPS,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kilonova.core.db import Database
 
 COMPUTE_VERSION = "compute 2.96"
+VOLUME_VERSION = "volume 3.60"
 Params = dict[str, Any]
 Result = dict[str, Any]
 
@@ -67,6 +68,7 @@ class Cloud:
     compute: ServiceClient
     image: ServiceClient
     network: ServiceClient
+    volume: ServiceClient
     database: Database
     clock: Clock
     region: str
@@ -75,16 +77,16 @@ class Cloud:
     def of(cls, core: Core, database: Database) -> Cloud:
         return cls(
             core.client("compute", "/v2.1", headers={"openstack-api-version": COMPUTE_VERSION}),
-            core.client("image", "/v2"), core.client("network", "/v2.0"), database, core.clock, core.region,
+            core.client("image", "/v2"), core.client("network", "/v2.0"),
+            core.client("volume", "/v3", headers={"openstack-api-version": VOLUME_VERSION}), database, core.clock, core.region,
         )  # fmt: skip
 
 
 class Ec2Call:
     def __init__(self, cloud: Cloud, options: Ec2Options, ctx: RequestContext, params: Params) -> None:
         self.ctx, self.params, self.options, self.cloud, self.database = ctx, params, options, cloud, cloud.database
-        self.compute, self.image, self.network = (
-            Service(cloud.compute, ctx), Service(cloud.image, ctx), Service(cloud.network, ctx),
-        )  # fmt: skip
+        self.compute, self.image = Service(cloud.compute, ctx), Service(cloud.image, ctx)
+        self.network, self.volume = Service(cloud.network, ctx), Service(cloud.volume, ctx)
 
     @property
     def project_id(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from kilonova.ec2 import tags
 from kilonova.ec2.call import Ec2Call
 from kilonova.ec2.filters import at
-from kilonova.ec2.ids import ATTACHMENT, GROUP, IMAGE, INSTANCE, INTERFACE, SUBNET
+from kilonova.ec2.ids import ATTACHMENT, GROUP, IMAGE, INSTANCE, INTERFACE, SUBNET, VOLUME
 from kilonova.ec2.networks import Networks
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -57,11 +57,12 @@ class Instances:
 
     @classmethod
     async def of(cls, call: Ec2Call) -> Instances:
-        servers, ports, floating, groups, networks = await asyncio.gather(
+        servers, ports, floating, groups, volumes, networks = await asyncio.gather(
             call.compute.all("/servers/detail", "servers"),
             call.network.all(f"/ports?project_id={call.project_id}", "ports"),
             call.network.all(f"/floatingips?project_id={call.project_id}", "floatingips"),
             call.network.all(f"/security-groups?project_id={call.project_id}&fields=id&fields=name", "security_groups"),
+            call.volume.all("/volumes/detail?status=in-use", "volumes"),
             Networks.of(call),
         )
         names = {group["id"]: group["name"] for group in groups}
@@ -69,7 +70,15 @@ class Instances:
         of_server: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for port in ports:
             of_server[port["device_id"]].append(port)
+        disks: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for volume in volumes:
+            for attached in volume["attachments"]:
+                disks[attached["server_id"]].append(_device(volume, attached))
         shown = [_view(call, each, of_server[each["id"]], public, names, networks) for each in servers]
+        for each in shown:
+            each["BlockDeviceMappings"] = disks[INSTANCE.uuid(each["InstanceId"])]
+            if any(device["DeviceName"] == each["RootDeviceName"] for device in each["BlockDeviceMappings"]):
+                each["RootDeviceType"] = "ebs"
         return cls({each["InstanceId"]: each for each in shown})
 
     def named(self, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -92,12 +101,13 @@ def _view(
     name = _state(server)
     zone = server.get("OS-EXT-AZ:availability_zone") or "nova"
     view: dict[str, Any] = {
-        "InstanceId": INSTANCE.id(server["id"]), "State": state(name), "InstanceType": server["flavor"]["original_name"],
+        "InstanceId": INSTANCE.id(server["id"]), "State": state(name),
+        "InstanceType": server["metadata"].get(tags.TYPE) or server["flavor"]["original_name"],
         "LaunchTime": dt.datetime.fromisoformat(server.get("OS-SRV-USG:launched_at") or server["created"]).replace(tzinfo=dt.UTC),
         "Placement": {"AvailabilityZone": zone, "GroupName": "", "Tenancy": "default"}, "Monitoring": {"State": "disabled"},
         "Architecture": "x86_64", "Hypervisor": "xen", "VirtualizationType": "hvm", "EbsOptimized": False, "ProductCodes": [],
         "RootDeviceName": server.get("OS-EXT-SRV-ATTR:root_device_name") or "/dev/vda", "RootDeviceType": "instance-store",
-        "BlockDeviceMappings": [], "AmiLaunchIndex": 0, "SourceDestCheck": True, "StateTransitionReason": "",
+        "AmiLaunchIndex": 0, "SourceDestCheck": True, "StateTransitionReason": "",
         "PrivateDnsName": server.get("OS-EXT-SRV-ATTR:hostname") or server["name"], "PublicDnsName": "",
         "SecurityGroups": first.get("Groups", []), "NetworkInterfaces": interfaces, "Tags": tags.of_server(server),
     }  # fmt: skip
@@ -113,6 +123,17 @@ def _view(
     if "Association" in first:
         view["PublicIpAddress"] = first["Association"]["PublicIp"]
     return view
+
+
+def _device(volume: dict[str, Any], attached: dict[str, Any]) -> dict[str, Any]:
+    since = dt.datetime.fromisoformat(attached.get("attached_at") or volume["created_at"]).replace(tzinfo=dt.UTC)
+    disk = {
+        "VolumeId": VOLUME.id(volume["id"]),
+        "Status": "attached",
+        "AttachTime": since,
+        "DeleteOnTermination": False,
+    }
+    return {"DeviceName": attached["device"] or "", "Ebs": disk}
 
 
 def _state(server: dict[str, Any]) -> str:

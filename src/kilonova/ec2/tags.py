@@ -14,6 +14,8 @@ from kilonova.ec2.store.records import tags as store
 
 MOST = 50
 RESERVED = "aws:"
+TYPE = "ec2:instance-type"
+"""A server's metadata with the name of the type that it was launched with, where that is another one than its flavor's."""
 Tag = dict[str, str]
 
 
@@ -37,7 +39,7 @@ class Tags:
 
 
 def of_server(server: Mapping[str, Any]) -> list[Tag]:
-    return [{"Key": key, "Value": value} for key, value in sorted(server["metadata"].items())]
+    return [{"Key": key, "Value": value} for key, value in sorted(server["metadata"].items()) if key != TYPE]
 
 
 def specified(call: Ec2Call, kind: str) -> dict[str, str]:
@@ -111,7 +113,7 @@ async def erase(call: Ec2Call, ids: Sequence[str], tags: Mapping[str, str | None
 async def _erase_metadata(call: Ec2Call, server_id: str, tags: Mapping[str, str | None]) -> None:
     path = f"/servers/{server_id}/metadata"
     held = (await call.compute.get(path))["metadata"]
-    wanted = tags or dict.fromkeys(held)
+    wanted = tags or dict.fromkeys(held.keys() - {TYPE})
     for key, value in wanted.items():
         if key in held and value in (None, held[key]):
             await call.compute.delete(f"{path}/{key}")

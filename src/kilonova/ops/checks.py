@@ -8,6 +8,7 @@ import msgspec
 
 from kilonova.network.client import PortRecord
 from kilonova.ops.facts import Facts
+from kilonova.ops.volumes import differences
 
 WITHOUT_GUEST = {"BUILD", "ERROR", "DELETED", "SHELVED_OFFLOADED", "SOFT_DELETED"}
 WITHOUT_VOLUMES = {"BUILD", "ERROR", "DELETED"}
@@ -22,14 +23,26 @@ class Finding(msgspec.Struct):
     why: str
 
 
+RUNS = {"ACTIVE": True, "RESCUE": True, "SHUTOFF": False, "SUSPENDED": False, "SHELVED": False, "SOFT_DELETED": False}
+"""Status of a settled server → whether its guest runs, where that is certain."""
+
+
 def servers(facts: Facts) -> Iterator[Finding]:
-    """A server that is settled has a host, a claim there and a guest there; none is left busy."""
+    """A server that is settled has a host, a claim there and a guest there, which runs or not as its status says; none is left
+    busy."""
     guests = {host.name: host.guests for host in facts.hosts if not host.away}
+    running = {host.name: host.running for host in facts.hosts if not host.away and host.running is not None}
     for server in facts.servers.values():
         label = f"server {server.id} ({server.name}, {server.status})"
         if server.status == "BUILD" or server.task_state is not None:
             yield Finding("database", label, f"is busy: task_state {server.task_state}")
-        if server.host is None or server.status in WITHOUT_GUEST:
+        if server.host is None:
+            continue
+        if server.task_state is None and server.host in running and server.id in guests[server.host]:
+            runs = server.id in running[server.host]
+            if RUNS.get(server.status, runs) is not runs:
+                yield Finding(server.host, label, f"its guest {'runs' if runs else 'does not run'}")
+        if server.status in WITHOUT_GUEST:
             continue
         if facts.allocations.get(server.id) != server.host:
             held = facts.allocations.get(server.id, "nowhere")
@@ -55,10 +68,12 @@ def ports(facts: Facts) -> Iterator[Finding]:
 
 def attachments(facts: Facts) -> Iterator[Finding]:
     """A volume is attached to the server that has it, and to no other."""
-    if facts.attachments is None:
+    if facts.storage is None:
+        if any(server.volumes for server in facts.servers.values()):
+            yield Finding("volume", "the volume service", "does not answer")
         return
-    held = {(one.server_id, one.volume_id) for one in facts.attachments}
-    for one in facts.attachments:
+    held = {(one.server_id, one.volume_id) for one in facts.storage.attachments}
+    for one in facts.storage.attachments:
         label = f"attachment {one.id} of volume {one.volume_id}"
         if one.server_id and one.server_id not in facts.servers:
             yield Finding("volume", label, f"its server {one.server_id} does not exist")
@@ -68,6 +83,12 @@ def attachments(facts: Facts) -> Iterator[Finding]:
         for volume in server.volumes if server.status not in WITHOUT_VOLUMES else ():
             if (server.id, volume) not in held:
                 yield Finding("database", f"volume {volume} of server {server.id}", "is not attached to it")
+
+
+def volumes(facts: Facts) -> Iterator[Finding]:
+    """Volumes are at rest, where their rows say, and nowhere else."""
+    for where, what, why in differences(facts.storage) if facts.storage is not None else ():
+        yield Finding(where, what, why)
 
 
 def guests(facts: Facts) -> Iterator[Finding]:
@@ -148,6 +169,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     allocations,
     ports,
     attachments,
+    volumes,
     guests,
     wiring,
     faults,
@@ -163,5 +185,6 @@ def counted(facts: Facts) -> dict[str, int]:
         "hosts": len(facts.hosts),
         "guests": sum(len(host.guests) for host in facts.hosts),
         "disks": sum(len(host.disks) for host in facts.hosts),
+        "volumes": len(facts.storage.volumes) if facts.storage is not None else 0,
         "devices and chains": sum(len(host.leftovers) for host in facts.hosts),
     }

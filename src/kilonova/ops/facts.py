@@ -10,7 +10,6 @@ import msgspec
 from kilonova.compute.agent.interface import ComputeAPI
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.scheduler.interface import SchedulerAPI
-from kilonova.compute.volumes import AttachmentFacts
 from kilonova.core.bus.base import Undelivered
 from kilonova.core.context import RequestContext
 from kilonova.core.errors import KilonovaError
@@ -18,8 +17,9 @@ from kilonova.core.service import Core
 from kilonova.network.agent.dataplane import Fault, Leftover
 from kilonova.network.agent.interface import ComputeNotifierAPI, NetworkAgentAPI, NetworkPluginAPI
 from kilonova.network.client import NetworkClient, PortRecord
+from kilonova.ops import volumes
+from kilonova.ops.volumes import Storage
 from kilonova.placement.client import PlacementClient
-from kilonova.volume.client import VolumeClient
 
 HOST_ANSWERS = 10.0  # seconds
 ENDED = ("done", "completed", "confirmed", "reverted", "failed", "error", "cancelled")  # of moves
@@ -35,10 +35,12 @@ class ServerFact(msgspec.Struct):
 
 
 class HostFact(msgspec.Struct):
-    """What a host reported; `away` when its agent did not answer. Hosts whose `storage` is the same share their disks."""
+    """What a host reported; `away` when its agent did not answer. Hosts whose `storage` is the same share their disks. `running`
+    are those of the guests that run; None: the host is of a release that does not say so."""
 
     name: str
     guests: set[str] = msgspec.field(default_factory=set)
+    running: set[str] | None = None
     disks: set[str] = msgspec.field(default_factory=set)
     journal: set[str] = msgspec.field(default_factory=set)
     leftovers: list[Leftover] = msgspec.field(default_factory=list)
@@ -58,7 +60,7 @@ class Facts(msgspec.Struct):
     undelivered: list[Undelivered]  # what outboxes keep
     queued: dict[str, int]  # queue → messages that no receiver has taken
     put_aside: int  # dead letters
-    attachments: list[AttachmentFacts] | None = None  # of volumes; None: there is no volume service
+    storage: Storage | None = None  # None: no volume service answers
 
 
 async def gather(core: Core, ctx: RequestContext) -> Facts:
@@ -73,6 +75,7 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         asyncio.gather(network.security_groups(), network.address_groups()),
         _hosts(compute),
     )
+    storage = await volumes.gather(core, ctx)
     hosts = await asyncio.gather(*(_host(core, ctx, name, up) for name, up in services.items()))
     return Facts(
         servers=servers,
@@ -82,10 +85,10 @@ async def gather(core: Core, ctx: RequestContext) -> Facts:
         security_groups={item.id for item in groups},
         address_groups={item.id for item in lists},
         hosts=list(hosts),
-        undelivered=await _undelivered(core, ctx),
+        undelivered=[*await _undelivered(core, ctx), *(storage.undelivered if storage is not None else ())],
         queued=await _queued(core, [name for name, up in services.items() if up]),
         put_aside=await core.bus.put_aside(),
-        attachments=await VolumeClient(core).attachments() if core.endpoints.get("volume") else None,
+        storage=storage,
     )
 
 
@@ -163,6 +166,7 @@ async def _host(core: Core, ctx: RequestContext, name: str, up: bool) -> HostFac
     return HostFact(
         name,
         guests=set(inventory["guests"]),
+        running=set(inventory["running"]) if "running" in inventory else None,
         disks=set(inventory["disks"]),
         journal=set(inventory["journal"]),
         storage=inventory.get("storage", []),

@@ -15,12 +15,18 @@ from kilonova.volume.notifications import VolumeEvents
 from kilonova.volume.options import VolumeOptions
 from kilonova.volume.resources.attachments.routes import ATTACHMENTS
 from kilonova.volume.resources.base import Deps, Resource, V
+from kilonova.volume.resources.default_types import DEFAULT_TYPES
+from kilonova.volume.resources.encryption import ENCRYPTION
 from kilonova.volume.resources.extensions import EXTENSIONS
+from kilonova.volume.resources.hosts import HOSTS
 from kilonova.volume.resources.items import SNAPSHOT_METADATA, VOLUME_METADATA
 from kilonova.volume.resources.messages import MESSAGES_RESOURCE
+from kilonova.volume.resources.qos import QOS_SPECS
 from kilonova.volume.resources.quotas import QUOTAS
+from kilonova.volume.resources.resource_filters import RESOURCE_FILTERS
 from kilonova.volume.resources.services import SERVICES
 from kilonova.volume.resources.snapshots.routes import SNAPSHOTS
+from kilonova.volume.resources.transfers import TRANSFERS_RESOURCE
 from kilonova.volume.resources.types.logic import TypeLogic
 from kilonova.volume.resources.types.routes import TYPES
 from kilonova.volume.resources.versions import MICROVERSIONS, VERSIONS
@@ -40,6 +46,12 @@ RESOURCES: tuple[Resource, ...] = (
     QUOTAS,
     SERVICES,
     MESSAGES_RESOURCE,
+    HOSTS,
+    ENCRYPTION,
+    QOS_SPECS,
+    DEFAULT_TYPES,
+    TRANSFERS_RESOURCE,
+    RESOURCE_FILTERS,
 )
 RULES = rules_of(RESOURCES)
 """Policy rules, with upstream's names."""

@@ -138,3 +138,43 @@ class BackendRefused(BadRequest):
 
 class TypeAccessOfPublic(NotFound):
     template = "Access list not available for public volume types."
+
+
+class TransferNotFound(NotFound):
+    template = "Transfer {transfer_id} could not be found."
+
+
+class QosNotFound(NotFound):
+    template = "No such qos_specs: {specs_id}."
+
+
+class QosExists(Conflict):
+    template = "Qos Specs {name} already exists."
+
+
+class QosInUse(BadRequest):
+    template = "Qos Specs {specs_id} is still associated with entities."
+
+
+class QosKeyNotFound(NotFound):
+    template = "Qos Specs {specs_id} has no spec with key {name}."
+
+
+class InvalidQos(BadRequest):
+    template = "Invalid qos specs: {reason}"
+
+
+class EncryptionNotFound(NotFound):
+    template = "Volume type encryption for type {type_id} does not exist."
+
+
+class EncryptionExists(BadRequest):
+    template = "Volume type encryption for type {type_id} already exists."
+
+
+class NoEncryptedVolumes(BadRequest):
+    template = "Volume type {name} asks for encryption, which is not available in this cloud yet."
+
+
+class DefaultTypeNotFound(NotFound):
+    template = "Default volume type for project {project_id} not found."

@@ -65,6 +65,14 @@ class Quotas:
                 raise errors.VolumeQuotaExceeded(limit=limits[name], name=name)
         _check_size(limits, usage, ("gigabytes", f"gigabytes_{type_name}"), size)
 
+    async def check_retype(self, connection: Connection, project_id: str, type_name: str, *, size: int) -> None:
+        """That one volume more may be of this type; the project's own number and size stay as they are."""
+        await store.turn(connection, project_id)
+        limits, usage = await self.limits(connection, project_id), await self.usage(connection, project_id)
+        if _over(limits, usage, f"volumes_{type_name}", 1):
+            raise errors.VolumeQuotaExceeded(limit=limits[f"volumes_{type_name}"], name=f"volumes_{type_name}")
+        _check_size(limits, usage, (f"gigabytes_{type_name}",), size)
+
     async def check_snapshots(
         self, connection: Connection, project_id: str, type_name: str | None, *, number: int, size: int
     ) -> None:

@@ -187,3 +187,45 @@ messages = Table(
     Column("guaranteed_until", Moment, nullable=False),
     Index("ix_messages_project", "project_id", "created_at", "id"),
 )
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("volume_id", ForeignKey("volumes.id"), nullable=False, unique=True),
+    Column("name", String(255)),
+    Column("salt", String(64), nullable=False),
+    Column("key_hash", String(128), nullable=False),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("no_snapshots", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+encryption_types = Table(
+    "encryption_types",
+    metadata,
+    Column("type_id", ForeignKey("volume_types.id"), primary_key=True),
+    Column("encryption_id", String(36), nullable=False),
+    Column("provider", String(255), nullable=False),
+    Column("control_location", String(20), nullable=False),
+    Column("cipher", String(255)),
+    Column("key_size", Integer),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+)
+
+qos_specs = Table(  # their pairs are items
+    "qos_specs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("consumer", String(20), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+default_types = Table(
+    "default_types",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("type_id", ForeignKey("volume_types.id"), nullable=False),
+)

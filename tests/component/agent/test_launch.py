@@ -241,7 +241,9 @@ async def test_a_port_that_can_not_be_plugged_fails_the_build(lab: Lab, vif_type
     assert outcome.fault.reason.startswith(reason)
     assert outcome.reschedule
     assert lab.network.made == {}
-    assert await lab.host.inventory(CTX) == {"guests": [], "disks": [], "journal": [], "storage": []}
+    assert await lab.host.inventory(CTX) == {
+        "guests": [], "running": [], "disks": [], "journal": [], "storage": [],
+    }  # fmt: skip
 
 
 FAILURES: list[tuple[str, dict[str, Any], str, bool]] = [

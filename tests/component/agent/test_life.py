@@ -360,7 +360,9 @@ async def test_consoles_and_inventory(lab: Lab) -> None:
     assert b"login:" in await lab.host.console_output(CTX, server_id(), 1000)
     assert await lab.host.console_output(CTX, server_id(), 7) == b"login: "
     mine = [server_id()]
-    assert await lab.host.inventory(CTX) == {"guests": mine, "disks": mine, "journal": [], "storage": []}
+    assert await lab.host.inventory(CTX) == {
+        "guests": mine, "running": mine, "disks": mine, "journal": [], "storage": [],
+    }  # fmt: skip
     with pytest.raises(ConsoleUnavailable):
         await lab.host.console_output(CTX, server_id(9), 10)
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from kilonova.compute import tables
 from kilonova.compute.conductor.interface import ConductorAPI
 from kilonova.compute.grants import BuildGrants
-from kilonova.compute.models import BuildOutcome, Fault, HostReport, ServerChange, StepRecord
+from kilonova.compute.models import BuildOutcome, Fault, HostReport, Progress, ServerChange, StepRecord
 from kilonova.compute.node_ids import node_uuid
 from kilonova.compute.store import migrations
 from kilonova.core import errors
@@ -90,6 +90,8 @@ def _in_anothers_name(lab: Lab, uuid: str) -> dict[str, tuple[Any, ...]]:
         "reserve_volumes": (uuid,),
         "drop_volume": (uuid, "x"),
         "redeem_console": ("token",),
+        "guest_on_its_way": ("host-1", "x", Progress()),
+        "ports_stay": (uuid,),
         "undelivered": (),
     }
 

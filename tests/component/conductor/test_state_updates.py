@@ -170,3 +170,29 @@ async def test_servers_on_host(lab):
     await lab.change(running, task_state=None)
     await begin(lab, running, "stop", None, "req-4")
     assert REQUEST not in {b.request_id for b in await lab.client.servers_on_host(CTX, "host-1")}
+
+
+@pytest.mark.parametrize(
+    ("action", "task", "vm_state", "left"),
+    [("stop", "powering-off", "stopped", ("error", "host-1")), ("shelve", "shelving", "shelved", ("error", "host-1")),
+     ("shelveOffload", "shelving_offloading", "shelved_offloaded", ("shelved_offloaded", None))],
+)  # fmt: skip
+async def test_a_state_that_an_operator_has_set_stays(lab, action, task, vm_state, left):
+    """Also when the action that ran ends later; but where its disks have gone from the host, the row says so."""
+    uuid = await active(lab)
+    await begin(lab, uuid, action, task, "req-2")
+    await lab.change(uuid, vm_state="error", task_state=None)
+    change = ServerChange(expect_host="host-1", vm_state=vm_state, task_state=None, power_state=4)
+    await lab.client.action_ended(CTX, uuid, "req-2", action, change, None, [])
+    row = await lab.server(uuid)
+    assert ((row.vm_state, row.host), row.task_state) == (left, None)
+    (record,) = await lab.rows(tables.server_actions, tables.server_actions.c.request_id == "req-2")
+    assert record.finished_at is not None
+
+
+async def test_what_a_host_does_by_itself_is_on_no_record(lab):
+    uuid = await active(lab)
+    change = ServerChange(expect_host="host-1", vm_state="active", task_state=None, power_state=1)
+    await lab.change(uuid, power_state=4)
+    assert await lab.client.action_ended(CTX, uuid, "req-host", "start", change, None, [])
+    assert (await lab.server(uuid)).power_state == 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kilonova.network.agent.manager import NetworkAgent
 from kilonova.network.agent.model import FixedIP, PortModel, bridge_name, tap_name
@@ -297,6 +298,12 @@ class OverlayConformance:
 
         kinds = {(v.kind, v.name) for v in await lab.planes["a"].leftovers()}
         assert (self.kind, self.device(lab.instance, network["provider:segmentation_id"])) in kinds
+        wanted = await lab.cloud.service._plugin._hosts.model("a")
+        assert await lab.planes["a"].stale(wanted) == []
+        alone = replace(
+            wanted, networks=tuple(replace(n, ports=tuple(p for p in n.ports if p.local)) for n in wanted.networks)
+        )
+        assert {v.kind for v in await lab.planes["a"].stale(alone)} == {"peer"}
         three.unplug()
         await lab.cloud.network_client.delete_ports([three.port.id])
         await until(lambda: self.reached(lab, "a", network) == set())

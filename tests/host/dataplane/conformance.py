@@ -400,6 +400,9 @@ class DhcpConformance:
         guest = lab.guest(first, static=False)
         assert (await do(client.ask, guest))["ip"] == "198.18.7.10"
         assert [v.name for v in await plane.leftovers() if v.kind == "lease"] == ["198.18.7.10 fa:16:3e:00:00:0a"]
+        assert await plane.stale(model(net, (first,))) == []
+        (old,) = [v for v in await plane.stale(model(net, (port(net, 11),))) if v.kind == "lease"]
+        assert (old.name, old.owner, old.stale) == ("198.18.7.10 fa:16:3e:00:00:0a", net.id, True)
         await plane.apply(model(net, ()))
         guest.unplug()
         assert [v for v in await plane.leftovers() if v.kind in ("lease", "chain", "tap")] == []

@@ -94,6 +94,9 @@ class RemoteDataPlane(DataPlane):
     async def leftovers(self) -> list[Leftover]:
         return (await self._ask(Ask("leftovers"))).leftovers
 
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        return (await self._ask(Ask("stale", state=wanted))).leftovers
+
     def subscribe(self, on_tap: Callable[[str, bool], None]) -> None:
         self._listeners.append(on_tap)
         for tap in self._up:
@@ -131,6 +134,8 @@ async def main(options: DataPlaneOptions) -> None:
             await plane.unplug(ask.port_id)
         elif ask.do == "leftovers":
             return Answer(leftovers=await plane.leftovers())
+        elif ask.do == "stale":
+            return Answer(leftovers=await plane.stale(ask.state or HostModel()))
         elif ask.do == "close":
             await plane.close(remove=ask.remove)
         return Answer()

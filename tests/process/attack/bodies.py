@@ -172,6 +172,16 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("compute", "POST", "/v2.1/servers"): {"server": SERVER},
     ("compute", "PUT", "/v2.1/servers/*"): {"server": {"name": "x", "description": "d"}},
     ("compute", "POST", "/v2.1/servers/*/action"): {"os-getConsoleOutput": {"length": 5}},
+    ("compute", "POST", "/v2.1/os-volumes"): {"volume": {"size": 1, "display_name": "v", "metadata": {"a": "b"}}},
+    ("compute", "POST", "/v2.1/os-snapshots"): {
+        "snapshot": {"volume_id": "volume volumes", "display_name": "s", "force": True}
+    },
+    ("compute", "POST", "/v2.1/servers/*/os-volume_attachments"): {
+        "volumeAttachment": {"volumeId": "volume volumes", "device": "/dev/vdx"}
+    },
+    ("compute", "PUT", "/v2.1/servers/*/os-volume_attachments/*"): {
+        "volumeAttachment": {"volumeId": "volume volumes", "delete_on_termination": True}
+    },
     ("compute", "POST", "/v2.1/servers/*/os-interface"): {"interfaceAttachment": {"port_id": "network ports", "tag": "x"}},
     ("compute", "POST", "/v2.1/os-floating-ips"): {"pool": "network external"},
     ("compute", "POST", "/v2.1/servers/*/remote-consoles"): {"remote_console": {"protocol": "vnc", "type": "novnc"}},
@@ -233,6 +243,20 @@ BODIES: dict[tuple[str, str, str], Any] = {
     },
     ("volume", "PUT", "/v3/attachments/*"): {"attachment": {"connector": {"host": "h", "ip": "10.0.0.1"}}},
     ("volume", "POST", "/v3/attachments/*/action"): {"os-complete": {}},
+    ("volume", "POST", "/v3/types/*/encryption"): {
+        "encryption": {"provider": "luks", "control_location": "front-end", "cipher": "aes-xts-plain64", "key_size": 256}
+    },
+    ("volume", "PUT", "/v3/types/*/encryption/*"): {"encryption": {"key_size": 128}},
+    ("volume", "POST", "/v3/qos-specs"): {"qos_specs": NAMED | {"consumer": "both", "total_iops_sec": "5"}},
+    ("volume", "PUT", "/v3/qos-specs/*"): {"qos_specs": {"total_iops_sec": "6"}},
+    ("volume", "PUT", "/v3/qos-specs/*/delete_keys"): {"keys": ["word"]},
+    ("volume", "PUT", "/v3/default-types/*"): {"default_type": {"volume_type": "__DEFAULT__"}},
+    ("volume", "POST", "/v3/os-volume-transfer"): {"transfer": NAMED | {"volume_id": "volume volumes"}},
+    ("volume", "POST", "/v3/volume-transfers"): {
+        "transfer": NAMED | {"volume_id": "volume volumes", "no_snapshots": False}
+    },
+    ("volume", "POST", "/v3/os-volume-transfer/*/accept"): {"accept": {"auth_key": "x"}},
+    ("volume", "POST", "/v3/volume-transfers/*/accept"): {"accept": {"auth_key": "x"}},
     ("volume", "PUT", "/v3/os-quota-sets/*"): {"quota_set": {"volumes": 1000, "gigabytes": -1}},
     ("volume", "PUT", "/v3/os-quota-class-sets/*"): {"quota_class_set": {"volumes": 1000}},
     ("volume", "PUT", "/v3/os-services/*"): {"host": "nowhere@x", "binary": "cinder-volume"},

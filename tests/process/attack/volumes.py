@@ -17,6 +17,7 @@ VOLUME_ACTIONS: dict[str, Any] = {
     "os-unset_image_metadata": {"key": "a"},
     "os-volume_upload_image": {"image_name": "x", "disk_format": "raw", "container_format": "bare", "force": False},
     "revert": {"snapshot_id": "volume snapshots"},
+    "os-retype": {"new_type": "nothing", "migration_policy": "never"},
     "os-reserve": {},
     "os-unreserve": {},
     "os-begin_detaching": {},

@@ -332,6 +332,11 @@ def _volume_snapshot(world: World) -> str:
     return snapshot
 
 
+def _transfer(world: World) -> str:
+    wanted = {"transfer": {"volume_id": _volume(world)}}
+    return str(world.ok("member", "POST", "/volume/v3/os-volume-transfer", wanted)["transfer"]["id"])
+
+
 def _attachment(world: World) -> str:
     wanted = {"attachment": {"volume_uuid": _volume(world), "instance_uuid": None, "connector": {"host": "h"}}}
     return str(world.ok("member", "POST", "/volume/v3/attachments", wanted)["attachment"]["id"])
@@ -552,6 +557,11 @@ MAKERS: dict[tuple[str, str], Maker] = {
         lambda w: {"volume_type": {"name": w.fresh(), "os-volume-type-access:is_public": False, "extra_specs": {"word": "x"}}},
         "admin",
     ),
+    ("volume", "qos-specs"): made("/volume/v3/qos-specs", lambda w: {"qos_specs": {"name": w.fresh(), "word": "x"}}, "admin"),
+    ("volume", "os-volume-transfer"): _transfer,
+    ("volume", "volume-transfers"): _transfer,
+    ("volume", "os-hosts"): lambda w: w.ok("admin", "GET", "/volume/v3/scheduler-stats/get_pools")["pools"][0]["name"],
+    ("volume", "default-types"): lambda w: w.projects["owned"],
     ("volume", "os-quota-sets"): lambda w: w.projects["owned"],
     ("volume", "capabilities"): lambda w: w.ok("admin", "GET", "/volume/v3/scheduler-stats/get_pools")["pools"][0]["name"],
 }  # fmt: skip
@@ -577,6 +587,6 @@ PRIVATE = {
         "rbac-policies", "address-groups", "address-scopes", "subnetpools", "policies",
     )
 } | {
-    ("volume", what) for what in ("volumes", "snapshots", "attachments", "os-quota-sets")
+    ("volume", what) for what in ("volumes", "snapshots", "attachments", "os-quota-sets", "volume-transfers")
 } | {("image", "images"), ("identity", "users"), ("identity", "projects"), ("identity", "credentials")}  # fmt: skip
 """What a stranger has no right on, not even to see."""

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.eventually import eventually
-from tests.process.cloud.harness import Api, CloudProcess
+from tests.process.cloud.harness import PASSWORD, Api, CloudProcess
 
 ACTION = "Action=DescribeRegions&Version=2016-11-15"
 
@@ -44,7 +44,14 @@ def ec2(cloud: CloudProcess, demo: Api) -> Any:
 
 @pytest.fixture(scope="module")
 def foreign(cloud: CloudProcess) -> Any:
-    return client(cloud, cloud.api())
+    """Of a member of another project."""
+    admin = cloud.api()
+    project = admin.ok("POST", "identity", "/projects", {"project": {"name": "eve"}})["project"]["id"]
+    user = {"name": "eve", "password": PASSWORD}
+    user_id = admin.ok("POST", "identity", "/users", {"user": user})["user"]["id"]
+    (role,) = admin.ok("GET", "identity", "/roles?name=member")["roles"]
+    admin.ok("PUT", "identity", f"/projects/{project}/users/{user_id}/roles/{role['id']}")
+    return client(cloud, cloud.api("eve"))
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +258,75 @@ def test_an_address_is_a_floating_ip(ec2: Any, demo: Api, image: str, vpc: dict[
     demo.wait_gone(uuid(made))
 
 
+# ---- volumes
+
+
+def volume_reaches(ec2: Any, volume: str, state: str) -> dict[str, Any]:
+    return eventually(
+        lambda: dict(ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]), f"not {state}",
+        satisfies=lambda found: found["State"] == state,
+    )  # fmt: skip
+
+
+def test_volumes_are_those_of_the_volume_service(ec2: Any, foreign: Any, demo: Api, image: str) -> None:
+    made = run(ec2, image)["InstanceId"]
+    zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    volume = ec2.create_volume(Size=1, AvailabilityZone=zone)["VolumeId"]
+    volume_reaches(ec2, volume, "available")
+    reaches(ec2, made, "running")
+    ec2.attach_volume(VolumeId=volume, InstanceId=made, Device="/dev/vdc")
+    eventually(
+        lambda: instance(ec2, made)["BlockDeviceMappings"], "not attached",
+        satisfies=lambda found: [each["Ebs"]["VolumeId"] for each in found] == [volume],
+    )  # fmt: skip
+    (attached,) = demo.ok("GET", "compute", f"/servers/{uuid(made)}/os-volume_attachments")["volumeAttachments"]
+    assert attached["volumeId"] == uuid(volume)
+    assert code(ec2.delete_volume, VolumeId=volume) == "VolumeInUse"
+    assert code(foreign.describe_volumes, VolumeIds=[volume]) == "InvalidVolume.NotFound"
+    assert code(foreign.detach_volume, VolumeId=volume) == "InvalidVolume.NotFound"
+    ec2.detach_volume(VolumeId=volume)
+    volume_reaches(ec2, volume, "available")
+    assert code(ec2.detach_volume, VolumeId=volume) == "IncorrectState"
+    snapshot = ec2.create_snapshot(VolumeId=volume, Description="d")["SnapshotId"]
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
+    assert code(ec2.delete_volume, VolumeId=volume) == "VolumeInUse"
+    copy = ec2.create_volume(SnapshotId=snapshot, AvailabilityZone=zone)["VolumeId"]
+    assert volume_reaches(ec2, copy, "available")["SnapshotId"] == snapshot
+    ec2.delete_volume(VolumeId=copy)
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    ec2.terminate_instances(InstanceIds=[made])
+
+
+def test_an_instance_is_given_volumes_at_its_launch(ec2: Any, demo: Api, image: str) -> None:
+    disks = [
+        {"DeviceName": "/dev/vda", "Ebs": {"VolumeSize": 2}},
+        {"DeviceName": "/dev/vdb", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": True}},
+    ]
+    made = run(ec2, image, BlockDeviceMappings=disks)["InstanceId"]
+    found = reaches(ec2, made, "running")
+    volumes = {each["DeviceName"]: each["Ebs"]["VolumeId"] for each in found["BlockDeviceMappings"]}
+    sizes = {device: volume_reaches(ec2, volume, "in-use")["Size"] for device, volume in volumes.items()}
+    assert sizes == {"/dev/vda": 2, "/dev/vdb": 1}
+    assert found["RootDeviceType"] == "ebs"
+    ec2.terminate_instances(InstanceIds=[made])
+    demo.wait_gone(uuid(made))
+    eventually(
+        lambda: {each["VolumeId"] for each in ec2.describe_volumes()["Volumes"]}, "volumes are left",
+        satisfies=lambda left: not left & set(volumes.values()),
+    )  # fmt: skip
+
+
+def test_amazons_names_of_types(ec2: Any, demo: Api, image: str) -> None:
+    made = run(ec2, image, InstanceType="t2.micro")
+    assert made["InstanceType"] == "t2.micro"
+    assert made.get("Tags", []) == []
+    assert demo.server(uuid(made["InstanceId"]))["flavor"]["original_name"] == "m1.tiny"
+    assert (
+        code(ec2.run_instances, ImageId=image, InstanceType="wrong", MinCount=1, MaxCount=1) == "InvalidParameterValue"
+    )
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+
+
 # ---- images and keys
 
 
@@ -295,6 +371,13 @@ def test_a_foreign_project_finds_nothing(ec2: Any, foreign: Any, image: str, vpc
         (foreign.describe_instance_attribute, {"InstanceId": made, "Attribute": "instanceType"}, "InvalidInstanceID.NotFound"),
         (foreign.describe_security_groups, {"GroupIds": [group]}, "InvalidGroup.NotFound"),
         (foreign.describe_addresses, {"AllocationIds": [address]}, "InvalidAllocationID.NotFound"),
+        (foreign.release_address, {"AllocationId": address}, "InvalidAllocationID.NotFound"),
+        (foreign.get_console_output, {"InstanceId": made}, "InvalidInstanceID.NotFound"),
+        (foreign.create_tags, {"Resources": [made], "Tags": [{"Key": "a", "Value": "b"}]}, "InvalidInstanceID.NotFound"),
+        (foreign.delete_security_group, {"GroupId": group}, "InvalidGroup.NotFound"),
+        (foreign.create_image, {"InstanceId": made, "Name": "image"}, "InvalidInstanceID.NotFound"),
+        (foreign.deregister_image, {"ImageId": image}, "InvalidAMIID.NotFound"),
+        (foreign.run_instances, {"ImageId": image, "MinCount": 1, "MaxCount": 1}, "InvalidAMIID.NotFound"),
         (foreign.describe_vpcs, {"VpcIds": [vpc["vpc"]]}, "InvalidVpcID.NotFound"),
         (foreign.create_subnet, {"VpcId": vpc["vpc"], "CidrBlock": "10.66.9.0/24"}, "InvalidVpcID.NotFound"),
         (foreign.delete_subnet, {"SubnetId": vpc["subnet"]}, "InvalidSubnetID.NotFound"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.eventually import eventually
@@ -165,6 +167,65 @@ def test_a_server_with_a_volume_is_evacuated(demo: Api, image: str, cloud: Cloud
     assert status(demo, data) == "available"
 
 
+def test_clients_that_ask_compute_for_volumes(cloud: CloudProcess) -> None:
+    old = cloud.api("demo", version="2.35")
+    asked = {"size": 1, "display_name": "old", "metadata": {"a": "b"}}
+    made = old.ok("POST", "compute", "/os-volumes", {"volume": asked})["volume"]
+    becomes(old, made["id"], "available")
+    shown = old.ok("GET", "compute", f"/os-volumes/{made['id']}")["volume"]
+    assert (shown["displayName"], shown["metadata"], shown["attachments"]) == ("old", {"a": "b"}, [{}])
+    listed = old.ok("GET", "compute", "/os-volumes/detail?limit=1&offset=0")["volumes"]
+    assert len(listed) == 1
+    body = {"snapshot": {"volume_id": made["id"], "display_name": "s"}}
+    snapshot = old.ok("POST", "compute", "/os-snapshots", body)["snapshot"]
+    taken = f"/os-snapshots/{snapshot['id']}"
+    eventually(lambda: old.ok("GET", "compute", taken)["snapshot"]["status"] == "available")
+    assert old.ok("GET", "compute", "/os-snapshots")["snapshots"][0]["volumeId"] == made["id"]
+    assert old("DELETE", "compute", taken).status_code == 202
+    eventually(lambda: old("GET", "compute", taken).status_code == 404)
+    assert old("DELETE", "compute", f"/os-volumes/{made['id']}").status_code == 202
+    is_gone(old, made["id"])
+    assert cloud.api("demo", version="2.36")("GET", "compute", "/os-volumes").status_code == 404
+
+
 def test_nothing_is_left(cloud: CloudProcess) -> None:
     assert cloud.verify() == []
     assert cloud.api().ok("GET", "volume", "/attachments?all_tenants=1")["attachments"] == []
+
+
+KILLS = [
+    ("block_device_mapping", "after", "POST", ""),
+    ("plug_volume", "before", "POST", "/os-volume_attachments"),
+    ("disconnect_volume", "before", "DELETE", "/os-volume_attachments/"),
+]
+
+
+@pytest.mark.parametrize(("step", "when", "method", "below"), KILLS)
+def test_killed_in_the_middle(scratch_cloud: CloudProcess, step: str, when: str, method: str, below: str) -> None:
+    """What was begun is done after the next start, and in the end nothing is left of it. The grid of steps is in
+    tests/component/agent/test_volumes.py."""
+    scratch_cloud.start(KILONOVA_FAULTS=f"step={step},when={when},do=kill,count=1")
+    api = scratch_cloud.api("demo")
+    source, data = api.image("plain"), volume(api)
+    device = {"source_type": "image", "destination_type": "volume", "uuid": source, "volume_size": 1}
+    server = from_volume(api, device | {"delete_on_termination": True})
+    path = f"/servers/{server}{below}"
+    if below:
+        api.wait(server, "ACTIVE")
+        if method == "DELETE":
+            attach(api, server, data)
+            becomes(api, data, "in-use")
+        with contextlib.suppress(httpx.TransportError):
+            api(
+                method, "compute", path + (data if method == "DELETE" else ""), {"volumeAttachment": {"volumeId": data}}
+            )
+    assert scratch_cloud.died() == -9, "the fault did not strike"
+    scratch_cloud.start()
+    api = scratch_cloud.api("demo")
+    api.wait(server, "ACTIVE")
+    becomes(api, data, "in-use" if below and method == "POST" else "available")
+    assert scratch_cloud.verify() == []
+    remove(api, server)
+    becomes(api, data, "available")
+    assert [one["id"] for one in api.ok("GET", "volume", "/volumes")["volumes"]] == [data]
+    assert scratch_cloud.verify() == []

@@ -7,7 +7,7 @@ import uuid
 
 import msgspec
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from kilonova.compute import models, tables
 from kilonova.compute.models import ExternalEvent, StepRecord
@@ -199,6 +199,22 @@ async def test_a_server_whose_host_is_down_is_deleted_by_the_conductor(cloud):
     seen = await cloud.conductor.wait(before + 1)
     assert seen[-1] == ("delete_unhosted", (server_id, answer.headers["x-openstack-request-id"]))
     assert cloud.agent.seen == []
+
+
+async def test_what_is_done_at_once_is_recorded_so(cloud):
+    """A host that starts asks which action runs on its servers: that is none of these."""
+    server_id = await cloud.active()
+    for role, body in (
+        ("member", {"lock": None}),
+        ("member", {"unlock": None}),
+        ("admin", {"os-resetState": {"state": "active"}}),
+    ):
+        assert (await cloud("POST", f"/servers/{server_id}/action", token=role, json=body)).status == 202
+    assert (await act(cloud, server_id, **{"os-stop": None})).status == 202
+    async with cloud.service.database.reading() as connection:
+        records = (await connection.execute(select(tables.server_actions))).all()
+    found = {row.action: row.finished_at is not None for row in records}
+    assert found.items() >= {"lock": True, "unlock": True, "os-resetState": True, "stop": False}.items()
 
 
 async def test_locks(cloud):

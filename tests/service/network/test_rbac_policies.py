@@ -202,7 +202,8 @@ async def test_an_address_group_shared_with_one_project(cloud: Cloud) -> None:
     made = await refers()
     assert made.status == 201, made.content
     change = {"address_group": {"name": "n"}}
-    refused(await cloud("PUT", path, token="foreign", json=change), 403, "PolicyNotAuthorized")
+    refused(await cloud("PUT", path, token="foreign", json=change), 404, "AddressGroupNotFound")
+    refused(await cloud("DELETE", path, token="foreign"), 404, "AddressGroupNotFound")
     refused(await cloud("DELETE", f"/rbac-policies/{policy['id']}"), 409, "RbacPolicyInUse")
     refused(await cloud("DELETE", path), 409, "AddressGroupInUse")
     rule_path = f"/security-group-rules/{made.json['security_group_rule']['id']}"

@@ -161,3 +161,16 @@ async def test_force_delete_ends_what_was_begun(bare: Cloud) -> None:
     await bare.status("volumes", made["id"], "gone")
     await asyncio.gather(*agent.manager.running.values())
     assert await agent.backends["node1@fake"].driver.volumes() == []
+
+
+async def test_let_go_of_while_it_grows(bare: Cloud) -> None:
+    """Its status is what its attachments make of it, not what it was before."""
+    agent = await bare.agent(delay={"extend": 0.3})
+    volume = await bare.volume()
+    body = {"attachment": {"volume_uuid": volume["id"], "instance_uuid": None, "connector": {"host": "h"}}}
+    made = (await bare.ok("POST", "/attachments", "service", body))["attachment"]
+    assert (await bare("POST", f"/attachments/{made['id']}/action", "service", {"os-complete": {}})).status == 204
+    assert (await bare.act(volume["id"], "os-extend", {"new_size": 2})).status == 202
+    await until(lambda: agent.manager.running)
+    assert (await bare("DELETE", f"/attachments/{made['id']}", "service")).status == 200
+    assert (await bare.status("volumes", volume["id"], "available"))["size"] == 2

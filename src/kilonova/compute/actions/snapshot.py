@@ -18,7 +18,10 @@ SHOWS: dict[str, Task] = {task: task for task in (Task.IMAGE_PENDING_UPLOAD, Tas
 
 
 async def _create_image(api: Api, wanted: Wanted) -> Reply:
-    asked = wanted.body
+    asked, row = wanted.body, wanted.row
+    if row.image_id is None:  # it boots from a volume
+        owner = {"project_id": row.project_id, "user_id": row.user_id}
+        wanted.call.authorize(owner, f"{R}:servers:create_image:allow_volume_backed")
     image_id = await api.snapshots.create(wanted.call.ctx, wanted.row, asked.name.strip(), asked.metadata)
     return _made(api, wanted, image_id)
 

@@ -65,5 +65,5 @@ class ComputeAPI(Interface):
 
     @call(timeout=60)
     async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
-        """For `kilonova verify`: uuids of `guests`, `disks` and `journal` (unfinished) on this host; `storage`: the id of the
-        storage that the disks are on, where it has one."""
+        """For `kilonova verify`: uuids of `guests`, of those that are `running`, of `disks` and of the `journal` (unfinished) on
+        this host; `storage`: the id of the storage that the disks are on, where it has one."""

@@ -313,8 +313,10 @@ class ComputeManager(ComputeAPI):
 
     async def inventory(self, ctx: RequestContext) -> dict[str, list[str]]:
         driver = self.host.driver
+        guests = await driver.guests()
         return {
-            "guests": sorted(guest.uuid for guest in await driver.guests()),
+            "guests": sorted(guest.uuid for guest in guests),
+            "running": sorted(guest.uuid for guest in guests if guest.power_state is PowerState.RUNNING),
             "disks": sorted(await driver.disks.servers()),
             "storage": [storage] if (storage := await driver.disks.storage()) else [],
             "journal": sorted({r.build.server.uuid for r in self.host.journal.unfinished(self.host.name).values()}),

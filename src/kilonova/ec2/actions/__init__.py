@@ -14,11 +14,24 @@ from kilonova.ec2.actions import (
     regions,
     security_groups,
     tags,
+    volumes,
     vpcs,
 )
 from kilonova.ec2.call import Ec2Call, Result
 
 Action = Callable[[Ec2Call], Awaitable[Result]]
-MODULES = (addresses, gateways, images, instance_types, instances, key_pairs, regions, security_groups, tags, vpcs)
+MODULES = (
+    addresses,
+    gateways,
+    images,
+    instance_types,
+    instances,
+    key_pairs,
+    regions,
+    security_groups,
+    tags,
+    volumes,
+    vpcs,
+)
 ACTIONS: dict[str, Action] = {name: action for module in MODULES for name, action in module.ACTIONS.items()}
 """What is not here and yet Amazon's is refused as UnsupportedOperation."""

@@ -19,12 +19,12 @@ from kilonova.ec2.errors import (
     coded,
 )
 from kilonova.ec2.filters import at, filtered
-from kilonova.ec2.ids import GROUP, INSTANCE, INTERFACE, RESERVATION
+from kilonova.ec2.ids import GROUP, INSTANCE, INTERFACE, RESERVATION, SNAPSHOT
 from kilonova.ec2.instances import FILTERS, Instances, state
 from kilonova.ec2.networks import Networks
 from kilonova.ec2.once import once
 from kilonova.ec2.paging import paged
-from kilonova.ec2.tags import specified
+from kilonova.ec2.tags import TYPE, specified
 
 NOT_SERVED = (
     "IamInstanceProfile", "HibernationOptions", "EnclaveOptions", "CapacityReservationSpecification", "ElasticGpuSpecification",
@@ -67,7 +67,9 @@ async def _launch(call: Ec2Call) -> list[str]:
         "name": tags.get("Name") or "instance", "imageRef": image["id"], "flavorRef": flavor["id"], "metadata": tags,
         "networks": await _networks(call), "min_count": least, "max_count": most, "return_reservation_id": True,
     }  # fmt: skip
-    server |= await _groups(call) | _options(params)
+    server |= await _groups(call) | _options(params) | _disks(params, image)
+    if flavor["name"] != params.get("InstanceType", flavor["name"]):
+        server["metadata"] = tags | {TYPE: params["InstanceType"]}
     with refused(**CODES):
         answer = await call.compute.post("/servers", {"server": server})
     query = f"/servers/detail?reservation_id={answer['reservation_id']}"
@@ -84,9 +86,39 @@ def _options(params: dict[str, Any]) -> dict[str, Any]:
         found["user_data"] = _user_data(params["UserData"])
     if params.get("InstanceInitiatedShutdownBehavior", "stop") != "stop":
         raise UnsupportedOperation(what="InstanceInitiatedShutdownBehavior terminate")
-    if params.get("BlockDeviceMappings"):
-        raise UnsupportedOperation(what="BlockDeviceMapping")
     return found
+
+
+def _disks(params: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """What compute is told of disks. The root device becomes a volume where the mapping gives it a size; others are volumes,
+    blank or of a snapshot, or local disks."""
+    given = [each for each in params.get("BlockDeviceMappings", ()) if "NoDevice" not in each]
+    if not given:
+        return {}
+    name = image.get("root_device_name", "/dev/vda")
+    root = {"source_type": "image", "destination_type": "local", "uuid": image["id"], "boot_index": 0}
+    disks = []
+    for each in given:
+        ebs, device = each.get("Ebs"), each.get("DeviceName")
+        kept = {"delete_on_termination": (ebs or {}).get("DeleteOnTermination", True), "device_name": device}
+        if device == name and ebs is not None and "SnapshotId" not in ebs:
+            root |= kept | {"destination_type": "volume", "volume_size": ebs.get("VolumeSize", image["min_disk"] or 1)}
+        elif ebs is not None:
+            disks.append(kept | _volume(ebs))
+        else:
+            disks.append({"source_type": "blank", "destination_type": "local", "boot_index": -1, "device_name": device})
+    return {"block_device_mapping_v2": [root, *disks]} | (
+        {"imageRef": ""} if root["destination_type"] == "volume" else {}
+    )
+
+
+def _volume(ebs: dict[str, Any]) -> dict[str, Any]:
+    disk: dict[str, Any] = {"destination_type": "volume", "boot_index": -1, "source_type": "blank"}
+    if "SnapshotId" in ebs:
+        disk |= {"source_type": "snapshot", "uuid": SNAPSHOT.uuid(ebs["SnapshotId"])}
+    elif "VolumeSize" not in ebs:
+        raise MissingParameter(name="BlockDeviceMapping.Ebs.VolumeSize")
+    return disk | ({"volume_size": ebs["VolumeSize"]} if "VolumeSize" in ebs else {})
 
 
 def _user_data(text: str) -> str:

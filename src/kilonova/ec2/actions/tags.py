@@ -23,7 +23,8 @@ PLACES = {
     "vpc": ("network", "/routers/{}", ids.VPC), "subnet": ("network", "/subnets/{}", ids.SUBNET),
     "sg": ("network", "/security-groups/{}", ids.GROUP), "eni": ("network", "/ports/{}", ids.INTERFACE),
     "eipalloc": ("network", "/floatingips/{}", ids.ALLOCATION), "sgr": ("network", "/security-group-rules/{}", ids.RULE),
-    "rtb": ("network", "/routers/{}", ids.ROUTE_TABLE),
+    "rtb": ("network", "/routers/{}", ids.ROUTE_TABLE), "vol": ("volume", "/volumes/{}", ids.VOLUME),
+    "snap": ("volume", "/snapshots/{}", ids.SNAPSHOT),
 }  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from kilonova.network.agent.model import HostModel
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True):
     """A thing of ours found on the host: kind is bridge, vxlan, namespace, dnsmasq, router, advertiser, tap, chain, lease; inside
-    of namespaces also rule, address, route, counter. `owner` is the id (or the name's id prefix) of the network, router or port
-    it belongs to. `stale`: that one is wanted, but not this of it."""
+    of namespaces also rule, address, route, counter; of tunnels peer. `owner` is the id (or the name's id prefix) of the network,
+    router or port it belongs to. `stale`: that one is wanted, but not this of it."""
 
     kind: str
     name: str

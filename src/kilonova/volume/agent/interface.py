@@ -6,6 +6,7 @@ from typing import Any
 
 from kilonova.core.bus import Interface, call, cast
 from kilonova.core.context import RequestContext
+from kilonova.volume.backends.driver import StoredVolume
 from kilonova.volume.models import Order
 
 
@@ -29,5 +30,5 @@ class VolumeAgentAPI(Interface):
         """What the attachment was given is void. Repeating it is harmless."""
 
     @call(timeout=60)
-    async def inventory(self, ctx: RequestContext, pool: str) -> list[str]:
-        """For `kilonova verify`: the ids of the volumes that a back end keeps."""
+    async def inventory(self, ctx: RequestContext, pool: str) -> list[StoredVolume]:
+        """For `kilonova verify`: what a back end keeps."""

@@ -18,7 +18,7 @@ from kilonova.core.errors import KilonovaError
 from kilonova.core.retry import Backoff, always, retry
 from kilonova.volume.agent.backend import WORKS, Backend, reason_of
 from kilonova.volume.agent.interface import VolumeAgentAPI
-from kilonova.volume.backends.driver import Connector
+from kilonova.volume.backends.driver import Connector, StoredVolume
 from kilonova.volume.backends.errors import BackendError
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.errors import BackendRefused, InvalidInput
@@ -109,8 +109,8 @@ class VolumeAgentManager(VolumeAgentAPI):
         async with self._held(volume_id):
             await self._asked(pool, lambda backend: backend.driver.disconnect(volume_id, attachment_id))
 
-    async def inventory(self, ctx: RequestContext, pool: str) -> list[str]:
-        return sorted(stored.id for stored in await self._asked(pool, lambda backend: backend.driver.volumes()))
+    async def inventory(self, ctx: RequestContext, pool: str) -> list[StoredVolume]:
+        return await self._asked(pool, lambda backend: backend.driver.volumes())
 
     async def _asked(self, pool: str, ask: Callable[[Backend], Awaitable[T]]) -> T:
         backend = self.backends.get(service_of(pool))

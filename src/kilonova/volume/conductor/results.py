@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kilonova.core.db import Transaction, retried
+from kilonova.volume.attaching import usage_status
 from kilonova.volume.conductor.deps import Deps, Job, job_of, logger, tell
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.dispatch import encode
@@ -15,6 +16,8 @@ from kilonova.volume.store import snapshots, volumes
 from kilonova.volume.store.snapshots import SNAPSHOTS
 from kilonova.volume.store.tasks import TASKS
 from kilonova.volume.store.volumes import VOLUMES
+
+USED = ("available", "in-use")
 
 
 class Results:
@@ -66,6 +69,11 @@ class Results:
             reason = detail or job.work.detail
             self.deps.events.send(tx, job.ctx(), f"{job.work.event}.error", job.subject, values, reason=reason)
 
+    async def _before(self, tx: Transaction, job: Job) -> str:
+        """The status that the volume had; its attachments may have changed meanwhile."""
+        before = job.order.before
+        return await usage_status(tx.connection, job.order.volume_id) if before in USED else before
+
     async def elsewhere(self, tx: Transaction, job: Job, reason: str, *, leftovers: bool) -> None:
         """Let another back end make the volume; `leftovers`: the one that could not may have half of it, and removes that when
         it is there again."""
@@ -93,7 +101,7 @@ class Results:
         if work.noun == "snapshot" and work.name == "create_snapshot" and status == work.done:
             values["progress"] = "100%"
         if subject.status == work.busy:
-            values["status"] = job.order.before if status == BEFORE else status
+            values["status"] = await self._before(tx, job) if status == BEFORE else status
         rows: Any = SNAPSHOTS if work.noun == "snapshot" else VOLUMES
         await rows.change(tx.connection, subject.id, values)
 

@@ -11,9 +11,13 @@ from kilonova.volume.resources.base import READER, Deps, Resource, V
 
 RULES = {"volume_extension:extensions": READER}
 KNOWN = {
-    "os-admin-actions": "AdminActions", "os-availability-zone": "AvailabilityZones", "capabilities": "Capabilities",
+    "os-admin-actions": "AdminActions", "os-hosts": "Hosts", "os-volume-transfer": "VolumeTransfer",
+    "qos-specs": "Qos_specs_manage",
+    "os-volume-type-encryption": "VolumeTypeEncryption",
+    "os-availability-zone": "AvailabilityZones", "capabilities": "Capabilities",
     "os-extended-services": "ExtendedServices", "os-extended-snapshot-attributes": "ExtendedSnapshotAttributes",
-    "os-quota-class-sets": "QuotaClasses", "os-quota-sets": "Quotas", "OS-SCH-HNT": "SchedulerHints", "scheduler-stats":
+    "os-quota-class-sets": "QuotaClasses", "os-quota-sets": "Quotas", "OS-SCH-HNT": "SchedulerHints",
+    "scheduler-stats":
     "SchedulerStats", "os-services": "Services", "os-snapshot-actions": "SnapshotActions", "os-types-extra-specs":
     "TypesExtraSpecs", "os-types-manage": "TypesManage", "os-used-limits": "UsedLimits", "os-vol-host-attr":
     "VolumeHostAttribute", "os-vol-image-meta": "VolumeImageMetadata", "os-vol-mig-status-attr": "VolumeMigStatusAttribute",

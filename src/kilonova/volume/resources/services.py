@@ -15,9 +15,12 @@ from kilonova.core.web.call import Call, Reply
 from kilonova.core.web.wire import Body, View, versions
 from kilonova.volume import errors
 from kilonova.volume.fields import truth_of
+from kilonova.volume.models import machine_of
 from kilonova.volume.resources.base import OPERATOR, READER, Deps, Resource, V
 from kilonova.volume.store import services as store
+from kilonova.volume.store import volumes
 from kilonova.volume.store.services import PoolRow, ServiceRow
+from kilonova.volume.store.volumes import ShareRow
 from kilonova.volume.times import shown
 
 S = "volume_extension:services"
@@ -114,6 +117,11 @@ class ServiceLogic:
         async with self.database.reading() as connection:
             return await store.all_pools(connection)
 
+    async def held(self) -> Sequence[ShareRow]:
+        """What each project has in each pool."""
+        async with self.database.reading() as connection:
+            return await volumes.shares(connection)
+
     def up(self, row: ServiceRow) -> bool:
         return store.is_up(row, self.clock.row_time(), self.options.backend_down_time)
 
@@ -131,7 +139,9 @@ class ServiceHandlers:
 
     async def list(self, call: Call) -> Reply:
         asked = {name: call.query[name] for name in ("host", "binary") if call.query.get(name)}
-        return Reply(Services(services=[self._view(row) for row in await self.logic.list(**asked)]))
+        host = asked.pop("host", None)
+        rows = [row for row in await self.logic.list(**asked) if host in (None, row.host, machine_of(row.host))]
+        return Reply(Services(services=[self._view(row) for row in rows]))
 
     def _view(self, row: ServiceRow) -> ServiceView:
         up = self.logic.up(row)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, or_, select
 
 from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.volume.list_query import ListQuery
-from kilonova.volume.store import items
+from kilonova.volume.store import default_types, encryption, items
 from kilonova.volume.store.base import Condition, KeyRow, Rows
 from kilonova.volume.tables import type_access, volume_types, volumes
 
@@ -78,5 +78,7 @@ async def take(connection: Connection, type_id: str, project_id: str) -> bool:
 
 async def remove(connection: Connection, type_id: str) -> None:
     await connection.execute(delete(type_access).where(type_access.c.type_id == type_id))
+    await encryption.remove(connection, type_id)
+    await default_types.drop_type(connection, type_id)
     await items.clear(connection, type_id)
     await TYPES.remove(connection, type_id)

@@ -82,6 +82,21 @@ async def summary(connection: Connection, project_id: str | None) -> tuple[int, 
     return row.number, int(row.size)
 
 
+class ShareRow(TypedRow):
+    host: str | None
+    project_id: str
+    number: int
+    size: int | Decimal
+
+
+async def shares(connection: Connection) -> Sequence[ShareRow]:
+    """What each project has in each pool."""
+    size = func.sum(volumes.c.size).label("size")
+    query = select(volumes.c.host, volumes.c.project_id, func.count().label("number"), size)
+    grouped = query.group_by(volumes.c.host, volumes.c.project_id).order_by(volumes.c.project_id)
+    return rows.every(await connection.execute(grouped), ShareRow)
+
+
 class PairRow(TypedRow):
     name: str
     value: str

@@ -159,10 +159,14 @@ class ActionLogic:
         await self._write_down(tx.connection, ctx, row, wanted.shown)
         return row
 
-    async def _write_down(self, connection: Connection, ctx: RequestContext, row: ServerRow, action: str) -> None:
+    async def _write_down(
+        self, connection: Connection, ctx: RequestContext, row: ServerRow, action: str, *, done: bool = False
+    ) -> None:  # fmt: skip
+        """`done`: there is nothing left to do, and what still runs on the server is another action."""
+        now = self.clock.row_time()
         entry = {
             "server_uuid": row.uuid, "request_id": ctx.request_id, "action": action, "user_id": ctx.user_id,
-            "project_id": ctx.project_id, "started_at": self.clock.row_time(),
+            "project_id": ctx.project_id, "started_at": now, "finished_at": now if done else None,
         }  # fmt: skip
         await action_store.begin(connection, [entry])
 
@@ -183,7 +187,7 @@ class ActionLogic:
         async with self.database.transaction() as tx:
             row = await owned(tx.connection, ctx, server_id, lock=True)
             await store.change(tx.connection, row.uuid, {"vm_state": state, "task_state": None}, self.clock.row_time())
-            await self._write_down(tx.connection, ctx, row, "os-resetState")
+            await self._write_down(tx.connection, ctx, row, "os-resetState", done=True)
 
     @retried
     async def read_ports(self, ctx: RequestContext, server_id: str) -> None:
@@ -208,7 +212,7 @@ class ActionLogic:
             if action == "lock" and row.locked_by == "owner":
                 values = values | {"locked_by": "owner"}  # an admin's lock does not take the owner's key away
             await store.change(tx.connection, row.uuid, values, self.clock.row_time())
-            await self._write_down(tx.connection, ctx, row, action)
+            await self._write_down(tx.connection, ctx, row, action, done=True)
 
 
 def check_lock(ctx: RequestContext, row: ServerRow) -> None:

@@ -36,7 +36,7 @@ ImageRef = Annotated[
 ]
 FlavorRef = Annotated[str, Meta(min_length=1, max_length=1024)] | Annotated[int, Meta(ge=0)]
 DiskConfig = Literal["AUTO", "MANUAL"]
-Address = Annotated[str, Meta(max_length=39)]
+Address = Annotated[str, Meta(max_length=45)]  # IPv6 with an IPv4 address at its end
 UserData = Annotated[str, Meta(max_length=65535)]
 Label = Annotated[
     str,

@@ -15,7 +15,7 @@ from kilonova.core.folders import searchable
 from kilonova.core.processes import command_line, stop
 from kilonova.network.agent.dataplane import DataPlaneError, Leftover
 from kilonova.network.agent.dhcp.files import DhcpFiles, arguments, dhcp_files, served
-from kilonova.network.agent.model import NetworkModel, dhcp_namespace
+from kilonova.network.agent.model import HostModel, NetworkModel, dhcp_namespace
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.parts import Dhcp
 from kilonova.network.agent.system import checks
@@ -124,10 +124,22 @@ class Dnsmasq(Dhcp):
             pid = self.pid(network)
             found += [Leftover(kind="dnsmasq", name=str(pid), owner=network)] if pid else []
             found += [
-                Leftover(kind="lease", name=" ".join(line.split()[2:0:-1]), owner=network)
+                Leftover(kind="lease", name=_lease_name(line), owner=network)
                 for line in self.lease_lines(network)
                 if line[:1].isdecimal()
             ]
+        return found
+
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        return await asyncio.to_thread(self._stale_of, wanted)
+
+    def _stale_of(self, wanted: HostModel) -> list[Leftover]:
+        found = []
+        for network in filter(self.serves, wanted.networks):
+            with contextlib.suppress(ValueError):  # a fault of its own
+                files = dhcp_files(network, self.options.lease_time, self.options.dns_domain)
+                for line in self._stale(network.id, files):
+                    found.append(Leftover(kind="lease", name=_lease_name(line), owner=network.id, stale=True))
         return found
 
     async def close(self, *, remove: bool = False) -> None:
@@ -141,3 +153,8 @@ class Dnsmasq(Dhcp):
                 with contextlib.suppress(DataPlaneError):
                     found.append(check_uuid("network", entry.name))
         return sorted(found)
+
+
+def _lease_name(line: str) -> str:
+    """Address and MAC."""
+    return " ".join(line.split()[2:0:-1])

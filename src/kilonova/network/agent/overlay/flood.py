@@ -63,6 +63,12 @@ def direct(device: str, wanted: Reach, local: set[str]) -> None:
         raise DataPlaneError(f"tunnel {device}: {os.strerror(why.code)} from the kernel ({why})") from None
 
 
+def flooded(device: str) -> set[str]:
+    """The hosts that a tunnel device sends to what is for all; none where there is no such device."""
+    with route() as ip:
+        return {peer for index in ip.link_lookup(ifname=device) for peer in _entries(ip, index)[0]}
+
+
 def _entries(ip: IPRoute, index: int) -> tuple[set[str], list[tuple[str, str]], set[str]]:
     """Of a tunnel device: the flood list, the learned (MAC, host), and the MACs that its bridge has learned from it."""
     flooded: set[str] = set()

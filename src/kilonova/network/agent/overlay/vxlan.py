@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 
 from kilonova.network.agent.dataplane import Leftover
-from kilonova.network.agent.model import NetworkModel
+from kilonova.network.agent.model import HostModel, NetworkModel
 from kilonova.network.agent.options import DataPlaneOptions
 from kilonova.network.agent.overlay import flood
 from kilonova.network.agent.overlay.devices import Tunnels
@@ -62,6 +62,15 @@ class Vxlan(Overlay):
     async def leftovers(self, networks: Collection[str]) -> list[Leftover]:
         found = await asyncio.to_thread(self.tunnels.survey)
         return [Leftover(kind="vxlan", name=name, owner=owner or name) for name, owner in found.items()]
+
+    async def stale(self, wanted: HostModel) -> list[Leftover]:
+        found = []
+        for network in filter(self.serves, wanted.networks):
+            device = self.tunnels.name(network.segmentation_id or 0)
+            beyond = await asyncio.to_thread(flood.flooded, device) - flood.reach(network, self.tunnel_ip).peers
+            for peer in sorted(beyond):
+                found.append(Leftover(kind="peer", name=f"{peer} by {device}", owner=network.id, stale=True))
+        return found
 
     async def close(self, *, remove: bool = False) -> None:
         """There is nothing to stop."""

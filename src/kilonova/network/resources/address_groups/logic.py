@@ -13,7 +13,7 @@ from kilonova.network.hosts.news import News
 from kilonova.network.resources.address_groups import errors
 from kilonova.network.resources.address_groups.schemas import MAX_ADDRESSES, AddressGroup, AddressGroupCreate
 from kilonova.network.resources.base.columns import shown, standard
-from kilonova.network.resources.base.facts import Guard
+from kilonova.network.resources.base.facts import Guard, facts
 from kilonova.network.resources.base.logic import Logic
 from kilonova.network.resources.rbac_policies.shared import SharedLogic
 from kilonova.network.store import default_security_group_rules as default_rules
@@ -51,6 +51,17 @@ class AddressGroupLogic(SharedLogic[AddressGroupRow, AddressGroup], Logic[Addres
         return standard(self.deps, ctx, body) | {
             "addresses": prefixes(body.addresses or [], whole=True), "shared_with": [],
         }  # fmt: skip
+
+    async def guarded(
+        self, connection: Connection, object_id: str, guard: Guard, *, lock: bool = False
+    ) -> AddressGroupRow:
+        """Those that it is shared with do not find it where they would change it (which locks it), as upstream."""
+        missing = self.missing(id=object_id)
+        row = await self.objects.get(connection, object_id, lock=lock)
+        if row is None:
+            raise missing
+        guard(facts(row) if lock else self.facts(row), missing)
+        return row
 
     async def removing(self, tx: Transaction, ctx: RequestContext, row: AddressGroupRow) -> None:
         named = await group_store.names_address_group(tx.connection, row.id)

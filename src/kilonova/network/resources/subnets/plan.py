@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 
 from msgspec import UnsetType
@@ -14,7 +15,8 @@ from kilonova.network.ipam.ranges import Range, parse_address, text_of, usable, 
 from kilonova.network.resources.base.errors import BadRequest
 from kilonova.network.resources.subnets.schemas import HostRoute, Pool, SubnetCreate
 
-OWNERS = ("network:", "neutron:", "compute:")
+OWNER = re.compile(r"[a-z]+:")
+"""What an owner of ports that a subnet is for begins with."""
 """What owners of ports begin with that subnets may be for."""
 MAX_NAMESERVERS = 5
 MAX_ROUTES = 20
@@ -199,6 +201,6 @@ def service_types(asked: Sequence[str] | UnsetType | None) -> list[str]:
     """The owners of ports that the subnet is for, each once; none: it is for all. Raises InvalidSubnetServiceType."""
     found = [] if isinstance(asked, UnsetType) or asked is None else list(dict.fromkeys(asked))
     for one in found:
-        if not one.startswith(OWNERS):
+        if not OWNER.match(one):
             raise errors.InvalidSubnetServiceType(service_type=one)
     return found

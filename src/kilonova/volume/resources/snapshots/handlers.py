@@ -46,23 +46,24 @@ class Snapshots:
     def __init__(self, logic: SnapshotLogic) -> None:
         self.logic = logic
 
-    def _view(self, call: Call, known: Known) -> shapes.SnapshotView:
+    def _view(self, call: Call, known: Known, *, extended: bool = True) -> shapes.SnapshotView:
         row = known.row
         view = shapes.SnapshotView(
             id=row.id, name=row.name, description=row.description, volume_id=row.volume_id, status=row.status, size=row.size,
             created_at=shown(row.created_at) or "", updated_at=shown(row.updated_at), metadata=known.metadata,
             group_snapshot_id=row.group_snapshot_id, user_id=row.user_id,
         )  # fmt: skip
-        if call.allowed(EXTENDED, owned(row)):
+        if extended and call.allowed(EXTENDED, owned(row)):
             view.progress, view.project_id = row.progress, row.project_id
         return view
 
-    async def _body(self, call: Call, snapshot_id: str) -> Reply:
-        return Reply(shapes.SnapshotBody(snapshot=self._view(call, await self.logic.show(call.ctx, snapshot_id))))
+    async def _body(self, call: Call, snapshot_id: str, *, extended: bool = False) -> Reply:
+        known = await self.logic.show(call.ctx, snapshot_id)
+        return Reply(shapes.SnapshotBody(snapshot=self._view(call, known, extended=extended)))
 
     async def create(self, call: Call) -> Reply:
         asked = (await call.decode(shapes.SnapshotCreate)).snapshot
-        volume = await self.logic.volumes.get(call.ctx, asked.volume_id)
+        volume = await self.logic.volumes.get(call.ctx, str(asked.volume_id))
         call.authorize(owned(volume))
         force = not isinstance(asked.force, UnsetType) and truth(asked.force)
         if at_least(call, "3.66"):
@@ -77,15 +78,15 @@ class Snapshots:
         return await self._body(call, created)
 
     async def list(self, call: Call) -> Reply:
-        return await self._list(call, "/snapshots")
+        return await self._list(call, "/snapshots", extended=False)
 
     async def detail(self, call: Call) -> Reply:
-        return await self._list(call, "/snapshots/detail")
+        return await self._list(call, "/snapshots/detail", extended=True)
 
-    async def _list(self, call: Call, path: str) -> Reply:
+    async def _list(self, call: Call, path: str, *, extended: bool) -> Reply:
         query = LIST.read(call, maximum=self.logic.deps.options.limit_max)
         found, count = await self.logic.list(call.ctx, query)
-        view = shapes.Snapshots(snapshots=[self._view(call, known) for known in found])
+        view = shapes.Snapshots(snapshots=[self._view(call, known, extended=extended) for known in found])
         if (more := next_page(call, query, path, view.snapshots)) is not None:
             view.snapshots_links = more
         view.count = UNSET if count is None else count
@@ -93,7 +94,7 @@ class Snapshots:
 
     async def show(self, call: Call, snapshot_id: str) -> Reply:
         call.authorize(owned(await self.logic.get(call.ctx, snapshot_id)))
-        return await self._body(call, snapshot_id)
+        return await self._body(call, snapshot_id, extended=True)
 
     async def update(self, call: Call, snapshot_id: str) -> Reply:
         asked = (await call.decode(shapes.SnapshotUpdate)).snapshot
@@ -127,6 +128,8 @@ class Snapshots:
         asked: Any = converted(call, body[name] or {}, shape)
         if name == "os-force_delete":
             await self.logic.delete(call.ctx, row.id, force=True)
+        elif name == "os-reset_status":
+            await self.logic.reset(row, asked.status)
         else:
-            await self.logic.reset(row, asked.status, getattr(asked, "progress", None))
+            await self.logic.progress(row, asked.status, asked.progress)
         return Reply()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
 from kilonova.volume import errors
@@ -18,6 +20,7 @@ from kilonova.volume.store import items, snapshots, tasks
 from kilonova.volume.store.snapshots import SNAPSHOTS, SnapshotRow
 from kilonova.volume.store.types import TYPES
 
+NEXT = {"creating": ("creating", "available", "error"), "deleting": ("deleting", "error_deleting")}
 FORCED = ("available", "in-use")
 
 
@@ -107,10 +110,20 @@ class SnapshotLogic:
             await SNAPSHOTS.change(tx.connection, row.id, {"status": "deleting", "updated_at": self.clock.row_time()})
             await self.volumes.dispatch.begin(tx, ctx, "delete_snapshot", row, volume=volume, snapshot_id=row.id)
 
-    async def reset(self, row: SnapshotRow, status: str, progress: str | None = None) -> None:
-        """An operator's or a hypervisor's word."""
+    async def progress(self, row: SnapshotRow, status: str, progress: str | None) -> None:
+        """What a hypervisor says of a snapshot that it takes part in."""
+        if status not in NEXT.get(row.status, ()):
+            raise core_errors.BadRequest(
+                f"Provided snapshot status {status[:40]} not allowed for snapshot with status {row.status}."
+            )
+        if progress is not None and not re.fullmatch(r"(100|[0-9]{1,2})%", progress):
+            raise errors.InvalidInput(reason="progress must be an integer percentage")
+        await self.update(row, {"status": status} | ({"progress": progress} if progress is not None else {}))
+
+    async def reset(self, row: SnapshotRow, status: str) -> None:
+        """An operator's word."""
         if status not in SNAPSHOT_STATUSES:
             raise errors.InvalidInput(
                 reason=f"Must specify a valid status, not {status[:40]!r}: {', '.join(SNAPSHOT_STATUSES)}"
             )
-        await self.update(row, {"status": status} | ({"progress": progress} if progress is not None else {}))
+        await self.update(row, {"status": status})

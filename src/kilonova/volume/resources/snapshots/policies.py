@@ -18,5 +18,5 @@ RULES = {
     EXTENDED: READER,
     f"{ADMIN_ACTION}:reset_status": OPERATOR,
     f"{ADMIN_ACTION}:force_delete": OPERATOR,
-    "snapshot_extension:snapshot_actions:update_snapshot_status": OPERATOR,
+    "snapshot_extension:snapshot_actions:update_snapshot_status": MEMBER,
 }

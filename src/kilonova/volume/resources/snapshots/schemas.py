@@ -13,7 +13,7 @@ from kilonova.volume.fields import Boolean, Link, Metadata, Name, Text, Uuid
 class SnapshotNew(View, kw_only=True):
     """`force` lets a snapshot be taken of an attached volume, which is always so since 3.66."""
 
-    volume_id: Uuid
+    volume_id: Uuid | None
     name: Name | None = None
     display_name: Name | None = None
     description: Text | None = None

@@ -29,7 +29,7 @@ class Types:
     def __init__(self, logic: TypeLogic) -> None:
         self.logic = logic
 
-    def _view(self, call: Call, known: Known) -> shapes.TypeView:
+    def _view(self, call: Call, known: Known, *, extended: bool = True) -> shapes.TypeView:
         row = known.row
         view = shapes.TypeView(
             id=row.id,
@@ -40,7 +40,7 @@ class Types:
         )
         if call.allowed(EXTRA_SPECS):
             view.extra_specs = self._specs(call, known)
-        if call.allowed(QOS):
+        if extended and call.allowed(QOS):
             view.qos_specs_id = row.qos_specs_id
         return view
 
@@ -49,8 +49,9 @@ class Types:
             return known.extra_specs
         return {name: value for name, value in known.extra_specs.items() if name in FOR_ALL}
 
-    async def _body(self, call: Call, type_id: str) -> Reply:
-        return Reply(shapes.TypeBody(volume_type=self._view(call, await self.logic.show(call.ctx, type_id))))
+    async def _body(self, call: Call, type_id: str, *, extended: bool = False) -> Reply:
+        known = await self.logic.show(call.ctx, type_id)
+        return Reply(shapes.TypeBody(volume_type=self._view(call, known, extended=extended)))
 
     async def list(self, call: Call) -> Reply:
         query = LIST.read(call, maximum=self.logic.deps.options.limit_max)
@@ -65,7 +66,7 @@ class Types:
         return Reply(view)
 
     async def show(self, call: Call, type_id: str) -> Reply:
-        return await self._body(call, type_id)
+        return await self._body(call, type_id, extended=True)
 
     async def create(self, call: Call) -> Reply:
         asked = (await call.decode(shapes.TypeCreate)).volume_type
@@ -87,7 +88,9 @@ class Types:
         if not values:
             raise BadRequest("Specify volume type name, description, is_public or a combination thereof.")
         await self.logic.update(known.row, values)
-        return await self._body(call, known.row.id)
+        view = self._view(call, await self.logic.show(call.ctx, known.row.id), extended=False)
+        view.public = UNSET
+        return Reply(shapes.TypeBody(volume_type=view))
 
     async def delete(self, call: Call, type_id: str) -> Reply:
         await self.logic.delete((await self.logic.show(call.ctx, type_id)).row)

@@ -39,7 +39,7 @@ class TypeView(View, kw_only=True):
     name: str
     description: str | None
     is_public: bool
-    public: bool = field(name="os-volume-type-access:is_public")
+    public: bool | UnsetType = field(default=UNSET, name="os-volume-type-access:is_public")
     extra_specs: dict[str, str] | UnsetType = UNSET
     qos_specs_id: str | UnsetType | None = UNSET
 

@@ -18,6 +18,7 @@ from kilonova.volume.resources.volume_actions import schemas as shapes
 from kilonova.volume.resources.volume_actions.legacy import LegacyLogic
 from kilonova.volume.resources.volume_actions.logic import ActionLogic
 from kilonova.volume.resources.volume_actions.policies import ADMIN_ACTION, IMAGE, A
+from kilonova.volume.resources.volume_actions.retyping import Retyping
 from kilonova.volume.store.volumes import VolumeRow
 
 
@@ -37,6 +38,7 @@ class Wanted(msgspec.Struct, frozen=True):
 class Api:
     actions: ActionLogic
     legacy: LegacyLogic
+    retyping: Retyping
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ async def upload(api: Api, it: Wanted) -> Reply:
     return Reply(shapes.UploadedBody(uploaded=await api.actions.upload(it.ctx, it.row, it.body)))
 
 
+async def retype(api: Api, it: Wanted) -> Reply:
+    await api.retyping.retype(it.ctx, it.row.id, it.body.new_type)
+    return Reply()
+
+
 async def reserve(api: Api, it: Wanted) -> Reply:
     await api.legacy.reserve(it.ctx, it.row)
     return Reply()
@@ -161,6 +168,7 @@ ACTIONS: Mapping[str, Action] = {
     "os-unset_image_metadata": Action(f"{IMAGE}:remove", shapes.ImageMetadataKey, unset_image_metadata),
     "os-volume_upload_image": Action(f"{A}:upload_image", shapes.Upload, upload),
     "revert": Action("volume:revert_to_snapshot", shapes.Revert, revert, since="3.40"),
+    "os-retype": Action("volume:retype", shapes.Retype, retype),
     "os-reserve": Action(f"{A}:reserve", shapes.Nothing, reserve),
     "os-unreserve": Action(f"{A}:unreserve", shapes.Nothing, unreserve),
     "os-begin_detaching": Action(f"{A}:begin_detaching", shapes.Nothing, begin_detaching),

@@ -13,6 +13,7 @@ RULES = {
     "volume:extend_attached_volume": MEMBER,
     "volume:revert_to_snapshot": MEMBER,
     "volume:update_readonly_flag": MEMBER,
+    "volume:retype": MEMBER,
     f"{A}:upload_image": MEMBER,
     f"{A}:upload_public": OPERATOR,
     f"{A}:reserve": MEMBER,

@@ -15,6 +15,7 @@ from kilonova.volume.resources.volume_actions.handlers import ACTIONS, Api, Volu
 from kilonova.volume.resources.volume_actions.legacy import LegacyLogic
 from kilonova.volume.resources.volume_actions.logic import ActionLogic
 from kilonova.volume.resources.volume_actions.policies import RULES
+from kilonova.volume.resources.volume_actions.retyping import Retyping
 from kilonova.volume.resources.volumes.logic import VolumeLogic
 from kilonova.volume.resources.volumes.routes import ONE
 
@@ -28,7 +29,8 @@ REPLIES = shapes.ImageMetadataView | shapes.ConnectionView | shapes.UploadedBody
 
 
 def routes(deps: Deps) -> list[Route]:
-    actions = VolumeActions(Api(ActionLogic(VolumeLogic(deps)), LegacyLogic(AttachmentLogic(deps))))
+    volumes = VolumeLogic(deps)
+    actions = VolumeActions(Api(ActionLogic(volumes), LegacyLogic(AttachmentLogic(deps)), Retyping(volumes)))
     return [
         Route(
             "POST", f"{ONE}/action", actions.act, "volume:get", 202, body=BODIES, reply=REPLIES,

@@ -52,6 +52,13 @@ class Revert(Body, kw_only=True):
     snapshot_id: Uuid
 
 
+class Retype(Body, kw_only=True):
+    """A type's id or name; with `never` the volume stays at its back end."""
+
+    new_type: Annotated[str, Meta(min_length=1, max_length=255)]
+    migration_policy: Literal["on-demand", "never"] | None = None
+
+
 class Attach(View, kw_only=True):
     """By a server or by a host."""
 

@@ -15,7 +15,7 @@ from kilonova.volume.fields import truth
 from kilonova.volume.resources.base import scope_of
 from kilonova.volume.resources.volumes.logic import VolumeLogic
 from kilonova.volume.resources.volumes.schemas import VolumeNew
-from kilonova.volume.store import items, services, types
+from kilonova.volume.store import default_types, encryption, items, services, types
 from kilonova.volume.store.snapshots import SNAPSHOTS
 from kilonova.volume.store.types import TYPES, TypeRow
 from kilonova.volume.store.volumes import VOLUMES, VolumeRow
@@ -71,6 +71,8 @@ class Creation:
                 return known.id
             source = await self._source(tx.connection, ctx, asked, image)
             kind = await self._type(tx.connection, ctx, asked.volume_type, source)
+            if await encryption.get(tx.connection, kind.id) is not None:
+                raise errors.NoEncryptedVolumes(name=kind.name)
             specs = (await items.of(tx.connection, items.EXTRA_SPECS, [kind.id]))[kind.id]
             size, zone = _size(asked.size, source), await self._zone(tx.connection, asked.availability_zone)
             await self.volumes.quotas.check_volumes(
@@ -79,7 +81,7 @@ class Creation:
             new: dict[str, Any] = {
                 "id": volume_id, "project_id": ctx.project_id, "user_id": ctx.user_id or "", "size": size, "quota_size": size,
                 "name": asked.name, "description": asked.description, "status": "creating", "bootable": source.bootable,
-                "multiattach": _is(specs.get("multiattach")), "encrypted": False, "readonly": False,
+                "multiattach": is_set(specs.get("multiattach")), "encrypted": False, "readonly": False,
                 "availability_zone": zone, "type_id": kind.id, "snapshot_id": source.snapshot_id,
                 "source_volid": asked.source_volid, "image_id": image.id if image else None,
                 "created_at": self.deps.clock.row_time(),
@@ -127,7 +129,7 @@ class Creation:
         )
 
     async def _type(self, connection: Connection, ctx: RequestContext, asked: str | None, source: Source) -> TypeRow:
-        """The one that is asked for, else the source's, else the default one."""
+        """The one that is asked for, else the source's, else the project's or the cloud's default."""
         if asked:
             found = await types.named(connection, asked, seen_by=None if ctx.is_admin else ctx.project_id)
             if found is None:
@@ -135,6 +137,9 @@ class Creation:
             return found
         if source.type_id is not None and (own := await TYPES.get(connection, source.type_id)) is not None:
             return own
+        own_default = await default_types.find(connection, str(ctx.project_id))
+        if own_default and (chosen := await TYPES.get(connection, own_default[0].type_id)) is not None:
+            return chosen
         default = await types.named(connection, self.deps.options.default_volume_type)
         if default is None:
             raise errors.TypeNameNotFound(name=self.deps.options.default_volume_type)
@@ -172,6 +177,6 @@ def _size(asked: Any, source: Source) -> int:
     return size
 
 
-def _is(spec: str | None) -> bool:
+def is_set(spec: str | None) -> bool:
     """`<is> True`, as extra specs say yes."""
     return spec is not None and truth(spec.removeprefix("<is>").strip())

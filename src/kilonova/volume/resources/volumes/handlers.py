@@ -47,7 +47,9 @@ class Volumes:
         return await self._body(call, volume_id)
 
     async def _body(self, call: Call, volume_id: str) -> Reply:
-        return Reply(shapes.VolumeBody(volume=views.full(call, await self.logic.show(call.ctx, volume_id))))
+        return Reply(
+            shapes.VolumeBody(volume=views.full(call, await self.logic.show(call.ctx, volume_id), extended=False))
+        )
 
     async def list(self, call: Call) -> Reply:
         query = LIST.read(call, maximum=self.logic.deps.options.limit_max)

@@ -20,7 +20,8 @@ def brief(call: Call, known: Known) -> shapes.VolumeBrief:
     return shapes.VolumeBrief(id=row.id, name=row.name, links=links(call, "volumes", row.id))
 
 
-def full(call: Call, known: Known) -> shapes.VolumeView:
+def full(call: Call, known: Known, *, extended: bool = True) -> shapes.VolumeView:
+    """What creates and changes a volume answers without the `extended` attributes."""
     row, target = known.row, owned(known.row)
     sees_host = call.allowed(HOST, target)
     view = shapes.VolumeView(
@@ -33,6 +34,9 @@ def full(call: Call, known: Known) -> shapes.VolumeView:
         attachments=[_attached(item, sees_host) for item in known.attachments if item.status in USED],
         volume_image_metadata=known.image or UNSET, service_uuid=known.service_uuid,
     )  # fmt: skip
+    if not extended:
+        view.volume_image_metadata = UNSET
+        return view
     if sees_host:
         view.host, view.provider_id, view.cluster_name = row.host, None, None
     if call.allowed(TENANT, target):

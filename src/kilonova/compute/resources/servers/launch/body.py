@@ -40,6 +40,8 @@ def to_launch(call: Call, body: shapes.ServerCreate, *, clock: Clock, password_l
     if hostname is not None and count > 1:
         raise errors.AmbiguousHostname
     devices, image_id = block_devices(asked)
+    if devices:
+        call.authorize({"project_id": call.ctx.project_id}, "os_compute_api:servers:create:attach_volume")
     wanted = LaunchRequest(
         name=asked.name, description=_description(call, asked), flavor_id=str(asked.flavor_ref).rstrip("/").split("/")[-1],
         image_id=image_id, metadata=asked.metadata, networks=_networks(call, asked),
