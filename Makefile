@@ -1,6 +1,6 @@
 # make launch   from nothing to a real guest that you can log in to        make stop, make clean
 # make cluster  all of it twice on real engines, two compute hosts, a guest on each        make cluster-stop
-# make ceph     installs Ceph, then tests images, volumes and servers in it
+# make ceph     installs Ceph, then tests images, volumes and servers in it, and measures clones
 # make grid     every step of a launch times every process that may die, all attacks; see docs/explanation/reliability.md
 # make bench    the numbers, as tables and JSON; those of SPEC.md with their bounds
 # make docs     the documentation as a site in docs/_build/html, with warnings as errors
@@ -32,6 +32,7 @@ cluster-stop: venv
 ceph: venv
 	@scripts/install-ceph.sh
 	$(BIN)/pytest -q --durations=20 -m ceph
+	$(BIN)/python -m benchmarks clones --rounds 3
 
 grid: system engines venv
 	$(BIN)/python -m tests.process.cluster.grid

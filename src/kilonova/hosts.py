@@ -23,6 +23,7 @@ from kilonova.network.agent.registry import check_names
 from kilonova.settings import Settings
 from kilonova.tls import verify_context
 from kilonova.volume.backends.driver import VolumeDriver
+from kilonova.volume.backends.options import RbdBackendOptions
 from kilonova.volume.backends.registry import BackendContext
 from kilonova.volume.backends.registry import load as load_backend
 
@@ -85,6 +86,8 @@ def backends_of(settings: Settings, clock: Clock) -> dict[str, VolumeDriver]:
     found = {}
     for name, options in named.items():
         driver = single if options is None else options.__struct_config__.tag
+        if options is None and driver == "rbd":
+            options = RbdBackendOptions(**msgspec.structs.asdict(settings.ceph))
         context = BackendContext(
             name=name, host=settings.host, state_dir=settings.state_dir, options=options, clock=clock,
             address=settings.agent.host_ip, guest_user=settings.disks.owner,

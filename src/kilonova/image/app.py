@@ -57,11 +57,12 @@ class ImageService:
         store: ImageStore | None = None,
     ) -> None:  # fmt: skip
         options = options or ImageOptions()
-        self.store = store or make_store(options.store, Path(options.store_dir or core.state_dir / "images"), ceph)
+        folder = Path(options.store_dir or core.state_dir / "images")
+        self.store = store or make_store(options.store, folder, ceph)
         self.core = core
         self.database = core.database("image", metadata)
         images = ImageLogic(self.database, core.clock, options, self.store)
-        self._data = DataLogic(images)
+        self._data = DataLogic(images, folder / "converting")
         self._recovery = Repeated("image recovery", core.clock, RECOVER_AGAIN, self._data.recover)
         deps = Deps(images, self._data, image_fields(options.disk_formats, options.container_formats))
         self.routes = [route for resource in RESOURCES for route in resource.routes(deps)]

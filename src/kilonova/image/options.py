@@ -25,10 +25,10 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     store: Annotated[str, doc("Back end that stores image data: file, or rbd (Ceph: section ceph).")] = "file"
     store_dir: Annotated[str | None, doc("Folder of the store file; not set: images in the state directory.")] = None
     not_raw: Annotated[
-        Literal["auto", "accept", "refuse"],
+        Literal["auto", "accept", "refuse", "convert"],
         doc(
-            "Uploads of disk formats other than raw: accept, refuse, or auto: refuse where servers' disks are clones of "
-            "raw images, as with the store rbd."
+            "Uploads of disk formats other than raw: accept, refuse, convert (to raw), or auto: refuse where servers' disks "
+            "are clones of raw images, as with the store rbd."
         ),
     ] = "auto"
     show_image_direct_url: Annotated[bool, doc("Whether images show the URL of their data in the store.")] = False

@@ -15,6 +15,7 @@ from kilonova.testing.engines import Ceph
 from tests.eventually import eventually
 from tests.host.guest_cloud.clouds import own_cloud
 from tests.host.guest_cloud.guests import Guest, Guests
+from tests.process.cloud.test_server_volumes import attach, becomes, is_gone, volume
 
 pytestmark = [pytest.mark.guest, pytest.mark.ceph]
 KEPT = "cat /root/kept"
@@ -37,8 +38,8 @@ def servers(options: CephOptions) -> Iterator[Pool]:
 def guests(options: CephOptions, guest_images: GuestImages) -> Iterator[Guests]:
     reach = {"CONF": str(options.conf), "USER": options.user, "KEYRING": options.keyring}
     settings = {f"KILONOVA_CEPH_{key}": value for key, value in reach.items()}
-    raw = {"KILONOVA_COMPUTE_SNAPSHOT_IMAGE_FORMAT": "raw"}
-    with own_cloud("kf", KILONOVA_IMAGE_STORE="rbd", KILONOVA_DISKS_STORE="rbd", **raw, **settings) as (cloud, _):
+    settings |= {f"KILONOVA_{key}": "rbd" for key in ("IMAGE_STORE", "DISKS_STORE", "VOLUME_AGENT_DRIVER")}
+    with own_cloud("kf", KILONOVA_COMPUTE_SNAPSHOT_IMAGE_FORMAT="raw", **settings) as (cloud, _):
         made = Guests(cloud, guest_images, raw=True)
         made.allow("tcp", 22)
         yield made
@@ -83,6 +84,31 @@ def test_an_image_of_a_running_guest(guests: Guests, guest: Guest) -> None:
     copy = guests.launch(image, name="copy")
     assert copy.wait_ssh(KEPT).strip() == "written"
     copy.delete()
+
+
+def test_volumes_are_clones_and_keep_what_guests_write(guests: Guests, guest: Guest, options: CephOptions) -> None:
+    of_image = volume(guests.demo, imageRef=guests.whole_disk)
+    pool = Pool(options, "volumes")
+    assert pool.parent(f"volume-{of_image}") == ("images", guests.whole_disk, "snap")
+    attach(guests.demo, guest.id, of_image)
+    becomes(guests.demo, of_image, "in-use")
+    guest.wait_ssh("test -b /dev/vdb && mkdir -p /v && mount /dev/vdb /v && echo kept >/v/word && umount /v && sync")
+    guests.demo.ok("POST", "volume", f"/volumes/{of_image}/action", {"os-extend": {"new_size": 2}})
+    guest.wait_ssh("test $(cat /sys/block/vdb/size) = 4194304")
+    guests.demo.ok("DELETE", "compute", f"/servers/{guest.id}/os-volume_attachments/{of_image}")
+    becomes(guests.demo, of_image, "available")
+    copy = volume(guests.demo, size=2, source_volid=of_image)
+    guests.demo.ok("DELETE", "volume", f"/volumes/{of_image}")
+    is_gone(guests.demo, of_image)
+    attach(guests.demo, guest.id, copy)
+    becomes(guests.demo, copy, "in-use")
+    assert guest.wait_ssh("mount /dev/vdb /v && cat /v/word && umount /v").strip() == "kept"
+    guests.demo.ok("DELETE", "compute", f"/servers/{guest.id}/os-volume_attachments/{copy}")
+    becomes(guests.demo, copy, "available")
+    guests.demo.ok("DELETE", "volume", f"/volumes/{copy}")
+    is_gone(guests.demo, copy)
+    assert pool.names() == []
+    pool.close()
 
 
 def test_rescue_and_shelving(guest: Guest) -> None:

@@ -11,7 +11,7 @@ import pytest
 from kilonova.core.ceph import CephOptions, Pool
 from kilonova.image.options import ImageOptions
 from kilonova.image.store import images as store
-from tests.service.image.support import IMAGES, JSON, active, create, patch, put, show
+from tests.service.image.support import IMAGES, JSON, active, create, digests, patch, put, qemu_img, show, stored
 
 RBD = ImageOptions(store="rbd")
 AWAY = "[global]\nfsid = 00000000-0000-0000-0000-000000000001\nmon_host = 127.0.0.1:1\n"
@@ -68,6 +68,35 @@ async def test_a_disk_that_is_not_raw_is_refused_with_the_reason(cloud, nowhere)
     assert (await show(client, image["id"]))["status"] == "queued"
     client = await cloud.restart(ImageOptions(not_raw="refuse"))
     assert (await put(client, image["id"], b"QFI\xfb" + bytes(600))).status == 415
+
+
+async def test_a_disk_that_is_not_raw_is_converted(cloud, tmp_path):
+    client = await cloud.restart(ImageOptions(not_raw="convert"))
+    raw, made = tmp_path / "disk.raw", tmp_path / "disk.qcow2"
+    raw.write_bytes(b"system" + bytes(2 << 20))
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", str(raw), str(made))
+    image = await active(client, data=made.read_bytes(), disk_format="qcow2")
+    size = raw.stat().st_size + -raw.stat().st_size % 512
+    assert (image["disk_format"], image["size"], image["virtual_size"]) == ("raw", size, size)
+    data = (await client("GET", f"{IMAGES}/{image['id']}/file")).content
+    assert data == raw.read_bytes() + bytes(size - raw.stat().st_size)
+    assert (image["checksum"], image["os_hash_value"]) == digests(data)
+    assert stored(cloud.folder) == [image["id"]]
+
+
+async def test_a_conversion_that_can_not_be_leaves_the_image_as_it_was(cloud, tmp_path):
+    client = await cloud.restart(ImageOptions(not_raw="convert", max_image_size=1 << 20))
+    big, backed = tmp_path / "big.qcow2", tmp_path / "backed.qcow2"
+    qemu_img("create", "-f", "qcow2", str(big), "1G")
+    qemu_img("create", "-f", "qcow2", "-b", str(big), "-F", "qcow2", str(backed), "1M")
+    for file, status in ((big, 413), (backed, 415)):
+        image = await create(client, disk_format="qcow2")
+        assert (await put(client, image["id"], file.read_bytes())).status == status
+        seen = await show(client, image["id"])
+        assert (seen["status"], seen["disk_format"]) == ("queued", "qcow2")
+    ploop = await create(client, disk_format="ploop")
+    assert (await put(client, ploop["id"], bytes(1000))).status == 415
+    assert stored(cloud.folder) == []
 
 
 async def test_a_cluster_that_is_away_is_no_end_of_the_service(cloud, nowhere):

@@ -49,6 +49,7 @@ from kilonova.volume.backends.registry import BackendContext
 
 GIB = 1 << 30
 WORKERS = 8
+UNKNOWN = 1 << 50  # bytes of a cluster that does not count them, as no manager runs; one that is full says so itself
 RAW = ("raw", "iso", "ami", "ari", "aki")
 ENCRYPTED = "volume {}: the rbd back end does not encrypt volumes"
 T = TypeVar("T")
@@ -81,6 +82,8 @@ class RbdBackend(VolumeDriver):
             return self._pool.usage(), sum(self._sizes.values())
 
         (total, free), provisioned = await self._run("capacity", "", look)
+        if not total:
+            total = free = UNKNOWN
         return Capacity(
             total_gb=total / GIB, free_gb=free / GIB, provisioned_gb=provisioned / GIB, thin=True, protocol="ceph",
             multiattach=True,

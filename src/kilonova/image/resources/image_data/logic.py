@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from kilonova.core import log
 from kilonova.core.db import retried
 from kilonova.image import errors
 from kilonova.image.quotas import Reserved
+from kilonova.image.resources.image_data.conversion import QEMU_NAMES, Spool
 from kilonova.image.resources.image_data.inspection import Inspection
 from kilonova.image.resources.images.logic import ImageLogic
 from kilonova.image.resources.images.schemas import ImageRecord
@@ -67,7 +69,9 @@ class _Sink:
 
 
 class DataLogic:
-    def __init__(self, images: ImageLogic) -> None:
+    def __init__(self, images: ImageLogic, work: Path) -> None:
+        """`work`: a folder for disks that are converted."""
+        self.work = work
         self.images, self.database, self.data = images, images.database, images.data
         self._endings: set[asyncio.Future[None]] = set()
 
@@ -108,7 +112,10 @@ class DataLogic:
             await asyncio.to_thread(upload.start)
             held = await self._claim(image, upload_id, announced)
             room = Reserved(self.images.quotas, image, upload_id, held)
-            values = await self._receive(_Sink(upload, image), pieces, announced, room)
+            if self._not_raw(image) == "convert":
+                values = await self._converted(upload, image, pieces, announced, room)
+            else:
+                values = await self._receive(_Sink(upload, image), pieces, announced, room)
             await self._activate(image.id, upload_id, values)
         except BaseException as error:
             await self._undo(upload, image.id, upload_id)
@@ -130,11 +137,37 @@ class DataLogic:
             raise errors.FormatsMissing(names=", ".join(missing))
         if announced is not None and announced > self.images.options.max_image_size:
             raise errors.ImageTooLarge(limit=self.images.options.max_image_size)
-        refused = self.images.options.not_raw == "refuse" or (
-            self.images.options.not_raw == "auto" and self.data.clones
-        )
-        if refused and image.disk_format in CLONED_AS_RAW and image.container_format == "bare":
+        if self._not_raw(image) == "refuse":
             raise errors.NotRaw(image_id=image.id, disk_format=image.disk_format)
+
+    def _not_raw(self, image: ImageRecord) -> str:
+        """What is done with the image: accept, refuse or convert."""
+        if image.disk_format not in CLONED_AS_RAW or image.container_format != "bare":
+            return "accept"
+        chosen = self.images.options.not_raw
+        if chosen == "auto":
+            return "refuse" if self.data.clones else "accept"
+        return "refuse" if chosen == "convert" and image.disk_format not in QEMU_NAMES else chosen
+
+    async def _converted(
+        self, upload: Upload, image: ImageRecord, pieces: AsyncIterator[bytes], announced: int | None, room: Reserved
+    ) -> dict[str, Any]:
+        """What the record is to say of the raw disk, whose size counts for limits and quota."""
+        spool, limit = Spool(image, self.work), self.images.options.max_image_size
+        try:
+            await asyncio.to_thread(spool.start)
+            found = await self._receive(_Sink(spool, image), pieces, announced, room)
+            size = found["virtual_size"]
+            if size is None or size > limit:
+                raise errors.ImageTooLarge(limit=limit)
+            await room.reach(size)
+            await spool.convert()
+            sink, raw = _Sink(upload, msgspec.structs.replace(image, disk_format="raw")), spool.pieces(BATCH)
+            while (piece := await asyncio.to_thread(next, raw, None)) is not None:
+                await asyncio.to_thread(sink.take, piece)
+            return await asyncio.to_thread(sink.finish) | {"disk_format": "raw"}
+        finally:
+            await asyncio.to_thread(spool.close)
 
     @retried
     async def _claim(self, image: ImageRecord, upload_id: str, announced: int | None) -> int:
