@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from kilonova.compute.virt.block import FileSource, NbdSource, RbdSource
+from kilonova.compute.virt.block import FileSource, IscsiSource, NbdSource, RbdSource
 from kilonova.compute.virt.driver import GuestDisk, GuestInterface, GuestSpec
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, domain_xml
 from kilonova.compute.virt.libvirt.host import firmware
@@ -31,6 +31,14 @@ def nbd(volume: str) -> NbdSource:
     return NbdSource(export=volume, socket=Path("/run/kilonova/exports") / volume / "nbd")
 
 
+CHAP = IscsiSource(
+    host="192.0.2.7",
+    port=61000,
+    target="iqn.2010-10.org.openstack:volume-1",
+    unit=1,
+    user="one",
+    password=Secret(b"not seen"),
+)
 ROOT = GuestDisk(source=file_at("/srv/disks/root.qcow2", "qcow2"), target="vda", boot_index=0)
 CONFIG = GuestDisk(source=file_at("/srv/disks/config.iso"), target="vdb", device="cdrom", readonly=True)
 BRIDGED = BridgeVif(tap_name="tap0123abcd-ef", bridge_name="brq0123abcd-ef")
@@ -84,8 +92,13 @@ CASES = {
         ),
         HostFacts(),
     ),
-    "ceph": (
-        guest(disks=(GuestDisk(source=RbdSource(pool="servers", image=f"{UUID}_disk"), target="vda", boot_index=0),)),
+    "network_disks": (
+        guest(
+            disks=(
+                GuestDisk(source=RbdSource(pool="servers", image=f"{UUID}_disk"), target="vda", boot_index=0),
+                GuestDisk(source=CHAP, target="vdb", serial="volume"),
+            )
+        ),
         HostFacts(ceph=CephOptions(conf=Path("/etc/ceph/ceph.conf"), user="compute")),
     ),
     "all_properties": (

@@ -43,10 +43,21 @@ class RbdSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     image: str
 
 
+class IscsiSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="iscsi"):
+    """A unit of an iSCSI target, with CHAP."""
+
+    host: str
+    port: int
+    target: str
+    unit: int
+    user: str
+    password: Secret
+
+
 class FakeSource(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="fake"):
     """A volume without data, of the fake back end."""
 
     volume_id: str
 
 
-BlockSource = FileSource | NbdSource | NbdTlsSource | RbdSource | FakeSource
+BlockSource = FileSource | NbdSource | NbdTlsSource | RbdSource | IscsiSource | FakeSource

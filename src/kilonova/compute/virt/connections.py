@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kilonova.compute.virt.block import BlockSource, FakeSource, FileSource, NbdSource, NbdTlsSource, RbdSource
+from kilonova.compute.virt.block import (
+    BlockSource,
+    FakeSource,
+    FileSource,
+    IscsiSource,
+    NbdSource,
+    NbdTlsSource,
+    RbdSource,
+)
 from kilonova.core.secret import Secret
 
 
@@ -24,6 +32,14 @@ def _nbd(data: Mapping[str, Any]) -> BlockSource:
     )  # fmt: skip
 
 
+def _iscsi(data: Mapping[str, Any]) -> BlockSource:
+    host, _, port = str(data["target_portal"]).rpartition(":")
+    return IscsiSource(
+        host=host, port=int(port), target=data["target_iqn"], unit=int(data["target_lun"]), user=data["auth_username"],
+        password=Secret(data["auth_password"].encode()),
+    )  # fmt: skip
+
+
 def _fake(data: Mapping[str, Any]) -> BlockSource:
     return FakeSource(volume_id=data["volume_id"])
 
@@ -34,7 +50,7 @@ def _rbd(data: Mapping[str, Any]) -> BlockSource:
 
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], BlockSource]] = {
-    "file": _file, "nbd": _nbd, "rbd": _rbd, "fake": _fake,
+    "file": _file, "nbd": _nbd, "rbd": _rbd, "iscsi": _iscsi, "fake": _fake,
 }  # fmt: skip
 
 

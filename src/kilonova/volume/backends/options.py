@@ -44,10 +44,16 @@ class LocalBackendOptions(
     ] = False
 
 
+class IscsiBackendOptions(LocalBackendOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="iscsi"):
+    """Of volumes that are files of the agent's host and exported by iSCSI."""
+
+    target_prefix: Annotated[str, doc("Begin of targets' names.")] = "iqn.2010-10.org.openstack:"
+
+
 class RbdBackendOptions(
     CephOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="rbd"
 ):
     """Of volumes in Ceph: the cluster, the user, and the pools of volumes and of the images that they are cloned from."""
 
 
-BackendOptions = FakeBackendOptions | LocalBackendOptions | RbdBackendOptions
+BackendOptions = FakeBackendOptions | LocalBackendOptions | IscsiBackendOptions | RbdBackendOptions

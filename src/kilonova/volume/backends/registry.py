@@ -54,6 +54,12 @@ def _local(context: BackendContext) -> VolumeDriver:
     return LocalBackend(context)
 
 
+def _iscsi(context: BackendContext) -> VolumeDriver:
+    from kilonova.volume.backends.iscsi.backend import IscsiBackend
+
+    return IscsiBackend(context)
+
+
 def _rbd(context: BackendContext) -> VolumeDriver:
     from kilonova.volume.backends.rbd import RbdBackend
 
@@ -61,5 +67,8 @@ def _rbd(context: BackendContext) -> VolumeDriver:
 
 
 BACKENDS: Registry[Callable[[BackendContext], VolumeDriver]] = Registry(
-    "[volume] driver of a back end", "volume back end", "volume_backends", {"fake": _fake, "local": _local, "rbd": _rbd}
+    "[volume] driver of a back end",
+    "volume back end",
+    "volume_backends",
+    {"fake": _fake, "local": _local, "iscsi": _iscsi, "rbd": _rbd},
 )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lxml import etree
 
-from kilonova.compute.virt.block import FileSource, NbdSource, RbdSource
+from kilonova.compute.virt.block import FileSource, IscsiSource, NbdSource, RbdSource
 from kilonova.compute.virt.libvirt.elements import el
 from kilonova.compute.virt.libvirt.options import HostFacts
 from kilonova.compute.virt.libvirt.taps import check_tap_name
@@ -45,6 +45,19 @@ def _rbd(source: RbdSource, host: HostFacts) -> SourceXml:
     return SourceXml("network", "raw", where)
 
 
+def _iscsi(source: IscsiSource, _host: HostFacts) -> SourceXml:
+    """QEMU is the initiator; the password is in libvirtd's secret."""
+    auth = el("auth", el("secret", type="iscsi", uuid=chap_secret(source)), username=source.user)
+    host = el("host", name=source.host, port=source.port)
+    where = el("source", host, auth, protocol="iscsi", name=f"{source.target}/{source.unit}")
+    return SourceXml("network", "raw", where, waits=True)
+
+
+def chap_secret(source: IscsiSource) -> str:
+    """The id of libvirt's secret for the password: the same each time."""
+    return str(uuid.uuid5(SECRETS, f"chap {source.user}"))
+
+
 def ceph_secret(ceph: CephOptions) -> str:
     """The id of libvirt's secret for the Ceph user's key: the same each time."""
     return str(uuid.uuid5(SECRETS, f"{ceph.conf} {ceph.user}"))
@@ -63,6 +76,6 @@ def _bridge(vif: BridgeVif) -> VifXml:
 
 
 SOURCES: Mapping[type, Callable[[Any, HostFacts], SourceXml]] = {
-    FileSource: _file, NbdSource: _nbd, RbdSource: _rbd,
+    FileSource: _file, NbdSource: _nbd, RbdSource: _rbd, IscsiSource: _iscsi,
 }  # fmt: skip
 VIFS: Mapping[type, Callable[[Any], VifXml]] = {BridgeVif: _bridge}

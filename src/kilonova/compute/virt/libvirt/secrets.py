@@ -12,9 +12,9 @@ from typing import Any
 import libvirt
 from lxml import etree
 
-from kilonova.compute.virt.block import RbdSource
+from kilonova.compute.virt.block import IscsiSource, RbdSource
 from kilonova.compute.virt.driver import GuestDisk, VirtError
-from kilonova.compute.virt.libvirt.devices import ceph_secret
+from kilonova.compute.virt.libvirt.devices import ceph_secret, chap_secret
 from kilonova.compute.virt.libvirt.domain_xml import secret_uuid
 from kilonova.compute.virt.libvirt.elements import el
 from kilonova.compute.virt.libvirt.options import HostFacts
@@ -26,6 +26,8 @@ def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
     if any(isinstance(disk.source, RbdSource) for disk in disks):
         _keep_ceph_key(conn, host.ceph)
     for disk in disks:
+        if isinstance(disk.source, IscsiSource):
+            _keep_chap_password(conn, disk.source)
         if disk.passphrase is not None:
             made = el(
                 "secret", el("uuid", secret_uuid(disk)), el("description", f"disk {disk.serial}"),
@@ -33,6 +35,12 @@ def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
             )  # fmt: skip
             secret = conn.secretDefineXML(etree.tostring(made, encoding="unicode"))
             secret.setValue(disk.passphrase.reveal)
+
+
+def _keep_chap_password(conn: Any, source: IscsiSource) -> None:
+    usage = el("usage", el("target", f"{source.target} {source.user}"), type="iscsi")
+    made = el("secret", el("uuid", chap_secret(source)), usage, ephemeral="yes", private="yes")
+    conn.secretDefineXML(etree.tostring(made, encoding="unicode")).setValue(source.password.reveal)
 
 
 def _keep_ceph_key(conn: Any, ceph: CephOptions) -> None:
@@ -46,9 +54,10 @@ def _keep_ceph_key(conn: Any, ceph: CephOptions) -> None:
 
 
 def used(domain: Any) -> set[str]:
-    """Ids of the secrets of its disks."""
+    """Ids of the secrets of its disks alone: not the Ceph key, which all have."""
     definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE).encode())
-    return {node.get("uuid", "") for node in definition.iterfind("devices/disk/source/encryption/secret")}
+    kinds = ("encryption/secret", "auth/secret[@type='iscsi']")
+    return {node.get("uuid", "") for kind in kinds for node in definition.iterfind(f"devices/disk/source/{kind}")}
 
 
 def forget(conn: Any, ids: Iterable[str]) -> None:

@@ -55,18 +55,20 @@ def told(step: str) -> Iterator[None]:
 
 class LocalBackend(VolumeDriver):
     name = "local"
+    kind = protocol = "nbd"
+    programs = ("qemu-storage-daemon", "qemu-img")
 
     def __init__(self, context: BackendContext) -> None:
         options = context.options or LocalBackendOptions()
         self._folder = Path(options.folder) if options.folder else context.folder
         self._clock = context.clock
         self._records = Records(self._folder)
-        self._exports = Exports(context, options)
+        self._exports = self._make_exports(context, options)
         self._locks = KeyedLocks()
 
     async def start(self) -> None:
         try:
-            for name in ("qemu-storage-daemon", "qemu-img"):
+            for name in self.programs:
                 tool(name)
             with os_errors(f"opening {self._folder}"):
                 await asyncio.to_thread(self._records.open)
@@ -86,7 +88,7 @@ class LocalBackend(VolumeDriver):
         records = await asyncio.to_thread(self._all)
         return Capacity(
             total_gb=found.f_blocks * found.f_frsize / GIB, free_gb=found.f_bavail * found.f_frsize / GIB,
-            provisioned_gb=float(sum(record.size_gb for record in records.values())), protocol="nbd", multiattach=True,
+            provisioned_gb=float(sum(record.size_gb for record in records.values())), protocol=self.protocol, multiattach=True,
         )  # fmt: skip
 
     async def create(self, volume_id: str, size_gb: int, *, key: Secret | None = None) -> None:
@@ -114,7 +116,7 @@ class LocalBackend(VolumeDriver):
         async with self._making(volume_id, step) as made:
             if made is not None:
                 source = await asyncio.to_thread(self._records.get, source_id)
-                await copy(self._records.data(source_id), made / "volume", self._exports.daemon(source_id), step=step)
+                await self._exports.copy(source_id, self._records.data(source_id), made / "volume", step=step)
                 await self._copied(made, volume_id, size_gb, source)
 
     async def create_from_snapshot(self, volume_id: str, size_gb: int, snapshot_id: str, source_id: str) -> None:
@@ -158,7 +160,7 @@ class LocalBackend(VolumeDriver):
                 if not target.exists():
                     with self._records.making(snapshot_id) as made:
                         fresh = made / "snapshot"
-                        await copy(self._records.data(volume_id), fresh, self._exports.daemon(volume_id), step=step)
+                        await self._exports.copy(volume_id, self._records.data(volume_id), fresh, step=step)
                         await asyncio.to_thread(self._records.settle, fresh, target)
 
     async def delete_snapshot(self, snapshot_id: str, volume_id: str) -> None:
@@ -190,8 +192,7 @@ class LocalBackend(VolumeDriver):
                 await asyncio.to_thread(self._records.get, volume_id)
                 image = made / "raw"
                 async with self._locks[volume_id]:
-                    daemon = self._exports.daemon(volume_id)
-                    await copy(self._records.data(volume_id), image, daemon, step=step)
+                    await self._exports.copy(volume_id, self._records.data(volume_id), image, step=step)
                 if disk_format != "raw":
                     await qemu_img.convert(image, "raw", made / disk_format, disk_format, step=step)
                     image = made / disk_format
@@ -207,7 +208,7 @@ class LocalBackend(VolumeDriver):
                     record = await asyncio.to_thread(self._admit, volume_id, record, attachment_id, connector)
                 await self._exports.apply(volume_id, self._records.data(volume_id), record)
                 data = self._exports.info(volume_id, attachment_id, record)
-        return ConnectionInfo(driver_volume_type="nbd", data=data)
+        return ConnectionInfo(driver_volume_type=self.kind, data=data)
 
     async def disconnect(self, volume_id: str, attachment_id: str) -> None:
         async with self._locks[volume_id]:
@@ -231,6 +232,9 @@ class LocalBackend(VolumeDriver):
         await asyncio.to_thread(self._records.clear)
 
     # inside
+
+    def _make_exports(self, context: BackendContext, options: LocalBackendOptions) -> Exports:
+        return Exports(context, options)
 
     @asynccontextmanager
     async def _making(self, volume_id: str, step: str) -> AsyncIterator[Path | None]:

@@ -18,6 +18,7 @@ from kilonova.core import log
 from kilonova.core.block.errors import DiskError
 from kilonova.core.block.storage_daemon import Served, StorageDaemon
 from kilonova.volume.backends.errors import BackendError, NotSupported
+from kilonova.volume.backends.local.copies import copy
 from kilonova.volume.backends.local.records import Attachment, Record
 from kilonova.volume.backends.options import LocalBackendOptions
 from kilonova.volume.backends.registry import BackendContext
@@ -63,6 +64,10 @@ class Exports:
     async def remove_all(self) -> None:
         for folder in await asyncio.to_thread(self._folders):
             await StorageDaemon(folder).remove()
+
+    async def copy(self, volume_id: str, data: Path, target: Path, *, step: str) -> None:
+        """The volume's bytes as they are at one moment."""
+        await copy(data, target, self.daemon(volume_id), step=step)
 
     def daemon(self, volume_id: str) -> StorageDaemon:
         return StorageDaemon(self._runtime / volume_id)
