@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,16 @@ def servers(options: CephOptions) -> Iterator[Pool]:
 def guests(options: CephOptions, guest_images: GuestImages) -> Iterator[Guests]:
     reach = {"CONF": str(options.conf), "USER": options.user, "KEYRING": options.keyring}
     settings = {f"KILONOVA_CEPH_{key}": value for key, value in reach.items()}
-    settings |= {f"KILONOVA_{key}": "rbd" for key in ("IMAGE_STORE", "DISKS_STORE", "VOLUME_AGENT_DRIVER")}
-    with own_cloud("kf", KILONOVA_COMPUTE_SNAPSHOT_IMAGE_FORMAT="raw", **settings) as (cloud, _):
+    rbd = {"driver": "rbd", "conf": str(options.conf), "user": options.user, "keyring": options.keyring}
+    backends = json.dumps({"rbd": rbd, "iscsi": {"driver": "iscsi"}})
+    settings |= {
+        "KILONOVA_IMAGE_STORE": "rbd", "KILONOVA_DISKS_STORE": "rbd", "KILONOVA_VOLUME_AGENT_BACKENDS": backends,
+        "KILONOVA_COMPUTE_SNAPSHOT_IMAGE_FORMAT": "raw",
+    }  # fmt: skip
+    with own_cloud("kf", **settings) as (cloud, _):
+        for name in ("rbd", "iscsi"):
+            kind = {"name": name, "extra_specs": {"volume_backend_name": name}}
+            cloud.api("admin").ok("POST", "volume", "/types", {"volume_type": kind})
         made = Guests(cloud, guest_images, raw=True)
         made.allow("tcp", 22)
         yield made
@@ -87,7 +96,7 @@ def test_an_image_of_a_running_guest(guests: Guests, guest: Guest) -> None:
 
 
 def test_volumes_are_clones_and_keep_what_guests_write(guests: Guests, guest: Guest, options: CephOptions) -> None:
-    of_image = volume(guests.demo, imageRef=guests.whole_disk)
+    of_image = volume(guests.demo, imageRef=guests.whole_disk, volume_type="rbd")
     pool = Pool(options, "volumes")
     assert pool.parent(f"volume-{of_image}") == ("images", guests.whole_disk, "snap")
     attach(guests.demo, guest.id, of_image)
@@ -109,6 +118,22 @@ def test_volumes_are_clones_and_keep_what_guests_write(guests: Guests, guest: Gu
     is_gone(guests.demo, copy)
     assert pool.names() == []
     pool.close()
+
+
+WRITE = "echo written | dd of=/dev/vdb bs=512 seek=9 conv=fsync 2>/dev/null"
+READ = "dd if=/dev/vdb bs=512 count=1 skip=9 2>/dev/null | grep -q written"
+
+
+def test_a_volume_by_iscsi(guests: Guests, guest: Guest) -> None:
+    plain = volume(guests.demo, volume_type="iscsi")
+    for words in (WRITE, READ):
+        attach(guests.demo, guest.id, plain)
+        becomes(guests.demo, plain, "in-use")
+        guest.wait_ssh(f"test -b /dev/vdb && {words}")
+        guests.demo.ok("DELETE", "compute", f"/servers/{guest.id}/os-volume_attachments/{plain}")
+        becomes(guests.demo, plain, "available")
+    guests.demo.ok("DELETE", "volume", f"/volumes/{plain}")
+    is_gone(guests.demo, plain)
 
 
 def test_rescue_and_shelving(guest: Guest) -> None:
