@@ -111,6 +111,7 @@ def _view(
         "PrivateDnsName": server.get("OS-EXT-SRV-ATTR:hostname") or server["name"], "PublicDnsName": "",
         "SecurityGroups": first.get("Groups", []), "NetworkInterfaces": interfaces, "Tags": tags.of_server(server),
     }  # fmt: skip
+    view["MetadataOptions"] = metadata_options(server["metadata"])
     if server["image"]:
         view["ImageId"] = IMAGE.id(server["image"]["id"])
     if server["key_name"]:
@@ -123,6 +124,13 @@ def _view(
     if "Association" in first:
         view["PublicIpAddress"] = first["Association"]["PublicIp"]
     return view
+
+
+def metadata_options(metadata: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "State": "applied", "HttpEndpoint": "enabled", "HttpProtocolIpv6": "disabled", "InstanceMetadataTags": "disabled",
+        "HttpTokens": metadata.get(tags.TOKENS, "optional"), "HttpPutResponseHopLimit": int(metadata.get(tags.HOPS, "64")),
+    }  # fmt: skip
 
 
 def _device(volume: dict[str, Any], attached: dict[str, Any]) -> dict[str, Any]:

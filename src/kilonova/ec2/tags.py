@@ -13,9 +13,13 @@ from kilonova.ec2.ids import INSTANCE
 from kilonova.ec2.store.records import tags as store
 
 MOST = 50
-RESERVED = "aws:"
-TYPE = "ec2:instance-type"
-"""A server's metadata with the name of the type that it was launched with, where that is another one than its flavor's."""
+RESERVED = ("aws:", "ec2:")
+OWN = "ec2:"
+"""Begins the keys of a server's metadata that are no tags."""
+TYPE = f"{OWN}instance-type"
+"""The name of the type that a server was launched with, where that is another one than its flavor's."""
+TOKENS, HOPS = f"{OWN}http-tokens", f"{OWN}http-hop-limit"
+"""Read by compute's metadata service (compute/metadata/tokens.py)."""
 Tag = dict[str, str]
 
 
@@ -39,7 +43,9 @@ class Tags:
 
 
 def of_server(server: Mapping[str, Any]) -> list[Tag]:
-    return [{"Key": key, "Value": value} for key, value in sorted(server["metadata"].items()) if key != TYPE]
+    return [
+        {"Key": key, "Value": value} for key, value in sorted(server["metadata"].items()) if not key.startswith(OWN)
+    ]
 
 
 def specified(call: Ec2Call, kind: str) -> dict[str, str]:
@@ -60,7 +66,9 @@ def checked(given: Sequence[Mapping[str, str]]) -> dict[str, str]:
                 name="tag", value=key[:130], reason="Keys have 1 to 127 characters, values at most 255."
             )
         if key.lower().startswith(RESERVED):
-            raise InvalidParameterValue(name="tag", value=key, reason="Tag keys starting with 'aws:' are reserved.")
+            raise InvalidParameterValue(
+                name="tag", value=key, reason="Keys with 'aws:' or 'ec2:' before them are reserved."
+            )
     if len(tags) > MOST:
         raise coded("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
     return tags
@@ -113,7 +121,7 @@ async def erase(call: Ec2Call, ids: Sequence[str], tags: Mapping[str, str | None
 async def _erase_metadata(call: Ec2Call, server_id: str, tags: Mapping[str, str | None]) -> None:
     path = f"/servers/{server_id}/metadata"
     held = (await call.compute.get(path))["metadata"]
-    wanted = tags or dict.fromkeys(held.keys() - {TYPE})
+    wanted = tags or dict.fromkeys(key for key in held if not key.startswith(OWN))
     for key, value in wanted.items():
         if key in held and value in (None, held[key]):
             await call.compute.delete(f"{path}/{key}")

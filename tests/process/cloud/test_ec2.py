@@ -316,6 +316,20 @@ def test_an_instance_is_given_volumes_at_its_launch(ec2: Any, demo: Api, image: 
     )  # fmt: skip
 
 
+def test_metadata_by_token_alone(ec2: Any, demo: Api, image: str) -> None:
+    options = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    made = reaches(ec2, run(ec2, image, MetadataOptions=options)["InstanceId"], "running")
+    assert {key: made["MetadataOptions"][key] for key in options} == options
+    assert demo.server(uuid(made["InstanceId"]))["metadata"]["ec2:http-tokens"] == "required"
+    changed = ec2.modify_instance_metadata_options(InstanceId=made["InstanceId"], HttpTokens="optional")
+    assert changed["InstanceMetadataOptions"]["HttpTokens"] == "optional"
+    wrong = {"InstanceId": made["InstanceId"], "HttpPutResponseHopLimit": 65}
+    assert code(ec2.modify_instance_metadata_options, **wrong) == "InvalidParameterValue"
+    ec2.delete_tags(Resources=[made["InstanceId"]])
+    assert instance(ec2, made["InstanceId"])["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+
+
 def test_amazons_names_of_types(ec2: Any, demo: Api, image: str) -> None:
     made = run(ec2, image, InstanceType="t2.micro")
     assert made["InstanceType"] == "t2.micro"

@@ -98,13 +98,23 @@ async def test_nothing_else_is_reached(monkeypatch: pytest.MonkeyPatch, method: 
 
 @pytest.mark.parametrize(("method", "target", "status"), [
     ("POST", "/latest/meta-data", 405), ("POST", "/openstack/latest/password/x", 405), ("PUT", "/openstack/latest/password", 405),
-    ("PUT", "/latest/api/token", 405), ("DELETE", "/", 405), ("OPTIONS", "/", 405),
+    ("PUT", "/latest/api/token/", 405), ("PUT", "/latest/api/token?x", 405), ("POST", "/latest/api/token", 405),
+    ("DELETE", "/", 405), ("OPTIONS", "/", 405),
     ("GET", "/identity/v3", 404), ("GET", "/metadata/latest", 404), ("GET", "/latestish", 404), ("GET", "/healthcheck", 404),
 ])  # fmt: skip
 async def test_what_is_no_metadata(monkeypatch: pytest.MonkeyPatch, method: str, target: str, status: int) -> None:
     async with proxied(monkeypatch) as guest:
         assert await guest.status(f"{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == status
         assert guest.seen == []
+
+
+async def test_a_token_is_for_the_one_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxied(monkeypatch) as guest:
+        words = "PUT /latest/api/token HTTP/1.1\r\nHost: x\r\n{}Content-Length: 0\r\n\r\n"
+        assert await guest.status(words.format("X-Forwarded-For: 10.0.0.9\r\n")) == 403
+        assert guest.seen == []
+        assert await guest.status(words.format("")) == 200
+        assert guest.seen == ["PUT /metadata/latest/api/token"]
 
 
 async def test_half_open_connections_of_one_guest_end(monkeypatch: pytest.MonkeyPatch) -> None:

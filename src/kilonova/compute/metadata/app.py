@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from kilonova.compute.guest_facts import facts_of
+from kilonova.compute.metadata import tokens
 from kilonova.compute.metadata.lookup import answer
 from kilonova.compute.models import ServerBuild, TaggedVolume
 from kilonova.compute.store import block_devices, request_specs, servers
@@ -53,6 +54,7 @@ class MetadataService:
     def __init__(self, core: Core, database: Database, secret: str, *, domain: str = "novalocal") -> None:
         self.database, self._secret, self._domain = database, secret, domain
         self._grants, self._clock = core.grants, core.clock
+        self._tokens = tokens.MetadataTokens(secret, core.clock)
         self._cache: LocalCache[Known] = LocalCache(size=1000, ttl=CACHE_SECONDS)
         web = msgspec.structs.replace(core.web("metadata", image_format, core.policy("metadata", {})), documented=False)
         self.routes = [
@@ -73,6 +75,14 @@ class MetadataService:
                 body=bytes,
                 summary="Leave the guest's password.",
             ),
+            Route(
+                "PUT",
+                "/{path:path}",
+                self.token,
+                public=True,
+                reply=bytes,
+                summary="Get a token for further requests.",
+            ),
         ]
         self.app = build_app(web, self.routes)
 
@@ -84,6 +94,7 @@ class MetadataService:
 
     async def show(self, call: Call, path: Path = Path("/")) -> Reply:
         build, volumes = await self._known(call)
+        self._tokens.check(build.server, call.headers.get(tokens.TOKEN))
         facts = facts_of(build, build.server.network_info, volumes, domain=self._domain)
         if PASSWORD.fullmatch(str(path)):
             return Reply((build.spec.guest_password or "").encode(), content_type="text/plain")
@@ -91,6 +102,15 @@ class MetadataService:
         if content is None:
             raise errors.NotFound
         return Reply(content, content_type="application/json" if str(path).endswith(".json") else _kind(content))
+
+    async def token(self, call: Call, path: Path) -> Reply:
+        if str(path).strip("/") != tokens.PATH:
+            raise errors.MethodNotAllowed
+        server = (await self._known(call)).build.server
+        text, life = self._tokens.make(server, call.headers.get(tokens.LIFE, ""))
+        return Reply(
+            text.encode(), headers={tokens.LIFE: str(life)} | tokens.hop_limit(server), content_type="text/plain"
+        )
 
     async def leave(self, call: Call, path: Path) -> Reply:
         """What a guest leaves stays: it must be cleared by its user before there is another one."""

@@ -34,6 +34,10 @@ RETURNED = {"content-type", "etag", "last-modified", "location", "retry-after"}
 METHODS = ("GET", "HEAD")
 LEFT = re.compile(r"^/openstack/[^/?]+/password\Z")
 """The one path at which guests leave something (POST)."""
+TOKEN = re.compile(r"^/latest/api/token\Z")
+"""The one at which they get a token (PUT), with which a program that merely passes on requests can't ask."""
+HOP_LIMIT = "x-aws-ec2-metadata-hop-limit"
+"""How many hops the answer with a token may go."""
 NAME = r"[\w=:@,~-][\w.=:@,~-]*"
 TARGET = re.compile(rf"^/({NAME}(/{NAME})*/?)?(\?[\x21-\x7e]*)?\Z", re.ASCII)
 """A path of plain names, with a query or without: no dot segments in any spelling, no empty ones, no other host's."""
@@ -96,7 +100,7 @@ class MetadataProxy:
             if calls[keys[0]] > CALLS_PER_GUEST or calls[keys[1]] > CALLS_PER_PLACE:
                 writer.write(fault(503))
             else:
-                writer.write(await self._answer(place, local, source, reader))
+                writer.write(await self._answer(place, local, source, reader, writer))
             async with asyncio.timeout(self.upstream.timeout):
                 await writer.drain()
                 writer.close()
@@ -110,7 +114,9 @@ class MetadataProxy:
                 if calls[key] <= 0:
                     del calls[key]
 
-    async def _answer(self, place: str, local: str, source: str, reader: asyncio.StreamReader) -> bytes:
+    async def _answer(
+        self, place: str, local: str, source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
         try:
             request = await read_request(reader)
         except BadRequest as why:
@@ -124,14 +130,16 @@ class MetadataProxy:
             if caller is None:
                 self.logger.warning("metadata request from an unknown address", place=place, source=source)
                 return fault(404)
-            return await self._forward(request, source, caller)
+            return await self._forward(request, source, caller, writer)
         except httpx.InvalidURL:
             return fault(400)
         except Exception as why:  # in one process with the metadata service, its failures come here as they are
             self.logger.warning("metadata service unreachable", place=place, reason=repr(why))
             return fault(503)
 
-    async def _forward(self, request: Request, source: str, caller: MetadataCaller) -> bytes:
+    async def _forward(
+        self, request: Request, source: str, caller: MetadataCaller, writer: asyncio.StreamWriter
+    ) -> bytes:
         up = self.upstream
         instance_id, project_id = caller.device_id, caller.project_id
         headers = [(name, value) for name, value in request.headers if name in PASSED]
@@ -152,6 +160,8 @@ class MetadataProxy:
             timeout=up.timeout,
             follow_redirects=False,
         )
+        if (hops := reply.headers.get(HOP_LIMIT, "")).isdecimal() and 1 <= int(hops) <= 64:
+            writer.get_extra_info("socket").setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(hops))
         back = [(name, value) for name, value in reply.headers.items() if name in RETURNED]
         back += [(name, value) for name, value in reply.headers.items() if name.startswith("x-aws-ec2-metadata-")]
         return answer(reply.status_code, back, reply.content, head=request.method == "HEAD")
@@ -161,8 +171,13 @@ def refusal(request: Request) -> int | None:
     """The status for what is no request for metadata."""
     if not TARGET.match(request.target):
         return 400
-    if request.method not in METHODS and not (request.method == "POST" and LEFT.match(request.target)):
+    others = {"POST": LEFT, "PUT": TOKEN}
+    if request.method not in METHODS and not (
+        request.method in others and others[request.method].match(request.target)
+    ):
         return 405
+    if request.method == "PUT" and any(name == "x-forwarded-for" for name, _ in request.headers):
+        return 403  # it was passed on for somebody
     return None if TREES.match(request.target) else 404
 
 
