@@ -17,7 +17,7 @@ import typer.main
 
 from kilonova.cli.main import app
 from kilonova.components import SERVICES, all_in_one, core_deps
-from kilonova.compute.actions.base import ANY_VM, Action, Runs
+from kilonova.compute.actions.base import ANY_VM, Action
 from kilonova.compute.actions.registry import ACTIONS
 from kilonova.compute.states import STATUS
 from kilonova.compute.steps import STEPS
@@ -124,7 +124,6 @@ def _policies(services: dict[str, Any]) -> str:
 
 
 def _states() -> str:
-    built = [action for action in ACTIONS if action.runs is not Runs.NOWHERE]
     statuses = [
         (f"`{vm}`", f"`{status}`", ", ".join(f"`{s}` while `{t}`" for t, s in sorted(during.items())))
         for vm, (status, during) in STATUS.items()
@@ -155,11 +154,8 @@ def _states() -> str:
                 "steps on the host",
                 "microversions",
             ),
-            [_action(action) for action in built],
+            [_action(action) for action in ACTIONS],
         ),
-        "Known to upstream and answered with 501: "
-        + ", ".join(f"`{a.wire}`" for a in ACTIONS if a.runs is Runs.NOWHERE)
-        + ".",
         "## Status",
         "What clients see as `status`, by `vm_state`.",
         table(("vm_state", "status", "while a task runs"), statuses),

@@ -99,6 +99,19 @@ class TestIscsi(Conformance):
         assert initiator(first, "read 0 512").returncode != 0
         assert "read" in initiator(second, "read 0 512").stdout
 
+    async def test_nothing_is_left_after_cleaning(self, backend: VolumeDriver, state_dir: Path) -> None:
+        volume = new_id()
+        await backend.create(volume, 1)
+        await backend.connect(volume, new_id(), HERE)
+        pid = TargetDaemon(context(state_dir).runtime / volume).pid()
+        await backend.stop()
+        await backend.clean()
+        assert pid is not None
+        assert command_line(pid) == []
+        assert list(context(state_dir).runtime.iterdir()) == []
+        await backend.start()
+        assert await backend.volumes() == []
+
     async def test_a_target_that_ended_is_started_again(self, backend: VolumeDriver, state_dir: Path) -> None:
         volume, attachment = new_id(), new_id()
         await backend.create(volume, 1)

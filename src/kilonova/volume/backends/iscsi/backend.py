@@ -76,6 +76,10 @@ class Targets(Exports):
         self._address = self._address or LOOPBACK
         return super().free_port(taken)
 
+    async def remove_all(self) -> None:
+        for folder in await asyncio.to_thread(self._folders):
+            await asyncio.to_thread(TargetDaemon(folder).remove)
+
     async def copy(self, volume_id: str, data: Path, target: Path, *, step: str) -> None:
         with self._target(volume_id).paused():
             await copy(data, target, None, step=step)
