@@ -93,11 +93,11 @@ DETACH_INTERFACE = _on_host("detach_interface", 120, "interfaces:DetachInterface
 CONNECT_VOLUME = _on_host(
     "connect_volume", 600, "volumes:ConnectVolume", "the volume could not be connected to the host"
 )
-PLUG_VOLUME = _on_host("plug_volume", 120, "volumes:PlugVolume", "the hypervisor could not attach the volume")
+PLUG_VOLUME = _on_host("attach_volume", 120, "volumes:PlugVolume", "the hypervisor could not attach the volume")
 UNPLUG_VOLUME = _on_host("unplug_volume", 180, "volumes:UnplugVolume", "the hypervisor could not detach the volume")
-DISCONNECT_VOLUME = _on_host("disconnect_volume", 120, "volumes:DisconnectVolume", "the volume could not be let go of")
+DISCONNECT_VOLUME = _on_host("detach_volume", 120, "volumes:DisconnectVolume", "the volume could not be let go of")
 RESIZE_VOLUME = _on_host(
-    "resize_volume", 60, "volumes:ResizeVolume", "the guest could not be told of the volume's size"
+    "extend_volume", 60, "volumes:ResizeVolume", "the guest could not be told of the volume's size"
 )
 WIPE = _on_host("wipe", 600, "disks:Wipe", "removing the old disks failed")
 STAY_OFF = _on_host("stay_off", 10, "power:StayOff", "the guest's state could not be read from the hypervisor")

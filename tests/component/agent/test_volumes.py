@@ -18,7 +18,7 @@ from kilonova.compute.virt.fake import FakeDriver
 from tests.component.agent.lab import CTX, HOST, Lab, active, build_of, server_id, volume
 from tests.eventually import until
 
-ATTACHED, DETACHED = ["connect_volume", "plug_volume"], ["unplug_volume", "disconnect_volume"]
+ATTACHED, DETACHED = ["connect_volume", "attach_volume"], ["unplug_volume", "detach_volume"]
 ONE = volume()
 
 
@@ -101,7 +101,7 @@ async def test_there_and_back(lab: Lab, off: bool) -> None:
         await lab.act("stop")
     assert await act(lab, "attach_volume") == (None, ATTACHED)
     assert disks(lab) == {ONE.volume_id: "vdb"}
-    assert await act(lab, "extend_volume", size="2") == (None, ["resize_volume"])
+    assert await act(lab, "extend_volume", size="2") == (None, ["extend_volume"])
     assert await act(lab, "detach_volume") == (None, DETACHED)
     assert (disks(lab), lab.conductor.connected, lab.conductor.volumes[server_id()]) == ({}, set(), [])
 
@@ -146,7 +146,7 @@ async def test_the_hypervisors_words_are_for_admins(lab: Lab, monkeypatch: pytes
 
     monkeypatch.setattr(FakeDriver, "attach_disk", refused)
     fault, _ = await act(lab, "attach_volume")
-    assert fault.reason == BY_NAME["plug_volume"].failed
+    assert fault.reason == BY_NAME["attach_volume"].failed
     assert "secret.sock" in fault.details
 
 

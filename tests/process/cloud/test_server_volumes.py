@@ -195,8 +195,8 @@ def test_nothing_is_left(cloud: CloudProcess) -> None:
 
 KILLS = [
     ("block_device_mapping", "after", "POST", ""),
-    ("plug_volume", "before", "POST", "/os-volume_attachments"),
-    ("disconnect_volume", "before", "DELETE", "/os-volume_attachments/"),
+    ("attach_volume", "before", "POST", "/os-volume_attachments"),
+    ("detach_volume", "before", "DELETE", "/os-volume_attachments/"),
 ]
 
 
