@@ -14,6 +14,9 @@ from kilonova.core.web.transport import ASGIApp
 CURRENT, LEGACY = "/v2.1", ("/v2", "/v1.1")
 PREFIXES = (CURRENT, *LEGACY)
 PATH = re.compile(r"(/v2\.1|/v2|/v1\.1)(?:/([0-9A-Za-z_.~-]{1,64}))?(/.*)", re.DOTALL)
+OPEN_ENDED = re.compile(r"/[^/]+/.+/", re.DOTALL)
+"""A path with a slash at its end, beyond the version: that of an empty id, which upstream does not find."""
+NOWHERE = f"{CURRENT}/-"
 VERSION_HEADERS = frozenset([b"openstack-api-version", b"x-openstack-nova-api-version"])
 
 
@@ -25,6 +28,8 @@ class LegacyUrls:
         self.app, self.nouns = app, frozenset(nouns)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and OPEN_ENDED.fullmatch(scope["path"]):
+            scope = scope | {"path": NOWHERE, "raw_path": NOWHERE.encode()}
         place = self._place(scope) if scope["type"] == "http" else None
         if place is None:
             await self.app(scope, receive, send)
