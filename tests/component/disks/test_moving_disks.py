@@ -12,6 +12,8 @@ import pytest
 
 from kilonova.compute.agent.transfers import DiskTransfers
 from kilonova.compute.virt.file_disks import FileDisks, FileDisksOptions
+from kilonova.compute.virt.libvirt.logtail import tail
+from kilonova.compute.virt.movable_files import shown
 from kilonova.compute.virt.packing import Begin, Data, End, packed
 from kilonova.core.block.errors import DiskError
 from kilonova.core.block.images import ImageSource
@@ -201,3 +203,28 @@ async def test_a_disk_of_another_host_reads_no_files_of_this_one(disks: FileDisk
         await disks.overlay(server, base, size_gb=1)
     with pytest.raises(DiskError, match="in another file"):
         await disks.own_root(server, size_gb=1)
+
+
+async def test_the_form_of_disks_whose_guest_runs(disks: FileDisks, other: FileDisks, server: str) -> None:
+    """As large as they are, and empty: what is in them the hypervisor carries. What a guest only reads comes along."""
+    disk = await launched(disks, server, os.urandom(MIB))
+    await disks.config_drive(server, {"openstack/latest/meta_data.json": b"{}"})
+    disks.console_log(server).write_text("booted\n")
+    await other.unpack(server, disks.pack_form(server))
+    here, there = disk.parent, other.console_log(server).parent
+    assert sorted(path.name for path in there.iterdir()) == ["disk", "disk.config", "disk.eph0"]
+    found = info(there / "disk")
+    assert (found["virtual-size"], found.get("backing-filename")) == (GIB, None)
+    assert (there / "disk.eph0").stat().st_size == GIB
+    assert found["actual-size"] < MIB
+    assert (there / "disk.config").read_bytes() == (here / "disk.config").read_bytes()
+
+
+async def test_what_the_console_showed_before(disks: FileDisks, other: FileDisks, server: str) -> None:
+    for store, text in ((disks, "booted\n"), (other, "goes on\n")):
+        await launched(store, server, os.urandom(MIB))
+        store.console_log(server).write_text(text)
+    for _ in range(2):
+        await other.take_log(server, disks.pack_log(server))
+    assert tail(other.console_log(server), 100) == b"booted\ngoes on\n"
+    assert shown(other.console_log(server), 100) == b"booted\ngoes on\n"

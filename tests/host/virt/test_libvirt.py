@@ -46,6 +46,7 @@ from tests.unit.virt.conformance import (  # noqa: E402
     Conformance,
     CopiesDisksConformance,
     DiagnosesConformance,
+    LiveMigratesConformance,
     LogsConsoleConformance,
     MakeCopy,
     MakeGuest,
@@ -142,7 +143,7 @@ async def driver() -> AsyncIterator[LibvirtDriver]:
 class LibvirtConformance(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
     PlugsInterfacesConformance, PlugsDisksConformance, SetsPasswordsConformance, DiagnosesConformance,
-    CopiesDisksConformance,
+    CopiesDisksConformance, LiveMigratesConformance,
 ):  # fmt: skip
     @pytest.fixture
     def copy(self, folder: Path) -> MakeCopy:

@@ -18,11 +18,13 @@ from kilonova.compute.virt.block import FileSource, NbdSource
 from kilonova.compute.virt.capabilities import (
     CopiesDisks,
     Diagnoses,
+    LiveMigrates,
     LogsConsole,
     NoGuestAgent,
     OffersConsoles,
     PlugsDisks,
     PlugsInterfaces,
+    Sending,
     SetsPasswords,
     Suspends,
     TriggersCrashDumps,
@@ -85,6 +87,10 @@ class PasswordsDriver(VirtDriver, SetsPasswords):
 
 
 class DiagnosesDriver(VirtDriver, Diagnoses):
+    pass
+
+
+class LiveDriver(VirtDriver, LiveMigrates):
     pass
 
 
@@ -570,7 +576,52 @@ class DiagnosesConformance:
             await driver.diagnostics(unknown)
 
 
+class LiveMigratesConformance:
+    """Of one host: what leads to another is tested with two (`tests/process/cloud/test_live_migration.py`, `tests/host`)."""
+
+    async def test_what_guests_need_their_own_host_has(self, driver: LiveDriver, make_guest: MakeGuest) -> None:
+        guest, unknown = make_guest(), str(uuid.uuid4())
+        await driver.define(guest)
+        with pytest.raises(VirtError, match="off"):
+            await driver.guest_needs(guest.uuid)
+        with pytest.raises(GuestNotFound):
+            await driver.guest_needs(unknown)
+        await driver.start(guest.uuid)
+        needs = await driver.guest_needs(guest.uuid)
+        assert needs["driver"] == driver.name
+        await driver.check_needs(needs)
+        with pytest.raises(VirtError, match="another"):
+            await driver.check_needs(needs | {"driver": "another"})
+
+    async def test_a_guest_that_is_sent_to_nobody_stays(self, driver: LiveDriver, make_guest: MakeGuest) -> None:
+        guest, migration = make_guest(), str(uuid.uuid4())
+        await driver.define(guest)
+        await driver.start(guest.uuid)
+        assert await driver.progress(guest.uuid) is None
+        await driver.give_up(guest.uuid)  # nothing is under way
+        ways = await driver.ways(migration)
+        try:
+            sending = Sending(migration=migration, ways=ways, differs={}, copied=True)
+            with pytest.raises(VirtError, match=guest.uuid):
+                await driver.send(guest.uuid, sending)  # no socket is there
+            assert await driver.power_state(guest.uuid) == RUNNING
+            assert await driver.progress(guest.uuid) is None
+        finally:
+            for _ in range(2):
+                await driver.received(guest.uuid, migration)
+        assert not any(path.parent.exists() for path in ways.values())
+
+    async def test_a_host_makes_ready_again(self, driver: LiveDriver, make_guest: MakeGuest) -> None:
+        guest, migration = make_guest(), str(uuid.uuid4())
+        for _ in range(2):
+            ways, _ = await driver.receive(guest.uuid, migration)
+        assert ways
+        await driver.received(guest.uuid, migration)
+        assert await driver.power_state(guest.uuid) == NOSTATE
+
+
 CAPABILITIES: dict[type, type] = {
+    LiveMigrates: LiveMigratesConformance,
     LogsConsole: LogsConsoleConformance,
     OffersConsoles: OffersConsolesConformance,
     Suspends: SuspendsConformance,

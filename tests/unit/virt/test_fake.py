@@ -25,6 +25,7 @@ from tests.unit.virt.conformance import (
     Conformance,
     CopiesDisksConformance,
     DiagnosesConformance,
+    LiveMigratesConformance,
     LogsConsoleConformance,
     MakeGuest,
     OffersConsolesConformance,
@@ -60,7 +61,7 @@ def driver() -> FakeDriver:
 class TestFake(
     Conformance, LogsConsoleConformance, OffersConsolesConformance, SuspendsConformance, TriggersCrashDumpsConformance,
     PlugsInterfacesConformance, PlugsDisksConformance, SetsPasswordsConformance, DiagnosesConformance,
-    CopiesDisksConformance,
+    CopiesDisksConformance, LiveMigratesConformance,
 ):  # fmt: skip
     pass
 
