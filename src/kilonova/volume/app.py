@@ -14,6 +14,7 @@ from kilonova.volume.database import VolumeDatabase
 from kilonova.volume.notifications import VolumeEvents
 from kilonova.volume.options import VolumeOptions
 from kilonova.volume.resources.attachments.routes import ATTACHMENTS
+from kilonova.volume.resources.backups.routes import BACKUPS
 from kilonova.volume.resources.base import Deps, Resource, V
 from kilonova.volume.resources.default_types import DEFAULT_TYPES
 from kilonova.volume.resources.encryption import ENCRYPTION
@@ -46,6 +47,7 @@ RESOURCES: tuple[Resource, ...] = (
     QUOTAS,
     SERVICES,
     MESSAGES_RESOURCE,
+    BACKUPS,
     HOSTS,
     ENCRYPTION,
     QOS_SPECS,

@@ -14,6 +14,7 @@ from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.models import Order, Requester
 from kilonova.volume.notifications import VolumeEvents
 from kilonova.volume.states import WORKS
+from kilonova.volume.store.backups import BackupRow
 from kilonova.volume.store.snapshots import SnapshotRow
 from kilonova.volume.store.tasks import TASKS
 from kilonova.volume.store.volumes import VolumeRow
@@ -39,6 +40,14 @@ class Dispatch:
         for name, value in given.items():
             setattr(order, name, value)
         await self.write(tx, ctx, order, subject or volume.id)
+        self.events.send(tx, ctx, f"{WORKS[work].event}.start", row, {"status": WORKS[work].busy})
+
+    async def begin_backup(self, tx: Transaction, ctx: RequestContext, work: str, row: BackupRow, **given: Any) -> None:
+        """The same for a backup; `given` are the volume's pool and size, and what else differs."""
+        order = Order(task_id=self.clock.uuid(), work=work, volume_id=row.volume_id, backup_id=row.id, pool=row.host)
+        for name, value in given.items():
+            setattr(order, name, value)
+        await self.write(tx, ctx, order, row.id)
         self.events.send(tx, ctx, f"{WORKS[work].event}.start", row, {"status": WORKS[work].busy})
 
     async def write(self, tx: Transaction, ctx: RequestContext, order: Order, subject: str) -> None:

@@ -178,3 +178,15 @@ class NoEncryptedVolumes(BadRequest):
 
 class DefaultTypeNotFound(NotFound):
     template = "Default volume type for project {project_id} not found."
+
+
+class BackupNotFound(NotFound):
+    template = "Backup {backup_id} could not be found."
+
+
+class InvalidBackup(BadRequest):
+    template = "Invalid backup: {reason}"
+
+
+class BackupQuotaExceeded(TooLarge):
+    template = "BackupLimitExceeded: Maximum number of backups allowed ({limit}) exceeded"

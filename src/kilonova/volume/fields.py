@@ -37,6 +37,11 @@ Size = (
     | Annotated[int, Meta(ge=1, le=2147483647)]
 )
 """GiB."""
+Plain = (
+    Annotated[str, Meta(max_length=1024)] | bool | Annotated[int, Meta(ge=-2147483648, le=2147483647)] | float | None
+)
+Connector = Annotated[dict[Key, Plain | list[Plain]], Meta(max_length=64)]
+"""The machine that is going to use a volume: `host`, `ip`, `initiator`, `mountpoint`, `mode`, …"""
 TRUE = ("true", "1", "on", "yes", "t", "y")
 
 

@@ -30,6 +30,9 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
     image_format: str | None = None
     container_format: str | None = None
     new_size: int = 0
+    snapshots: list[str] = []  # that go with the volume
+    backup_id: str | None = None
+    parent_id: str | None = None
     before: str = ""
     hints: dict[str, Any] = {}
 

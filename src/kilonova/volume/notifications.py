@@ -12,6 +12,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import Transaction
 from kilonova.core.notify import Notification, Notifier
 from kilonova.core.notify.envelope import context, timestamp
+from kilonova.volume.store.backups import BackupRow
 from kilonova.volume.store.snapshots import SnapshotRow
 from kilonova.volume.store.volumes import VolumeRow
 
@@ -25,7 +26,13 @@ SNAPSHOT = {
     "tenant_id": "project_id", "user_id": "user_id", "volume_id": "volume_id", "snapshot_id": "id", "display_name": "name",
     "volume_size": "size", "created_at": "created_at", "status": "status",
 }  # fmt: skip
-"""Field of the payload → column."""
+BACKUP = {
+    "tenant_id": "project_id", "user_id": "user_id", "volume_id": "volume_id", "backup_id": "id", "display_name": "name",
+    "size": "size", "host": "host", "created_at": "created_at", "status": "status", "fail_reason": "fail_reason",
+    "object_count": "object_count",
+}  # fmt: skip
+FIELDS = {"volume": VOLUME, "snapshot": SNAPSHOT, "backup": BACKUP}
+"""Noun → field of the payload → column."""
 
 
 class VolumeEvents:
@@ -35,7 +42,7 @@ class VolumeEvents:
         self._notifier, self._clock, self._host = notifier, clock, host
 
     def send(
-        self, tx: Transaction, ctx: RequestContext, name: str, row: VolumeRow | SnapshotRow,
+        self, tx: Transaction, ctx: RequestContext, name: str, row: VolumeRow | SnapshotRow | BackupRow,
         values: Mapping[str, Any] | None = None, *, reason: str | None = None,
     ) -> None:  # fmt: skip
         """Send, after the commit, that `name` (`volume.create.start`) happened: `row` as it was, with what was changed in
@@ -46,8 +53,7 @@ class VolumeEvents:
 
     def _send(self, ctx: RequestContext, name: str, row: dict[str, Any], reason: str | None) -> None:
         moment, noun = timestamp(self._clock.now()), name.partition(".")[0]
-        fields = SNAPSHOT if noun == "snapshot" else VOLUME
-        payload = {field: _plain(row[column]) for field, column in fields.items()}
+        payload = {field: _plain(row[column]) for field, column in FIELDS[noun].items()}
         if reason is not None:
             payload["reason"] = reason
 

@@ -10,6 +10,7 @@ import msgspec
 from kilonova.core.db import Connection
 from kilonova.volume import errors
 from kilonova.volume.options import VolumeOptions, VolumeQuotas
+from kilonova.volume.store import backups
 from kilonova.volume.store import quotas as store
 from kilonova.volume.store.types import TYPES
 
@@ -49,7 +50,16 @@ class Quotas:
             _count(found, names.get(type_id), "volumes", number, size)
         for type_id, (number, size) in (await store.snapshots_of(connection, project_id)).items():
             _count(found, names.get(type_id), "snapshots", number, size)
+        found.used["backups"], found.used["backup_gigabytes"] = await backups.usage(connection, project_id)
         return found
+
+    async def check_backups(self, connection: Connection, project_id: str, *, size: int) -> None:
+        """That the project may have one backup more, of so many GiB."""
+        await store.turn(connection, project_id)
+        limits, usage = await self.limits(connection, project_id), await self.usage(connection, project_id)
+        if _over(limits, usage, "backups", 1):
+            raise errors.BackupQuotaExceeded(limit=limits["backups"])
+        _check_size(limits, usage, ("backup_gigabytes",), size)
 
     async def check_volumes(
         self, connection: Connection, project_id: str, type_name: str, *, number: int = 0, size: int = 0, each: int | None = None

@@ -12,6 +12,9 @@ ACTIONS: dict[str, tuple[str, str]] = {
     "snapshot create": ("009", "create snapshot"),
     "snapshot delete": ("010", "delete snapshot"),
     "delete": ("008", "delete volume"),
+    "backup create": ("013", "create backup"),
+    "backup delete": ("014", "delete backup"),
+    "backup restore": ("015", "restore backup"),
     "revert": ("008", "revert volume to snapshot"),
 }
 DETAILS: dict[str, tuple[str, str]] = {
@@ -25,6 +28,9 @@ DETAILS: dict[str, tuple[str, str]] = {
     "snapshot create failed": ("013", "Snapshot failed to create."),
     "snapshot busy": ("015", "Snapshot is busy."),
     "snapshot delete failed": ("016", "Snapshot failed to delete."),
+    "backup create failed": ("020", "Backup driver failed to create backup."),
+    "backup delete failed": ("025", "Backup driver failed to delete backup."),
+    "backup restore failed": ("026", "Backup driver failed to restore backup."),
     "attach failed": ("021", "Failed to attach volume."),
     "detach failed": ("022", "Failed to detach volume."),
 }

@@ -18,10 +18,17 @@ VOLUME_STATUSES = (
 )  # fmt: skip
 """What an operator may set by os-reset_status."""
 SNAPSHOT_STATUSES = ("available", "creating", "deleting", "error", "error_deleting")
+BACKUP_STATUSES = ("available", "error")
 ATTACH_STATUSES = ("detached", "attached")
 
 SETTLED = frozenset({"available", "in-use", "error", "error_deleting", "error_extending", "error_restoring"})
 REMOVABLE = frozenset({"available", "error", "error_deleting", "error_restoring", "error_extending", "error_managing"})
+
+BESIDE: Mapping[str, tuple[str, str, str]] = {
+    "create_backup": ("backing-up", BEFORE, BEFORE),
+    "restore_backup": ("restoring-backup", "available", "error_restoring"),
+}
+"""Work on another noun → what the volume shows meanwhile, and after success and failure."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,18 @@ WORKS: Mapping[str, Work] = {
         _work(
             "delete_snapshot", "snapshot", "available error error_deleting", "deleting", GONE, "error_deleting",
             "snapshot.delete", "snapshot delete", "snapshot delete failed",
+        ),
+        _work(
+            "create_backup", "backup", "", "creating", "available", "error",
+            "backup.create", "backup create", "backup create failed",
+        ),
+        _work(
+            "restore_backup", "backup", "available", "restoring", "available", "available",
+            "backup.restore", "backup restore", "backup restore failed",
+        ),
+        _work(
+            "delete_backup", "backup", "available error", "deleting", GONE, "error_deleting",
+            "backup.delete", "backup delete", "backup delete failed",
         ),
         _work("discard_volume", "", "", "", "", "", "", "", ""),
     )

@@ -229,3 +229,29 @@ default_types = Table(
     Column("project_id", String(64), primary_key=True),
     Column("type_id", ForeignKey("volume_types.id"), nullable=False),
 )
+
+backups = Table(
+    "backups",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("volume_id", String(36), nullable=False, index=True),
+    Column("snapshot_id", String(36)),
+    Column("parent_id", String(36), index=True),
+    Column("name", String(255)),
+    Column("description", String(255)),
+    Column("container", String(255)),
+    Column("size", Integer, nullable=False),
+    Column("status", String(40), nullable=False),
+    Column("fail_reason", String(255)),
+    Column("object_count", Integer, nullable=False),
+    Column("host", String(255), nullable=False),  # HOST@BACKEND#POOL of the machine that keeps it
+    Column("availability_zone", String(255)),
+    Column("bootable", Boolean, nullable=False),
+    Column("type_id", String(36)),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+    Column("data_timestamp", Moment),
+    Index("ix_backups_project", "project_id", "created_at", "id"),
+)

@@ -251,6 +251,15 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("volume", "PUT", "/v3/qos-specs/*"): {"qos_specs": {"total_iops_sec": "6"}},
     ("volume", "PUT", "/v3/qos-specs/*/delete_keys"): {"keys": ["word"]},
     ("volume", "PUT", "/v3/default-types/*"): {"default_type": {"volume_type": "__DEFAULT__"}},
+    ("volume", "POST", "/v3/backups"): {
+        "backup": NAMED | {
+            "volume_id": "volume volumes", "description": "d", "incremental": False, "force": True, "snapshot_id": None,
+            "metadata": {"a": "b"}, "container": "c", "availability_zone": "nova",
+        }
+    },
+    ("volume", "PUT", "/v3/backups/*"): {"backup": {"name": "FRESH", "metadata": {"a": "b"}}},
+    ("volume", "POST", "/v3/backups/*/restore"): {"restore": {"name": "FRESH", "volume_id": None}},
+    ("volume", "POST", "/v3/backups/*/action"): {"os-reset_status": {"status": "available"}},
     ("volume", "POST", "/v3/os-volume-transfer"): {"transfer": NAMED | {"volume_id": "volume volumes"}},
     ("volume", "POST", "/v3/volume-transfers"): {
         "transfer": NAMED | {"volume_id": "volume volumes", "no_snapshots": False}

@@ -85,6 +85,7 @@ async def test_single_steps_of_old(cloud: Cloud) -> None:
     assert (await cloud.act(one, "os-reserve")).status == 400
     info = await cloud.act(one, "os-initialize_connection", {"connector": CONNECTOR})
     assert info.json["connection_info"]["driver_volume_type"] == "fake"
+    assert (await cloud("DELETE", f"/volumes/{one}")).status == 400
     given = {"instance_uuid": SERVER, "mountpoint": "/dev/vdc"}
     assert (await cloud.act(one, "os-attach", given)).status == 202
     assert (await cloud.status("volumes", one, "in-use"))["attachments"][0]["device"] == "/dev/vdc"
@@ -92,8 +93,10 @@ async def test_single_steps_of_old(cloud: Cloud) -> None:
     assert (await cloud.act(one, "os-roll_detaching")).status == 202
     assert (await cloud.act(one, "os-begin_detaching")).status == 202
     assert (await cloud.act(one, "os-terminate_connection", {"connector": CONNECTOR})).status == 202
+    assert len((await cloud.ok("GET", "/attachments"))["attachments"]) == 1
     assert (await cloud.act(one, "os-detach")).status == 202
     assert (await cloud.status("volumes", one, "available"))["attachments"] == []
+    assert (await cloud.ok("GET", "/attachments"))["attachments"] == []
     assert (await cloud.act(one, "os-reserve")).status == 202
     assert (await cloud.act(one, "os-unreserve")).status == 202
     await cloud.status("volumes", one, "available")
@@ -108,3 +111,12 @@ async def test_a_volume_is_in_use_without_a_connection(cloud: Cloud) -> None:
     assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "in-use"
     assert (await cloud("DELETE", path, "service")).status == 200
     assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"
+
+
+async def test_connectors_that_are_none(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    for wrong in ({"host": 10**30}, {"host": "h", "ip": -(2**63) - 1}, {"host": {"a": 1}}, [], "h", {"host": 5}):
+        assert (await _reserve(cloud, volume["id"], connector=wrong)).status == 400, wrong
+        assert (await cloud.act(volume["id"], "os-initialize_connection", {"connector": wrong})).status == 400, wrong
+    shown = (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]
+    assert shown["attachments"] == []

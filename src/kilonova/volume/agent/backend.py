@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kilonova.image.client import ImageClient, ImageRecord
+from kilonova.volume.agent.backup_store import BackupStore
 from kilonova.volume.backends.driver import VolumeDriver, VolumeImage
 from kilonova.volume.backends.errors import BackendAway, BackendError, ImageRefused, NoSpace, VolumeBusy
 from kilonova.volume.models import Order
@@ -20,6 +22,7 @@ class Backend:
     driver: VolumeDriver
     images: ImageClient
     copies: asyncio.Semaphore
+    backups: BackupStore
     started: bool = False
 
     @property
@@ -28,7 +31,8 @@ class Backend:
         return f"{self.service}#{self.service.partition('@')[2]}"
 
 
-Do = Callable[[Backend, Order], Awaitable[None]]
+Do = Callable[[Backend, Order], Awaitable[dict[str, Any] | None]]
+"""What it gives are facts for the conductor."""
 
 
 async def create_volume(backend: Backend, order: Order) -> None:
@@ -47,6 +51,9 @@ async def create_volume(backend: Backend, order: Order) -> None:
 
 
 async def delete_volume(backend: Backend, order: Order) -> None:
+    """After its snapshots, of which there are some where it is deleted with them."""
+    for snapshot_id in order.snapshots:
+        await backend.driver.delete_snapshot(snapshot_id, order.volume_id)
     await backend.driver.delete(order.volume_id)
 
 
@@ -74,10 +81,43 @@ async def delete_snapshot(backend: Backend, order: Order) -> None:
     await backend.driver.delete_snapshot(order.snapshot_id or "", order.volume_id)
 
 
+async def create_backup(backend: Backend, order: Order) -> dict[str, Any]:
+    """What the volume, or its snapshot, has at one moment: a copy under the backup's id is read, and goes."""
+    driver, backup = backend.driver, order.backup_id or ""
+    async with backend.copies:
+        if order.snapshot_id is not None:
+            await driver.create_from_snapshot(backup, order.size, order.snapshot_id, order.volume_id)
+        else:
+            await driver.clone(backup, order.size, order.volume_id)
+        try:
+            async with driver.export(backup, "raw") as export:
+                manifest = await backend.backups.write(backup, export.open(), order.parent_id)
+        finally:
+            await driver.delete(backup)
+    return {"object_count": len({piece.digest for piece in manifest.pieces if piece.holder == backup})}
+
+
+async def restore_backup(backend: Backend, order: Order) -> None:
+    """The volume is made anew with the backup's content; only one without snapshots and attachments."""
+    manifest = await asyncio.to_thread(backend.backups.manifest, order.backup_id or "")
+    image = VolumeImage(
+        id=order.backup_id or "", disk_format="raw", size=manifest.size, hash_algo="sha512", hash_value=manifest.digest,
+        open=lambda: backend.backups.read(order.backup_id or ""),
+    )  # fmt: skip
+    async with backend.copies:
+        await backend.driver.delete(order.volume_id)
+        await backend.driver.create_from_image(order.volume_id, order.size, image)
+
+
+async def delete_backup(backend: Backend, order: Order) -> None:
+    await backend.backups.delete(order.backup_id or "")
+
+
 WORKS: Mapping[str, Do] = {
     work.__name__: work
     for work in (
         create_volume, delete_volume, extend_volume, revert_volume, upload_volume, create_snapshot, delete_snapshot,
+        create_backup, restore_backup, delete_backup,
     )
 } | {"discard_volume": delete_volume}  # fmt: skip
 

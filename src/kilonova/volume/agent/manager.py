@@ -71,7 +71,7 @@ class VolumeAgentManager(VolumeAgentAPI):
                 outcome, ok=False, code="away", text=f"no such back end or work: {order.pool}, {order.work}"
             )
         try:
-            await work(backend, order)
+            outcome.facts = await work(backend, order) or {}
         except Exception as error:
             known = isinstance(error, BackendError | KilonovaError)
             logger.warning(

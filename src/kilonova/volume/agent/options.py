@@ -22,6 +22,12 @@ class VolumeAgentOptions(msgspec.Struct, frozen=True, kw_only=True):
         doc('Driver of the one back end where none is named; "": fake with the fake hypervisor driver, else local.'),
     ] = ""
     availability_zone: Annotated[str, derived("volume.availability_zone")] = "nova"
+    backup_folder: Annotated[
+        str,
+        doc(
+            'Folder of backups, perhaps shared by all machines with back ends; "": volume-backups in the state directory.'
+        ),
+    ] = ""
     heartbeat: Annotated[float, doc("Seconds between two heartbeats.", gt=0)] = 10.0
     stop_grace: Annotated[float, doc("Seconds in which a stopping agent finishes its work.", ge=0)] = 10.0
     at_once: Annotated[int, doc("Copies of images that run at once.", ge=1)] = 4

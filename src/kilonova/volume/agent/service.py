@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 from kilonova.core import log
 from kilonova.core.context import RequestContext, service_context
@@ -12,6 +13,7 @@ from kilonova.core.retry import Backoff, always, retry
 from kilonova.core.service import Core
 from kilonova.image.client import ImageClient
 from kilonova.volume.agent.backend import Backend
+from kilonova.volume.agent.backup_store import BackupStore
 from kilonova.volume.agent.interface import VolumeAgentAPI
 from kilonova.volume.agent.manager import VolumeAgentManager
 from kilonova.volume.agent.options import VolumeAgentOptions
@@ -30,8 +32,10 @@ class VolumeAgent:
     def __init__(self, core: Core, host: str, drivers: Mapping[str, VolumeDriver], options: VolumeAgentOptions) -> None:
         self.core, self.host, self.options = core, host, options
         images, copies = ImageClient(core), asyncio.Semaphore(options.at_once)
+        backups = BackupStore(Path(options.backup_folder or core.state_dir / "volume-backups"))
         self.backends = {
-            f"{host}@{name}": Backend(f"{host}@{name}", driver, images, copies) for name, driver in drivers.items()
+            f"{host}@{name}": Backend(f"{host}@{name}", driver, images, copies, backups)
+            for name, driver in drivers.items()
         }
         self._conductor = core.bus.client(VolumeConductorAPI)
         self.manager = VolumeAgentManager(host, self.backends, self._conductor, core.clock)

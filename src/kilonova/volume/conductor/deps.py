@@ -18,11 +18,13 @@ from kilonova.volume.notifications import VolumeEvents
 from kilonova.volume.options import VolumeConductorOptions
 from kilonova.volume.states import WORKS, Work
 from kilonova.volume.store import messages
+from kilonova.volume.store.backups import BACKUPS, BackupRow
 from kilonova.volume.store.snapshots import SNAPSHOTS, SnapshotRow
 from kilonova.volume.store.tasks import TaskRow
 from kilonova.volume.store.volumes import VOLUMES, VolumeRow
 
 logger = log.get("volume")
+Subject = VolumeRow | SnapshotRow | BackupRow
 
 
 @dataclass
@@ -53,13 +55,14 @@ class Deps:
 
 
 class Job(msgspec.Struct):
-    """A task with what it is about; `volume` or `snapshot` is None when that is gone."""
+    """A task with what it is about; `volume`, `snapshot`, `backup` are None when they are gone, or none of its business."""
 
     task: TaskRow
     order: Order
     who: Requester
     volume: VolumeRow | None
     snapshot: SnapshotRow | None
+    backup: BackupRow | None
     tried: list[list[str]]
 
     @property
@@ -67,8 +70,9 @@ class Job(msgspec.Struct):
         return WORKS[self.order.work]
 
     @property
-    def subject(self) -> VolumeRow | SnapshotRow | None:
-        return self.snapshot if self.work.noun == "snapshot" else self.volume
+    def subject(self) -> Subject | None:
+        beside: dict[str, Subject | None] = {"snapshot": self.snapshot, "backup": self.backup}
+        return beside.get(self.work.noun, self.volume)
 
     def ctx(self) -> RequestContext:
         return RequestContext(
@@ -83,8 +87,9 @@ async def job_of(connection: Connection, task: TaskRow) -> Job:
     snapshot = None
     if order.snapshot_id is not None and WORKS[order.work].noun == "snapshot":
         snapshot = await SNAPSHOTS.get(connection, order.snapshot_id, lock=True)
+    backup = await BACKUPS.get(connection, order.backup_id, lock=True) if order.backup_id is not None else None
     who = msgspec.json.decode(task.request, type=Requester)
-    return Job(task, order, who, volume, snapshot, msgspec.json.decode(task.tried, type=list[list[str]]))
+    return Job(task, order, who, volume, snapshot, backup, msgspec.json.decode(task.tried, type=list[list[str]]))
 
 
 async def tell(deps: Deps, tx: Transaction, job: Job, *, action: str | None = None, detail: str) -> None:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kilonova.core.db import Transaction, retried
+from kilonova.volume import reasons
 from kilonova.volume.attaching import usage_status
 from kilonova.volume.conductor.deps import Deps, Job, job_of, logger, tell
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.dispatch import encode
 from kilonova.volume.models import Order, Outcome, machine_of
-from kilonova.volume.states import BEFORE, GONE
-from kilonova.volume.store import snapshots, volumes
+from kilonova.volume.states import BEFORE, BESIDE, GONE
+from kilonova.volume.store import backups, snapshots, volumes
+from kilonova.volume.store.backups import BACKUPS
 from kilonova.volume.store.snapshots import SNAPSHOTS
 from kilonova.volume.store.tasks import TASKS
 from kilonova.volume.store.volumes import VOLUMES
 
+ROWS: Mapping[str, tuple[Any, Callable[..., Awaitable[None]]]] = {
+    "volume": (VOLUMES, volumes.remove),
+    "snapshot": (SNAPSHOTS, snapshots.remove),
+    "backup": (BACKUPS, backups.remove),
+}
+FACTS = ("object_count",)
+"""What a back end may say of what it made."""
 USED = ("available", "in-use")
 
 
@@ -49,9 +58,11 @@ class Results:
     async def _done(self, tx: Transaction, job: Job, outcome: Outcome) -> None:
         await TASKS.remove(tx.connection, job.task.id)
         values: dict[str, Any] = {"updated_at": self.deps.now()} | AFTER.get(job.work.name, _nothing)(job.order)
+        values |= {name: value for name, value in outcome.facts.items() if name in FACTS}
         if job.work.name == "create_volume":
             values["launched_at"] = self.deps.now()
         await self._settle(tx, job, job.work.done, values)
+        await self._settle_beside(tx, job, ok=True)
         if job.work.name == "extend_volume" and job.order.before == "in-use":
             await tx.outbox(VolumeConductorAPI).tell_extended(job.ctx(), job.order.volume_id)
         if job.subject is not None and job.work.event:
@@ -63,7 +74,12 @@ class Results:
         values: dict[str, Any] = {"updated_at": self.deps.now()}
         if job.work.name == "extend_volume" and job.volume is not None:
             values["quota_size"] = job.volume.size
+        if job.work.noun == "backup":
+            values["fail_reason"] = reasons.user_message(action or job.work.action, detail or job.work.detail)[:255]
         await self._settle(tx, job, job.work.failed, values)
+        await self._settle_beside(tx, job, ok=False)
+        for snapshot_id in job.order.snapshots:
+            await SNAPSHOTS.change(tx.connection, snapshot_id, {"status": "error_deleting"}, status="deleting")
         await tell(self.deps, tx, job, action=action, detail=detail)
         if job.subject is not None and job.work.event:
             reason = detail or job.work.detail
@@ -94,16 +110,29 @@ class Results:
         work, subject = job.work, job.subject
         if subject is None or not work.noun:
             return
+        rows, remove = ROWS[work.noun]
         if status == GONE and subject.status == work.busy:
-            await (snapshots.remove if work.noun == "snapshot" else volumes.remove)(tx.connection, subject.id)
+            await remove(tx.connection, subject.id)
             return
-        values = {k: v for k, v in values.items() if work.noun == "volume" or k == "updated_at"}
-        if work.noun == "snapshot" and work.name == "create_snapshot" and status == work.done:
+        values = {name: value for name, value in values.items() if name in rows.table.c}
+        if work.name == "create_snapshot" and status == work.done:
             values["progress"] = "100%"
         if subject.status == work.busy:
             values["status"] = await self._before(tx, job) if status == BEFORE else status
-        rows: Any = SNAPSHOTS if work.noun == "snapshot" else VOLUMES
         await rows.change(tx.connection, subject.id, values)
+
+    async def _settle_beside(self, tx: Transaction, job: Job, *, ok: bool) -> None:
+        """The volume of a backup that was made or restored."""
+        if job.work.name not in BESIDE or job.volume is None:
+            return
+        busy, done, failed = BESIDE[job.work.name]
+        if job.volume.status == busy:
+            status = done if ok else failed
+            changed = {
+                "status": await self._before(tx, job) if status == BEFORE else status,
+                "updated_at": self.deps.now(),
+            }
+            await VOLUMES.change(tx.connection, job.volume.id, changed)
 
 
 def _nothing(_order: Order) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from kilonova.volume.resources.base import READER, Deps, Resource, V
 
 RULES = {"volume_extension:extensions": READER}
 KNOWN = {
-    "os-admin-actions": "AdminActions", "os-hosts": "Hosts", "os-volume-transfer": "VolumeTransfer",
+    "os-admin-actions": "AdminActions", "backups": "Backups", "os-hosts": "Hosts", "os-volume-transfer": "VolumeTransfer",
     "qos-specs": "Qos_specs_manage",
     "os-volume-type-encryption": "VolumeTypeEncryption",
     "os-availability-zone": "AvailabilityZones", "capabilities": "Capabilities",

@@ -131,6 +131,10 @@ async def users_of(connection: Connection, volume_id: str) -> tuple[bool, bool]:
 
 
 async def remove(connection: Connection, volume_id: str) -> None:
+    taken = (await connection.execute(select(snapshots.c.id).where(snapshots.c.volume_id == volume_id))).scalars().all()
+    for snapshot_id in taken:
+        await items.clear(connection, snapshot_id)
+    await connection.execute(snapshots.delete().where(snapshots.c.volume_id == volume_id))
     await connection.execute(attachments.delete().where(attachments.c.volume_id == volume_id))
     await items.clear(connection, volume_id)
     await VOLUMES.remove(connection, volume_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET
 
@@ -41,7 +43,7 @@ class Attachments:
             row = await self._connected(call, row, asked.connector)
         return Reply(shapes.AttachmentBody(attachment=_view(row, secrets=True)))
 
-    async def _connected(self, call: Call, row: AttachmentRow, connector: shapes.Connector) -> AttachmentRow:
+    async def _connected(self, call: Call, row: AttachmentRow, connector: dict[str, Any]) -> AttachmentRow:
         """A new attachment that can't be connected is none."""
         try:
             return await self.logic.connect(call.ctx, row, connector)

@@ -7,10 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, UnsetType
 
 from kilonova.core.web.wire import View, versions
-from kilonova.volume.fields import Link, Uuid
-
-Connector = dict[str, Any]
-"""The machine that is going to use the volume: `host`, `ip`, `initiator`, `mountpoint`, `mode`, …"""
+from kilonova.volume.fields import Connector, Link, Uuid
 
 
 class AttachmentNew(View, kw_only=True):

@@ -10,6 +10,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
 from kilonova.volume import errors
 from kilonova.volume.attaching import usage_status
+from kilonova.volume.dispatch import encode
 from kilonova.volume.resources.attachments.logic import AttachmentLogic
 from kilonova.volume.resources.volume_actions import schemas as shapes
 from kilonova.volume.store.attachments import ATTACHMENTS, AttachmentRow
@@ -40,10 +41,34 @@ class LegacyLogic:
         await self.turn(ctx, row.id, before, "attaching", "reserve")
 
     async def initialize(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> dict[str, Any]:
-        return await self.attachments.export(ctx, row, _connection(row, connector), connector)
+        """The connection is an attachment from here on, without a server as yet."""
+        key = _connection(row, connector)
+        info = await self.attachments.export(ctx, row, key, connector)
+        await self._connected(ctx, row.id, key, connector)
+        return info
+
+    @retried
+    async def _connected(self, ctx: RequestContext, volume_id: str, key: str, connector: dict[str, Any]) -> None:
+        async with self.database.transaction() as tx:
+            row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
+            values = {"connector": encode(connector), "host": str(connector["host"])[:255]}
+            if not await ATTACHMENTS.change(tx.connection, key, values):
+                await ATTACHMENTS.add(
+                    tx.connection, id=key, volume_id=row.id, project_id=row.project_id, status="attaching", mode="rw",
+                    created_at=self.clock.row_time(), **values,
+                )  # fmt: skip
 
     async def terminate(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> None:
-        await self.attachments.withdraw(ctx, row, _connection(row, connector))
+        key = _connection(row, connector)
+        await self.attachments.withdraw(ctx, row, key)
+        await self._disconnected(key)
+
+    @retried
+    async def _disconnected(self, key: str) -> None:
+        """What a server has stays until it is detached."""
+        async with self.database.transaction() as tx:
+            if not await ATTACHMENTS.change(tx.connection, key, {"connector": None}, status="attached"):
+                await ATTACHMENTS.remove(tx.connection, key)
 
     @retried
     async def attach(self, ctx: RequestContext, volume_id: str, asked: shapes.Attach) -> None:
@@ -55,18 +80,30 @@ class LegacyLogic:
         async with self.database.transaction() as tx:
             row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
             held = await ATTACHMENTS.find(tx.connection, volume_id=row.id)
-            if any(item.instance_id == asked.instance_uuid and item.host == asked.host_name for item in held):
+            if any(item.status == "attached" and _same(item, asked) for item in held):
                 return
-            if row.status not in ("available", "attaching") and not (row.multiattach and row.status == "in-use"):
-                raise errors.InvalidVolume(reason=f"Volume {row.id} is {row.status}: it can't be attached.")
-            if row.readonly and asked.mode == "rw":
-                raise errors.InvalidVolume(reason=f"Volume {row.id} is read-only: it can't be attached for writing.")
-            await ATTACHMENTS.add(
-                tx.connection, id=self.clock.uuid(), volume_id=row.id, project_id=row.project_id, instance_id=asked.instance_uuid,
-                host=asked.host_name, mountpoint=asked.mountpoint, mode=asked.mode, status="attached", created_at=now,
-                attached_at=now,
-            )  # fmt: skip
+            self._check(row, asked)
+            values: dict[str, Any] = {
+                "instance_id": asked.instance_uuid,
+                "mountpoint": asked.mountpoint,
+                "mode": asked.mode,
+                "status": "attached",
+            }
+            values |= {"attached_at": now} | ({"host": asked.host_name} if asked.host_name is not None else {})
+            connected = next((item for item in held if item.status == "attaching" and item.instance_id is None), None)
+            if connected is not None:
+                await ATTACHMENTS.change(tx.connection, connected.id, values)
+            else:
+                key = self.clock.uuid()
+                new: dict[str, Any] = {"id": key, "volume_id": row.id, "project_id": row.project_id, "created_at": now}
+                await ATTACHMENTS.add(tx.connection, **new, **values)
             await VOLUMES.change(tx.connection, row.id, {"status": "in-use", "updated_at": now})
+
+    def _check(self, row: VolumeRow, asked: shapes.Attach) -> None:
+        if row.status not in ("available", "attaching") and not (row.multiattach and row.status == "in-use"):
+            raise errors.InvalidVolume(reason=f"Volume {row.id} is {row.status}: it can't be attached.")
+        if row.readonly and asked.mode == "rw":
+            raise errors.InvalidVolume(reason=f"Volume {row.id} is read-only: it can't be attached for writing.")
 
     async def detach(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> None:
         held = await self._held(ctx, row, attachment_id)
@@ -98,8 +135,14 @@ class LegacyLogic:
                 await VOLUMES.change(tx.connection, row.id, {"status": await usage_status(tx.connection, row.id)})
 
 
+def _same(item: AttachmentRow, asked: shapes.Attach) -> bool:
+    if asked.instance_uuid is not None:
+        return item.instance_id == asked.instance_uuid
+    return item.instance_id is None and item.host == asked.host_name
+
+
 def _connection(row: VolumeRow, connector: dict[str, Any]) -> str:
-    """The id of a host's connection, which has no row of its own: the same for the same volume and host."""
+    """The id of a host's connection: the same for the same volume and host."""
     host = connector.get("host")
     if not isinstance(host, str) or not host:
         raise errors.InvalidInput(reason="The connector names no host.")

@@ -7,9 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from kilonova.core.web.wire import Body, View, versions
-from kilonova.volume.fields import Boolean, Key, Metadata, Size, Text, Uuid
-
-Connector = dict[str, Any]
+from kilonova.volume.fields import Boolean, Connector, Key, Metadata, Size, Text, Uuid
 
 
 class Nothing(View, kw_only=True):

@@ -125,8 +125,8 @@ class VolumeLogic:
                 self.deps.events.send(tx, ctx, "volume.delete.start", row, {"status": "deleting"})
                 self.deps.events.send(tx, ctx, "volume.delete.end", row, {"status": "deleted"})
                 return
-            await self._remove_snapshots(tx, ctx, row)
-            await self.begin(tx, ctx, "delete_volume", row)
+            taken = await self._snapshots_too(tx, row)
+            await self.begin(tx, ctx, "delete_volume", row, snapshots=taken)
 
     async def check_deletable(self, connection: Connection, row: VolumeRow, *, force: bool, cascade: bool) -> None:
         has_snapshots, attached = await volumes.users_of(connection, row.id)
@@ -141,13 +141,14 @@ class VolumeLogic:
         if has_snapshots and not cascade:
             raise errors.InvalidVolume(reason=f"Volume {row.id} has snapshots: it can't be deleted before they are.")
 
-    async def _remove_snapshots(self, tx: Transaction, ctx: RequestContext, row: VolumeRow) -> None:
-        """All of a volume that is deleted with them, or none."""
-        for snapshot in await SNAPSHOTS.find(tx.connection, volume_id=row.id):
-            if snapshot.status not in ("available", "error", "error_deleting"):
+    async def _snapshots_too(self, tx: Transaction, row: VolumeRow) -> list[str]:
+        """Those of a volume that is deleted with them: all, or none."""
+        taken = await SNAPSHOTS.find(tx.connection, volume_id=row.id)
+        for snapshot in taken:
+            if snapshot.status not in WORKS["delete_snapshot"].starts:
                 raise errors.InvalidVolume(reason=f"Snapshot {snapshot.id} of the volume is {snapshot.status}.")
             await SNAPSHOTS.change(tx.connection, snapshot.id, {"status": "deleting"})
-            await self.dispatch.begin(tx, ctx, "delete_snapshot", snapshot, volume=row, snapshot_id=snapshot.id)
+        return [snapshot.id for snapshot in taken]
 
     async def begin(self, tx: Transaction, ctx: RequestContext, work: str, row: VolumeRow, **given: Any) -> None:
         """A back end is to do it; the volume shows so meanwhile."""
