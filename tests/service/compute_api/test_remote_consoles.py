@@ -171,7 +171,7 @@ async def test_what_the_host_says(cloud, raised, state, status, words):
 
 async def test_servers_that_have_none(there):
     server_id = await there.active()
-    for task in (Task.DELETING, "migrating"):
+    for task in (Task.DELETING, Task.MIGRATING):
         await there.row(server_id, task_state=task)
         answer = await ask(there, server_id)
         assert answer.status == 409

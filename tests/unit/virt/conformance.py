@@ -356,6 +356,10 @@ class OffersConsolesConformance:
         again = await driver.console(guest.uuid, kind)
         assert again.life != endpoint.life
         await (await driver.open_console(again)).close()
+        await driver.destroy(guest.uuid)
+        await driver.undefine(guest.uuid)
+        await boot(driver, guest)
+        assert (await driver.console(guest.uuid, kind)).life not in (endpoint.life, again.life)
 
     async def test_consoles_of_another_kind(self, driver: ConsolesDriver, make_guest: MakeGuest) -> None:
         guest = make_guest()

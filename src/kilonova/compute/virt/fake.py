@@ -108,7 +108,7 @@ class FakeDriver(
         known = self._hypervisor.guests(self.host).get(guest.uuid)
         fresh = FakeGuest(
             guest.name, guest.title, known.state if known else PowerState.SHUTDOWN, bool(known and known.booted),
-            tuple(interface.mac for interface in guest.interfaces), known.lives if known else 0, serials(guest.disks),
+            tuple(interface.mac for interface in guest.interfaces), known.life if known else 0, serials(guest.disks),
         )  # fmt: skip
         self._hypervisor.put(self.host, guest.uuid, fresh)
 
@@ -212,7 +212,7 @@ class FakeDriver(
         if guest.state in NOT_ALIVE:
             raise VirtError(f"console of guest {uuid}: it has none now; is it running?")
         path = Path("/nowhere/kilonova-fake") / uuid / f"{kind}.sock"
-        return ConsoleEndpoint(kind=kind, path=path, life=str(guest.lives))
+        return ConsoleEndpoint(kind=kind, path=path, life=str(guest.life))
 
     async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
         uuid = endpoint.path.parent.name

@@ -21,15 +21,15 @@ Listener = Callable[[LifecycleEvent], None]
 
 
 class FakeGuest(msgspec.Struct, frozen=True, array_like=True):
-    """A defined guest; `booted` once it ever ran; `macs` of its interfaces; `lives`: how often it was switched on; `disks`:
-    serial → device name."""
+    """A defined guest; `booted` once it ever ran; `macs` of its interfaces; `life` is another one each time it was switched on;
+    `disks`: serial → device name."""
 
     name: str
     title: str
     state: int
     booted: bool = False
     macs: tuple[str, ...] = ()
-    lives: int = 0
+    life: int = 0
     disks: dict[str, str] = {}
 
 
@@ -52,6 +52,7 @@ class FakeHypervisor:
         self._guests: dict[str, dict[str, FakeGuest]] = {}
         self._disks: dict[str, set[str]] = {}
         self._listeners: dict[str, list[Listener]] = {}
+        self._lives = 0
         self._encode = msgspec.json.Encoder().encode
         self._log = -1 if path is None else self._load(path)
 
@@ -84,8 +85,9 @@ class FakeHypervisor:
         if guest.state == state:
             return
         booted = guest.booted or state == PowerState.RUNNING
-        lives = guest.lives + (guest.state in NOT_ALIVE and state not in NOT_ALIVE)
-        self.put(host, uuid, msgspec.structs.replace(guest, state=int(state), booted=booted, lives=lives))
+        begins = guest.state in NOT_ALIVE and state not in NOT_ALIVE
+        life = self._lives + 1 if begins else guest.life
+        self.put(host, uuid, msgspec.structs.replace(guest, state=int(state), booted=booted, life=life))
         event = LifecycleEvent(uuid=uuid, power_state=state, detail=detail)
         for listener in tuple(self._listeners.get(host, ())):
             listener(event)
@@ -104,6 +106,7 @@ class FakeHypervisor:
 
     def _apply(self, entry: Entry) -> None:
         if entry.guest is not None:
+            self._lives = max(self._lives, entry.guest.life)
             self._guests.setdefault(entry.host, {})[entry.uuid] = entry.guest
         if entry.gone:
             self._guests.get(entry.host, {}).pop(entry.uuid, None)

@@ -27,7 +27,7 @@ KINDS = {("vnc", "novnc"): "vnc", ("serial", "serial"): "serial"}
 TYPES = {"vnc": ("novnc",), "serial": ("serial",)}
 """Of protocols that there are."""
 MOST_TOKENS = 100  # that wait to be used, of one server; several requests at once may go a little beyond
-LEAVING = (Task.DELETING, "migrating")
+LEAVING = (Task.DELETING, Task.MIGRATING)
 logger = log.get("api")
 
 
