@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import termios
 from pathlib import Path
 
 import pytest
 
 from kilonova.compute.virt.console_streams import SocketStream, TerminalStream
+from kilonova.compute.virt.driver import VirtError
 from tests.eventually import PATIENCE
 
 
@@ -93,3 +95,32 @@ async def test_what_is_no_terminal_is_refused(tmp_path: Path, name: str) -> None
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         await TerminalStream.open(tmp_path / name)
+
+
+async def test_what_a_check_refuses_is_left_as_it_was(tmp_path: Path) -> None:
+    """A terminal that is another program's by now: its mode is not changed, nothing is read."""
+
+    async def refuse() -> None:
+        raise VirtError("it was switched off meanwhile")
+
+    guest, terminal = os.openpty()
+    mode = termios.tcgetattr(terminal)
+    with pytest.raises(VirtError):
+        await TerminalStream.open(Path(os.ttyname(terminal)), refuse)
+    assert termios.tcgetattr(terminal) == mode
+    os.write(guest, b"secret\n")
+    assert os.read(terminal, 100) == b"secret\n"
+    os.close(guest)
+    os.close(terminal)
+    gone = asyncio.Event()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b""
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_unix_server(served, str(tmp_path / "vnc.sock"))
+    with pytest.raises(VirtError):
+        await SocketStream.open(tmp_path / "vnc.sock", refuse)
+    await asyncio.wait_for(gone.wait(), PATIENCE)
+    server.close()

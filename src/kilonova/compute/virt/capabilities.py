@@ -23,6 +23,7 @@ class ConsoleEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where a console is: a unix socket or a terminal of this host that only the hypervisor's user and root reach. `life` is
     another one each time the guest was switched on."""
 
+    uuid: str  # of the guest
     kind: str  # vnc, serial
     path: Path
     life: str
@@ -206,4 +207,4 @@ class OffersConsoles(Protocol):
 
     @abstractmethod
     async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
-        """A connection to it; raises VirtError when it is gone. It ends with the guest."""
+        """A connection to it; raises GuestNotFound, and VirtError when that life of the guest is over. It ends with the guest."""

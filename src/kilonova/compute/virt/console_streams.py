@@ -7,7 +7,7 @@ import contextlib
 import os
 import termios
 import tty
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ from kilonova.core.web.relay import CHUNK, ByteStream
 
 Watch = Callable[[int, Callable[[], object]], Any]
 Forget = Callable[[int], bool]
+Check = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Checks nothing."""
 
 
 class SocketStream(ByteStream):
@@ -22,9 +27,15 @@ class SocketStream(ByteStream):
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, path: Path) -> SocketStream:
-        """Raises OSError."""
-        return cls(*await asyncio.open_unix_connection(str(path)))
+    async def open(cls, path: Path, check: Check = nothing) -> SocketStream:
+        """Raises OSError, and what `check` raises, which is asked before anything is read or written."""
+        stream = cls(*await asyncio.open_unix_connection(str(path)))
+        try:
+            await check()
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
 
     async def read(self) -> bytes:
         return await self._reader.read(CHUNK)
@@ -47,14 +58,18 @@ class TerminalStream(ByteStream):
         self._waiting: set[asyncio.Future[None]] = set()
 
     @classmethod
-    async def open(cls, path: Path) -> TerminalStream:
-        """Raises OSError."""
+    async def open(cls, path: Path, check: Check = nothing) -> TerminalStream:
+        """Raises OSError, and what `check` raises, which is asked before anything is read, written or changed."""
         terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            await check()
             tty.setraw(terminal)
         except termios.error as error:
             os.close(terminal)
             raise OSError(*error.args) from None
+        except BaseException:
+            os.close(terminal)
+            raise
         return cls(terminal)
 
     async def read(self) -> bytes:

@@ -212,10 +212,10 @@ class FakeDriver(
         if guest.state in NOT_ALIVE:
             raise VirtError(f"console of guest {uuid}: it has none now; is it running?")
         path = Path("/nowhere/kilonova-fake") / uuid / f"{kind}.sock"
-        return ConsoleEndpoint(kind=kind, path=path, life=str(guest.life))
+        return ConsoleEndpoint(uuid=uuid, kind=kind, path=path, life=str(guest.life))
 
     async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
-        uuid = endpoint.path.parent.name
+        uuid = endpoint.uuid
         if await self.console(uuid, endpoint.kind) != endpoint:
             raise VirtError(f"console of guest {uuid}: it was switched off meanwhile")
         guest = self._hypervisor.guests(self.host)[uuid]

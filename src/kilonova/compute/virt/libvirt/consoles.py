@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def vnc_console(domain: Any) -> ConsoleEndpoint:
     graphics = _device(domain, "graphics[@type='vnc']")
     socket = graphics.get("socket") if graphics is not None else None
     if socket:
-        return ConsoleEndpoint(kind="vnc", path=Path(socket), life=str(domain.ID()))
+        return ConsoleEndpoint(uuid=domain.UUIDString(), kind="vnc", path=Path(socket), life=str(domain.ID()))
     why = "it listens on a port until its next hard reboot" if has_open_console(domain) else "is it running?"
     raise VirtError(f"console of guest {domain.UUIDString()}: it has none now; {why}")
 
@@ -44,7 +44,7 @@ def serial_console(domain: Any) -> ConsoleEndpoint:
     source = _device(domain, "serial[@type='pty']/source")
     path = source.get("path") if source is not None else None
     if path and domain.ID() >= 0:
-        return ConsoleEndpoint(kind="serial", path=Path(path), life=str(domain.ID()))
+        return ConsoleEndpoint(uuid=domain.UUIDString(), kind="serial", path=Path(path), life=str(domain.ID()))
     raise VirtError(f"serial console of guest {domain.UUIDString()}: it has none now; is it running?")
 
 
@@ -61,10 +61,18 @@ def _device(domain: Any, path: str) -> etree._Element | None:
     return etree.fromstring(domain.XMLDesc().encode()).find(f"devices/{path}")
 
 
-async def open_stream(endpoint: ConsoleEndpoint) -> ByteStream:
-    """Raises VirtError."""
+async def open_stream(endpoint: ConsoleEndpoint, find: Callable[[], Awaitable[ConsoleEndpoint]]) -> ByteStream:
+    """`find` says where the console is now, and is asked once the path is open: another program may have a terminal by this name
+    when the guest is gone. Raises VirtError, and what `find` raises."""
+
+    async def is_still_there() -> None:
+        if await find() != endpoint:
+            raise VirtError(f"console of guest {endpoint.uuid}: it was switched off meanwhile")
+
     opened = SocketStream.open if endpoint.kind == "vnc" else TerminalStream.open
+    await is_still_there()
     try:
-        return await opened(endpoint.path)
+        return await opened(endpoint.path, is_still_there)
     except OSError as error:
-        raise VirtError(f"console {endpoint.path}: {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise VirtError(f"console of guest {endpoint.uuid}: {endpoint.path}: {reason}") from None

@@ -248,7 +248,7 @@ class LibvirtDriver(
         return await self._domain("find the console", uuid, find)
 
     async def open_console(self, endpoint: ConsoleEndpoint) -> ByteStream:
-        return await consoles.open_stream(endpoint)
+        return await consoles.open_stream(endpoint, lambda: self.console(endpoint.uuid, endpoint.kind))
 
     def subscribe(self, listener: Callable[[LifecycleEvent], None]) -> Callable[[], None]:
         return self._states.subscribe(listener)
