@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kilonova.compute import models
+from kilonova.compute.agent.volumes import volume_disk
 from kilonova.compute.errors import VolumeNotThere
 from kilonova.compute.models import ServerRef
 from kilonova.compute.steps import BY_NAME
@@ -186,3 +187,10 @@ async def test_a_conductor_that_is_away_is_asked_again(lab: Lab) -> None:
     assert await act(lab, "attach_volume") == (None, ATTACHED)
     lab.conductor.away["disconnect_volumes"] = 2
     assert await act(lab, "detach_volume") == (None, DETACHED)
+
+
+@pytest.mark.parametrize(("mode", "readonly"), [("ro", True), ("rw", False)])
+def test_a_volume_that_is_read_only_is_so_for_the_guest(mode: str, readonly: bool) -> None:
+    connection = {"driver_volume_type": "fake", "data": {"volume_id": ONE.volume_id, "access_mode": mode}}
+    disk = volume_disk(volume(connection=connection, bus="scsi", boot_index=1), "virtio")
+    assert (disk.readonly, disk.bus, disk.boot_index, disk.serial) == (readonly, "scsi", 2, ONE.volume_id)

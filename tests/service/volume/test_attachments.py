@@ -120,3 +120,13 @@ async def test_connectors_that_are_none(cloud: Cloud) -> None:
         assert (await cloud.act(volume["id"], "os-initialize_connection", {"connector": wrong})).status == 400, wrong
     shown = (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]
     assert shown["attachments"] == []
+
+
+async def test_a_read_only_volume_is_connected_so(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    flag = {"os-update_readonly_flag": {"readonly": True}}
+    assert (await cloud("POST", f"/volumes/{volume['id']}/action", "member", flag)).status == 202
+    made = (await _reserve(cloud, volume["id"])).json["attachment"]
+    path = f"/attachments/{made['id']}"
+    known = (await cloud.ok("PUT", path, "service", {"attachment": {"connector": CONNECTOR}}))["attachment"]
+    assert (known["attach_mode"], known["connection_info"]["access_mode"]) == ("ro", "ro")

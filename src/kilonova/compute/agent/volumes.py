@@ -90,6 +90,6 @@ def volume_disk(volume: ConnectedVolume, bus: str) -> GuestDisk:
     boots = volume.boot_index is not None and volume.boot_index >= 0
     return GuestDisk(
         source=source, target=ROOT if volume.boot_index == 0 else bare(volume.name), bus=volume.bus or bus,
-        device=volume.device_type or "disk", boot_index=(volume.boot_index or 0) + 1 if boots else None,
-        serial=volume.volume_id,
+        device=volume.device_type or "disk", readonly=volume.connection["data"].get("access_mode") == "ro",
+        boot_index=(volume.boot_index or 0) + 1 if boots else None, serial=volume.volume_id,
     )  # fmt: skip

@@ -78,6 +78,7 @@ class AttachmentLogic:
         volume = await self.volumes.get(ctx, row.volume_id)
         mode = "ro" if volume.readonly else row.mode or connector.get("mode") or "rw"
         info = await self.export(ctx, volume, row.id, connector | {"mode": mode})
+        info = info | {"data": {**info.get("data", {}), "access_mode": mode}}
         return await self._connected(ctx, row.id, connector, info | {"attachment_id": row.id}, mode)
 
     async def export(
