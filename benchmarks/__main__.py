@@ -26,6 +26,7 @@ from benchmarks import (
     soak,
     startup,
     tokens,
+    volumes,
     wiring,
 )
 
@@ -45,6 +46,7 @@ ALL: dict[str, Bench] = {
     "recording": recording.run,
     "buses": buses.run,
     "guests": guests.run,
+    "volumes": volumes.run,
 }
 LONG: dict[str, Bench] = {"clones": clones.run, "growth": growth.run, "soak": soak.run}
 

@@ -19,6 +19,7 @@ from kilonova.compute.virt.block import FileSource, NbdTlsSource
 from kilonova.compute.virt.connections import source_of
 from kilonova.compute.virt.driver import GuestDisk, GuestSpec, PowerState
 from kilonova.compute.virt.libvirt.daemons import ensure_daemons
+from kilonova.compute.virt.libvirt.domain_xml import secret_uuid
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver
 from kilonova.core.block.storage_daemon import StorageDaemon
 from kilonova.core.folders import runtime_folder, searchable
@@ -136,6 +137,11 @@ def servers() -> Iterator[list[str]]:
             forget(conn, server)
 
 
+def kept_secrets() -> set[str]:
+    with raw_connection() as conn:
+        return {secret.UUIDString() for secret in conn.listAllSecrets()}
+
+
 async def disk_of(
     backend: VolumeDriver, volume: str, host: Connector, target: str, key: Secret | None = None, boot: int | None = None
 ) -> GuestDisk:
@@ -202,11 +208,14 @@ async def test_volumes_of_guests(
         assert TEXT in await shell.run("dd if=/dev/vdb bs=512 count=1 iflag=direct 2>/dev/null | head -1")
         assert await driver.power_state(first) == PowerState.RUNNING
 
+        assert secret_uuid(sealed) in kept_secrets()
+
         # taken from the first guest, given to one of another host
         for volume in (plain, sealed):
             for _ in range(2):
                 assert await driver.detach_disk(first, volume, timeout=60)
         assert await driver.disks_of(first) == {root: "vda"}
+        assert secret_uuid(sealed) not in kept_secrets()
         await shell.run("! [ -e /dev/vdb ] && ! [ -e /dev/vdc ]")
         for attached in await again.volumes():
             for attachment in attached.attachments if attached.id != root else ():

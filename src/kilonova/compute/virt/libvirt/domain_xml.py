@@ -201,7 +201,7 @@ def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostF
     cdrom = disk.device == "cdrom"
     given = SOURCES[type(disk.source)](disk.source, host)
     if disk.passphrase is not None:
-        secret = el("secret", type="passphrase", uuid=secret_uuid(disk))
+        secret = el("secret", type="passphrase", uuid=secret_uuid(disk.serial or ""))
         given.source.append(el("encryption", secret, format="luks"))
     failing = "stop" if given.waits else None
     return el(
@@ -225,9 +225,9 @@ def _disk(disk: GuestDisk, bus: str, target: str, order: int | None, host: HostF
     )
 
 
-def secret_uuid(disk: GuestDisk) -> str:
-    """Of libvirt's secret for the disk's passphrase: the same each time."""
-    return str(uuid.uuid5(SECRETS, disk.serial or disk.target))
+def secret_uuid(serial: str) -> str:
+    """Of libvirt's secret for the passphrase of a disk: the same each time."""
+    return str(uuid.uuid5(SECRETS, serial))
 
 
 def disk_xml(disk: GuestDisk, taken: Collection[str], host: HostFacts, *, pcie: bool) -> tuple[str, str]:

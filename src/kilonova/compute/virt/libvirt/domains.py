@@ -25,6 +25,7 @@ FORGET = (
     | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
+WAITS_FOR_A_DISK = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
 
 LOG = log.get(__name__)
 
@@ -72,15 +73,16 @@ def waiting(conn: Any, guests: Iterable[GuestInfo]) -> list[str]:
 
 
 def state_of(domain: Any) -> PowerState:
-    if waits_for_a_disk(domain):
+    found = domain.state()
+    if found == WAITS_FOR_A_DISK:
         return PowerState.RUNNING
-    state = STATES.get(domain.state()[0], PowerState.NOSTATE)
+    state = STATES.get(found[0], PowerState.NOSTATE)
     return PowerState.SUSPENDED if state == PowerState.SHUTDOWN and domain.hasManagedSaveImage() else state
 
 
 def waits_for_a_disk(domain: Any) -> bool:
     """Whether QEMU stopped the guest because a disk failed."""
-    return list(domain.state()) == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
+    return bool(domain.state() == WAITS_FOR_A_DISK)
 
 
 def go_on(domain: Any) -> bool:

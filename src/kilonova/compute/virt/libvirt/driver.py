@@ -318,7 +318,8 @@ class LibvirtDriver(
         if guest.console_log:
             guest.console_log.parent.mkdir(parents=True, exist_ok=True)
         secrets.keep(conn, guest.disks, self._host())
-        return before - set(disks.sources(conn.defineXML(text)).values())
+        domain = conn.defineXML(text)
+        return before - set(disks.sources(domain).values()) if before else before
 
     def _list(self, conn: Any) -> list[GuestInfo]:
         return domains.guests(conn, self.options.mark)

@@ -70,9 +70,11 @@ class HotPlug(VirtDriver, PlugsInterfaces, PlugsDisks):
 
         ask = lambda: self._domain("detach a disk", uuid, lambda d: disks.ask_to_detach(d, serial))  # noqa: E731
         socket = await self._socket(uuid, serial)
+        used = await self._domain("find a passphrase", uuid, lambda domain: secrets.used(domain, serial))
         done = await _until_gone(ask, gone, timeout)
-        if done and socket:
-            await self._remote.forget([socket])
+        if done:
+            await self._domain("forget a passphrase", uuid, lambda domain: secrets.forget(domain.connect(), used))
+            await self._remote.forget([socket] if socket else ())
         return done
 
     async def resize_disk(self, uuid: str, serial: str, size: int) -> None:

@@ -20,6 +20,9 @@ from kilonova.compute.virt.libvirt.elements import el
 from kilonova.compute.virt.libvirt.options import HostFacts
 from kilonova.core.ceph import CephOptions, NoKey, key_of
 
+OWN = ("encryption/secret", "auth/secret[@type='iscsi']")
+"""Where a disk's own secrets are in its source."""
+
 
 def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
     disks = tuple(disks)
@@ -29,8 +32,10 @@ def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
         if isinstance(disk.source, IscsiSource):
             _keep_chap_password(conn, disk.source)
         if disk.passphrase is not None:
+            if not disk.serial:
+                raise VirtError(f"disk {disk.target} has a passphrase, but no serial to keep it by")
             made = el(
-                "secret", el("uuid", secret_uuid(disk)), el("description", f"disk {disk.serial}"),
+                "secret", el("uuid", secret_uuid(disk.serial)), el("description", f"disk {disk.serial}"),
                 ephemeral="yes", private="yes",
             )  # fmt: skip
             secret = conn.secretDefineXML(etree.tostring(made, encoding="unicode"))
@@ -53,11 +58,14 @@ def _keep_ceph_key(conn: Any, ceph: CephOptions) -> None:
     conn.secretDefineXML(etree.tostring(made, encoding="unicode")).setValue(key.reveal)
 
 
-def used(domain: Any) -> set[str]:
-    """Ids of the secrets of its disks alone: not the Ceph key, which all have."""
-    definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE).encode())
-    kinds = ("encryption/secret", "auth/secret[@type='iscsi']")
-    return {node.get("uuid", "") for kind in kinds for node in definition.iterfind(f"devices/disk/source/{kind}")}
+def used(domain: Any, serial: str | None = None) -> set[str]:
+    """Ids of the secrets of its disks alone, or of one of them: not the Ceph key, which all have."""
+    found = set()
+    for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
+        for disk in etree.fromstring(domain.XMLDesc(flags).encode()).iterfind("devices/disk"):
+            if serial in (None, disk.findtext("serial")):
+                found |= {node.get("uuid", "") for kind in OWN for node in disk.iterfind(f"source/{kind}")}
+    return found
 
 
 def forget(conn: Any, ids: Iterable[str]) -> None:
