@@ -24,6 +24,7 @@ from kilonova.volume.backends.options import LocalBackendOptions
 from kilonova.volume.backends.registry import BackendContext
 
 RECONNECT = 3600  # seconds for which the second daemon waits for the first
+AT_ONCE = 8  # daemons that are started when the agent is
 LOOK_EVERY = 2.0  # seconds between two looks at whether all daemons run
 REMOTE = ".tls"
 
@@ -47,12 +48,16 @@ class Exports:
             name = folder.name.removesuffix(REMOTE)
             if name not in records or not records[name].attachments:
                 await StorageDaemon(folder).remove()
-        for volume_id, record in records.items():
-            if record.attachments:
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def bring_back(volume_id: str, record: Record) -> None:
+            async with at_once:
                 try:
                     await self.apply(volume_id, data[volume_id], record)
                 except DiskError as error:  # of one volume: the others are served
                     LOG.error("volume not exported", volume=volume_id, reason=str(error))
+
+        await asyncio.gather(*(bring_back(name, record) for name, record in records.items() if record.attachments))
         self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
