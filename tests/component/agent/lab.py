@@ -208,6 +208,8 @@ class Conductor(ConductorAPI):
         self._stumble("power_state_seen")
         self.powers.append((server_id, power_state))
         row = self.rows[server_id]
+        if row.server.task_state is not None:
+            return
         server = msgspec.structs.replace(row.server, power_state=power_state)
         if power_state in FOLLOWS and server.vm_state in FOLLOWS[power_state][0]:
             server = msgspec.structs.replace(server, vm_state=str(FOLLOWS[power_state][1]))
