@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kilonova.compute.console_options import ConsoleOptions
 from kilonova.compute.console_proxy.requests import comes_from_us, token_of
 
 TOKEN = "x" * 42 + "-"
@@ -56,3 +57,16 @@ def test_whose_page_it_is(base: str, host: str, origin: str | None, allowed: boo
 def test_two_origins_are_none() -> None:
     headers = [(b"host", b"cloud:8774"), (b"origin", b"http://cloud:8774"), (b"origin", b"http://evil")]
     assert not comes_from_us({"headers": headers}, HTTP, [])
+
+
+@pytest.mark.parametrize("origin", ["https://portal.example", "http://10.0.0.1:8080", "https://[2001:db8::1]:443"])
+def test_origins_that_settings_may_allow(origin: str) -> None:
+    assert ConsoleOptions(allowed_origins=(origin,)).allowed_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin", ["portal.example", "*", "https://a/b", "https://a; script-src *", "ftp://a", "https://a b"]
+)
+def test_origins_that_settings_may_not_allow(origin: str) -> None:
+    with pytest.raises(ValueError, match="allowed_origins"):
+        ConsoleOptions(allowed_origins=(origin,))
