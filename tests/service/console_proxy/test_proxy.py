@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.web.gateway import Gateway
 from kilonova.core.web.relay import ByteStream
 from kilonova.core.web.server import HttpServer
+from kilonova.testing.certificates import make_certificates
 from tests.eventually import PATIENCE, until
 from tests.support import make_core
 
@@ -66,13 +68,13 @@ class Conductor:
 
 
 class Served:
-    def __init__(self, path: Path, options: ConsoleOptions) -> None:
-        self.bus, self.transfers = MemoryBus(), DiskTransfers("127.0.0.1")
+    def __init__(self, path: Path, options: ConsoleOptions, transfers: DiskTransfers, **more: Any) -> None:
+        self.bus, self.transfers = MemoryBus(), transfers
         core, _, _ = make_core(path, bus=self.bus)
         self.conductor = Conductor(self.transfers)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.where = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.proxy = ConsoleProxyService(core, options, f"http://{self.where}/console")
+        self.proxy = ConsoleProxyService(core, options, f"http://{self.where}/console", **more)
         gateway = Gateway({})
         gateway.mount_service(self.proxy)
         self.server = HttpServer(gateway, drain_timeout=1, websockets=gateway.websockets)
@@ -90,8 +92,11 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(path: Path, **options: Any) -> AsyncIterator[Served]:
-    served = Served(path, ConsoleOptions(allowed_origins=(ORIGIN,), **options))
+async def serving(
+    path: Path, transfers: DiskTransfers | None = None, verify: ssl.SSLContext | bool = True, **options: Any
+) -> AsyncIterator[Served]:
+    allowed = ConsoleOptions(allowed_origins=(ORIGIN,), **options)
+    served = Served(path, allowed, transfers or DiskTransfers("127.0.0.1"), verify=verify)
     await served.transfers.start()
     await served.bus.serve(ConductorAPI, served.conductor, host="c")  # type: ignore[arg-type]
     serving = asyncio.ensure_future(served.server.serve(sockets=[served.listener]))
@@ -190,6 +195,21 @@ async def test_a_host_and_a_conductor_that_are_away(served: Served) -> None:
     await served.bus.withdraw(ConductorAPI, host="c")
     assert await served.status(served.conductor.token()) == 503
     assert served.proxy._open == 0
+
+
+async def test_hosts_prove_who_they_are(tmp_path: Path) -> None:
+    """Where they have certificates, a proxy that does not know their authority gives them no ticket."""
+    make_certificates(tmp_path, "127.0.0.1")
+    certificate = str(tmp_path / "server.pem"), str(tmp_path / "server.key")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    async with serving(tmp_path, DiskTransfers("127.0.0.1", certificate=certificate), trusting) as served:
+        assert served.transfers.console_url().startswith("wss://127.0.0.1:")
+        console = await served.open(served.conductor.token())
+        await said(console, b"login")
+        await console.close()
+    async with serving(tmp_path, DiskTransfers("127.0.0.1", certificate=certificate)) as served:
+        assert await served.status(served.conductor.token()) == 502
+        assert served.conductor.opened == []
 
 
 async def test_consoles_are_bounded(tmp_path: Path) -> None:

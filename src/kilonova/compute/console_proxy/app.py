@@ -113,7 +113,7 @@ class HostStream(ByteStream):
         connection = await connect(
             ticket.url, additional_headers={"Authorization": f"Bearer {ticket.secret}"}, compression=None, proxy=None,
             open_timeout=CONNECT_TIMEOUT, close_timeout=1.0, max_size=2 * CHUNK, logger=QUIET,
-            ssl=tls if ticket.url.startswith("wss:") else None,
+            ssl=(tls or True) if ticket.url.startswith("wss:") else None,
         )  # fmt: skip
         return cls(connection)
 
