@@ -42,6 +42,9 @@ class VolumeConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     availability_zone: Annotated[str, derived("volume.availability_zone")] = "nova"
     startup_grace: Annotated[float, doc("Seconds after a start in which silent agents count as up.", ge=0)] = 60.0
     watch_interval: Annotated[float, doc("Seconds between two looks at unfinished tasks.", gt=0)] = 10.0
+    resend_after: Annotated[
+        float, doc("Seconds after which a task that a running agent has not ended is sent to it again.", gt=0)
+    ] = 300.0
     heartbeat: Annotated[float, doc("Seconds between two heartbeats of the conductor.", gt=0)] = 10.0
     attempts: Annotated[int, doc("Back ends that are tried for a new volume.", ge=1)] = 3
     max_over_subscription_ratio: Annotated[

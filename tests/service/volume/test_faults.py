@@ -4,14 +4,17 @@ restarts."""
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 
 import msgspec
 import pytest
 
 from kilonova.core.context import service_context
+from kilonova.volume.backends.options import FakeBackendOptions
 from kilonova.volume.models import Order, Outcome
 from kilonova.volume.store.services import services
 from kilonova.volume.store.tasks import TASKS
+from kilonova.volume.tables import messages
 from tests.eventually import until
 from tests.service.volume.conftest import Cloud
 
@@ -174,3 +177,28 @@ async def test_let_go_of_while_it_grows(bare: Cloud) -> None:
     await until(lambda: agent.manager.running)
     assert (await bare("DELETE", f"/attachments/{made['id']}", "service")).status == 200
     assert (await bare.status("volumes", volume["id"], "available"))["size"] == 2
+
+
+async def test_a_task_that_a_running_agent_lost_is_sent_again(bare: Cloud) -> None:
+    agent = await bare.agent(delay={"create": 3600})
+    made = (await bare.ok("POST", "/volumes", json={"volume": {"size": 1}}))["volume"]
+    await until(lambda: agent.manager.running)
+    agent.manager.backends["node1@fake"].driver._options = FakeBackendOptions()  # only this one hung
+    for task in list(agent.manager.running.values()):
+        task.cancel()
+    await until(lambda: not agent.manager.running)
+    bare.conductor_options = msgspec.structs.replace(bare.conductor_options, resend_after=1e-9)
+    await _watch(bare)
+    await bare.status("volumes", made["id"], "available")
+
+
+async def test_messages_expire(bare: Cloud) -> None:
+    volume = await bare.volume(wanted="error")
+    assert await _reason(bare, volume["id"])
+    await bare.conductor.manager.watch.check()
+    assert (await bare.ok("GET", "/messages"))["messages"]
+    async with bare.database.database.transaction() as tx:
+        await tx.connection.execute(messages.update().values(guaranteed_until=dt.datetime(2020, 1, 1)))
+    bare.conductor.manager.watch._expired = None
+    await bare.conductor.manager.watch.check()
+    assert (await bare.ok("GET", "/messages"))["messages"] == []

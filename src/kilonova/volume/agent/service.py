@@ -23,6 +23,7 @@ from kilonova.volume.models import AgentReport, BackendReport, PoolReport
 
 logger = log.get("volume")
 BACKOFF = Backoff(0.2, 5.0)
+ANSWERS = 10.0  # seconds
 
 
 class VolumeAgent:
@@ -70,7 +71,8 @@ class VolumeAgent:
             if not backend.started:
                 await backend.driver.start()
                 backend.started = True
-            capacity = await backend.driver.capacity()
+            async with asyncio.timeout(ANSWERS):  # the heartbeats of the others must not wait for it
+                capacity = await backend.driver.capacity()
         except Exception as error:
             logger.warning("back end does not work", backend=backend.service, error=str(error))
             return None

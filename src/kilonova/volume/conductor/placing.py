@@ -40,6 +40,14 @@ class Placing:
             else:
                 await TASKS.remove(tx.connection, task_id)
 
+    @retried
+    async def send_again(self, task_id: str, pool: str) -> None:
+        """To an agent that lives: it does nothing where it has it in hand."""
+        async with self.deps.database.transaction() as tx:
+            task = await TASKS.get(tx.connection, task_id, lock=True)
+            if task is not None and task.host == pool and task.sent_at is not None:
+                await self._send(tx, await job_of(tx.connection, task), pool)
+
     async def _place(self, tx: Transaction, job: Job, volume: VolumeRow) -> None:
         """One choice at a time: what one volume takes, the next one sees."""
         await hold(tx.connection, locks, "placing")

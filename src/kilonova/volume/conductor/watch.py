@@ -11,13 +11,16 @@ from kilonova.volume.conductor.deps import Deps, job_of, logger
 from kilonova.volume.conductor.placing import Placing
 from kilonova.volume.conductor.results import Results
 from kilonova.volume.models import service_of
-from kilonova.volume.store import services, tasks
+from kilonova.volume.store import messages, services, tasks
 from kilonova.volume.store.tasks import TASKS
+
+EXPIRE_EVERY = dt.timedelta(hours=1)
 
 
 class Watch:
     def __init__(self, deps: Deps, placing: Placing, results: Results) -> None:
         self.deps, self.placing, self.results = deps, placing, results
+        self._expired: dt.datetime | None = None
         self.repeated = Repeated("watch of volume tasks", deps.clock, deps.options.watch_interval, self.check)
 
     async def check(self) -> None:
@@ -27,11 +30,25 @@ class Watch:
         async with self.deps.database.reading() as connection:
             waiting = await tasks.waiting(connection, before)
             up = await self._up(connection)
+        patience = dt.timedelta(seconds=self.deps.options.resend_after)
         for task in waiting:
             if task.sent_at is None:
                 await self.placing.run(task.id)
             elif self.deps.settled and task.host is not None and service_of(task.host) not in up:
                 await self._abandoned(task.id, task.host)
+            elif task.host is not None and task.sent_at < self.deps.now() - patience:
+                await self.placing.send_again(task.id, task.host)
+        await self._expire()
+
+    @retried
+    async def _expire(self) -> None:
+        """Messages to users that are older than they are kept for."""
+        now = self.deps.now()
+        if self._expired is not None and now - self._expired < EXPIRE_EVERY:
+            return
+        self._expired = now
+        async with self.deps.database.transaction() as tx:
+            await messages.expire(tx.connection, now)
 
     async def _up(self, connection: Connection) -> set[str]:
         now, patience = self.deps.now(), self.deps.options.backend_down_time

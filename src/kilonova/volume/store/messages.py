@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from sqlalchemy import delete
+
 from kilonova.core.db import Connection
 from kilonova.volume import reasons
 from kilonova.volume.store.base import OwnedRow, Rows
@@ -23,6 +25,10 @@ class MessageRow(OwnedRow):
 
 
 MESSAGES = Rows(messages, MessageRow)
+
+
+async def expire(connection: Connection, now: dt.datetime) -> None:
+    await connection.execute(delete(messages).where(messages.c.guaranteed_until < now))
 
 
 async def tell(

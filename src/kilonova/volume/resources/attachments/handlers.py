@@ -48,7 +48,7 @@ class Attachments:
         try:
             return await self.logic.connect(call.ctx, row, connector)
         except Exception:
-            await self.logic.forget(call.ctx, row)
+            await self.logic.undo(call.ctx, row)
             raise
 
     async def list(self, call: Call) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -139,6 +140,13 @@ class AttachmentLogic:
         if row.connector is not None:
             await self.withdraw(ctx, volume, row.id)
         return await self.forget(ctx, row)
+
+    async def undo(self, ctx: RequestContext, row: AttachmentRow) -> None:
+        """A connection that failed, or whose answer was lost."""
+        volume = await self.volumes.get(ctx, row.volume_id)
+        with suppress(core_errors.KilonovaError):
+            await self.withdraw(ctx, volume, row.id)
+        await self.forget(ctx, row)
 
     @retried
     async def forget(self, ctx: RequestContext, row: AttachmentRow) -> Sequence[AttachmentRow]:
