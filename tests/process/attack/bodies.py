@@ -182,6 +182,7 @@ BODIES: dict[tuple[str, str, str], Any] = {
     ("compute", "PUT", "/v2.1/servers/*/os-volume_attachments/*"): {
         "volumeAttachment": {"volumeId": "volume volumes", "delete_on_termination": True}
     },
+    ("compute", "POST", "/v2.1/servers/*/migrations/*/action"): {"force_complete": None},
     ("compute", "POST", "/v2.1/servers/*/os-interface"): {"interfaceAttachment": {"port_id": "network ports", "tag": "x"}},
     ("compute", "POST", "/v2.1/os-floating-ips"): {"pool": "network external"},
     ("compute", "POST", "/v2.1/servers/*/remote-consoles"): {"remote_console": {"protocol": "vnc", "type": "novnc"}},

@@ -100,3 +100,20 @@ def test_killed_on_the_way_back(cloud: CloudProcess, seed: tuple[Path, Path, str
     act(cloud.api("demo"), server, "revertResize")
     assert cloud.died() == -9, "the fault did not strike"
     ends(cloud, server, "ACTIVE", "m1.tiny")
+
+
+@pytest.mark.parametrize("step", ["receive_guest", "send_guest"])
+def test_killed_while_the_guest_runs_on(cloud: CloudProcess, seed: tuple[Path, Path, str], step: str) -> None:
+    """What was being made ready is made ready again, and what was sent is the new host's."""
+    active, _, server = seed
+    shutil.copytree(active, cloud.state)
+    cloud.start(KILONOVA_FAULTS=f"step={step},when=after,do=kill")
+    host = cloud.api().server(server)["OS-EXT-SRV-ATTR:host"]
+    act(cloud.api(), server, "os-migrateLive", {"host": None, "block_migration": "auto"})
+    assert cloud.died() == -9, "the fault did not strike"
+    cloud.start()
+    api = cloud.api()
+    shown = api.wait(server, "ACTIVE")
+    assert shown["OS-EXT-STS:task_state"] is None
+    assert shown["OS-EXT-SRV-ATTR:host"] != host
+    assert cloud.verify() == []
