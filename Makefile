@@ -32,7 +32,7 @@ cluster-stop: venv
 ceph: venv
 	@scripts/install-ceph.sh
 	$(BIN)/pytest -q --durations=20 -m ceph
-	$(BIN)/python -m benchmarks clones --rounds 3
+	$(BIN)/python -m benchmarks clones --rounds 2
 
 grid: system engines venv
 	$(BIN)/python -m tests.process.cluster.grid
@@ -40,7 +40,7 @@ grid: system engines venv
 	GRID=all $(BIN)/pytest -q tests/component/agent/test_crash_grid.py
 
 bench: system engines venv
-	$(BIN)/python -m benchmarks --rounds 3
+	$(BIN)/python -m benchmarks --rounds 2
 
 bench-peer: system engines venv
 	$(BIN)/python -m benchmarks.peer

@@ -119,7 +119,7 @@ class InvalidImageData(UnsupportedMediaType):
 
 class NotRaw(UnsupportedMediaType):
     template = (
-        "This cloud stores images in Ceph, where servers' disks are clones of raw images; image {image_id} is {disk_format}. "
+        "This cloud stores images in Ceph, where disks of servers are clones of raw images; image {image_id} is {disk_format}. "
         "Convert the file (qemu-img convert -f {disk_format} -O raw FILE FILE.raw) and upload it with disk_format raw."
     )
 

@@ -183,6 +183,26 @@ async def test_a_copy_goes_while_the_old_disks_wait(storage: Storage, server: st
     assert storage.read(root, 4) == b"mine"
 
 
+async def test_a_guest_that_comes_while_it_runs_finds_its_disks(storage: Storage, server: str) -> None:
+    root = await storage.launched(server, b"mine")
+    drive = await storage.one.config_drive(server, {"openstack/latest/meta_data.json": b"{}"})
+    await storage.two.unpack(server, storage.one.pack_form(server))
+    assert (storage.two._dirs.server(server) / drive.path.name).exists()
+    assert storage.read(root, 4) == b"mine"
+    stranger = str(uuid.uuid4())
+    with pytest.raises(DiskError, match="only one has its disks"):
+        await storage.two.unpack(stranger, storage.one.pack_form(server))
+
+
+async def test_a_host_tells_of_itself_while_the_cluster_is_away(tmp_path: Path) -> None:
+    conf = tmp_path / "ceph.conf"
+    conf.write_text("[global]\nfsid = 00000000-0000-0000-0000-000000000001\nmon_host = 127.0.0.1:1\n")
+    disks = RbdDisks(FileDisksOptions(state_dir=tmp_path), CephOptions(conf=conf, timeout=2))
+    assert await disks.total_gb() is None
+    with pytest.raises(DiskError, match=r"ceph\.conf"):
+        await disks.present(str(uuid.uuid4()))
+
+
 async def test_a_guest_that_was_killed_is_waited_for(storage: Storage, server: str) -> None:
     """The cluster takes it for one that runs."""
     root = await storage.launched(server, b"mine")

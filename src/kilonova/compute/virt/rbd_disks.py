@@ -18,6 +18,7 @@ from kilonova.compute.virt.block import BlockSource, RbdSource
 from kilonova.compute.virt.disks import BaseImage, Export
 from kilonova.compute.virt.file_disks import GIB, FileDisksOptions
 from kilonova.compute.virt.rbd_moves import MovableRbd
+from kilonova.core import log
 from kilonova.core.block.errors import DiskError, DiskFull
 from kilonova.core.block.images import Fetch, ImageSource
 from kilonova.core.ceph import CephError, CephFull, CephOptions, ImageBusy, ImageMissing, Parent, Pool, qemu
@@ -25,8 +26,10 @@ from kilonova.core.ceph import CephError, CephFull, CephOptions, ImageBusy, Imag
 IMAGE_SNAPSHOT = "snap"
 COPY = "export"  # the snapshot that an image is made of
 PIECE = 4 << 20
+PATIENCE = 1.0  # seconds
 BUSY_TRIES, BUSY_PAUSE = 45, 1.0  # seconds; osd_client_watch_timeout is 30
 T = TypeVar("T")
+LOG = log.get(__name__)
 
 
 class ClonedImage(BaseImage, frozen=True, kw_only=True):
@@ -41,6 +44,8 @@ class RbdDisks(MovableRbd):
     def __init__(self, options: FileDisksOptions, ceph: CephOptions) -> None:
         super().__init__(options)
         self._ceph = ceph
+        self._total: int | None = None
+        self._asking: asyncio.Future[None] | None = None
         self._pool, self._images = Pool(ceph, ceph.server_pool), Pool(ceph, ceph.image_pool)
 
     async def fetch(self, image: ImageSource, fetch: Fetch) -> BaseImage:
@@ -188,8 +193,19 @@ class RbdDisks(MovableRbd):
         return f"rbd:{fsid}:{self._pool.name}"
 
     async def total_gb(self) -> int | None:
-        total, _ = await self._run("asking for the room", self._pool.usage)
-        return total // GIB or None
+        """What it was when the cluster answered last: a host tells of itself also while that is away."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask_total())
+        await asyncio.wait([self._asking], timeout=PATIENCE)
+        return self._total
+
+    async def _ask_total(self) -> None:
+        try:
+            total, _ = await self._run("asking for the room", self._pool.usage)
+        except DiskError as error:
+            LOG.warning("Ceph does not say how large it is", reason=str(error))
+        else:
+            self._total = total // GIB or None
 
     def _source(self, name: str) -> RbdSource:
         return RbdSource(pool=self._pool.name, image=name)

@@ -18,7 +18,7 @@ from kilonova.core.block.files import KeyedLocks
 from kilonova.core.ceph import ImageMissing, Pool
 
 ASIDE, GONE, MOVE = ".aside.", ".gone", "move"
-ELSEWHERE = "server {}: its disks are in Ceph, and the other host does not use the same pool"
+ELSEWHERE = "server {}: of the two hosts only one has its disks in this pool of Ceph"
 T = TypeVar("T")
 
 
@@ -163,7 +163,10 @@ class MovableRbd(FileDisks):
         yield b""
 
     async def unpack(self, server_uuid: str, stream: AsyncIterator[bytes], *, most: int | None = None) -> None:
-        raise DiskError(ELSEWHERE.format(server_uuid))
+        """The files of a host whose guest comes here while it runs; its disks are in the pool."""
+        if not await self.present(server_uuid):
+            raise DiskError(ELSEWHERE.format(server_uuid))
+        await super().unpack(server_uuid, stream, most=most)
 
 
 def _last(root: str, names: list[str]) -> list[str]:

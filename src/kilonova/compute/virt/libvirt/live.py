@@ -23,7 +23,7 @@ from kilonova.compute.models import Progress
 from kilonova.compute.virt.capabilities import LiveMigrates, Sending
 from kilonova.compute.virt.disks import DiskStore
 from kilonova.compute.virt.driver import GuestNotFound, PowerState, VirtError
-from kilonova.compute.virt.libvirt import domains
+from kilonova.compute.virt.libvirt import domains, secrets
 from kilonova.compute.virt.libvirt.connection import Connection, translate
 from kilonova.compute.virt.libvirt.daemons import SOCKET
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE
@@ -65,7 +65,8 @@ class LibvirtLive(LiveMigrates):
         await self._connection.run("compare what a guest needs with this host", partial(_compare, needs=needs))
 
     async def receive(self, uuid: str, migration: str) -> tuple[dict[str, Path], dict[str, str]]:
-        folder = await asyncio.to_thread(self._fresh, migration)
+        folder, ceph = await asyncio.to_thread(self._fresh, migration), self.options.ceph
+        await self._connection.run("keep the key of Ceph", lambda conn: secrets.prepare(conn, ceph))
         return {CONTROL: SOCKET, MEMORY: folder / MEMORY, DISKS: folder / DISKS}, self._differs(uuid)
 
     async def received(self, uuid: str, migration: str) -> None:

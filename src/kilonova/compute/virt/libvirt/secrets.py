@@ -27,7 +27,10 @@ OWN = ("encryption/secret", "auth/secret[@type='iscsi']")
 def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
     disks = tuple(disks)
     if any(isinstance(disk.source, RbdSource) for disk in disks):
-        _keep_ceph_key(conn, host.ceph)
+        try:
+            _keep_ceph_key(conn, host.ceph)
+        except NoKey as error:
+            raise VirtError(str(error)) from error
     for disk in disks:
         if isinstance(disk.source, IscsiSource):
             _keep_chap_password(conn, disk.source)
@@ -42,6 +45,12 @@ def keep(conn: Any, disks: Iterable[GuestDisk], host: HostFacts) -> None:
             secret.setValue(disk.passphrase.reveal)
 
 
+def prepare(conn: Any, ceph: CephOptions) -> None:
+    """For a guest that comes from another host with its definition."""
+    with contextlib.suppress(NoKey):  # of a host without Ceph, where such a guest can't run
+        _keep_ceph_key(conn, ceph)
+
+
 def _keep_chap_password(conn: Any, source: IscsiSource) -> None:
     usage = el("usage", el("target", f"{source.target} {source.user}"), type="iscsi")
     made = el("secret", el("uuid", chap_secret(source)), usage, ephemeral="yes", private="yes")
@@ -49,10 +58,7 @@ def _keep_chap_password(conn: Any, source: IscsiSource) -> None:
 
 
 def _keep_ceph_key(conn: Any, ceph: CephOptions) -> None:
-    try:
-        key = key_of(ceph)
-    except NoKey as error:
-        raise VirtError(str(error)) from error
+    key = key_of(ceph)
     usage = el("usage", el("name", f"client.{ceph.user} of {ceph.conf}"), type="ceph")
     made = el("secret", el("uuid", ceph_secret(ceph)), usage, ephemeral="no", private="yes")
     conn.secretDefineXML(etree.tostring(made, encoding="unicode")).setValue(key.reveal)
