@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import typer
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 
 from kilonova.cli.common import CONFIG, STATE, console, running, settings_of
 from kilonova.core.errors import CannotStart
+from kilonova.core.folders import runtime_folder
 from kilonova.settings import Settings
 
 
@@ -47,4 +49,5 @@ async def _clean(settings: Settings) -> int:
         await driver.close()
     for backend in backends_of(settings, Clock()).values():
         await backend.clean()
+    await asyncio.to_thread(shutil.rmtree, runtime_folder(settings.state_dir), ignore_errors=True)
     return removed
