@@ -92,6 +92,11 @@ class Ec2Call:
     def project_id(self) -> str:
         return self.ctx.project_id or ""
 
+    async def user_data(self, server_id: str) -> str:
+        """Of a server that the caller has seen: Amazon shows it to all of them, compute to administrators alone."""
+        found = await self.cloud.compute.get(f"/servers/{server_id}", dict[str, Any], own=True)
+        return found["server"].get("OS-EXT-SRV-ATTR:user_data") or ""
+
 
 @contextmanager
 def refused(**codes: str) -> Iterator[None]:

@@ -14,6 +14,7 @@ from kilonova.ec2.filters import at
 from kilonova.ec2.ids import ATTACHMENT, GROUP, IMAGE, INSTANCE, INTERFACE, SUBNET, VOLUME
 from kilonova.ec2.networks import Networks
 
+REMEMBERED = dt.timedelta(hours=1)  # as Amazon shows what was terminated
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 STATES = {
     "BUILD": "pending", "REBUILD": "pending", "ACTIVE": "running", "REBOOT": "running", "HARD_REBOOT": "running",
@@ -56,7 +57,8 @@ class Instances:
         self.found = found
 
     @classmethod
-    async def of(cls, call: Ec2Call) -> Instances:
+    async def of(cls, call: Ec2Call, wanted: Sequence[str] = ()) -> Instances:
+        """All that there are, and those of `wanted` that were terminated lately: clients wait to see that."""
         servers, ports, floating, groups, volumes, networks = await asyncio.gather(
             call.compute.all("/servers/detail", "servers"),
             call.network.all(f"/ports?project_id={call.project_id}", "ports"),
@@ -74,6 +76,9 @@ class Instances:
         for volume in volumes:
             for attached in volume["attachments"]:
                 disks[attached["server_id"]].append(_device(volume, attached))
+        there = {INSTANCE.id(each["id"]) for each in servers}
+        if not there.issuperset(wanted):
+            servers += [each for each in await _deleted(call) if INSTANCE.id(each["id"]) in wanted]
         shown = [_view(call, each, of_server[each["id"]], public, names, networks) for each in servers]
         for each in shown:
             each["BlockDeviceMappings"] = disks[INSTANCE.uuid(each["InstanceId"])]
@@ -92,11 +97,17 @@ class Instances:
         return [self.found[each] for each in dict.fromkeys(ids)]
 
 
+async def _deleted(call: Ec2Call) -> list[dict[str, Any]]:
+    since = (call.cloud.clock.now() - REMEMBERED).strftime("%Y-%m-%dT%H:%M:%SZ")
+    changed = await call.compute.all(f"/servers/detail?changes-since={since}", "servers")
+    return [each for each in changed if each["status"] == "DELETED"]
+
+
 def _view(
     call: Ec2Call, server: dict[str, Any], ports: Sequence[dict[str, Any]], public: Mapping[str, str],
     groups: Mapping[str, str], networks: Networks,
 ) -> dict[str, Any]:  # fmt: skip
-    interfaces = [_interface(port, number, public, groups, networks) for number, port in enumerate(ports)]
+    interfaces = [interface(port, number, public, groups, networks) for number, port in enumerate(ports)]
     first = interfaces[0] if interfaces else {}
     name = _state(server)
     zone = server.get("OS-EXT-AZ:availability_zone") or "nova"
@@ -152,7 +163,7 @@ def _state(server: dict[str, Any]) -> str:
     return TASKS.get(task) or STATES.get(server["status"], "pending")
 
 
-def _interface(
+def interface(
     port: dict[str, Any], number: int, public: Mapping[str, str], groups: Mapping[str, str], networks: Networks
 ) -> dict[str, Any]:
     addresses = [ip for ip in port["fixed_ips"] if ":" not in ip["ip_address"]]

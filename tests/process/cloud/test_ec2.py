@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -114,6 +115,8 @@ def test_an_instance_is_a_server(ec2: Any, demo: Api, image: str, vpc: dict[str,
     server = demo.server(uuid(made["InstanceId"]))
     assert (server["status"], server["name"], server["key_name"]) == ("ACTIVE", "web <1>", "k")
     assert server["metadata"] == {"Name": "web <1>"}
+    given = ec2.describe_instance_attribute(InstanceId=made["InstanceId"], Attribute="userData")["UserData"]["Value"]
+    assert base64.b64decode(given).decode() == "#!/bin/sh\necho é\n"
     assert server["image"]["id"] == uuid(image)
     assert (found["PrivateIpAddress"], found["SubnetId"], found["VpcId"]) == ("10.66.1.77", vpc["subnet"], vpc["vpc"])
     assert [each["GroupId"] for each in found["SecurityGroups"]] == [group]
@@ -148,7 +151,11 @@ def test_a_server_is_an_instance(ec2: Any, demo: Api, image: str) -> None:
     ec2.modify_instance_attribute(InstanceId=found, DisableApiTermination={"Value": False})
     ec2.terminate_instances(InstanceIds=[found])
     demo.wait_gone(server)
-    assert code(ec2.describe_instances, InstanceIds=[found]) == "InvalidInstanceID.NotFound"
+    assert instance(ec2, found)["State"]["Name"] == "terminated"
+    ended = ec2.terminate_instances(InstanceIds=[found])["TerminatingInstances"][0]
+    assert ended["CurrentState"]["Name"] == "terminated"
+    assert code(ec2.start_instances, InstanceIds=[found]) == "InvalidInstanceID.NotFound"
+    assert code(ec2.describe_instances, InstanceIds=["i-00abcdef"]) == "InvalidInstanceID.NotFound"
 
 
 def test_a_client_token_launches_once(ec2: Any, demo: Api, image: str) -> None:
@@ -240,6 +247,24 @@ def test_a_vpc_is_a_router(ec2: Any, demo: Api, vpc: dict[str, str]) -> None:
     assert code(ec2.delete_internet_gateway, InternetGatewayId=vpc["gateway"]) == "DependencyViolation"
     again = {"InternetGatewayId": vpc["gateway"], "VpcId": vpc["vpc"]}
     assert code(ec2.attach_internet_gateway, **again) == "Resource.AlreadyAssociated"
+
+
+def test_an_interface_is_a_port(ec2: Any, foreign: Any, demo: Api, image: str, vpc: dict[str, str]) -> None:
+    made = ec2.create_network_interface(SubnetId=vpc["subnet"], PrivateIpAddress="10.66.1.99", Description="d")
+    found = made["NetworkInterface"]
+    interface = found["NetworkInterfaceId"]
+    assert (found["Status"], found["VpcId"], found["PrivateIpAddress"]) == ("available", vpc["vpc"], "10.66.1.99")
+    assert demo.ok("GET", "network", f"/ports/{uuid(interface)}")["port"]["description"] == "d"
+    assert code(foreign.delete_network_interface, NetworkInterfaceId=interface) == "InvalidNetworkInterfaceID.NotFound"
+    server = run(ec2, image, NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": interface}])["InstanceId"]
+    assert reaches(ec2, server, "running")["PrivateIpAddress"] == "10.66.1.99"
+    assert code(ec2.delete_network_interface, NetworkInterfaceId=interface) == "InvalidParameterValue"
+    filters = [{"Name": "attachment.instance-id", "Values": [server]}]
+    (shown,) = ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
+    assert (shown["NetworkInterfaceId"], shown["Status"]) == (interface, "in-use")
+    ec2.terminate_instances(InstanceIds=[server])
+    demo.wait_gone(uuid(server))
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
 
 
 def test_an_address_is_a_floating_ip(ec2: Any, demo: Api, image: str, vpc: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ STATUS_FILTERS = {
 
 async def run_instances(call: Ec2Call) -> Result:
     for name in NOT_SERVED:
-        if call.params.get(name):
+        if _asks(call.params.get(name)):
             raise UnsupportedOperation(what=name)
     made = await once(call, lambda: launch(call))
     found = (await Instances.of(call)).found
@@ -40,11 +40,19 @@ async def run_instances(call: Ec2Call) -> Result:
     return {"ReservationId": reservation, "OwnerId": call.project_id, "Groups": [], "Instances": shown}
 
 
+def _asks(given: Any) -> bool:
+    """Whether something is wanted; clients also say what they do not want."""
+    if isinstance(given, dict):
+        return any(_asks(value) for value in given.values())
+    return bool(given) and given not in ("open", "none")
+
+
 # ---- looking
 
 
 async def describe_instances(call: Ec2Call) -> Result:
-    instances, params = await Instances.of(call), call.params
+    params = call.params
+    instances = await Instances.of(call, params.get("InstanceIds", ()))
     wanted = instances.named(params.get("InstanceIds", ()))
     page, token = paged(filtered(wanted, params.get("Filters"), FILTERS), params, ids="InstanceIds")
     shown = [
@@ -58,7 +66,8 @@ async def describe_instances(call: Ec2Call) -> Result:
 
 
 async def describe_instance_status(call: Ec2Call) -> Result:
-    instances, params = await Instances.of(call), call.params
+    params = call.params
+    instances = await Instances.of(call, params.get("InstanceIds", ()))
     found = instances.named(params.get("InstanceIds", ()))
     if not params.get("IncludeAllInstances"):
         found = [each for each in found if each["State"]["Name"] == "running"]
@@ -96,8 +105,8 @@ async def describe_instance_attribute(call: Ec2Call) -> Result:
         "enaSupport": {"EnaSupport": {"Value": False}}, "groupSet": {"Groups": instance["SecurityGroups"]},
         "blockDeviceMapping": {"BlockDeviceMappings": instance["BlockDeviceMappings"]}, "productCodes": {"ProductCodes": []},
     }  # fmt: skip
-    if "OS-EXT-SRV-ATTR:user_data" in server:  # whether the caller may see it is compute's policy
-        values["userData"] = {"UserData": {"Value": server["OS-EXT-SRV-ATTR:user_data"] or ""}}
+    if name == "userData":
+        values[name] = {"UserData": {"Value": await call.user_data(server["id"]) or None}}
     if name not in values:
         raise InvalidParameterValue(name="attribute", value=name[:50], reason=f"Known are {', '.join(values)}.")
     found: Result = {"InstanceId": instance["InstanceId"]} | values[name]
@@ -162,7 +171,7 @@ def changes(verb: dict[str, Any] | None, member: str | None, becomes: str, passe
 
     async def action(call: Ec2Call) -> Result:
         asked = list(dict.fromkeys(call.params["InstanceIds"]))
-        found = (await Instances.of(call)).named(asked)
+        found = (await Instances.of(call, asked)).named(asked)
         todo = [each for each in found if each["State"]["Name"] not in passed]
         with refused(
             NotFound="InvalidInstanceID.NotFound", Conflict="IncorrectInstanceState", Forbidden="OperationNotPermitted"
@@ -211,6 +220,6 @@ ACTIONS = {
     "RebootInstances": changes({"reboot": {"type": "SOFT"}}, None, "running"),
     "StartInstances": changes({"os-start": None}, "StartingInstances", "pending", ("running", "pending")),
     "StopInstances": changes({"os-stop": None}, "StoppingInstances", "stopping", ("stopped", "stopping")),
-    "TerminateInstances": changes(None, "TerminatingInstances", "shutting-down", ("shutting-down",)),
+    "TerminateInstances": changes(None, "TerminatingInstances", "shutting-down", ("shutting-down", "terminated")),
     "UnmonitorInstances": monitor,
 }

@@ -64,7 +64,9 @@ async def describe_security_groups(call: Ec2Call) -> Result:
     params, tags = call.params, await Tags.of(call)
     found = await groups(call)
     names = {group["id"]: group["name"] for group in found}
-    shown = [tags.on(_view(group, names), "GroupId") for group in found]
+    vpcs = [each["Values"] for each in params.get("Filters", ()) if each.get("Name") == "vpc-id"]
+    vpc = vpcs[0][0] if vpcs and vpcs[0] else None  # groups that are of no VPC are of the one that is asked for
+    shown = [tags.on(_view(group, names, vpc), "GroupId") for group in found]
     ids, wanted = params.get("GroupIds", ()), params.get("GroupNames", ())
     known = {item["GroupId"] for item in shown}
     for each in ids:
@@ -222,14 +224,14 @@ async def describe_security_group_rules(call: Ec2Call) -> Result:
 # ---- views
 
 
-def _view(group: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _view(group: dict[str, Any], names: dict[str, str], vpc: str | None = None) -> dict[str, Any]:
     by: dict[str, list[dict[str, Any]]] = {"ingress": [], "egress": []}
     for rule in group["security_group_rules"]:
         by[rule["direction"]].append(rule)
     owner = group["project_id"]
     return {
         "GroupId": GROUP.id(group["id"]), "GroupName": group["name"], "Description": group["description"], "OwnerId": owner,
-        "VpcId": vpc_of(group) or VPC.id(owner),
+        "VpcId": vpc_of(group) or vpc or VPC.id(owner),
         "IpPermissions": _grouped(by["ingress"], names, owner), "IpPermissionsEgress": _grouped(by["egress"], names, owner),
     }  # fmt: skip
 

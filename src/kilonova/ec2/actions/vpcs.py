@@ -7,7 +7,7 @@ from typing import Any
 
 from kilonova.core import errors as core_errors
 from kilonova.ec2.call import Ec2Call, Result, refused
-from kilonova.ec2.errors import InvalidParameterValue, MissingParameter, coded
+from kilonova.ec2.errors import InvalidParameterValue, MissingParameter, UnsupportedOperation, coded
 from kilonova.ec2.filters import at, filtered
 from kilonova.ec2.ids import SUBNET, VPC
 from kilonova.ec2.networks import Networks, Vpc, quietly
@@ -27,7 +27,14 @@ SUBNET_FILTERS = {
     "availabilityZone": at("AvailabilityZone"), "owner-id": at("OwnerId"), "default-for-az": at("DefaultForAz"),
     "available-ip-address-count": at("AvailableIpAddressCount"), "map-public-ip-on-launch": at("MapPublicIpOnLaunch"),
 }  # fmt: skip
-VPC_ATTRIBUTES = {"enableDnsSupport": ("EnableDnsSupport", True), "enableDnsHostnames": ("EnableDnsHostnames", False)}
+VPC_ATTRIBUTES = {
+    "enableDnsSupport": ("EnableDnsSupport", True), "enableDnsHostnames": ("EnableDnsHostnames", False),
+    "enableNetworkAddressUsageMetrics": ("EnableNetworkAddressUsageMetrics", False),
+}  # fmt: skip
+ACL_FILTERS = {
+    "network-acl-id": at("NetworkAclId"), "vpc-id": at("VpcId"), "default": at("IsDefault"), "owner-id": at("OwnerId"),
+    "association.subnet-id": at("Associations", "SubnetId"),
+}  # fmt: skip
 
 
 async def create_vpc(call: Ec2Call) -> Result:
@@ -91,6 +98,44 @@ def vpc_view(call: Ec2Call, vpc: Vpc) -> dict[str, Any]:
         "VpcId": vpc.id, "CidrBlock": vpc.cidr, "State": "available", "IsDefault": vpc.router is None, "OwnerId": call.project_id,
         "DhcpOptionsId": "default", "InstanceTenancy": "default", "CidrBlockAssociationSet": [association],
         "Ipv6CidrBlockAssociationSet": [],
+    }  # fmt: skip
+
+
+async def modify_vpc_attribute(call: Ec2Call) -> Result:
+    """All that can be changed is what is so anyway."""
+    (await Networks.of(call)).vpc(call.params["VpcId"])
+    for member, value in VPC_ATTRIBUTES.values():
+        if call.params.get(member, {}).get("Value", value) != value:
+            raise UnsupportedOperation(what=member)
+    return {}
+
+
+async def describe_network_acls(call: Ec2Call) -> Result:
+    """Each VPC has its default one alone, which lets everything through: security groups are what filters."""
+    networks = await Networks.of(call)
+    shown = [_acl(call, networks, vpc) for vpc in networks.vpcs]
+    ids = call.params.get("NetworkAclIds", ())
+    if missing := sorted(set(ids) - {item["NetworkAclId"] for item in shown}):
+        raise coded("InvalidNetworkAclID.NotFound", f"The networkAcl ID '{missing[0][:100]}' does not exist")
+    shown = [item for item in shown if not ids or item["NetworkAclId"] in ids]
+    page, token = paged(filtered(shown, call.params.get("Filters"), ACL_FILTERS), call.params, ids="NetworkAclIds")
+    return {"NetworkAcls": page, "NextToken": token}
+
+
+def _acl(call: Ec2Call, networks: Networks, vpc: Vpc) -> dict[str, Any]:
+    acl = vpc.id.replace("vpc-", "acl-")
+    subnets = [SUBNET.id(each["id"]) for each in networks.subnets if networks.vpc_of(each["id"]) == vpc]
+    entries = [
+        {"RuleNumber": number, "Protocol": "-1", "RuleAction": verb, "Egress": egress, "CidrBlock": "0.0.0.0/0"}
+        for egress in (True, False)
+        for number, verb in ((100, "allow"), (32767, "deny"))
+    ]
+    return {
+        "NetworkAclId": acl, "VpcId": vpc.id, "IsDefault": True, "OwnerId": call.project_id, "Entries": entries, "Tags": [],
+        "Associations": [
+            {"NetworkAclAssociationId": each.replace("subnet-", "aclassoc-"), "NetworkAclId": acl, "SubnetId": each}
+            for each in subnets
+        ],
     }  # fmt: skip
 
 
@@ -209,6 +254,8 @@ ACTIONS = {
     "DescribeVpcs": describe_vpcs,
     "DeleteVpc": delete_vpc,
     "DescribeVpcAttribute": describe_vpc_attribute,
+    "ModifyVpcAttribute": modify_vpc_attribute,
+    "DescribeNetworkAcls": describe_network_acls,
     "CreateSubnet": create_subnet,
     "DescribeSubnets": describe_subnets,
     "DeleteSubnet": delete_subnet,
