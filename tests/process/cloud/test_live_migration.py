@@ -349,3 +349,23 @@ def test_older_clients_are_told_what_speaks_against_it(hosts: ThreadedCloud) -> 
     place.ended(server)
     place.is_only_on(server, "h-2")
     place.remove(server)
+
+
+def test_sent_again_after_an_operator_has_set_its_state(hosts: ThreadedCloud, slowly: dict[str, float]) -> None:
+    """The first migration is cut off, on both hosts, and the second one goes all the way."""
+    place = Live(hosts, "10.110.0.0/24")
+    server = place.launch("h-1")
+    place.migrate(server, "h-2")
+    under_way(place, server)
+    assert place.act(server, "os-resetState", {"state": "active"}).status_code == 202
+    place.admin.wait(server, "ACTIVE")
+    slowly.clear()
+    place.migrate(server, "h-3")
+    place.ended(server)
+    place.is_only_on(server, "h-3")
+    statuses = [
+        m["status"] for m in place.admin.ok("GET", "compute", f"/os-migrations?instance_uuid={server}")["migrations"]
+    ]
+    assert statuses == ["completed", "failed"]
+    place.remove(server)
+    assert unexplained(place.admin) == []

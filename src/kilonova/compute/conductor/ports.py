@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from kilonova.compute.conductor.deps import Deps, logger
+from kilonova.compute.moves import KINDS
 from kilonova.compute.port_ids import made_for
 from kilonova.compute.store import conductor_servers as store
+from kilonova.compute.store import migrations
 from kilonova.network.client import NetworkClient
 
 COMPUTE = "compute:"
@@ -26,7 +28,11 @@ class Ports:
                 await self.network.unbind_port(port.id)
 
     async def stay(self, server_uuid: str) -> None:
-        """A server's guest comes to no other host."""
+        """A server's guest comes to no other host, unless it is on its way again by now."""
+        async with self.deps.database.reading() as connection:
+            others = await migrations.open_of(connection, server_uuid)
+        if any(KINDS[other.type].live for other in others):
+            return
         for port in await self.network.ports(device_id=server_uuid):
             await self.network.expect_guest(port, "")
 

@@ -49,10 +49,10 @@ class MovePlacement:
                 await self.results.gone(ctx, record)
                 return
             for other in others:
-                if other.uuid != migration:
-                    await self.results.gone(
-                        ctx, other
-                    )  # an operator has cut it off: by an evacuation, or a state that was set
+                if other.uuid != migration:  # an operator has cut it off: by an evacuation, or a state that was set
+                    await self.results.gone(ctx, other)
+                    if kind_of(other).holds_claim:
+                        await claims.give_back(self.deps, row, other)
             await self._place(ctx, row, record)
         finally:
             self.in_flight.discard(migration)
