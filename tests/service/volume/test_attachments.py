@@ -113,6 +113,28 @@ async def test_a_volume_is_in_use_without_a_connection(cloud: Cloud) -> None:
     assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"
 
 
+async def test_an_operator_says_that_it_is_detached(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    assert (await _reserve(cloud, volume["id"], connector=CONNECTOR)).status == 200
+    asked = {"status": "available", "attach_status": "detached"}
+    assert (await cloud.act(volume["id"], "os-reset_status", asked, "admin")).status == 202
+    assert (await cloud.status("volumes", volume["id"], "available"))["attachments"] == []
+    (stored,) = await cloud.agents["node1"].backends["node1@fake"].driver.volumes()
+    assert stored.attachments == ()
+
+
+async def test_forced_detaching_brings_a_volume_back(cloud: Cloud) -> None:
+    volume = await cloud.volume()
+    given = {"instance_uuid": SERVER, "mountpoint": "/dev/vdc"}
+    assert (await cloud.act(volume["id"], "os-attach", given)).status == 202
+    (held,) = (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["attachments"]
+    assert (await cloud.act(volume["id"], "os-reset_status", {"status": "error"}, "admin")).status == 202
+    asked = {"attachment_id": held["attachment_id"], "connector": None}
+    assert (await cloud.act(volume["id"], "os-force_detach", asked)).status == 403
+    assert (await cloud.act(volume["id"], "os-force_detach", asked, "admin")).status == 202
+    assert (await cloud.status("volumes", volume["id"], "available"))["attachments"] == []
+
+
 async def test_connectors_that_are_none(cloud: Cloud) -> None:
     volume = await cloud.volume()
     for wrong in ({"host": 10**30}, {"host": "h", "ip": -(2**63) - 1}, {"host": {"a": 1}}, [], "h", {"host": 5}):

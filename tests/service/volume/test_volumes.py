@@ -103,6 +103,16 @@ async def test_a_volume_of_an_image_and_back(cloud: Cloud) -> None:
     assert (await cloud("POST", "/volumes", json={"volume": {"size": 1, "imageRef": MISSING}})).status == 400
 
 
+async def test_an_upload_that_fails_leaves_no_image(cloud: Cloud) -> None:
+    volume = await cloud.volume()  # the fake back end's qcow2 is none
+    answer = await cloud.act(volume["id"], "os-volume_upload_image", {"image_name": "copy", "disk_format": "qcow2"})
+    await cloud.status("volumes", volume["id"], "available")
+    image = answer.json["os-volume_upload_image"]["image_id"]
+    assert (await cloud.client("GET", f"/image/v2/images/{image}", token="member")).status == 404
+    (message,) = (await cloud.ok("GET", f"/messages?resource_uuid={volume['id']}"))["messages"]
+    assert message["event_id"] == "VOLUME_VOLUME_003_004"
+
+
 async def _image(cloud: Cloud) -> str:
     body = {"name": "cirros", "disk_format": "raw", "container_format": "bare"}
     image = (await cloud.client("POST", "/image/v2/images", token="member", json=body)).json["id"]
@@ -176,6 +186,9 @@ async def test_flags(cloud: Cloud) -> None:
     assert (await cloud.act(volume["id"], "os-update_readonly_flag", {"readonly": "true"})).status == 202
     shown = (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]
     assert (shown["bootable"], shown["metadata"]) == ("true", {"readonly": "True"})
+    assert (await cloud.act(volume["id"], "os-update_readonly_flag", {"readonly": False})).status == 202
+    assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["metadata"] == {"readonly": "False"}
+    assert await cloud.ok("GET", f"/volumes/{volume['id']}/metadata") == {"metadata": {}}
     answer = await cloud.act(volume["id"], "os-set_image_metadata", {"metadata": {"image_id": "x"}})
     assert answer.json == {"metadata": {"image_id": "x"}}
     assert (await cloud.act(volume["id"], "os-unset_image_metadata", {"key": "image_id"})).status == 200

@@ -67,10 +67,14 @@ async def revert_volume(backend: Backend, order: Order) -> None:
 
 async def upload_volume(backend: Backend, order: Order) -> None:
     """Fill an image that waits for its data with the volume's content."""
-    async with backend.copies, backend.driver.export(order.volume_id, order.image_format or "raw") as export:
-        image = await backend.images.get(None, order.image_id or "")
-        if image.status == "queued":
-            await backend.images.upload(None, image.id, export.open(), size=export.size)
+    image_id = order.image_id or ""
+    try:
+        async with backend.copies, backend.driver.export(order.volume_id, order.image_format or "raw") as export:
+            if (await backend.images.get(None, image_id)).status == "queued":
+                await backend.images.upload(None, image_id, export.open(), size=export.size)
+    except Exception:
+        await backend.images.delete(None, image_id)  # it would wait for its data for ever
+        raise
 
 
 async def create_snapshot(backend: Backend, order: Order) -> None:

@@ -11,7 +11,7 @@ from kilonova.core.db import Connection, TypedRow, rows
 from kilonova.volume.store.base import Condition
 from kilonova.volume.tables import items
 
-METADATA, IMAGE, EXTRA_SPECS = "metadata", "image", "extra_specs"
+METADATA, IMAGE, EXTRA_SPECS, FLAGS = "metadata", "image", "extra_specs", "flags"
 
 
 class ItemRow(TypedRow):

@@ -61,6 +61,8 @@ async def extend(api: Api, it: Wanted) -> Reply:
 
 
 async def reset_status(api: Api, it: Wanted) -> Reply:
+    if it.body.attach_status == "detached":
+        await api.legacy.let_go(it.ctx, it.row)
     await api.actions.reset(it.ctx, it.row.id, it.body)
     return Reply()
 

@@ -4,8 +4,10 @@ terminate_connection, detach. Behind them are attachments, as of the newer API."
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
+from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
 from kilonova.core.db import retried
 from kilonova.volume import errors
@@ -110,12 +112,21 @@ class LegacyLogic:
         await self.attachments.delete(ctx, held)
         await self._settle(ctx, row.id)
 
+    async def let_go(self, ctx: RequestContext, row: VolumeRow) -> None:
+        """Nothing is exported any more; a back end that is away keeps what it exports until the volume is attached or deleted."""
+        async with self.database.reading() as connection:
+            held = await ATTACHMENTS.find(connection, volume_id=row.id)
+        for item in held:
+            if item.connector is not None:
+                with suppress(core_errors.KilonovaError):
+                    await self.attachments.withdraw(ctx, row, item.id)
+
     async def force_detach(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> None:
         held = await self._held(ctx, row, attachment_id)
         if held.connector is not None:
             await self.attachments.withdraw(ctx, row, held.id)
         await self.attachments.forget(ctx, held)
-        await self._settle(ctx, row.id)
+        await self._settle(ctx, row.id, "error")
 
     async def _held(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> AttachmentRow:
         async with self.database.reading() as connection:
@@ -128,10 +139,10 @@ class LegacyLogic:
         return chosen[0]
 
     @retried
-    async def _settle(self, ctx: RequestContext, volume_id: str) -> None:
+    async def _settle(self, ctx: RequestContext, volume_id: str, *more: str) -> None:
         async with self.database.transaction() as tx:
             row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
-            if row.status in ("in-use", "detaching", "attaching"):
+            if row.status in ("in-use", "detaching", "attaching", *more):
                 await VOLUMES.change(tx.connection, row.id, {"status": await usage_status(tx.connection, row.id)})
 
 

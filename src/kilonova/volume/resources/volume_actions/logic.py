@@ -86,7 +86,7 @@ class ActionLogic:
             raise errors.InvalidVolume(
                 reason=f"Volume {row.id} status must be available to update readonly flag, but current status is: {row.status}."
             )
-        await self.volumes.update(row, {"readonly": readonly}, None)
+        await self.volumes.set_readonly(row, readonly)
 
     # ---- what is known of its image
 

@@ -63,13 +63,14 @@ class VolumeLogic:
         kinds = await types.by_id(connection, (row.type_id for row in rows))
         metadata = await items.of(connection, items.METADATA, ids)
         image = await items.of(connection, items.IMAGE, ids)
+        flags = await items.of(connection, items.FLAGS, ids)
         held = await attachments.of_volumes(connection, ids)
         uuids = {row.host: row.uuid for row in await services.find(connection, binary=services.BACKEND)} if ids else {}
         return [
             Known(
                 row=row,
                 type=kinds.get(row.type_id),
-                metadata=metadata[row.id],
+                metadata=metadata[row.id] | flags[row.id],
                 image=image[row.id],
                 attachments=held[row.id],
                 service_uuid=uuids.get(service_of(row.host)) if row.host else None,
@@ -113,6 +114,13 @@ class VolumeLogic:
                 raise errors.VolumeNotFound(volume_id=row.id)
             if metadata is not None:
                 await items.put(tx.connection, items.METADATA, row.id, metadata, replace=True)
+
+    @retried
+    async def set_readonly(self, row: VolumeRow, readonly: bool) -> None:
+        """Once it was set, the flag shows among the metadata, where only this changes it."""
+        async with self.database.transaction() as tx:
+            await VOLUMES.change(tx.connection, row.id, {"readonly": readonly, "updated_at": self.clock.row_time()})
+            await items.put(tx.connection, items.FLAGS, row.id, {"readonly": str(readonly)})
 
     @retried
     async def delete(self, ctx: RequestContext, volume_id: str, *, force: bool = False, cascade: bool = False) -> None:

@@ -30,7 +30,7 @@ def full(call: Call, known: Known, *, extended: bool = True) -> shapes.VolumeVie
         availability_zone=row.availability_zone, bootable="true" if row.bootable else "false", encrypted=bool(row.encrypted),
         multiattach=bool(row.multiattach), volume_type=known.type.name if known.type else None, volume_type_id=row.type_id,
         snapshot_id=row.snapshot_id, source_volid=row.source_volid, user_id=row.user_id, replication_status=None,
-        consistencygroup_id=None, group_id=row.group_id, metadata=_metadata(known),
+        consistencygroup_id=None, group_id=row.group_id, metadata=known.metadata,
         attachments=[_attached(item, sees_host) for item in known.attachments if item.status in USED],
         volume_image_metadata=known.image or UNSET, service_uuid=known.service_uuid,
     )  # fmt: skip
@@ -45,11 +45,6 @@ def full(call: Call, known: Known, *, extended: bool = True) -> shapes.VolumeVie
         view.migration_status = view.migstat = row.migration_status
         view.name_id = None
     return view
-
-
-def _metadata(known: Known) -> dict[str, str]:
-    """The read-only flag shows among the metadata, once it was set."""
-    return known.metadata | ({"readonly": "True"} if known.row.readonly else {})
 
 
 def _attached(item: AttachmentRow, sees_host: bool) -> shapes.AttachedView:
