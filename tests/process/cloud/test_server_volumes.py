@@ -83,6 +83,9 @@ def test_a_volume_is_given_and_taken(demo: Api, image: str) -> None:
     assert refused.status_code == 400
     bypass = demo("DELETE", "volume", f"/attachments/{held['attachment_id']}")
     assert bypass.status_code == 409, bypass.text
+    for action in ({"os-detach": {}}, {"os-terminate_connection": {"connector": {}}}):
+        bypass = demo("POST", "volume", f"/volumes/{data}/action", action)
+        assert bypass.status_code == 409, bypass.text
     becomes(demo, data, "in-use")
     demo.ok("DELETE", "compute", f"/servers/{server}/os-volume_attachments/{data}")
     becomes(demo, data, "available")

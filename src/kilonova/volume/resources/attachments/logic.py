@@ -135,7 +135,7 @@ class AttachmentLogic:
 
     async def delete(self, ctx: RequestContext, row: AttachmentRow) -> Sequence[AttachmentRow]:
         """Let go of the volume; what it still has of attachments."""
-        await self._check_compute(ctx, row)
+        await self.check_compute(ctx, row)
         volume = await self.volumes.get(ctx, row.volume_id)
         if row.connector is not None:
             await self.withdraw(ctx, volume, row.id)
@@ -157,7 +157,7 @@ class AttachmentLogic:
                 self.deps.events.send(tx, ctx, "volume.detach.end", volume)
             return await ATTACHMENTS.find(tx.connection, volume_id=row.volume_id)
 
-    async def _check_compute(self, ctx: RequestContext, row: AttachmentRow) -> None:
+    async def check_compute(self, ctx: RequestContext, row: AttachmentRow) -> None:
         """A volume that a server has is taken from it by compute alone, so that no guest writes to what another one has by
         then."""
         if row.instance_id is None or row.connector is None or "service" in ctx.roles:

@@ -61,6 +61,11 @@ class LegacyLogic:
                 )  # fmt: skip
 
     async def terminate(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> None:
+        """Raises DetachThroughCompute for a volume that a server has, whatever the connector."""
+        async with self.database.reading() as connection:
+            held = await ATTACHMENTS.find(connection, volume_id=row.id)
+        for item in held:
+            await self.attachments.check_compute(ctx, item)
         key = _connection(row, connector)
         await self.attachments.withdraw(ctx, row, key)
         await self._disconnected(key)
