@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 
+import msgspec
+
+from kilonova.core import errors
 from kilonova.core.service import Core
 from kilonova.core.web.app import build_app
 from kilonova.core.web.errors import compute_format
@@ -73,6 +76,7 @@ class VolumeService:
         self.routes = [route for resource in RESOURCES for route in resource.routes(self.deps)]
         policy = core.policy("volume", RULES, project_scope=True)
         web = core.web("volume", compute_format, policy, microversions=MICROVERSIONS)
+        web = msgspec.structs.replace(web, other_method=errors.NotFound)  # as upstream, which has no 405
         self.app = ProjectUrls(build_app(web, [within_project(route) for route in self.routes]), V)
 
     async def start(self) -> None:

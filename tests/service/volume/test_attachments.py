@@ -80,7 +80,8 @@ async def test_a_connector_without_host(cloud: Cloud) -> None:
 async def test_single_steps_of_old(cloud: Cloud) -> None:
     volume = await cloud.volume()
     one = volume["id"]
-    assert (await cloud.act(one, "os-detach")).status == 400
+    assert (await cloud.act(one, "os-detach", {"attachment_id": OTHER})).status == 400
+    assert (await cloud.act(one, "os-detach")).status == 202
     assert (await cloud.act(one, "os-reserve")).status == 202
     assert (await cloud.act(one, "os-reserve")).status == 400
     info = await cloud.act(one, "os-initialize_connection", {"connector": CONNECTOR})

@@ -71,6 +71,15 @@ async def test_the_url_may_name_the_project(cloud: Cloud) -> None:
     assert shown["links"][0]["href"].endswith(f"/volume/v3/{project}/volumes/{volume['id']}")
 
 
+async def test_an_id_that_was_forgotten_is_no_list(cloud: Cloud) -> None:
+    for method, body in (("GET", None), ("DELETE", None), ("PUT", {"volume": {"name": "x"}})):
+        for path in ("/volumes/", f"/{'1' * 32}/volumes/", "/snapshots/"):
+            if path != "/snapshots/" or method != "PUT":
+                assert (await cloud(method, path, json=body)).status == 404, (method, path)
+    assert (await cloud("DELETE", "/volumes")).status == 404
+    assert (await cloud.client("GET", "/volume/v3/", token=None)).status == 200
+
+
 async def test_copies_of_volumes_and_snapshots(cloud: Cloud) -> None:
     volume = await cloud.volume(size=2, metadata={"k": "v"})
     snapshot = await cloud.snapshot(volume["id"], name="s", metadata={"m": "n"})

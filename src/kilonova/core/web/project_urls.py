@@ -36,6 +36,11 @@ class ProjectUrls:
             before = f"{self.version}/{project}"
             raw = self.version.encode() + raw_path(scope)[len(before) :]
             scope = scope | {"path": self.version + rest, "raw_path": raw, ROOT: before, PROJECT: project}
+        if scope["type"] == "http" and scope["path"].endswith("/") and scope["path"].count("/") > 2:
+            scope = scope | {
+                "path": scope["path"] + "-",
+                "raw_path": raw_path(scope) + b"-",
+            }  # an id that was forgotten
         await self.app(scope, receive, send)
 
 

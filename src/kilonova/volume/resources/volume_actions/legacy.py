@@ -113,6 +113,9 @@ class LegacyLogic:
             raise errors.InvalidVolume(reason=f"Volume {row.id} is read-only: it can't be attached for writing.")
 
     async def detach(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> None:
+        """Nothing happens to what is available, where no attachment is named."""
+        if row.status == "available" and attachment_id is None:
+            return
         held = await self._held(ctx, row, attachment_id)
         await self.attachments.delete(ctx, held)
         await self._settle(ctx, row.id)
