@@ -46,7 +46,7 @@ def uptime(guest: Guest) -> float:
     return float(guest.wait_ssh("cat /proc/uptime").split()[0])
 
 
-@pytest.mark.parametrize("shared", [False], ids=["copied disk"])
+@pytest.mark.parametrize("shared", [False, True], ids=["copied disk", "shared disk"])
 def test_there_and_back(hosted: HostedCloud, guests: HostedGuests, shared: bool) -> None:
     first, second = hosted.hosts
     rules = [guests.allow("tcp", 22), guests.allow("tcp", 7000), guests.allow("icmp")]

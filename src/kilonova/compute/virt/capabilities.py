@@ -163,6 +163,10 @@ class LiveMigrates(Protocol):
         GuestNotFound, or VirtError: then it is here, as it was but for a pause, and not there. A cancelled call gives up."""
 
     @abstractmethod
+    async def land(self, uuid: str) -> None:
+        """Let a guest run that is paused here, and may have come from another host; nothing happens when it runs."""
+
+    @abstractmethod
     async def progress(self, uuid: str) -> Progress | None:
         """Of a guest that is being sent; None when it is not."""
 

@@ -108,6 +108,10 @@ class FakeLive(LiveMigrates):
             raise VirtError(f"send: guest {uuid}: the other host did not take it")
         self._hypervisor.drop(self.host, uuid)
 
+    async def land(self, uuid: str) -> None:
+        await self._act("resume", uuid)
+        self._hypervisor.become(self.host, uuid, PowerState.RUNNING)
+
     async def progress(self, uuid: str) -> Progress | None:
         return HALF if uuid in self._passage.sent else None
 

@@ -102,7 +102,7 @@ async def let_run(host: Host, build: ServerBuild) -> None:
     """The guest that has come goes on; repeating it is harmless."""
     uuid = build.server.uuid
     if not stays_paused(build) and await host.driver.power_state(uuid) is PowerState.PAUSED:
-        await host.driver.resume(uuid)
+        await live_driver(host).land(uuid)
 
 
 class SendGuest(OperationStep):

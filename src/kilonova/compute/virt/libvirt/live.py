@@ -106,6 +106,22 @@ class LibvirtLive(LiveMigrates):
         except libvirt.libvirtError as error:
             raise translate(f"send guest {uuid}", error) from error
 
+    @abstractmethod
+    async def resume(self, uuid: str) -> None: ...
+
+    async def land(self, uuid: str) -> None:
+        """Where libvirt does not know that storage is shared, the old host took the disks back when the guest had left it."""
+        paths = await self._domain("find its disks", uuid, _files_of)
+        await asyncio.to_thread(self._take, paths)
+        await self.resume(uuid)
+
+    def _take(self, paths: Iterable[str]) -> None:
+        owner = self.options.migration_dir.stat()
+        for path in paths:
+            with contextlib.suppress(OSError):  # the guest's next step says what is wrong
+                if os.stat(path).st_uid != owner.st_uid:
+                    os.chown(path, owner.st_uid, owner.st_gid)
+
     async def progress(self, uuid: str) -> Progress | None:
         try:
             return await self._domain(
@@ -194,6 +210,11 @@ def _definitions(
             targets = [target.get("dev", "") for disk in written for target in disk.iterfind("target")]
         made.append(etree.tostring(definition, encoding="unicode"))
     return made[0], made[1], targets
+
+
+def _files_of(domain: Any) -> list[str]:
+    definition = etree.fromstring(domain.XMLDesc().encode())
+    return [file for source in definition.iterfind("devices/disk/source") if (file := source.get("file"))]
 
 
 def _is_below(disk: etree._Element, folder: str) -> bool:
