@@ -7,6 +7,7 @@ import os
 import time
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
 import structlog
@@ -26,6 +27,9 @@ QUERIES = (
 
 def in_own_words(service: str, answer: Answer) -> bool:
     """Whether an error has the body that the service's clients read."""
+    if service == "ec2":
+        root = ElementTree.fromstring(answer.content)
+        return bool(root.findtext("Errors/Error/Code") and root.findtext("Errors/Error/Message"))
     body: Any = answer.json
     if service == "identity":
         return body["error"]["code"] == answer.status and bool(body["error"]["message"])

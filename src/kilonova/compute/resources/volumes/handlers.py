@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from kilonova.compute.resources.volumes import schemas as shapes
 from kilonova.compute.resources.volumes.logic import Record, VolumeProxy
@@ -67,7 +68,9 @@ def volume_view(record: Record) -> shapes.Volume:
 
 
 def _attached(record: Record) -> shapes.Attached:
-    view = shapes.Attached(id=record["volume_id"], volume_id=record["volume_id"], server_id=record["server_id"])
+    view = shapes.Attached(
+        id=record["volume_id"], volume_id=record["volume_id"], server_id=record["server_id"] or UNSET
+    )
     return msgspec.structs.replace(view, device=record["device"]) if record.get("device") else view
 
 
