@@ -68,7 +68,7 @@ def remove(api: Api, server: str) -> None:
     api.wait_gone(server)
 
 
-def test_a_volume_is_given_and_taken(demo: Api, image: str) -> None:
+def test_a_volume_is_given_and_taken(demo: Api, image: str, cloud: CloudProcess) -> None:
     server, data = demo.launch(image), volume(demo)
     demo.wait(server, "ACTIVE")
     assert attach(demo, server, data)["device"] == "/dev/vdb"
@@ -86,6 +86,8 @@ def test_a_volume_is_given_and_taken(demo: Api, image: str) -> None:
     for action in ({"os-detach": {}}, {"os-terminate_connection": {"connector": {}}}):
         bypass = demo("POST", "volume", f"/volumes/{data}/action", action)
         assert bypass.status_code == 409, bypass.text
+    forced = cloud.api()("POST", "volume", f"/volumes/{data}/action", {"os-force_detach": {}})
+    assert forced.status_code == 409, forced.text
     becomes(demo, data, "in-use")
     demo.ok("DELETE", "compute", f"/servers/{server}/os-volume_attachments/{data}")
     becomes(demo, data, "available")

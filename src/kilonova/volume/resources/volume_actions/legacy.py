@@ -130,7 +130,9 @@ class LegacyLogic:
                     await self.attachments.withdraw(ctx, row, item.id)
 
     async def force_detach(self, ctx: RequestContext, row: VolumeRow, attachment_id: str | None) -> None:
+        """Operators, too, take a volume that a server has from it by compute: by force goes what compute does not know."""
         held = await self._held(ctx, row, attachment_id)
+        await self.attachments.check_compute(ctx, held)
         if held.connector is not None:
             await self.attachments.withdraw(ctx, row, held.id)
         await self.attachments.forget(ctx, held)
