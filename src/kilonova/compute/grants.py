@@ -30,7 +30,9 @@ class BuildGrants:
 def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
     """Only from what the control plane itself has recorded: `network_info` is what a host has reported."""
     server, spec = build.server, build.spec
-    move = build.move
+    move, own = build.move, spec.image
+    if own is not None and spec.volume_backed:  # its host reads the volume; the image's id is what users wrote to that
+        own = msgspec.structs.replace(own, id="")
     others = tuple(dict.fromkeys(filter(None, (move.source, move.dest)))) if move is not None else ()
     made = [port_id_for(server.uuid, n) for n, want in enumerate(spec.networks) if want.port_id is None]
     given = [want.port_id for want in spec.networks if want.port_id is not None]
@@ -40,7 +42,7 @@ def grant_of(build: ServerBuild, host: str, until: float) -> Grant:
         project=server.project_id,
         images=tuple(
             image
-            for source in (spec.image, spec.disk_from, spec.rescue.image if spec.rescue is not None else None)
+            for source in (own, spec.disk_from, spec.rescue.image if spec.rescue is not None else None)
             for image in _images(source)
         ),
         fills=(spec.snapshot.image,) if spec.snapshot is not None else (),

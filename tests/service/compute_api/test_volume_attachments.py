@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 
+import msgspec
 import pytest
 from sqlalchemy import select, update
 
 from kilonova.compute import tables
-from tests.service.compute_api.support import IMAGE
+from kilonova.compute.grants import grant_of
+from tests.service.compute_api.support import IMAGE, image
 
 UNKNOWN = str(uuid.UUID(int=404))
 
@@ -258,6 +260,29 @@ async def test_what_a_server_that_boots_from_a_volume_can_not(cloud):
     cloud.images.held[IMAGE].properties["hw_rescue_device"] = "disk"
     assert (await cloud("POST", path, "2.86", json={"rescue": {"rescue_image_ref": IMAGE}})).status == 400
     assert (await cloud("POST", path, "2.87", json={"rescue": {"rescue_image_ref": IMAGE}})).status == 200
+
+
+async def test_what_users_write_to_a_volume_of_its_image_gives_nothing(cloud):
+    """An image that is named there is found as if the user had asked for it, and no host may read it for the server."""
+    foreign = str(uuid.UUID(int=77))
+    of_volume = {"image_id": foreign, "hw_rescue_device": "disk", "min_ram": "x"}
+    device = {"source_type": "volume", "uuid": cloud.volumes.add(bootable=True, image=of_volume), "boot_index": 0}
+    server_id = await cloud.active(imageRef="", block_device_mapping_v2=[device])
+    path = f"/servers/{server_id}/action"
+    refused = await cloud("POST", path, json={"rescue": None})
+    assert (refused.status, message(refused)) == (400, f"Requested rescue image '{foreign}' is not supported")
+    cloud.images.held[foreign] = image(foreign, properties={"hw_rescue_device": "disk"})
+    assert (await cloud("POST", path, json={"rescue": None})).status == 200
+    ((_, (ref,)),) = await cloud.agent.wait()
+    assert cloud.service.core.grants.read(ref.build.grant, 0).images == (foreign,)  # as the user's own wish
+    spec = msgspec.structs.replace(ref.build.spec, rescue=None)
+    assert grant_of(msgspec.structs.replace(ref.build, spec=spec), "host", 0).images == ()
+
+
+async def test_a_volume_has_no_properties_that_an_image_can_not_have(cloud):
+    volume_id = cloud.volumes.add(bootable=True, image={"hw_disk_bus": "floppy disks"})
+    device = {"source_type": "volume", "uuid": volume_id, "boot_index": 0}
+    assert (await cloud.boot(imageRef="", block_device_mapping_v2=[device])).status == 400
 
 
 async def test_shelving_a_server_that_boots_from_a_volume_makes_no_image(cloud):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 
 from kilonova.compute import models
@@ -10,6 +11,7 @@ from kilonova.compute.peers import ImageReader
 from kilonova.compute.resources.server_actions import errors
 from kilonova.compute.resources.server_actions.logic import ActionLogic, check_lock, check_state
 from kilonova.compute.resources.servers.launch.image import resolve_image
+from kilonova.compute.store import request_specs
 from kilonova.compute.store.servers import ServerRow
 from kilonova.core import errors as core_errors
 from kilonova.core.context import RequestContext
@@ -36,9 +38,11 @@ class RescueLogic:
             image = await self._image(ctx, image_id)
         elif operators:
             image = await self._image(None, operators)
+        elif of_volumes:
+            image = await self._of_volume(ctx, row.uuid)
 
         def rescued(spec: models.RequestSpec) -> None:
-            source = image or spec.image
+            source = image or (None if spec.volume_backed else spec.image)
             if spec.volume_backed and not (of_volumes and source is not None and is_stable(source.properties)):
                 raise errors.VolumeBackedRescue(server_id=row.uuid)
             if source is not None and not is_served(source.properties):
@@ -52,6 +56,19 @@ class RescueLogic:
             return await resolve_image(self.images, ctx, image_id)
         except core_errors.BadRequest:
             raise errors.UnsupportedRescueImage(image=image_id) from None
+
+    async def _of_volume(self, ctx: RequestContext, server_id: str) -> models.Image | None:
+        """The image that a root volume was made of, None for other root disks. Users may write any image's id to a volume: it is
+        looked up as if they had named it in the request."""
+        async with self.actions.database.reading() as connection:
+            spec = await request_specs.get(connection, server_id)
+        if spec is None or not spec.volume_backed or spec.image is None:
+            return None
+        try:
+            image_id = str(uuid.UUID(spec.image.id))
+        except ValueError:
+            return None
+        return await self._image(ctx, image_id)
 
     async def unrescue(self, ctx: RequestContext, row: ServerRow) -> None:
         def as_it_was(spec: models.RequestSpec) -> None:

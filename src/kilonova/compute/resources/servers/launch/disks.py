@@ -10,6 +10,7 @@ from kilonova.compute import models
 from kilonova.compute.device_names import MOST, NAMES, bare, free_name, local_disks
 from kilonova.compute.errors import NotBuiltYet
 from kilonova.compute.peers import ImageReader
+from kilonova.compute.properties import image_faults
 from kilonova.compute.resources.servers import errors
 from kilonova.compute.resources.servers.launch.devices import check_boot_sequence
 from kilonova.compute.resources.servers.launch.image import GIB, check_fits, resolve_image
@@ -111,7 +112,7 @@ class DiskChecks:
         if isinstance(source, VolumeFacts):
             if not source.bootable:
                 raise errors.VolumeNotBootable(volume_id=source.id)
-            return content_of(source)
+            return checked(content_of(source))
         return source if isinstance(source, models.Image) else models.Image(id="")
 
 
@@ -147,13 +148,25 @@ def check_attachable(volume: VolumeFacts, holders: Sequence[str], *, multiattach
 
 
 def content_of(volume: VolumeFacts) -> models.Image:
-    """A bootable volume as the image that its content came from; without an id where that is not known."""
+    """A bootable volume as the image that its content came from; without an id where that is not known. Users write this: the
+    image need not be one that they may read."""
     given = volume.image
     return models.Image(
-        id=given.get("image_id", ""), min_ram=int(given.get("min_ram") or 0), min_disk=int(given.get("min_disk") or 0),
+        id=given.get("image_id", ""), min_ram=_whole(given.get("min_ram")), min_disk=_whole(given.get("min_disk")),
         disk_format="raw", container_format="bare",
         properties={name: value for name, value in given.items() if name not in NOT_PROPERTIES},
     )  # fmt: skip
+
+
+def checked(content: models.Image) -> models.Image:
+    """Raises ImageUnacceptable, as for an image's own properties."""
+    if fault := next(image_faults(content.properties), None):
+        raise errors.ImageUnacceptable(image_id=content.id, reason=fault)
+    return content
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def _check_root(spec: models.RequestSpec, root: BlockDevice) -> None:
