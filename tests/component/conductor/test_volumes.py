@@ -167,6 +167,20 @@ async def test_a_volume_that_can_not_be_had(lab: Lab, volumes: VolumeService, st
     assert volumes.held == {}
 
 
+async def test_a_volume_that_was_given_away_is_not_the_servers(lab: Lab, volumes: VolumeService) -> None:
+    """The request was right when it came; the volume changed hands before the server got it. It is neither connected nor
+    deleted with the server."""
+    server_id = await server(lab, {"delete_on_termination": True})
+    volumes.volumes[VOLUME].project_id = "another"
+    with pytest.raises(VolumeNotThere, match="another project's"):
+        await connect(lab, server_id)
+    assert volumes.held == {}
+    await lab.change(server_id, task_state="deleting")
+    await lab.client.server_deleted(CTX, server_id, "req-9")
+    assert list(volumes.volumes) == [VOLUME]
+    assert await lab.rows(tables.block_devices) == []
+
+
 async def test_another_servers_volume_is_refused(lab: Lab, volumes: VolumeService) -> None:
     first, second = await server(lab), await server(lab)
     await connect(lab, first)

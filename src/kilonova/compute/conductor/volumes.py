@@ -124,6 +124,8 @@ class Volumes:
             if error.status >= 500:
                 raise
             raise self._missing(device, error.message) from None
+        if volume.project_id not in ("", row.project_id):
+            raise self._missing(device, "it is another project's by now")
         if volume.status in ON_ITS_WAY:
             return None
         if volume.status not in READY:
@@ -209,16 +211,22 @@ class Volumes:
         await self._let_go(row.uuid, devices)
         for device in devices:
             if device.delete_on_termination:
-                await self._delete(device)
+                await self._delete(row, device)
 
     async def _let_go(self, server_id: str, devices: Sequence[VolumeRow]) -> None:
         volumes = {device.volume_id for device in devices}
         held = await self.client.attachments(server_id)
         await self._detach(one for one in held if one.volume_id in volumes)
 
-    async def _delete(self, device: VolumeRow) -> None:
+    async def _delete(self, row: SpecifiedRow, device: VolumeRow) -> None:
+        """Not one that was given to another project, which a volume that the server never got may have been."""
         try:
+            if (await self.client.volume(None, device.volume_id)).project_id not in ("", row.project_id):
+                logger.warning("volume of a deleted server is another project's", volume=device.volume_id)
+                return
             await self.client.delete(device.volume_id)
+        except errors.NotFound:
+            return
         except errors.KilonovaError as error:
             if error.status >= 500:
                 raise
