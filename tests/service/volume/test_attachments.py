@@ -153,3 +153,31 @@ async def test_a_read_only_volume_is_connected_so(cloud: Cloud) -> None:
     path = f"/attachments/{made['id']}"
     known = (await cloud.ok("PUT", path, "service", {"attachment": {"connector": CONNECTOR}}))["attachment"]
     assert (known["attach_mode"], known["connection_info"]["access_mode"]) == ("ro", "ro")
+
+
+async def test_what_has_a_connection_is_given_to_no_other_project(cloud: Cloud) -> None:
+    """Its former owner's host would go on to read and write it."""
+    volume = (await cloud.volume())["id"]
+    offer = {"transfer": {"volume_id": volume}}
+    assert (await cloud.act(volume, "os-initialize_connection", {"connector": CONNECTOR})).status == 200
+    assert (await cloud.ok("GET", f"/volumes/{volume}"))["volume"]["status"] == "available"
+    assert (await cloud("POST", "/volume-transfers", json=offer)).status == 400
+    assert (await cloud.act(volume, "os-terminate_connection", {"connector": CONNECTOR})).status == 202
+    made = (await cloud.ok("POST", "/volume-transfers", json=offer))["transfer"]
+    assert (await cloud.act(volume, "os-initialize_connection", {"connector": CONNECTOR})).status == 400
+    accepted = {"accept": {"auth_key": made["auth_key"]}}
+    assert (await cloud("POST", f"/volume-transfers/{made['id']}/accept", "foreign", accepted)).status == 202
+    assert (await cloud.act(volume, "os-initialize_connection", {"connector": CONNECTOR})).status == 404
+
+
+async def test_a_connection_that_may_be_there_is_on_record(cloud: Cloud) -> None:
+    volume = (await cloud.volume())["id"]
+    agent = cloud.agents.pop("node1")
+    await agent.stop()
+    assert (await cloud.act(volume, "os-initialize_connection", {"connector": CONNECTOR})).status == 503
+    assert len((await cloud.ok("GET", f"/attachments?volume_id={volume}"))["attachments"]) == 1
+    assert (await cloud("POST", "/volume-transfers", json={"transfer": {"volume_id": volume}})).status == 400
+    await agent.start()
+    cloud.agents["node1"] = agent
+    assert (await cloud.act(volume, "os-terminate_connection", {"connector": CONNECTOR})).status == 202
+    assert (await cloud.ok("GET", f"/attachments?volume_id={volume}"))["attachments"] == []

@@ -20,6 +20,7 @@ from kilonova.volume.list_query import ListQuery
 from kilonova.volume.resources.base import MEMBER, READER, Deps, Resource, V, links, owned, scope_of
 from kilonova.volume.resources.listing import Listing, next_page
 from kilonova.volume.resources.volumes.logic import VolumeLogic
+from kilonova.volume.store.attachments import ATTACHMENTS
 from kilonova.volume.store.snapshots import SNAPSHOTS
 from kilonova.volume.store.transfers import TRANSFERS, TransferRow
 from kilonova.volume.store.types import TYPES
@@ -117,6 +118,7 @@ class TransferLogic:
             volume = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
             if volume.status != "available":
                 raise errors.InvalidVolume(reason="status must be available")
+            await _must_be_unused(tx.connection, volume.id)
             if no_snapshots and await SNAPSHOTS.find(tx.connection, volume_id=volume.id):
                 raise errors.InvalidVolume(reason="it has snapshots, which would stay behind")
             await VOLUMES.change(tx.connection, volume.id, {"status": OFFERED})
@@ -141,6 +143,7 @@ class TransferLogic:
             volume = await VOLUMES.get(tx.connection, row.volume_id, lock=True)
             if volume is None or volume.status != OFFERED:
                 raise errors.InvalidVolume(reason=f"Volume {row.volume_id} is not offered any more.")
+            await _must_be_unused(tx.connection, volume.id)
             await self._take(tx, ctx, volume)
             await TRANSFERS.remove(tx.connection, row.id)
         return row
@@ -158,6 +161,15 @@ class TransferLogic:
         await VOLUMES.change(tx.connection, volume.id, owner | {"status": "available", "updated_at": now})
         for snapshot in taken:
             await SNAPSHOTS.change(tx.connection, snapshot.id, owner | {"updated_at": now})
+
+
+async def _must_be_unused(connection: Connection, volume_id: str) -> None:
+    """A machine with a connection, which does not change an available volume's status, would read and write what the new owner
+    keeps there."""
+    if await ATTACHMENTS.find(connection, volume_id=volume_id):
+        raise errors.InvalidVolume(
+            reason=f"Volume {volume_id} has a connection to a host: it must be terminated before"
+        )
 
 
 def _hash(salt: str, key: str) -> str:

@@ -125,8 +125,9 @@ class BackupLogic:
         return snapshot.size
 
     async def _parent(self, connection: Connection, volume: VolumeRow) -> BackupRow:
-        """The volume's newest backup, on the same machine."""
-        found = await BACKUPS.find(connection, volume_id=volume.id, status="available", host=volume.host)
+        """The volume's newest backup, on the same machine; none of those that a former owner has."""
+        own = {"volume_id": volume.id, "project_id": volume.project_id}
+        found = await BACKUPS.find(connection, **own, status="available", host=volume.host)
         if not found:
             raise errors.InvalidBackup(reason="No backups available to do an incremental backup.")
         return max(found, key=lambda row: row.created_at)

@@ -18,6 +18,8 @@ from kilonova.volume.resources.volume_actions import schemas as shapes
 from kilonova.volume.store.attachments import ATTACHMENTS, AttachmentRow
 from kilonova.volume.store.volumes import VOLUMES, VolumeRow
 
+CONNECTABLE = ("available", "reserved", "attaching", "in-use", "detaching")
+
 
 class LegacyLogic:
     def __init__(self, attachments: AttachmentLogic) -> None:
@@ -45,20 +47,38 @@ class LegacyLogic:
     async def initialize(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> dict[str, Any]:
         """The connection is an attachment from here on, without a server as yet."""
         key = _connection(row, connector)
-        info = await self.attachments.export(ctx, row, key, connector)
-        await self._connected(ctx, row.id, key, connector)
-        return info
+        asked = connector | {"mode": "ro"} if row.readonly else connector
+        new = await self._record(
+            ctx, row.id, key, connector
+        )  # before it is: what a crash leaves is seen, by transfers too
+        try:
+            return await self.attachments.export(ctx, row, key, asked)
+        except Exception:
+            if new:
+                await self._undo(ctx, row, key)
+            raise
+
+    async def _undo(self, ctx: RequestContext, row: VolumeRow, key: str) -> None:
+        """The record stays where it is not known whether the connection is there: it can be terminated."""
+        with suppress(core_errors.KilonovaError):
+            await self.attachments.withdraw(ctx, row, key)
+            await self._disconnected(key)
 
     @retried
-    async def _connected(self, ctx: RequestContext, volume_id: str, key: str, connector: dict[str, Any]) -> None:
+    async def _record(self, ctx: RequestContext, volume_id: str, key: str, connector: dict[str, Any]) -> bool:
+        """Whether the connection is a new one."""
         async with self.database.transaction() as tx:
             row = await self.volumes.find(tx.connection, ctx, volume_id, lock=True)
+            if row.status not in CONNECTABLE:
+                raise errors.InvalidVolume(reason=f"Volume {row.id} is {row.status}: it can't be connected.")
             values = {"connector": encode(connector), "host": str(connector["host"])[:255]}
-            if not await ATTACHMENTS.change(tx.connection, key, values):
-                await ATTACHMENTS.add(
-                    tx.connection, id=key, volume_id=row.id, project_id=row.project_id, status="attaching", mode="rw",
-                    created_at=self.clock.row_time(), **values,
-                )  # fmt: skip
+            if await ATTACHMENTS.change(tx.connection, key, values):
+                return False
+            await ATTACHMENTS.add(
+                tx.connection, id=key, volume_id=row.id, project_id=row.project_id, status="attaching", mode="rw",
+                created_at=self.clock.row_time(), **values,
+            )  # fmt: skip
+        return True
 
     async def terminate(self, ctx: RequestContext, row: VolumeRow, connector: dict[str, Any]) -> None:
         """Raises DetachThroughCompute for a volume that a server has, whatever the connector."""
