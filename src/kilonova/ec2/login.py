@@ -15,7 +15,7 @@ from kilonova.core.context import RequestContext
 from kilonova.core.service import Core
 from kilonova.ec2 import errors
 from kilonova.identity.client import signed_login
-from kilonova.identity.signatures import WINDOW, Signed, authorization, is_timely
+from kilonova.identity.signatures import LONGEST, WINDOW, Signed, authorization, is_timely, was_made_at
 
 READS = ("Describe", "Get", "List", "Search")
 SERVICE = "ec2"
@@ -57,9 +57,11 @@ class Login:
         """What changes something is done once for each signature, which a stranger may have seen: clients sign again when they
         send again. Within a second, which is as exact as their times are, two equal requests have one signature."""
         name = "ec2 request " + hashlib.sha256(f"{request.access} {request.signature}".encode()).hexdigest()
-        if await self._cache.get(name) is not None and not is_timely(request, self._clock.now(), window=AT_ONCE):
+        made, now = was_made_at(request), self._clock.now()
+        if await self._cache.get(name) is not None and (made is None or abs(now - made) > AT_ONCE):
             raise errors.RequestRepeated
-        await self._cache.set(name, b"1", 2 * WINDOW / dt.timedelta(seconds=1))
+        kept = LONGEST if "X-Amz-Expires" in request.params or "Expires" in request.params else WINDOW
+        await self._cache.set(name, b"1", (kept + WINDOW) / dt.timedelta(seconds=1))
 
 
 def signed_request(

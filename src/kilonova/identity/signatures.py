@@ -56,17 +56,34 @@ def is_timely(signed: Signed, now: dt.datetime, *, window: dt.timedelta = WINDOW
             if "Expires" in params:
                 return now <= _iso(params["Expires"]) <= now + LONGEST
             return abs(now - _iso(params["Timestamp"])) <= window
-        if "X-Amz-Expires" in params:
-            made = _compact(params["X-Amz-Date"])
+        made = _compact(_moment(signed))
+        if _is_presigned(signed):
             lasts = min(dt.timedelta(seconds=int(params["X-Amz-Expires"])), LONGEST)
             return made - window <= now <= made + lasts
-        return abs(now - _compact(signed.header("x-amz-date"))) <= window
+        return abs(now - made) <= window
     except (KeyError, ValueError, OverflowError):
         return False
 
 
+def was_made_at(signed: Signed) -> dt.datetime | None:
+    """None where it says only how long it is good."""
+    try:
+        return _compact(_moment(signed)) if _is_v4(signed) else _iso(signed.params["Timestamp"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _is_presigned(signed: Signed) -> bool:
+    return "X-Amz-Algorithm" in signed.params
+
+
+def _moment(signed: Signed) -> str:
+    """What was signed, whatever else the request says: a presigned one has it among its parameters, others in a header."""
+    return signed.params.get("X-Amz-Date", "") if _is_presigned(signed) else signed.header("x-amz-date")
+
+
 def _is_v4(signed: Signed) -> bool:
-    return signed.params.get("X-Amz-Algorithm") == V4 or signed.header("authorization").startswith(V4)
+    return _is_presigned(signed) or signed.header("authorization").startswith(V4)
 
 
 def _signatures(signed: Signed, secret: str) -> Iterator[str]:
@@ -92,11 +109,10 @@ def _v4(signed: Signed, secret: str) -> str:
         return ""
     credential, names = said
     date, _, scope = credential.partition("/")[2].partition("/")
-    moment = signed.params.get("X-Amz-Date") or signed.header("x-amz-date")
+    moment = _moment(signed)
     if not moment.startswith(date) or "host" not in names or not scope.endswith("/aws4_request"):
         return ""
-    presigned = "X-Amz-Algorithm" in signed.params
-    query = {} if signed.verb == "POST" and not presigned else signed.params
+    query = {} if signed.verb == "POST" and not _is_presigned(signed) else signed.params
     headers = "".join(f"{name}:{' '.join(signed.header(name).split())}\n" for name in names)
     request = "\n".join((
         signed.verb, quote(signed.path or "/", safe="/~"), _query({k: v for k, v in query.items() if k != "X-Amz-Signature"}),
@@ -116,7 +132,7 @@ def v4_key(secret: str, date: str, scope: str) -> bytes:
 
 def authorization(signed: Signed) -> tuple[str, list[str]] | None:
     """(credential, names of the signed headers) of a version 4 request; None where it lacks them."""
-    if "X-Amz-Algorithm" in signed.params:
+    if _is_presigned(signed):
         found: Mapping[str, str] = {
             name: signed.params.get(f"X-Amz-{name}", "") for name in ("Credential", "SignedHeaders")
         }

@@ -161,6 +161,22 @@ async def test_a_request_without_a_time_is_never_timely(scene: Scene, keys: Keys
     assert (await login(scene.identity, signed, service)).status == 401
 
 
+async def test_only_the_time_that_was_signed_counts(scene: Scene, keys: Keys, service: str) -> None:
+    """Whoever has seen an old request can add what was not signed."""
+    now = dt.datetime.now(dt.UTC)
+    old, fresh = now - dt.timedelta(minutes=30), now.strftime("%Y%m%dT%H%M%SZ")
+    headers, params = v4(keys, old), presigned(keys, old)
+    signed_at = old.strftime("%Y%m%dT%H%M%SZ")
+    for added in (
+        headers
+        | {"params": headers["params"] | {"X-Amz-Date": signed_at}}
+        | {"headers": headers["headers"] | {"X-Amz-Date": fresh}},
+        headers | {"params": headers["params"] | {"X-Amz-Date": signed_at, "X-Amz-Expires": "604800"}},
+        params | {"headers": params["headers"] | {"x-amz-date": fresh}},
+    ):  # fmt: skip
+        assert (await login(scene.identity, added, service)).status == 401, added
+
+
 async def test_only_services_may_ask(scene: Scene, keys: Keys) -> None:
     for path in ("/ec2tokens", "/s3tokens"):
         answer = await scene.identity.api("POST", path, {"credentials": v4(keys)}, token=scene.token)
