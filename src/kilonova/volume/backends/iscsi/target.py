@@ -70,8 +70,12 @@ class TargetDaemon:
         self._note(wanted)
         if held is None or self.pid() is None:
             self._start(wanted)
-        else:
+            return
+        try:
             self._change_accounts(held.accounts, wanted.accounts)
+        except DiskError:  # which accounts it has is not known: none that is not wanted may stay
+            self.end()
+            self._start(wanted)
 
     def restart(self) -> None:
         """Serve the same again: connections are cut, and the size is read again. Nothing happens where nothing is served."""
@@ -147,12 +151,13 @@ class TargetDaemon:
         order(self._socket, orders.BIND, orders.TARGET, "initiator-address=ALL")
 
     def _change_accounts(self, held: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-        for user in held.keys() - wanted.keys():
-            orders.order(self._socket, orders.UNBIND, orders.ACCOUNT, f"user={user}")
-            orders.order(self._socket, orders.DELETE, orders.ACCOUNT, f"user={user}", target=False)
+        """The new ones first: a target without any asks nobody for a password."""
         for user in wanted.keys() - held.keys():
             orders.order(self._socket, orders.NEW, orders.ACCOUNT, f"user={user},password={wanted[user]}", target=False)
             orders.order(self._socket, orders.BIND, orders.ACCOUNT, f"user={user}")
+        for user in held.keys() - wanted.keys():
+            orders.order(self._socket, orders.UNBIND, orders.ACCOUNT, f"user={user}")
+            orders.order(self._socket, orders.DELETE, orders.ACCOUNT, f"user={user}", target=False)
 
     def _note(self, wanted: Target) -> None:
         searchable(self.folder)
