@@ -11,7 +11,8 @@ import pytest
 
 from kilonova.core.context import service_context
 from kilonova.volume.backends.options import FakeBackendOptions
-from kilonova.volume.models import Order, Outcome
+from kilonova.volume.conductor.interface import VolumeConductorAPI
+from kilonova.volume.models import AgentReport, BackendReport, Order, Outcome, PoolReport
 from kilonova.volume.store.services import services
 from kilonova.volume.store.tasks import TASKS
 from kilonova.volume.tables import messages
@@ -202,3 +203,17 @@ async def test_messages_expire(bare: Cloud) -> None:
     bare.conductor.manager.watch._expired = None
     await bare.conductor.manager.watch.check()
     assert (await bare.ok("GET", "/messages"))["messages"] == []
+
+
+async def test_a_machine_reports_its_own_pools_alone(cloud: Cloud) -> None:
+    """Neither another machine's pool, as which it would get volumes, nor another back end's."""
+    pools = [
+        PoolReport(name=name, total_gb=9e9, free_gb=9e9) for name in ("node2@fake#fake", "node1@other#x", "node3@big#a")
+    ]
+    report = AgentReport(
+        host="node3", backends=[BackendReport(service="node3@big", availability_zone="nova", pools=pools)]
+    )
+    conductor = cloud.core.bus.client(VolumeConductorAPI)
+    await conductor.report_agent(service_context("req-1"), report)
+    found = (await cloud.ok("GET", "/scheduler-stats/get_pools", "admin"))["pools"]
+    assert sorted(pool["name"] for pool in found) == ["node1@fake#fake", "node3@big#a"]

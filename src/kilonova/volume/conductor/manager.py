@@ -14,7 +14,7 @@ from kilonova.volume.conductor.placing import Placing
 from kilonova.volume.conductor.results import Results
 from kilonova.volume.conductor.watch import Watch
 from kilonova.volume.dispatch import encode
-from kilonova.volume.models import AgentReport, Order, Outcome, machine_of
+from kilonova.volume.models import AgentReport, Order, Outcome, machine_of, service_of
 from kilonova.volume.store import services, tasks
 from kilonova.volume.store.tasks import TASKS
 
@@ -53,7 +53,7 @@ class VolumeConductor(VolumeConductorAPI):
                 found = [
                     {"name": pool.name, "service": backend.service, "total_gb": pool.total_gb, "free_gb": pool.free_gb,
                      "capabilities": encode(pool.capabilities), "reported_at": now}
-                    for pool in backend.pools
+                    for pool in backend.pools if service_of(pool.name) == backend.service
                 ]  # fmt: skip
                 await services.put_pools(tx.connection, backend.service, found)
 
