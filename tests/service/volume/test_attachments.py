@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from kilonova.volume.resources.attachments import logic
 from tests.service.volume.conftest import MISSING, Cloud
 
 SERVER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -61,6 +64,13 @@ async def test_a_volume_may_be_several_servers(cloud: Cloud) -> None:
     left = (await cloud.ok("DELETE", f"/attachments/{made['id']}", "service"))["attachments"]
     assert [item["instance"] for item in left] == [SERVER]
     assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "in-use"
+
+
+async def test_attachments_of_a_volume_have_an_end(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logic, "MOST", 3)
+    volume = await cloud.volume()
+    assert [(await _reserve(cloud, volume["id"])).status for _ in range(4)] == [200, 200, 200, 400]
+    assert len((await cloud.ok("GET", "/attachments"))["attachments"]) == 3
 
 
 async def test_without_an_agent_nothing_is_half_attached(cloud: Cloud) -> None:

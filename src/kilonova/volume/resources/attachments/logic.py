@@ -25,6 +25,7 @@ from kilonova.volume.store.volumes import VOLUMES, VolumeRow
 USABLE = ("available", "downloading")
 COMPLETABLE = ("reserved", "attaching")
 """As upstream, also without a connection: a server on no host (shelved) has its volumes in use."""
+MOST = 128  # attachments of a volume: each costs its back end a key, and compute reads all of them
 HELD = ("available", "reserved", "attaching", "in-use", "detaching")
 """Statuses of a volume that follow those of its attachments."""
 
@@ -182,6 +183,8 @@ class AttachmentLogic:
 def _check_free(volume: VolumeRow, others: Sequence[AttachmentRow], server_id: str | None) -> None:
     """It is free, or may be several servers', or this server's already (which moves, or swaps it)."""
     its_own = server_id is not None and others and all(row.instance_id == server_id for row in others)
+    if len(others) >= MOST:
+        raise errors.InvalidVolume(reason=f"Volume {volume.id} has {len(others)} attachments, it can't have more.")
     if volume.status in USABLE and not others:
         return
     if volume.multiattach and volume.status in (*USABLE, "in-use", "reserved", "attaching"):
