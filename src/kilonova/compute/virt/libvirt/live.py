@@ -111,16 +111,17 @@ class LibvirtLive(LiveMigrates):
 
     async def land(self, uuid: str) -> None:
         """Where libvirt does not know that storage is shared, the old host took the disks back when the guest had left it."""
+        own = f"{self.disks.console_log(uuid).parent}/"
         paths = await self._domain("find its disks", uuid, _files_of)
-        await asyncio.to_thread(self._take, paths)
+        await asyncio.to_thread(self._take, [path for path in paths if is_inside(path, own)])
         await self.resume(uuid)
 
     def _take(self, paths: Iterable[str]) -> None:
         owner = self.options.migration_dir.stat()
         for path in paths:
             with contextlib.suppress(OSError):  # the guest's next step says what is wrong
-                if os.stat(path).st_uid != owner.st_uid:
-                    os.chown(path, owner.st_uid, owner.st_gid)
+                if os.lstat(path).st_uid != owner.st_uid:
+                    os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     async def progress(self, uuid: str) -> Progress | None:
         try:
@@ -215,6 +216,11 @@ def _definitions(
 def _files_of(domain: Any) -> list[str]:
     definition = etree.fromstring(domain.XMLDesc().encode())
     return [file for source in definition.iterfind("devices/disk/source") if (file := source.get("file"))]
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """The definition is what the old host sent: of other files it says nothing that counts."""
+    return path.startswith(folder) and os.path.normpath(path) == path
 
 
 def _is_below(disk: etree._Element, folder: str) -> bool:
