@@ -16,6 +16,7 @@ from kilonova.ec2.networks import Networks
 
 REMEMBERED = dt.timedelta(hours=1)  # as Amazon shows what was terminated
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+HOPS = frozenset(map(str, range(1, 65)))
 STATES = {
     "BUILD": "pending", "REBUILD": "pending", "ACTIVE": "running", "REBOOT": "running", "HARD_REBOOT": "running",
     "PASSWORD": "running", "RESIZE": "running", "VERIFY_RESIZE": "running", "MIGRATING": "running", "RESCUE": "running",
@@ -138,9 +139,11 @@ def _view(
 
 
 def metadata_options(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Users of compute's API write what they like there."""
+    hops = metadata.get(tags.HOPS, "")
     return {
         "State": "applied", "HttpEndpoint": "enabled", "HttpProtocolIpv6": "disabled", "InstanceMetadataTags": "disabled",
-        "HttpTokens": metadata.get(tags.TOKENS, "optional"), "HttpPutResponseHopLimit": int(metadata.get(tags.HOPS, "64")),
+        "HttpTokens": metadata.get(tags.TOKENS, "optional"), "HttpPutResponseHopLimit": int(hops) if hops in HOPS else 64,
     }  # fmt: skip
 
 
