@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -145,7 +146,7 @@ async def _forbid(call: Ec2Call, image: dict[str, Any], who: dict[str, str]) -> 
     if who.get("Group") == "all":
         await _set(call, image, "visibility", "private")
     elif user := who.get("UserId"):
-        await call.image.delete(f"/images/{image['id']}/members/{user}")
+        await call.image.delete(f"/images/{image['id']}/members/{quote(user, safe='')}")
 
 
 async def _set(call: Ec2Call, image: dict[str, Any], name: str, value: str) -> None:
