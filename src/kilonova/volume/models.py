@@ -38,12 +38,14 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How a task ended at a back end. `code` is a key of reasons.DETAILS when it failed; `text` is for operators. `full`:
-    another back end may have room for it."""
+    """How a task ended at a back end. `code` is a key of reasons.DETAILS when it failed; `text` is for operators. `elsewhere`:
+    another back end may have room for it. `volume_id` and `pool` are those of the order."""
 
     task_id: str
     host: str  # the machine that reports
     ok: bool
+    volume_id: str = ""
+    pool: str = ""  # HOST@BACKEND#POOL
     code: str = ""
     text: str = ""
     elsewhere: bool = False

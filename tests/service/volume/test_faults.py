@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from kilonova.core.context import service_context
+from kilonova.core.errors import BusError
 from kilonova.volume.backends.options import FakeBackendOptions
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.models import AgentReport, BackendReport, Order, Outcome, PoolReport
@@ -145,6 +146,23 @@ async def test_repeated_and_late_messages_change_nothing(cloud: Cloud) -> None:
     await manager.run_task(CTX, "0" * 36)
     assert (await cloud.ok("GET", f"/volumes/{volume['id']}"))["volume"]["status"] == "available"
     assert len(await cloud.agents["node1"].backends["node1@fake"].driver.volumes()) == 1
+
+
+async def test_the_answer_to_a_report_is_lost(bare: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is repeated; the volume, which its user has by then, stays at its back end."""
+    agent, ended, answers = await bare.agent(), bare.conductor.manager.results.ended, []
+
+    async def lost(outcome: Outcome) -> bool:
+        answers.append(await ended(outcome))
+        if len(answers) == 1:
+            raise BusError("the answer is lost")
+        return answers[-1]
+
+    monkeypatch.setattr(bare.conductor.manager.results, "ended", lost)
+    volume = await bare.volume()
+    await until(lambda: not agent.manager.running)
+    assert answers == [True, True]
+    assert [held.id for held in await agent.backends["node1@fake"].driver.volumes()] == [volume["id"]]
 
 
 async def test_another_machine_can_not_end_a_task(bare: Cloud) -> None:

@@ -64,7 +64,9 @@ class VolumeAgentManager(VolumeAgentAPI):
                 await self._discard(backend, order)
 
     async def _done(self, backend: Backend | None, order: Order) -> Outcome:
-        outcome = Outcome(task_id=order.task_id, host=self.host, ok=True)
+        outcome = Outcome(
+            task_id=order.task_id, host=self.host, ok=True, volume_id=order.volume_id, pool=order.pool
+        )  # fmt: skip
         work = WORKS.get(order.work)
         if backend is None or work is None:
             return msgspec.structs.replace(

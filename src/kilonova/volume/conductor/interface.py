@@ -29,8 +29,8 @@ class VolumeConductorAPI(Interface):
     @from_host("outcome.host")
     @call(timeout=60)
     async def task_ended(self, ctx: RequestContext, outcome: Outcome) -> bool:
-        """How a task ended. False: nothing waits for it any more (given to another, or given up), and what it made is to be
-        removed. Repeating it is harmless."""
+        """How a task ended. False: nothing waits for it any more, and the volume is not (or no more) to be at this back end: what
+        was made is to be removed. Repeating it is harmless: the answer of a volume that is there stays True."""
 
     @from_host("report.host")
     @call(timeout=60)

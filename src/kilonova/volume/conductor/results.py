@@ -35,11 +35,11 @@ class Results:
 
     @retried
     async def ended(self, outcome: Outcome) -> bool:
-        """False: it is not this machine's task, or no task any more."""
+        """False: it is not this machine's task, or no task any more, and the volume is not this back end's."""
         async with self.deps.database.transaction() as tx:
             task = await TASKS.get(tx.connection, outcome.task_id, lock=True)
             if task is None or task.host is None or machine_of(task.host) != outcome.host:
-                return False
+                return await self._kept(tx, outcome)
             job = await job_of(tx.connection, task)
             if outcome.ok:
                 await self._done(tx, job, outcome)
@@ -51,6 +51,12 @@ class Results:
                 )
                 await self.give_up(tx, job, outcome.code)
         return True
+
+    async def _kept(self, tx: Transaction, outcome: Outcome) -> bool:
+        """Whether the volume is this back end's, also where nothing waits for its task: a report is repeated when its answer was
+        lost, and by then the volume is in use."""
+        volume = await VOLUMES.get(tx.connection, outcome.volume_id)
+        return volume is not None and volume.host == outcome.pool and machine_of(outcome.pool) == outcome.host
 
     def _may_try_again(self, job: Job) -> bool:
         return not job.work.placed and len(job.tried) + 1 < self.deps.options.attempts
