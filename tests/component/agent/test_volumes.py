@@ -139,6 +139,21 @@ async def test_a_guest_that_does_not_let_go_keeps_the_volume(lab: Lab, monkeypat
     assert (disks(lab), lab.conductor.connected) == ({ONE.volume_id: "vdb"}, {(HOST, ONE.volume_id)})
 
 
+async def test_attaching_that_fails_keeps_what_the_guest_has(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it detached, another server's guest could write to it, too."""
+    await running(lab, ONE)
+
+    async def never(*_: Any, **__: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(FakeDriver, "detach_disk", never)
+    lab.fault("attach_volume", "fail", when="after")
+    fault, _ = await act(lab, "attach_volume")
+    assert fault is not None
+    assert (disks(lab), lab.conductor.connected) == ({ONE.volume_id: "vdb"}, {(HOST, ONE.volume_id)})
+    assert lab.conductor.volumes[server_id()] == [ONE]
+
+
 async def test_the_hypervisors_words_are_for_admins(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     await running(lab, ONE)
 

@@ -15,12 +15,15 @@ ALIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 class ConnectVolume(OperationStep):
-    """This host can reach the volume. Undone, the server has it no more."""
+    """This host can reach the volume. Undone, the server has it no more; but while the guest has it, it stays the server's, so
+    that no other guest writes to it."""
 
     async def do(self, operation: Operation) -> None:
         operation.volumes = await connect(operation, operation.build.arguments["device"])
 
     async def undo(self, operation: Operation) -> None:
+        if not await _unplug(operation):
+            raise Explained("the guest does not let go of the volume")
         await disconnect(operation, operation.build.arguments["device"], forget=True)
 
 
@@ -37,9 +40,6 @@ class PlugVolume(OperationStep):
                 await renamed(operation, volume, name)
             elif await driver.power_state(operation.uuid) in ALIVE:
                 raise Explained("the hypervisor can't attach disks to running guests")
-
-    async def undo(self, operation: Operation) -> None:
-        await _unplug(operation)
 
 
 class UnplugVolume(OperationStep):
