@@ -266,9 +266,15 @@ async def test_what_no_server_has_is_detached_after_a_while(lab: Lab, volumes: V
     strange = await volumes.attach(other, str(uuid.uuid4()))  # of a server that compute never knew
     for found in (server_id, gone):
         await volumes.attach(other, found)
-    await lab.change(gone, deleted=1)
+    own = str(uuid.uuid4())  # a volume of the deleted server, connected while the deletion let go of its volumes
+    volumes.volumes[own] = VolumeFacts(id=own, status="available", size=1)
+    late = await server(lab, {"volume_id": own})
+    await connect(lab, late)
+    for found in (gone, late):
+        await lab.change(found, deleted=1)
     assert await lab.conductor.reconciler.deletion.volumes.remove_orphans(60) == 0
-    assert await lab.conductor.reconciler.deletion.volumes.remove_orphans(0) == 2
+    assert await lab.conductor.reconciler.deletion.volumes.remove_orphans(0) == 3
+    assert volumes.hosts(own) == []
     assert volumes.hosts() == ["host-1"]
     assert [one.id for one in volumes.held.values() if one.volume_id == other] == [strange.id]
 

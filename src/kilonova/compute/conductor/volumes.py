@@ -243,7 +243,8 @@ class Volumes:
         held = await self._client.attachments()
         async with self.deps.database.reading() as connection:
             known = await servers.ever_known(connection, {one.server_id for one in held}) if held else set()
-            wanted = await store.pairs(connection, known) if known else set()
+            living = known - await servers.known_deleted(connection, known) if known else set()
+            wanted = await store.pairs(connection, living) if living else set()  # rows of deleted servers stay
         now = self.deps.clock.monotonic()
         astray = {one.id for one in held if one.server_id in known and (one.server_id, one.volume_id) not in wanted}
         self._astray = {one: self._astray.get(one, now) for one in astray}
