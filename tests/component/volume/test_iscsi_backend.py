@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from kilonova.core.block.errors import DiskError
 from kilonova.core.folders import runtime_folder
 from kilonova.core.processes import command_line
 from kilonova.volume.backends.driver import ConnectionInfo, VolumeDriver
+from kilonova.volume.backends.errors import BackendError
 from kilonova.volume.backends.iscsi.target import TargetDaemon
 from kilonova.volume.backends.options import IscsiBackendOptions
 from kilonova.volume.backends.registry import BackendContext, load
@@ -124,6 +126,24 @@ class TestIscsi(Conformance):
         await until(lambda: initiator(info, "read 0 512").returncode == 0, "no login", pause=0.5)
         password = info.data["auth_password"]
         assert all(password not in word for pid in (target.pid(), os.getpid()) for word in command_line(pid or 0))
+
+    async def test_a_target_that_is_half_set_up_is_made_anew(
+        self, backend: VolumeDriver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The process that started it died, or tgtd did not answer."""
+        volume, one, two = new_id(), new_id(), new_id()
+
+        def dies(*_: object) -> None:
+            raise DiskError("it died")
+
+        await backend.create(volume, 1)
+        for attachment, step in ((one, "_set_up"), (two, "_change_accounts")):
+            with monkeypatch.context() as dying:
+                dying.setattr(TargetDaemon, step, dies)
+                with pytest.raises(BackendError):
+                    await backend.connect(volume, attachment, HERE)
+            info = await backend.connect(volume, attachment, HERE)
+            assert initiator(info, "read 0 512").returncode == 0
 
     async def test_what_is_attached_grows_and_is_copied_as_it_is(
         self, backend: VolumeDriver, content: FileContent

@@ -37,6 +37,17 @@ def order(path: Path, operation: int, mode: int, words: str, *, target: bool = T
         raise DiskError(f"tgtd at {path} refuses operation {operation} of mode {mode}: error {error}")
 
 
+def is_heard(path: Path) -> bool:
+    """Whether a tgtd listens there: the socket appears a moment before."""
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.settimeout(TIMEOUT)
+            server.connect(str(path))
+    except OSError:
+        return False
+    return True
+
+
 def _exactly(server: socket.socket, size: int) -> bytes:
     found = b""
     while len(found) < size and (more := server.recv(size - len(found))):

@@ -1,12 +1,14 @@
 """A tgtd that serves one volume by iSCSI, in a folder of its own, and runs on when this process ends.
 
 FOLDER/tgtd.0   its socket for orders     FOLDER/pid     FOLDER/log
+FOLDER/whole    it was given all of that       FOLDER/lock
 FOLDER/served   what it serves, by which any process may start it again; for root alone, as it has passwords
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -44,7 +46,7 @@ class TargetDaemon:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._socket = folder / "tgtd.0"
+        self._socket, self._whole = folder / "tgtd.0", folder / "whole"
 
     def served(self) -> Target | None:
         try:
@@ -63,35 +65,50 @@ class TargetDaemon:
 
     def serve(self, wanted: Target) -> None:
         """It serves this; nothing happens when it does. Accounts change while it runs. Raises DiskError."""
-        held = self.served()
-        if held is not None and msgspec.structs.replace(held, accounts=wanted.accounts) != wanted:
-            self.end()
-            held = None
+        with self._alone():
+            held = self.served()
+            if (
+                held is None
+                or not self._is_whole()
+                or msgspec.structs.replace(held, accounts=wanted.accounts) != wanted
+            ):
+                self._anew(wanted)
+            elif held.accounts != wanted.accounts:
+                self._whole.unlink()
+                self._note(wanted)
+                try:
+                    self._change_accounts(held.accounts, wanted.accounts)
+                    self._whole.touch()
+                except DiskError:  # which accounts it has is not known: none that is not wanted may stay
+                    self._anew(wanted)
+
+    def _anew(self, wanted: Target) -> None:
+        self.end()
         self._note(wanted)
-        if held is None or self.pid() is None:
-            self._start(wanted)
-            return
-        try:
-            self._change_accounts(held.accounts, wanted.accounts)
-        except DiskError:  # which accounts it has is not known: none that is not wanted may stay
-            self.end()
-            self._start(wanted)
+        self._start(wanted)
 
     def restart(self) -> None:
         """Serve the same again: connections are cut, and the size is read again. Nothing happens where nothing is served."""
-        held = self.served()
-        if held is not None:
-            self.end()
-            self._start(held)
+        with self._alone():
+            held = self.served()
+            if held is not None:
+                self.end()
+                self._start(held)
 
     def ensure(self) -> None:
-        held = self.served()
-        if held is not None and self.pid() is None:
-            self._start(held)
+        if not self.folder.exists():
+            return
+        with self._alone():
+            held = self.served()
+            if held is not None and not self._is_whole():
+                self.end()
+                self._start(held)
 
     def remove(self) -> None:
-        self.end()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            with self._alone():
+                self.end()
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def end(self) -> None:
         if (pid := self.pid()) is not None:
@@ -118,8 +135,20 @@ class TargetDaemon:
 
     # inside
 
-    def _start(self, wanted: Target) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process starts or ends it meanwhile."""
         searchable(self.folder)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _is_whole(self) -> bool:
+        """It runs, and was given all that it is to serve: a process that dies in between leaves one that refuses logins."""
+        return self._whole.exists() and self.pid() is not None
+
+    def _start(self, wanted: Target) -> None:
+        self._whole.unlink(missing_ok=True)
         for left in self.folder.glob("tgtd.*"):
             left.unlink()
         program = shutil.which("tgtd", path=PATH)
@@ -133,13 +162,14 @@ class TargetDaemon:
             )
         (self.folder / "pid").write_text(str(daemon.pid))
         for _ in range(START_TRIES):
-            if self._socket.exists():
+            if orders.is_heard(self._socket):
                 break
             if daemon.poll() is not None:
                 said = (self.folder / "log").read_text(errors="replace").strip().splitlines()[-3:]
                 raise DiskError(f"tgtd of {wanted.name} ended: {' | '.join(said)}")
             time.sleep(LOOK_AGAIN)
         self._set_up(wanted)
+        self._whole.touch()
 
     def _set_up(self, wanted: Target) -> None:
         order = orders.order
