@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import tempfile
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from kilonova.core.block.sandbox import Limits, Result, run
-from kilonova.core.block.storage_daemon import StorageDaemon
+from kilonova.core.block.storage_daemon import Served, StorageDaemon
 from kilonova.core.folders import runtime_folder
 from kilonova.core.processes import command_line
 from kilonova.core.secret import Secret
@@ -201,6 +202,24 @@ async def test_an_export_survives_its_agent_and_comes_back_after_its_own_end(
         await must_io(far, "read -P 5 0 4k")  # its own daemon never noticed more than a pause
     finally:
         await again.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+async def test_a_socket_is_the_guests_although_the_starter_of_its_daemon_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="kn-"))  # short: sockets have paths of a hundred characters
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    daemon = StorageDaemon(folder)
+    served = Served(name="d", disk={"driver": "file", "filename": str(tmp_path / "disk")}, owner="nobody")
+    with monkeypatch.context() as dying:
+        dying.setattr(StorageDaemon, "_hand_over", lambda *_: None)
+        await daemon.serve(served)
+    await daemon.serve(served)
+    try:
+        assert daemon.socket.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    finally:
+        await daemon.remove()
 
 
 async def test_exports_come_back_after_a_restart_of_the_host(

@@ -136,9 +136,11 @@ class StorageDaemon:
         _write(self.folder / KEYS, "".join(f"{user}:{key}\n" for user, key in served.keys.items()).encode())
 
     async def _run(self, served: Served) -> None:
-        if await asyncio.to_thread(self.pid) is None:
+        fresh = await asyncio.to_thread(self.pid) is None
+        if fresh:
             await must_run(self._command(served), STARTING, step=f"export of disk {served.name}")
-            await asyncio.to_thread(self._hand_over, served)
+        await asyncio.to_thread(self._hand_over, served)  # one that started it may have died before
+        if fresh:
             LOG.info("disk exported", disk=served.name, port=served.port)
 
     def _end(self) -> None:
