@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from typing import Any
 
 import msgspec
 import pytest
 
 from kilonova.core.context import service_context
 from kilonova.core.errors import BusError
+from kilonova.volume.backends.driver import Connector
+from kilonova.volume.backends.errors import BackendAway
+from kilonova.volume.backends.fake import FakeBackend
 from kilonova.volume.backends.options import FakeBackendOptions
 from kilonova.volume.conductor.interface import VolumeConductorAPI
 from kilonova.volume.models import AgentReport, BackendReport, Order, Outcome, PoolReport
@@ -163,6 +167,34 @@ async def test_the_answer_to_a_report_is_lost(bare: Cloud, monkeypatch: pytest.M
     await until(lambda: not agent.manager.running)
     assert answers == [True, True]
     assert [held.id for held in await agent.backends["node1@fake"].driver.volumes()] == [volume["id"]]
+
+
+@pytest.mark.parametrize("lost", ["connect", "disconnect"])
+async def test_an_export_that_no_attachment_has_keeps_nothing(cloud: Cloud, lost: str, monkeypatch: Any) -> None:
+    """The answer of the back end was lost, or it was away when the attachment went: the volume can be reverted and deleted."""
+    volume, backend = await cloud.volume(), cloud.agents["node1"].backends["node1@fake"]
+    snapshot = await cloud.snapshot(volume["id"])
+    if lost == "connect":
+        await backend.driver.connect(volume["id"], "0" * 36, Connector(host="h"))
+    else:
+        body = {"attachment": {"volume_uuid": volume["id"], "instance_uuid": None, "connector": {"host": "h"}}}
+        assert (await cloud("POST", "/attachments", "service", body)).status == 200
+        assert (await cloud.act(volume["id"], "os-reset_status", {"status": "in-use"}, token="admin")).status == 202
+        with monkeypatch.context() as away:
+            away.setattr(FakeBackend, "disconnect", _away)
+            asked = {"status": "available", "attach_status": "detached"}
+            assert (await cloud.act(volume["id"], "os-reset_status", asked, token="admin")).status == 202
+    (stored,) = await backend.driver.volumes()
+    assert stored.attachments
+    assert (await cloud.act(volume["id"], "revert", {"snapshot_id": snapshot["id"]})).status == 202
+    await cloud.status("volumes", volume["id"], "available")
+    await backend.driver.connect(volume["id"], "0" * 36, Connector(host="h"))
+    assert (await cloud("DELETE", f"/volumes/{volume['id']}?cascade=true")).status == 202
+    await cloud.status("volumes", volume["id"], "gone")
+
+
+async def _away(*_: Any) -> None:
+    raise BackendAway("it is away")
 
 
 async def test_another_machine_can_not_end_a_task(bare: Cloud) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kilonova.core import log
 from kilonova.image.client import ImageClient, ImageRecord
 from kilonova.volume.agent.backup_store import BackupStore
 from kilonova.volume.backends.driver import VolumeDriver, VolumeImage
@@ -31,6 +32,7 @@ class Backend:
         return f"{self.service}#{self.service.partition('@')[2]}"
 
 
+logger = log.get("volume")
 Do = Callable[[Backend, Order], Awaitable[dict[str, Any] | None]]
 """What it gives are facts for the conductor."""
 
@@ -50,11 +52,27 @@ async def create_volume(backend: Backend, order: Order) -> None:
         await driver.create(volume, size)
 
 
+async def alone(driver: VolumeDriver, volume_id: str, do: Callable[[], Awaitable[None]]) -> None:
+    """Do what needs a volume that is exported to no host. Such works are ordered for volumes without attachments alone: exports
+    that are left are of attachments that went while this back end was away, or whose answer was lost."""
+    try:
+        await do()
+    except VolumeBusy:
+        left = [held for stored in await driver.volumes() if stored.id == volume_id for held in stored.attachments]
+        if not left:
+            raise
+        logger.warning("removing exports that no attachment has", volume=volume_id, attachments=left)
+        for attachment_id in left:
+            await driver.disconnect(volume_id, attachment_id)
+        await do()
+
+
 async def delete_volume(backend: Backend, order: Order) -> None:
     """After its snapshots, of which there are some where it is deleted with them."""
+    driver, volume = backend.driver, order.volume_id
     for snapshot_id in order.snapshots:
-        await backend.driver.delete_snapshot(snapshot_id, order.volume_id)
-    await backend.driver.delete(order.volume_id)
+        await driver.delete_snapshot(snapshot_id, volume)
+    await alone(driver, volume, lambda: driver.delete(volume))
 
 
 async def extend_volume(backend: Backend, order: Order) -> None:
@@ -62,7 +80,8 @@ async def extend_volume(backend: Backend, order: Order) -> None:
 
 
 async def revert_volume(backend: Backend, order: Order) -> None:
-    await backend.driver.revert(order.volume_id, order.snapshot_id or "")
+    driver, volume = backend.driver, order.volume_id
+    await alone(driver, volume, lambda: driver.revert(volume, order.snapshot_id or ""))
 
 
 async def upload_volume(backend: Backend, order: Order) -> None:
@@ -108,9 +127,10 @@ async def restore_backup(backend: Backend, order: Order) -> None:
         id=order.backup_id or "", disk_format="raw", size=manifest.size, hash_algo="sha512", hash_value=manifest.digest,
         open=lambda: backend.backups.read(order.backup_id or ""),
     )  # fmt: skip
+    driver, volume = backend.driver, order.volume_id
     async with backend.copies:
-        await backend.driver.delete(order.volume_id)
-        await backend.driver.create_from_image(order.volume_id, order.size, image)
+        await alone(driver, volume, lambda: driver.delete(volume))
+        await driver.create_from_image(volume, order.size, image)
 
 
 async def delete_backup(backend: Backend, order: Order) -> None:
