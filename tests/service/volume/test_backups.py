@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kilonova.volume.agent.backup_store import PIECE, BackupStore, Missing
+from kilonova.volume.backends.errors import BackendError
 from tests.service.volume.conftest import Cloud
 from tests.support import PROJECT
 
@@ -127,3 +128,19 @@ async def test_pieces_are_kept_once(tmp_path: Path) -> None:
     for wrong in ("../x", "", THREE):
         with pytest.raises(Missing):
             store.manifest(wrong)
+
+
+async def test_what_is_not_finished_does_not_stay(tmp_path: Path) -> None:
+    """Where the disk is full, and where the process died and the backup is given up."""
+    store, folder = BackupStore(tmp_path / "b"), tmp_path / "b"
+
+    async def full() -> AsyncIterator[bytes]:
+        yield b"a" * PIECE
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(BackendError, match="No space left"):
+        await store.write(ONE, full(), None)
+    assert list(folder.iterdir()) == []
+    (folder / f"{ONE}.part").mkdir()
+    await store.delete(ONE)
+    assert list(folder.iterdir()) == []

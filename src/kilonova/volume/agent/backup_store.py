@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from kilonova.volume.backends.errors import BackendError
+from kilonova.volume.backends.local.records import durable
 
 PIECE = 1 << 20  # bytes
 MANIFEST = "manifest.json"
@@ -66,14 +67,20 @@ class BackupStore:
         """Keep what the parent does not have."""
         known = await asyncio.to_thread(self._known, parent_id) if parent_id is not None else {}
         place = self._place(backup_id)
-        begun = place.with_name(place.name + ".part")
+        begun = _part(place)
         await asyncio.to_thread(self._begin, begun)
         manifest, whole = Manifest(0, "", []), hashlib.sha512()
-        async for data in _pieces(content):
-            manifest.pieces.append(await asyncio.to_thread(self._keep, begun, backup_id, data, known, whole))
-            manifest.size += len(data)
-        manifest.digest = whole.hexdigest()
-        await asyncio.to_thread(self._finish, begun, place, manifest)
+        try:
+            async for data in _pieces(content):
+                manifest.pieces.append(await asyncio.to_thread(self._keep, begun, backup_id, data, known, whole))
+                manifest.size += len(data)
+            manifest.digest = whole.hexdigest()
+            await asyncio.to_thread(self._finish, begun, place, manifest)
+        except Exception as error:
+            await asyncio.to_thread(shutil.rmtree, begun, ignore_errors=True)  # the disk may be full
+            if isinstance(error, OSError):
+                raise BackendError(f"backup {backup_id}: {error.strerror}") from error
+            raise
         return manifest
 
     def _known(self, parent_id: str) -> dict[str, Piece]:
@@ -96,9 +103,13 @@ class BackupStore:
         return piece
 
     def _finish(self, begun: Path, place: Path, manifest: Manifest) -> None:
+        """It is on the medium before it has its name."""
         (begun / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+        for path in (*begun.iterdir(), begun):
+            durable(path)
         shutil.rmtree(place, ignore_errors=True)
         begun.rename(place)
+        durable(self.folder)
 
     async def read(self, backup_id: str) -> AsyncIterator[bytes]:
         manifest = await asyncio.to_thread(self.manifest, backup_id)
@@ -115,7 +126,14 @@ class BackupStore:
 
     async def delete(self, backup_id: str) -> None:
         """Nothing happens when there is none."""
-        await asyncio.to_thread(shutil.rmtree, self._place(backup_id), ignore_errors=True)
+        place = self._place(backup_id)
+        for folder in (place, _part(place)):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _part(place: Path) -> Path:
+    """Of a backup that is being made."""
+    return place.with_name(place.name + ".part")
 
 
 async def _pieces(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -130,7 +130,13 @@ class BackupLogic:
         found = await BACKUPS.find(connection, **own, status="available", host=volume.host)
         if not found:
             raise errors.InvalidBackup(reason="No backups available to do an incremental backup.")
-        return max(found, key=lambda row: row.created_at)
+        newest = max(found, key=lambda row: row.created_at)
+        held = await BACKUPS.get(
+            connection, newest.id, lock=True
+        )  # it is not deleted before the new one shows that it is needed
+        if held is None or held.status != "available":
+            raise errors.InvalidBackup(reason="No backups available to do an incremental backup.")
+        return held
 
     @retried
     async def update(self, row: BackupRow, values: dict[str, Any], metadata: dict[str, str] | None) -> None:
