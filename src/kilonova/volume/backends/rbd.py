@@ -101,11 +101,11 @@ class RbdBackend(VolumeDriver):
             raise ImageRefused(f"volume {volume_id}: image {image.id} does not fit into {size_gb} GiB")
         async with self._lock(volume_id):
             name = VOLUME + volume_id
-            if await self._run("create from image", volume_id, lambda: self._pool.exists(name)):
-                return
-            if not await self._run("clone image to", volume_id, lambda: self._clone_image(name, image)):
+            there = await self._run("create from image", volume_id, lambda: self._pool.exists(name))
+            if not there and not await self._run("clone image to", volume_id, lambda: self._clone_image(name, image)):
                 await self._copy(volume_id, size_gb * GIB, image)
-            await self._run("create from image", volume_id, lambda: self._pool.resize(name, size_gb * GIB))
+            # also where it is there: a process that died here had left it as large as its image
+            await self._run("create from image", volume_id, lambda: self._grow(name, size_gb * GIB))
 
     def _clone_image(self, name: str, image: VolumeImage) -> bool:
         """From where the image service has it, if that is in this cluster."""
