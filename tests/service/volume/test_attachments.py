@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kilonova.volume.resources.attachments import logic
+from typing import Any
+
+from kilonova.volume.backends.errors import BackendAway
+from kilonova.volume.backends.fake import FakeBackend
 from tests.service.volume.conftest import MISSING, Cloud
 
 SERVER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -191,3 +195,19 @@ async def test_a_connection_that_may_be_there_is_on_record(cloud: Cloud) -> None
     cloud.agents["node1"] = agent
     assert (await cloud.act(volume, "os-terminate_connection", {"connector": CONNECTOR})).status == 202
     assert (await cloud.ok("GET", f"/attachments?volume_id={volume}"))["attachments"] == []
+async def test_what_was_exported_is_withdrawn_though_its_answer_was_lost(cloud: Cloud, monkeypatch: Any) -> None:
+    volume, connect = await cloud.volume(), FakeBackend.connect
+    made = (await _reserve(cloud, volume["id"])).json["attachment"]
+
+    async def lost(*given: Any) -> Any:
+        await connect(*given)
+        raise BackendAway("the answer is lost")
+
+    path = f"/attachments/{made['id']}"
+    with monkeypatch.context() as losing:
+        losing.setattr(FakeBackend, "connect", lost)
+        assert (await cloud("PUT", path, "service", {"attachment": {"connector": CONNECTOR}})).status >= 400
+    driver = cloud.agents["node1"].backends["node1@fake"].driver
+    assert [stored.attachments for stored in await driver.volumes()] == [(made["id"],)]
+    assert (await cloud("DELETE", path, "service")).status == 200
+    assert [stored.attachments for stored in await driver.volumes()] == [()]

@@ -78,6 +78,8 @@ class AttachmentLogic:
         if not connector.get("host"):
             raise errors.InvalidInput(reason="The connector names no host.")
         volume = await self.volumes.get(ctx, row.volume_id)
+        if row.connector is None:
+            await self._begun(ctx, row.id, connector)
         mode = "ro" if volume.readonly else row.mode or connector.get("mode") or "rw"
         info = await self.export(ctx, volume, row.id, connector | {"mode": mode})
         info = info | {"data": {**info.get("data", {}), "access_mode": mode}}
@@ -102,6 +104,14 @@ class AttachmentLogic:
         if volume.host is None:
             raise errors.InvalidVolume(reason=f"Volume {volume.id} has no back end.")
         return self.deps.core.bus.client(VolumeAgentAPI, host=machine_of(volume.host))
+
+    @retried
+    async def _begun(self, ctx: RequestContext, attachment_id: str, connector: dict[str, Any]) -> None:
+        """Before the back end is asked: what it has exported when the answer is lost is withdrawn with the attachment."""
+        async with self.database.transaction() as tx:
+            row = await self.find(tx.connection, ctx, attachment_id, lock=True)
+            if row.connector is None:
+                await ATTACHMENTS.change(tx.connection, row.id, {"connector": encode(connector)})
 
     @retried
     async def _connected(
