@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
-from kilonova.volume.resources.attachments import logic
 from typing import Any
+
+import pytest
 
 from kilonova.volume.backends.errors import BackendAway
 from kilonova.volume.backends.fake import FakeBackend
+from kilonova.volume.resources.attachments import logic
 from tests.service.volume.conftest import MISSING, Cloud
 
 SERVER, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -195,6 +195,8 @@ async def test_a_connection_that_may_be_there_is_on_record(cloud: Cloud) -> None
     cloud.agents["node1"] = agent
     assert (await cloud.act(volume, "os-terminate_connection", {"connector": CONNECTOR})).status == 202
     assert (await cloud.ok("GET", f"/attachments?volume_id={volume}"))["attachments"] == []
+
+
 async def test_what_was_exported_is_withdrawn_though_its_answer_was_lost(cloud: Cloud, monkeypatch: Any) -> None:
     volume, connect = await cloud.volume(), FakeBackend.connect
     made = (await _reserve(cloud, volume["id"])).json["attachment"]
