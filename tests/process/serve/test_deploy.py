@@ -11,12 +11,12 @@ import pytest
 
 from kilonova.components import COMPONENTS
 from kilonova.config_warnings import warnings
-from kilonova.settings import Settings, load
+from kilonova.settings import DATABASES, Settings, load
 from kilonova.testing.engines import program
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 PEM = "/etc/haproxy/cloud.example.org.pem"
-AGENTS = ("compute", "network-agent")
+AGENTS = ("compute", "network-agent", "volume-agent")
 
 
 def ran(*command: str) -> str:
@@ -83,7 +83,7 @@ def test_haproxy_serves_what_the_endpoints_name() -> None:
     endpoints = sample("controller").endpoints
     for component, service in {
         "identity": "identity", "image": "image", "placement": "placement", "compute-api": "compute",
-        "network-api": "network", "volume": "volume", "metadata": "metadata",
+        "network-api": "network", "volume": "volume", "metadata": "metadata", "ec2": "ec2",
     }.items():  # fmt: skip
         port = COMPONENTS[component].port
         assert f"bind 10.0.0.10:{port} ssl" in text
@@ -92,7 +92,10 @@ def test_haproxy_serves_what_the_endpoints_name() -> None:
         assert getattr(endpoints, service) == f"https://10.0.0.10:{port}/{service}"
     assert "option httpchk GET /healthcheck/ready" in text
     assert text.count(f"10.0.0.11:{COMPONENTS['console-proxy'].port} ") == 1
-    assert "/console/ }" in text
+    public = next(line for line in text.splitlines() if "use_backend %[path,word(1,/)]" in line)
+    for prefix in ("identity", "image", "placement", "compute", "network", "volume", "console", "ec2"):
+        assert f" /{prefix}/ " in public
+        assert f"\nbackend {prefix}\n" in text
 
 
 @pytest.mark.parametrize("tool", [tool for tool in ("keepalived",) if shutil.which(tool)])
@@ -136,10 +139,11 @@ def test_the_samples_have_what_their_machines_need() -> None:
     controller, compute = sample("controller"), sample("compute")
     needed = {names[0] for component in COMPONENTS.values() for names in component.secrets}
     assert all(getattr(controller.secrets, name) for name in needed | {"grant_secret"})
-    assert set(controller.database.urls()) == {"identity", "image", "placement", "compute", "network", "volume"}
+    assert set(controller.database.urls()) == set(DATABASES)
     assert compute.database.urls() == {}
-    for agent in AGENTS:
-        assert all(getattr(compute.secrets, names[0]) for names in COMPONENTS[agent].secrets)
+    for component in COMPONENTS.values():
+        if component.on_host:
+            assert all(getattr(compute.secrets, names[0]) for names in component.secrets)
     kept = {name for name in compute.secrets.__struct_fields__ if getattr(compute.secrets, name)}
     assert kept == {"compute_password", "metadata_secret"}
     assert controller.endpoints == compute.endpoints
