@@ -102,15 +102,17 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Base URLs as the other services reach them, prefix included: http://10.0.0.10:8774/compute. "" is the service's prefix
     below `public_url`."""
 
-    identity: Annotated[str, doc("Identity's.")] = ""
-    image: Annotated[str, doc("The image service's.")] = ""
-    placement: Annotated[str, doc("Placement's.")] = ""
-    compute: Annotated[str, doc("The compute API's.")] = ""
-    network: Annotated[str, doc("The network API's.")] = ""
-    volume: Annotated[str, doc("The volume API's.")] = ""
-    metadata: Annotated[str, doc("The metadata service's.")] = ""
-    console: Annotated[str, doc("The console proxies', as browsers reach them.")] = ""
-    ec2: Annotated[str, doc("The EC2 API's.")] = ""
+    identity: Annotated[
+        str, doc('URL of identity, prefix included. "": below public_url, which holds for all of these.')
+    ] = ""
+    image: Annotated[str, doc("URL of the image service.")] = ""
+    placement: Annotated[str, doc("URL of placement.")] = ""
+    compute: Annotated[str, doc("URL of the compute API.")] = ""
+    network: Annotated[str, doc("URL of the network API.")] = ""
+    volume: Annotated[str, doc("URL of the volume API.")] = ""
+    metadata: Annotated[str, doc("URL of the metadata service.")] = ""
+    console: Annotated[str, doc("URL of the console proxies, as browsers reach them.")] = ""
+    ec2: Annotated[str, doc("URL of the EC2 API.")] = ""
     ops: Annotated[str, doc("Where `kilonova verify` asks: beside the compute API.")] = ""
 
 

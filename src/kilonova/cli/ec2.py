@@ -15,7 +15,7 @@ from kilonova.core.errors import CannotStart
 from kilonova.settings import Settings
 from kilonova.tls import verify_context
 
-app = typer.Typer(help="What clients of Amazon's EC2 need.", no_args_is_help=True)
+app = typer.Typer(help="Keys and endpoint for clients of Amazon's EC2.", no_args_is_help=True)
 
 
 @app.callback()

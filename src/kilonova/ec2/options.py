@@ -16,5 +16,8 @@ class Ec2Options(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, str], doc("Amazon's names of instance types, with the flavor that each stands for.")
     ] = msgspec.field(default_factory=lambda: dict(INSTANCE_TYPES))
     external_network: Annotated[
-        str, doc('Network of addresses and of internet gateways; "": the default external one, or the only one.')
+        str,
+        doc(
+            'Name or id of the network of addresses and of internet gateways; "": the default external one, or the only one.'
+        ),
     ] = ""

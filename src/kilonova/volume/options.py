@@ -15,7 +15,7 @@ class VolumeQuotas(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     volumes: Annotated[int, doc("Volumes.", ge=-1)] = 10
     snapshots: Annotated[int, doc("Snapshots.", ge=-1)] = 10
     gigabytes: Annotated[int, doc("GiB of volumes and snapshots together.", ge=-1)] = 1000
-    per_volume_gigabytes: Annotated[int, doc("GiB of one volume.", ge=-1)] = -1
+    per_volume_gigabytes: Annotated[int, doc("GiB of one volume; -1: any size.", ge=-1)] = -1
     backups: Annotated[int, doc("Backups.", ge=-1)] = 10
     backup_gigabytes: Annotated[int, doc("GiB of backups.", ge=-1)] = 1000
     groups: Annotated[int, doc("Groups of volumes.", ge=-1)] = 10
@@ -48,6 +48,6 @@ class VolumeConductorOptions(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: Annotated[float, doc("Seconds between two heartbeats of the conductor.", gt=0)] = 10.0
     attempts: Annotated[int, doc("Back ends that are tried for a new volume.", ge=1)] = 3
     max_over_subscription_ratio: Annotated[
-        float, doc("How many times its size a thin pool may promise; a pool's own word wins.", ge=1)
+        float, doc("How many times its size a thin pool may promise; a ratio that a pool reports replaces it.", ge=1)
     ] = 20.0
     reserved_percentage: Annotated[int, doc("Percent of a pool that stay free.", ge=0, le=100)] = 0

@@ -16,7 +16,13 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Of a compute host, and of its network agent as far as both need it."""
 
     host: Annotated[str, doc('Name of this host in the cloud; "": the machine\'s name.')] = ""
-    host_ip: Annotated[str, doc("Address of this host, as hypervisor lists show it.")] = "127.0.0.1"
+    host_ip: Annotated[
+        str,
+        doc(
+            "Address of this host at which other hosts and console proxies reach its disks, guests and consoles; "
+            "hypervisor lists show it."
+        ),
+    ] = "127.0.0.1"
     transfer_port: Annotated[
         int,
         doc("Port of host_ip where disks are served to the hosts that take servers over; 0: any that is free.", ge=0),
@@ -31,8 +37,8 @@ class AgentOptions(msgspec.Struct, frozen=True, kw_only=True):
     live_migration_timeout: Annotated[
         float,
         doc(
-            "Seconds that a live migration may take for each GiB of memory and of disks that are copied, 2 at least; 0: any "
-            "time.",
+            "Seconds that a live migration may take for each GiB of memory and of disks that are copied, counted as "
+            "2 GiB at least; 0: any time.",
             ge=0,
         ),
     ] = 800.0

@@ -117,7 +117,8 @@ class Exports:
     def must_reach(self, host: str) -> None:
         if host != self._host and not self._address:
             raise NotSupported(
-                f"host {host} can't use volumes of host {self._host}: its back end {self._runtime.name} has no address"
+                f"host {host} can't use volumes of host {self._host}: its back end {self._runtime.name} has no address: set "
+                "`address` of the back end or [agent] host_ip"
             )
 
     def free_port(self, taken: Collection[int]) -> int:
