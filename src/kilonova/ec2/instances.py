@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kilonova.core.clock import parse_iso
 from kilonova.ec2 import tags
 from kilonova.ec2.call import Ec2Call
 from kilonova.ec2.filters import at
@@ -115,7 +116,7 @@ def _view(
     view: dict[str, Any] = {
         "InstanceId": INSTANCE.id(server["id"]), "State": state(name),
         "InstanceType": server["metadata"].get(tags.TYPE) or server["flavor"]["original_name"],
-        "LaunchTime": dt.datetime.fromisoformat(server.get("OS-SRV-USG:launched_at") or server["created"]).replace(tzinfo=dt.UTC),
+        "LaunchTime": parse_iso(server.get("OS-SRV-USG:launched_at") or server["created"]),
         "Placement": {"AvailabilityZone": zone, "GroupName": "", "Tenancy": "default"}, "Monitoring": {"State": "disabled"},
         "Architecture": "x86_64", "Hypervisor": "xen", "VirtualizationType": "hvm", "EbsOptimized": False, "ProductCodes": [],
         "RootDeviceName": server.get("OS-EXT-SRV-ATTR:root_device_name") or "/dev/vda", "RootDeviceType": "instance-store",
@@ -148,7 +149,7 @@ def metadata_options(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _device(volume: dict[str, Any], attached: dict[str, Any]) -> dict[str, Any]:
-    since = dt.datetime.fromisoformat(attached.get("attached_at") or volume["created_at"]).replace(tzinfo=dt.UTC)
+    since = parse_iso(attached.get("attached_at") or volume["created_at"])
     disk = {
         "VolumeId": VOLUME.id(volume["id"]),
         "Status": "attached",

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from kilonova.core.clock import parse_iso
+
 WINDOW = dt.timedelta(minutes=15)
 LONGEST = dt.timedelta(days=7)  # of a presigned request
 V4 = "AWS4-HMAC-SHA256"
@@ -54,8 +56,8 @@ def is_timely(signed: Signed, now: dt.datetime, *, window: dt.timedelta = WINDOW
     try:
         if not _is_v4(signed):
             if "Expires" in params:
-                return now <= _iso(params["Expires"]) <= now + LONGEST
-            return abs(now - _iso(params["Timestamp"])) <= window
+                return now <= parse_iso(params["Expires"]) <= now + LONGEST
+            return abs(now - parse_iso(params["Timestamp"])) <= window
         made = _compact(_moment(signed))
         if _is_presigned(signed):
             lasts = min(dt.timedelta(seconds=int(params["X-Amz-Expires"])), LONGEST)
@@ -148,11 +150,6 @@ def authorization(signed: Signed) -> tuple[str, list[str]] | None:
 def _query(params: Mapping[str, str]) -> str:
     pairs = sorted((quote(key, safe="-_.~"), quote(value, safe="-_.~")) for key, value in params.items())
     return "&".join(f"{key}={value}" for key, value in pairs)
-
-
-def _iso(written: str) -> dt.datetime:
-    moment = dt.datetime.fromisoformat(written)
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _compact(written: str) -> dt.datetime:

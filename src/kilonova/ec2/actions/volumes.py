@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
+from kilonova.core.clock import parse_iso
 from kilonova.ec2.call import Ec2Call, Result, refused
 from kilonova.ec2.errors import InvalidParameterValue, MissingParameter, coded
 from kilonova.ec2.filters import at, filtered
@@ -177,7 +177,7 @@ async def delete_snapshot(call: Ec2Call) -> Result:
 def view(volume: dict[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "VolumeId": VOLUME.id(volume["id"]), "Size": volume["size"], "State": STATES.get(volume["status"], "in-use"),
-        "AvailabilityZone": volume["availability_zone"], "CreateTime": _time(volume["created_at"]),
+        "AvailabilityZone": volume["availability_zone"], "CreateTime": parse_iso(volume["created_at"]),
         "VolumeType": volume["volume_type"] or "standard", "Encrypted": bool(volume.get("encrypted")),
         "MultiAttachEnabled": bool(volume.get("multiattach")),
         "Attachments": [
@@ -193,15 +193,10 @@ def snapshot_view(call: Ec2Call, snapshot: dict[str, Any]) -> dict[str, Any]:
     state = SNAPSHOT_STATES.get(snapshot["status"], "error")
     return {
         "SnapshotId": SNAPSHOT.id(snapshot["id"]), "VolumeId": VOLUME.id(snapshot["volume_id"]), "State": state,
-        "StartTime": _time(snapshot["created_at"]), "Progress": "100%" if state == "completed" else "0%",
+        "StartTime": parse_iso(snapshot["created_at"]), "Progress": "100%" if state == "completed" else "0%",
         "OwnerId": call.project_id, "Description": snapshot.get("description") or "", "VolumeSize": snapshot["size"],
         "Encrypted": False,
     }  # fmt: skip
-
-
-def _time(written: str) -> dt.datetime:
-    moment = dt.datetime.fromisoformat(written)
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 ACTIONS = {

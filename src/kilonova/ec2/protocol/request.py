@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
+from kilonova.core.clock import parse_iso
 from kilonova.ec2 import errors
 from kilonova.ec2.protocol.model import OperationModel, query_name
 
@@ -123,8 +123,7 @@ def _scalar(shape: Shape, given: str, name: str) -> Any:
             case "float" | "double":
                 return float(given)
             case "timestamp":
-                moment = dt.datetime.fromisoformat(given)
-                return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+                return parse_iso(given)
             case "blob":
                 return base64.b64decode(given, validate=True)
     except (ValueError, KeyError, binascii.Error):
