@@ -23,7 +23,7 @@ beside() {
   say "$1, beside what follows"
   { "${@:2}" && echo passed || echo "FAILED ($?)"; } >"$output" 2>&1 </dev/null &
   BESIDE=("$1" "$SECONDS" "$output" $!)
-  trap 'pkill -P "${BESIDE[3]}" || :' EXIT  # it hears no Ctrl-C
+  trap 'pkill -P "${BESIDE[3]}" || :' EXIT  # Ctrl-C is not sent to it
 }
 beside_ends() {
   local how

@@ -87,7 +87,7 @@ class StateUpdates:
             else:
                 values["task_state"] = None
             if done is not None and done.task is not None:  # of an action unknown here only its record is checked
-                # an operator who has set the state has the last word, unless the server's disks have gone from the host
+                # a state that an operator has set stays, unless the server's disks have gone from the host
                 asked = record is not None and not done.leaves
                 guard.append(store.task_in(done.tasks if asked else [None, *done.tasks]))
             applied = await store.swap(tx.connection, uuid, guard, values)

@@ -42,7 +42,7 @@ class Placing:
 
     @retried
     async def send_again(self, task_id: str, pool: str) -> None:
-        """To an agent that lives: it does nothing where it has it in hand."""
+        """To an agent that is up; one that is at it already ignores the message."""
         async with self.deps.database.transaction() as tx:
             task = await TASKS.get(tx.connection, task_id, lock=True)
             if task is not None and task.host == pool and task.sent_at is not None:

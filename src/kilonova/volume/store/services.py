@@ -50,7 +50,7 @@ async def find(connection: Connection, **equal: Any) -> Sequence[ServiceRow]:
 
 
 async def seen(connection: Connection, host: str, binary: str, zone: str, now: dt.datetime, uuid: str) -> None:
-    """Note that a service lives; `uuid` is for one that is new."""
+    """Note that a service is up; `uuid` is for one that is new."""
     found = update(services).where(services.c.host == host, services.c.binary == binary)
     known = await connection.execute(found.values(last_seen=now, availability_zone=zone))
     if not known.rowcount:

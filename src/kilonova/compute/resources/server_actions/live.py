@@ -12,7 +12,7 @@ from kilonova.compute.store.servers import ServerRow
 from kilonova.core.context import RequestContext
 from kilonova.core.db import Connection, retried
 
-CHECKS_TIMEOUT = 60.0  # seconds that a client waits who is told what speaks against it
+CHECKS_TIMEOUT = 60.0  # seconds for which a client waits for the checks, where the answer shows their result
 LOOK_EVERY = 0.1
 CHECKING = (migrations.ACCEPTED, LIVE_MIGRATION.legs[Leg.RECEIVE].status)
 
