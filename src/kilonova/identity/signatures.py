@@ -70,7 +70,7 @@ def is_timely(signed: Signed, now: dt.datetime, *, window: dt.timedelta = WINDOW
 def was_made_at(signed: Signed) -> dt.datetime | None:
     """None where it says only how long it is good."""
     try:
-        return _compact(_moment(signed)) if _is_v4(signed) else _iso(signed.params["Timestamp"])
+        return _compact(_moment(signed)) if _is_v4(signed) else parse_iso(signed.params["Timestamp"])
     except (KeyError, ValueError):
         return None
 

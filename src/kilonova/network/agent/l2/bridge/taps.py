@@ -25,7 +25,7 @@ class TapWatch:
     def __init__(self, links: Links) -> None:
         self.links = links
         self.bridges: set[int] = set()
-        self.up: set[str] = set()
+        self.up: dict[str, int] = {}
         self.logger = log.get("network.taps")
         self._taps: dict[int, Link] = {}
         self._listeners: list[Callable[[str, bool], None]] = []
@@ -62,10 +62,12 @@ class TapWatch:
             self._socket = None
 
     def judge(self) -> None:
-        """Notify the listeners of what has changed since the last call."""
-        now = {tap.name for tap in self._taps.values() if tap.up and tap.master in self.bridges}
+        """Notify the listeners of what has changed since the last call. A tap that went and came again in between is another
+        device: it went, and it came."""
+        now = {tap.name: tap.index for tap in self._taps.values() if tap.up and tap.master in self.bridges}
         before, self.up = self.up, now
-        for name, up in [*((n, False) for n in sorted(before - now)), *((n, True) for n in sorted(now - before))]:
+        gone, come = sorted(before.items() - now.items()), sorted(now.items() - before.items())
+        for name, up in [*((name, False) for name, _ in gone), *((name, True) for name, _ in come)]:
             if up:
                 quiet_ipv6(name)
             for listener in self._listeners:
