@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TargetDaemon:
     """One that serves the user `old`."""
     made = TargetDaemon(tmp_path / "v")
     made._note(target("old"))
-    monkeypatch.setattr(TargetDaemon, "pid", lambda _: 1)
+    made._whole.touch()
+    monkeypatch.setattr(TargetDaemon, "pid", lambda _: os.getpid())
+    monkeypatch.setattr(TargetDaemon, "end", lambda _: pytest.fail("it was ended"))
     return made
 
 
