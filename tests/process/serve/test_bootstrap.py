@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from kilonova.bootstrap import CATALOG
 from kilonova.testing.cluster import PASSWORD
 from kilonova.testing.engines import PostgreSQL
 from tests.process.serve.processes import Served, write_toml
@@ -63,7 +64,7 @@ async def test_bootstrapping_at_once_and_again(postgresql: PostgreSQL, tmp_path:
     )
     run(tmp_path, config, "bootstrap")
     urls = await column(url, "endpoints", "interface || ' ' || url")
-    assert len(urls) == 15
+    assert len(urls) == 3 * len(CATALOG)
     assert "public https://cloud.example.org/compute/v2.1" in urls
     assert "internal http://10.0.0.10:8774/compute/v2.1" in urls
     assert sorted(await column(url, "users", "name")) == ["admin", "demo", "kilonova"]
