@@ -276,6 +276,16 @@ async def test_tools_run_under_limits() -> None:
         await must_run(grab, Limits(), step="grabbing")
 
 
+async def test_a_tool_may_have_many_threads() -> None:
+    """qemu-img has one for each access that a slow disk has not done yet, 64 at most."""
+    many = "import threading, time\n" \
+        "def work():\n    bytearray(1 << 20)\n    time.sleep(0.2)\n" \
+        "every = [threading.Thread(target=work) for _ in range(80)]\n" \
+        "[one.start() for one in every]\n[one.join() for one in every]\nprint(len(every))\n"  # fmt: skip
+    done = await run(["python3", "-c", many], Limits())
+    assert (done.stdout, done.stderr) == (b"80\n", "")
+
+
 async def test_a_cancelled_tool_is_ended() -> None:
     seconds = f"98.{os.getpid()}"  # no other process on this machine has it
     task = asyncio.create_task(run(["sleep", seconds], Limits()))

@@ -232,7 +232,7 @@ async def test_the_guest_really_runs(driver: LibvirtDriver, make_guest: MakeGues
 
     await until(greets)
     endpoint = await driver.console(guest.uuid, "vnc")
-    reader, writer = await asyncio.open_unix_connection(endpoint.socket)
+    reader, writer = await asyncio.open_unix_connection(endpoint.path)
     assert (await reader.readexactly(4)) == b"RFB "
     writer.close()
 
@@ -257,7 +257,7 @@ async def test_a_guest_that_missed_the_power_button_is_asked_again(
 async def test_no_other_user_of_the_host_reaches_a_console(driver: LibvirtDriver, make_guest: MakeGuest) -> None:
     guest = make_guest()
     await boot(driver, guest)
-    socket = (await driver.console(guest.uuid, "vnc")).socket
+    socket = (await driver.console(guest.uuid, "vnc")).path
     assert socket.is_socket()
     nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     tried = await asyncio.to_thread(subprocess.run, [*nobody, "stat", str(socket)], capture_output=True, text=True)
@@ -288,7 +288,7 @@ async def test_a_console_that_an_earlier_release_left_open_is_named(
     await driver.destroy(guest.uuid)  # what a hard reboot does
     await driver.define(guest)
     await driver.start(guest.uuid)
-    assert (await driver.console(guest.uuid, "vnc")).socket.is_socket()
+    assert (await driver.console(guest.uuid, "vnc")).path.is_socket()
 
 
 async def test_other_peoples_domains_are_left_alone(driver: LibvirtDriver, make_guest: MakeGuest) -> None:

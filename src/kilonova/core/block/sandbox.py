@@ -40,12 +40,14 @@ PACKAGES = {
 PATH = os.pathsep.join((os.environ.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin"))
 NO_ROOM = ("No space left on device", "Disk quota exceeded")
 KEPT_OUTPUT = 256 * 1024
+STACK = 2 << 20  # bytes of a thread's
 T = TypeVar("T")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one tool may use: bytes of address space and of any file it writes, CPU seconds (None: as much as it wants), and wall
-    seconds. With `powerless` it is root without root's powers, where we are root."""
+    seconds. With `powerless` it is root without root's powers, where we are root. qemu-img waits for a slow disk with up to 64
+    threads: small stacks and two heaps let all of them into the address space."""
 
     address_space: int | None = 1 << 30
     file_size: int | None = None
@@ -90,12 +92,14 @@ async def spawn(
 ) -> Program:
     """Start a tool under its limits, in a session of its own, with a plain environment and both outputs piped. `stdin` is
     what it may read, which no list of processes shows."""
-    asked = {"as": limits.address_space, "cpu": limits.cpu_seconds, "fsize": limits.file_size, "core": 0}
+    asked = {
+        "as": limits.address_space, "cpu": limits.cpu_seconds, "fsize": limits.file_size, "core": 0, "stack": STACK,
+    }  # fmt: skip
     limit = [tool("prlimit"), *(f"--{name}={most}" for name, most in asked.items() if most is not None)]
     tied = [tool("setpriv"), "--pdeathsig", "TERM"] if die_with_us else []
     if limits.powerless and os.geteuid() == 0:
         tied = [*(tied or [tool("setpriv")]), "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-    environment = {"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__"}
+    environment = {"LC_ALL": "C", "PATH": PATH, "DEBUGFS_PAGER": "__none__", "MALLOC_ARENA_MAX": "2"}
     command = [*limit, "--", *tied, tool(argv[0]), *argv[1:]]
     if stdin is None:
         return await subprocesses.start(command, cwd=cwd, env=environment, new_session=True)
