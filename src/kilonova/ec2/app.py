@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from botocore.model import OperationNotFoundError
 
-from kilonova.core import log
 from kilonova.core.errors import BadRequest
 from kilonova.core.service import Core
 from kilonova.core.web.app import Route, build_app
@@ -30,7 +29,6 @@ NEWEST = "2016-11-15"
 MAX_BODY = 1 << 20
 RULES: dict[str, str] = {}
 """None: see `Ec2Service.answer`."""
-logger = log.get("ec2")
 
 
 class Ec2Service:

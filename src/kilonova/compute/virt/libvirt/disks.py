@@ -13,23 +13,23 @@ import libvirt
 from lxml import etree
 
 from kilonova.compute.virt.driver import VirtError
+from kilonova.compute.virt.libvirt.definitions import LIVE, affected, parsed
 
-LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 RECONNECT, LOOK_AGAIN = 20.0, 0.05  # seconds in which a guest connects to its disk again, and between two looks at it
 ALREADY = "already in the process of unplug"
 
 
 def targets(domain: Any) -> dict[str, str]:
     """Serial → device name."""
-    return {serial: _target(disk) for serial, disk in _disks(domain, _sides(domain)[0]).items()}
+    return {serial: _target(disk) for serial, disk in _disks(domain, affected(domain)[0]).items()}
 
 
 def taken(domain: Any) -> tuple[set[str], str]:
     """(names of all its disks, its machine type)."""
     names: set[str] = set()
     machine = ""
-    for side in _sides(domain):
-        definition = _definition(domain, side)
+    for side in affected(domain):
+        definition = parsed(domain, side)
         names |= {_target(disk) for disk in definition.iterfind("devices/disk")}
         kind = definition.find("os/type")
         machine = kind.get("machine", "") if kind is not None else machine
@@ -38,20 +38,20 @@ def taken(domain: Any) -> tuple[set[str], str]:
 
 def held(domain: Any) -> dict[str, str]:
     """Like `targets`, of those that the running guest and the definition have both."""
-    sides = [_disks(domain, side) for side in _sides(domain)]
+    sides = [_disks(domain, side) for side in affected(domain)]
     return {serial: _target(disk) for serial, disk in sides[0].items() if all(serial in side for side in sides)}
 
 
 def attach(domain: Any, serial: str, xml: str) -> None:
     """Where the running guest or the definition lacks it."""
-    for side in _sides(domain):
+    for side in affected(domain):
         if serial not in _disks(domain, side):
             domain.attachDeviceFlags(xml, side)
 
 
 def ask_to_detach(domain: Any, serial: str) -> bool:
     """Whether it is gone. The definition loses it at once, a running guest when it obeys."""
-    for side in reversed(_sides(domain)):
+    for side in reversed(affected(domain)):
         held = _disks(domain, side).get(serial)
         if held is not None:
             with _asked_already():
@@ -72,8 +72,8 @@ def _asked_already() -> Iterator[None]:
 def sources(domain: Any) -> dict[str, str]:
     """Device name → unix socket of the disk's NBD server, of those that have one, now or when it is started."""
     found = {}
-    for side in _sides(domain):
-        for disk in _definition(domain, side).iterfind("devices/disk"):
+    for side in affected(domain):
+        for disk in parsed(domain, side).iterfind("devices/disk"):
             host = disk.find("source[@protocol='nbd']/host")
             if host is not None and (socket := host.get("socket")):
                 found[_target(disk)] = socket
@@ -120,19 +120,10 @@ def _node(domain: Any, disk: etree._Element) -> str:
     raise VirtError(f"resize a disk: guest {domain.UUIDString()}: QEMU has no device {name}")
 
 
-def _sides(domain: Any) -> tuple[int, ...]:
-    return (LIVE, CONFIG) if domain.isActive() else (CONFIG,)
-
-
-def _definition(domain: Any, side: int) -> etree._Element:
-    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if side == CONFIG else 0)
-    return etree.fromstring(text.encode())
-
-
 def _disks(domain: Any, side: int) -> dict[str, etree._Element]:
     """Serial → element."""
     found = {}
-    for disk in _definition(domain, side).iterfind("devices/disk"):
+    for disk in parsed(domain, side).iterfind("devices/disk"):
         if serial := disk.findtext("serial"):
             found[serial] = disk
     return found

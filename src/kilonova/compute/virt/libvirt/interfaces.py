@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import libvirt
 from lxml import etree
 
+from kilonova.compute.virt.libvirt.definitions import LIVE, affected, parsed
 from kilonova.compute.virt.libvirt.taps import remove_leftover
-
-LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 
 def macs(domain: Any) -> frozenset[str]:
-    return frozenset(_interfaces(domain, _sides(domain)[0]))
+    return frozenset(_interfaces(domain, affected(domain)[0]))
 
 
 def attach(domain: Any, mac: str, xml: str) -> None:
     """Where the running guest or the definition lacks it."""
-    for side in _sides(domain):
+    for side in affected(domain):
         if mac not in _interfaces(domain, side):
             if side == LIVE:
                 _remove_leftovers(xml)
@@ -27,22 +25,17 @@ def attach(domain: Any, mac: str, xml: str) -> None:
 
 def ask_to_detach(domain: Any, mac: str) -> bool:
     """Whether it is gone. The definition loses it at once, a running guest when it obeys."""
-    for side in reversed(_sides(domain)):
+    for side in reversed(affected(domain)):
         held = _interfaces(domain, side).get(mac)
         if held is not None:
             domain.detachDeviceFlags(held, side)
     return mac not in macs(domain)
 
 
-def _sides(domain: Any) -> tuple[int, ...]:
-    return (LIVE, CONFIG) if domain.isActive() else (CONFIG,)
-
-
 def _interfaces(domain: Any, side: int) -> dict[str, str]:
     """MAC address → its element."""
-    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if side == CONFIG else 0)
     held: dict[str, str] = {}
-    for node in etree.fromstring(text.encode()).iterfind("devices/interface"):
+    for node in parsed(domain, side).iterfind("devices/interface"):
         mac = node.find("mac")
         if mac is not None:
             held[mac.get("address", "")] = etree.tostring(node, encoding="unicode")
